@@ -1,0 +1,81 @@
+// Packs messages from a record's body into a delivery frame in the outbox, in the consumer's
+// dialect. The body may stand in the ring or in a cold window; its checksum was verified when it
+// arrived there, its lengths are bounded again here.
+
+import {
+  BATCH_HEADER_BYTES,
+  MESSAGE_SIZE_BYTES,
+  OUTBOX_AT,
+  OUTBOX_BYTES,
+  RESULT_BYTES_OUT,
+  RESULT_LENGTH,
+  RESULT_MESSAGES,
+  RESULT_PAYLOAD,
+  WIRE_U64,
+} from './layout';
+import { check, copy, setResult } from './memory';
+
+/**
+ * Appends messages `first` … `first + count - 1` of the body at `bodyAt` to the outbox at offset
+ * `outAt`, as many as fit within `bytesMax` outbox bytes; when `outAt` is just behind the frame
+ * header, one message is packed whatever its size.
+ * Returns the messages packed; results: new outbox offset, payload bytes.
+ */
+export function deliver(
+  bodyAt: u32,
+  bodyBytes: u32,
+  first: u32,
+  count: u32,
+  wire: u32,
+  outAt: u32,
+  bytesMax: u32,
+): u32 {
+  const bodyEnd = bodyAt + bodyBytes;
+  let cursor = bodyAt;
+  for (let i: u32 = 0; i < first; i++) {
+    check(cursor + MESSAGE_SIZE_BYTES <= bodyEnd);
+    cursor += MESSAGE_SIZE_BYTES + load<u32>(cursor);
+  }
+  let out = outAt;
+  let packed: u32 = 0;
+  let payload: u32 = 0;
+  while (packed < count) {
+    check(cursor + MESSAGE_SIZE_BYTES <= bodyEnd);
+    const length = load<u32>(cursor);
+    check(length <= bodyEnd - cursor - MESSAGE_SIZE_BYTES);
+    const whole = wire + length;
+    if (out + whole > bytesMax && out != BATCH_HEADER_BYTES) break;
+    check(out + whole <= OUTBOX_BYTES);
+    if (wire == WIRE_U64) store<u64>(OUTBOX_AT + out, u64(length));
+    else store<u32>(OUTBOX_AT + out, length);
+    copy(OUTBOX_AT + out + wire, cursor + MESSAGE_SIZE_BYTES, length);
+    cursor += MESSAGE_SIZE_BYTES + length;
+    out += whole;
+    payload += length;
+    packed++;
+  }
+  setResult(RESULT_MESSAGES, packed);
+  setResult(RESULT_BYTES_OUT, out);
+  setResult(RESULT_PAYLOAD, payload);
+  return packed;
+}
+
+/** Writes the frame header: the number of messages that follow. */
+export function closeFrame(count: u32): void {
+  store<u32>(OUTBOX_AT, count);
+}
+
+/** Finds message `index` of a body: returns its size; result: its offset within the body. */
+export function locate(bodyAt: u32, bodyBytes: u32, index: u32): u32 {
+  const bodyEnd = bodyAt + bodyBytes;
+  let cursor = bodyAt;
+  for (let i: u32 = 0; i < index; i++) {
+    check(cursor + MESSAGE_SIZE_BYTES <= bodyEnd);
+    cursor += MESSAGE_SIZE_BYTES + load<u32>(cursor);
+  }
+  check(cursor + MESSAGE_SIZE_BYTES <= bodyEnd);
+  const length = load<u32>(cursor);
+  check(length <= bodyEnd - cursor - MESSAGE_SIZE_BYTES);
+  setResult(RESULT_LENGTH, cursor + MESSAGE_SIZE_BYTES - bodyAt);
+  return length;
+}

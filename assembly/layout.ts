@@ -1,0 +1,201 @@
+// The one byte table of ThrustMQ: wire frames, log records, segment headers and the memory map
+// shared with the WebAssembly module. Compiled by asc and by tsc alike, so it holds nothing but
+// 32-bit integer constants and imports nothing. No other file contains an offset literal.
+// Everything is little-endian. `_AT` is an offset, `_BYTES` a size, `_MAX` an inclusive bound.
+
+// ---------------------------------------------------------------------------------------------
+// Wire. `Length` is 8 bytes in dialect u64 and 4 bytes in dialect u32; all else is the same.
+//
+//   producer ->   u32 count | count x ( u64 bucket | Length | bytes )
+//   producer <-   count x u8            1 = stored durably, 0 = not stored
+//
+//   consumer ->   u64 consumerId | u64 bucket | u32 batchSize          once
+//   consumer <-   u32 n | n x ( Length | bytes )
+//   consumer ->   n x u8                1 = done, anything else = failed
+// ---------------------------------------------------------------------------------------------
+export const WIRE_U32: u32 = 4; // dialects are named by the size of Length, in bytes
+export const WIRE_U64: u32 = 8;
+
+export const BATCH_HEADER_BYTES: u32 = 4; // u32 count
+export const BUCKET_BYTES: u32 = 8;
+
+export const CONSUMER_ID_AT: u32 = 0;
+export const CONSUMER_BUCKET_AT: u32 = 8;
+export const CONSUMER_BATCH_AT: u32 = 16;
+export const CONSUMER_HEADER_BYTES: u32 = 20;
+
+export const ACK_STORED: u32 = 1;
+export const ACK_REFUSED: u32 = 0;
+export const ACK_DONE: u32 = 1; // any other byte from a consumer means failed
+
+export const BATCH_MESSAGES_MAX: u32 = 65536;
+export const MESSAGE_BYTES_DEFAULT: u32 = 1048576; // 1 MiB
+export const MESSAGE_BYTES_CEILING: u32 = 67108864; // 64 MiB; a longer Length is not this protocol
+
+// ---------------------------------------------------------------------------------------------
+// Segment header: the first 64 bytes of a segment file; the rest of its first 4 KiB is zero.
+//
+//    0  u64  magic "ThrustMQ"
+//    8  u32  format version
+//   12  u32  segment size in bytes, header included
+//   16  u64  base: log position of the segment's first byte
+//   24  u64  start: oldest position the log needed when this header was written
+//   32  u64  log id: random, the same in every segment of one data folder
+//   40  u64  time of creation, ms since 1970
+//   48  u32  epoch of the broker start that created it
+//   52  u64  zero
+//   60  u32  CRC32C of bytes 0 … 59
+// ---------------------------------------------------------------------------------------------
+export const SEGMENT_MAGIC_LOW: u32 = 0x75726854; // "Thru"
+export const SEGMENT_MAGIC_HIGH: u32 = 0x514d7473; // "stMQ"
+export const SEGMENT_VERSION: u32 = 1;
+
+export const SEGMENT_MAGIC_AT: u32 = 0;
+export const SEGMENT_VERSION_AT: u32 = 8;
+export const SEGMENT_SIZE_AT: u32 = 12;
+export const SEGMENT_BASE_AT: u32 = 16;
+export const SEGMENT_START_AT: u32 = 24;
+export const SEGMENT_LOG_ID_AT: u32 = 32;
+export const SEGMENT_TIME_AT: u32 = 40;
+export const SEGMENT_EPOCH_AT: u32 = 48;
+export const SEGMENT_CRC_AT: u32 = 60;
+export const SEGMENT_HEADER_BYTES: u32 = 64;
+export const SEGMENT_DATA_AT: u32 = 4096; // first record
+
+// ---------------------------------------------------------------------------------------------
+// Record: a 56-byte header and a body, padded with zeros to a multiple of 8.
+//
+//    0  u32  CRC32C of bytes 4 … 55, checked before anything below is believed
+//    4  u32  CRC32C of the body
+//    8  u32  body size in bytes, without padding
+//   12  u8   type
+//   13  u8   flags
+//   14  u16  zero
+//   16  u64  position: where in the log this record's first byte stands
+//   24  u64  sequence
+//   32  u64  bucket (messages) or time, ms since 1970 (commit, start)
+//   40  u32  count: messages or marks in the body; records in the batch (commit)
+//   44  u32  epoch: which start of the broker wrote it
+//   48  u32  back: distance in bytes from the first record of its commit batch to this one
+//   52  u32  attempts: deliveries that ended without an ack, of each message in the body
+//
+//   type      sequence                           body
+//   messages  of the first message               count x ( u32 size | bytes ), one bucket
+//   settled   0                                  count x mark: acked by a consumer
+//   returned  0                                  count x mark: delivered, not acked, ready again
+//   commit    the next one to be given out       empty; closes every batch
+//   start     the next one to be given out       empty; first record of a broker's life
+//   trim      log position before which          empty; written before segments are given back
+//             nothing is needed
+//
+//   mark: u64 first sequence | u32 count of sequences | u32 attempts so far (returned)
+// ---------------------------------------------------------------------------------------------
+export const RECORD_CRC_AT: u32 = 0;
+export const RECORD_BODY_CRC_AT: u32 = 4;
+export const RECORD_BODY_BYTES_AT: u32 = 8;
+export const RECORD_TYPE_AT: u32 = 12;
+export const RECORD_FLAGS_AT: u32 = 13;
+export const RECORD_ZERO_AT: u32 = 14;
+export const RECORD_POSITION_AT: u32 = 16;
+export const RECORD_SEQUENCE_AT: u32 = 24;
+export const RECORD_BUCKET_AT: u32 = 32;
+export const RECORD_COUNT_AT: u32 = 40;
+export const RECORD_EPOCH_AT: u32 = 44;
+export const RECORD_BACK_AT: u32 = 48;
+export const RECORD_ATTEMPTS_AT: u32 = 52;
+export const RECORD_HEADER_BYTES: u32 = 56;
+export const RECORD_ALIGN: u32 = 8;
+
+export const RECORD_MESSAGES: u32 = 1;
+export const RECORD_SETTLED: u32 = 2;
+export const RECORD_RETURNED: u32 = 3;
+export const RECORD_COMMIT: u32 = 4;
+export const RECORD_START: u32 = 5;
+export const RECORD_TRIM: u32 = 6;
+export const RECORD_TYPE_MAX: u32 = 6;
+
+// Everything before this record's batch was synced when the batch was written. A record that
+// carries it, found beyond a bad spot, proves that the bad spot had been acked: damage, no torn tail.
+export const FLAG_PROOF: u32 = 1;
+// On a commit: the writer went on in the next segment, so nothing follows it in this one.
+export const FLAG_LAST: u32 = 2;
+
+export const MESSAGE_SIZE_BYTES: u32 = 4; // u32 size before each message in a body
+export const MARK_BYTES: u32 = 16;
+export const MARK_SEQUENCE_AT: u32 = 0;
+export const MARK_COUNT_AT: u32 = 8;
+export const MARK_ATTEMPTS_AT: u32 = 12;
+
+// ---------------------------------------------------------------------------------------------
+// Memory map of the module: fixed, never grown, so views taken once stay valid. Pages that are not
+// touched cost nothing; the inbox and outbox can hold one message of the ceiling.
+//
+//   TABLES   16 KiB    CRC32C slicing tables
+//   RESULT   256 B     what the last call returned beyond one number
+//   ROWS     384 KiB   what the last call found, a row for each record
+//   MARKS    1 MiB     marks on their way into a record
+//   INBOX    65 MiB    bytes as they came from one connection
+//   OUTBOX   65 MiB    one delivery frame
+//   COLD     96 MiB    windows of the log read back from disk
+//   RING     256 MiB   image of the segment being written: commit buffer and hot tail in one
+// ---------------------------------------------------------------------------------------------
+export const TABLES_AT: u32 = 4096;
+export const TABLES_BYTES: u32 = 16384;
+export const RESULT_AT: u32 = 32768;
+export const RESULT_BYTES: u32 = 256;
+export const ROWS_AT: u32 = 65536;
+export const ROWS_MAX: u32 = 8192;
+export const ROW_BYTES: u32 = 48;
+export const MARKS_AT: u32 = 1048576;
+export const MARKS_MAX: u32 = 65536;
+export const INBOX_AT: u32 = 2097152;
+export const INBOX_BYTES: u32 = 68157440;
+export const OUTBOX_AT: u32 = 70254592;
+export const OUTBOX_BYTES: u32 = 68157440;
+export const COLD_AT: u32 = 138412032;
+export const COLD_BYTES: u32 = 100663296;
+export const RING_AT: u32 = 239075328;
+export const RING_BYTES: u32 = 268435456;
+export const MEMORY_PAGES: u32 = 7744; // of 64 KiB; asconfig.json states the same
+export const MEMORY_BYTES: u32 = 507510784;
+
+// Row: what a scan or an intake says of one record.
+//    0 u32 type       4 u32 flags      8 u32 offset      12 u32 body bytes
+//   16 u64 bucket    24 u64 sequence  32 u32 count       36 u32 epoch
+//   40 u32 back      44 u32 attempts
+export const ROW_TYPE_AT: u32 = 0;
+export const ROW_FLAGS_AT: u32 = 4;
+export const ROW_OFFSET_AT: u32 = 8;
+export const ROW_BODY_BYTES_AT: u32 = 12;
+export const ROW_BUCKET_AT: u32 = 16;
+export const ROW_SEQUENCE_AT: u32 = 24;
+export const ROW_COUNT_AT: u32 = 32;
+export const ROW_EPOCH_AT: u32 = 36;
+export const ROW_BACK_AT: u32 = 40;
+export const ROW_ATTEMPTS_AT: u32 = 44;
+
+// Result: u32 slots at RESULT_AT.
+export const RESULT_CONSUMED: u32 = 0; // bytes taken from the inbox, or valid bytes scanned
+export const RESULT_MESSAGES: u32 = 1; // messages packed
+export const RESULT_ROWS: u32 = 2; // rows filled
+export const RESULT_LENGTH: u32 = 3; // the refused Length (low half), or bytes needed to go on
+export const RESULT_BYTES_OUT: u32 = 4; // bytes written to the outbox
+export const RESULT_PAYLOAD: u32 = 5; // payload bytes among the messages packed
+
+// Status of an intake call; append only.
+export const INTAKE_DONE: u32 = 0; // the wire batch is complete
+export const INTAKE_MORE: u32 = 1; // the rest is a partial message of RESULT_LENGTH bytes in all
+export const INTAKE_EMPTY: u32 = 2; // a message of length 0 was taken and refused
+export const INTAKE_LARGE: u32 = 3; // a message over the limit: header taken, RESULT_LENGTH bytes to skip
+export const INTAKE_FOREIGN: u32 = 4; // a Length over the ceiling: not this protocol
+export const INTAKE_FULL: u32 = 5; // no room before the write limit
+export const INTAKE_ROWS: u32 = 6; // rows are full; call again
+
+// Status of a scan call; append only.
+export const SCAN_END: u32 = 0; // every byte given was part of a valid record
+export const SCAN_MORE: u32 = 1; // the bytes end inside a record of RESULT_LENGTH bytes
+export const SCAN_BAD: u32 = 2; // the bytes at RESULT_CONSUMED are not a valid record
+export const SCAN_ROWS: u32 = 3; // rows are full; call again
+export const SCAN_UNKNOWN: u32 = 4; // a valid record of a type this version does not know
+
+export const ABI_VERSION: u32 = 1;

@@ -1,0 +1,98 @@
+"""Receives messages from ThrustMQ, prints and acks them. Standard library only.
+
+    python3 consumer.py                          # bucket 1, until Ctrl-C
+    python3 consumer.py --bucket 7 --count 10
+
+In a program:  from consumer import Consumer
+               with Consumer(bucket=7) as consumer:
+                   for body in consumer:   # acked when the loop asks for the next one
+                       print(body)
+"""
+
+import argparse
+import os
+import socket
+import struct
+import sys
+
+UNREACHABLE = 69  # EX_UNAVAILABLE of sysexits.h
+
+
+class Consumer:
+    """One connection to one bucket. The broker is heard every second; `timeout` is for silence."""
+
+    def __init__(self, host="127.0.0.1", port=2888, bucket=1, batch=100, wire="u64", timeout=10.0):
+        self._length = struct.Struct("<Q" if wire == "u64" else "<I")
+        self._socket = socket.create_connection((host, port), timeout)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket.sendall(struct.pack("<QQI", os.getpid(), bucket, batch))
+
+    def _read(self, size):
+        data = bytearray()
+        while len(data) < size:
+            chunk = self._socket.recv(min(size - len(data), 1 << 20))
+            if not chunk:
+                raise ConnectionError("the broker closed the connection")
+            data += chunk
+        return bytes(data)
+
+    def receive(self):
+        """Waits for the next batch: a list of bodies. Each one then needs its `ack`, in order."""
+        while True:
+            (count,) = struct.unpack("<I", self._read(4))
+            bodies = [self._read(*self._length.unpack(self._read(self._length.size)))
+                      for _ in range(count)]
+            if bodies != [b""]:
+                return bodies
+            self.ack()  # a heartbeat
+
+    def ack(self, done=True):
+        """Answers the oldest message without an answer; False makes it ready again at once."""
+        self._socket.sendall(b"\1" if done else b"\0")
+
+    def __iter__(self):
+        while True:
+            for body in self.receive():
+                yield body
+                self.ack()
+
+    def close(self):
+        self._socket.close()  # what was not acked is ready again for other consumers
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Receive messages from ThrustMQ.")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=2888)
+    parser.add_argument("--wire", choices=("u64", "u32"), default="u64")
+    parser.add_argument("--bucket", type=int, default=1)
+    parser.add_argument("--batch", type=int, default=100, help="messages to hold without an ack")
+    parser.add_argument("--count", type=int, help="stop after so many messages")
+    args = parser.parse_args()
+    if not (0 <= args.bucket < 2**64 and 1 <= args.batch <= 65536):
+        parser.error("--bucket is 0 to 2^64-1, --batch is 1 to 65536")
+    received = 0
+    try:
+        with Consumer(args.host, args.port, args.bucket, args.batch, args.wire) as consumer:
+            while args.count is None or received < args.count:
+                left = None if args.count is None else args.count - received
+                for body in consumer.receive()[:left]:
+                    print(body.decode("utf-8", "backslashreplace"), flush=True)
+                    consumer.ack()
+                    received += 1
+    except OSError as error:
+        sys.stderr.write(f"broker at {args.host}:{args.port}: {error}; is `npm start` running?\n")
+        sys.exit(UNREACHABLE)
+    except KeyboardInterrupt:
+        pass
+    sys.stderr.write(f"{received} messages received and acked\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,295 @@
+// The life of a broker process: start, announce, wait, stop, exit code. What the broker does is
+// server.ts; what the settings are is config/.
+
+import type { AddressInfo } from 'node:net';
+import { basename, relative } from 'node:path';
+import type { BrokerConfig, Listener } from '../config/load.ts';
+import type { Snapshot } from '../core/snapshot.ts';
+import type { Answer, Health } from '../dashboard/messages.ts';
+import { DashboardSupervisor } from '../dashboard/supervisor.ts';
+import type { Logger, LoggerHandle } from '../io/logger.ts';
+import { EXIT } from './output.ts';
+import {
+  authority,
+  connectHost,
+  type RuntimeInfo,
+  removeRuntime,
+  writeRuntime,
+} from './runtime.ts';
+
+/** The broker as it is seen from here. */
+export interface RunningServer {
+  readonly addresses: { intake: AddressInfo[]; exhaust: AddressInfo[] };
+  snapshot(): Snapshot;
+  health(): { live: boolean; ready: boolean; checks: Health['checks'] };
+  close(): Promise<void>;
+  readonly stopped: Promise<{ exitCode: number; reason: string }>;
+}
+
+export interface LifecycleOptions {
+  config: BrokerConfig;
+  handle: LoggerHandle;
+  version: string;
+  /** Rejects with an error that has an `exitCode` when the broker cannot run. */
+  startServer(options: {
+    config: BrokerConfig;
+    log: Logger;
+    version: string;
+  }): Promise<RunningServer>;
+}
+
+/** Stopping must be over in 5 s; what is not synced by then was never acked. */
+const STOP_MS = 4500;
+/** How long the ready line waits for the dashboard, which the broker does not depend on. */
+const DASHBOARD_WAIT_MS = 2000;
+/** npm and a terminal may both pass on the same Ctrl-C; that is one wish to stop, not two. */
+const SAME_SIGNAL_MS = 200;
+
+type Stop = { exitCode: number; reason: string };
+
+class Lifecycle {
+  readonly #options: LifecycleOptions;
+  #server: RunningServer | undefined;
+  #dashboard: DashboardSupervisor | undefined;
+  #runtime: RuntimeInfo | undefined;
+  #stopping = false;
+
+  constructor(options: LifecycleOptions) {
+    this.#options = options;
+  }
+
+  async run(): Promise<number> {
+    const { config, handle, version, startServer } = this.#options;
+    const signalled = this.#listenForSignals();
+    this.#warn();
+    if (config.dashboard.enabled) this.#startDashboard();
+    let server: RunningServer;
+    try {
+      // A signal before anything was acked needs no polite end.
+      const started = startServer({ config, log: handle.log, version });
+      const first = await Promise.race([started, signalled]);
+      if (typeof first === 'string') return await this.#leave({ exitCode: EXIT.ok, reason: first });
+      server = first;
+    } catch (error) {
+      return await this.#couldNotStart(error);
+    }
+    this.#server = server;
+    await this.#announce(server);
+    const end = await Promise.race([server.stopped, signalled]);
+    return await this.#leave(typeof end === 'string' ? await this.#stop(server, end) : end);
+  }
+
+  #warn(): void {
+    const { config, handle } = this.#options;
+    if (config.log.sync !== 'commit')
+      handle.log.warn(
+        { event: 'sync.weak', sync: config.log.sync },
+        `--sync ${config.log.sync}: an ack does not mean "on disk"; a crash can lose acked messages`,
+      );
+    const open = [...config.intake, ...config.exhaust].filter(({ host }) => !isLoopback(host));
+    if (open.length > 0)
+      handle.log.warn(
+        { event: 'bind.open', hosts: [...new Set(open.map(({ host }) => host))] },
+        'listening beyond loopback: whoever reaches these ports can publish and consume',
+      );
+  }
+
+  /** Before the server, so that /startupz can answer while recovery runs. */
+  #startDashboard(): void {
+    const { config, handle, version } = this.#options;
+    const { host, port, transport, allowedHosts } = config.dashboard;
+    this.#dashboard = new DashboardSupervisor({
+      dashboard: { host, port, transport, allowedHosts, version },
+      log: handle.log,
+      answer: () => this.#answer(),
+      onListening: (bound) => {
+        if (this.#runtime === undefined || this.#stopping) return;
+        this.#runtime.dashboard = bound;
+        this.#writeRuntime(this.#runtime);
+      },
+    });
+  }
+
+  #answer(): Answer {
+    const server = this.#server;
+    if (server === undefined) {
+      const checks = { startup: { ok: false, detail: 'recovery is not finished' } };
+      return { health: { started: false, live: true, ready: false, checks } };
+    }
+    const { live, ready, checks } = server.health();
+    const health: Health = { started: true, live, ready: ready && !this.#stopping, checks };
+    if (this.#stopping)
+      health.checks = { ...checks, stopping: { ok: false, detail: 'the broker is stopping' } };
+    return { health, snapshot: server.snapshot() };
+  }
+
+  async #announce(server: RunningServer): Promise<void> {
+    const { config, handle } = this.#options;
+    const dashboard = this.#dashboard
+      ? await Promise.race([this.#dashboard.first, delay(DASHBOARD_WAIT_MS)])
+      : null;
+    this.#runtime = this.#describe(server, dashboard ?? null);
+    this.#writeRuntime(this.#runtime);
+    if (config.logging.format === 'json') handle.announce(this.#runtime, 'ready');
+    else handle.print(banner(this.#runtime));
+  }
+
+  #describe(server: RunningServer, dashboard: number | null): RuntimeInfo {
+    const { config, version } = this.#options;
+    const ports = (listeners: Listener[], addresses: AddressInfo[]): Listener[] =>
+      listeners.map((listener, index) => ({ ...listener, port: addresses[index].port }));
+    const { intake, exhaust } = server.addresses;
+    return {
+      event: 'ready',
+      intake: intake[0].port,
+      exhaust: exhaust[0].port,
+      dashboard,
+      pid: process.pid,
+      version,
+      startedAt: new Date().toISOString(),
+      host: config.intake[0].host,
+      dashboardHost: config.dashboard.host,
+      wire: config.intake[0].wire,
+      listeners: { intake: ports(config.intake, intake), exhaust: ports(config.exhaust, exhaust) },
+    };
+  }
+
+  #writeRuntime(info: RuntimeInfo): void {
+    try {
+      writeRuntime(this.#options.config.dataDir, info);
+    } catch (error) {
+      // A full disk stops no broker: publishers are refused, consumers go on.
+      const message = `cannot write runtime.json: ${(error as Error).message}`;
+      this.#options.handle.log.error({ event: 'runtime.failed' }, message);
+    }
+  }
+
+  /** Settles with the name of the first signal; the next one ends the process at once. */
+  #listenForSignals(): Promise<string> {
+    return new Promise((resolve) => {
+      let first: { name: string; at: number } | undefined;
+      const onSignal = (name: NodeJS.Signals): void => {
+        const at = performance.now();
+        if (first === undefined) {
+          first = { name, at };
+          this.#stopping = true;
+          resolve(name);
+        } else if (name !== first.name || at - first.at > SAME_SIGNAL_MS) {
+          const { log, flush } = this.#options.handle;
+          log.warn({ event: 'stop.forced', signal: name }, 'second signal: exiting at once');
+          flush();
+          process.exit(EXIT.failed);
+        }
+      };
+      process.on('SIGINT', onSignal);
+      process.on('SIGTERM', onSignal);
+    });
+  }
+
+  async #stop(server: RunningServer, signal: string): Promise<Stop> {
+    const { config, handle } = this.#options;
+    handle.log.info({ event: 'stopping', signal }, `${signal}: finishing what is in flight`);
+    // Before the lock goes: a broker that follows at once writes its own.
+    if (this.#runtime) removeQuietly(config.dataDir);
+    const closed = server.close().then(() => server.stopped);
+    const end = await Promise.race([closed, delay(STOP_MS)]);
+    if (end !== undefined) return end;
+    handle.log.error({ event: 'stop.timeout' }, `not finished after ${STOP_MS} ms, exiting anyway`);
+    return { exitCode: EXIT.failed, reason: 'stopping took too long' };
+  }
+
+  async #couldNotStart(error: unknown): Promise<number> {
+    const { exitCode, message, stack } = error as Error & { exitCode?: unknown };
+    if (typeof exitCode !== 'number') {
+      this.#options.handle.log.fatal({ event: 'bug', stack }, `cannot start: ${message}`);
+      return this.#end(EXIT.bug);
+    }
+    this.#options.handle.log.fatal({ event: 'start.failed', exitCode }, message);
+    return this.#end(exitCode);
+  }
+
+  async #leave({ exitCode, reason }: Stop): Promise<number> {
+    this.#stopping = true;
+    const { config, handle } = this.#options;
+    if (this.#runtime) removeQuietly(config.dataDir);
+    this.#runtime = undefined;
+    const fields = { event: 'stopped', exitCode, reason };
+    if (exitCode === EXIT.ok) handle.log.info(fields, 'stopped');
+    else handle.log.error(fields, `stopped: ${reason}`);
+    return this.#end(exitCode);
+  }
+
+  async #end(exitCode: number): Promise<number> {
+    await this.#dashboard?.close();
+    this.#options.handle.flush();
+    return exitCode;
+  }
+}
+
+/** Runs a broker until it stops; gives the exit code. The caller then exits the process. */
+export function runBroker(options: LifecycleOptions): Promise<number> {
+  exitOnBugs(options.handle);
+  return new Lifecycle(options).run();
+}
+
+/** An error nobody expected: what is in memory can no longer be trusted, the log on disk can. */
+function exitOnBugs({ log, flush }: LoggerHandle): void {
+  const die = (error: unknown): void => {
+    const { message, stack } = error instanceof Error ? error : new Error(String(error));
+    log.fatal({ event: 'bug', stack }, `bug: ${message}`);
+    flush();
+    process.exit(EXIT.bug);
+  };
+  process.on('uncaughtException', die);
+  process.on('unhandledRejection', die);
+}
+
+function removeQuietly(dataDir: string): void {
+  try {
+    removeRuntime(dataDir);
+  } catch {
+    // A hint that outlives its broker does no harm; readers check.
+  }
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
+}
+
+function delay(ms: number): Promise<undefined> {
+  return new Promise((resolve) => {
+    setTimeout(() => resolve(undefined), ms).unref();
+  });
+}
+
+/** What a person sees first: where things are, and two lines to paste. */
+function banner(info: RuntimeInfo): string {
+  const host = connectHost(info.host);
+  const page = info.dashboard
+    ? `dashboard http://${authority(connectHost(info.dashboardHost), info.dashboard)}/`
+    : 'no dashboard';
+  const options = (port: number, usual: number): string =>
+    [
+      host === '127.0.0.1' ? '' : ` --host ${host}`,
+      port === usual ? '' : ` --port ${port}`,
+      info.wire === 'u64' ? '' : ` --wire ${info.wire}`,
+    ].join('');
+  const producers = `producers ${authority(host, info.intake)}`;
+  const consumers = `consumers ${authority(host, info.exhaust)}`;
+  const self = selfCommand();
+  return [
+    `ThrustMQ ${info.version} is ready: ${producers}, ${consumers}, ${page}`,
+    `  publish:  ${self} pub 42 "hello"${options(info.intake, 1888)}`,
+    `  receive:  ${self} sub 42${options(info.exhaust, 2888)}`,
+    '',
+  ].join('\n');
+}
+
+/** How a person would call this program from here. */
+function selfCommand(): string {
+  const script = process.argv[1] ?? 'thrustmq';
+  if (/[\\/]_npx[\\/]/.test(script)) return 'npx thrustmq';
+  if (basename(script) === 'thrustmq') return 'thrustmq';
+  const path = relative(process.cwd(), script);
+  return `node ${/\s/.test(path) ? `"${path}"` : path}`;
+}

@@ -1,0 +1,100 @@
+// The command line: which verbs there are, how wrong usage is answered. Loads only the verb that was
+// asked for, so that `pub` does not pay for the broker.
+
+import { Command, CommanderError } from 'commander';
+import { CliError, complain, EXIT, emit, isBrokenPipe } from './output.ts';
+import { readVersion } from './version.ts';
+
+interface Verb {
+  summary: string;
+  load(): Promise<(program: Command) => void>;
+}
+
+const DEFAULT_VERB = 'serve';
+
+const VERBS: Record<string, Verb> = {
+  serve: {
+    summary: 'run a broker (the default)',
+    load: async () => (await import('./serve.ts')).registerServe,
+  },
+  pub: {
+    summary: 'publish messages to a bucket',
+    load: async () => (await import('./pub.ts')).registerPub,
+  },
+  sub: {
+    summary: 'receive the messages of a bucket',
+    load: async () => (await import('./sub.ts')).registerSub,
+  },
+  stats: {
+    summary: 'show what a running broker does',
+    load: async () => (await import('./stats.ts')).registerStats,
+  },
+  // bench: {
+  //   summary: 'measure a broker',
+  //   load: async () => (await import('./bench.ts')).registerBench,
+  // },
+  // log: {
+  //   summary: 'verify, dump or repair a log that no broker has open',
+  //   load: async () => (await import('./log.ts')).registerLog,
+  // },
+  version: {
+    summary: 'print the version',
+    load: async () => (await import('./version.ts')).registerVersion,
+  },
+};
+
+const EXAMPLES = `
+Examples:
+  thrustmq                              run a broker on ./data
+  thrustmq pub 42 "hello" "world"       publish two messages to bucket 42
+  thrustmq sub 42 --count 2             receive and ack two messages
+  thrustmq stats                        look at the broker on this machine
+  thrustmq help serve                   every setting of the broker`;
+
+/** Runs the verb in `argv` (without node and script); gives the exit code. */
+export async function runProgram(argv: readonly string[]): Promise<number> {
+  const program = createProgram();
+  const [args, verb] = withVerb(argv);
+  try {
+    for (const [name, { summary, load }] of Object.entries(VERBS)) {
+      if (name === verb) (await load())(program);
+      else program.command(name).description(summary);
+    }
+    await program.parseAsync(args, { from: 'user' });
+    return Number(process.exitCode ?? EXIT.ok);
+  } catch (error) {
+    return exitCodeOf(error);
+  }
+}
+
+function createProgram(): Command {
+  return new Command('thrustmq')
+    .description('A durable message queue: the ack means on disk.')
+    .version(readVersion(), '-V, --version')
+    .helpCommand('help [verb]', 'show the options of a verb')
+    .showHelpAfterError('(thrustmq help VERB lists what is possible)')
+    .addHelpText('after', EXAMPLES)
+    .configureOutput({ writeOut: (text) => void emit(text).catch(() => {}) })
+    .exitOverride();
+}
+
+/** The arguments with the default verb put in where there is none, and the verb to load. */
+function withVerb(argv: readonly string[]): [string[], string] {
+  const [first, second] = argv;
+  if (first === undefined) return [[DEFAULT_VERB], DEFAULT_VERB];
+  if (['-h', '--help', '-V', '--version'].includes(first)) return [[...argv], ''];
+  if (first === 'help') return [[...argv], second ?? ''];
+  if (first.startsWith('-')) return [[DEFAULT_VERB, ...argv], DEFAULT_VERB];
+  return [[...argv], first];
+}
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  if (error instanceof CliError) {
+    complain(error.message);
+    return error.exitCode;
+  }
+  if (isBrokenPipe(error)) return EXIT.ok;
+  complain(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  return EXIT.bug;
+}

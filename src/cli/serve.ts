@@ -1,0 +1,114 @@
+// The verb `serve`: flags to configuration to a running broker. The flags come from the table of
+// settings, so there is no second list to keep.
+
+import { isatty } from 'node:tty';
+import { type Command, Option } from 'commander';
+import { ConfigError, type LoadedConfig, loadConfig } from '../config/load.ts';
+import {
+  environmentNameOf,
+  flagOf,
+  metaOf,
+  SETTING_KEYS,
+  type SettingKey,
+} from '../config/schema.ts';
+import { createLogger } from '../io/logger.ts';
+import { runBroker } from './lifecycle.ts';
+import { CliError, emit, wantsColor } from './output.ts';
+import { readVersion } from './version.ts';
+
+const EXAMPLES = `
+Each setting can also be given in the environment (--data-dir is THRUSTMQ_DATA_DIR) or in a file
+(data_dir = "..." in thrustmq.toml or thrustmq.json). Flags win over the environment, the
+environment over the file.
+
+Examples:
+  thrustmq serve --data-dir /var/lib/thrustmq
+  thrustmq serve --intake-port 0 --exhaust-port 0 --dashboard-port 0
+  thrustmq serve --intake 127.0.0.1:1889,wire=u32 --exhaust 127.0.0.1:2889,wire=u32
+  thrustmq serve --print-config         show the settings and where they come from`;
+
+/** Adds `serve`. */
+export function registerServe(program: Command): void {
+  const command = program
+    .command('serve')
+    .description('run a broker')
+    .optionsGroup('Options:')
+    .option('-c, --config FILE', 'config file (default: thrustmq.toml or thrustmq.json here)')
+    .option('--print-config', 'print the settings with their origins and exit')
+    .option('--json', 'short for --log-format json');
+  for (const advanced of [false, true]) {
+    const keys = SETTING_KEYS.filter((key) => (metaOf(key).advanced === true) === advanced);
+    for (const key of keys)
+      command.addOption(optionOf(key).helpGroup(advanced ? 'Advanced options:' : 'Options:'));
+  }
+  command.addHelpText('after', EXAMPLES).action(() => serve(command));
+}
+
+function optionOf(key: SettingKey): Option {
+  const { arg, description, fallback, repeatable } = metaOf(key);
+  const placeholder = arg === undefined ? '' : ` <${arg}>`;
+  const usual =
+    arg === undefined || fallback === undefined || repeatable ? '' : ` (default: ${fallback})`;
+  const text = fallback === true ? `do not ${description}` : `${description}${usual}`;
+  const option = new Option(
+    `${flagOf(key)}${placeholder}`,
+    repeatable ? `${text}; repeatable` : text,
+  );
+  if (repeatable)
+    option.argParser((value: string, previous: string[] | undefined) => [
+      ...(previous ?? []),
+      value,
+    ]);
+  return option;
+}
+
+/** What was given on the command line, by setting key. */
+function flagsOf(command: Command): Partial<Record<SettingKey, unknown>> {
+  const flags: Partial<Record<SettingKey, unknown>> = {};
+  for (const key of SETTING_KEYS) {
+    const attribute = key.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+    if (command.getOptionValueSource(attribute) === 'cli')
+      flags[key] = command.getOptionValue(attribute);
+  }
+  if (command.opts().json === true) flags.log_format ??= 'json';
+  return flags;
+}
+
+async function serve(command: Command): Promise<void> {
+  let loaded: LoadedConfig;
+  try {
+    loaded = await loadConfig({
+      flags: flagsOf(command),
+      configFile: command.opts().config,
+      environment: process.env,
+      workingDir: process.cwd(),
+      terminal: isatty(1),
+    });
+  } catch (error) {
+    if (error instanceof ConfigError) throw new CliError(error.exitCode, error.message);
+    throw error;
+  }
+  if (command.opts().printConfig === true) {
+    await printConfig(loaded);
+    return;
+  }
+  const { config } = loaded;
+  // Nobody reading our complaints is no reason to stop.
+  process.stderr.on('error', () => {});
+  const color = wantsColor({ isTTY: isatty(1) });
+  const handle = await createLogger({ ...config.logging, color });
+  if (loaded.file !== undefined)
+    handle.log.info({ event: 'config.file', file: loaded.file }, `settings from ${loaded.file}`);
+  const { startServer } = await import('../server.ts');
+  const exitCode = await runBroker({ config, handle, version: readVersion(), startServer });
+  process.exit(exitCode);
+}
+
+async function printConfig({ config, origins, file }: LoadedConfig): Promise<void> {
+  const settings = SETTING_KEYS.map((key) => [
+    key,
+    { ...origins[key], environment: environmentNameOf(key) },
+  ]);
+  const report = { file: file ?? null, config, origins: Object.fromEntries(settings) };
+  await emit(`${JSON.stringify(report, null, 2)}\n`);
+}

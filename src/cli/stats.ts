@@ -1,0 +1,129 @@
+// The verb `stats`: the snapshot of a running broker, from its dashboard, as tables or JSON.
+
+import Table from 'cli-table3';
+import type { Command } from 'commander';
+import { formatDuration, formatSize } from '../config/units.ts';
+import type { Snapshot } from '../core/snapshot.ts';
+import { CliError, colorsFor, EXIT, emit, isBrokenPipe, note } from './output.ts';
+import { authority } from './runtime.ts';
+import { addTargetOptions, durationMs, resolveTarget } from './target.ts';
+
+const EXAMPLES = `
+Examples:
+  thrustmq stats                      the broker on this machine
+  thrustmq stats --data-dir ./data    on the port that this broker has
+  thrustmq stats --watch              again every second
+  thrustmq stats --json | jq .totals`;
+
+const FETCH_TIMEOUT_MS = 3000;
+const BUCKETS_MAX = 20;
+const CLEAR_SCREEN = '\x1b[H\x1b[2J';
+
+interface StatsOptions {
+  json?: boolean;
+  watch?: number | true;
+  host?: string;
+  port?: number;
+  dataDir?: string;
+}
+
+/** Adds `stats`. */
+export function registerStats(program: Command): void {
+  const command = program.command('stats').description('show what a running broker does');
+  addTargetOptions(command, 'dashboard')
+    .option('-w, --watch [TIME]', 'show it again and again, by default every second', durationMs)
+    .option('--json', 'the snapshot as one line of JSON')
+    .addHelpText('after', EXAMPLES)
+    .action(show);
+}
+
+async function show(options: StatsOptions): Promise<void> {
+  const { host, port } = resolveTarget(options, 'dashboard');
+  const url = `http://${authority(host, port)}/dash`;
+  if (options.watch === undefined) {
+    await emit(render(await fetchSnapshot(url), options));
+    return;
+  }
+  const everyMs = Math.max(100, options.watch === true ? 1000 : options.watch);
+  const clear = process.stdout.isTTY && !options.json ? CLEAR_SCREEN : '';
+  for (;;) {
+    try {
+      await emit(clear + render(await fetchSnapshot(url), options));
+    } catch (error) {
+      if (isBrokenPipe(error)) return;
+      if (!(error instanceof CliError)) throw error;
+      note(`${clear}${error.message}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
+  }
+}
+
+/** Throws CliError 69 for everything but a snapshot. */
+async function fetchSnapshot(url: string): Promise<Snapshot> {
+  let response: Response;
+  try {
+    response = await fetch(url, { signal: AbortSignal.timeout(FETCH_TIMEOUT_MS) });
+  } catch (error) {
+    const { cause, message } = error as Error;
+    const why = cause instanceof Error ? (cause as NodeJS.ErrnoException).code : message;
+    throw new CliError(EXIT.unreachable, `no dashboard answers at ${url}: ${why ?? message}`);
+  }
+  try {
+    const body = (await response.json()) as Snapshot & { detail?: string };
+    if (response.ok && body.totals !== undefined) return body;
+    throw new CliError(EXIT.unreachable, `${url}: ${body.detail ?? response.statusText}`);
+  } catch (error) {
+    if (error instanceof CliError) throw error;
+    throw new CliError(EXIT.unreachable, `${url} is not the dashboard of a broker`);
+  }
+}
+
+function render(snapshot: Snapshot, options: StatsOptions): string {
+  if (options.json) return `${JSON.stringify(snapshot)}\n`;
+  const color = colorsFor(process.stdout);
+  const { log, connections, buckets } = snapshot;
+  const upMs = Date.parse(snapshot.now) - Date.parse(snapshot.startedAt);
+  const lines = [
+    color.bold(`ThrustMQ ${snapshot.version}`) +
+      `  pid ${snapshot.pid}, up ${formatDuration(upMs)}, log ${log.state}, sync ${log.sync}`,
+    ...(snapshot.warning ? [color.yellow(`warning: ${snapshot.warning}`)] : []),
+    messages(snapshot),
+    `${connections.intake} producers, ${connections.exhaust} consumers; ${log.segments} segments, ` +
+      `${formatSize(log.diskBytes)} on disk; ${formatSize(snapshot.memory.rssBytes)} resident; ` +
+      `sync p50 ${snapshot.commits.syncMs.p50} ms, p99 ${snapshot.commits.syncMs.p99} ms`,
+    `${count(buckets.count)} buckets: ${count(buckets.ready)} ready, ${count(buckets.unacked)} unacked`,
+  ];
+  if (buckets.top.length > 0) lines.push(longest(snapshot));
+  return `${lines.join('\n')}\n`;
+}
+
+function messages({ rates, totals }: Snapshot): string {
+  const refused = Object.values(totals.refused).reduce((sum, value) => sum + value, 0);
+  const table = newTable(['', 'per second', 'in all']);
+  table.push(
+    ['published', count(rates.publishedMessages), count(totals.publishedMessages)],
+    ['delivered', count(rates.deliveredMessages), count(totals.deliveredMessages)],
+    ['acked', count(rates.ackedMessages), count(totals.ackedMessages)],
+    ['redelivered', '', count(totals.redeliveredMessages)],
+    ['refused', '', count(refused)],
+  );
+  return table.toString();
+}
+
+function longest({ buckets }: Snapshot): string {
+  const table = newTable(['bucket', 'ready', 'unacked', 'consumers']);
+  for (const { id, ready, unacked, consumers } of buckets.top.slice(0, BUCKETS_MAX))
+    table.push([id, count(ready), count(unacked), count(consumers)]);
+  return table.toString();
+}
+
+function newTable(head: string[]): InstanceType<typeof Table> {
+  const aligned = head.map((_, index) => (index === 0 ? 'left' : 'right'));
+  const plain = { head: [], border: [] };
+  const color = colorsFor(process.stdout).isColorSupported;
+  return new Table({ head, colAligns: aligned as never, ...(color ? {} : { style: plain }) });
+}
+
+function count(value: number): string {
+  return value.toLocaleString('en-US', { maximumFractionDigits: 0 });
+}

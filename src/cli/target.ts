@@ -1,0 +1,112 @@
+// Where the client verbs find their broker: flags, then the runtime.json of a data folder, then the
+// environment, then the usual ports.
+
+import { type Command, InvalidArgumentError } from 'commander';
+import { parseDuration } from '../config/units.ts';
+import { CliError, EXIT } from './output.ts';
+import { connectHost, type RuntimeInfo, readRuntime } from './runtime.ts';
+
+export type Side = 'intake' | 'exhaust' | 'dashboard';
+
+export interface Target {
+  host: string;
+  port: number;
+  wire: 'u64' | 'u32';
+}
+
+interface TargetOptions {
+  host?: string;
+  port?: number;
+  wire?: string;
+  dataDir?: string;
+}
+
+const USUAL_PORTS: Record<Side, number> = { intake: 1888, exhaust: 2888, dashboard: 3888 };
+
+/** Adds the options that say where the broker is. */
+export function addTargetOptions(command: Command, side: Side): Command {
+  command
+    .option('-H, --host <HOST>', 'host of the broker (default: 127.0.0.1)')
+    .option('-p, --port <PORT>', `port of its ${side} (default: ${USUAL_PORTS[side]})`, wholeNumber)
+    .option('-d, --data-dir <DIR>', "find host and ports in a running broker's data folder");
+  if (side !== 'dashboard')
+    command.option('--wire <u64|u32>', 'dialect of that port (default: u64)', wireName);
+  return command;
+}
+
+/**
+ * Resolves those options.
+ * @throws CliError 69 when no broker has announced itself in the data folder.
+ */
+export function resolveTarget(
+  options: TargetOptions,
+  side: Side,
+  environment: Record<string, string | undefined> = process.env,
+): Target {
+  const runtime = options.dataDir === undefined ? undefined : announced(options.dataDir);
+  const host = options.host ?? hostOf(runtime, side) ?? environment.THRUSTMQ_HOST ?? '127.0.0.1';
+  return {
+    host: connectHost(host || '127.0.0.1'),
+    port: options.port ?? portOf(runtime, side) ?? portFrom(environment, side),
+    wire: wireOf(options.wire ?? runtime?.wire ?? (environment.THRUSTMQ_WIRE || 'u64')),
+  };
+}
+
+function announced(dataDir: string): RuntimeInfo {
+  const runtime = readRuntime(dataDir);
+  if (runtime === undefined)
+    throw new CliError(EXIT.unreachable, `no broker has announced itself in ${dataDir}`);
+  return runtime;
+}
+
+function hostOf(runtime: RuntimeInfo | undefined, side: Side): string | undefined {
+  return side === 'dashboard' ? runtime?.dashboardHost : runtime?.host;
+}
+
+function portOf(runtime: RuntimeInfo | undefined, side: Side): number | undefined {
+  if (runtime === undefined) return undefined;
+  const port = runtime[side];
+  if (port === null) throw new CliError(EXIT.unreachable, 'that broker runs without a dashboard');
+  return port;
+}
+
+/** The broker's own variable; 0 there means "any", which is no place to connect to. */
+function portFrom(environment: Record<string, string | undefined>, side: Side): number {
+  const text = environment[`THRUSTMQ_${side.toUpperCase()}_PORT`] ?? '';
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  return port > 0 && port <= 65_535 ? port : USUAL_PORTS[side];
+}
+
+/** Commander: a whole number of at least 1. */
+export function wholeNumber(text: string): number {
+  const value = /^\d{1,15}$/.test(text) ? Number(text) : 0;
+  if (value < 1) throw new InvalidArgumentError('It must be a whole number of at least 1.');
+  return value;
+}
+
+/** Commander: a duration, in milliseconds. */
+export function durationMs(text: string): number {
+  try {
+    return parseDuration(text);
+  } catch (error) {
+    throw new InvalidArgumentError(`${(error as Error).message}.`);
+  }
+}
+
+/** Commander: a bucket, as a decimal or 0x number of 64 bits. */
+export function bucketId(text: string): bigint {
+  const value = /^(0x[0-9a-f]{1,16}|\d{1,20})$/i.test(text) ? BigInt(text) : -1n;
+  if (value < 0n || value >= 1n << 64n)
+    throw new InvalidArgumentError('A bucket is a number from 0 to 18446744073709551615.');
+  return value;
+}
+
+function wireOf(text: string): 'u64' | 'u32' {
+  if (text === 'u64' || text === 'u32') return text;
+  throw new CliError(EXIT.config, `THRUSTMQ_WIRE is u64 or u32, not "${text}"`);
+}
+
+function wireName(text: string): 'u64' | 'u32' {
+  if (text === 'u64' || text === 'u32') return text;
+  throw new InvalidArgumentError('It must be u64 or u32.');
+}

@@ -1,0 +1,368 @@
+// Receives messages of one bucket: one delivered batch at a time, decisions coalesced per tick,
+// heartbeats answered and hidden, silence taken for death. Pull only: messages wait in the one
+// batch the broker may send, so a slow reader holds at most `batchSize` of them.
+
+import { clearTimeout, setTimeout } from 'node:timers';
+import {
+  ACK_DONE,
+  BATCH_HEADER_BYTES,
+  BATCH_MESSAGES_MAX,
+  MESSAGE_BYTES_CEILING,
+  WIRE_U32,
+} from '../../assembly/layout.ts';
+import {
+  type BucketLike,
+  type ConsumerHeader,
+  DeliveryDecoder,
+  encodeConsumerHeader,
+  type Frame,
+  parseU64,
+} from '../codec/wire.ts';
+import { onAbort } from './abort.ts';
+import { Connection } from './connection.ts';
+import { ThrustError, usage } from './errors.ts';
+import { Delivery, type Message } from './message.ts';
+import {
+  type ConnectionOptions,
+  duration,
+  EXHAUST_PORT,
+  resolveTarget,
+  type Status,
+  whole,
+} from './options.ts';
+
+const LEAVE_MS = 1000;
+const U32_HEARTBEAT_BYTES = BATCH_HEADER_BYTES + WIRE_U32;
+
+export interface ConsumerOptions extends ConnectionOptions {
+  bucket: BucketLike;
+  /** Shown on the dashboard, need not be unique. Default: the process id. */
+  consumerId?: BucketLike;
+  /** Most messages delivered and not acked, 1 … 65,536. Default 100. */
+  batchSize?: number;
+  /** Larger messages are a protocol error. Default 64 MiB. */
+  messageBytesMax?: number;
+  /**
+   * `manual` (default): call `ack()` or `fail()` on each message. `auto`: a message, or batch of
+   * them, is acked when the loop asks for the next one; leave the loop and the last is not.
+   */
+  ack?: 'manual' | 'auto';
+  /**
+   * Silence with nothing unacked after which the connection counts as dead; 0 = never. A broker
+   * is heard at least every second. Default 5000 ms.
+   */
+  idleTimeoutMs?: number;
+}
+
+export interface RunOptions {
+  /** Handlers running at the same time; more than `batchSize` has no effect. Default 1. */
+  concurrency?: number;
+  /** Stops politely: no new message, running handlers finish, then `run` resolves. */
+  signal?: AbortSignal;
+  /** Told of each error that a handler threw; its message has been marked as failed. */
+  onError?: (error: unknown, message: Message) => void;
+}
+
+/** Consumes one bucket over one connection. Reading it ends it: leave a loop and it closes. */
+export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
+  readonly bucket: bigint;
+  readonly #connection: Connection;
+  readonly #header: ConsumerHeader;
+  readonly #auto: boolean;
+  readonly #messageBytesMax: number;
+  readonly #idleTimeoutMs: number;
+  #decoder: DeliveryDecoder;
+  #delivery: Delivery | undefined;
+  #waiters: (() => void)[] = [];
+  #reading = false;
+  #stopped = false; // nobody takes messages any more
+  #scheduled = false;
+  #watch: ReturnType<typeof setTimeout> | undefined;
+  #heardAtMs = 0;
+
+  /** Starts to connect at once. Throws USAGE. */
+  constructor(options: ConsumerOptions) {
+    const target = resolveTarget(options, EXHAUST_PORT);
+    const { ack = 'manual' } = options;
+    if (ack !== 'manual' && ack !== 'auto')
+      throw new ThrustError('USAGE', `ack is "manual" or "auto", not ${JSON.stringify(ack)}`);
+    this.#auto = ack === 'auto';
+    this.bucket = usage(() => parseU64(options.bucket));
+    this.#header = {
+      consumerId: usage(() => parseU64(options.consumerId ?? process.pid, 'consumerId')),
+      bucket: this.bucket,
+      batchSize: whole('batchSize', options.batchSize, {
+        fallback: 100,
+        least: 1,
+        most: BATCH_MESSAGES_MAX,
+      }),
+    };
+    this.#messageBytesMax = whole('messageBytesMax', options.messageBytesMax, {
+      fallback: MESSAGE_BYTES_CEILING,
+      least: 1,
+      most: MESSAGE_BYTES_CEILING,
+    });
+    this.#idleTimeoutMs = duration('idleTimeoutMs', options.idleTimeoutMs, {
+      fallback: 5000,
+      least: 0,
+    });
+    this.#connection = new Connection(target, options, {
+      opened: () => this.#onOpened(),
+      received: (chunk) => this.#onReceived(chunk),
+      writable: () => {}, // acks are at most batchSize bytes between two deliveries
+      lost: () => this.#onLost(),
+      closed: () => this.#wake(),
+    });
+    this.#decoder = this.#newDecoder();
+    this.#connection.start();
+  }
+
+  get status(): Status {
+    return this.#connection.status;
+  }
+
+  /** Resolves once, when closed for good: with the error that caused it, or undefined. */
+  get closed(): Promise<ThrustError | undefined> {
+    return this.#connection.closed;
+  }
+
+  /** Resolves when connected; rejects with CONNECTION when that has failed for good. */
+  ready(): Promise<void> {
+    return this.#connection.ready();
+  }
+
+  /**
+   * Messages until `close()`. Throws when the connection has failed for good. Leaving the loop
+   * closes the consumer, and what was not acked is ready again for others at once.
+   */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Message, void, undefined> {
+    this.#claim();
+    try {
+      for (;;) {
+        const delivery = this.#available() ?? (await this.#next());
+        if (delivery === undefined) return;
+        const message = delivery.take();
+        yield message;
+        if (this.#auto) message.ack();
+      }
+    } finally {
+      await this.close();
+    }
+  }
+
+  /** The same with all messages that are there at once, in order: 1 … batchSize. */
+  async *batches(): AsyncGenerator<Message[], void, undefined> {
+    this.#claim();
+    try {
+      for (;;) {
+        const delivery = this.#available() ?? (await this.#next());
+        if (delivery === undefined) return;
+        const messages = Array.from({ length: delivery.untaken }, () => delivery.take());
+        yield messages;
+        if (this.#auto) for (const message of messages) message.ack();
+      }
+    } finally {
+      await this.close();
+    }
+  }
+
+  /**
+   * Hands each message to `handler`: acked when it resolves, failed when it throws, unless the
+   * handler decided before. Resolves after `close()` or `signal`, when every handler is done;
+   * rejects when the connection has failed for good. Either way the consumer is closed then.
+   * A failed message comes back at once: wait in the handler before throwing to slow that down.
+   */
+  async run(handler: (message: Message) => unknown, options: RunOptions = {}): Promise<void> {
+    const { signal, onError } = options;
+    const concurrency = whole('concurrency', options.concurrency, {
+      fallback: 1,
+      least: 1,
+      most: BATCH_MESSAGES_MAX,
+    });
+    this.#claim();
+    const stop = () => {
+      this.#stopped = true;
+      this.#wake();
+    };
+    if (signal?.aborted === true) stop();
+    const unlisten = signal === undefined ? undefined : onAbort(signal, stop);
+    const work = async () => {
+      for (;;) {
+        const delivery = this.#available() ?? (await this.#next());
+        if (delivery === undefined) return;
+        const message = delivery.take();
+        try {
+          await handler(message);
+          message.ack();
+        } catch (error) {
+          message.fail();
+          onError?.(error, message);
+        }
+      }
+    };
+    const guarded = () =>
+      work().catch((error) => {
+        stop(); // the other workers too
+        throw error;
+      });
+    try {
+      const workers = Math.min(concurrency, this.#header.batchSize);
+      const ends = await Promise.allSettled(Array.from({ length: workers }, guarded));
+      for (const end of ends) if (end.status === 'rejected') throw end.reason;
+    } finally {
+      unlisten?.();
+      await this.close();
+    }
+  }
+
+  /**
+   * Sends the decisions made so far and ends; what was not decided is ready again for others at
+   * once. Safe to call again. Never rejects.
+   */
+  async close(): Promise<void> {
+    this.#stopped = true;
+    const delivery = this.#delivery;
+    if (delivery !== undefined && this.#connection.isOpen) this.#write(delivery.lastAcks());
+    this.#onLost(); // nothing can be decided from here on
+    this.#wake();
+    await this.#connection.finish(LEAVE_MS);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #claim(): void {
+    if (this.#reading)
+      throw new ThrustError('USAGE', 'a consumer is read once: make another one for another loop');
+    this.#reading = true;
+  }
+
+  /** The delivery to take from, if there is one right now. */
+  #available(): Delivery | undefined {
+    const delivery = this.#delivery;
+    return !this.#stopped && delivery !== undefined && delivery.untaken > 0 ? delivery : undefined;
+  }
+
+  /** Waits for a delivery to take from; undefined at the end. Throws why it ended. */
+  async #next(): Promise<Delivery | undefined> {
+    for (;;) {
+      if (this.#stopped) return undefined;
+      if (this.#connection.status === 'closed') {
+        if (this.#connection.error !== undefined) throw this.#connection.closedError();
+        return undefined;
+      }
+      const delivery = this.#available();
+      if (delivery !== undefined) return delivery;
+      await new Promise<void>((resolve) => {
+        this.#waiters.push(resolve);
+      });
+    }
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiters.splice(0)) resolve();
+  }
+
+  #newDecoder(): DeliveryDecoder {
+    return new DeliveryDecoder(this.#connection.target.wire, {
+      batchMessagesMax: this.#header.batchSize,
+      messageBytesMax: this.#messageBytesMax,
+    });
+  }
+
+  #onOpened(): void {
+    this.#decoder = this.#newDecoder();
+    this.#connection.write(encodeConsumerHeader(this.#header));
+    this.#listen();
+  }
+
+  #onReceived(chunk: Uint8Array): void {
+    if (this.#stopped) return; // leaving: what comes now goes back to the bucket
+    this.#heardAtMs = performance.now();
+    try {
+      for (const frame of this.#decoder.push(chunk)) this.#onFrame(frame);
+    } catch (cause) {
+      this.#foreign(cause instanceof Error ? cause.message : String(cause), cause);
+    }
+  }
+
+  #foreign(detail: string, cause?: unknown): void {
+    const { wire } = this.#connection.target;
+    const text =
+      `${this.#connection.peer} does not speak like a broker's exhaust in dialect ${wire}: ` +
+      `${detail}; check port and wire`;
+    this.#connection.close(new ThrustError('PROTOCOL', text, { cause }));
+  }
+
+  #onFrame(frame: Frame): void {
+    this.#connection.confirm();
+    if (this.#delivery !== undefined)
+      throw new ThrustError('PROTOCOL', 'a batch came before the last one was acked');
+    if (frame.isHeartbeat) {
+      this.#write(Uint8Array.of(ACK_DONE));
+      return;
+    }
+    clearTimeout(this.#watch); // while messages are unacked the broker has nothing to say
+    this.#delivery = new Delivery(frame, this.bucket, () => this.#schedule());
+    this.#wake();
+  }
+
+  /** Sends decisions at the end of this tick, so that those made in it share a write. */
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    process.nextTick(() => {
+      this.#scheduled = false;
+      this.#sendAcks();
+    });
+  }
+
+  #sendAcks(): void {
+    const delivery = this.#delivery;
+    if (delivery === undefined) return;
+    this.#write(delivery.nextAcks());
+    if (!delivery.settled) return;
+    this.#delivery = undefined;
+    this.#listen();
+  }
+
+  #write(bytes: Uint8Array): void {
+    if (bytes.length > 0) this.#connection.write(bytes);
+  }
+
+  #onLost(): void {
+    clearTimeout(this.#watch);
+    this.#delivery?.end();
+    this.#delivery = undefined;
+  }
+
+  /** From now on the broker must be heard every so often. */
+  #listen(): void {
+    if (this.#idleTimeoutMs === 0) return;
+    clearTimeout(this.#watch);
+    this.#heardAtMs = performance.now();
+    this.#armWatch(this.#idleTimeoutMs);
+  }
+
+  #armWatch(waitMs: number): void {
+    this.#watch = setTimeout(() => {
+      const leftMs = this.#heardAtMs + this.#idleTimeoutMs - performance.now();
+      if (leftMs >= 1) {
+        this.#armWatch(leftMs);
+        return;
+      }
+      if (this.#decoder.pendingBytes === U32_HEARTBEAT_BYTES) {
+        this.#foreign('what came looks like a heartbeat in dialect u32');
+        return;
+      }
+      const text = `nothing was heard from ${this.#connection.peer} for ${this.#idleTimeoutMs} ms`;
+      this.#connection.reset(new ThrustError('TIMEOUT', text));
+    }, waitMs);
+  }
+}
+
+/** Makes a consumer; it connects in the background. Throws USAGE for wrong options. */
+export function createConsumer(options: ConsumerOptions): Consumer {
+  return new Consumer(options);
+}

@@ -1,0 +1,22 @@
+// The package's entry: everything a program that talks to a broker may import, and nothing else.
+// Reaches no further than src/codec/wire.ts, assembly/layout.ts and Node's own modules.
+
+export type { BucketLike, Wire } from '../codec/wire.ts';
+export { Client, type ClientOptions, type Local } from './client.ts';
+export {
+  Consumer,
+  type ConsumerOptions,
+  createConsumer,
+  type RunOptions,
+} from './consumer.ts';
+export { ThrustError, type ThrustErrorCode } from './errors.ts';
+export type { Message } from './message.ts';
+export type { ConnectionOptions, ReconnectOptions, Status } from './options.ts';
+export {
+  type CloseOptions,
+  createProducer,
+  Producer,
+  type ProducerOptions,
+  type SendOptions,
+} from './producer.ts';
+export { EncodedBatch, type Outgoing } from './publication.ts';

@@ -1,0 +1,263 @@
+// Puts the broker's configuration together: flags over environment over file over defaults, and
+// remembers where each value came from. What settings there are is schema.ts; starting anything is
+// not done here.
+
+import { existsSync, readFileSync } from 'node:fs';
+import { extname, resolve } from 'node:path';
+import { checkLimits, DEFAULT_LIMITS, type Limits, segmentBytesMin } from '../core/limits.ts';
+import { nearestName } from './nearest.ts';
+import {
+  environmentNameOf,
+  flagOf,
+  type ListenerText,
+  SETTING_KEYS,
+  SETTINGS,
+  type SettingKey,
+  type SettingValues,
+  type Wire,
+} from './schema.ts';
+
+export interface Listener {
+  host: string;
+  port: number;
+  wire: Wire;
+}
+
+export interface BrokerConfig {
+  /** Absolute path. */
+  dataDir: string;
+  unsafeNoLock: boolean;
+  /** Listeners of producers; the first is the main one. */
+  intake: Listener[];
+  /** Listeners of consumers; the first is the main one. */
+  exhaust: Listener[];
+  dashboard: {
+    enabled: boolean;
+    host: string;
+    port: number;
+    transport: 'auto' | 'uws' | 'node';
+    /** Names that a browser may use besides loopback and `host`. */
+    allowedHosts: string[];
+  };
+  log: { sync: 'commit' | 'interval' | 'none'; syncIntervalMs: number };
+  limits: Limits;
+  logging: {
+    level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
+    format: 'json' | 'pretty';
+  };
+}
+
+export interface Origin {
+  source: 'flag' | 'environment' | 'file' | 'default';
+  /** What a person would look for: `--wire`, `THRUSTMQ_WIRE`, `thrustmq.toml: wire`. */
+  name: string;
+}
+
+export interface LoadedConfig {
+  config: BrokerConfig;
+  origins: Record<SettingKey, Origin>;
+  /** The file that was read, if any. */
+  file: string | undefined;
+}
+
+export interface Sources {
+  /** Values of flags by setting key; the rest is absent. */
+  flags: Partial<Record<SettingKey, unknown>>;
+  /** Value of `--config`. */
+  configFile?: string | undefined;
+  environment: Record<string, string | undefined>;
+  workingDir: string;
+  /** Chooses the default log format. */
+  terminal: boolean;
+}
+
+/** Wrong configuration; the message names the source and holds a hint where there is one. */
+export class ConfigError extends Error {
+  /** 2 when the command line is at fault, else 78. */
+  readonly exitCode: number;
+  constructor(message: string, exitCode = 78) {
+    super(message);
+    this.name = 'ConfigError';
+    this.exitCode = exitCode;
+  }
+}
+
+interface Found {
+  value: unknown;
+  origin: Origin;
+}
+
+const FILE_NAMES = ['thrustmq.toml', 'thrustmq.json'];
+const SEGMENT_STEP_BYTES = 16 * 1024 * 1024;
+
+/**
+ * Loads the configuration.
+ * @throws ConfigError when a source holds an unknown key or a value that does not fit.
+ */
+export async function loadConfig(sources: Sources): Promise<LoadedConfig> {
+  const found = new Map<SettingKey, Found>();
+  const file = findFile(sources);
+  if (file !== undefined) await readConfigFile(file, found);
+  readEnvironment(sources.environment, found);
+  for (const key of SETTING_KEYS) {
+    const value = sources.flags[key];
+    if (value !== undefined)
+      found.set(key, { value, origin: { source: 'flag', name: flagOf(key) } });
+  }
+  const { values, origins } = check(found);
+  return { config: build(values, sources), origins, file };
+}
+
+function findFile(sources: Sources): string | undefined {
+  const named = sources.configFile ?? (sources.environment.THRUSTMQ_CONFIG || undefined);
+  if (named !== undefined) return resolve(sources.workingDir, named);
+  const present = FILE_NAMES.map((name) => resolve(sources.workingDir, name)).filter(existsSync);
+  if (present.length > 1)
+    throw new ConfigError(`both ${FILE_NAMES.join(' and ')} exist here; say which with --config`);
+  return present[0];
+}
+
+async function readConfigFile(path: string, found: Map<SettingKey, Found>): Promise<void> {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new ConfigError(`cannot read the config file ${path}: ${(error as Error).message}`);
+  }
+  let table: unknown;
+  try {
+    if (extname(path).toLowerCase() === '.json') table = JSON.parse(text);
+    else table = (await import('smol-toml')).parse(text);
+  } catch (error) {
+    throw new ConfigError(`${path} does not parse: ${(error as Error).message}`);
+  }
+  if (typeof table !== 'object' || table === null || Array.isArray(table))
+    throw new ConfigError(`${path} must hold a table of settings`);
+  for (const [name, value] of Object.entries(table)) {
+    const key = name.replaceAll('-', '_') as SettingKey;
+    if (!SETTING_KEYS.includes(key))
+      throw new ConfigError(unknownKey(`${path}: unknown key "${name}"`, name, SETTING_KEYS));
+    if (found.has(key)) throw new ConfigError(`${path}: "${key}" is given twice`);
+    found.set(key, { value, origin: { source: 'file', name: `${path}: ${name}` } });
+  }
+}
+
+function readEnvironment(
+  environment: Record<string, string | undefined>,
+  found: Map<SettingKey, Found>,
+): void {
+  const known = new Map(SETTING_KEYS.map((key) => [environmentNameOf(key), key]));
+  for (const [name, value] of Object.entries(environment)) {
+    if (!name.startsWith('THRUSTMQ_') || name === 'THRUSTMQ_CONFIG') continue;
+    if (value === undefined || value === '' || isForeign(name, value)) continue;
+    const key = known.get(name);
+    if (key === undefined)
+      throw new ConfigError(
+        unknownKey(`unknown environment variable ${name}`, name, [...known.keys()]),
+      );
+    found.set(key, { value, origin: { source: 'environment', name } });
+  }
+}
+
+/** Kubernetes announces a service called "thrustmq" to every pod by names that start like ours. */
+function isForeign(name: string, value: string): boolean {
+  return (
+    /_SERVICE_(HOST|PORT)(_|$)/.test(name) ||
+    /_PORT_\d+_(TCP|UDP)/.test(name) ||
+    /^(tcp|udp):\/\//.test(value) ||
+    /^THRUSTMQ_(TEST|BENCH)_/.test(name)
+  );
+}
+
+function unknownKey(complaint: string, name: string, known: readonly string[]): string {
+  const near = nearestName(name, known);
+  return near === undefined ? complaint : `${complaint}; did you mean "${near}"?`;
+}
+
+function check(found: Map<SettingKey, Found>): {
+  values: SettingValues;
+  origins: Record<SettingKey, Origin>;
+} {
+  const values: Record<string, unknown> = {};
+  const origins: Partial<Record<SettingKey, Origin>> = {};
+  const complaints: { text: string; origin: Origin }[] = [];
+  for (const key of SETTING_KEYS) {
+    const entry = found.get(key);
+    const origin: Origin = entry?.origin ?? { source: 'default', name: 'default' };
+    const result = SETTINGS.shape[key].safeParse(entry?.value);
+    origins[key] = origin;
+    if (result.success) values[key] = result.data;
+    else complaints.push({ text: `${origin.name}: ${issueText(result.error.issues)}`, origin });
+  }
+  if (complaints.length > 0) {
+    const onlyFlags = complaints.every(({ origin }) => origin.source === 'flag');
+    throw new ConfigError(complaints.map(({ text }) => text).join('\n'), onlyFlags ? 2 : 78);
+  }
+  return { values: values as SettingValues, origins: origins as Record<SettingKey, Origin> };
+}
+
+interface Issue {
+  message: string;
+  path: PropertyKey[];
+  errors?: Issue[][];
+}
+
+/** The first complaint that says something: unions hide theirs one level down. */
+function issueText(issues: readonly unknown[]): string {
+  const issue = issues[0] as Issue;
+  const inner = issue.errors?.flat().find(({ message }) => message !== '');
+  const where = issue.path.length > 0 ? `[${issue.path.join('.')}] ` : '';
+  return `${where}${inner ? inner.message : issue.message}`;
+}
+
+function build(values: SettingValues, sources: Sources): BrokerConfig {
+  const main = (port: number): Listener => ({ host: values.host, port, wire: values.wire });
+  const further = (entry: ListenerText): Listener => ({ ...entry, wire: entry.wire ?? 'u64' });
+  return {
+    dataDir: resolve(sources.workingDir, values.data_dir),
+    unsafeNoLock: values.unsafe_no_lock,
+    intake: [main(values.intake_port), ...values.intake.map(further)],
+    exhaust: [main(values.exhaust_port), ...values.exhaust.map(further)],
+    dashboard: {
+      enabled: values.dashboard,
+      host: values.dashboard_host ?? values.host,
+      port: values.dashboard_port,
+      transport: values.dashboard_transport,
+      allowedHosts: values.dashboard_allow_host,
+    },
+    log: { sync: values.sync, syncIntervalMs: Math.max(1, values.sync_interval) },
+    limits: buildLimits(values),
+    logging: {
+      level: values.log_level,
+      format: values.log_format ?? (sources.terminal ? 'pretty' : 'json'),
+    },
+  };
+}
+
+function buildLimits(values: SettingValues): Limits {
+  const limits: Limits = {
+    ...DEFAULT_LIMITS,
+    messageBytesMax: values.max_message,
+    batchMessagesMax: values.max_batch,
+    connectionsMax: values.max_connections,
+    consumerHeaderMs: values.consumer_header_timeout,
+    partialMessageMs: values.partial_timeout,
+    peerBytesMax: values.peer_buffer,
+    bufferBytesMax: values.buffer,
+    deliveryBytesMax: values.delivery,
+    deliveryBytesMaxU32: values.delivery_u32,
+    heartbeatMs: values.heartbeat,
+    heartbeatAckMs: values.heartbeat_timeout,
+    ackCommitMs: values.ack_commit_delay,
+    proofMs: values.proof_delay,
+    reserveBytes: values.reserve,
+    segmentBytes: values.segment_size ?? DEFAULT_LIMITS.segmentBytes,
+  };
+  const least = segmentBytesMin(limits.messageBytesMax, limits.reserveBytes);
+  // Nobody who raises --max-message should have to work out a segment size; who gives one means it.
+  if (values.segment_size === undefined && limits.segmentBytes < least)
+    limits.segmentBytes = Math.ceil(least / SEGMENT_STEP_BYTES) * SEGMENT_STEP_BYTES;
+  const complaint = checkLimits(limits);
+  if (complaint !== undefined) throw new ConfigError(complaint);
+  return limits;
+}

@@ -1,0 +1,322 @@
+// The one table of settings: key, default, kind, help. Flags, environment names, file keys and the
+// help text are derived from it here, so they cannot drift. Reading sources and building the
+// broker's configuration from the values is load.ts.
+
+import * as z from 'zod';
+import { DEFAULT_LIMITS } from '../core/limits.ts';
+import { parseDuration, parseSize } from './units.ts';
+
+export type Wire = 'u64' | 'u32';
+
+/** One listening address before its wire and host defaults are filled in. */
+export interface ListenerText {
+  host: string;
+  port: number;
+  wire?: Wire | undefined;
+}
+
+/** What a setting's annotation says about it, beside its type. */
+export interface SettingMeta {
+  description: string;
+  /** Placeholder of the flag's value; a setting without one is a switch. */
+  arg?: string;
+  /** Default as a person would write it; undefined = depends on other settings, see help. */
+  fallback?: string | number | boolean | readonly string[];
+  /** The flag may be given several times, the file may hold a list. */
+  repeatable?: boolean;
+  /** Rarely needed: in the documentation and in `serve --help`, at the end. */
+  advanced?: boolean;
+}
+
+const wire = z.enum(['u64', 'u32']);
+
+const number = (min: number, max: number) =>
+  z.union([z.number(), z.string()]).transform((raw, context) => {
+    const value = typeof raw === 'string' && /^\s*\d+\s*$/.test(raw) ? Number(raw) : raw;
+    if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max)
+      return value;
+    return fail(context, `must be a whole number from ${min} to ${max}, not "${raw}"`);
+  });
+
+const boolean = z.union([z.boolean(), z.string()]).transform((raw, context) => {
+  const word = String(raw).trim().toLowerCase();
+  if (['true', '1', 'yes', 'on'].includes(word)) return true;
+  if (['false', '0', 'no', 'off'].includes(word)) return false;
+  return fail(context, `must be true or false, not "${raw}"`);
+});
+
+const text = z.string().trim().min(1, 'must not be empty');
+
+const parsed = (parse: (text: string) => number) =>
+  z.union([z.number(), z.string()]).transform((raw, context) => {
+    try {
+      return parse(String(raw));
+    } catch (error) {
+      return fail(context, (error as Error).message);
+    }
+  });
+
+const size = parsed(parseSize);
+const duration = parsed(parseDuration);
+
+const listenerTable = z.strictObject({
+  host: text,
+  port: number(0, 65_535),
+  wire: wire.optional(),
+});
+const listener = z.union([z.string(), listenerTable]).transform((raw, context): ListenerText => {
+  if (typeof raw !== 'string') return raw;
+  try {
+    return parseListener(raw);
+  } catch (error) {
+    return fail(context, (error as Error).message);
+  }
+});
+
+/** The environment writes a list with spaces or semicolons between the entries. */
+const split = (raw: unknown): unknown =>
+  typeof raw === 'string' ? raw.split(/[\s;]+/).filter((part) => part !== '') : raw;
+const listOf = <T extends z.ZodType>(item: T) => z.preprocess(split, z.array(item));
+
+function fail(context: z.RefinementCtx, message: string): never {
+  context.addIssue({ code: 'custom', message });
+  return z.NEVER;
+}
+
+/** Annotates a type with its default and help. The default passes the same checks as any value. */
+function setting<T extends z.ZodType>(type: T, meta: SettingMeta) {
+  return type.prefault(meta.fallback as never).meta(meta as unknown as Record<string, unknown>);
+}
+
+/** The same for a setting whose default follows from other settings. */
+function derived<T extends z.ZodType>(type: T, meta: SettingMeta) {
+  return type.optional().meta(meta as unknown as Record<string, unknown>);
+}
+
+/** A default as it would be written: `64KiB`. */
+function sizeText(bytes: number): string {
+  if (bytes % 1024 ** 2 === 0) return `${bytes / 1024 ** 2}MiB`;
+  return bytes % 1024 === 0 ? `${bytes / 1024}KiB` : `${bytes}`;
+}
+
+/** A default as it would be written: `900ms`, `5s`. */
+function durationText(ms: number): string {
+  return ms % 1000 === 0 ? `${ms / 1000}s` : `${ms}ms`;
+}
+
+export const SETTINGS = z.strictObject({
+  data_dir: setting(text, {
+    fallback: './data',
+    arg: 'DIR',
+    description: 'folder of the log; made if absent; one broker at a time',
+  }),
+  host: setting(text, {
+    fallback: '127.0.0.1',
+    arg: 'HOST',
+    description: 'address to bind; 0.0.0.0 or :: opens the broker to the network',
+  }),
+  intake_port: setting(number(0, 65_535), {
+    fallback: 1888,
+    arg: 'PORT',
+    description: 'port of producers; 0 = any free port',
+  }),
+  exhaust_port: setting(number(0, 65_535), {
+    fallback: 2888,
+    arg: 'PORT',
+    description: 'port of consumers; 0 = any free port',
+  }),
+  dashboard_port: setting(number(0, 65_535), {
+    fallback: 3888,
+    arg: 'PORT',
+    description: 'port of the dashboard; 0 = any free port',
+  }),
+  wire: setting(wire, {
+    fallback: 'u64',
+    arg: 'u64|u32',
+    description: 'dialect of the two main listeners: bytes of a Length',
+  }),
+  intake: setting(listOf(listener), {
+    fallback: [],
+    arg: 'HOST:PORT[,wire=u64|u32]',
+    repeatable: true,
+    description: 'a further listener for producers',
+  }),
+  exhaust: setting(listOf(listener), {
+    fallback: [],
+    arg: 'HOST:PORT[,wire=u64|u32]',
+    repeatable: true,
+    description: 'a further listener for consumers',
+  }),
+  sync: setting(z.enum(['commit', 'interval', 'none']), {
+    fallback: 'commit',
+    arg: 'commit|interval|none',
+    description: 'when the log is synced; only with commit does an ack mean "on disk"',
+  }),
+  sync_interval: setting(duration, {
+    fallback: '100ms',
+    arg: 'TIME',
+    description: 'time between syncs with --sync interval',
+  }),
+  max_message: setting(size, {
+    fallback: sizeText(DEFAULT_LIMITS.messageBytesMax),
+    arg: 'SIZE',
+    description: 'largest message, at most 64MiB',
+  }),
+  dashboard: setting(boolean, {
+    fallback: true,
+    description: 'run the dashboard process',
+  }),
+  dashboard_host: derived(text, {
+    arg: 'HOST',
+    description: 'address of the dashboard (default: --host)',
+  }),
+  dashboard_allow_host: setting(listOf(text), {
+    fallback: [],
+    arg: 'NAME',
+    repeatable: true,
+    description: 'a further host name that browsers may use for the dashboard',
+  }),
+  dashboard_transport: setting(z.enum(['auto', 'uws', 'node']), {
+    fallback: 'auto',
+    arg: 'auto|uws|node',
+    description: 'HTTP server of the dashboard; auto = uWebSockets.js where it loads',
+  }),
+  log_level: setting(z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']), {
+    fallback: 'info',
+    arg: 'LEVEL',
+    description: 'least level to log: trace, debug, info, warn, error or fatal',
+  }),
+  log_format: derived(z.enum(['json', 'pretty']), {
+    arg: 'json|pretty',
+    description: 'form of the log lines (default: pretty on a terminal, else json)',
+  }),
+  max_batch: setting(number(1, 65_536), {
+    fallback: DEFAULT_LIMITS.batchMessagesMax,
+    arg: 'N',
+    advanced: true,
+    description: 'most messages in one batch, either way',
+  }),
+  max_connections: setting(number(1, 1_000_000), {
+    fallback: DEFAULT_LIMITS.connectionsMax,
+    arg: 'N',
+    advanced: true,
+    description: 'most connections of producers and consumers together',
+  }),
+  segment_size: derived(size, {
+    arg: 'SIZE',
+    advanced: true,
+    description:
+      'size of a log file, at most 256MiB (default: ' +
+      `${sizeText(DEFAULT_LIMITS.segmentBytes)}, more if messages need it)`,
+  }),
+  reserve: setting(size, {
+    fallback: sizeText(DEFAULT_LIMITS.reserveBytes),
+    arg: 'SIZE',
+    advanced: true,
+    description: 'part of a log file kept for acks of consumers when the disk is full',
+  }),
+  buffer: setting(size, {
+    fallback: sizeText(DEFAULT_LIMITS.bufferBytesMax),
+    arg: 'SIZE',
+    advanced: true,
+    description: 'one budget for the partial input and unread output of all connections',
+  }),
+  peer_buffer: setting(size, {
+    fallback: sizeText(DEFAULT_LIMITS.peerBytesMax),
+    arg: 'SIZE',
+    advanced: true,
+    description: 'bytes queued for one peer before its input is paused',
+  }),
+  delivery: setting(size, {
+    fallback: sizeText(DEFAULT_LIMITS.deliveryBytesMax),
+    arg: 'SIZE',
+    advanced: true,
+    description: 'largest delivery to a u64 consumer; a larger message travels alone',
+  }),
+  delivery_u32: setting(size, {
+    fallback: sizeText(DEFAULT_LIMITS.deliveryBytesMaxU32),
+    arg: 'SIZE',
+    advanced: true,
+    description: 'largest delivery to a u32 consumer',
+  }),
+  consumer_header_timeout: setting(duration, {
+    fallback: durationText(DEFAULT_LIMITS.consumerHeaderMs),
+    arg: 'TIME',
+    advanced: true,
+    description: 'time a consumer has to say what it wants',
+  }),
+  partial_timeout: setting(duration, {
+    fallback: durationText(DEFAULT_LIMITS.partialMessageMs),
+    arg: 'TIME',
+    advanced: true,
+    description: 'time a message that has begun has to arrive',
+  }),
+  heartbeat: setting(duration, {
+    fallback: durationText(DEFAULT_LIMITS.heartbeatMs),
+    arg: 'TIME',
+    advanced: true,
+    description: 'silence after which a waiting consumer gets a heartbeat',
+  }),
+  heartbeat_timeout: setting(duration, {
+    fallback: durationText(DEFAULT_LIMITS.heartbeatAckMs),
+    arg: 'TIME',
+    advanced: true,
+    description: 'time a consumer has to ack a heartbeat',
+  }),
+  ack_commit_delay: setting(duration, {
+    fallback: durationText(DEFAULT_LIMITS.ackCommitMs),
+    arg: 'TIME',
+    advanced: true,
+    description: 'longest that acks of consumers wait for a publish to share a commit with',
+  }),
+  proof_delay: setting(duration, {
+    fallback: durationText(DEFAULT_LIMITS.proofMs),
+    arg: 'TIME',
+    advanced: true,
+    description: 'idle time after which the last batch is proved durable',
+  }),
+  unsafe_no_lock: setting(boolean, {
+    fallback: false,
+    advanced: true,
+    description: 'start without the lock of the data folder; two brokers destroy the log',
+  }),
+});
+
+export type SettingKey = keyof z.output<typeof SETTINGS>;
+export type SettingValues = z.output<typeof SETTINGS>;
+
+export const SETTING_KEYS = Object.keys(SETTINGS.shape) as SettingKey[];
+
+/** What the schema says about a key. */
+export function metaOf(key: SettingKey): SettingMeta {
+  return SETTINGS.shape[key].meta() as unknown as SettingMeta;
+}
+
+/** `data_dir` → `--data-dir`; a switch that is on by default is known by its negation. */
+export function flagOf(key: SettingKey): string {
+  const dashed = key.replaceAll('_', '-');
+  return metaOf(key).fallback === true ? `--no-${dashed}` : `--${dashed}`;
+}
+
+/** `data_dir` → `THRUSTMQ_DATA_DIR`. */
+export function environmentNameOf(key: SettingKey): string {
+  return `THRUSTMQ_${key.toUpperCase()}`;
+}
+
+/**
+ * Reads `HOST:PORT[,wire=u64|u32]`; an IPv6 address stands in brackets.
+ * @throws RangeError when the text has another shape.
+ */
+export function parseListener(raw: string): ListenerText {
+  const [address, ...options] = raw.trim().split(',');
+  const match = /^(?:\[([0-9a-f:.%a-z]+)\]|([^:[\]]+)):(\d{1,5})$/i.exec(address);
+  const port = match ? Number(match[3]) : Number.NaN;
+  if (!match || !(port <= 65_535))
+    throw new RangeError(`"${raw}" is not HOST:PORT[,wire=u64|u32] (IPv6: [::1]:1888)`);
+  const result: ListenerText = { host: match[1] ?? match[2], port };
+  for (const option of options) {
+    if (option === 'wire=u64' || option === 'wire=u32') result.wire = option.slice(5) as Wire;
+    else throw new RangeError(`"${option}" in "${raw}" is unknown; only wire=u64 or wire=u32 fits`);
+  }
+  return result;
+}

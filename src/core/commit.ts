@@ -1,0 +1,398 @@
+// Group commit: messages and marks gather in the open batch in the ring; a sealed batch is written
+// and synced, one at a time; when it is durable its acks are released, in `#appended` and nowhere
+// else. Decides when to seal and when to go on to the next segment.
+//
+//   open ──seal──► sealed ──append──► in flight ──durable──► acks released, messages delivered
+//        publish: producers wait and the disk is idle      acks: marks have waited long enough
+//        proof: idle, last batch not yet proved            roll: the segment is full
+//        control: the broker's own records
+
+import {
+  FLAG_LAST,
+  MARK_BYTES,
+  MARKS_MAX,
+  RECORD_COMMIT,
+  RECORD_HEADER_BYTES,
+  RECORD_RETURNED,
+  RECORD_SETTLED,
+  RECORD_START,
+  RECORD_TRIM,
+  SEGMENT_DATA_AT,
+} from '../../assembly/layout.ts';
+import { assert } from './assert.ts';
+import { MarkList } from './marks.ts';
+import type { Codec, Failure, Log, Position } from './ports.ts';
+import { RowList } from './rows.ts';
+
+export type Reason = 'publish' | 'acks' | 'proof' | 'roll' | 'control';
+
+/** Whoever is owed a reply when a batch is durable. */
+export interface Replyable {
+  /** One wire batch is answered: 1 for each message, or `refusals` where some were refused. */
+  answered(count: number, refusals: Uint8Array | undefined): void;
+}
+
+/** What happens to the world after a commit; implemented by the broker. */
+export interface CommitEvents {
+  /** Rows of records that are durable now. `base` is where their segment starts. */
+  durable(batch: Batch): void;
+  /** There is room again for producers that had to wait. */
+  roomAgain(): void;
+  /** The log failed; nothing may be acked any more. */
+  failed(failure: Error): void;
+}
+
+/** Messages and replies that became, or become, durable together. */
+export class Batch {
+  base = 0;
+  offset = 0;
+  bytes = 0;
+  messages = 0;
+  payload = 0;
+  records = 0;
+  reason: Reason = 'publish';
+  readonly rows = new RowList();
+  readonly replyTo: Replyable[] = [];
+  readonly replyCounts: number[] = [];
+  readonly refusals: (Uint8Array | undefined)[] = [];
+  trim = 0;
+  /** Closes its segment: the log goes on at the start of the next one. */
+  last = false;
+
+  reset(base: Position, offset: number): void {
+    this.base = base;
+    this.offset = offset;
+    this.bytes = 0;
+    this.messages = 0;
+    this.payload = 0;
+    this.records = 0;
+    this.rows.clear();
+    this.replyTo.length = 0;
+    this.replyCounts.length = 0;
+    this.refusals.length = 0;
+    this.trim = 0;
+    this.last = false;
+  }
+}
+
+export interface CommitOptions {
+  codec: Codec;
+  log: Log;
+  events: CommitEvents;
+  /** Wall clock in ms since 1970, for the time in commit records; display only. */
+  wallMs: () => number;
+  /** Whether an append that is done is synced (mode commit), so that the next batch proves it. */
+  strict: boolean;
+  reserveBytes: number;
+  ackCommitMs: number;
+  proofMs: number;
+}
+
+/** Where the log goes on after recovery. */
+export interface Resume {
+  base: Position;
+  offset: number;
+  segmentBytes: number;
+  epoch: number;
+  sequence: number;
+}
+
+// Room at the end of a segment for what closes it: trim, start and commit records and one spare.
+const CLOSING_BYTES = 4 * RECORD_HEADER_BYTES;
+// Bytes that may wait to become durable; beyond it producers are held back.
+const DIRTY_BYTES_MAX = 16 * 1024 * 1024;
+
+export class Commit {
+  readonly #codec: Codec;
+  readonly #log: Log;
+  readonly #options: CommitOptions;
+  readonly #settled = new MarkList();
+  readonly #returned = new MarkList();
+  // Two at most: the rest of a full segment, and what opened the next.
+  readonly #sealed: Batch[] = [];
+  readonly #spare: Batch[] = [];
+  #open = new Batch();
+  #inFlight: Batch | undefined;
+  #base = 0;
+  #segmentBytes = 0;
+  #previousBase = -1;
+  #hotFrom = 0;
+  #epoch = 0;
+  #durable = 0;
+  #trim = 0;
+  #marksDue = false;
+  #marksSinceMs = -1;
+  #proofSinceMs = -1;
+  #unproved = false;
+  #failure: Error | undefined;
+  readonly reasons = { publish: 0, acks: 0, proof: 0, roll: 0, control: 0 };
+
+  constructor(options: CommitOptions) {
+    this.#codec = options.codec;
+    this.#log = options.log;
+    this.#options = options;
+  }
+
+  /** Goes on where recovery ended. The first batch holds the start record of this epoch. */
+  resume(at: Resume): void {
+    this.#segmentBytes = at.segmentBytes;
+    this.#epoch = at.epoch;
+    this.#base = at.base;
+    this.#hotFrom = at.base + at.offset;
+    this.#durable = this.#hotFrom;
+    this.#codec.setSequence(at.sequence);
+    this.#codec.openSegment(at.base, at.offset, at.segmentBytes, at.epoch);
+    this.#begin();
+    if (this.#room() < CLOSING_BYTES) {
+      assert(this.#log.nextReady(), 'the log ends at a full segment and has no next one');
+      this.#roll();
+    }
+    this.#codec.packControl(
+      RECORD_START,
+      0,
+      this.#codec.sequence(),
+      this.#options.wallMs(),
+      0,
+    );
+    this.#open.records++;
+    this.#open.reason = 'control';
+    this.#pump();
+  }
+
+  get durablePosition(): Position {
+    return this.#durable;
+  }
+
+  get endPosition(): Position {
+    return this.#base + this.#codec.writeAt();
+  }
+
+  get idle(): boolean {
+    return this.#inFlight === undefined && this.#sealed.length === 0 && this.#open.records === 0;
+  }
+
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  /** Lets the next intake write as far as segment, ring and unsynced bytes allow. */
+  allow(): void {
+    this.#codec.setLimit(Math.max(this.#limit(), this.#codec.writeAt()));
+  }
+
+  #limit(): number {
+    const dirtyMax = Math.min(DIRTY_BYTES_MAX, this.#segmentBytes / 2);
+    let limit = Math.min(this.#end(), this.#durable + dirtyMax - this.#base);
+    // The ring is an image of one segment: bytes of the one before that are not on disk yet are in
+    // the way.
+    if (this.#durable < this.#base && this.#previousBase >= 0)
+      limit = Math.min(limit, this.#durable - this.#previousBase);
+    return Math.max(0, Math.floor(limit / 8) * 8);
+  }
+
+  // Where messages must stop in this segment.
+  #end(): number {
+    const reserve = this.#log.nextReady() ? CLOSING_BYTES : this.#options.reserveBytes;
+    return this.#segmentBytes - Math.max(CLOSING_BYTES, reserve);
+  }
+
+  #room(): number {
+    return this.#segmentBytes - this.#codec.writeAt();
+  }
+
+  /**
+   * Intake found no room for a record. 'again': the next segment is open, try again; 'wait':
+   * `roomAgain` will come; 'refuse': the disk is full, for as long as it takes.
+   */
+  makeRoom(): 'again' | 'wait' | 'refuse' {
+    if (this.#limit() < this.#end()) return 'wait';
+    if (this.#log.nextReady()) {
+      this.#roll();
+      this.#pump();
+      return 'again';
+    }
+    return this.#log.blocked() === undefined ? 'wait' : 'refuse';
+  }
+
+  /** Takes over what an intake packed. */
+  packed(rows: number, messages: number, payload: number): void {
+    const open = this.#open;
+    open.rows.add(this.#codec.rows, rows);
+    open.records += rows;
+    open.messages += messages;
+    open.payload += payload;
+  }
+
+  /**
+   * Owes `to` a reply for one wire batch whose stored messages are all packed. Goes out with the
+   * batch that holds the last of them; false if nothing is on its way to disk, so that the caller
+   * may answer at once.
+   */
+  reply(to: Replyable, count: number, refusals: Uint8Array | undefined): boolean {
+    let batch: Batch | undefined = this.#open;
+    if (batch.rows.count === 0) batch = this.#sealed.at(-1) ?? this.#inFlight;
+    if (batch === undefined) return false;
+    batch.replyTo.push(to);
+    batch.replyCounts.push(count);
+    batch.refusals.push(refusals);
+    return true;
+  }
+
+  settle(sequence: number, count: number): void {
+    this.#settled.add(sequence, count, 0);
+  }
+
+  comeBack(sequence: number, count: number, attempts: number): void {
+    this.#returned.add(sequence, count, attempts);
+  }
+
+  /** Nothing before `position` is needed; segments go back once that is on disk. */
+  trim(position: Position): void {
+    if (position > this.#trim) this.#trim = position;
+  }
+
+  /** Seals and writes if the disk is idle and something is worth it. */
+  flush(): void {
+    this.#pump();
+  }
+
+  /** Time passes: marks that waited long enough are written, an idle log is proved. */
+  advance(nowMs: number): void {
+    const marks = this.#settled.count + this.#returned.count;
+    if (marks === 0) this.#marksSinceMs = -1;
+    else if (this.#marksSinceMs < 0) this.#marksSinceMs = nowMs;
+    this.#marksDue =
+      marks >= MARKS_MAX ||
+      (marks > 0 && nowMs - this.#marksSinceMs >= this.#options.ackCommitMs);
+    if (!this.#unproved || !this.idle) this.#proofSinceMs = -1;
+    else if (this.#proofSinceMs < 0) this.#proofSinceMs = nowMs;
+    this.#pump(this.#proofSinceMs >= 0 && nowMs - this.#proofSinceMs >= this.#options.proofMs);
+  }
+
+  /** Writes everything that waits, marks and a last proof included; for an orderly stop. */
+  drain(): void {
+    this.#marksDue = this.#settled.count + this.#returned.count > 0;
+    this.#pump(this.#unproved && this.idle);
+  }
+
+  /** Whether everything that was accepted is on disk and proved. */
+  get drained(): boolean {
+    return this.idle && this.#settled.count + this.#returned.count === 0 && !this.#unproved;
+  }
+
+  /** Place of a record in the ring, or -1 if it is not there any more. */
+  hot(position: Position): number {
+    if (position < this.#hotFrom) return -1;
+    if (position >= this.#base) return this.#codec.coldBytes + position - this.#base;
+    if (position < this.#previousBase) return -1;
+    const offset = position - this.#previousBase;
+    return offset >= this.#codec.writeAt() ? this.#codec.coldBytes + offset : -1;
+  }
+
+  #begin(): void {
+    const proof = this.#options.strict || this.#log.syncedPosition >= this.endPosition;
+    this.#codec.openBatch(proof);
+    this.#open = this.#spare.pop() ?? new Batch();
+    this.#open.reset(this.#base, this.#codec.writeAt());
+  }
+
+  #reason(proofDue: boolean): Reason | undefined {
+    const open = this.#open;
+    if (open.messages > 0) return 'publish';
+    if (open.records > 0 || this.#trim > 0) return 'control';
+    if (this.#marksDue) return 'acks';
+    return proofDue ? 'proof' : undefined;
+  }
+
+  #pump(proofDue = false): void {
+    if (this.#inFlight !== undefined || this.#failure !== undefined) return;
+    if (this.#sealed.length === 0) {
+      const reason = this.#reason(proofDue);
+      if (reason === undefined) return;
+      if (this.#room() < 2 * CLOSING_BYTES) {
+        if (!this.#log.nextReady()) return; // comes again with roomAgain
+        this.#roll();
+        if (this.#sealed.length === 0) return;
+      } else {
+        this.#seal(reason, 0);
+      }
+    }
+    const batch = this.#sealed.shift()!;
+    this.#inFlight = batch;
+    this.reasons[batch.reason]++;
+    this.#log.append(batch.base + batch.offset, batch.bytes, (failure) => this.#appended(failure));
+  }
+
+  #seal(reason: Reason, flags: number): void {
+    const open = this.#open;
+    this.#packMarks(RECORD_SETTLED, this.#settled);
+    this.#packMarks(RECORD_RETURNED, this.#returned);
+    if (this.#trim > 0) {
+      this.#codec.packControl(RECORD_TRIM, 0, this.#trim, 0, 0);
+      open.records++;
+      open.trim = this.#trim;
+      this.#trim = 0;
+    }
+    const { wallMs } = this.#options;
+    this.#codec.packControl(RECORD_COMMIT, flags, this.#codec.sequence(), wallMs(), open.records);
+    open.bytes = this.#codec.writeAt() - open.offset;
+    open.reason = reason;
+    open.last = (flags & FLAG_LAST) !== 0;
+    this.#sealed.push(open);
+    this.#begin();
+  }
+
+  // As many marks as fit; the rest ride in the next batch.
+  #packMarks(type: number, marks: MarkList): void {
+    const room = this.#room() - CLOSING_BYTES - RECORD_HEADER_BYTES;
+    const count = Math.min(marks.count, MARKS_MAX, Math.floor(room / MARK_BYTES));
+    if (count <= 0) return;
+    marks.unload(count, this.#codec.marks);
+    this.#codec.packMarks(type, count);
+    this.#open.records++;
+    if (marks.count === 0) this.#marksDue = false;
+  }
+
+  // Closes the segment and turns to the next, which is ready.
+  #roll(): void {
+    this.#seal(this.#open.messages > 0 ? 'publish' : 'roll', FLAG_LAST);
+    this.#previousBase = this.#base;
+    this.#base += this.#segmentBytes;
+    this.#segmentBytes = this.#log.segmentBytes;
+    this.#codec.openSegment(this.#base, SEGMENT_DATA_AT, this.#segmentBytes, this.#epoch);
+    this.#log.roll(this.#base);
+    this.#begin();
+  }
+
+  #appended(failure: Failure): void {
+    const batch = this.#inFlight;
+    assert(batch !== undefined, 'an append ended that was never begun');
+    this.#inFlight = undefined;
+    if (failure !== undefined) {
+      this.#failure = failure;
+      this.#options.events.failed(failure);
+      return;
+    }
+    this.#durable = batch.last
+      ? batch.base + this.#bytesOf(batch.base) + SEGMENT_DATA_AT
+      : batch.base + batch.offset + batch.bytes;
+    this.#unproved = this.#options.strict && batch.reason !== 'proof';
+    this.#pump(); // the disk first: it works while the replies go out
+    this.#release(batch);
+    this.#options.events.durable(batch);
+    if (batch.trim > 0) this.#log.trim(batch.trim);
+    this.#spare.push(batch);
+    this.#options.events.roomAgain();
+  }
+
+  // Size of the segment based at `base`, which is the open one or the one before it.
+  #bytesOf(base: Position): number {
+    return base === this.#base ? this.#segmentBytes : this.#base - base;
+  }
+
+  // The only place that releases acks; its only caller is the completion of an append.
+  #release(batch: Batch): void {
+    const { replyTo, replyCounts, refusals } = batch;
+    for (let i = 0; i < replyTo.length; i++) replyTo[i]!.answered(replyCounts[i]!, refusals[i]);
+  }
+}

@@ -1,0 +1,304 @@
+// A consumer's connection: header in, batches out, one ack byte for each message in.
+//
+//   header ----> waiting ----batch----> unacked ----last ack----> waiting
+//                   |                      |  a byte other than 1: that message is ready again
+//                   +--silence--> heartbeat --ack--> waiting
+//   closed in any state: everything unacked is ready again, at its old place
+
+import {
+  ACK_DONE,
+  BATCH_HEADER_BYTES,
+  CONSUMER_BATCH_AT,
+  CONSUMER_BUCKET_AT,
+  CONSUMER_HEADER_BYTES,
+  CONSUMER_ID_AT,
+  RECORD_HEADER_BYTES,
+  RESULT_BYTES_OUT,
+  RESULT_PAYLOAD,
+  WIRE_U32,
+} from '../../assembly/layout.ts';
+import { assert } from './assert.ts';
+import type { Part } from './buckets.ts';
+import type { Context } from './context.ts';
+import type { Link } from './ports.ts';
+
+type State = 'header' | 'waiting' | 'unacked' | 'heartbeat' | 'closed';
+
+export class Consumer {
+  readonly link: Link;
+  readonly openedMs: number;
+  readonly #context: Context;
+  readonly #frameBytesMax: number;
+  readonly #heartbeat: Uint8Array;
+  #state: State = 'header';
+  #header: Uint8Array = new Uint8Array(0);
+  #parts: Part[] = [];
+  #partAt = 0; // part that the next ack byte is for
+  #doneInPart = 0; // messages of that part that were acked or failed
+  #queuedBytes = 0;
+  #sentMs: number;
+  heardMs: number;
+  slot = 0;
+  consumerId = '';
+  batchSize = 0;
+  unacked = 0;
+  messages = 0;
+  bytes = 0;
+
+  constructor(context: Context, link: Link) {
+    this.#context = context;
+    this.link = link;
+    this.openedMs = context.nowMs();
+    this.heardMs = this.openedMs;
+    this.#sentMs = this.openedMs;
+    const { deliveryBytesMax, deliveryBytesMaxU32 } = context.limits;
+    this.#frameBytesMax = link.wire === WIRE_U32 ? deliveryBytesMaxU32 : deliveryBytesMax;
+    this.#heartbeat = new Uint8Array(BATCH_HEADER_BYTES + link.wire);
+    this.#heartbeat[0] = 1;
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+
+  get heldBytes(): number {
+    return this.#queuedBytes;
+  }
+
+  /** Since when the peer has not taken what was sent to it, or -1. */
+  get stuckSinceMs(): number {
+    return this.#queuedBytes > 0 ? this.#sentMs : -1;
+  }
+
+  /** Bytes from the peer, split anywhere. */
+  receive(chunk: Uint8Array): void {
+    this.heardMs = this.#context.nowMs();
+    let bytes = chunk;
+    if (this.#state === 'header') {
+      const missing = CONSUMER_HEADER_BYTES - this.#header.length;
+      this.#header = concat(this.#header, bytes.subarray(0, missing));
+      if (this.#header.length < CONSUMER_HEADER_BYTES || !this.#enter()) return;
+      bytes = bytes.subarray(missing);
+    }
+    if (bytes.length > 0 && this.#state !== 'closed') this.#acks(bytes);
+  }
+
+  // Reads the header and joins the bucket.
+  #enter(): boolean {
+    const view = new DataView(this.#header.buffer, this.#header.byteOffset);
+    const { limits, buckets } = this.#context;
+    const batchSize = view.getUint32(CONSUMER_BATCH_AT, true);
+    if (batchSize === 0 || batchSize > limits.batchMessagesMax) {
+      this.#breach(
+        `its header asks for batches of ${batchSize} messages; 1 to ${limits.batchMessagesMax} is possible: this is another protocol, or the batch size must be changed`,
+      );
+      return false;
+    }
+    this.consumerId = view.getBigUint64(CONSUMER_ID_AT, true).toString();
+    this.batchSize = batchSize;
+    this.slot = buckets.open(
+      view.getUint32(CONSUMER_BUCKET_AT, true),
+      view.getUint32(CONSUMER_BUCKET_AT + 4, true),
+    );
+    buckets.openShare(this.slot).consumers++;
+    this.#header = new Uint8Array(0);
+    this.#sentMs = this.heardMs;
+    this.#wait();
+    return true;
+  }
+
+  #wait(): void {
+    this.#state = 'waiting';
+    const share = this.#context.buckets.share(this.slot)!;
+    share.waiting.add(this);
+    this.#context.dispatch(this.slot);
+  }
+
+  /**
+   * Sends the next batch of the bucket: as much as is in memory, within batch size and frame size.
+   * False if nothing could be sent, because the first message is still on disk.
+   */
+  deliver(): boolean {
+    const { buckets, codec, counters } = this.#context;
+    const { entries } = buckets;
+    let bytes = BATCH_HEADER_BYTES;
+    let count = 0;
+    while (count < this.batchSize) {
+      const entry = buckets.peek(this.slot);
+      if (entry === 0) break;
+      const bodyBytes = entries.bodyBytes(entry);
+      const position = entries.position(entry);
+      const place = this.#context.fetch(this.slot, position, RECORD_HEADER_BYTES + bodyBytes);
+      if (place < 0) break;
+      const first = entries.first(entry);
+      const wanted = Math.min(entries.count(entry), this.batchSize - count);
+      const packed = codec.deliver(
+        place + RECORD_HEADER_BYTES,
+        bodyBytes,
+        first,
+        wanted,
+        this.link.wire,
+        bytes,
+        this.#frameBytesMax,
+      );
+      if (packed === 0) break;
+      bytes = codec.result[RESULT_BYTES_OUT]!;
+      counters.deliveredBytes += codec.result[RESULT_PAYLOAD]!;
+      const attempts = entries.attempts(entry);
+      if (attempts > 0) counters.redeliveredMessages += packed;
+      const sequence = entries.sequence(entry);
+      this.#parts.push({ position, sequence, first, count: packed, bodyBytes, attempts });
+      buckets.take(this.slot, entry, packed);
+      count += packed;
+      if (packed < wanted) break;
+    }
+    if (count === 0) return false;
+    counters.deliveredMessages += count;
+    this.messages += count;
+    this.bytes += bytes;
+    this.unacked = count;
+    this.#state = 'unacked';
+    this.#send(codec.takeFrame(count, bytes));
+    return true;
+  }
+
+  #acks(bytes: Uint8Array): void {
+    if (this.#state === 'heartbeat') {
+      this.#state = 'waiting';
+      if (bytes.length > 1) this.#surplus(bytes.length - 1);
+      else this.#wait();
+      return;
+    }
+    if (bytes.length > this.unacked) {
+      this.#surplus(bytes.length - this.unacked);
+      return;
+    }
+    let at = 0;
+    while (at < bytes.length) {
+      const part = this.#parts[this.#partAt]!;
+      const most = Math.min(bytes.length, at + part.count - this.#doneInPart);
+      let end = at;
+      while (end < most && bytes[end] === ACK_DONE) end++;
+      if (end > at) this.#settle(part, end - at);
+      else {
+        this.#fail(part, 1);
+        this.#context.counters.failedMessages++;
+      }
+      at = Math.max(end, at + 1);
+      if (this.#doneInPart === part.count) {
+        this.#partAt++;
+        this.#doneInPart = 0;
+      }
+    }
+    if (this.unacked > 0) {
+      this.#context.dispatch(this.slot); // what failed is ready for the others
+      return;
+    }
+    this.#parts.length = 0;
+    this.#partAt = 0;
+    this.#sentMs = this.heardMs;
+    this.#wait();
+  }
+
+  #surplus(count: number): void {
+    this.#breach(`${count} more messages were acked than delivered`);
+  }
+
+  #settle(part: Part, count: number): void {
+    const { buckets, commit, counters, retention } = this.#context;
+    commit.settle(part.sequence + this.#doneInPart, count);
+    retention.count(part.position, -count);
+    buckets.settle(this.slot, count);
+    counters.ackedMessages += count;
+    this.unacked -= count;
+    this.#doneInPart += count;
+  }
+
+  // The next `count` messages of the part are ready again, at their old place.
+  #fail(part: Part, count: number): void {
+    const { buckets, commit } = this.#context;
+    const sequence = part.sequence + this.#doneInPart;
+    const attempts = part.attempts + 1;
+    const first = part.first + this.#doneInPart;
+    buckets.giveBack(this.slot, { ...part, sequence, first, count, attempts });
+    commit.comeBack(sequence, count, attempts);
+    this.unacked -= count;
+    this.#doneInPart += count;
+  }
+
+  #send(bytes: Uint8Array): void {
+    this.#sentMs = this.#context.nowMs();
+    this.link.send(bytes);
+    this.drained();
+  }
+
+  /** The system has taken everything, or part of, what was queued for the peer. */
+  drained(): void {
+    const queued = this.link.queuedBytes;
+    this.#context.budget.bytes += queued - this.#queuedBytes;
+    this.#queuedBytes = queued;
+  }
+
+  /** Time passes: headers are due, silence is broken, dead peers are found. */
+  advance(nowMs: number): void {
+    const { limits, counters } = this.#context;
+    if (this.#state === 'header') {
+      if (nowMs - this.openedMs > limits.consumerHeaderMs)
+        this.#breach(`no complete header within ${limits.consumerHeaderMs} ms`);
+    } else if (this.#state === 'waiting') {
+      if (nowMs - this.#sentMs < limits.heartbeatMs) return;
+      this.#context.buckets.share(this.slot)!.waiting.delete(this);
+      this.#state = 'heartbeat';
+      counters.heartbeats++;
+      this.#send(this.#heartbeat.slice());
+    } else if (this.#state === 'heartbeat' && nowMs - this.#sentMs > limits.heartbeatAckMs) {
+      this.#context.notices.notice(
+        'info',
+        'consumer.dead',
+        `consumer ${this.link.peer} did not ack a heartbeat for ${limits.heartbeatAckMs} ms: closed`,
+        { peer: this.link.peer },
+      );
+      this.link.destroy();
+    }
+  }
+
+  /** The peer will send nothing more, so no ack either. */
+  finished(): void {
+    this.link.destroy();
+  }
+
+  /** The connection is gone: what it had not acked is ready again at once. */
+  gone(): void {
+    const before = this.#state;
+    this.#state = 'closed';
+    const { budget, buckets } = this.#context;
+    budget.bytes -= this.#queuedBytes;
+    this.#queuedBytes = 0;
+    if (before !== 'header' && this.slot !== 0) {
+      for (; this.unacked > 0; this.#partAt++, this.#doneInPart = 0) {
+        const part = this.#parts[this.#partAt]!;
+        const rest = part.count - this.#doneInPart;
+        if (rest > 0) this.#fail(part, rest);
+      }
+      const share = buckets.share(this.slot);
+      assert(share !== undefined, 'a consumer left a bucket that nobody shares');
+      share.waiting.delete(this);
+      share.consumers--;
+      this.#parts = [];
+      this.#context.dispatch(this.slot);
+      buckets.tidy(this.slot);
+    }
+    this.#context.closed(this);
+  }
+
+  #breach(text: string): void {
+    this.#context.breach(this.link, 'exhaust', text);
+  }
+}
+
+function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
+  const joined = new Uint8Array(a.length + b.length);
+  joined.set(a);
+  joined.set(b, a.length);
+  return joined;
+}

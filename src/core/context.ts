@@ -1,0 +1,53 @@
+// What sessions share: the broker's parts as they see them. Assembled once by broker.ts.
+
+import type { Buckets } from './buckets.ts';
+import type { Commit } from './commit.ts';
+import type { Consumer } from './consumer.ts';
+import type { Counters } from './counters.ts';
+import type { Limits } from './limits.ts';
+import type { Codec, Link, Notices } from './ports.ts';
+import type { Producer } from './producer.ts';
+import type { Retention } from './retention.ts';
+
+export interface Context {
+  readonly codec: Codec;
+  readonly limits: Limits;
+  readonly commit: Commit;
+  readonly buckets: Buckets<Consumer>;
+  readonly retention: Retention;
+  readonly counters: Counters;
+  readonly notices: Notices;
+  /** Bytes of partial input and unread output of all connections. */
+  readonly budget: Budget;
+  /** Monotonic time in ms as of the last input. */
+  nowMs(): number;
+  /** Asks for a flush after the inputs that wait now. */
+  flushSoon(): void;
+  /** The producer must be called back when there is room. */
+  waitForRoom(producer: Producer): void;
+  /** The producer has replies to send when the current input is done. */
+  replyLater(producer: Producer): void;
+  /** Gives waiting consumers of a bucket what is ready. */
+  dispatch(slot: number): void;
+  /** Place of a record in memory, or -1 while it is being fetched for the bucket. */
+  fetch(slot: number, position: number, recordBytes: number): number;
+  /** The peer broke the protocol: one line, counted, connection closed at once. */
+  breach(link: Link, side: 'intake' | 'exhaust', text: string): void;
+  closed(session: Producer | Consumer): void;
+  /** The budget is used up: closes the connection that holds the most. */
+  relieve(): void;
+}
+
+/** One number for what all connections may hold in memory. */
+export class Budget {
+  readonly bytesMax: number;
+  bytes = 0;
+
+  constructor(bytesMax: number) {
+    this.bytesMax = bytesMax;
+  }
+
+  get over(): boolean {
+    return this.bytes > this.bytesMax;
+  }
+}

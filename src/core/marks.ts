@@ -1,0 +1,77 @@
+// Marks that wait for the next commit: ranges of sequences that were settled, or came back. Ranges
+// that touch the last one are merged, so a consumer that acks in order costs one mark a batch.
+
+import {
+  MARK_ATTEMPTS_AT,
+  MARK_BYTES,
+  MARK_COUNT_AT,
+  MARK_SEQUENCE_AT,
+} from '../../assembly/layout.ts';
+
+const TWO_32 = 2 ** 32;
+
+export class MarkList {
+  #sequences = new Float64Array(256);
+  #counts = new Uint32Array(256);
+  #attempts = new Uint32Array(256);
+  #from = 0;
+  #to = 0;
+
+  get count(): number {
+    return this.#to - this.#from;
+  }
+
+  add(sequence: number, count: number, attempts: number): void {
+    const last = this.#to - 1;
+    if (
+      last >= this.#from &&
+      this.#sequences[last]! + this.#counts[last]! === sequence &&
+      this.#attempts[last] === attempts
+    ) {
+      this.#counts[last]! += count;
+      return;
+    }
+    if (this.#to === this.#counts.length) this.#grow();
+    this.#sequences[this.#to] = sequence;
+    this.#counts[this.#to] = count;
+    this.#attempts[this.#to] = attempts;
+    this.#to++;
+  }
+
+  /** Moves the first `count` marks into the codec's mark area. */
+  unload(count: number, into: DataView): void {
+    for (let i = 0; i < count; i++) {
+      const from = this.#from + i;
+      const at = i * MARK_BYTES;
+      const sequence = this.#sequences[from]!;
+      into.setUint32(at + MARK_SEQUENCE_AT, sequence % TWO_32, true);
+      into.setUint32(at + MARK_SEQUENCE_AT + 4, Math.floor(sequence / TWO_32), true);
+      into.setUint32(at + MARK_COUNT_AT, this.#counts[from]!, true);
+      into.setUint32(at + MARK_ATTEMPTS_AT, this.#attempts[from]!, true);
+    }
+    this.#from += count;
+    if (this.#from === this.#to) {
+      this.#from = 0;
+      this.#to = 0;
+    }
+  }
+
+  #grow(): void {
+    if (this.#from > this.#counts.length / 2) {
+      this.#sequences.copyWithin(0, this.#from, this.#to);
+      this.#counts.copyWithin(0, this.#from, this.#to);
+      this.#attempts.copyWithin(0, this.#from, this.#to);
+      this.#to -= this.#from;
+      this.#from = 0;
+      return;
+    }
+    const size = this.#counts.length * 2;
+    const [sequences, counts, attempts] = [this.#sequences, this.#counts, this.#attempts];
+    this.#sequences = new Float64Array(size);
+    this.#counts = new Uint32Array(size);
+    this.#attempts = new Uint32Array(size);
+    this.#sequences.set(sequences);
+    this.#counts.set(counts);
+    this.#attempts.set(attempts);
+  }
+}

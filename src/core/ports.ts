@@ -1,0 +1,120 @@
+// What the core needs from the world, as small interfaces. The core decides and never touches the
+// world; io/, log/ and wasm/ touch it and never decide. Each port has a real version and a twin for
+// tests. No method may call back into the core before it returned.
+
+/** A number of a log position, sequence or offset: whole, at least 0, exact up to 2^53. */
+export type Position = number;
+
+/**
+ * The byte work: frames, records, checksums. Implemented by wasm/engine.ts and, slowly and plainly,
+ * by codec/plain.ts. Offsets into `inbox`, `marks` and `memory` count from the start of that area.
+ * A *place* is an offset into `memory`: cold windows first, then the ring.
+ */
+export interface Codec {
+  /** Bytes of one connection on their way in. */
+  readonly inbox: Uint8Array;
+  /** Marks on their way into a record: u64 sequence, u32 count, u32 attempts each. */
+  readonly marks: DataView;
+  /** Cold windows (the first `coldBytes`), then the ring: an image of the open segment. */
+  readonly memory: Uint8Array;
+  readonly coldBytes: number;
+  /** The RESULT slots of layout.ts, valid until the next call. */
+  readonly result: Uint32Array;
+  /** The ROWS of layout.ts as 32-bit words, valid until the next call. */
+  readonly rows: Uint32Array;
+
+  openSegment(base: Position, offset: number, segmentBytes: number, epoch: number): void;
+  openBatch(proof: boolean): void;
+  setLimit(offset: number): void;
+  setSequence(sequence: number): void;
+  /** Offset in the open segment at which the next record goes. */
+  writeAt(): number;
+  sequence(): number;
+  /** Packs messages of one wire batch from the inbox; returns an INTAKE status. */
+  intake(at: number, end: number, left: number, wire: number, messageBytesMax: number): number;
+  /** Walks the same without storing anything. */
+  skim(at: number, end: number, left: number, wire: number, messageBytesMax: number): number;
+  packMarks(type: number, count: number): void;
+  packControl(type: number, flags: number, sequence: number, timeMs: number, count: number): void;
+  /** Appends messages of a record body to the outbox; returns how many fit. */
+  deliver(
+    body: number,
+    bodyBytes: number,
+    first: number,
+    count: number,
+    wire: number,
+    outAt: number,
+    outMax: number,
+  ): number;
+  /** Completes the frame of `bytes` bytes in the outbox and returns a copy of it. */
+  takeFrame(count: number, bytes: number): Uint8Array;
+  /** Verifies records at a place; returns a SCAN status. */
+  scan(place: number, bytes: number, position: Position): number;
+  /** First aligned offset whose record header holds, or `bytes`. */
+  seek(place: number, bytes: number, position: Position): number;
+  crc32c(place: number, bytes: number): number;
+}
+
+/** Outcome of a log operation: undefined, or why it failed. */
+export type Failure = Error | undefined;
+
+/**
+ * The durable log as the core sees it: one append in flight, reads, and giving back. The file
+ * implementation is log/log.ts; a replicated stream could stand here too.
+ */
+export interface Log {
+  readonly segmentBytes: number;
+  /** Whether the segment behind the open one exists, durably, so that the writer may go on to it. */
+  nextReady(): boolean;
+  /** Why it does not and will not for now ("no space left"), or undefined while it is coming. */
+  blocked(): string | undefined;
+  /**
+   * Writes the `bytes` bytes that stand in the ring for `position` and makes them durable as the
+   * sync mode says. `done` comes later, never within the call. After a failure every further
+   * append fails: what reached the disk is unknown until the log is recovered.
+   */
+  append(position: Position, bytes: number, done: (failure: Failure) => void): void;
+  /** Everything before this position is synced. Lags behind appends unless the mode is commit. */
+  readonly syncedPosition: Position;
+  /** The open segment is complete; the one based at `base` is open now. */
+  roll(base: Position): void;
+  /** Place of a record that is in memory and verified, or -1. */
+  resident(position: Position, recordBytes: number): number;
+  /** Brings a record into memory; `done` with why it cannot be had. */
+  load(position: Position, recordBytes: number, done: (failure: Failure) => void): void;
+  /** Nothing before `position` is needed any more; a trim record saying so is durable. */
+  trim(position: Position): void;
+  /** Oldest position still on disk. */
+  readonly startPosition: Position;
+  /** Bases of the segments on disk, oldest first, the open one last. */
+  bases(): readonly Position[];
+}
+
+/** One connection as the core sees it. None of these methods throws, also after the peer is gone. */
+export interface Link {
+  readonly id: number;
+  /** Remote address and port, for people. */
+  readonly peer: string;
+  /** Dialect: bytes of Length. */
+  readonly wire: number;
+  /** Sends bytes that the core will not touch again. */
+  send(bytes: Uint8Array): void;
+  /** Sends what is queued, then closes. */
+  end(): void;
+  /** Closes at once. */
+  destroy(): void;
+  pause(): void;
+  resume(): void;
+  /** Bytes accepted by `send` that the system has not taken yet. */
+  readonly queuedBytes: number;
+}
+
+/** Lines for the operator. `kind` is stable and is what repeats are limited by. */
+export interface Notices {
+  notice(level: 'info' | 'warn' | 'error', kind: string, text: string, fields?: object): void;
+}
+
+/** Asks to be woken: `flush` is called once, after the inputs that are waiting now. */
+export interface Wake {
+  soon(): void;
+}

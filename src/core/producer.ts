@@ -1,0 +1,349 @@
+// A producer's connection: batches in, one ack byte for each message out. Holds the bytes of a
+// message that is not complete yet, nothing else; complete messages are packed at once.
+//
+//            u32 count            message ... message            count reached
+//   header ------------> body ---------------------------> owed ---------------> header
+//     | 0                 | Length over the ceiling
+//     v                   v
+//   goodbye: end when   breach: closed
+//   all is answered
+
+import {
+  ACK_REFUSED,
+  ACK_STORED,
+  BATCH_HEADER_BYTES,
+  BATCH_MESSAGES_MAX,
+  INTAKE_DONE,
+  INTAKE_EMPTY,
+  INTAKE_FOREIGN,
+  INTAKE_FULL,
+  INTAKE_LARGE,
+  INTAKE_MORE,
+  INTAKE_ROWS,
+  MESSAGE_BYTES_CEILING,
+  RESULT_CONSUMED,
+  RESULT_LENGTH,
+  RESULT_MESSAGES,
+  RESULT_PAYLOAD,
+  RESULT_ROWS,
+} from '../../assembly/layout.ts';
+import { assert, BugError } from './assert.ts';
+import type { Replyable } from './commit.ts';
+import type { Context } from './context.ts';
+import type { Link } from './ports.ts';
+
+const ONES = new Uint8Array(BATCH_MESSAGES_MAX).fill(ACK_STORED);
+// A slow but honest sender may take this long for each part of a message it has announced.
+const BYTES_PER_GRACE_SECOND = 65536;
+
+export class Producer implements Replyable {
+  readonly link: Link;
+  readonly openedMs: number;
+  readonly #context: Context;
+  #left = 0; // messages of the current batch still to come
+  #count = 0; // messages of the current batch
+  #refusals: Uint8Array | undefined; // replies of the current batch, once one is a refusal
+  #stored = false; // whether a message of the current batch was packed
+  #refusing = false; // the disk is full: the rest of this batch is refused
+  #skip = 0; // bytes of an oversized message still to be dropped
+  #carry: Uint8Array[] = []; // bytes of an incomplete message or header
+  #carryBytes = 0;
+  #need = 0; // bytes that must be there before it is worth looking again
+  #partialSinceMs = -1;
+  #partialAllowedMs = 0;
+  #blocked = false;
+  #paused = false;
+  #ended = false; // goodbye was said; or the connection is gone
+  #owed = 0; // wire batches not answered yet
+  #ones = 0; // stored messages whose acks are released but not sent yet
+  #replyQueued = false;
+  #queuedBytes = 0;
+  heardMs: number;
+  messages = 0;
+  bytes = 0;
+
+  constructor(context: Context, link: Link) {
+    this.#context = context;
+    this.link = link;
+    this.openedMs = context.nowMs();
+    this.heardMs = this.openedMs;
+  }
+
+  /** Bytes this connection keeps in memory. */
+  get heldBytes(): number {
+    return this.#carryBytes + this.#queuedBytes;
+  }
+
+  /** Bytes from the peer, split anywhere. The chunk is not kept unless it is incomplete. */
+  receive(chunk: Uint8Array): void {
+    this.heardMs = this.#context.nowMs();
+    this.bytes += chunk.length;
+    if (this.#ended) return;
+    if (this.#skip > 0 && !this.#blocked) {
+      const skipped = Math.min(this.#skip, chunk.length);
+      this.#skip -= skipped;
+      if (skipped === chunk.length) return;
+      chunk = chunk.subarray(skipped);
+    }
+    if (this.#blocked || this.#carryBytes + chunk.length < this.#need) {
+      this.#keep(chunk);
+      return;
+    }
+    this.#process(chunk);
+  }
+
+  #process(chunk: Uint8Array): void {
+    const { inbox } = this.#context.codec;
+    let end = 0;
+    for (const part of this.#carry) {
+      inbox.set(part, end);
+      end += part.length;
+    }
+    assert(end + chunk.length <= inbox.length, 'a connection holds more than the inbox');
+    inbox.set(chunk, end);
+    end += chunk.length;
+    const carried = end - chunk.length;
+    this.#dropCarry();
+    const consumed = this.#work(end);
+    if (consumed > 0) this.#partialSinceMs = -1;
+    if (this.#ended || consumed === end) return;
+    if (consumed >= carried) this.#keep(chunk.subarray(consumed - carried));
+    else this.#keep(inbox.slice(consumed, end));
+  }
+
+  // Takes whole messages from the inbox; returns where the first incomplete one begins.
+  #work(end: number): number {
+    const { codec, commit, limits } = this.#context;
+    let at = 0;
+    this.#need = 0;
+    while (at < end) {
+      if (this.#left === 0) {
+        if (end - at < BATCH_HEADER_BYTES) {
+          this.#need = BATCH_HEADER_BYTES;
+          return at;
+        }
+        if (!this.#beginBatch(at)) return end;
+        at += BATCH_HEADER_BYTES;
+        continue;
+      }
+      commit.allow();
+      const status = this.#refusing
+        ? codec.skim(at, end, this.#left, this.link.wire, limits.messageBytesMax)
+        : codec.intake(at, end, this.#left, this.link.wire, limits.messageBytesMax);
+      const length = codec.result[RESULT_LENGTH]!;
+      at += codec.result[RESULT_CONSUMED]!;
+      this.#took(codec.result[RESULT_MESSAGES]!);
+      switch (status) {
+        case INTAKE_DONE:
+        case INTAKE_ROWS:
+          break;
+        case INTAKE_MORE:
+          this.#need = length;
+          return at;
+        case INTAKE_EMPTY:
+          this.#refuse(1);
+          this.#context.counters.refusedEmpty++;
+          break;
+        case INTAKE_LARGE:
+          this.#refuse(1);
+          this.#context.counters.refusedLarge++;
+          this.#skip = Math.max(0, length - (end - at));
+          at = Math.min(end, at + length);
+          break;
+        case INTAKE_FOREIGN:
+          this.#breach(
+            `a message longer than ${MESSAGE_BYTES_CEILING} bytes was announced: this is another protocol or the other dialect (wire=${this.link.wire === 8 ? 'u64' : 'u32'} here)`,
+          );
+          return end;
+        case INTAKE_FULL:
+          if (!this.#makeRoom()) return at;
+          break;
+        default:
+          throw new BugError(`bug: unknown intake status ${status}`);
+      }
+      if (this.#left === 0) this.#endBatch();
+    }
+    return at;
+  }
+
+  #beginBatch(at: number): boolean {
+    const { inbox } = this.#context.codec;
+    const count =
+      (inbox[at]! | (inbox[at + 1]! << 8) | (inbox[at + 2]! << 16) | (inbox[at + 3]! << 24)) >>> 0;
+    if (count === 0) {
+      this.#ended = true;
+      if (this.#owed === 0) this.sendReplies();
+      return false;
+    }
+    if (count > this.#context.limits.batchMessagesMax) {
+      this.#breach(
+        `a batch of ${count} messages was announced, more than ${this.#context.limits.batchMessagesMax}: this is another protocol, or the batch must be split`,
+      );
+      return false;
+    }
+    this.#left = count;
+    this.#count = count;
+    this.#stored = false;
+    this.#refusing = false;
+    return true;
+  }
+
+  // Accounts for messages that an intake packed, or that a skim saw and refused.
+  #took(messages: number): void {
+    if (messages === 0) return;
+    const { codec, commit, counters } = this.#context;
+    if (this.#refusing) {
+      this.#refuse(messages);
+      counters.refusedFull += messages;
+      return;
+    }
+    this.#stored = true;
+    this.#left -= messages;
+    this.messages += messages;
+    commit.packed(codec.result[RESULT_ROWS]!, messages, codec.result[RESULT_PAYLOAD]!);
+  }
+
+  #refuse(messages: number): void {
+    if (this.#refusals === undefined) this.#refusals = ONES.slice(0, this.#count);
+    const at = this.#count - this.#left;
+    this.#refusals.fill(ACK_REFUSED, at, at + messages);
+    this.#left -= messages;
+  }
+
+  #makeRoom(): boolean {
+    switch (this.#context.commit.makeRoom()) {
+      case 'again':
+        return true;
+      case 'refuse':
+        this.#refusing = true;
+        return true;
+      case 'wait':
+        this.#blocked = true;
+        this.link.pause();
+        this.#context.waitForRoom(this);
+        return false;
+    }
+  }
+
+  #endBatch(): void {
+    const refusals = this.#refusals;
+    this.#refusals = undefined;
+    this.#owed++;
+    const queued =
+      (this.#stored || this.#owed > 1) &&
+      this.#context.commit.reply(this, this.#count, refusals);
+    if (queued) this.#context.flushSoon();
+    else this.answered(this.#count, refusals);
+  }
+
+  /** There is room in the log again. */
+  room(): void {
+    if (!this.#blocked) return;
+    this.#blocked = false;
+    if (this.#ended) return;
+    this.#process(new Uint8Array(0));
+    if (!this.#blocked && !this.#paused) this.link.resume();
+  }
+
+  /** The replies of one wire batch are released. */
+  answered(count: number, refusals: Uint8Array | undefined): void {
+    this.#owed--;
+    if (refusals !== undefined) {
+      this.sendReplies();
+      this.#send(refusals);
+    } else {
+      this.#ones += count;
+    }
+    if (!this.#replyQueued) {
+      this.#replyQueued = true;
+      this.#context.replyLater(this);
+    }
+  }
+
+  /** Sends the replies that were released. */
+  sendReplies(): void {
+    this.#replyQueued = false;
+    while (this.#ones > 0) {
+      const some = Math.min(this.#ones, ONES.length);
+      this.#ones -= some;
+      this.#send(ONES.subarray(0, some));
+    }
+    if (this.#ended && this.#owed === 0) this.link.end();
+  }
+
+  #send(bytes: Uint8Array): void {
+    this.link.send(bytes);
+    this.#noteQueue();
+    if (this.#queuedBytes > this.#context.limits.peerBytesMax && !this.#paused) {
+      this.#paused = true; // it does not read its replies: take no more from it
+      this.link.pause();
+    }
+  }
+
+  #noteQueue(): void {
+    const queued = this.link.queuedBytes;
+    this.#context.budget.bytes += queued - this.#queuedBytes;
+    this.#queuedBytes = queued;
+  }
+
+  /** The system has taken everything that was queued for the peer. */
+  drained(): void {
+    this.#noteQueue();
+    if (!this.#paused) return;
+    this.#paused = false;
+    if (!this.#blocked) this.link.resume();
+  }
+
+  /** The peer will send nothing more, as after a goodbye: it still gets the replies it is owed. */
+  finished(): void {
+    this.#ended = true;
+    this.#dropCarry();
+    if (this.#owed === 0) this.sendReplies();
+  }
+
+  /** The connection is gone: a partial message leaves nothing behind. */
+  gone(): void {
+    this.#ended = true;
+    this.#dropCarry();
+    this.#context.budget.bytes -= this.#queuedBytes;
+    this.#queuedBytes = 0;
+    this.#context.closed(this);
+  }
+
+  /** Time passes: a message that was begun must end. */
+  advance(nowMs: number): void {
+    const partial = (this.#carryBytes > 0 || this.#skip > 0) && !this.#blocked && !this.#paused;
+    if (!partial || this.#ended) {
+      this.#partialSinceMs = -1;
+    } else if (this.#partialSinceMs < 0) {
+      this.#partialSinceMs = nowMs;
+      this.#partialAllowedMs = 0;
+    }
+    if (this.#partialSinceMs < 0) return;
+    const graceMs = ((this.#need + this.#skip) / BYTES_PER_GRACE_SECOND) * 1000;
+    const allowedMs = Math.round(this.#context.limits.partialMessageMs + graceMs);
+    this.#partialAllowedMs = Math.max(this.#partialAllowedMs, allowedMs);
+    if (nowMs - this.#partialSinceMs > this.#partialAllowedMs)
+      this.#breach(`a message was begun and not finished within ${this.#partialAllowedMs} ms`);
+  }
+
+  #keep(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    // A short rest of a long chunk is copied, so that it does not keep the whole chunk alive.
+    this.#carry.push(bytes.length * 2 < bytes.buffer.byteLength ? bytes.slice() : bytes);
+    this.#carryBytes += bytes.length;
+    this.#context.budget.bytes += bytes.length;
+    if (this.#context.budget.over) this.#context.relieve();
+  }
+
+  #dropCarry(): void {
+    this.#context.budget.bytes -= this.#carryBytes;
+    this.#carry = [];
+    this.#carryBytes = 0;
+  }
+
+  #breach(text: string): void {
+    this.#ended = true;
+    this.#context.breach(this.link, 'intake', text);
+  }
+}

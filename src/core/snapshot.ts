@@ -1,0 +1,120 @@
+// The read-only numbers that leave the broker: what the dashboard, `thrustmq stats` and the tests
+// see. Plain JSON; every 64-bit number is a decimal string. A snapshot costs O(active + top), never
+// O(buckets).
+
+/** Rates over the last second, per second. */
+export interface Rates {
+  publishedMessages: number;
+  publishedBytes: number;
+  deliveredMessages: number;
+  deliveredBytes: number;
+  ackedMessages: number;
+}
+
+/** Counters since the broker started; they never shrink. */
+export interface Totals {
+  /** Messages stored durably and acked with 1. */
+  publishedMessages: number;
+  publishedBytes: number;
+  /** Messages answered with 0, by reason. */
+  refused: { empty: number; tooLarge: number; storageFull: number };
+  deliveredMessages: number;
+  deliveredBytes: number;
+  /** Messages that consumers acked with 1. */
+  ackedMessages: number;
+  /** Messages acked with another byte. */
+  failedMessages: number;
+  /** Deliveries of a message that had been delivered before. */
+  redeliveredMessages: number;
+  /** Messages that could not be read back from disk and were set aside. */
+  unreadableMessages: number;
+  heartbeats: number;
+  protocolErrors: number;
+}
+
+export interface BucketSnapshot {
+  id: string;
+  ready: number;
+  unacked: number;
+  consumers: number;
+}
+
+export interface ConnectionSnapshot {
+  id: number;
+  side: 'intake' | 'exhaust';
+  /** Remote address and port. */
+  peer: string;
+  wire: 'u64' | 'u32';
+  /** Consumers only: what the client called itself; not unique. */
+  consumerId?: string;
+  bucket?: string;
+  batchSize?: number;
+  unacked?: number;
+  messages: number;
+  bytes: number;
+  /** Milliseconds since the last byte came from this peer. */
+  idleMs: number;
+}
+
+/** Counts of commits by the reason that sealed them, and how long their parts took. */
+export interface CommitSnapshot {
+  count: number;
+  /** What made the broker write the batch: publishes waiting, acks waiting too long, a proof
+   * marker after going idle, a segment that was full, or the broker's own control records. */
+  reasons: { publish: number; acks: number; proof: number; roll: number; control: number };
+  bytes: Distribution;
+  messages: Distribution;
+  writeMs: Distribution;
+  syncMs: Distribution;
+}
+
+/** Percentiles over the broker's life. */
+export interface Distribution {
+  count: number;
+  mean: number;
+  p50: number;
+  p99: number;
+  max: number;
+}
+
+export interface LogSnapshot {
+  state: 'ready' | 'full' | 'failed';
+  sync: 'commit' | 'interval' | 'none';
+  /** Oldest position still on disk, end of what was written, end of what is synced. */
+  startPosition: string;
+  endPosition: string;
+  durablePosition: string;
+  nextSequence: string;
+  segments: number;
+  segmentBytes: number;
+  diskBytes: number;
+  epoch: number;
+  recovery: {
+    durationMs: number;
+    segments: number;
+    records: number;
+    messages: number;
+    cutBytes: number;
+  };
+}
+
+export interface Snapshot {
+  version: string;
+  pid: number;
+  /** ISO 8601, UTC. */
+  startedAt: string;
+  now: string;
+  /** Set when acks promise less than "on disk": --sync interval or none. */
+  warning?: string;
+  config: Record<string, unknown>;
+  rates: Rates;
+  totals: Totals;
+  /** `top` holds the buckets with the largest backlog, at most 50. */
+  buckets: { count: number; ready: number; unacked: number; top: BucketSnapshot[] };
+  /** `list` holds at most 100 connections. */
+  connections: { intake: number; exhaust: number; refused: number; list: ConnectionSnapshot[] };
+  commits: CommitSnapshot;
+  log: LogSnapshot;
+  memory: { rssBytes: number; heapBytes: number; bufferedBytes: number; bufferBytesMax: number };
+  eventLoopDelayMs: { p50: number; p99: number; max: number };
+}

@@ -1,0 +1,58 @@
+// Entry of the dashboard process: picks a transport, listens, answers from what the broker tells.
+// Lives exactly as long as the channel to the broker; holds nothing that anybody would miss.
+
+import { Asker } from './ask.ts';
+import type { DashboardOptions, FromChild, ToChild } from './messages.ts';
+import { listenNode } from './node.ts';
+import { createRouter } from './routes.ts';
+import { ListenError, type Listening, type ListenOptions } from './transport.ts';
+import { listenUws, loadUws } from './uws.ts';
+
+const EXIT_COULD_NOT_LISTEN = 1;
+
+function tell(message: FromChild, then: () => void = () => {}): void {
+  process.send?.(message, undefined, undefined, () => then());
+}
+
+const asker = new Asker((id) => tell({ type: 'ask', id }));
+
+process.on('disconnect', () => process.exit(0));
+// A signal to the whole process group is for the broker; it takes this process along when it ends.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
+
+process.on('message', (message: ToChild) => {
+  if (message.type === 'start') void start(message.options);
+  else if (message.type === 'answer') asker.answered(message.id, message.answer);
+});
+
+async function start(options: DashboardOptions): Promise<void> {
+  const { host, port, allowedHosts } = options;
+  const router = createRouter({ ask: () => asker.ask(), host, allowedHosts });
+  try {
+    const { listening, transport, note } = await listen(options.transport, { host, port, router });
+    tell({ type: 'listening', port: listening.port, transport, note });
+  } catch (error) {
+    const code = error instanceof ListenError ? error.code : 'UNKNOWN';
+    const message = (error as Error).message;
+    tell({ type: 'failed', code, message }, () => process.exit(EXIT_COULD_NOT_LISTEN));
+  }
+}
+
+interface Chosen {
+  listening: Listening;
+  transport: 'uws' | 'node';
+  note?: string | undefined;
+}
+
+async function listen(
+  wanted: DashboardOptions['transport'],
+  options: ListenOptions,
+): Promise<Chosen> {
+  if (wanted === 'node') return { listening: await listenNode(options), transport: 'node' };
+  const uws = await loadUws();
+  if (typeof uws !== 'string')
+    return { listening: await listenUws(uws, options), transport: 'uws' };
+  if (wanted === 'uws') throw new ListenError('NOUWS', `uWebSockets.js does not load: ${uws}`);
+  const note = `uWebSockets.js does not load (${uws}), using node:http`;
+  return { listening: await listenNode(options), transport: 'node', note };
+}

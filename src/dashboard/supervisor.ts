@@ -1,0 +1,208 @@
+// The broker's side of the dashboard: starts the child, answers its questions, starts it again when
+// it ends. Whatever happens to the child stays its trouble: nothing here throws, waits for it, or
+// queues more than one message to it.
+
+import { type ChildProcess, fork } from 'node:child_process';
+import os from 'node:os';
+import { fileURLToPath } from 'node:url';
+import type { Answer, DashboardOptions, FromChild, ToChild } from './messages.ts';
+
+/** The part of a logger that is used here. */
+export interface SupervisorLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+  debug(fields: object, message: string): void;
+}
+
+export interface SupervisorOptions {
+  dashboard: DashboardOptions;
+  log: SupervisorLog;
+  /** State of the broker now; called at most once per question of the child. */
+  answer(): Answer;
+  /** Called on each (re)start that listens. */
+  onListening?: (port: number) => void;
+  /** Entry of the child; for tests. */
+  childPath?: string;
+}
+
+const BACKOFF_FIRST_MS = 500;
+const BACKOFF_LAST_MS = 10_000;
+/** A child that lived this long starts the backoff from the beginning. */
+const STEADY_MS = 30_000;
+const KILL_AFTER_MS = 500;
+const NICENESS = 5;
+const STDERR_CHARS_MAX = 2000;
+
+export class DashboardSupervisor {
+  readonly #options: SupervisorOptions;
+  #child: ChildProcess | undefined;
+  #port: number | null = null;
+  #lastPort = 0;
+  #closing = false;
+  #sending = false;
+  #backoffMs = BACKOFF_FIRST_MS;
+  #retry: NodeJS.Timeout | undefined;
+  #complaint = '';
+  #firstResult: (port: number | null) => void = () => {};
+  /** Settles with the port when the first child listens, or null when it could not. */
+  readonly first: Promise<number | null>;
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+    this.first = new Promise((resolve) => {
+      this.#firstResult = resolve;
+    });
+    this.#start();
+  }
+
+  /** Port of the child that listens now, or null. */
+  get port(): number | null {
+    return this.#port;
+  }
+
+  /** Process id of the child, or undefined between two. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  /** Ends the child; settles when it is gone, at most half a second and a kill later. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    clearTimeout(this.#retry);
+    this.#firstResult(null);
+    const child = this.#child;
+    if (child === undefined) return;
+    await new Promise<void>((resolve) => {
+      const kill = setTimeout(() => child.kill('SIGKILL'), KILL_AFTER_MS);
+      child.once('exit', () => {
+        clearTimeout(kill);
+        resolve();
+      });
+      if (child.connected) child.disconnect();
+    });
+  }
+
+  #start(): void {
+    const path = this.#options.childPath ?? fileURLToPath(new URL('./child.js', import.meta.url));
+    const startedAt = performance.now();
+    let child: ChildProcess;
+    try {
+      child = fork(path, [], { execArgv: [], stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+    } catch (error) {
+      this.#ended(0, `cannot start: ${(error as Error).message}`);
+      return;
+    }
+    this.#child = child;
+    this.#sending = false;
+    let stderr = '';
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      stderr = (stderr + text).slice(-STDERR_CHARS_MAX);
+    });
+    child.stderr?.on('error', () => {});
+    let gone = false;
+    const end = (why: string): void => {
+      if (gone) return;
+      gone = true;
+      this.#ended(performance.now() - startedAt, why, stderr);
+    };
+    child.on('error', (error) => {
+      // Also emitted when a message could not be sent; only a child that never ran ends by it.
+      if (child.pid === undefined) end(`cannot start: ${error.message}`);
+    });
+    child.on('exit', (code, signal) => end(signal ?? `exit code ${code}`));
+    child.on('message', (message: FromChild) => this.#receive(child, message));
+    if (child.pid === undefined) return;
+    lowerPriority(child.pid);
+    const { dashboard } = this.#options;
+    // After a restart the page should be where it was, also when any free port was asked for.
+    const port = dashboard.port === 0 ? this.#lastPort : dashboard.port;
+    this.#send(child, { type: 'start', options: { ...dashboard, port } }, () => {});
+  }
+
+  #receive(child: ChildProcess, message: FromChild): void {
+    if (this.#closing || child !== this.#child) return;
+    if (message.type === 'ask') this.#answer(child, message.id);
+    else if (message.type === 'listening') this.#listening(message);
+    else if (message.type === 'failed') this.#failed(message);
+  }
+
+  /** One answer under way at most: a child that does not read costs one message of memory. */
+  #answer(child: ChildProcess, id: number): void {
+    if (this.#sending) return;
+    let answer: Answer;
+    try {
+      answer = this.#options.answer();
+    } catch (error) {
+      this.#complain('dashboard.snapshot-failed', (error as Error).message);
+      return;
+    }
+    this.#sending = true;
+    this.#send(child, { type: 'answer', id, answer }, () => {
+      this.#sending = false;
+    });
+  }
+
+  #send(child: ChildProcess, message: ToChild, then: () => void): void {
+    try {
+      child.send(message, then);
+    } catch {
+      // The channel closed a moment ago; the exit event follows.
+    }
+  }
+
+  #listening(message: Extract<FromChild, { type: 'listening' }>): void {
+    const { port, transport, note } = message;
+    this.#port = port;
+    this.#lastPort = port;
+    this.#complaint = '';
+    const fields = { event: 'dashboard.listening', port, transport };
+    this.#options.log.info(fields, note ?? `dashboard listens on port ${port}`);
+    this.#firstResult(port);
+    this.#options.onListening?.(port);
+  }
+
+  #failed(message: Extract<FromChild, { type: 'failed' }>): void {
+    const { dashboard } = this.#options;
+    const where = `${dashboard.host}:${dashboard.port}`;
+    this.#complain('dashboard.failed', `dashboard cannot listen on ${where}: ${message.message}`);
+    this.#lastPort = 0;
+    this.#firstResult(null);
+  }
+
+  /** The first time as an error; the same again only for those who look closely. */
+  #complain(event: string, text: string): void {
+    const { log } = this.#options;
+    if (text === this.#complaint) log.debug({ event }, text);
+    else log.error({ event }, `${text}; trying again, the broker is not affected`);
+    this.#complaint = text;
+  }
+
+  #ended(livedMs: number, why: string, stderr = ''): void {
+    this.#child = undefined;
+    const listened = this.#port !== null;
+    this.#port = null;
+    this.#firstResult(null);
+    if (this.#closing) return;
+    if (livedMs >= STEADY_MS) this.#backoffMs = BACKOFF_FIRST_MS;
+    const fields = { event: 'dashboard.ended', why, retryMs: this.#backoffMs, ...tail(stderr) };
+    if (listened) this.#options.log.warn(fields, 'dashboard process ended; starting it again');
+    else this.#options.log.debug(fields, 'dashboard process did not come up');
+    this.#retry = setTimeout(() => this.#start(), this.#backoffMs);
+    this.#retry.unref();
+    this.#backoffMs = Math.min(BACKOFF_LAST_MS, this.#backoffMs * 2);
+  }
+}
+
+function tail(stderr: string): { stderr?: string } {
+  return stderr.trim() === '' ? {} : { stderr: stderr.trim() };
+}
+
+/** The page may wait for the broker, never the other way round. */
+function lowerPriority(pid: number): void {
+  try {
+    os.setPriority(pid, NICENESS);
+  } catch {
+    // Not ours to set here; the dashboard then runs at the broker's priority.
+  }
+}

@@ -1,0 +1,182 @@
+// Sockets for the broker: each becomes a Link, its bytes go into a session, its end into `gone`.
+// Decides nothing, except that a peer which is provably unreachable is disconnected.
+
+import net from 'node:net';
+import { keyOf, retransmissions } from './peers.ts';
+import type { Link } from '../core/ports.ts';
+
+/** What a connection's bytes go into. */
+export interface Session {
+  receive(chunk: Uint8Array): void;
+  /** The peer sends nothing more. */
+  finished(): void;
+  drained(): void;
+  gone(): void;
+  /** When the peer was last heard, in the broker's monotonic ms. */
+  readonly heardMs: number;
+}
+
+export interface ListenOptions {
+  host: string;
+  port: number;
+  /** Dialect: bytes of Length. */
+  wire: number;
+  /** Makes a session for a link, or refuses it (and has destroyed it). */
+  accept: (link: Link) => Session | undefined;
+}
+
+// Idle peers that vanished are found by keep-alive: 10 s of silence, then a probe each second.
+const KEEP_ALIVE_MS = 10_000;
+/** How long a link that owes something must have been silent to be looked up. */
+export const SUSPECT_AFTER_MS = 10_000;
+// Five retransmissions without an answer are more than six seconds of silence from the peer's host.
+const RETRANSMISSIONS_MIN = 5;
+
+let nextId = 1;
+
+export class SocketLink implements Link {
+  readonly id = nextId++;
+  readonly peer: string;
+  readonly wire: number;
+  readonly key: string;
+  readonly #socket: net.Socket;
+  #session: Session | undefined;
+  #queued = false; // the system did not take everything at once
+  readonly #written = () => {
+    if (!this.#queued || this.#socket.writableLength > 0) return;
+    this.#queued = false;
+    this.#session?.drained();
+  };
+
+  constructor(socket: net.Socket, wire: number) {
+    this.#socket = socket;
+    this.wire = wire;
+    const { remoteAddress = '?', remotePort = 0, localPort = 0 } = socket;
+    this.peer = remoteAddress.includes(':')
+      ? `[${remoteAddress}]:${remotePort}`
+      : `${remoteAddress}:${remotePort}`;
+    this.key = keyOf({ localPort, remoteAddress, remotePort });
+  }
+
+  attach(session: Session): void {
+    this.#session = session;
+  }
+
+  get session(): Session | undefined {
+    return this.#session;
+  }
+
+  get destroyed(): boolean {
+    return this.#socket.destroyed;
+  }
+
+  get queuedBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  send(bytes: Uint8Array): void {
+    if (this.#socket.destroyed || this.#socket.writableEnded) return;
+    this.#socket.write(bytes, this.#written);
+    if (this.#socket.writableLength > 0) this.#queued = true;
+  }
+
+  end(): void {
+    if (!this.#socket.writableEnded) this.#socket.end();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+}
+
+/** The data listeners of a broker. */
+export class Listeners {
+  readonly #servers: net.Server[] = [];
+  readonly #links = new Set<SocketLink>();
+
+  get links(): ReadonlySet<SocketLink> {
+    return this.#links;
+  }
+
+  /** Listens; rejects with what the system said, for example that the port is taken. */
+  listen(options: ListenOptions): Promise<net.AddressInfo> {
+    const server = net.createServer(
+      { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS },
+      (socket) => this.#accept(socket, options),
+    );
+    this.#servers.push(server);
+    return new Promise((resolve, reject) => {
+      server.once('error', reject);
+      const { host, port } = options;
+      server.listen({ host, port, exclusive: true, backlog: 4096 }, () => {
+        server.off('error', reject);
+        server.on('error', () => {}); // a failed accept costs that connection, nothing else
+        resolve(server.address() as net.AddressInfo);
+      });
+    });
+  }
+
+  #accept(socket: net.Socket, options: ListenOptions): void {
+    // From the first tick on: a socket error without a listener would end the process.
+    socket.on('error', () => {});
+    if (socket.remoteAddress === undefined) {
+      socket.destroy(); // reset before we got to it
+      return;
+    }
+    const link = new SocketLink(socket, options.wire);
+    const session = options.accept(link);
+    if (session === undefined) return;
+    link.attach(session);
+    this.#links.add(link);
+    socket.on('data', (chunk) => {
+      if (!socket.destroyed) session.receive(chunk);
+    });
+    socket.on('end', () => {
+      if (!socket.destroyed) session.finished();
+    });
+    socket.on('close', () => {
+      this.#links.delete(link);
+      session.gone();
+    });
+  }
+
+  /**
+   * Looks for peers that are gone with data in flight among `suspects`: links that have sent
+   * nothing for a while although something is owed. Returns those the system cannot reach.
+   */
+  async unreachable(suspects: SocketLink[]): Promise<SocketLink[]> {
+    if (suspects.length === 0) return [];
+    const counts = await retransmissions();
+    return suspects.filter(
+      (link) => !link.destroyed && (counts.get(link.key) ?? 0) >= RETRANSMISSIONS_MIN,
+    );
+  }
+
+  /** Stops accepting; open connections stay. */
+  stop(): void {
+    for (const server of this.#servers) server.close();
+  }
+
+  /** Disconnects everybody at once. */
+  destroyAll(): void {
+    for (const link of this.#links) link.destroy();
+  }
+
+  /** Sends what is queued, then disconnects; settles when all are gone or the time is up. */
+  async endAll(withinMs: number): Promise<void> {
+    for (const link of this.#links) link.end();
+    const until = performance.now() + withinMs;
+    while (this.#links.size > 0 && performance.now() < until)
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    this.destroyAll();
+  }
+}
+

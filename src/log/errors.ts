@@ -1,0 +1,19 @@
+// What can be wrong with a log on disk, as one typed error whose text an operator can act on.
+
+/**
+ * - `damaged`: bytes that were acked are not what was written; nothing was changed
+ * - `missing`: a range of the log is not there
+ * - `version`: written by another format version
+ * - `io`: the system refused a read or a write
+ */
+export type LogErrorCode = 'damaged' | 'missing' | 'version' | 'io';
+
+export class LogError extends Error {
+  override name = 'LogError';
+  readonly code: LogErrorCode;
+
+  constructor(code: LogErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}

@@ -1,0 +1,66 @@
+// The file system reduced to what the log needs, with what each method promises. io/files.ts is the
+// real one; test/support has one in memory. Callbacks rather than promises, so that a simulator
+// owns the order of completions. No callback comes before its call returned.
+//
+// Names are plain file names within one directory. A handle stays usable after a rename.
+
+/** An open file. */
+export type Handle = number;
+
+export type Done = (failure: Error | undefined) => void;
+
+export interface Files {
+  /** Names in the directory, which is made if it is absent. */
+  list(done: (failure: Error | undefined, names: string[]) => void): void;
+  /** Opens for reading and writing; `create` makes it and fails if it is there. */
+  open(
+    name: string,
+    create: boolean,
+    done: (failure: Error | undefined, handle: Handle, bytes: number) => void,
+  ): void;
+  /** Reads at a position; fewer bytes than asked for mean the end of the file. */
+  read(
+    handle: Handle,
+    into: Uint8Array,
+    at: number,
+    done: (failure: Error | undefined, bytes: number) => void,
+  ): void;
+  /** Writes at a position. May write fewer bytes than given without a failure. */
+  write(
+    handle: Handle,
+    bytes: Uint8Array,
+    at: number,
+    done: (failure: Error | undefined, bytes: number) => void,
+  ): void;
+  /** Makes what was written durable (fdatasync). After a failure nothing may be believed. */
+  sync(handle: Handle, done: Done): void;
+  /** Makes creations, renames and removals durable. */
+  syncDirectory(done: Done): void;
+  rename(from: string, to: string, done: Done): void;
+  remove(name: string, done: Done): void;
+  close(handle: Handle, done: Done): void;
+  /** Bytes that an unprivileged process could still allocate. */
+  free(done: (failure: Error | undefined, bytes: number) => void): void;
+}
+
+/** Writes all bytes, going on after short writes. */
+export function writeAll(
+  files: Files,
+  handle: Handle,
+  bytes: Uint8Array,
+  at: number,
+  done: Done,
+): void {
+  files.write(handle, bytes, at, (failure, written) => {
+    if (failure !== undefined) return done(failure);
+    if (written >= bytes.length) return done(undefined);
+    if (written <= 0) return done(new Error(`a write of ${bytes.length} bytes wrote nothing`));
+    writeAll(files, handle, bytes.subarray(written), at + written, done);
+  });
+}
+
+/** Whether a failure means that there is no room: retry later, nothing is wrong with the disk. */
+export function isNoSpace(failure: Error): boolean {
+  const { code } = failure as NodeJS.ErrnoException;
+  return code === 'ENOSPC' || code === 'EDQUOT' || code === 'EMFILE' || code === 'ENFILE';
+}

@@ -1,0 +1,261 @@
+// The Log port over segment files: puts segments, writer and cold windows together, and opens a log
+// by recovering it or, in an empty directory, by making its first segment.
+
+import { SEGMENT_DATA_AT } from '../../assembly/layout.ts';
+import type { Resume } from '../core/commit.ts';
+import type { Codec, Failure, Log, Position } from '../core/ports.ts';
+import { Cold } from './cold.ts';
+import { LogError } from './errors.ts';
+import type { Files } from './files.ts';
+import { settle, write } from './promises.ts';
+import {
+  type FoundSegment,
+
+  recover,
+  type Recovered,
+  type Sink,
+  takeInventory,
+} from './recovery.ts';
+import { encodeHeader, segmentName } from './segment.ts';
+import { type Segment, Segments } from './segments.ts';
+import { type SyncMode, Writer } from './writer.ts';
+
+export interface LogOptions {
+  files: Files;
+  codec: Codec;
+  mode: SyncMode;
+  segmentBytes: number;
+  /** Random, for a log that is made new. */
+  newLogId: bigint;
+  /** Monotonic ms with fractions, for measuring. */
+  now: () => number;
+  wallMs: () => number;
+  /** Calls back once, a short time later. */
+  later: (call: () => void) => void;
+  /** A line for the operator. */
+  note: (level: 'info' | 'warn' | 'error', text: string) => void;
+  progress: (done: number, total: number) => void;
+}
+
+/** What the log tells the broker while it lives. */
+export interface LogEvents {
+  segmentChanged(): void;
+  failed(failure: Error): void;
+  wrote(bytes: number, writeMs: number, syncMs: number): void;
+}
+
+export class FileLog implements Log {
+  readonly segmentBytes: number;
+  readonly #options: LogOptions;
+  readonly #segments: Segments;
+  readonly #writer: Writer;
+  readonly #cold: Cold;
+  #events: LogEvents | undefined;
+  #closed = false;
+
+  private constructor(options: LogOptions, cold: Cold, segments: Segments, end: Position) {
+    this.#options = options;
+    this.segmentBytes = options.segmentBytes;
+    this.#cold = cold;
+    this.#segments = segments;
+    this.#writer = new Writer(
+      {
+        files: options.files,
+        mode: options.mode,
+        now: options.now,
+        later: options.later,
+        observe: (bytes, writeMs, syncMs) => this.#events?.wrote(bytes, writeMs, syncMs),
+        failed: (failure) => this.#events?.failed(failure),
+      },
+      end,
+    );
+  }
+
+  /**
+   * Opens the log in the directory behind `files`, feeding its records to `sink`. Waits until the
+   * next segment is made, or cannot be for now. Throws LogError, or what the system said.
+   */
+  static async open(
+    options: LogOptions,
+    sink: Sink,
+  ): Promise<{ log: FileLog; resume: Resume; recovered: Recovered }> {
+    const { files, codec } = options;
+    let inventory = await takeInventory(files);
+    for (const name of inventory.foreign)
+      options.note('warn', `${name} in the log folder is not part of the log: ignored`);
+    for (const name of inventory.leftovers) await settle((done) => files.remove(name, done));
+    if (inventory.segments.length === 0) {
+      await createFirst(options);
+      inventory = await takeInventory(files);
+    }
+    const recovered = await recover(files, codec, inventory, sink, options.progress);
+    await dropOdd(options, recovered);
+    const log = FileLog.#assemble(options, recovered);
+    await log.#prepared();
+    return { log, resume: recovered.resume, recovered };
+  }
+
+  static #assemble(options: LogOptions, recovered: Recovered): FileLog {
+    const { files, codec, segmentBytes, wallMs } = options;
+    const { resume, logId, next } = recovered;
+    const cold = new Cold(codec, files, () => segments);
+    const segments: Segments = new Segments(
+      {
+        files,
+        segmentBytes,
+        logId,
+        epoch: resume.epoch,
+        wallMs,
+        changed: () => log.#changed(),
+        trouble: (text, failure) => options.note('warn', `${text}: ${failure.message}`),
+      },
+      recovered.segments.map(asSegment),
+      next === undefined ? undefined : asSegment(next),
+    );
+    const log: FileLog = new FileLog(options, cold, segments, resume.base + resume.offset);
+    return log;
+  }
+
+  #waiting: (() => void) | undefined;
+
+  #changed(): void {
+    this.#waiting?.();
+    this.#waiting = undefined;
+    this.#events?.segmentChanged();
+  }
+
+  #prepared(): Promise<void> {
+    if (this.#segments.next !== undefined) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#waiting = resolve;
+      this.#segments.prepare();
+    });
+  }
+
+  /** Connects the broker. */
+  listen(events: LogEvents): void {
+    this.#events = events;
+  }
+
+  nextReady(): boolean {
+    return this.#segments.next !== undefined;
+  }
+
+  blocked(): string | undefined {
+    return this.#segments.blocked;
+  }
+
+  get full(): boolean {
+    return this.#writer.full || this.#segments.blocked !== undefined;
+  }
+
+  append(position: Position, bytes: number, done: (failure: Failure) => void): void {
+    const segment = this.#segments.find(position);
+    if (segment === undefined) throw new LogError('missing', `no segment holds ${position}`);
+    const { codec } = this.#options;
+    const place = codec.coldBytes + position - segment.base;
+    this.#writer.append(segment, codec.memory.subarray(place, place + bytes), position, done);
+  }
+
+  get syncedPosition(): Position {
+    return this.#writer.synced;
+  }
+
+  roll(base: Position): void {
+    this.#segments.roll();
+    if (this.#segments.open.base !== base)
+      throw new LogError('missing', `the segment after this one is at ${this.#segments.open.base}`);
+  }
+
+  resident(position: Position, recordBytes: number): number {
+    return this.#cold.resident(position, recordBytes);
+  }
+
+  load(position: Position, recordBytes: number, done: (failure: Failure) => void): void {
+    this.#cold.load(position, recordBytes, done);
+  }
+
+  trim(position: Position): void {
+    this.#cold.trim(position);
+    this.#segments.trim(position);
+  }
+
+  get startPosition(): Position {
+    return this.#segments.list[0]!.base;
+  }
+
+  bases(): readonly Position[] {
+    return this.#segments.list.map((segment) => segment.base);
+  }
+
+  get diskBytes(): number {
+    return this.#segments.diskBytes;
+  }
+
+  get coldReads(): { reads: number; bytes: number } {
+    return { reads: this.#cold.reads, bytes: this.#cold.readBytes };
+  }
+
+  /** Tries again what failed for want of space; to be called about once a second. */
+  retry(): void {
+    this.#segments.retry();
+  }
+
+  /** Syncs what modes interval and none have not synced. */
+  sync(done: (failure: Failure) => void): void {
+    this.#writer.syncNow(done);
+  }
+
+  /** Closes the files. Nothing may be in flight; a segment being made is waited for. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#segments.busy) await new Promise<void>((resolve) => (this.#waiting = resolve));
+    await new Promise<void>((resolve) => this.#segments.close(resolve));
+  }
+}
+
+function asSegment(found: FoundSegment): Segment {
+  const { base, bytes, handle } = found;
+  return { base, bytes, handle, reads: 0, retired: false };
+}
+
+// A next segment that was made for another size than is wanted now is made anew.
+async function dropOdd(options: LogOptions, recovered: Recovered): Promise<void> {
+  const { next } = recovered;
+  if (next === undefined || next.bytes === options.segmentBytes) return;
+  await settle((done) => options.files.close(next.handle, done));
+  await settle((done) => options.files.remove(next.name, done));
+  await settle((done) => options.files.syncDirectory(done));
+  recovered.next = undefined;
+}
+
+// A log begins with one segment at position 0; like every later one it is complete before it has
+// its name, so a crash here leaves an empty directory.
+async function createFirst(options: LogOptions): Promise<void> {
+  const { files, segmentBytes, newLogId, wallMs } = options;
+  const name = 'next.tmp';
+  const handle = await new Promise<number>((resolve, reject) =>
+    files.open(name, true, (failure, opened) =>
+      failure === undefined ? resolve(opened) : reject(failure),
+    ),
+  );
+  const zeros = new Uint8Array(1024 * 1024);
+  for (let at = 0; at < segmentBytes; at += zeros.length)
+    await write(files, handle, zeros.subarray(0, Math.min(zeros.length, segmentBytes - at)), at);
+  const timeMs = wallMs();
+  const header = encodeHeader({
+    base: 0,
+    bytes: segmentBytes,
+    start: 0,
+    logId: newLogId,
+    timeMs,
+    epoch: 0,
+  });
+  await write(files, handle, header.subarray(0, SEGMENT_DATA_AT), 0);
+  await settle((done) => files.sync(handle, done));
+  await settle((done) => files.rename(name, segmentName(0), done));
+  await settle((done) => files.syncDirectory(done));
+  await settle((done) => files.close(handle, done));
+}
+

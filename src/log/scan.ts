@@ -1,0 +1,215 @@
+// Walks the records of one segment, verified, batch by batch; and looks beyond a bad spot for proof
+// that it had been acked. Recovery and the offline tools both read the log through here.
+
+import {
+  FLAG_LAST,
+  FLAG_PROOF,
+  RECORD_ALIGN,
+  RECORD_COMMIT,
+  RECORD_HEADER_BYTES,
+  RESULT_CONSUMED,
+  RESULT_LENGTH,
+  RESULT_ROWS,
+  SCAN_BAD,
+  SCAN_END,
+  SCAN_MORE,
+  SCAN_ROWS,
+  SCAN_UNKNOWN,
+  SEGMENT_DATA_AT,
+} from '../../assembly/layout.ts';
+import type { Codec, Position } from '../core/ports.ts';
+import { BACK, BODY_BYTES, EPOCH, FLAGS, OFFSET, ROW_WORDS, sequenceOf, TYPE } from '../core/rows.ts';
+import { LogError } from './errors.ts';
+import type { Files, Handle } from './files.ts';
+import { read } from './promises.ts';
+
+/** A segment as the scan needs it. */
+export interface Scannable {
+  name: string;
+  base: Position;
+  bytes: number;
+  handle: Handle;
+}
+
+export interface Visitor {
+  /** A verified record; `bytes` holds the chunk whose first byte is at log position `chunk`. */
+  record(rows: Uint32Array, at: number, chunk: Position, bytes: Uint8Array): void;
+  /** A commit record: everything since the last one is a complete batch. */
+  commit(): void;
+}
+
+/** What a walk found. Offsets count from the segment's first byte. */
+export interface Walk {
+  /** End of the last complete batch. */
+  committed: number;
+  /** Where the walk stopped: the first bytes that are no valid continuation. */
+  stopped: number;
+  /** The last commit said that the log goes on in the next segment. */
+  last: boolean;
+  /** Start of the last batch that proves all before it, or -1. */
+  provedTo: number;
+  /** Highest epoch seen, at least the one given. */
+  epoch: number;
+  /** Sequence after the last complete batch, or -1. */
+  sequence: number;
+  records: number;
+}
+
+const CHUNK_BYTES = 8 * 1024 * 1024;
+
+/** Walks a segment's records from its start. */
+export async function walk(
+  files: Files,
+  codec: Codec,
+  segment: Scannable,
+  epoch: number,
+  visitor: Visitor,
+): Promise<Walk> {
+  const result: Walk = {
+    committed: SEGMENT_DATA_AT,
+    stopped: SEGMENT_DATA_AT,
+    last: false,
+    provedTo: -1,
+    epoch,
+    sequence: -1,
+    records: 0,
+  };
+  let offset = SEGMENT_DATA_AT;
+  let want = CHUNK_BYTES;
+  while (offset < segment.bytes && !result.last) {
+    const bytes = Math.min(want, segment.bytes - offset, codec.coldBytes);
+    const got = await readFully(files, segment.handle, codec.memory.subarray(0, bytes), offset);
+    const step = scanChunk(codec, segment, offset, got, result, visitor);
+    offset += step.consumed;
+    result.stopped = offset;
+    if (step.stop) break;
+    const enough = step.need > 0 && offset + step.need <= segment.bytes && got === bytes;
+    if (step.need > 0 && !enough) break; // a record that claims to end beyond the segment
+    want = Math.max(CHUNK_BYTES, step.need);
+    if (step.need > codec.coldBytes) break;
+  }
+  return result;
+}
+
+interface Step {
+  consumed: number;
+  need: number;
+  stop: boolean;
+}
+
+// Verifies one chunk in memory and hands its rows on.
+function scanChunk(
+  codec: Codec,
+  segment: Scannable,
+  offset: number,
+  bytes: number,
+  result: Walk,
+  visitor: Visitor,
+): Step {
+  let consumed = 0;
+  for (;;) {
+    const chunk = segment.base + offset + consumed;
+    const status = codec.scan(consumed, bytes - consumed, chunk);
+    const rows = codec.result[RESULT_ROWS]!;
+    const valid = codec.result[RESULT_CONSUMED]!;
+    const need = codec.result[RESULT_LENGTH]!;
+    const view = codec.memory.subarray(consumed, consumed + valid);
+    for (let i = 0; i < rows; i++) {
+      const at = i * ROW_WORDS;
+      const here = offset + consumed + codec.rows[at + OFFSET]!;
+      if (!follows(codec.rows, at, here, result)) return { consumed: here - offset, need: 0, stop: true };
+      note(codec.rows, at, here, result);
+      visitor.record(codec.rows, at, chunk, view);
+      if (codec.rows[at + TYPE] === RECORD_COMMIT) visitor.commit();
+      if (result.last) return { consumed: result.committed - offset, need: 0, stop: true };
+    }
+    consumed += valid;
+    if (status === SCAN_ROWS) continue;
+    if (status === SCAN_UNKNOWN)
+      throw new LogError(
+        'version',
+        `${segment.name} holds a record of unknown type at offset ${offset + consumed}: it was written by a newer release. Nothing was changed`,
+      );
+    if (status === SCAN_MORE) return { consumed, need, stop: false };
+    return { consumed, need: 0, stop: status === SCAN_BAD || (status === SCAN_END && bytes === 0) };
+  }
+}
+
+// A valid record continues the log only if it belongs to the batch that is open here and to no
+// earlier life of the broker; otherwise it is a stale byte that happens to stand at its place.
+function follows(rows: Uint32Array, at: number, here: number, result: Walk): boolean {
+  return rows[at + EPOCH]! >= result.epoch && here - rows[at + BACK]! === result.committed;
+}
+
+function note(rows: Uint32Array, at: number, here: number, result: Walk): void {
+  result.records++;
+  result.epoch = rows[at + EPOCH]!;
+  const flags = rows[at + FLAGS]!;
+  if ((flags & FLAG_PROOF) !== 0) result.provedTo = result.committed;
+  if (rows[at + TYPE] !== RECORD_COMMIT) return;
+  result.committed = here + RECORD_HEADER_BYTES + Math.ceil(rows[at + BODY_BYTES]! / 8) * 8;
+  result.last = (flags & FLAG_LAST) !== 0;
+  result.sequence = sequenceOf(rows, at);
+}
+
+/** What stands beyond a bad spot. */
+export interface Beyond {
+  /** Offset of a record that proves that the bad spot had been synced, or -1. */
+  proof: number;
+  /** Whether any record header holds at or after `from`. */
+  records: boolean;
+}
+
+/**
+ * Looks for record headers from offset `from` to the end of the segment. One of a batch that began
+ * after `bad`, in the same or a later epoch, written when all before it was synced, is proof.
+ */
+export async function lookBeyond(
+  files: Files,
+  codec: Codec,
+  segment: Scannable,
+  from: number,
+  bad: number,
+  epoch: number,
+): Promise<Beyond> {
+  const beyond: Beyond = { proof: -1, records: false };
+  let offset = from;
+  while (offset + RECORD_HEADER_BYTES <= segment.bytes) {
+    const bytes = Math.min(CHUNK_BYTES, segment.bytes - offset);
+    const got = await readFully(files, segment.handle, codec.memory.subarray(0, bytes), offset);
+    if (got < RECORD_HEADER_BYTES) break;
+    let at = 0;
+    while (at + RECORD_HEADER_BYTES <= got) {
+      const found = at + codec.seek(at, got - at, segment.base + offset + at);
+      if (found >= got) break;
+      beyond.records = true;
+      const start = offset + found - codec.rows[BACK]!;
+      const proves = (codec.rows[FLAGS]! & FLAG_PROOF) !== 0;
+      if (proves && codec.rows[EPOCH]! >= epoch && start > bad) {
+        beyond.proof = offset + found;
+        return beyond;
+      }
+      at = found + RECORD_ALIGN;
+    }
+    if (got < bytes) break;
+    // Headers that straddle the chunk's end are looked at again.
+    offset += Math.max(RECORD_ALIGN, got - RECORD_HEADER_BYTES + RECORD_ALIGN);
+  }
+  return beyond;
+}
+
+/** Reads until the buffer is full or the file ends. */
+export async function readFully(
+  files: Files,
+  handle: Handle,
+  into: Uint8Array,
+  at: number,
+): Promise<number> {
+  let got = 0;
+  while (got < into.length) {
+    const more = await read(files, handle, into.subarray(got), at + got);
+    if (more <= 0) break;
+    got += more;
+  }
+  return got;
+}

@@ -1,0 +1,96 @@
+// One segment file: its name, and its header as layout.ts draws it.
+//
+//   00000000000000000000.log   the log's first segment
+//   00000000000067108864.log   the one after 64 MiB: the name is the position of its first byte
+//   next.tmp                   being made; spare-0.tmp, spare-1.tmp: given back, to be used again
+
+import {
+  SEGMENT_BASE_AT,
+  SEGMENT_CRC_AT,
+  SEGMENT_DATA_AT,
+  SEGMENT_EPOCH_AT,
+  SEGMENT_HEADER_BYTES,
+  SEGMENT_LOG_ID_AT,
+  SEGMENT_MAGIC_AT,
+  SEGMENT_MAGIC_HIGH,
+  SEGMENT_MAGIC_LOW,
+  SEGMENT_SIZE_AT,
+  SEGMENT_START_AT,
+  SEGMENT_TIME_AT,
+  SEGMENT_VERSION,
+  SEGMENT_VERSION_AT,
+} from '../../assembly/layout.ts';
+import { crc32c } from '../codec/crc32c.ts';
+import { LogError } from './errors.ts';
+
+const NAME = /^(\d{20})\.log$/;
+
+export interface SegmentHeader {
+  /** Position of the segment's first byte. */
+  base: number;
+  /** Size of the file in bytes. */
+  bytes: number;
+  /** Oldest position the log needed when the header was written. */
+  start: number;
+  logId: bigint;
+  timeMs: number;
+  epoch: number;
+}
+
+export function segmentName(base: number): string {
+  return `${String(base).padStart(20, '0')}.log`;
+}
+
+/** Base position that a file name states, or undefined if it is no segment's name. */
+export function baseOf(name: string): number | undefined {
+  const match = NAME.exec(name);
+  return match === null ? undefined : Number(match[1]);
+}
+
+/** The first SEGMENT_DATA_AT bytes of a segment. */
+export function encodeHeader(header: SegmentHeader): Uint8Array {
+  const bytes = new Uint8Array(SEGMENT_DATA_AT);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(SEGMENT_MAGIC_AT, SEGMENT_MAGIC_LOW, true);
+  view.setUint32(SEGMENT_MAGIC_AT + 4, SEGMENT_MAGIC_HIGH, true);
+  view.setUint32(SEGMENT_VERSION_AT, SEGMENT_VERSION, true);
+  view.setUint32(SEGMENT_SIZE_AT, header.bytes, true);
+  view.setBigUint64(SEGMENT_BASE_AT, BigInt(header.base), true);
+  view.setBigUint64(SEGMENT_START_AT, BigInt(header.start), true);
+  view.setBigUint64(SEGMENT_LOG_ID_AT, header.logId, true);
+  view.setBigUint64(SEGMENT_TIME_AT, BigInt(header.timeMs), true);
+  view.setUint32(SEGMENT_EPOCH_AT, header.epoch, true);
+  view.setUint32(SEGMENT_CRC_AT, crc32c(bytes.subarray(0, SEGMENT_CRC_AT)), true);
+  return bytes;
+}
+
+/**
+ * Reads a header. Throws LogError: `version` for a format this program does not know (told apart
+ * from damage by magic and version alone), `damaged` for anything else that does not hold.
+ */
+export function decodeHeader(bytes: Uint8Array, name: string): SegmentHeader {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  if (
+    bytes.length < SEGMENT_HEADER_BYTES ||
+    view.getUint32(SEGMENT_MAGIC_AT, true) !== SEGMENT_MAGIC_LOW ||
+    view.getUint32(SEGMENT_MAGIC_AT + 4, true) !== SEGMENT_MAGIC_HIGH
+  )
+    throw new LogError('damaged', `${name} does not begin like a segment of a ThrustMQ log`);
+  const version = view.getUint32(SEGMENT_VERSION_AT, true);
+  const crc = crc32c(bytes.subarray(0, SEGMENT_CRC_AT));
+  const holds = view.getUint32(SEGMENT_CRC_AT, true) === crc;
+  if (version !== SEGMENT_VERSION && (holds || version < 256))
+    throw new LogError(
+      'version',
+      `${name} has format version ${version}; this program reads version ${SEGMENT_VERSION}. Nothing was changed. Use the release that wrote it`,
+    );
+  if (!holds) throw new LogError('damaged', `the header of ${name} does not match its checksum`);
+  return {
+    base: Number(view.getBigUint64(SEGMENT_BASE_AT, true)),
+    bytes: view.getUint32(SEGMENT_SIZE_AT, true),
+    start: Number(view.getBigUint64(SEGMENT_START_AT, true)),
+    logId: view.getBigUint64(SEGMENT_LOG_ID_AT, true),
+    timeMs: Number(view.getBigUint64(SEGMENT_TIME_AT, true)),
+    epoch: view.getUint32(SEGMENT_EPOCH_AT, true),
+  };
+}

@@ -1,0 +1,260 @@
+// The segment files of a log in order: which exist, which one comes next, which are given back.
+// A segment is complete before anything depends on it: filled with zeros (or a used file, whose old
+// records cannot be mistaken because they name another position), header written, synced, renamed
+// into place, directory synced. All of that happens off the hot path, one segment ahead.
+
+import { SEGMENT_DATA_AT } from '../../assembly/layout.ts';
+import type { Failure, Position } from '../core/ports.ts';
+import { type Files, type Handle, isNoSpace, writeAll } from './files.ts';
+import { encodeHeader, segmentName } from './segment.ts';
+
+export interface Segment {
+  base: Position;
+  bytes: number;
+  handle: Handle;
+  /** Reads under way; the file is not closed or used again before they end. */
+  reads: number;
+  /** Given back: goes when the reads are over. */
+  retired: boolean;
+}
+
+interface Spare {
+  name: string;
+  handle: Handle;
+  bytes: number;
+}
+
+export interface SegmentsOptions {
+  files: Files;
+  segmentBytes: number;
+  logId: bigint;
+  epoch: number;
+  wallMs: () => number;
+  /** The next segment came to be, or it is known why it does not. */
+  changed: () => void;
+  /** A background step failed in a way that has no other reporter. */
+  trouble: (text: string, failure: Error) => void;
+}
+
+const SPARES_MAX = 2;
+const ZEROS = new Uint8Array(1024 * 1024);
+// Zeros are synced every so many bytes, so that their writeback does not delay a commit for long.
+const FILL_SYNC_BYTES = 4 * 1024 * 1024;
+const TMP = 'next.tmp';
+
+export class Segments {
+  readonly #options: SegmentsOptions;
+  readonly #list: Segment[];
+  readonly #spares: Spare[] = [];
+  #next: Segment | undefined;
+  #making = false;
+  #blocked: string | undefined;
+  #closed = false;
+
+  /** `list`: the segments found, oldest first; `next`: an empty one behind the open one, if any. */
+  constructor(options: SegmentsOptions, list: Segment[], next: Segment | undefined) {
+    this.#options = options;
+    this.#list = list;
+    this.#next = next;
+  }
+
+  get list(): readonly Segment[] {
+    return this.#list;
+  }
+
+  get open(): Segment {
+    return this.#list.at(-1)!;
+  }
+
+  get next(): Segment | undefined {
+    return this.#next;
+  }
+
+  get blocked(): string | undefined {
+    return this.#blocked;
+  }
+
+  get diskBytes(): number {
+    let bytes = this.#next?.bytes ?? 0;
+    for (const segment of this.#list) bytes += segment.bytes;
+    for (const spare of this.#spares) bytes += spare.bytes;
+    return bytes;
+  }
+
+  /** The segment that holds a position. */
+  find(position: Position): Segment | undefined {
+    const list = this.#list;
+    let low = 0;
+    let high = list.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (list[middle]!.base <= position) low = middle;
+      else high = middle - 1;
+    }
+    const found = list[low];
+    return found !== undefined && position >= found.base && position < found.base + found.bytes
+      ? found
+      : undefined;
+  }
+
+  /** The writer goes on in the next segment, which must be there. */
+  roll(): void {
+    this.#list.push(this.#next!);
+    this.#next = undefined;
+    this.prepare();
+  }
+
+  /** Begins to make the next segment unless it is there or being made. */
+  prepare(): void {
+    if (this.#next !== undefined || this.#making || this.#closed) return;
+    this.#making = true;
+    const base = this.open.base + this.open.bytes;
+    const spare = this.#spares.pop();
+    if (spare !== undefined) this.#finish(spare, base);
+    else this.#create(base);
+  }
+
+  #create(base: Position): void {
+    const { files, segmentBytes } = this.#options;
+    files.free((failure, bytes) => {
+      if (failure === undefined && bytes < segmentBytes * 1.25)
+        return this.#failed(Object.assign(new Error('no space left'), { code: 'ENOSPC' }));
+      files.open(TMP, true, (openFailure, handle) => {
+        if (openFailure !== undefined) return this.#failed(openFailure);
+        const spare = { name: TMP, handle, bytes: segmentBytes };
+        this.#fill(spare, 0, (fillFailure) => {
+          if (fillFailure === undefined) this.#finish(spare, base);
+          else this.#discard(spare, () => this.#failed(fillFailure));
+        });
+      });
+    });
+  }
+
+  #fill(spare: Spare, at: number, done: (failure: Failure) => void): void {
+    const { files } = this.#options;
+    if (at >= spare.bytes) return files.sync(spare.handle, done);
+    const zeros = ZEROS.subarray(0, Math.min(ZEROS.length, spare.bytes - at));
+    writeAll(files, spare.handle, zeros, at, (failure) => {
+      if (failure !== undefined) return done(failure);
+      const end = at + zeros.length;
+      if (end % FILL_SYNC_BYTES !== 0) return this.#fill(spare, end, done);
+      files.sync(spare.handle, (syncFailure) => {
+        if (syncFailure !== undefined) done(syncFailure);
+        else this.#fill(spare, end, done);
+      });
+    });
+  }
+
+  // Turns a file full of zeros or old records into the segment based at `base`.
+  #finish(spare: Spare, base: Position): void {
+    const { files, logId, epoch, wallMs } = this.#options;
+    const start = this.#list[0]!.base;
+    const { bytes } = spare;
+    const header = encodeHeader({ base, bytes, start, logId, timeMs: wallMs(), epoch });
+    const steps: ((done: (failure: Failure) => void) => void)[] = [
+      (done) => writeAll(files, spare.handle, header, 0, done),
+      (done) => files.sync(spare.handle, done),
+      (done) => files.rename(spare.name, segmentName(base), done),
+      (done) => files.syncDirectory(done),
+    ];
+    sequence(steps, (failure) => {
+      if (failure !== undefined) return this.#discard(spare, () => this.#failed(failure));
+      this.#making = false;
+      this.#blocked = undefined;
+      this.#next = { base, bytes, handle: spare.handle, reads: 0, retired: false };
+      this.#options.changed();
+    });
+  }
+
+  #discard(spare: Spare, done: () => void): void {
+    const { files } = this.#options;
+    files.close(spare.handle, () => files.remove(spare.name, done));
+  }
+
+  #failed(failure: Error): void {
+    this.#making = false;
+    this.#blocked = isNoSpace(failure) ? 'no space left on the disk' : failure.message;
+    this.#options.changed();
+  }
+
+  /** Tries again to make the next segment, if it failed before. */
+  retry(): void {
+    if (this.#blocked !== undefined) this.prepare();
+  }
+
+  /** Gives back the segments that end at or before `position`; never the open one. */
+  trim(position: Position): void {
+    while (this.#list.length > 1 && this.#list[1]!.base <= position) {
+      const segment = this.#list.shift()!;
+      segment.retired = true;
+      if (segment.reads === 0) this.#giveBack(segment);
+    }
+  }
+
+  /** A read of the segment ended. */
+  readDone(segment: Segment): void {
+    segment.reads--;
+    if (segment.retired && segment.reads === 0) this.#giveBack(segment);
+  }
+
+  #giveBack(segment: Segment): void {
+    const { files, segmentBytes, trouble } = this.#options;
+    const name = segmentName(segment.base);
+    const keep =
+      this.#spares.length < SPARES_MAX && segment.bytes === segmentBytes && !this.#closed;
+    if (!keep) {
+      files.close(segment.handle, () => {
+        files.remove(name, (failure) => {
+          if (failure !== undefined) trouble(`the unneeded segment ${name} stays on disk`, failure);
+          this.retry();
+        });
+      });
+      return;
+    }
+    const spareName = `spare-${segment.base}.tmp`;
+    files.rename(name, spareName, (failure) => {
+      if (failure !== undefined) {
+        trouble(`the unneeded segment ${name} stays on disk`, failure);
+        files.close(segment.handle, () => {});
+        return;
+      }
+      this.#spares.push({ name: spareName, handle: segment.handle, bytes: segment.bytes });
+      this.retry();
+    });
+  }
+
+  /** Closes every file; spares are removed. Nothing may be under way. */
+  close(done: () => void): void {
+    this.#closed = true;
+    const { files } = this.#options;
+    const steps = this.#spares.map(
+      (spare) => (next: (failure: Failure) => void) => this.#discard(spare, () => next(undefined)),
+    );
+    for (const segment of [...this.#list, ...(this.#next === undefined ? [] : [this.#next])])
+      steps.push((next) => files.close(segment.handle, () => next(undefined)));
+    sequence(steps, () => done());
+  }
+
+  /** Whether a segment is being made right now. */
+  get busy(): boolean {
+    return this.#making;
+  }
+}
+
+/** Runs steps one after the other until one fails. */
+export function sequence(
+  steps: ((done: (failure: Failure) => void) => void)[],
+  done: (failure: Failure) => void,
+): void {
+  const [first, ...rest] = steps;
+  if (first === undefined) return done(undefined);
+  first((failure) => {
+    if (failure !== undefined) done(failure);
+    else sequence(rest, done);
+  });
+}
+
+/** Bytes of a segment that records may use. */
+export function dataBytes(segment: Segment): number {
+  return segment.bytes - SEGMENT_DATA_AT;
+}

@@ -1,0 +1,127 @@
+// Appends: one write and one sync in flight, never more. A failure is sticky, because after a
+// failed sync the system may call the next one a success although the bytes are gone; only reading
+// the log back from disk can tell. Space can run out on a write without harm: the same bytes are
+// written again until there is room.
+//
+//   sync mode   done is called when        promise of an ack
+//   commit      written and synced         on disk
+//   interval    written                    on disk within the interval
+//   none        written                    in the hands of the operating system
+
+import type { Failure, Position } from '../core/ports.ts';
+import { type Files, isNoSpace, writeAll } from './files.ts';
+import type { Segment } from './segments.ts';
+
+export type SyncMode = 'commit' | 'interval' | 'none';
+
+export interface WriterOptions {
+  files: Files;
+  mode: SyncMode;
+  /** Milliseconds, monotonic, with fractions. */
+  now: () => number;
+  /** Asks for `retry` a little later. */
+  later: (call: () => void) => void;
+  observe: (bytes: number, writeMs: number, syncMs: number) => void;
+  /** A sync outside an append failed. */
+  failed: (failure: Error) => void;
+}
+
+export class Writer {
+  readonly #options: WriterOptions;
+  #failure: Error | undefined;
+  #busy = false;
+  #syncing = false;
+  #written = 0;
+  #synced: Position;
+  #full = false;
+  // Segments with bytes that were written and not synced (modes interval and none).
+  readonly #dirty = new Set<Segment>();
+
+  constructor(options: WriterOptions, end: Position) {
+    this.#options = options;
+    this.#synced = end;
+    this.#written = end;
+  }
+
+  /** Everything before it is on disk. */
+  get synced(): Position {
+    return this.#synced;
+  }
+
+  /** Whether the last write found no space and waits to be tried again. */
+  get full(): boolean {
+    return this.#full;
+  }
+
+  append(segment: Segment, bytes: Uint8Array, position: Position, done: (f: Failure) => void): void {
+    if (this.#failure !== undefined || this.#busy) {
+      const failure = this.#failure ?? new Error('bug: two appends at once');
+      this.#options.later(() => done(failure));
+      return;
+    }
+    this.#busy = true;
+    this.#write(segment, bytes, position, this.#options.now(), done);
+  }
+
+  #write(
+    segment: Segment,
+    bytes: Uint8Array,
+    position: Position,
+    begun: number,
+    done: (failure: Failure) => void,
+  ): void {
+    const { files, mode, now, later } = this.#options;
+    writeAll(files, segment.handle, bytes, position - segment.base, (failure) => {
+      if (failure !== undefined && isNoSpace(failure)) {
+        this.#full = true;
+        later(() => this.#write(segment, bytes, position, begun, done));
+        return;
+      }
+      this.#full = false;
+      if (failure !== undefined) return this.#end(failure, done);
+      const wrote = now();
+      if (mode !== 'commit') {
+        this.#dirty.add(segment);
+        this.#written = position + bytes.length;
+        this.#options.observe(bytes.length, wrote - begun, 0);
+        return this.#end(undefined, done);
+      }
+      files.sync(segment.handle, (syncFailure) => {
+        if (syncFailure === undefined) {
+          this.#synced = position + bytes.length;
+          this.#options.observe(bytes.length, wrote - begun, now() - wrote);
+        }
+        this.#end(syncFailure, done);
+      });
+    });
+  }
+
+  #end(failure: Failure, done: (failure: Failure) => void): void {
+    this.#busy = false;
+    if (failure !== undefined) this.#failure ??= failure;
+    done(this.#failure);
+  }
+
+  /** Syncs what was written since the last sync; for modes interval and none. */
+  syncNow(done: (failure: Failure) => void): void {
+    if (this.#syncing || this.#dirty.size === 0 || this.#failure !== undefined) {
+      this.#options.later(() => done(this.#failure));
+      return;
+    }
+    this.#syncing = true;
+    const end = this.#written;
+    const segments = [...this.#dirty];
+    this.#dirty.clear();
+    let left = segments.length;
+    for (const segment of segments) {
+      this.#options.files.sync(segment.handle, (failure) => {
+        if (failure !== undefined) this.#failure ??= failure;
+        if (--left > 0) return;
+        this.#syncing = false;
+        if (this.#failure === undefined) this.#synced = end;
+        else this.#options.failed(this.#failure);
+        done(this.#failure);
+      });
+    }
+  }
+}

@@ -1,0 +1,130 @@
+// Gathers the numbers of a running broker into snapshots: rates, commit timings, log state, memory,
+// event-loop delay. Reads from the broker and the log, never the other way round.
+
+import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
+import type { Broker } from './core/broker.ts';
+import { Distribution } from './core/distribution.ts';
+import { bucketsOf, connectionsOf, ratesOf, totalsOf } from './core/report.ts';
+import type { LogSnapshot, Rates, Snapshot, Totals } from './core/snapshot.ts';
+import type { FileLog } from './log/log.ts';
+import type { ServerOptions } from './server.ts';
+
+const RATE_MS = 1000;
+const WARNINGS = {
+  commit: undefined,
+  interval: 'acks are weaker: messages are synced at intervals, a power cut may lose acked ones',
+  none: 'acks are weaker: messages are never synced, a power cut may lose acked ones',
+};
+
+export class Reporter {
+  readonly #options: ServerOptions;
+  readonly #broker: Broker;
+  readonly #log: FileLog;
+  readonly #startedAt = new Date().toISOString();
+  readonly #loop: IntervalHistogram = monitorEventLoopDelay({ resolution: 10 });
+  readonly #bytes = new Distribution();
+  readonly #messages = new Distribution();
+  readonly #writeMs = new Distribution();
+  readonly #syncMs = new Distribution();
+  #commits = 0;
+  #before: Totals;
+  #beforeMs = performance.now();
+  #rates: Rates;
+  #recovery: LogSnapshot['recovery'] = {
+    durationMs: 0,
+    segments: 0,
+    records: 0,
+    messages: 0,
+    cutBytes: 0,
+  };
+  #epoch = 0;
+
+  constructor(options: ServerOptions, broker: Broker, log: FileLog) {
+    this.#options = options;
+    this.#broker = broker;
+    this.#log = log;
+    this.#before = totalsOf(broker);
+    this.#rates = ratesOf(this.#before, this.#before, 0);
+    this.#loop.enable();
+    broker.onBatch((batch) => {
+      this.#commits++;
+      if (batch.messages > 0) this.#messages.record(batch.messages);
+    });
+  }
+
+  recovered(recovery: LogSnapshot['recovery'], epoch: number): void {
+    this.#recovery = recovery;
+    this.#epoch = epoch;
+  }
+
+  wrote(bytes: number, writeMs: number, syncMs: number): void {
+    this.#bytes.record(bytes);
+    this.#writeMs.record(writeMs);
+    if (syncMs > 0) this.#syncMs.record(syncMs);
+  }
+
+  tick(nowMs: number): void {
+    if (nowMs - this.#beforeMs < RATE_MS) return;
+    const totals = totalsOf(this.#broker);
+    this.#rates = ratesOf(this.#before, totals, nowMs - this.#beforeMs);
+    this.#before = totals;
+    this.#beforeMs = nowMs;
+  }
+
+  snapshot(): Snapshot {
+    const { config, version } = this.#options;
+    const warning = WARNINGS[config.log.sync];
+    const memory = process.memoryUsage();
+    const loopMs = (ns: number) => Math.round(ns / 1e4) / 100;
+    return {
+      version,
+      pid: process.pid,
+      startedAt: this.#startedAt,
+      now: new Date().toISOString(),
+      ...(warning === undefined ? {} : { warning }),
+      config: { ...config },
+      rates: this.#rates,
+      totals: totalsOf(this.#broker),
+      buckets: bucketsOf(this.#broker),
+      connections: connectionsOf(this.#broker),
+      commits: {
+        count: this.#commits,
+        reasons: { ...this.#broker.commit.reasons },
+        bytes: this.#bytes.summary(),
+        messages: this.#messages.summary(),
+        writeMs: this.#writeMs.summary(),
+        syncMs: this.#syncMs.summary(),
+      },
+      log: this.#logSnapshot(),
+      memory: {
+        rssBytes: memory.rss,
+        heapBytes: memory.heapUsed,
+        bufferedBytes: this.#broker.budget.bytes,
+        bufferBytesMax: this.#broker.budget.bytesMax,
+      },
+      eventLoopDelayMs: {
+        p50: loopMs(this.#loop.percentile(50)),
+        p99: loopMs(this.#loop.percentile(99)),
+        max: loopMs(this.#loop.max),
+      },
+    };
+  }
+
+  #logSnapshot(): LogSnapshot {
+    const { commit } = this.#broker;
+    const failed = commit.failure !== undefined;
+    return {
+      state: failed ? 'failed' : this.#log.full ? 'full' : 'ready',
+      sync: this.#options.config.log.sync,
+      startPosition: String(this.#log.startPosition),
+      endPosition: String(commit.endPosition),
+      durablePosition: String(commit.durablePosition),
+      nextSequence: String(this.#broker.codec.sequence()),
+      segments: this.#log.bases().length,
+      segmentBytes: this.#log.segmentBytes,
+      diskBytes: this.#log.diskBytes,
+      epoch: this.#epoch,
+      recovery: this.#recovery,
+    };
+  }
+}

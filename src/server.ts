@@ -1,0 +1,372 @@
+// The composition root: one broker with its lock, log, sockets and timers, from start to stop.
+// Contains order, not rules.
+
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { WIRE_U32, WIRE_U64 } from '../assembly/layout.ts';
+import type { BrokerConfig, Listener } from './config/load.ts';
+import { Broker, createState } from './core/broker.ts';
+import { Replay } from './core/replay.ts';
+import type { Snapshot } from './core/snapshot.ts';
+import { NodeFiles } from './io/files.ts';
+import { LockError, lock } from './io/lock.ts';
+import { type Logger, RateLimitedLog } from './io/logger.ts';
+import { Listeners, SUSPECT_AFTER_MS } from './io/tcp.ts';
+import { LogError } from './log/errors.ts';
+import { FileLog } from './log/log.ts';
+import { Reporter } from './reporter.ts';
+import { Engine } from './wasm/engine.ts';
+
+export interface ServerOptions {
+  config: BrokerConfig;
+  log: Logger;
+  version: string;
+}
+
+export interface Health {
+  live: boolean;
+  ready: boolean;
+  checks: Record<string, { ok: boolean; detail: string }>;
+}
+
+export interface Stopped {
+  exitCode: number;
+  reason: string;
+}
+
+/** A start that was refused; `exitCode` as SPEC section 3 lists them. */
+export class StartError extends Error {
+  override name = 'StartError';
+  readonly exitCode: number;
+
+  constructor(exitCode: number, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.exitCode = exitCode;
+  }
+}
+
+const TICK_MS = 25;
+const RETRY_MS = 1000;
+const PEERS_MS = 5000;
+// An orderly stop: time for consumers to ack what they hold, then for the log, then for replies.
+const DRAIN_MS = 1500;
+const LOG_MS = 2000;
+const END_MS = 500;
+// Descriptors that connections must leave for segments, the dashboard and the system.
+const DESCRIPTOR_SHARE = 0.8;
+
+/**
+ * Starts a broker: locks the data folder, recovers the log, listens. Rejects with StartError:
+ * 75 locked, 74 disk or damaged log, 78 the configuration cannot work, 1 a port cannot be had.
+ */
+export async function startServer(options: ServerOptions): Promise<Server> {
+  const release = lockFolder(options);
+  try {
+    return await Server.start(options, release);
+  } catch (error) {
+    release();
+    const isSystem = (error as NodeJS.ErrnoException).syscall !== undefined;
+    if (!(error instanceof LogError) && !isSystem) throw error;
+    const text = `the log in ${options.config.dataDir} cannot be used: ${(error as Error).message}`;
+    throw new StartError(74, text, { cause: error });
+  }
+}
+
+function lockFolder({ config, log, version }: ServerOptions): () => void {
+  const { dataDir } = config;
+  try {
+    fs.mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+    if (config.unsafeNoLock) {
+      const text = `no lock on ${dataDir}: a second broker there would destroy the log`;
+      log.warn({ event: 'lock.off' }, text);
+      return () => {};
+    }
+    const holder = { pid: process.pid, host: os.hostname(), version, since: new Date() };
+    return lock(path.join(dataDir, 'LOCK'), `${JSON.stringify(holder)}\n`);
+  } catch (error) {
+    const { message } = error as Error;
+    if (!(error instanceof LockError))
+      throw new StartError(74, `the data folder ${dataDir} cannot be used: ${message}`, {
+        cause: error,
+      });
+    throw error.held
+      ? new StartError(
+          75,
+          `another broker has the data folder ${dataDir}: ${message}. Stop it first, or choose another --data-dir`,
+        )
+      : new StartError(
+          78,
+          `the data folder ${dataDir} cannot be locked: ${message}. Install one of them, or accept the risk with --unsafe-no-lock`,
+        );
+  }
+}
+
+export class Server {
+  readonly addresses: { intake: AddressInfo[]; exhaust: AddressInfo[] } = {
+    intake: [],
+    exhaust: [],
+  };
+  /** Settles when the broker has stopped, by `close` or by itself. */
+  readonly stopped: Promise<Stopped>;
+  readonly #options: ServerOptions;
+  readonly #release: () => void;
+  readonly #listeners = new Listeners();
+  readonly #notices: RateLimitedLog;
+  readonly #timers: NodeJS.Timeout[] = [];
+  readonly #broker: Broker;
+  readonly #log: FileLog;
+  readonly #reporter: Reporter;
+  #tickedMs = performance.now();
+  #closing: Promise<void> | undefined;
+  #failure: Error | undefined;
+  #lookingForPeers = false;
+  #stop!: (how: Stopped) => void;
+
+  /** Recovers and listens; `release` gives the folder's lock back. */
+  static async start(options: ServerOptions, release: () => void): Promise<Server> {
+    const { config, log } = options;
+    const begun = performance.now();
+    const codec = new Engine();
+    const state = createState(randomBytes(4).readInt32LE());
+    const replay = new Replay(state.buckets, state.retention);
+    const opened = await FileLog.open(
+      {
+        files: new NodeFiles(path.join(config.dataDir, 'log')),
+        codec,
+        mode: config.log.sync,
+        segmentBytes: config.limits.segmentBytes,
+        newLogId: randomBytes(8).readBigUInt64LE(),
+        now: () => performance.now(),
+        wallMs: Date.now,
+        later: (call) => void setTimeout(call, TICK_MS),
+        note: (level, text) => log[level]({ event: 'log.note' }, text),
+        progress: (done, total) => {
+          if (done % 16 === 0)
+            log.info({ event: 'recovery.progress', done, total }, `read ${done} of ${total} segments`);
+        },
+      },
+      replay,
+    );
+    replay.finish();
+    const { recovered, resume } = opened;
+    const report = {
+      durationMs: Math.round(performance.now() - begun),
+      segments: recovered.segments.length,
+      records: recovered.records,
+      messages: replay.messages,
+      cutBytes: recovered.cutBytes,
+    };
+    log.info(
+      { event: 'recovery.done', ...report, epoch: resume.epoch },
+      `recovered ${report.messages} messages from ${report.segments} segments in ${report.durationMs} ms${
+        report.cutBytes > 0 ? `; cut off ${report.cutBytes} bytes that were never acked` : ''
+      }`,
+    );
+    const server = new Server(options, release, { codec, log: opened.log, state });
+    server.#reporter.recovered(report, resume.epoch);
+    server.#broker.resume(resume);
+    server.#startTimers();
+    try {
+      await server.#listen();
+    } catch (error) {
+      await server.close();
+      throw error;
+    }
+    return server;
+  }
+
+  private constructor(
+    options: ServerOptions,
+    release: () => void,
+    parts: { codec: Engine; log: FileLog; state: ReturnType<typeof createState> },
+  ) {
+    const { config, log } = options;
+    this.#options = options;
+    this.#release = release;
+    this.#notices = new RateLimitedLog(log);
+    this.#log = parts.log;
+    this.stopped = new Promise((resolve) => {
+      this.#stop = resolve;
+    });
+    this.#broker = new Broker({
+      ...parts.state,
+      codec: parts.codec,
+      log: parts.log,
+      limits: { ...config.limits, connectionsMax: connectionsMax(config, log) },
+      notices: {
+        notice: (level, kind, text, fields) => this.#notices.write(kind, fields ?? {}, text, level),
+      },
+      wake: { soon: () => void setImmediate(() => this.#broker.flush()) },
+      wallMs: Date.now,
+      strict: config.log.sync === 'commit',
+      onFailed: (failure) => this.#failed(failure),
+    });
+    this.#reporter = new Reporter(options, this.#broker, this.#log);
+    this.#log.listen({
+      segmentChanged: () => this.#segmentChanged(),
+      failed: (failure) => this.#broker.failed(failure),
+      wrote: (bytes, writeMs, syncMs) => this.#reporter.wrote(bytes, writeMs, syncMs),
+    });
+  }
+
+  async #listen(): Promise<void> {
+    const { config } = this.#options;
+    for (const listener of config.intake) {
+      const accept = (link: Parameters<Broker['openProducer']>[0]) =>
+        this.#broker.openProducer(link);
+      this.addresses.intake.push(await this.#open(listener, accept));
+    }
+    for (const listener of config.exhaust) {
+      const accept = (link: Parameters<Broker['openConsumer']>[0]) =>
+        this.#broker.openConsumer(link);
+      this.addresses.exhaust.push(await this.#open(listener, accept));
+    }
+  }
+
+  async #open(
+    { host, port, wire }: Listener,
+    accept: Parameters<Listeners['listen']>[0]['accept'],
+  ): Promise<AddressInfo> {
+    try {
+      const bytes = wire === 'u64' ? WIRE_U64 : WIRE_U32;
+      return await this.#listeners.listen({ host, port, wire: bytes, accept });
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      const hint =
+        code === 'EADDRINUSE'
+          ? 'another program uses that port; stop it or choose another port (0 = any free one)'
+          : message;
+      throw new StartError(1, `cannot listen on ${host}:${port}: ${hint}`, { cause: error });
+    }
+  }
+
+  #startTimers(): void {
+    const { log } = this.#options.config;
+    const every = (ms: number, call: () => void) => this.#timers.push(setInterval(call, ms));
+    every(TICK_MS, () => this.#tick());
+    every(RETRY_MS, () => this.#log.retry());
+    every(PEERS_MS, () => void this.#findUnreachable());
+    if (log.sync === 'interval') every(log.syncIntervalMs, () => this.#log.sync(() => {}));
+  }
+
+  #tick(): void {
+    this.#tickedMs = performance.now();
+    this.#broker.advance(this.#tickedMs);
+    this.#reporter.tick(this.#tickedMs);
+  }
+
+  #segmentChanged(): void {
+    const blocked = this.#log.blocked();
+    if (blocked !== undefined)
+      this.#notices.write(
+        'log.full',
+        {},
+        `no further segment can be made: ${blocked}. Publishes will be refused with 0 when this one is full, consumers go on; service returns by itself when there is space`,
+        'error',
+      );
+    this.#broker.segmentChanged();
+  }
+
+  async #findUnreachable(): Promise<void> {
+    if (this.#lookingForPeers) return;
+    this.#lookingForPeers = true;
+    const suspects = [...this.#listeners.links].filter((link) => {
+      const heardMs = link.session?.heardMs ?? Number.POSITIVE_INFINITY;
+      return this.#tickedMs - heardMs > SUSPECT_AFTER_MS;
+    });
+    for (const link of await this.#listeners.unreachable(suspects)) {
+      const text = `${link.peer} does not answer the network any more: closed`;
+      this.#notices.write('peer.unreachable', { peer: link.peer }, text, 'info');
+      link.destroy();
+    }
+    this.#lookingForPeers = false;
+  }
+
+  #failed(failure: Error): void {
+    this.#failure = failure;
+    this.#listeners.stop();
+    this.#listeners.destroyAll();
+    this.#options.log.fatal(
+      { event: 'log.failed', err: failure },
+      `the log could not be written: ${failure.message}. No further message was acked. The broker stops; start it again to recover from what is on the disk`,
+    );
+    this.#finish({ exitCode: 74, reason: failure.message });
+  }
+
+  #finish(how: Stopped): void {
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#notices.close();
+    this.#stop(how);
+  }
+
+  snapshot(): Snapshot {
+    return this.#reporter.snapshot();
+  }
+
+  health(): Health {
+    const late = performance.now() - this.#tickedMs;
+    const full = this.#log.blocked();
+    const failure = this.#failure;
+    const checks = {
+      eventLoop: { ok: late < 1000, detail: `last turn ${Math.round(late)} ms ago` },
+      log: { ok: failure === undefined, detail: failure?.message ?? 'writable' },
+      disk: { ok: full === undefined, detail: full ?? 'next segment ready or being made' },
+    };
+    const ready = this.#closing === undefined && Object.values(checks).every(({ ok }) => ok);
+    return { live: checks.eventLoop.ok && checks.log.ok, ready, checks };
+  }
+
+  /** Stops: no new connections, what is in flight finishes, everything is synced. Never rejects. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#listeners.stop();
+    if (this.#failure === undefined) {
+      this.#broker.close();
+      await this.#until(() => this.#broker.buckets.unacked === 0, DRAIN_MS);
+      for (const consumer of this.#broker.consumers) consumer.link.destroy();
+      await this.#until(() => this.#broker.consumers.size === 0, END_MS);
+      await this.#until(() => {
+        this.#broker.commit.drain();
+        return this.#broker.commit.drained;
+      }, LOG_MS);
+      this.#broker.flush();
+      await this.#listeners.endAll(END_MS);
+      await new Promise<void>((resolve) => this.#log.sync(() => resolve()));
+      if (this.#failure === undefined && this.#broker.commit.idle) await this.#log.close();
+    }
+    this.#release();
+    this.#finish({ exitCode: this.#failure === undefined ? 0 : 74, reason: 'stopped' });
+  }
+
+  async #until(done: () => boolean, withinMs: number): Promise<void> {
+    const until = performance.now() + withinMs;
+    while (!done() && this.#failure === undefined && performance.now() < until)
+      await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+// The configured number, or what the descriptor limit leaves room for.
+function connectionsMax(config: BrokerConfig, log: Logger): number {
+  const wanted = config.limits.connectionsMax;
+  let limits = '';
+  try {
+    limits = fs.readFileSync('/proc/self/limits', 'utf8');
+  } catch {
+    return wanted; // no such file outside Linux
+  }
+  const soft = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1]);
+  const possible = Math.floor(soft * DESCRIPTOR_SHARE);
+  if (!(possible < wanted)) return wanted;
+  log.warn(
+    { event: 'connections.limit', wanted, possible },
+    `${wanted} connections need more descriptors than the ${soft} this process may open: ${possible} are accepted. Raise the limit (ulimit -n)`,
+  );
+  return possible;
+}

@@ -1,0 +1,112 @@
+// The Codec port over the WebAssembly module. The only file that knows an address: areas go out as
+// views of the fixed memory, offsets come in relative to them.
+
+import {
+  COLD_AT,
+  COLD_BYTES,
+  INBOX_AT,
+  INBOX_BYTES,
+  MARK_BYTES,
+  MARKS_AT,
+  MARKS_MAX,
+  OUTBOX_AT,
+  RESULT_AT,
+  RESULT_BYTES,
+  RING_BYTES,
+  ROW_BYTES,
+  ROWS_AT,
+  ROWS_MAX,
+} from '../../assembly/layout.ts';
+import type { Codec } from '../core/ports.ts';
+import { instantiateModule, type Module } from './instance.ts';
+
+export class Engine implements Codec {
+  readonly inbox: Uint8Array;
+  readonly marks: DataView;
+  readonly memory: Uint8Array;
+  readonly coldBytes = COLD_BYTES;
+  readonly result: Uint32Array;
+  readonly rows: Uint32Array;
+  readonly #module: Module;
+  readonly #all: Uint8Array;
+
+  constructor(module: Module = instantiateModule()) {
+    const { buffer } = module.memory;
+    this.#module = module;
+    this.#all = new Uint8Array(buffer);
+    this.inbox = new Uint8Array(buffer, INBOX_AT, INBOX_BYTES);
+    this.marks = new DataView(buffer, MARKS_AT, MARKS_MAX * MARK_BYTES);
+    this.memory = new Uint8Array(buffer, COLD_AT, COLD_BYTES + RING_BYTES);
+    this.result = new Uint32Array(buffer, RESULT_AT, RESULT_BYTES / 4);
+    this.rows = new Uint32Array(buffer, ROWS_AT, (ROWS_MAX * ROW_BYTES) / 4);
+  }
+
+  openSegment(base: number, offset: number, segmentBytes: number, epoch: number): void {
+    this.#module.openSegment(base, offset, segmentBytes, epoch);
+  }
+
+  openBatch(proof: boolean): void {
+    this.#module.openBatch(proof);
+  }
+
+  setLimit(offset: number): void {
+    this.#module.setLimit(offset);
+  }
+
+  setSequence(sequence: number): void {
+    this.#module.setSequence(sequence);
+  }
+
+  writeAt(): number {
+    return this.#module.getWriteAt() >>> 0;
+  }
+
+  sequence(): number {
+    return this.#module.getSequence();
+  }
+
+  intake(at: number, end: number, left: number, wire: number, messageBytesMax: number): number {
+    return this.#module.intake(INBOX_AT + at, INBOX_AT + end, left, wire, messageBytesMax);
+  }
+
+  skim(at: number, end: number, left: number, wire: number, messageBytesMax: number): number {
+    return this.#module.skim(INBOX_AT + at, INBOX_AT + end, left, wire, messageBytesMax);
+  }
+
+  packMarks(type: number, count: number): void {
+    this.#module.packMarks(type, count);
+  }
+
+  packControl(type: number, flags: number, sequence: number, timeMs: number, count: number): void {
+    this.#module.packControl(type, flags, sequence, timeMs, count);
+  }
+
+  deliver(
+    body: number,
+    bodyBytes: number,
+    first: number,
+    count: number,
+    wire: number,
+    outAt: number,
+    outMax: number,
+  ): number {
+    return this.#module.deliver(COLD_AT + body, bodyBytes, first, count, wire, outAt, outMax) >>> 0;
+  }
+
+  takeFrame(count: number, bytes: number): Uint8Array {
+    this.#module.closeFrame(count);
+    return this.#all.slice(OUTBOX_AT, OUTBOX_AT + bytes);
+  }
+
+  scan(place: number, bytes: number, position: number): number {
+    return this.#module.scan(COLD_AT + place, bytes, position);
+  }
+
+  seek(place: number, bytes: number, position: number): number {
+    return this.#module.seek(COLD_AT + place, bytes, position) >>> 0;
+  }
+
+  crc32c(place: number, bytes: number): number {
+    return this.#module.crc32c(COLD_AT + place, bytes) >>> 0;
+  }
+}

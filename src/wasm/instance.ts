@@ -1,0 +1,50 @@
+// Loads the module and proves what the rest relies on: no imports, fixed memory, the right ABI.
+
+import { readFileSync } from 'node:fs';
+import { instantiateSync } from '@assemblyscript/loader';
+import { ABI_VERSION, MEMORY_BYTES } from '../../assembly/layout.ts';
+import { assert } from '../core/assert.ts';
+
+/** The exports of assembly/index.ts; addresses and sizes are unsigned 32-bit. */
+export interface Module {
+  readonly memory: WebAssembly.Memory;
+  init(): number;
+  crc32c(at: number, bytes: number): number;
+  intake(at: number, end: number, left: number, wire: number, messageMax: number): number;
+  skim(at: number, end: number, left: number, wire: number, messageMax: number): number;
+  deliver(
+    bodyAt: number,
+    bodyBytes: number,
+    first: number,
+    count: number,
+    wire: number,
+    outAt: number,
+    bytesMax: number,
+  ): number;
+  closeFrame(count: number): void;
+  locate(bodyAt: number, bodyBytes: number, index: number): number;
+  openSegment(base: number, offset: number, bytes: number, epoch: number): void;
+  openBatch(proof: boolean): void;
+  setLimit(offset: number): void;
+  setSequence(sequence: number): void;
+  getWriteAt(): number;
+  getSequence(): number;
+  packMarks(type: number, count: number): void;
+  packControl(type: number, flags: number, sequence: number, time: number, count: number): void;
+  scan(at: number, bytes: number, position: number): number;
+  seek(at: number, bytes: number, position: number): number;
+}
+
+const RELEASE = new URL('../../thrustmq.wasm', import.meta.url);
+
+/** Instantiates the module at `url`, by default the release build beside the compiled sources. */
+export function instantiateModule(url: URL = RELEASE): Module {
+  const bytes = readFileSync(url);
+  const module = new WebAssembly.Module(bytes);
+  assert(WebAssembly.Module.imports(module).length === 0, 'the WebAssembly module has imports');
+  const { exports } = instantiateSync(module, {});
+  const instance = exports as unknown as Module;
+  assert(instance.memory.buffer.byteLength === MEMORY_BYTES, 'the module has the wrong memory size');
+  assert(instance.init() === ABI_VERSION, 'the module is of another build: build again');
+  return instance;
+}

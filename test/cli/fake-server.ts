@@ -1,0 +1,142 @@
+// A broker that stores nothing, to drive the life cycle around it: two listening ports, a snapshot, and
+// faults that the test asks for in the environment. Run as a program it is `serve` with that broker.
+
+import net, { type AddressInfo } from 'node:net';
+import { pathToFileURL } from 'node:url';
+import { type RunningServer, runBroker } from '../../src/cli/lifecycle.ts';
+import { type BrokerConfig, loadConfig } from '../../src/config/load.ts';
+import type { Snapshot } from '../../src/core/snapshot.ts';
+import { createLogger } from '../../src/io/logger.ts';
+
+const DISTRIBUTION = { count: 0, mean: 0, p50: 0, p99: 0, max: 0 };
+
+/** A snapshot that is complete, with recognisable numbers. */
+export function fakeSnapshot(change: Partial<Snapshot> = {}): Snapshot {
+  return {
+    version: '9.9.9',
+    pid: process.pid,
+    startedAt: '2026-01-02T03:04:05.000Z',
+    now: '2026-01-02T03:05:05.000Z',
+    config: {},
+    rates: {
+      publishedMessages: 11,
+      publishedBytes: 1100,
+      deliveredMessages: 7,
+      deliveredBytes: 700,
+      ackedMessages: 6,
+    },
+    totals: {
+      publishedMessages: 12345,
+      publishedBytes: 1234500,
+      refused: { empty: 1, tooLarge: 2, storageFull: 3 },
+      deliveredMessages: 777,
+      deliveredBytes: 77700,
+      ackedMessages: 770,
+      failedMessages: 4,
+      redeliveredMessages: 5,
+      unreadableMessages: 0,
+      heartbeats: 8,
+      protocolErrors: 0,
+    },
+    buckets: {
+      count: 1,
+      ready: 9,
+      unacked: 2,
+      top: [{ id: '42', ready: 9, unacked: 2, consumers: 1 }],
+    },
+    connections: {
+      intake: 1,
+      exhaust: 1,
+      refused: 0,
+      list: [
+        { id: 1, side: 'intake', peer: '<b>&"', wire: 'u64', messages: 3, bytes: 300, idleMs: 10 },
+      ],
+    },
+    commits: {
+      count: 3,
+      reasons: { publish: 3, acks: 0, proof: 0, roll: 0, control: 0 },
+      bytes: DISTRIBUTION,
+      messages: DISTRIBUTION,
+      writeMs: DISTRIBUTION,
+      syncMs: DISTRIBUTION,
+    },
+    log: {
+      state: 'ready',
+      sync: 'commit',
+      startPosition: '0',
+      endPosition: '4096',
+      durablePosition: '4096',
+      nextSequence: '1',
+      segments: 1,
+      segmentBytes: 67108864,
+      diskBytes: 67108864,
+      epoch: 1,
+      recovery: { durationMs: 1, segments: 1, records: 0, messages: 0, cutBytes: 0 },
+    },
+    memory: { rssBytes: 1, heapBytes: 1, bufferedBytes: 0, bufferBytesMax: 1 },
+    eventLoopDelayMs: { p50: 0, p99: 0, max: 0 },
+    ...change,
+  };
+}
+
+function listen(listener: { host: string; port: number }): Promise<net.Server> {
+  return new Promise((resolve, reject) => {
+    const server = net.createServer((socket) => socket.on('error', () => {}).resume());
+    server.once('error', reject);
+    server.listen(listener.port, listener.host, () => resolve(server));
+  });
+}
+
+/** Starts the fake. FAKE_FAULT: start-locked, start-bug, hang-close, stop-disk, throw-later. */
+export async function startFakeServer(options: { config: BrokerConfig }): Promise<RunningServer> {
+  const fault = process.env.FAKE_FAULT;
+  if (fault === 'start-locked')
+    throw Object.assign(new Error('the data folder is in use'), { exitCode: 75 });
+  if (fault === 'start-bug') throw new Error('nobody expected this');
+  if (fault === 'start-never') return new Promise(() => {});
+  const open = (listeners: { host: string; port: number }[]) => Promise.all(listeners.map(listen));
+  const servers = {
+    intake: await open(options.config.intake),
+    exhaust: await open(options.config.exhaust),
+  };
+  let stop: (end: { exitCode: number; reason: string }) => void = () => {};
+  const stopped = new Promise<{ exitCode: number; reason: string }>((resolve) => {
+    stop = resolve;
+  });
+  // The first connection is the test's way to say "now".
+  servers.intake[0].once('connection', () => {
+    if (fault === 'stop-disk') stop({ exitCode: 74, reason: 'fdatasync failed' });
+    if (fault === 'throw-later')
+      setImmediate(() => {
+        throw new Error('thrown later');
+      });
+    if (fault === 'reject-later') void Promise.reject(new Error('rejected later'));
+  });
+  const address = (server: net.Server) => server.address() as AddressInfo;
+  return {
+    addresses: { intake: servers.intake.map(address), exhaust: servers.exhaust.map(address) },
+    snapshot: () => fakeSnapshot(),
+    health: () => ({ live: true, ready: true, checks: { log: { ok: true, detail: 'fine' } } }),
+    stopped,
+    close: () => {
+      for (const server of [...servers.intake, ...servers.exhaust]) server.close();
+      if (fault === 'hang-close') return new Promise(() => {});
+      stop({ exitCode: 0, reason: 'closed' });
+      return Promise.resolve();
+    },
+  };
+}
+
+async function main(): Promise<void> {
+  const flags = JSON.parse(process.argv[2] ?? '{}');
+  const { config } = await loadConfig({
+    flags,
+    environment: {},
+    workingDir: process.cwd(),
+    terminal: false,
+  });
+  const handle = await createLogger({ ...config.logging, color: false });
+  process.exit(await runBroker({ config, handle, version: '9.9.9', startServer: startFakeServer }));
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await main();

@@ -1,0 +1,273 @@
+// Where settings come from: precedence, origins, errors with hints, and what the settings become.
+
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, test } from 'node:test';
+import { ConfigError, type LoadedConfig, loadConfig, type Sources } from '../../src/config/load.ts';
+import { environmentNameOf, SETTING_KEYS, type SettingKey } from '../../src/config/schema.ts';
+import { DEFAULT_LIMITS } from '../../src/core/limits.ts';
+
+let folder: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'thrustmq config '));
+});
+
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+function load(sources: Partial<Sources> = {}): Promise<LoadedConfig> {
+  return loadConfig({
+    flags: {},
+    environment: {},
+    workingDir: folder,
+    terminal: false,
+    ...sources,
+  });
+}
+
+function file(name: string, text: string): string {
+  writeFileSync(join(folder, name), text);
+  return join(folder, name);
+}
+
+function rejects(sources: Partial<Sources>, pattern: RegExp, exitCode = 78): Promise<void> {
+  return assert.rejects(load(sources), (error: unknown) => {
+    assert.ok(error instanceof ConfigError, String(error));
+    assert.match(error.message, pattern);
+    assert.equal(error.exitCode, exitCode, error.message);
+    return true;
+  });
+}
+
+test('defaults are those of the contract', async () => {
+  const { config, origins, file: read } = await load();
+  assert.deepEqual(config, {
+    dataDir: join(folder, 'data'),
+    unsafeNoLock: false,
+    intake: [{ host: '127.0.0.1', port: 1888, wire: 'u64' }],
+    exhaust: [{ host: '127.0.0.1', port: 2888, wire: 'u64' }],
+    dashboard: {
+      enabled: true,
+      host: '127.0.0.1',
+      port: 3888,
+      transport: 'auto',
+      allowedHosts: [],
+    },
+    log: { sync: 'commit', syncIntervalMs: 100 },
+    limits: DEFAULT_LIMITS,
+    logging: { level: 'info', format: 'json' },
+  });
+  assert.equal(read, undefined);
+  for (const key of SETTING_KEYS) assert.equal(origins[key].source, 'default', key);
+});
+
+test('flags win over the environment, the environment over the file, the file over defaults', async () => {
+  file('thrustmq.toml', 'intake_port = 11\nexhaust-port = 21\ndashboard_port = 31\n');
+  const { config, origins } = await load({
+    flags: { intake_port: '13' },
+    environment: { THRUSTMQ_INTAKE_PORT: '12', THRUSTMQ_EXHAUST_PORT: '22' },
+  });
+  assert.deepEqual(
+    [config.intake[0].port, config.exhaust[0].port, config.dashboard.port],
+    [13, 22, 31],
+  );
+  assert.deepEqual(origins.intake_port, { source: 'flag', name: '--intake-port' });
+  assert.deepEqual(origins.exhaust_port, { source: 'environment', name: 'THRUSTMQ_EXHAUST_PORT' });
+  assert.equal(origins.dashboard_port.source, 'file');
+  assert.match(origins.dashboard_port.name, /thrustmq\.toml: dashboard_port$/);
+  assert.equal(origins.wire.source, 'default');
+});
+
+// One value for each setting that differs from its default, as the environment would write it, and
+// where it must show up.
+const SAMPLES: Record<SettingKey, [string, (loaded: LoadedConfig['config']) => unknown, unknown]> =
+  {
+    data_dir: ['/tmp/q', (c) => c.dataDir, '/tmp/q'],
+    host: [
+      '::1',
+      (c) => [c.intake[0].host, c.exhaust[0].host, c.dashboard.host].join(),
+      '::1,::1,::1',
+    ],
+    intake_port: ['0', (c) => c.intake[0].port, 0],
+    exhaust_port: ['65535', (c) => c.exhaust[0].port, 65_535],
+    dashboard_port: ['1', (c) => c.dashboard.port, 1],
+    wire: ['u32', (c) => [c.intake[0].wire, c.exhaust[0].wire].join(), 'u32,u32'],
+    intake: [
+      'a:1,wire=u32; b:2',
+      (c) =>
+        c.intake
+          .slice(1)
+          .map((l) => l.host + l.wire)
+          .join(),
+      'au32,bu64',
+    ],
+    exhaust: ['[::1]:9', (c) => c.exhaust[1]?.host, '::1'],
+    sync: ['none', (c) => c.log.sync, 'none'],
+    sync_interval: ['2s', (c) => c.log.syncIntervalMs, 2000],
+    max_message: ['2MiB', (c) => c.limits.messageBytesMax, 2_097_152],
+    dashboard: ['off', (c) => c.dashboard.enabled, false],
+    dashboard_host: ['10.0.0.1', (c) => c.dashboard.host, '10.0.0.1'],
+    dashboard_allow_host: ['mq.local q', (c) => c.dashboard.allowedHosts.join(), 'mq.local,q'],
+    dashboard_transport: ['node', (c) => c.dashboard.transport, 'node'],
+    log_level: ['trace', (c) => c.logging.level, 'trace'],
+    log_format: ['pretty', (c) => c.logging.format, 'pretty'],
+    max_batch: ['10', (c) => c.limits.batchMessagesMax, 10],
+    max_connections: ['7', (c) => c.limits.connectionsMax, 7],
+    segment_size: ['128MiB', (c) => c.limits.segmentBytes, 134_217_728],
+    reserve: ['1MiB', (c) => c.limits.reserveBytes, 1_048_576],
+    buffer: ['1GiB', (c) => c.limits.bufferBytesMax, 1_073_741_824],
+    peer_buffer: ['1MiB', (c) => c.limits.peerBytesMax, 1_048_576],
+    delivery: ['2MiB', (c) => c.limits.deliveryBytesMax, 2_097_152],
+    delivery_u32: ['16KiB', (c) => c.limits.deliveryBytesMaxU32, 16_384],
+    consumer_header_timeout: ['1s', (c) => c.limits.consumerHeaderMs, 1000],
+    partial_timeout: ['1m', (c) => c.limits.partialMessageMs, 60_000],
+    heartbeat: ['500ms', (c) => c.limits.heartbeatMs, 500],
+    heartbeat_timeout: ['3s', (c) => c.limits.heartbeatAckMs, 3000],
+    ack_commit_delay: ['1ms', (c) => c.limits.ackCommitMs, 1],
+    proof_delay: ['1s', (c) => c.limits.proofMs, 1000],
+    unsafe_no_lock: ['yes', (c) => c.unsafeNoLock, true],
+  };
+
+for (const key of SETTING_KEYS)
+  test(`setting ${key} takes effect from a flag, the environment and both kinds of file`, async () => {
+    const [text, read, expected] = SAMPLES[key];
+    assert.notDeepEqual(read((await load()).config), expected, 'the sample is the default');
+    assert.deepEqual(read((await load({ flags: { [key]: text } })).config), expected);
+    const environment = { [environmentNameOf(key)]: text };
+    assert.deepEqual(read((await load({ environment })).config), expected);
+    const toml = file('a.toml', `${key} = ${JSON.stringify(text)}\n`);
+    assert.deepEqual(read((await load({ configFile: toml })).config), expected);
+    const json = file('a.json', JSON.stringify({ [key.replaceAll('_', '-')]: text }));
+    assert.deepEqual(read((await load({ configFile: json })).config), expected);
+  });
+
+test('the file may use numbers, booleans, lists and tables', async () => {
+  const toml = `
+    intake_port = 5
+    max_message = 4096
+    dashboard = false
+    exhaust = ["h:1,wire=u32"]
+    [[intake]]
+    host = "::1"
+    port = 1889
+    wire = "u32"
+    [[intake]]
+    host = "10.0.0.1"
+    port = 1890
+  `;
+  const { config } = await load({ configFile: file('x.toml', toml) });
+  assert.deepEqual(config.intake, [
+    { host: '127.0.0.1', port: 5, wire: 'u64' },
+    { host: '::1', port: 1889, wire: 'u32' },
+    { host: '10.0.0.1', port: 1890, wire: 'u64' },
+  ]);
+  assert.deepEqual(config.exhaust[1], { host: 'h', port: 1, wire: 'u32' });
+  assert.equal(config.limits.messageBytesMax, 4096);
+  assert.equal(config.dashboard.enabled, false);
+});
+
+test('the file is found by flag, environment, then name in the working folder', async () => {
+  const a = file('a.toml', 'intake_port = 1');
+  const b = file('b.json', '{"intake_port": 2}');
+  file('thrustmq.json', '{"intake_port": 3}');
+  const port = async (sources: Partial<Sources>) => (await load(sources)).config.intake[0].port;
+  assert.equal(await port({ configFile: 'a.toml', environment: { THRUSTMQ_CONFIG: b } }), 1);
+  assert.equal(await port({ environment: { THRUSTMQ_CONFIG: 'b.json' } }), 2);
+  assert.equal(await port({}), 3);
+  assert.equal((await load({ configFile: a })).file, a);
+});
+
+test('two files with our name are one too many', async () => {
+  file('thrustmq.toml', '');
+  file('thrustmq.json', '{}');
+  await rejects({}, /both thrustmq\.toml and thrustmq\.json exist/);
+});
+
+test('an unknown key in a file is an error with a hint', async () => {
+  file('thrustmq.toml', 'intake_prot = 1');
+  await rejects({}, /unknown key "intake_prot"; did you mean "intake_port"\?/);
+  file('thrustmq.toml', 'max-mesage = "1MiB"');
+  await rejects({}, /unknown key "max-mesage"; did you mean "max_message"\?/);
+  file('thrustmq.toml', 'zzzzzzzzzzzz = 1');
+  await rejects({}, /unknown key "zzzzzzzzzzzz"$/);
+  file('thrustmq.toml', '__proto__ = 1');
+  await rejects({}, /unknown key "__proto__"/);
+});
+
+test('an unknown environment variable of ours is an error with a hint', async () => {
+  const environment = { THRUSTMQ_DATADIR: '/tmp', HOME: '/root' };
+  await rejects(
+    { environment },
+    /unknown environment variable THRUSTMQ_DATADIR; did you mean "THRUSTMQ_DATA_DIR"\?/,
+  );
+});
+
+test('variables of a Kubernetes service, empty ones and those of tests are not ours', async () => {
+  const { config } = await load({
+    environment: {
+      THRUSTMQ_SERVICE_HOST: '10.0.0.1',
+      THRUSTMQ_SERVICE_PORT: '1888',
+      THRUSTMQ_SERVICE_PORT_INTAKE: '1888',
+      THRUSTMQ_PORT: 'tcp://10.0.0.1:1888',
+      THRUSTMQ_PORT_1888_TCP_ADDR: '10.0.0.1',
+      THRUSTMQ_INTAKE_PORT: 'tcp://10.0.0.1:1888',
+      THRUSTMQ_TEST_SEED: '1',
+      THRUSTMQ_HOST: '',
+    },
+  });
+  assert.equal(config.intake[0].port, 1888);
+  assert.equal(config.intake[0].host, '127.0.0.1');
+});
+
+test('a value that does not fit names its source; only flags make it wrong usage', async () => {
+  await rejects(
+    { flags: { intake_port: '70000' } },
+    /^--intake-port: must be a whole number from 0 to 65535/,
+    2,
+  );
+  await rejects({ flags: { sync: 'always' } }, /^--sync: .*commit/, 2);
+  await rejects({ flags: { intake: ['nohost'] } }, /^--intake: .*HOST:PORT/, 2);
+  await rejects({ environment: { THRUSTMQ_WIRE: 'u16' } }, /^THRUSTMQ_WIRE: .*u64/);
+  await rejects(
+    { environment: { THRUSTMQ_DASHBOARD: 'maybe' } },
+    /must be true or false, not "maybe"/,
+  );
+  file('thrustmq.toml', 'heartbeat = 900');
+  await rejects({}, /thrustmq\.toml: heartbeat: "900" is not a duration/);
+  await rejects(
+    { flags: { wire: 'x' }, environment: { THRUSTMQ_HEARTBEAT: 'x' } },
+    /--wire.*\n.*HEARTBEAT/,
+  );
+});
+
+test('a listener table with a key too many or too few is refused', async () => {
+  file('thrustmq.toml', '[[intake]]\nhost = "a"\nport = 1\nwier = "u32"');
+  await rejects({}, /thrustmq\.toml: intake/);
+  file('thrustmq.toml', '[[intake]]\nhost = "a"');
+  await rejects({}, /thrustmq\.toml: intake/);
+});
+
+test('files that cannot be read or parsed are configuration errors', async () => {
+  await rejects({ configFile: 'absent.toml' }, /cannot read the config file .*absent\.toml/);
+  await rejects({ configFile: file('bad.toml', 'a = = 1') }, /bad\.toml does not parse/);
+  await rejects({ configFile: file('bad.json', '[1]') }, /must hold a table/);
+});
+
+test('a larger message gets a segment that fits; a segment that was given stays', async () => {
+  const { config } = await load({ flags: { max_message: '64MiB' } });
+  assert.equal(config.limits.segmentBytes, 144 * 1024 ** 2);
+  await rejects(
+    { flags: { max_message: '64MiB', segment_size: '64MiB' } },
+    /too small for messages/,
+  );
+  await rejects({ flags: { max_message: '65MiB' } }, /at most 67108864 bytes/);
+  await rejects({ flags: { max_message: '0' } }, /must be a positive whole number/);
+});
+
+test('log lines are pretty on a terminal only', async () => {
+  assert.equal((await load({ terminal: true })).config.logging.format, 'pretty');
+  const forced = await load({ terminal: true, flags: { log_format: 'json' } });
+  assert.equal(forced.config.logging.format, 'json');
+});
