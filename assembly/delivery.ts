@@ -15,6 +15,16 @@ import {
 } from './layout';
 import { check, copy, setResult } from './memory';
 
+// Size of the message at `cursor`, once all of it is known to stand before `bodyEnd`.
+// @ts-ignore: decorator
+@inline
+function sizeAt(cursor: u32, bodyEnd: u32): u32 {
+  check(cursor + MESSAGE_SIZE_BYTES <= bodyEnd);
+  const length = load<u32>(cursor);
+  check(length <= bodyEnd - cursor - MESSAGE_SIZE_BYTES);
+  return length;
+}
+
 /**
  * Appends messages `first` … `first + count - 1` of the body at `bodyAt` to the outbox at offset
  * `outAt`, as many as fit within `bytesMax` outbox bytes; when `outAt` is just behind the frame
@@ -33,16 +43,13 @@ export function deliver(
   const bodyEnd = bodyAt + bodyBytes;
   let cursor = bodyAt;
   for (let i: u32 = 0; i < first; i++) {
-    check(cursor + MESSAGE_SIZE_BYTES <= bodyEnd);
-    cursor += MESSAGE_SIZE_BYTES + load<u32>(cursor);
+    cursor += MESSAGE_SIZE_BYTES + sizeAt(cursor, bodyEnd);
   }
   let out = outAt;
   let packed: u32 = 0;
   let payload: u32 = 0;
   while (packed < count) {
-    check(cursor + MESSAGE_SIZE_BYTES <= bodyEnd);
-    const length = load<u32>(cursor);
-    check(length <= bodyEnd - cursor - MESSAGE_SIZE_BYTES);
+    const length = sizeAt(cursor, bodyEnd);
     const whole = wire + length;
     if (out + whole > bytesMax && out != BATCH_HEADER_BYTES) break;
     check(out + whole <= OUTBOX_BYTES);
@@ -70,12 +77,9 @@ export function locate(bodyAt: u32, bodyBytes: u32, index: u32): u32 {
   const bodyEnd = bodyAt + bodyBytes;
   let cursor = bodyAt;
   for (let i: u32 = 0; i < index; i++) {
-    check(cursor + MESSAGE_SIZE_BYTES <= bodyEnd);
-    cursor += MESSAGE_SIZE_BYTES + load<u32>(cursor);
+    cursor += MESSAGE_SIZE_BYTES + sizeAt(cursor, bodyEnd);
   }
-  check(cursor + MESSAGE_SIZE_BYTES <= bodyEnd);
-  const length = load<u32>(cursor);
-  check(length <= bodyEnd - cursor - MESSAGE_SIZE_BYTES);
+  const length = sizeAt(cursor, bodyEnd);
   setResult(RESULT_LENGTH, cursor + MESSAGE_SIZE_BYTES - bodyAt);
   return length;
 }

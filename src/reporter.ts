@@ -10,7 +10,8 @@ import type { FileLog } from './log/log.ts';
 import type { ServerOptions } from './server.ts';
 
 const RATE_MS = 1000;
-const WARNINGS = {
+/** What the sync modes other than commit do not promise. */
+export const SYNC_WARNINGS = {
   commit: undefined,
   interval: 'acks are weaker: messages are synced at intervals, a power cut may lose acked ones',
   none: 'acks are weaker: messages are never synced, a power cut may lose acked ones',
@@ -73,7 +74,7 @@ export class Reporter {
 
   snapshot(): Snapshot {
     const { config, version } = this.#options;
-    const warning = WARNINGS[config.log.sync];
+    const warning = SYNC_WARNINGS[config.log.sync];
     const memory = process.memoryUsage();
     const loopMs = (ns: number) => Math.round(ns / 1e4) / 100;
     return {

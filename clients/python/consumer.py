@@ -66,6 +66,14 @@ class Consumer:
         self.close()
 
 
+def show(body):
+    try:
+        print(body.decode("utf-8", "backslashreplace"), flush=True)
+    except BrokenPipeError:  # nobody reads our output any more: stop, without an ack
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise KeyboardInterrupt from None
+
+
 def main():
     parser = argparse.ArgumentParser(description="Receive messages from ThrustMQ.")
     parser.add_argument("--host", default="127.0.0.1")
@@ -83,15 +91,15 @@ def main():
             while args.count is None or received < args.count:
                 left = None if args.count is None else args.count - received
                 for body in consumer.receive()[:left]:
-                    print(body.decode("utf-8", "backslashreplace"), flush=True)
-                    consumer.ack()
+                    show(body)
                     received += 1
+                    consumer.ack()
     except OSError as error:
         sys.stderr.write(f"broker at {args.host}:{args.port}: {error}; is `npm start` running?\n")
         sys.exit(UNREACHABLE)
     except KeyboardInterrupt:
         pass
-    sys.stderr.write(f"{received} messages received and acked\n")
+    sys.stderr.write(f"{received} messages received\n")
 
 
 if __name__ == "__main__":

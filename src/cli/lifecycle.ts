@@ -221,7 +221,7 @@ class Lifecycle {
 
   async #end(exitCode: number): Promise<number> {
     await this.#dashboard?.close();
-    this.#options.handle.flush();
+    await this.#options.handle.drained();
     return exitCode;
   }
 }
@@ -258,7 +258,7 @@ function isLoopback(host: string): boolean {
 
 function delay(ms: number): Promise<undefined> {
   return new Promise((resolve) => {
-    setTimeout(() => resolve(undefined), ms).unref();
+    setTimeout(() => resolve(undefined), ms);
   });
 }
 

@@ -33,7 +33,7 @@ export function registerServe(program: Command): void {
     .command('serve')
     .description('run a broker')
     .optionsGroup('Options:')
-    .option('-c, --config FILE', 'config file (default: thrustmq.toml or thrustmq.json here)')
+    .option('-c, --config <FILE>', 'config file (default: thrustmq.toml or thrustmq.json here)')
     .option('--print-config', 'print the settings with their origins and exit')
     .option('--json', 'short for --log-format json');
   for (const advanced of [false, true]) {

@@ -6,7 +6,7 @@ import { assert } from './assert.ts';
 import { Buckets } from './buckets.ts';
 import { type Batch, Commit, type CommitEvents, type Resume } from './commit.ts';
 import { Consumer } from './consumer.ts';
-import { Budget, type Context } from './context.ts';
+import { type BreachKind, Budget, type Context } from './context.ts';
 import { Counters } from './counters.ts';
 import type { Limits } from './limits.ts';
 import type { Codec, Link, Log, Notices, Position, Wake } from './ports.ts';
@@ -87,6 +87,7 @@ export class Broker implements Context, CommitEvents {
       wallMs: options.wallMs,
       strict: options.strict,
       reserveBytes: options.limits.reserveBytes,
+      messageBytesMax: options.limits.messageBytesMax,
       ackCommitMs: options.limits.ackCommitMs,
       proofMs: options.limits.proofMs,
     });
@@ -169,7 +170,7 @@ export class Broker implements Context, CommitEvents {
   /** No new work: what is in flight may finish. */
   close(): void {
     this.#closing = true;
-    for (const producer of this.producers) producer.link.pause();
+    for (const producer of this.producers) producer.stop();
   }
 
   /** Whether every delivered message was acked and everything accepted is on disk. */
@@ -300,9 +301,9 @@ export class Broker implements Context, CommitEvents {
     );
   }
 
-  breach(link: Link, side: 'intake' | 'exhaust', text: string): void {
+  breach(link: Link, side: 'intake' | 'exhaust', why: BreachKind, text: string): void {
     this.counters.protocolErrors++;
-    this.notices.notice('warn', `protocol.${side}`, `${side} ${link.peer} closed: ${text}`, {
+    this.notices.notice('warn', `${why}.${side}`, `${side} ${link.peer} closed: ${text}`, {
       peer: link.peer,
     });
     link.destroy();
@@ -322,7 +323,8 @@ export class Broker implements Context, CommitEvents {
     this.breach(
       worst.link,
       'intake',
-      `it held ${worst.heldBytes} bytes, the most, when all buffers together reached ${this.budget.bytesMax} bytes (--buffer-memory)`,
+      'memory',
+      `it held ${worst.heldBytes} bytes, the most, when all buffers together reached ${this.budget.bytesMax} bytes (--buffer)`,
     );
   }
 
@@ -334,7 +336,8 @@ export class Broker implements Context, CommitEvents {
       this.breach(
         consumer.link,
         'exhaust',
-        `it has read nothing for ${STUCK_MS} ms while all buffers together are over ${this.budget.bytesMax} bytes (--buffer-memory)`,
+        'memory',
+        `it has read nothing for ${STUCK_MS} ms while all buffers together are over ${this.budget.bytesMax} bytes (--buffer)`,
       );
     }
   }

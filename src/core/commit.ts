@@ -11,6 +11,8 @@ import {
   FLAG_LAST,
   MARK_BYTES,
   MARKS_MAX,
+  MESSAGE_SIZE_BYTES,
+  RECORD_ALIGN,
   RECORD_COMMIT,
   RECORD_HEADER_BYTES,
   RECORD_RETURNED,
@@ -84,6 +86,7 @@ export interface CommitOptions {
   /** Whether an append that is done is synced (mode commit), so that the next batch proves it. */
   strict: boolean;
   reserveBytes: number;
+  messageBytesMax: number;
   ackCommitMs: number;
   proofMs: number;
 }
@@ -99,7 +102,8 @@ export interface Resume {
 
 // Room at the end of a segment for what closes it: trim, start and commit records and one spare.
 const CLOSING_BYTES = 4 * RECORD_HEADER_BYTES;
-// Bytes that may wait to become durable; beyond it producers are held back.
+// Bytes that may wait to become durable; beyond it producers are held back. One record of the largest
+// message may always wait, or it could never be taken.
 const DIRTY_BYTES_MAX = 16 * 1024 * 1024;
 
 export class Commit {
@@ -119,7 +123,8 @@ export class Commit {
   #hotFrom = 0;
   #epoch = 0;
   #durable = 0;
-  #trim = 0;
+  #trim = 0; // to be written; 0 = nothing
+  #trimmed = 0; // the highest ever asked for, so that asking again costs nothing
   #marksDue = false;
   #marksSinceMs = -1;
   #proofSinceMs = -1;
@@ -181,7 +186,10 @@ export class Commit {
   }
 
   #limit(): number {
-    const dirtyMax = Math.min(DIRTY_BYTES_MAX, this.#segmentBytes / 2);
+    const { messageBytesMax } = this.#options;
+    const recordBytesMax = RECORD_HEADER_BYTES + MESSAGE_SIZE_BYTES + messageBytesMax + RECORD_ALIGN;
+    const share = Math.min(DIRTY_BYTES_MAX, this.#segmentBytes / 2);
+    const dirtyMax = Math.max(share, recordBytesMax);
     let limit = Math.min(this.#end(), this.#durable + dirtyMax - this.#base);
     // The ring is an image of one segment: bytes of the one before that are not on disk yet are in
     // the way.
@@ -226,9 +234,10 @@ export class Commit {
   /**
    * Owes `to` a reply for one wire batch whose stored messages are all packed. Goes out with the
    * batch that holds the last of them; false if nothing is on its way to disk, so that the caller
-   * may answer at once.
+   * may answer at once. After a failure nothing is answered any more.
    */
   reply(to: Replyable, count: number, refusals: Uint8Array | undefined): boolean {
+    if (this.#failure !== undefined) return true;
     let batch: Batch | undefined = this.#open;
     if (batch.rows.count === 0) batch = this.#sealed.at(-1) ?? this.#inFlight;
     if (batch === undefined) return false;
@@ -248,7 +257,9 @@ export class Commit {
 
   /** Nothing before `position` is needed; segments go back once that is on disk. */
   trim(position: Position): void {
-    if (position > this.#trim) this.#trim = position;
+    if (position <= this.#trimmed) return;
+    this.#trimmed = position;
+    this.#trim = position;
   }
 
   /** Seals and writes if the disk is idle and something is worth it. */

@@ -19,7 +19,7 @@ import {
 } from '../../assembly/layout.ts';
 import { assert } from './assert.ts';
 import type { Part } from './buckets.ts';
-import type { Context } from './context.ts';
+import type { BreachKind, Context } from './context.ts';
 import type { Link } from './ports.ts';
 
 type State = 'header' | 'waiting' | 'unacked' | 'heartbeat' | 'closed';
@@ -90,6 +90,7 @@ export class Consumer {
     const batchSize = view.getUint32(CONSUMER_BATCH_AT, true);
     if (batchSize === 0 || batchSize > limits.batchMessagesMax) {
       this.#breach(
+        'protocol',
         `its header asks for batches of ${batchSize} messages; 1 to ${limits.batchMessagesMax} is possible: this is another protocol, or the batch size must be changed`,
       );
       return false;
@@ -201,7 +202,7 @@ export class Consumer {
   }
 
   #surplus(count: number): void {
-    this.#breach(`${count} more messages were acked than delivered`);
+    this.#breach('protocol', `${count} more messages were acked than delivered`);
   }
 
   #settle(part: Part, count: number): void {
@@ -244,7 +245,7 @@ export class Consumer {
     const { limits, counters } = this.#context;
     if (this.#state === 'header') {
       if (nowMs - this.openedMs > limits.consumerHeaderMs)
-        this.#breach(`no complete header within ${limits.consumerHeaderMs} ms`);
+        this.#breach('timeout', `no complete header within ${limits.consumerHeaderMs} ms`);
     } else if (this.#state === 'waiting') {
       if (nowMs - this.#sentMs < limits.heartbeatMs) return;
       this.#context.buckets.share(this.slot)!.waiting.delete(this);
@@ -291,8 +292,8 @@ export class Consumer {
     this.#context.closed(this);
   }
 
-  #breach(text: string): void {
-    this.#context.breach(this.link, 'exhaust', text);
+  #breach(why: BreachKind, text: string): void {
+    this.#context.breach(this.link, 'exhaust', why, text);
   }
 }
 

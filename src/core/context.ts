@@ -9,6 +9,9 @@ import type { Codec, Link, Notices } from './ports.ts';
 import type { Producer } from './producer.ts';
 import type { Retention } from './retention.ts';
 
+/** How a peer went too far: not our protocol, too slow, or too much memory when that ran out. */
+export type BreachKind = 'protocol' | 'timeout' | 'memory';
+
 export interface Context {
   readonly codec: Codec;
   readonly limits: Limits;
@@ -31,8 +34,8 @@ export interface Context {
   dispatch(slot: number): void;
   /** Place of a record in memory, or -1 while it is being fetched for the bucket. */
   fetch(slot: number, position: number, recordBytes: number): number;
-  /** The peer broke the protocol: one line, counted, connection closed at once. */
-  breach(link: Link, side: 'intake' | 'exhaust', text: string): void;
+  /** The peer went too far: one line of kind `why.side`, counted, connection closed at once. */
+  breach(link: Link, side: 'intake' | 'exhaust', why: BreachKind, text: string): void;
   closed(session: Producer | Consumer): void;
   /** The budget is used up: closes the connection that holds the most. */
   relieve(): void;

@@ -29,7 +29,7 @@ import {
 } from '../../assembly/layout.ts';
 import { assert, BugError } from './assert.ts';
 import type { Replyable } from './commit.ts';
-import type { Context } from './context.ts';
+import type { BreachKind, Context } from './context.ts';
 import type { Link } from './ports.ts';
 
 const ONES = new Uint8Array(BATCH_MESSAGES_MAX).fill(ACK_STORED);
@@ -54,6 +54,8 @@ export class Producer implements Replyable {
   #blocked = false;
   #paused = false;
   #ended = false; // goodbye was said; or the connection is gone
+  #stopped = false; // the broker is closing: what is here is answered, nothing more is read
+  #gone = false;
   #owed = 0; // wire batches not answered yet
   #ones = 0; // stored messages whose acks are released but not sent yet
   #replyQueued = false;
@@ -152,6 +154,7 @@ export class Producer implements Replyable {
           break;
         case INTAKE_FOREIGN:
           this.#breach(
+            'protocol',
             `a message longer than ${MESSAGE_BYTES_CEILING} bytes was announced: this is another protocol or the other dialect (wire=${this.link.wire === 8 ? 'u64' : 'u32'} here)`,
           );
           return end;
@@ -177,6 +180,7 @@ export class Producer implements Replyable {
     }
     if (count > this.#context.limits.batchMessagesMax) {
       this.#breach(
+        'protocol',
         `a batch of ${count} messages was announced, more than ${this.#context.limits.batchMessagesMax}: this is another protocol, or the batch must be split`,
       );
       return false;
@@ -221,6 +225,7 @@ export class Producer implements Replyable {
         this.#blocked = true;
         this.link.pause();
         this.#context.waitForRoom(this);
+        this.#context.flushSoon(); // what takes the room may be waiting for this batch to end
         return false;
     }
   }
@@ -242,18 +247,16 @@ export class Producer implements Replyable {
     this.#blocked = false;
     if (this.#ended) return;
     this.#process(new Uint8Array(0));
-    if (!this.#blocked && !this.#paused) this.link.resume();
+    this.#resume();
   }
 
   /** The replies of one wire batch are released. */
   answered(count: number, refusals: Uint8Array | undefined): void {
+    // Ones gather, but the reply of one batch is never split over two pieces.
+    if (refusals !== undefined || this.#ones + count > ONES.length) this.#sendOnes();
+    if (refusals !== undefined) this.#send(refusals);
+    else this.#ones += count;
     this.#owed--;
-    if (refusals !== undefined) {
-      this.sendReplies();
-      this.#send(refusals);
-    } else {
-      this.#ones += count;
-    }
     if (!this.#replyQueued) {
       this.#replyQueued = true;
       this.#context.replyLater(this);
@@ -263,15 +266,17 @@ export class Producer implements Replyable {
   /** Sends the replies that were released. */
   sendReplies(): void {
     this.#replyQueued = false;
-    while (this.#ones > 0) {
-      const some = Math.min(this.#ones, ONES.length);
-      this.#ones -= some;
-      this.#send(ONES.subarray(0, some));
-    }
+    this.#sendOnes();
     if (this.#ended && this.#owed === 0) this.link.end();
   }
 
+  #sendOnes(): void {
+    if (this.#ones > 0) this.#send(ONES.subarray(0, this.#ones));
+    this.#ones = 0;
+  }
+
   #send(bytes: Uint8Array): void {
+    if (this.#gone) return;
     this.link.send(bytes);
     this.#noteQueue();
     if (this.#queuedBytes > this.#context.limits.peerBytesMax && !this.#paused) {
@@ -288,10 +293,21 @@ export class Producer implements Replyable {
 
   /** The system has taken everything that was queued for the peer. */
   drained(): void {
+    if (this.#gone) return;
     this.#noteQueue();
     if (!this.#paused) return;
     this.#paused = false;
-    if (!this.#blocked) this.link.resume();
+    this.#resume();
+  }
+
+  /** The broker is closing: nothing more is read, also when there is room again. */
+  stop(): void {
+    this.#stopped = true;
+    this.link.pause();
+  }
+
+  #resume(): void {
+    if (!this.#blocked && !this.#paused && !this.#stopped) this.link.resume();
   }
 
   /** The peer will send nothing more, as after a goodbye: it still gets the replies it is owed. */
@@ -303,6 +319,7 @@ export class Producer implements Replyable {
 
   /** The connection is gone: a partial message leaves nothing behind. */
   gone(): void {
+    this.#gone = true;
     this.#ended = true;
     this.#dropCarry();
     this.#context.budget.bytes -= this.#queuedBytes;
@@ -324,7 +341,7 @@ export class Producer implements Replyable {
     const allowedMs = Math.round(this.#context.limits.partialMessageMs + graceMs);
     this.#partialAllowedMs = Math.max(this.#partialAllowedMs, allowedMs);
     if (nowMs - this.#partialSinceMs > this.#partialAllowedMs)
-      this.#breach(`a message was begun and not finished within ${this.#partialAllowedMs} ms`);
+      this.#breach('timeout', `a message was begun and not finished within ${this.#partialAllowedMs} ms`);
   }
 
   #keep(bytes: Uint8Array): void {
@@ -342,8 +359,8 @@ export class Producer implements Replyable {
     this.#carryBytes = 0;
   }
 
-  #breach(text: string): void {
+  #breach(why: BreachKind, text: string): void {
     this.#ended = true;
-    this.#context.breach(this.link, 'intake', text);
+    this.#context.breach(this.link, 'intake', why, text);
   }
 }

@@ -2,6 +2,7 @@
 // stopping the broker. What is worth a line, and its `event` id, is the caller's business.
 
 import fs from 'node:fs';
+import net from 'node:net';
 import { type Logger as PinoLogger, pino, stdTimeFunctions } from 'pino';
 
 /** The part of a pino logger that the broker uses. Fields first, then a sentence. */
@@ -29,7 +30,12 @@ export interface LoggerHandle {
   announce(fields: object, message: string): void;
   /** Writes text as it is, in order with the lines. */
   print(text: string): void;
-  /** Writes what is still queued, waiting at most 200 ms for a reader that does not read. */
+  /** Settles when everything so far is written, or after 200 ms of a reader that does not read. */
+  drained(): Promise<void>;
+  /**
+   * Writes what is queued now, for the last moment of a process; waits as long at most. Lines that
+   * are being written at this moment may come out behind it.
+   */
   flush(): void;
 }
 
@@ -49,9 +55,17 @@ export async function createLogger(options: LoggerOptions): Promise<LoggerHandle
   });
   // A full disk below a log file, or a closed reader: the queue keeps working without its log.
   destination.on('error', () => {});
-  process.once('exit', () => {
-    flushDeadline = Math.min(flushDeadline, Date.now() + FLUSH_WAIT_MS);
-  });
+  // pino flushes at exit too; neither flush may wait for ever or throw.
+  const flushSync = destination.flushSync.bind(destination);
+  destination.flushSync = () => {
+    flushDeadline = Date.now() + FLUSH_WAIT_MS;
+    try {
+      flushSync();
+    } catch {
+      // Nobody reads any more; there is no better place to say so.
+    }
+    flushDeadline = Number.POSITIVE_INFINITY;
+  };
   const settings = {
     level: options.level,
     base: null,
@@ -67,15 +81,15 @@ export async function createLogger(options: LoggerOptions): Promise<LoggerHandle
     log,
     announce: (fields, message) => always.info(fields, message),
     print: (text) => void destination.write(text),
-    flush: () => {
-      flushDeadline = Date.now() + FLUSH_WAIT_MS;
-      try {
-        destination.flushSync();
-      } catch {
-        // Nobody reads any more; there is no better place to say so.
-      }
-      flushDeadline = Number.POSITIVE_INFINITY;
-    },
+    drained: () =>
+      new Promise((resolve) => {
+        const timer = setTimeout(resolve, FLUSH_WAIT_MS);
+        destination.flush(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+      }),
+    flush: () => destination.flushSync(),
   };
 }
 
@@ -90,15 +104,24 @@ async function prettyStream(destination: object, colorize: boolean) {
   });
 }
 
+/** Keeps the socket of standard output open for as long as the process lives. */
+let stdoutSocket: net.Socket | undefined;
+
 /**
  * Standard output for writes from the thread pool. A write to a pipe nobody reads from blocks its
- * thread for good, and a process cannot exit with a thread in a write; a second, non-blocking
- * descriptor of the same pipe gives EAGAIN instead.
+ * thread for good, and a process cannot exit with a thread in a write; a non-blocking descriptor
+ * gives EAGAIN instead. Of a pipe we open a second one, because the first may be shared with other
+ * programs; of a socket (a service manager, another Node.js) there is no second one.
  */
 function nonBlockingStdout(): number {
   try {
-    if (fs.fstatSync(STDOUT).isFIFO())
+    const kind = fs.fstatSync(STDOUT);
+    if (kind.isFIFO())
       return fs.openSync('/proc/self/fd/1', fs.constants.O_WRONLY | fs.constants.O_NONBLOCK);
+    if (kind.isSocket()) {
+      stdoutSocket ??= new net.Socket({ fd: STDOUT, readable: false, writable: true });
+      stdoutSocket.on('error', () => {}).unref();
+    }
   } catch {
     // No /proc, or a pipe of another user: the descriptor as it is will do.
   }

@@ -16,7 +16,7 @@ import {
   type Sink,
   takeInventory,
 } from './recovery.ts';
-import { encodeHeader, segmentName } from './segment.ts';
+import { encodeHeader, NEXT_NAME, segmentName } from './segment.ts';
 import { type Segment, Segments } from './segments.ts';
 import { type SyncMode, Writer } from './writer.ts';
 
@@ -89,6 +89,10 @@ export class FileLog implements Log {
       inventory = await takeInventory(files);
     }
     const recovered = await recover(files, codec, inventory, sink, options.progress);
+    for (const { handle, name } of recovered.unneeded) {
+      await settle((done) => files.close(handle, done));
+      await settle((done) => files.remove(name, done));
+    }
     await dropOdd(options, recovered);
     const log = FileLog.#assemble(options, recovered);
     await log.#prepared();
@@ -177,7 +181,11 @@ export class FileLog implements Log {
 
   trim(position: Position): void {
     this.#cold.trim(position);
-    this.#segments.trim(position);
+    if (this.#options.mode === 'commit') return this.#segments.trim(position);
+    // The weaker modes call the trim record done before it is on disk.
+    this.#writer.syncNow((failure) => {
+      if (failure === undefined) this.#segments.trim(position);
+    });
   }
 
   get startPosition(): Position {
@@ -234,7 +242,7 @@ async function dropOdd(options: LogOptions, recovered: Recovered): Promise<void>
 // its name, so a crash here leaves an empty directory.
 async function createFirst(options: LogOptions): Promise<void> {
   const { files, segmentBytes, newLogId, wallMs } = options;
-  const name = 'next.tmp';
+  const name = NEXT_NAME;
   const handle = await new Promise<number>((resolve, reject) =>
     files.open(name, true, (failure, opened) =>
       failure === undefined ? resolve(opened) : reject(failure),

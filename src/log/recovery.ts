@@ -5,19 +5,19 @@
 //   none, ends with LAST       next segment is there                        go on with the next
 //   none, ends with LAST       next segment is missing                      missing
 //   any                        in the same segment, with proof              damaged
-//   any                        in any later segment                         damaged
-//   any                        nowhere                                      torn: cut here
+//   any                        in any later segment, with proof             damaged
+//   any                        nowhere                                      torn: cut here, and
+//                                                                           what is later goes too
 
-import { SEGMENT_DATA_AT, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { RECORD_TRIM, SEGMENT_DATA_AT, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import type { Resume } from '../core/commit.ts';
 import type { Codec, Position } from '../core/ports.ts';
-import { RECORD_TRIM } from '../../assembly/layout.ts';
 import { sequenceOf, TYPE } from '../core/rows.ts';
 import { LogError } from './errors.ts';
 import type { Files } from './files.ts';
 import { list, open, settle, write } from './promises.ts';
 import { lookBeyond, readFully, type Scannable, type Visitor, walk, type Walk } from './scan.ts';
-import { baseOf, decodeHeader, type SegmentHeader } from './segment.ts';
+import { baseOf, decodeHeader, isTemporary, type SegmentHeader } from './segment.ts';
 
 /** Takes the records of the log in order; core/replay.ts. */
 export interface Sink extends Visitor {
@@ -32,7 +32,10 @@ export interface FoundSegment extends Scannable {
 
 /** The files of a log directory, opened and checked against each other. */
 export interface Inventory {
+  /** The newest segments that follow each other without a gap, oldest first. */
   segments: FoundSegment[];
+  /** Segments before a gap: given back later than newer ones, or what is missing is lost. */
+  older: FoundSegment[];
   /** Files being made or given back when the last broker stopped. */
   leftovers: string[];
   foreign: string[];
@@ -44,6 +47,8 @@ export interface Recovered {
   /** An empty segment behind it, if it was already made. */
   next: FoundSegment | undefined;
   resume: Resume;
+  /** Segments that were about to be given back; not read, to be removed. */
+  unneeded: FoundSegment[];
   logId: bigint;
   /** Bytes of un-acked records that were cut off. */
   cutBytes: number;
@@ -52,11 +57,11 @@ export interface Recovered {
 
 /** Opens the segments and checks names, headers and order. Throws LogError; changes nothing. */
 export async function takeInventory(files: Files): Promise<Inventory> {
-  const inventory: Inventory = { segments: [], leftovers: [], foreign: [] };
+  const inventory: Inventory = { segments: [], older: [], leftovers: [], foreign: [] };
   const names = (await list(files)).sort();
   const bases = names.filter((name) => baseOf(name) !== undefined);
   for (const name of names) {
-    if (name.endsWith('.tmp')) inventory.leftovers.push(name);
+    if (isTemporary(name)) inventory.leftovers.push(name);
     else if (baseOf(name) === undefined) inventory.foreign.push(name);
   }
   for (const name of bases) {
@@ -75,23 +80,28 @@ export async function takeInventory(files: Files): Promise<Inventory> {
     if (bytes < header.bytes)
       throw new LogError('damaged', `${name} has ${bytes} bytes, its header says ${header.bytes}: it was cut short`);
   }
-  checkOrder(inventory.segments);
+  splitAtGap(inventory);
   return inventory;
 }
 
-function checkOrder(segments: FoundSegment[]): void {
+// Segments are given back oldest first, but a read under way or a crash may leave an older one behind.
+// So what stands before a gap is no part of the log if the log says that it was not needed, which is
+// known when it has been read.
+function splitAtGap(inventory: Inventory): void {
+  const { segments } = inventory;
   const [first] = segments;
   if (first === undefined) return;
   let end = first.base;
-  for (const segment of segments) {
+  let gap = 0;
+  for (const [at, segment] of segments.entries()) {
     if (segment.header.logId !== first.header.logId)
       throw new LogError('damaged', `${segment.name} belongs to another log than ${first.name}: remove what does not belong here`);
-    if (segment.base > end)
-      throw new LogError('missing', `the log has no positions ${end} to ${segment.base - 1}: the segment before ${segment.name} is missing. Put it back, or run: thrustmq log repair`);
     if (segment.base < end)
       throw new LogError('damaged', `${segment.name} overlaps the segment before it`);
+    if (segment.base > end) gap = at;
     end = segment.base + segment.bytes;
   }
+  inventory.older = segments.splice(0, gap);
 }
 
 /**
@@ -105,7 +115,8 @@ export async function recover(
   sink: Sink,
   progress: (done: number, total: number) => void,
 ): Promise<Recovered> {
-  const { segments } = inventory;
+  const { segments, older } = inventory;
+  const walks: Walk[] = [];
   let epoch = 0;
   let sequence = 1;
   let records = 0;
@@ -124,6 +135,7 @@ export async function recover(
     start = Math.max(start, segment.header.start);
     sink.segment(segment.base);
     state = await walk(files, codec, segment, epoch, visitor);
+    walks.push(state);
     sink.drop();
     epoch = state.epoch;
     if (state.sequence >= 0) sequence = state.sequence;
@@ -136,49 +148,93 @@ export async function recover(
     const { name } = segments[tail - 1]!;
     throw new LogError('missing', `the log goes on after ${name}, but that segment is missing. Put it back, or run: thrustmq log repair`);
   }
-  checkStart(segments[0]!, start);
+  checkStart(segments[0]!, older.at(-1), start);
   const segment = segments[tail]!;
-  const cutBytes = await cutTail(files, codec, segment, state, segments.slice(tail + 1));
+  const later = segments.slice(tail + 1);
+  const torn = await proveTorn(files, codec, segment, state, later);
+  const keep = torn.later === 0 ? later.slice(0, 1) : [];
+  for (const odd of later.slice(keep.length).reverse()) await removeSegment(files, odd);
+  await makeEnd(files, codec, segments.slice(0, tail + 1), walks, torn.end);
   // Also the older ones: a broker that ran with a weaker sync mode may have left them unsynced.
-  for (const found of segments) await settle((done) => files.sync(found.handle, done));
+  const kept = [...segments.slice(0, tail + 1), ...keep];
+  for (const found of kept) await settle((done) => files.sync(found.handle, done));
   for (const found of segments) epoch = Math.max(epoch, found.header.epoch);
   const { base, bytes } = segment;
   return {
     segments: segments.slice(0, tail + 1),
-    next: segments[tail + 1],
+    next: keep[0],
+    unneeded: older,
     resume: { base, offset: state.committed, segmentBytes: bytes, epoch: epoch + 1, sequence },
     logId: segment.header.logId,
-    cutBytes,
+    cutBytes: torn.end - state.committed + torn.later,
     records,
   };
 }
 
-function checkStart(oldest: FoundSegment, start: Position): void {
+function checkStart(
+  oldest: FoundSegment,
+  before: FoundSegment | undefined,
+  start: Position,
+): void {
   if (oldest.base <= start) return;
-  throw new LogError('missing', `the log has no positions ${start} to ${oldest.base - 1}: the segments before ${oldest.name} are missing. Put them back, or run: thrustmq log repair`);
+  const from = before === undefined ? start : Math.max(start, before.base + before.bytes);
+  throw new LogError(
+    'missing',
+    `the log has no positions ${from} to ${oldest.base - 1}: the segments before ${oldest.name} are missing. Put them back, or run: thrustmq log repair`,
+  );
 }
 
-// Proves that what follows the last complete batch was never acked, and makes an end of it.
-async function cutTail(
+/** Records behind the last complete batch, none of which was ever acked. */
+interface Torn {
+  /** Where they end in the segment they are in; the end of the last complete batch if there are none. */
+  end: number;
+  /** Bytes of them in later segments: possible where the sync mode let a segment overtake another. */
+  later: number;
+}
+
+async function proveTorn(
   files: Files,
   codec: Codec,
   segment: FoundSegment,
   state: Walk,
   later: FoundSegment[],
-): Promise<number> {
+): Promise<Torn> {
   const bad = state.stopped;
   const beyond = await lookBeyond(files, codec, segment, state.committed, bad, state.epoch);
   if (beyond.proof >= 0) throw damaged(segment, state, `the record at offset ${beyond.proof} behind it was written after it had been synced`);
+  const torn: Torn = { end: beyond.end, later: 0 };
   for (const next of later) {
     const found = await lookBeyond(files, codec, next, SEGMENT_DATA_AT, 0, state.epoch);
-    if (found.records) throw damaged(segment, state, `${next.name} behind it holds records`);
+    if (found.proof >= 0) throw damaged(segment, state, `${next.name} behind it holds records that were written after it had been synced`);
+    torn.later += found.end - SEGMENT_DATA_AT;
   }
-  if (later.length > 1) throw new LogError('damaged', `${later.length} empty segments follow ${segment.name}, where one is possible: remove what does not belong here`);
-  const proved = Math.max(state.provedTo, SEGMENT_DATA_AT);
-  await rewrite(files, codec, segment, proved, state.committed);
-  const cut = beyond.records ? segment.bytes - state.committed : 0;
-  if (cut > 0) await zero(files, segment, state.committed);
-  return cut === 0 ? 0 : Math.max(bad - state.committed, 8);
+  return torn;
+}
+
+// One at a time, newest first, so that whatever a crash leaves is a log without a gap.
+async function removeSegment(files: Files, { handle, name }: FoundSegment): Promise<void> {
+  await settle((done) => files.close(handle, done));
+  await settle((done) => files.remove(name, done));
+  await settle((done) => files.syncDirectory(done));
+}
+
+// Writes again what may be in the cache only, and zeros over what was torn. That begins with the last
+// batch that proves all before it; a segment just begun has none, then it is in the one before.
+async function makeEnd(
+  files: Files,
+  codec: Codec,
+  segments: FoundSegment[],
+  walks: Walk[],
+  tornTo: number,
+): Promise<void> {
+  const tail = segments.length - 1;
+  const first = walks[tail]!.provedTo < 0 ? Math.max(0, tail - 1) : tail;
+  for (let at = first; at <= tail; at++) {
+    const proved = Math.max(walks[at]!.provedTo, SEGMENT_DATA_AT);
+    await rewrite(files, codec, segments[at]!, proved, walks[at]!.committed);
+  }
+  const { committed } = walks[tail]!;
+  if (tornTo > committed) await zero(files, segments[tail]!, committed);
 }
 
 function damaged(segment: FoundSegment, state: Walk, proof: string): LogError {

@@ -156,8 +156,8 @@ function note(rows: Uint32Array, at: number, here: number, result: Walk): void {
 export interface Beyond {
   /** Offset of a record that proves that the bad spot had been synced, or -1. */
   proof: number;
-  /** Whether any record header holds at or after `from`. */
-  records: boolean;
+  /** End of the last record whose header holds at or after `from`, or `from` if there is none. */
+  end: number;
 }
 
 /**
@@ -172,7 +172,7 @@ export async function lookBeyond(
   bad: number,
   epoch: number,
 ): Promise<Beyond> {
-  const beyond: Beyond = { proof: -1, records: false };
+  const beyond: Beyond = { proof: -1, end: from };
   let offset = from;
   while (offset + RECORD_HEADER_BYTES <= segment.bytes) {
     const bytes = Math.min(CHUNK_BYTES, segment.bytes - offset);
@@ -182,7 +182,8 @@ export async function lookBeyond(
     while (at + RECORD_HEADER_BYTES <= got) {
       const found = at + codec.seek(at, got - at, segment.base + offset + at);
       if (found >= got) break;
-      beyond.records = true;
+      const whole = RECORD_HEADER_BYTES + Math.ceil(codec.rows[BODY_BYTES]! / 8) * 8;
+      beyond.end = Math.max(beyond.end, Math.min(offset + found + whole, segment.bytes));
       const start = offset + found - codec.rows[BACK]!;
       const proves = (codec.rows[FLAGS]! & FLAG_PROOF) !== 0;
       if (proves && codec.rows[EPOCH]! >= epoch && start > bad) {

@@ -2,7 +2,8 @@
 //
 //   00000000000000000000.log   the log's first segment
 //   00000000000067108864.log   the one after 64 MiB: the name is the position of its first byte
-//   next.tmp                   being made; spare-0.tmp, spare-1.tmp: given back, to be used again
+//   next.tmp                   being made
+//   spare-67108864.tmp         given back, to be used again
 
 import {
   SEGMENT_BASE_AT,
@@ -45,6 +46,19 @@ export function segmentName(base: number): string {
 export function baseOf(name: string): number | undefined {
   const match = NAME.exec(name);
   return match === null ? undefined : Number(match[1]);
+}
+
+/** Name of a file that is being made into a segment. */
+export const NEXT_NAME = 'next.tmp';
+
+/** Name of the file of the segment based at `base` after it was given back. */
+export function spareName(base: number): string {
+  return `spare-${base}.tmp`;
+}
+
+/** Whether a name is one of those two: such a file holds nothing when the broker starts. */
+export function isTemporary(name: string): boolean {
+  return name === NEXT_NAME || /^spare-\d+\.tmp$/.test(name);
 }
 
 /** The first SEGMENT_DATA_AT bytes of a segment. */

@@ -6,7 +6,7 @@
 import { SEGMENT_DATA_AT } from '../../assembly/layout.ts';
 import type { Failure, Position } from '../core/ports.ts';
 import { type Files, type Handle, isNoSpace, writeAll } from './files.ts';
-import { encodeHeader, segmentName } from './segment.ts';
+import { encodeHeader, NEXT_NAME, segmentName, spareName } from './segment.ts';
 
 export interface Segment {
   base: Position;
@@ -40,12 +40,12 @@ const SPARES_MAX = 2;
 const ZEROS = new Uint8Array(1024 * 1024);
 // Zeros are synced every so many bytes, so that their writeback does not delay a commit for long.
 const FILL_SYNC_BYTES = 4 * 1024 * 1024;
-const TMP = 'next.tmp';
 
 export class Segments {
   readonly #options: SegmentsOptions;
   readonly #list: Segment[];
   readonly #spares: Spare[] = [];
+  #coming = 0; // spares that are being renamed
   #next: Segment | undefined;
   #making = false;
   #blocked: string | undefined;
@@ -119,9 +119,9 @@ export class Segments {
     files.free((failure, bytes) => {
       if (failure === undefined && bytes < segmentBytes * 1.25)
         return this.#failed(Object.assign(new Error('no space left'), { code: 'ENOSPC' }));
-      files.open(TMP, true, (openFailure, handle) => {
+      files.open(NEXT_NAME, true, (openFailure, handle) => {
         if (openFailure !== undefined) return this.#failed(openFailure);
-        const spare = { name: TMP, handle, bytes: segmentBytes };
+        const spare = { name: NEXT_NAME, handle, bytes: segmentBytes };
         this.#fill(spare, 0, (fillFailure) => {
           if (fillFailure === undefined) this.#finish(spare, base);
           else this.#discard(spare, () => this.#failed(fillFailure));
@@ -201,7 +201,9 @@ export class Segments {
     const { files, segmentBytes, trouble } = this.#options;
     const name = segmentName(segment.base);
     const keep =
-      this.#spares.length < SPARES_MAX && segment.bytes === segmentBytes && !this.#closed;
+      this.#spares.length + this.#coming < SPARES_MAX &&
+      segment.bytes === segmentBytes &&
+      !this.#closed;
     if (!keep) {
       files.close(segment.handle, () => {
         files.remove(name, (failure) => {
@@ -211,14 +213,23 @@ export class Segments {
       });
       return;
     }
-    const spareName = `spare-${segment.base}.tmp`;
-    files.rename(name, spareName, (failure) => {
+    const spare = { name: spareName(segment.base), handle: segment.handle, bytes: segment.bytes };
+    // The new name must be on disk before the file is: a crash may not find another segment's
+    // header under the old one.
+    const steps: ((done: (failure: Failure) => void) => void)[] = [
+      (done) => files.rename(name, spare.name, done),
+      (done) => files.syncDirectory(done),
+    ];
+    this.#coming++;
+    sequence(steps, (failure) => {
+      this.#coming--;
       if (failure !== undefined) {
         trouble(`the unneeded segment ${name} stays on disk`, failure);
         files.close(segment.handle, () => {});
         return;
       }
-      this.#spares.push({ name: spareName, handle: segment.handle, bytes: segment.bytes });
+      if (this.#closed) return this.#discard(spare, () => {});
+      this.#spares.push(spare);
       this.retry();
     });
   }

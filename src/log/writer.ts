@@ -31,6 +31,8 @@ export class Writer {
   #failure: Error | undefined;
   #busy = false;
   #syncing = false;
+  // Who asked for a sync while one was under way.
+  #waiting: ((failure: Failure) => void)[] = [];
   #written = 0;
   #synced: Position;
   #full = false;
@@ -102,9 +104,13 @@ export class Writer {
     done(this.#failure);
   }
 
-  /** Syncs what was written since the last sync; for modes interval and none. */
+  /** Syncs what was written before the call; for modes interval and none. */
   syncNow(done: (failure: Failure) => void): void {
-    if (this.#syncing || this.#dirty.size === 0 || this.#failure !== undefined) {
+    if (this.#syncing) {
+      this.#waiting.push(done);
+      return;
+    }
+    if (this.#dirty.size === 0 || this.#failure !== undefined) {
       this.#options.later(() => done(this.#failure));
       return;
     }
@@ -121,6 +127,7 @@ export class Writer {
         if (this.#failure === undefined) this.#synced = end;
         else this.#options.failed(this.#failure);
         done(this.#failure);
+        for (const waiting of this.#waiting.splice(0)) this.syncNow(waiting);
       });
     }
   }

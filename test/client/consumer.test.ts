@@ -471,7 +471,7 @@ describe('lost connections', () => {
     assert.equal(link.header.bucket, 7n);
   });
 
-  test('the first connection failing, and reconnect: false, end the loop with CONNECTION', async () => {
+  test('the first connection failing, and reconnect: false, end with CONNECTION', async () => {
     const exhaust = await new FakeExhaust().start();
     const options = { port: exhaust.port, bucket: 1, reconnect: false } as const;
     const once = createConsumer(options);

@@ -3,11 +3,11 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { setImmediate as tick } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate as tick } from 'node:timers/promises';
 import { MESSAGE_BYTES_CEILING } from '../../assembly/layout.ts';
 import { createProducer, EncodedBatch, type Status, ThrustError } from '../../src/client/index.ts';
 import type { WireMessage } from '../../src/codec/wire.ts';
-import { FakeIntake } from './fake-broker.ts';
+import { FakeIntake, Inbox } from './fake-broker.ts';
 
 const FAST = { min: 1, max: 5, jitter: 0 };
 const seed = Number(process.env.THRUSTMQ_TEST_SEED ?? Date.now() % 2_147_483_647);
@@ -395,6 +395,20 @@ describe('lost connections', () => {
   });
 });
 
+test('idle time does not count as silence', async () => {
+  await using intake = await new FakeIntake().start();
+  const options = { port: intake.port, reconnect: false, ackTimeoutMs: 600 } as const;
+  await using producer = createProducer(options);
+  await producer.send(1, 'starts the watch');
+  await delay(450);
+  intake.reply = manual;
+  const sent = producer.send(1, 'sent shortly before the watch looks');
+  const { socket } = await intake.batches.next().then(() => intake.batches.next());
+  await delay(250); // beyond 600 ms since the first ack, far from it since the second message
+  socket.write(Uint8Array.of(1));
+  await sent;
+});
+
 describe('no broker', () => {
   test('the first connection failing is the end, said to everybody', async () => {
     const intake = await new FakeIntake().start();
@@ -447,6 +461,26 @@ describe('no broker', () => {
     await assert.rejects(producer.send(1, 'poison'), error('UNKNOWN_OUTCOME'));
     error('CONNECTION', /was lost/)(await producer.closed);
     assert.equal(intake.stored.length, 4);
+  });
+
+  test('a broker that answered has the attempts counted from 0 again', async () => {
+    await using intake = await new FakeIntake().start();
+    intake.reply = ({ socket }) => {
+      socket.end(Uint8Array.of(1));
+      return undefined;
+    };
+    const statuses = new Inbox<Status>();
+    await using producer = createProducer({
+      port: intake.port,
+      reconnect: { ...FAST, attempts: 2 },
+      onStatus: (status) => statuses.put(status),
+    });
+    for (let round = 0; round < 10; round++) {
+      await producer.send(1, 'x');
+      assert.equal(await statuses.next(), 'connected');
+      assert.equal(await statuses.next(), 'reconnecting');
+    }
+    assert.equal(intake.stored.length, 10);
   });
 
   test('reconnect: false ends with the first lost connection', async () => {

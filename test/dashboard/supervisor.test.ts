@@ -50,9 +50,12 @@ class EventLog implements SupervisorLog {
   /** Settles when `count` lines of an event are there. */
   seen(event: string, count = 1): Promise<void> {
     return new Promise((resolve) => {
+      // Between two children nothing else would keep this process waiting.
+      const alive = setInterval(() => {}, 1000);
       const check = (): void => {
         if (this.lines.filter((line) => line.event === event).length < count) return;
         this.#waiting = this.#waiting.filter((other) => other !== check);
+        clearInterval(alive);
         resolve();
       };
       this.#waiting.push(check);

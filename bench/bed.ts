@@ -1,0 +1,128 @@
+// The test bed: starts what a sample needs, each in a process of its own, and stops it again. One
+// sample is one fresh broker, sink or relay and one fresh load generator.
+
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Child, type PrivateBroker, startBroker } from '../src/load/child.ts';
+import type { LoadPlan } from '../src/load/plan.ts';
+import type { LoadResult } from '../src/load/run.ts';
+
+export interface BedOptions {
+  /** Data of brokers goes below it; must be on a disk. */
+  dir: string;
+  runs: number;
+  /** Length of each measured window. */
+  seconds: number;
+  warmupSeconds: number;
+  /** Connections of the scenario with idle consumers. */
+  idle: number;
+  /** Told what is going on. */
+  note: (text: string) => void;
+}
+
+/** A server to put load on. */
+export type Server = 'broker' | 'sink' | 'relay';
+
+export type Load = Partial<Omit<LoadPlan, 'firstBucket'>>;
+
+const script = (name: string): string => fileURLToPath(new URL(`./${name}.js`, import.meta.url));
+
+export class Bed {
+  readonly options: BedOptions;
+
+  constructor(options: BedOptions) {
+    this.options = options;
+  }
+
+  /** Puts load on a fresh server; gives what the generator measured. */
+  async sample(server: Server, load: Load): Promise<LoadResult> {
+    const { seconds, warmupSeconds } = this.options;
+    const started = await this.start(server, load);
+    try {
+      const timing = { durationMs: seconds * 1000, warmupMs: warmupSeconds * 1000 };
+      return await this.load({ ...timing, drain: false, ...load, ...started.ports });
+    } finally {
+      await started.stop();
+    }
+  }
+
+  /** Samples of two servers in turn, so that what changes on the machine hits both. */
+  async pairs(first: Server, second: Server, load: Load): Promise<[LoadResult, LoadResult][]> {
+    const pairs: [LoadResult, LoadResult][] = [];
+    for (let run = 1; run <= this.options.runs; run++) {
+      this.options.note(`run ${run} of ${this.options.runs}: ${first}, ${second}`);
+      pairs.push([await this.sample(first, load), await this.sample(second, load)]);
+    }
+    return pairs;
+  }
+
+  /** Runs the load generator to its end in a process of its own. */
+  async load(plan: Load): Promise<LoadResult> {
+    const child = new Child(script('load'), { args: [JSON.stringify(plan)] });
+    try {
+      const { warmupMs = 0, durationMs = 0 } = plan;
+      const said = await child.event('result', warmupMs + durationMs + 120_000);
+      return said.result as LoadResult;
+    } finally {
+      await child.stop();
+    }
+  }
+
+  /** Opens connections that stay until `stop`, which gives what they measured. */
+  async hold(plan: Load & { firstBucket: string }): Promise<{ stop(): Promise<LoadResult> }> {
+    const child = new Child(script('load'), { args: [JSON.stringify(plan)] });
+    try {
+      await child.event('connected', 120_000);
+    } catch (error) {
+      await child.stop();
+      throw error;
+    }
+    return {
+      stop: async () => {
+        const result = child.event('result');
+        await child.stop();
+        return (await result).result as LoadResult;
+      },
+    };
+  }
+
+  /** Runs `disk` or `codec` to its end; gives what it says. */
+  async tool(name: 'disk' | 'codec'): Promise<Record<string, unknown>> {
+    const ms = String(Math.ceil(this.options.seconds * 1000));
+    await mkdir(this.options.dir, { recursive: true });
+    const folder = await mkdtemp(join(resolve(this.options.dir), `${name}-`));
+    const child = new Child(script(name), { args: name === 'disk' ? [folder, ms] : [ms] });
+    try {
+      return await child.event('result', this.options.seconds * 4000 + 120_000);
+    } finally {
+      await child.stop();
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
+
+  broker(flags: readonly string[] = []): Promise<PrivateBroker> {
+    return startBroker({ dir: this.options.dir, flags });
+  }
+
+  async start(
+    server: Server,
+    load: Load,
+  ): Promise<{ ports: { intakePort: number; exhaustPort: number }; stop(): Promise<void> }> {
+    if (server === 'broker') {
+      const broker = await this.broker();
+      const { intakePort, exhaustPort } = broker;
+      return { ports: { intakePort, exhaustPort }, stop: () => broker.stop() };
+    }
+    const args = ['u64', String(load.consumerBatchMessages ?? 1000)];
+    const child = new Child(script(server), { args });
+    try {
+      const { intake, exhaust = 0 } = await child.event('ready');
+      const ports = { intakePort: intake as number, exhaustPort: exhaust as number };
+      return { ports, stop: () => child.stop() };
+    } catch (error) {
+      await child.stop();
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,55 @@
+// Samples and what is said about them: median, least and most. Pure numbers.
+
+export type Unit = 'msg/s' | 'MB/s' | 'ms' | 'ns' | 'MiB' | 'ratio' | 'count';
+
+/** One measured quantity of a scenario. */
+export interface Figure {
+  name: string;
+  unit: Unit;
+  /** In the order in which they were taken. */
+  samples: number[];
+  median: number;
+  min: number;
+  max: number;
+  /** Rates of messages only: the median as a multiple of 28,000 a second. */
+  multipleOf28k?: number;
+}
+
+/** Sums samples up. At least one is needed. */
+export function figure(name: string, unit: Unit, samples: readonly number[]): Figure {
+  if (samples.length === 0) throw new RangeError(`no samples of ${name}`);
+  const middle = median(samples);
+  return {
+    name,
+    unit,
+    samples: [...samples],
+    median: middle,
+    min: Math.min(...samples),
+    max: Math.max(...samples),
+    ...(unit === 'msg/s' ? { multipleOf28k: middle / 28_000 } : {}),
+  };
+}
+
+/** Divides samples that were taken next to each other, so that a slow minute hits both. */
+export function ratio(name: string, above: readonly number[], below: readonly number[]): Figure {
+  if (above.length !== below.length) throw new RangeError(`${name}: samples are not in pairs`);
+  return figure(
+    name,
+    'ratio',
+    above.map((value, index) => value / below[index]),
+  );
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/** A value as a table shows it. */
+export function format(value: number, unit: Unit): string {
+  if (unit === 'msg/s' || unit === 'count') return Math.round(value).toLocaleString('en-US');
+  if (unit === 'ms') return value < 10 ? value.toFixed(3) : value.toFixed(1);
+  if (unit === 'ratio') return value.toFixed(2);
+  return value.toFixed(1);
+}

@@ -1,0 +1,218 @@
+// What is measured. Each scenario says which load it puts on what, and which figures come of it; how
+// servers are started and stopped is the bed's business.
+
+import type { Flow, LoadResult } from '../src/load/run.ts';
+import type { Bed, Load } from './bed.ts';
+import { residentMiB } from './machine.ts';
+import { type Figure, figure, ratio } from './samples.ts';
+
+export interface Scenario {
+  name: string;
+  title: string;
+  measure(bed: Bed): Promise<Figure[]>;
+}
+
+/** 100 bytes, batches of 1000, 16 in flight on one connection. */
+const STREAM: Load = {
+  producers: 1,
+  consumers: 0,
+  messageBytes: 100,
+  batchMessages: 1000,
+  inFlight: 16,
+};
+
+const END_TO_END: Load = {
+  ...STREAM,
+  consumers: 1,
+  consumerBatchMessages: 1000,
+  // A backlog that grows without end would measure something else; this one is 20 MB.
+  backlogMessagesMax: 200_000,
+};
+
+const SYNCHRONOUS: Load = { producers: 1, consumers: 0, batchMessages: 1, inFlight: 1 };
+
+const rate = (flow: Flow | undefined): number => flow?.msgPerSecond ?? 0;
+const published = ({ publish }: LoadResult): number => rate(publish);
+const consumed = ({ consume }: LoadResult): number => rate(consume);
+const ackMs = (which: 'p50' | 'p99') => (result: LoadResult) =>
+  result.publish?.latencyMs?.[which] ?? Number.NaN;
+
+const publish: Scenario = {
+  name: 'publish',
+  title: 'publish, 100 B, batches of 1000, 16 in flight',
+  async measure(bed) {
+    const pairs = await bed.pairs('sink', 'broker', STREAM);
+    return publishFigures('', pairs);
+  },
+};
+
+const endToEnd: Scenario = {
+  name: 'end-to-end',
+  title: 'publish → durable → deliver → ack, the same load, one consumer with batches of 1000',
+  async measure(bed) {
+    const pairs = await bed.pairs('relay', 'broker', END_TO_END);
+    const relay = pairs.map(([below]) => consumed(below));
+    const broker = pairs.map(([, above]) => consumed(above));
+    return [
+      figure('relay, delivered and acked', 'msg/s', relay),
+      figure('broker, delivered and acked', 'msg/s', broker),
+      ratio('broker ÷ relay', broker, relay),
+    ];
+  },
+};
+
+const client: Scenario = {
+  name: 'client',
+  title: 'one synchronous client: batches of 1, 1 in flight; against write + fdatasync of 4 KiB',
+  async measure(bed) {
+    const disk: { p50: number; p99: number }[] = [];
+    const blocks: number[] = [];
+    const broker: LoadResult[] = [];
+    for (let run = 1; run <= bed.options.runs; run++) {
+      bed.options.note(`run ${run} of ${bed.options.runs}: disk, broker`);
+      const measured = await bed.tool('disk');
+      disk.push(measured.sync4KiB as { p50: number; p99: number });
+      blocks.push(measured.sequentialMBps as number);
+      broker.push(await bed.sample('broker', SYNCHRONOUS));
+    }
+    const raw = disk.map(({ p50 }) => p50);
+    const median = broker.map(ackMs('p50'));
+    return [
+      figure('disk, write + fdatasync of 4 KiB, median', 'ms', raw),
+      figure(
+        'disk, write + fdatasync of 4 KiB, p99',
+        'ms',
+        disk.map(({ p99 }) => p99),
+      ),
+      figure('disk, sequential, synced each 1 MiB', 'MB/s', blocks),
+      figure('broker, ack, median', 'ms', median),
+      figure('broker, ack, p99', 'ms', broker.map(ackMs('p99'))),
+      figure('broker, published', 'msg/s', broker.map(published)),
+      ratio('ack ÷ raw write + fdatasync, medians', median, raw),
+    ];
+  },
+};
+
+const clients: Scenario = {
+  name: 'clients',
+  title: '64 synchronous clients: batches of 1, 1 in flight each',
+  async measure(bed) {
+    const pairs = await bed.pairs('sink', 'broker', { ...SYNCHRONOUS, producers: 64 });
+    const broker = pairs.map(([, above]) => above);
+    return [
+      ...publishFigures('', pairs),
+      figure('broker, ack, median', 'ms', broker.map(ackMs('p50'))),
+      figure('broker, ack, p99', 'ms', broker.map(ackMs('p99'))),
+    ];
+  },
+};
+
+const SIZES: [string, Load][] = [
+  ['16 B', { ...STREAM, messageBytes: 16 }],
+  ['1 KiB', { ...STREAM, messageBytes: 1024, batchMessages: 256 }],
+  ['64 KiB', { ...STREAM, messageBytes: 65_536, batchMessages: 16, inFlight: 4 }],
+];
+
+const sizes: Scenario = {
+  name: 'sizes',
+  title: 'publish by size: 16 B (16 × 1000), 1 KiB (16 × 256), 64 KiB (4 × 16)',
+  async measure(bed) {
+    const figures: Figure[] = [];
+    for (const [size, load] of SIZES) {
+      bed.options.note(`size ${size}`);
+      const pairs = await bed.pairs('sink', 'broker', load);
+      const bytes = pairs.map(([, { publish: flow }]) => flow?.MBperSecond ?? 0);
+      figures.push(...publishFigures(`${size}, `, pairs));
+      figures.push(figure(`${size}, broker, published`, 'MB/s', bytes));
+    }
+    return figures;
+  },
+};
+
+const idle: Scenario = {
+  name: 'idle',
+  title: 'idle consumers that answer heartbeats, each on a bucket of its own',
+  async measure(bed) {
+    const { options } = bed;
+    const broker = await bed.broker(['--max-connections', String(options.idle + 100)]);
+    try {
+      const { intakePort, exhaustPort } = broker;
+      const roundTrip: Load = {
+        ...SYNCHRONOUS,
+        intakePort,
+        durationMs: options.seconds * 1000,
+        warmupMs: options.warmupSeconds * 1000,
+      };
+      const alone = await bed.load(roundTrip);
+      const before = residentMiB(broker.pid);
+      options.note(`opening ${options.idle} connections`);
+      const held = await bed.hold({
+        exhaustPort,
+        producers: 0,
+        consumers: options.idle,
+        buckets: options.idle,
+        firstBucket: '8000000',
+        warmupMs: 0,
+        durationMs: 2 ** 31 - 1,
+      });
+      const during: LoadResult[] = [];
+      for (let run = 1; run <= options.runs; run++) {
+        options.note(`run ${run} of ${options.runs}: one synchronous client beside them`);
+        during.push(await bed.load(roundTrip));
+      }
+      const after = residentMiB(broker.pid);
+      const heartbeats = (await held.stop()).consume?.heartbeats ?? 0;
+      return [
+        figure('idle consumers', 'count', [options.idle]),
+        figure('heartbeats answered', 'count', [heartbeats]),
+        ...(before === undefined ? [] : [figure('broker, resident before', 'MiB', [before])]),
+        ...(after === undefined ? [] : [figure('broker, resident with them', 'MiB', [after])]),
+        figure('ack without them, median', 'ms', [ackMs('p50')(alone)]),
+        figure('ack beside them, median', 'ms', during.map(ackMs('p50'))),
+        figure('ack beside them, p99', 'ms', during.map(ackMs('p99'))),
+      ];
+    } finally {
+      await broker.stop();
+    }
+  },
+};
+
+const codec: Scenario = {
+  name: 'codec',
+  title: 'moving a message of 100 B within memory, batches of 1000, without sockets and disk',
+  async measure(bed) {
+    const samples: Record<string, number>[] = [];
+    for (let run = 1; run <= bed.options.runs; run++) {
+      bed.options.note(`run ${run} of ${bed.options.runs}`);
+      samples.push((await bed.tool('codec')) as Record<string, number>);
+    }
+    const of = (key: string): number[] => samples.map((sample) => sample[key]);
+    return [
+      figure('WebAssembly: scan, CRC32C, pack a record', 'ns', of('intakeNs')),
+      figure('WebAssembly: pack a delivery and copy it out', 'ns', of('deliverNs')),
+      figure('WebAssembly: both', 'ns', of('bothNs')),
+      figure('relay: scan, squeeze, copy', 'ns', of('relayNs')),
+    ];
+  },
+};
+
+function publishFigures(prefix: string, pairs: [LoadResult, LoadResult][]): Figure[] {
+  const sink = pairs.map(([below]) => published(below));
+  const broker = pairs.map(([, above]) => published(above));
+  return [
+    figure(`${prefix}sink, published`, 'msg/s', sink),
+    figure(`${prefix}broker, published`, 'msg/s', broker),
+    ratio(`${prefix}broker ÷ sink`, broker, sink),
+  ];
+}
+
+/** Every scenario, in the order in which they run. */
+export const SCENARIOS: readonly Scenario[] = [
+  publish,
+  endToEnd,
+  client,
+  clients,
+  sizes,
+  idle,
+  codec,
+];

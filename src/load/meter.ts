@@ -1,0 +1,62 @@
+// Counters and histograms of a run, shared by its connections, and how they are summed up.
+
+import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
+
+/** Percentiles in milliseconds. `count` is how many were measured. */
+export interface Latency {
+  count: number;
+  mean: number;
+  p50: number;
+  p90: number;
+  p99: number;
+  p999: number;
+  max: number;
+}
+
+const NS_PER_MS = 1e6;
+
+export class Meter {
+  /** Messages answered with 1 and with 0. */
+  stored = 0;
+  refused = 0;
+  /** Messages delivered to consumers and acked by them, and the bytes of their bodies. */
+  delivered = 0;
+  deliveredBytes = 0;
+  heartbeats = 0;
+  /** When the last ack and the last delivery came, ms. */
+  storedAtMs = 0;
+  deliveredAtMs = 0;
+  /** From the time a batch was sent (or due, in an open loop) to the last byte of its answer. */
+  readonly ack: RecordableHistogram = createHistogram();
+  /** From the time a message was due to its delivery. */
+  readonly endToEnd: RecordableHistogram = createHistogram();
+
+  /** Messages stored and not yet delivered. */
+  get waiting(): number {
+    return this.stored - this.delivered;
+  }
+}
+
+/** Adds a duration to a histogram, which holds whole nanoseconds from 1 on. */
+export function recordMs(histogram: RecordableHistogram, ms: number): void {
+  histogram.record(Math.max(1, Math.round(ms * NS_PER_MS)));
+}
+
+export function latencyOf(histogram: RecordableHistogram): Latency | undefined {
+  const { count, mean, max } = histogram;
+  if (count === 0) return undefined;
+  const at = (percent: number): number => toMs(histogram.percentile(percent));
+  return {
+    count,
+    mean: toMs(mean),
+    p50: at(50),
+    p90: at(90),
+    p99: at(99),
+    p999: at(99.9),
+    max: toMs(max),
+  };
+}
+
+function toMs(nanoseconds: number): number {
+  return Math.round(nanoseconds / 1000) / 1000;
+}

@@ -1,0 +1,67 @@
+// Says whether the next batch may go, how large it is and when it was due. Closed loop: whenever a
+// producer has room. Open loop: by a schedule that does not care how the broker is doing, so a batch
+// that could not be sent in time has waited since it was due. Keeps no timer; the caller asks.
+
+export interface PacerOptions {
+  batchMessages: number;
+  /** Messages per second in all, or undefined for a closed loop. */
+  rate: number | undefined;
+  /** Nothing goes while more messages wait for consumers, if given. */
+  backlogMessagesMax: number | undefined;
+  waiting: () => number;
+}
+
+export class Pacer {
+  readonly #options: PacerOptions;
+  readonly #intervalMs: number;
+  #left = 0;
+  #dueMs = 0;
+  /** Of the batch that `take` granted last. */
+  messages = 0;
+  grantedDueMs = 0;
+
+  constructor(options: PacerOptions) {
+    this.#options = options;
+    const { rate, batchMessages } = options;
+    this.#intervalMs = rate === undefined ? 0 : (1000 * batchMessages) / rate;
+  }
+
+  get openLoop(): boolean {
+    return this.#intervalMs > 0;
+  }
+
+  /** Lets `messages` go from now on; the schedule starts here. */
+  open(messages: number, nowMs: number): void {
+    this.#left = messages;
+    this.#dueMs = nowMs;
+  }
+
+  close(): void {
+    this.#left = 0;
+  }
+
+  /** Whether everything has been granted. */
+  get exhausted(): boolean {
+    return this.#left === 0;
+  }
+
+  /** When the next batch is due, ms; Infinity when there is none. */
+  get nextDueMs(): number {
+    return this.#left === 0 ? Number.POSITIVE_INFINITY : this.#dueMs;
+  }
+
+  /** Grants a batch, if one may go now. */
+  take(nowMs: number): boolean {
+    if (this.#left === 0) return false;
+    const { batchMessages, backlogMessagesMax, waiting } = this.#options;
+    if (backlogMessagesMax !== undefined && waiting() > backlogMessagesMax) return false;
+    if (this.openLoop) {
+      if (this.#dueMs > nowMs) return false;
+      this.grantedDueMs = this.#dueMs;
+      this.#dueMs += this.#intervalMs;
+    } else this.grantedDueMs = nowMs;
+    this.messages = Math.min(batchMessages, this.#left);
+    this.#left -= this.messages;
+    return true;
+  }
+}

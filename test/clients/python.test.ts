@@ -1,0 +1,211 @@
+// The Python quickstart clients against the scripted broker, as commands and as modules.
+
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { FakeExhaust, FakeIntake } from '../client/fake-broker.ts';
+import { hasPython, PYTHON_CLIENTS, runPython } from './python.ts';
+
+const PRODUCER = join(PYTHON_CLIENTS, 'producer.py');
+const CONSUMER = join(PYTHON_CLIENTS, 'consumer.py');
+const skip = !hasPython && 'python3 is missing: clients/python is not tested';
+
+const on = (port: number, ...args: string[]) => ['--port', `${port}`, ...args];
+const stored = (intake: FakeIntake) =>
+  intake.stored.map(({ bucket, body }) => `${bucket} ${Buffer.from(body)}`);
+
+async function unusedPort(): Promise<number> {
+  const intake = await new FakeIntake().start();
+  await intake.stop();
+  return intake.port;
+}
+
+describe('producer.py', { skip }, () => {
+  for (const wire of ['u64', 'u32'] as const)
+    test(`sends a few messages and prints their acks, wire ${wire}`, async () => {
+      await using intake = await new FakeIntake(wire).start();
+      const python = runPython([PRODUCER, ...on(intake.port, '--wire', wire)]);
+      await intake.goodbyes.next();
+      const { code, stdout } = await python.ended;
+      assert.equal(code, 0);
+      assert.match(stdout, /^acks 1 1 1 1 1\n5 stored, 0 refused, \d+ messages\/s\n$/);
+      assert.deepEqual(
+        stored(intake),
+        [0, 1, 2, 3, 4].map((n) => `1 message ${n}`),
+      );
+    });
+
+  test('sends its own text, once', async () => {
+    await using intake = await new FakeIntake().start();
+    const bucket = '18446744073709551615';
+    const { code } = await runPython([PRODUCER, ...on(intake.port, '--bucket', bucket, 'grüße')])
+      .ended;
+    assert.equal(code, 0);
+    assert.deepEqual(stored(intake), [`${bucket} grüße`]);
+  });
+
+  test('cuts --count into batches of --batch, of --size bytes', async () => {
+    await using intake = await new FakeIntake().start();
+    const args = on(intake.port, '--count', '25', '--batch', '10', '--size', '12');
+    const { code, stdout } = await runPython([PRODUCER, ...args]).ended;
+    assert.equal(code, 0);
+    const sizes: number[] = [];
+    while (intake.batches.size > 0) sizes.push((await intake.batches.next()).messages.length);
+    assert.deepEqual(sizes, [10, 10, 5]);
+    assert.equal(stored(intake)[0], '1 message 0...');
+    for (const { body } of intake.stored) assert.equal(body.length, 12);
+    assert.match(stdout, /acks 25 of 25\n25 stored, 0 refused/);
+  });
+
+  test('counts refusals, reads split acks, exits 1', async () => {
+    await using intake = await new FakeIntake().start();
+    intake.reply = ({ socket }) => {
+      socket.write(Uint8Array.of(1));
+      setImmediate(() => socket.write(Uint8Array.of(0, 1, 1, 1)));
+      return undefined;
+    };
+    const { code, stdout } = await runPython([PRODUCER, ...on(intake.port)]).ended;
+    assert.equal(code, 1);
+    assert.match(stdout, /^acks 1 0 1 1 1\n4 stored, 1 refused/);
+  });
+
+  test('says that the broker is unreachable and exits 69', async () => {
+    const port = await unusedPort();
+    const { code, stderr } = await runPython([PRODUCER, ...on(port)]).ended;
+    assert.equal(code, 69);
+    assert.match(stderr, new RegExp(`^broker at 127.0.0.1:${port}: .*refused\n0 messages were`));
+  });
+
+  test('says that the connection was lost before the acks and exits 69', async () => {
+    await using intake = await new FakeIntake().start();
+    intake.reply = ({ socket }) => {
+      socket.end();
+      return undefined;
+    };
+    const { code, stderr } = await runPython([PRODUCER, ...on(intake.port)]).ended;
+    assert.equal(code, 69);
+    assert.match(stderr, /closed the connection before it had acked/);
+  });
+
+  test('wrong usage exits 2 and sends nothing', async () => {
+    for (const args of [
+      ['--bucket', '-1'],
+      ['--batch', '0'],
+      ['--bucket', `${2n ** 64n}`],
+    ]) {
+      const { code, stderr } = await runPython([PRODUCER, ...args]).ended;
+      assert.equal(code, 2);
+      assert.match(stderr, /--bucket is 0 to 2\^64-1/);
+    }
+  });
+});
+
+describe('consumer.py', { skip }, () => {
+  for (const wire of ['u64', 'u32'] as const)
+    test(`prints, acks, answers heartbeats, stops at --count, wire ${wire}`, async () => {
+      await using exhaust = await new FakeExhaust(wire).start();
+      const args = on(
+        exhaust.port,
+        '--wire',
+        wire,
+        '--bucket',
+        '7',
+        '--batch',
+        '2',
+        '--count',
+        '3',
+      );
+      const python = runPython([CONSUMER, ...args]);
+      const link = await exhaust.links.next();
+      assert.deepEqual([link.header.bucket, link.header.batchSize], [7n, 2]);
+      link.heartbeat();
+      assert.deepEqual(await link.acks(1), [1]);
+      link.deliver('hello', 'grüße');
+      assert.deepEqual(await link.acks(2), [1, 1]);
+      link.deliver('three', 'not taken');
+      assert.deepEqual(await link.acks(1), [1]);
+      const { code, stdout, stderr } = await python.ended;
+      assert.equal(code, 0);
+      assert.equal(stdout, 'hello\ngrüße\nthree\n');
+      assert.equal(stderr, '3 messages received\n');
+      assert.equal(link.acksLeft, 0);
+    });
+
+  test('reads frames that come in pieces, bytes that are no text included', async () => {
+    await using exhaust = await new FakeExhaust().start();
+    const python = runPython([CONSUMER, ...on(exhaust.port, '--count', '1')]);
+    const link = await exhaust.links.next();
+    const length = [3, 0, 0, 0, 0, 0, 0, 0];
+    for (const byte of [1, 0, 0, 0, ...length, 0x61, 0xff, 0x62]) {
+      link.socket.write(Uint8Array.of(byte));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    assert.deepEqual(await link.acks(1), [1]);
+    assert.equal((await python.ended).stdout, 'a\\xffb\n');
+  });
+
+  test('Ctrl-C ends it cleanly', async () => {
+    await using exhaust = await new FakeExhaust().start();
+    const python = runPython([CONSUMER, ...on(exhaust.port)]);
+    const link = await exhaust.links.next();
+    link.deliver('one');
+    assert.deepEqual(await link.acks(1), [1]);
+    python.child.kill('SIGINT');
+    const { code, stdout, stderr } = await python.ended;
+    assert.deepEqual([code, stdout, stderr], [0, 'one\n', '1 messages received\n']);
+    await link.closed;
+  });
+
+  test('ends cleanly, without an ack, when nobody reads its output', async () => {
+    await using exhaust = await new FakeExhaust().start();
+    const python = runPython([CONSUMER, ...on(exhaust.port)]);
+    const link = await exhaust.links.next();
+    python.child.stdout?.destroy();
+    link.deliver('into the void');
+    const { code, stderr } = await python.ended;
+    assert.deepEqual([code, stderr], [0, '0 messages received\n']);
+    await link.closed;
+    assert.equal(link.acksLeft, 0);
+  });
+
+  test('says that the broker is unreachable, or went away, and exits 69', async () => {
+    const port = await unusedPort();
+    const never = await runPython([CONSUMER, ...on(port)]).ended;
+    assert.equal(never.code, 69);
+    assert.match(never.stderr, new RegExp(`^broker at 127.0.0.1:${port}: .*refused`));
+    await using exhaust = await new FakeExhaust().start();
+    const python = runPython([CONSUMER, ...on(exhaust.port)]);
+    (await exhaust.links.next()).socket.end();
+    const gone = await python.ended;
+    assert.equal(gone.code, 69);
+    assert.match(gone.stderr, /closed the connection/);
+  });
+});
+
+describe('as modules', { skip }, () => {
+  test('ten lines publish and consume', async () => {
+    await using intake = await new FakeIntake().start();
+    await using exhaust = await new FakeExhaust().start();
+    const program = `
+from producer import Producer
+from consumer import Consumer
+with Producer(port=${intake.port}) as producer:
+    print(producer.send(7, [b"hello", b"world"]), producer.send(7, []))
+with Consumer(port=${exhaust.port}, bucket=7) as consumer:
+    for body in consumer:
+        print(body)
+        if body == b"stop":
+            break
+`;
+    const python = runPython(['-c', program]);
+    await intake.goodbyes.next();
+    const link = await exhaust.links.next();
+    link.deliver('go', 'stop', 'never');
+    const { code, stdout, stderr } = await python.ended;
+    assert.deepEqual([code, stderr], [0, '']);
+    assert.equal(stdout, "[True, True] []\nb'go'\nb'stop'\n");
+    await link.closed;
+    assert.deepEqual(await link.acks(1), [1]); // go; the loop never asked beyond stop
+    assert.equal(link.acksLeft, 0);
+  });
+});

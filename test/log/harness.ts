@@ -1,0 +1,428 @@
+// What the tests of the log share: logs built byte by byte, an independent reader of recovered
+// records, and a whole broker over files in memory whose power can be cut.
+
+import assert from 'node:assert/strict';
+import {
+  FLAG_LAST,
+  MARK_ATTEMPTS_AT,
+  MARK_BYTES,
+  MARK_COUNT_AT,
+  MARK_SEQUENCE_AT,
+  MESSAGE_SIZE_BYTES,
+  RECORD_COMMIT,
+  RECORD_HEADER_BYTES,
+  RECORD_MESSAGES,
+  RECORD_RETURNED,
+  RECORD_SETTLED,
+  RESULT_MESSAGES,
+  RESULT_ROWS,
+  SEGMENT_DATA_AT,
+  WIRE_U64,
+} from '../../assembly/layout.ts';
+import { encodeBatch, encodeConsumerHeader } from '../../src/codec/wire.ts';
+import { Broker, createState } from '../../src/core/broker.ts';
+import type { Consumer } from '../../src/core/consumer.ts';
+import { DEFAULT_LIMITS, type Limits } from '../../src/core/limits.ts';
+import type { Link } from '../../src/core/ports.ts';
+import { Replay } from '../../src/core/replay.ts';
+import { BUCKET_LOW, COUNT, OFFSET, sequenceOf, TYPE } from '../../src/core/rows.ts';
+import type { Files } from '../../src/log/files.ts';
+import { FileLog, type LogOptions } from '../../src/log/log.ts';
+import { type Recovered, recover, type Sink, takeInventory } from '../../src/log/recovery.ts';
+import { encodeHeader, segmentName } from '../../src/log/segment.ts';
+import type { SyncMode } from '../../src/log/writer.ts';
+import { Engine } from '../../src/wasm/engine.ts';
+import { MemoryFiles } from '../support/memory-files.ts';
+import type { Random } from '../support/random.ts';
+
+/** One for all tests of a file: its memory is half a GiB of addresses. */
+export const codec = new Engine();
+
+export const SEGMENT_BYTES = 32 * 1024;
+export const LOG_ID = 0x1122334455667788n;
+export const TIME_MS = 1_700_000_000_000;
+
+export const LIMITS: Limits = {
+  ...DEFAULT_LIMITS,
+  messageBytesMax: 4096,
+  segmentBytes: SEGMENT_BYTES,
+  reserveBytes: 4096,
+};
+
+// --- logs built by hand -------------------------------------------------------------------------
+
+export interface Message {
+  bucket: number;
+  body: string;
+}
+
+export interface Mark {
+  sequence: number;
+  count: number;
+  attempts?: number;
+}
+
+/** One commit batch. */
+export interface BatchPlan {
+  messages?: Message[];
+  settled?: Mark[];
+  returned?: Mark[];
+  /** Other records: type, sequence, time. */
+  control?: [type: number, sequence: number, time: number][];
+  proof?: boolean;
+  last?: boolean;
+  /** Leaves the commit record away. */
+  unfinished?: boolean;
+}
+
+export interface SegmentPlan {
+  base?: number;
+  bytes?: number;
+  start?: number;
+  logId?: bigint;
+  epoch?: number;
+  sequence?: number;
+  /** Offset of the first batch, to go on in a segment. */
+  offset?: number;
+  /** An earlier image of the segment to go on in. */
+  onto?: Uint8Array;
+}
+
+export interface Built {
+  name: string;
+  base: number;
+  image: Uint8Array;
+  /** Start of each batch, and behind them the end of the last. */
+  offsets: number[];
+  sequence: number;
+}
+
+/** The image of a segment that holds these batches. */
+export function buildSegment(plan: SegmentPlan, batches: BatchPlan[]): Built {
+  const base = plan.base ?? 0;
+  const bytes = plan.bytes ?? SEGMENT_BYTES;
+  const epoch = plan.epoch ?? 1;
+  const offset = plan.offset ?? SEGMENT_DATA_AT;
+  const logId = plan.logId ?? LOG_ID;
+  const image = plan.onto?.slice() ?? new Uint8Array(bytes);
+  if (plan.onto === undefined)
+    image.set(
+      encodeHeader({ base, bytes, start: plan.start ?? 0, logId, timeMs: TIME_MS, epoch }),
+    );
+  codec.openSegment(base, offset, bytes, epoch);
+  codec.setSequence(plan.sequence ?? 1);
+  const offsets = [offset];
+  for (const batch of batches) {
+    packBatch(batch, bytes);
+    offsets.push(codec.writeAt());
+  }
+  image.set(codec.memory.subarray(codec.coldBytes + offset, codec.coldBytes + codec.writeAt()), offset);
+  return { name: segmentName(base), base, image, offsets, sequence: codec.sequence() };
+}
+
+function packBatch(batch: BatchPlan, bytes: number): void {
+  codec.openBatch(batch.proof ?? true);
+  codec.setLimit(bytes);
+  let records = 0;
+  for (const [type, sequence, time] of batch.control ?? []) {
+    codec.packControl(type, 0, sequence, time, 0);
+    records++;
+  }
+  const messages = batch.messages ?? [];
+  if (messages.length > 0) {
+    const frame = encodeBatch(
+      messages.map(({ bucket, body }) => ({ bucket: BigInt(bucket), body: Buffer.from(body) })),
+      'u64',
+    );
+    codec.inbox.set(frame);
+    codec.intake(4, frame.length, messages.length, WIRE_U64, bytes);
+    assert.equal(codec.result[RESULT_MESSAGES], messages.length, 'the test log is too full');
+    records += codec.result[RESULT_ROWS]!;
+  }
+  records += packMarks(RECORD_SETTLED, batch.settled ?? []);
+  records += packMarks(RECORD_RETURNED, batch.returned ?? []);
+  if (batch.unfinished) return;
+  codec.packControl(RECORD_COMMIT, batch.last ? FLAG_LAST : 0, codec.sequence(), TIME_MS, records);
+}
+
+function packMarks(type: number, marks: Mark[]): number {
+  if (marks.length === 0) return 0;
+  marks.forEach(({ sequence, count, attempts }, i) => {
+    codec.marks.setBigUint64(i * MARK_BYTES + MARK_SEQUENCE_AT, BigInt(sequence), true);
+    codec.marks.setUint32(i * MARK_BYTES + MARK_COUNT_AT, count, true);
+    codec.marks.setUint32(i * MARK_BYTES + MARK_ATTEMPTS_AT, attempts ?? 0, true);
+  });
+  codec.packMarks(type, marks.length);
+  return 1;
+}
+
+/** Files that hold these segments. */
+export function filesOf(...segments: Built[]): MemoryFiles {
+  const files = new MemoryFiles();
+  for (const { name, image } of segments) files.put(name, image);
+  return files;
+}
+
+// --- an independent reader ----------------------------------------------------------------------
+
+/** Collects what recovery hands on: only complete batches count. */
+export class Collector implements Sink {
+  /** `bucket:body` by sequence. */
+  readonly messages = new Map<number, string>();
+  readonly settled = new Set<number>();
+  readonly attempts = new Map<number, number>();
+  batches = 0;
+  #staged: (() => void)[] = [];
+
+  segment(): void {}
+
+  record(rows: Uint32Array, at: number, _chunk: number, bytes: Uint8Array): void {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    const type = rows[at + TYPE]!;
+    const count = rows[at + COUNT]!;
+    let from = rows[at + OFFSET]! + RECORD_HEADER_BYTES;
+    if (type === RECORD_MESSAGES) {
+      const bucket = rows[at + BUCKET_LOW]!;
+      const first = sequenceOf(rows, at);
+      for (let i = 0; i < count; i++) {
+        const size = view.getUint32(from, true);
+        from += MESSAGE_SIZE_BYTES;
+        const body = Buffer.from(bytes.subarray(from, from + size)).toString('latin1');
+        from += size;
+        this.#staged.push(() => this.messages.set(first + i, `${bucket}:${body}`));
+      }
+    } else if (type === RECORD_SETTLED || type === RECORD_RETURNED) {
+      for (let i = 0; i < count; i++, from += MARK_BYTES) {
+        const first = Number(view.getBigUint64(from + MARK_SEQUENCE_AT, true));
+        const run = view.getUint32(from + MARK_COUNT_AT, true);
+        const attempts = view.getUint32(from + MARK_ATTEMPTS_AT, true);
+        this.#staged.push(() => {
+          for (let s = first; s < first + run; s++) {
+            if (type === RECORD_SETTLED) this.settled.add(s);
+            else this.attempts.set(s, attempts);
+          }
+        });
+      }
+    }
+  }
+
+  commit(): void {
+    this.batches++;
+    for (const apply of this.#staged) apply();
+    this.#staged = [];
+  }
+
+  drop(): void {
+    this.#staged = [];
+  }
+}
+
+/** Recovers a log without a broker. Throws what recovery throws. */
+export async function recoverFrom(files: Files): Promise<{ got: Collector; recovered: Recovered }> {
+  const got = new Collector();
+  const inventory = await takeInventory(files);
+  const recovered = await recover(files, codec, inventory, got, () => {});
+  return { got, recovered };
+}
+
+// --- a broker on files in memory ----------------------------------------------------------------
+
+export class FakeLink implements Link {
+  readonly id = 1;
+  readonly peer = 'test:1';
+  readonly wire = WIRE_U64;
+  readonly queuedBytes = 0;
+  received: number[] = [];
+  closed = false;
+
+  send(bytes: Uint8Array): void {
+    for (const byte of bytes) this.received.push(byte);
+  }
+
+  end(): void {
+    this.closed = true;
+  }
+
+  destroy(): void {
+    this.closed = true;
+  }
+
+  pause(): void {}
+  resume(): void {}
+}
+
+export interface WorldOptions {
+  mode?: SyncMode;
+  limits?: Partial<Limits>;
+  /** Order of completions; in order without it. */
+  random?: Random;
+}
+
+/** One life of a broker. Time moves only by `advance`; callers wait with `settle`. */
+export class World {
+  readonly broker: Broker;
+  readonly log: FileLog;
+  readonly files: MemoryFiles;
+  readonly recovered: Recovered;
+  readonly notes: string[];
+  readonly random: Random | undefined;
+  failure: Error | undefined;
+  #nowMs = 0;
+  #later: (() => void)[];
+
+  private constructor(parts: {
+    files: MemoryFiles;
+    log: FileLog;
+    recovered: Recovered;
+    state: ReturnType<typeof createState>;
+    options: WorldOptions;
+    later: (() => void)[];
+    notes: string[];
+  }) {
+    const { files, log, recovered, state, options, later, notes } = parts;
+    this.files = files;
+    this.log = log;
+    this.recovered = recovered;
+    this.random = options.random;
+    this.notes = notes;
+    this.#later = later;
+    this.broker = new Broker({
+      ...state,
+      codec,
+      log,
+      limits: { ...LIMITS, ...options.limits },
+      notices: { notice: (_level, _kind, text) => void notes.push(text) },
+      wake: { soon: () => void later.push(() => this.broker.flush()) },
+      wallMs: () => TIME_MS,
+      strict: (options.mode ?? 'commit') === 'commit',
+      onFailed: (failure) => {
+        this.failure = failure;
+      },
+    });
+    log.listen({
+      segmentChanged: () => this.broker.segmentChanged(),
+      failed: (failure) => this.broker.failed(failure),
+      wrote: () => {},
+    });
+  }
+
+  static async open(files: MemoryFiles, options: WorldOptions = {}): Promise<World> {
+    const state = createState(7);
+    const replay = new Replay(state.buckets, state.retention);
+    const later: (() => void)[] = [];
+    const notes: string[] = [];
+    const opened = await FileLog.open(logOptions(files, options, later, notes), replay);
+    replay.finish();
+    const { log, recovered, resume } = opened;
+    if (options.random !== undefined) files.auto = false;
+    const world = new World({ files, log, recovered, state, options, later, notes });
+    world.broker.resume(resume);
+    return world;
+  }
+
+  /** Lets everything that can happen without time passing happen. */
+  async settle(): Promise<void> {
+    for (let idle = 0; idle < 2; idle++) {
+      await this.files.settle(this.random);
+      const calls = this.#later.splice(0);
+      for (const call of calls) call();
+      if (calls.length > 0) idle = -1;
+    }
+  }
+
+  /** Runs what asked for another turn, without waiting for files. */
+  turn(): void {
+    for (const call of this.#later.splice(0)) call();
+  }
+
+  async advance(ms: number): Promise<void> {
+    this.#nowMs += ms;
+    this.broker.advance(this.#nowMs);
+    await this.settle();
+  }
+
+  /** Publishes one wire batch; the acks arrive in `received` of the link. */
+  publish(messages: Message[], link = new FakeLink()): FakeLink {
+    const producer = this.broker.openProducer(link)!;
+    const frame = encodeBatch(
+      messages.map(({ bucket, body }) => ({ bucket: BigInt(bucket), body: Buffer.from(body) })),
+      'u64',
+    );
+    producer.receive(frame);
+    return link;
+  }
+
+  /** Connects a consumer; deliveries arrive in `received` of the link. */
+  consume(bucket: number, batchSize: number): { link: FakeLink; consumer: Consumer } {
+    const link = new FakeLink();
+    const consumer = this.broker.openConsumer(link)!;
+    consumer.receive(encodeConsumerHeader({ consumerId: 1n, bucket: BigInt(bucket), batchSize }));
+    return { link, consumer };
+  }
+
+  /** Everything a bucket delivers until it is empty; all of it is acked. */
+  async drain(bucket: number): Promise<string[]> {
+    const { link, consumer } = this.consume(bucket, 10_000);
+    const bodies: string[] = [];
+    for (;;) {
+      await this.settle();
+      const more = bodiesOf(link);
+      if (more.length === 0) break;
+      link.received = [];
+      bodies.push(...more);
+      consumer.receive(new Uint8Array(more.length).fill(1));
+    }
+    consumer.gone();
+    return bodies;
+  }
+
+  /** An orderly stop. */
+  async close(): Promise<MemoryFiles> {
+    for (let i = 0; i < 100 && !this.broker.commit.drained; i++) {
+      this.broker.commit.drain();
+      await this.settle();
+    }
+    assert.ok(this.broker.commit.drained, 'the broker did not come to rest');
+    const closed = this.log.close();
+    await this.settle();
+    await closed;
+    assert.equal(this.files.openHandles, 0);
+    return this.files.kill();
+  }
+}
+
+export function logOptions(
+  files: Files,
+  options: WorldOptions,
+  later: (() => void)[],
+  notes: string[],
+): LogOptions {
+  return {
+    files,
+    codec,
+    mode: options.mode ?? 'commit',
+    segmentBytes: options.limits?.segmentBytes ?? SEGMENT_BYTES,
+    newLogId: LOG_ID,
+    now: () => 0,
+    wallMs: () => TIME_MS,
+    later: (call) => void later.push(call),
+    note: (_level, text) => void notes.push(text),
+    progress: () => {},
+  };
+}
+
+/** Bodies of all messages in the delivery frames that a link received. */
+export function bodiesOf(link: FakeLink): string[] {
+  const bytes = Buffer.from(link.received);
+  const bodies: string[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    let count = bytes.readUInt32LE(at);
+    for (at += 4; count > 0; count--) {
+      const size = Number(bytes.readBigUInt64LE(at));
+      at += 8;
+      bodies.push(bytes.toString('latin1', at, at + size));
+      at += size;
+    }
+  }
+  return bodies;
+}

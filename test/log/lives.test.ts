@@ -1,0 +1,184 @@
+// Whole brokers on files in memory, life after life: random publishing, consuming, rolling and giving
+// back of segments, completions in random order, and a power cut or kill at a random point. What
+// was acked must be there afterwards, and nothing else than what was published.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Consumer } from '../../src/core/consumer.ts';
+import type { Producer } from '../../src/core/producer.ts';
+import { encodeBatch } from '../../src/codec/wire.ts';
+import { anyFate, loseAll, MemoryFiles } from '../support/memory-files.ts';
+import { Random, seedOf } from '../support/random.ts';
+import { FakeLink, World } from './harness.ts';
+
+const seed = seedOf('lives.test');
+const BUCKETS = 3;
+
+/** What clients know: which messages they sent, which were acked, which they got and acked. */
+class Clients {
+  readonly sent = new Set<string>();
+  readonly acked = new Set<string>();
+  readonly delivered = new Set<string>();
+  readonly done = new Set<string>();
+  refused = 0;
+  redelivered = 0;
+  #number = 0;
+  readonly #random: Random;
+
+  constructor(random: Random) {
+    this.#random = random;
+  }
+
+  body(): string {
+    const body = `m${++this.#number}-`.padEnd(20 + this.#random.below(900), '.');
+    this.sent.add(body);
+    return body;
+  }
+}
+
+/** One producer and a few consumers of one life. */
+class Life {
+  readonly world: World;
+  readonly #clients: Clients;
+  readonly #random: Random;
+  readonly #intake = new FakeLink();
+  readonly #producer: Producer;
+  readonly #waiting: string[] = [];
+  readonly #consumers: { link: FakeLink; consumer: Consumer; read: number }[] = [];
+
+  constructor(world: World, clients: Clients, random: Random) {
+    this.world = world;
+    this.#clients = clients;
+    this.#random = random;
+    this.#producer = world.broker.openProducer(this.#intake)!;
+    for (let bucket = 0; bucket < BUCKETS; bucket++)
+      this.#consumers.push({ ...world.consume(bucket, 1 + random.below(20)), read: 0 });
+  }
+
+  publish(): void {
+    if (this.#waiting.length > 300) return;
+    const messages = Array.from({ length: 1 + this.#random.below(8) }, () => this.#clients.body());
+    this.#waiting.push(...messages);
+    const bucket = () => BigInt(this.#random.below(BUCKETS));
+    const frame = messages.map((body) => ({ bucket: bucket(), body: Buffer.from(body) }));
+    this.#producer.receive(encodeBatch(frame, 'u64'));
+  }
+
+  /** Takes note of acks and deliveries, and acks some of what was delivered. */
+  listen(): void {
+    for (const ack of this.#intake.received.splice(0)) {
+      const body = this.#waiting.shift();
+      assert.ok(body !== undefined, 'an ack that nobody waits for');
+      if (ack === 1) this.#clients.acked.add(body);
+      else this.#clients.refused++;
+    }
+    for (const each of this.#consumers) {
+      const acks: number[] = [];
+      for (const body of newBodies(each)) acks.push(this.#take(body));
+      if (acks.length > 0) each.consumer.receive(Uint8Array.from(acks));
+    }
+  }
+
+  #take(body: string): number {
+    if (body === '') return 1; // a heartbeat
+    const { sent, delivered, done } = this.#clients;
+    assert.ok(sent.has(body), `delivered, but never published: ${body.slice(0, 20)}`);
+    if (delivered.has(body)) this.#clients.redelivered++;
+    delivered.add(body);
+    if (this.#random.below(5) === 0) return 0;
+    done.add(body);
+    return 1;
+  }
+
+  async act(): Promise<void> {
+    const { world } = this;
+    const choice = this.#random.below(10);
+    if (choice < 4) this.publish();
+    else if (choice < 9) {
+      for (let steps = this.#random.below(30); steps > 0; steps--) await this.#step();
+    } else await this.#advance();
+    world.turn();
+    this.listen();
+  }
+
+  async #step(): Promise<void> {
+    const { files } = this.world;
+    files.step(files.pending.length === 0 ? 0 : this.#random.below(files.pending.length));
+    this.world.turn();
+    await null;
+  }
+
+  #now = 0;
+
+  async #advance(): Promise<void> {
+    this.#now += 30;
+    this.world.broker.advance(this.#now);
+  }
+}
+
+function* newBodies(each: { link: FakeLink; read: number }): Generator<string> {
+  const bytes = Buffer.from(each.link.received.splice(0));
+  for (let at = 0; at < bytes.length; ) {
+    let count = bytes.readUInt32LE(at);
+    for (at += 4; count > 0; count--) {
+      const size = Number(bytes.readBigUInt64LE(at));
+      yield bytes.toString('latin1', at + 8, at + 8 + size);
+      at += 8 + size;
+    }
+  }
+}
+
+/** What the last life finds: every acked message that nobody has done, and nothing unknown. */
+async function judge(files: MemoryFiles, clients: Clients, why: string): Promise<void> {
+  const world = await World.open(files);
+  const found = new Set<string>();
+  for (let bucket = 0; bucket < BUCKETS; bucket++)
+    for (const body of await world.drain(bucket)) {
+      assert.ok(!found.has(body), `${why}: twice in the log: ${body.slice(0, 20)}`);
+      found.add(body);
+    }
+  for (const body of found) assert.ok(clients.sent.has(body), `${why}: invented`);
+  for (const known of [clients.acked, clients.delivered])
+    for (const body of known)
+      if (!clients.done.has(body)) assert.ok(found.has(body), `${why}: lost ${body.slice(0, 20)}`);
+  await world.close();
+}
+
+async function lives(seed: number): Promise<{ rolls: number; recycled: number; cut: number }> {
+  const random = new Random(seed);
+  const clients = new Clients(random);
+  const seen = { rolls: 0, recycled: 0, cut: 0 };
+  let files = new MemoryFiles();
+  for (let life = 0; life < 5; life++) {
+    const why = `seed ${seed}, life ${life}`;
+    const world = await World.open(files, { random }).catch((error) => {
+      throw new Error(`${why}: ${error.message}`, { cause: error });
+    });
+    seen.cut += world.recovered.cutBytes;
+    const { base } = world.recovered.resume;
+    const each = new Life(world, clients, random);
+    for (let acts = random.below(250); acts > 0; acts--) await each.act();
+    each.listen();
+    seen.rolls += (world.log.bases().at(-1)! - base) / world.log.segmentBytes;
+    seen.recycled += files.count('rename');
+    assert.equal(world.failure, undefined, why);
+    const power = random.below(4);
+    if (power === 0) files = files.kill();
+    else files = files.crash(power === 1 ? loseAll : anyFate(random), random);
+    await judge(files.clone(), clients, why);
+  }
+  return seen;
+}
+
+test('power cuts and kills over several lives: acked is there, nothing is invented', async () => {
+  const seen = { rolls: 0, recycled: 0, cut: 0 };
+  for (let run = 0; run < 60; run++) {
+    const { rolls, recycled, cut } = await lives((seed + run) >>> 0);
+    seen.rolls += rolls;
+    seen.recycled += recycled;
+    seen.cut += cut;
+  }
+  console.log(JSON.stringify(seen));
+  for (const [what, count] of Object.entries(seen))
+    assert.ok(count > 50, `the runs had too little of ${what}`);
+});

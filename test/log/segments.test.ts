@@ -1,0 +1,270 @@
+// Segment files over time: complete before they are used, given back without harm to readers, and
+// never in doubt after a crash.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { SEGMENT_DATA_AT } from '../../assembly/layout.ts';
+import { takeInventory } from '../../src/log/recovery.ts';
+import { decodeHeader, encodeHeader, segmentName } from '../../src/log/segment.ts';
+import { type Segment, Segments } from '../../src/log/segments.ts';
+import { anyFate, loseAll, MemoryFiles } from '../support/memory-files.ts';
+import { Random, seedOf } from '../support/random.ts';
+import { LOG_ID, SEGMENT_BYTES, TIME_MS } from './harness.ts';
+
+const random = new Random(seedOf('segments.test'));
+const NAMES = [0, 1, 2, 3, 4, 5].map((n) => segmentName(n * SEGMENT_BYTES));
+
+interface Setup {
+  files: MemoryFiles;
+  segments: Segments;
+  changes: number;
+  troubles: string[];
+}
+
+/** Segments 0 … count - 1 in a directory. */
+async function setUp(count = 1, bytes = SEGMENT_BYTES): Promise<Setup> {
+  const files = new MemoryFiles();
+  const list: Segment[] = [];
+  for (let n = 0; n < count; n++) {
+    const base = n * bytes;
+    const image = new Uint8Array(bytes).fill(0xee);
+    image.set(encodeHeader({ base, bytes, start: 0, logId: LOG_ID, timeMs: TIME_MS, epoch: 1 }));
+    files.put(segmentName(base), image);
+    const handle = await new Promise<number>((resolve) =>
+      files.open(segmentName(base), false, (_failure, opened) => resolve(opened)),
+    );
+    list.push({ base, bytes, handle, reads: 0, retired: false });
+  }
+  const setup = { files, changes: 0, troubles: [] as string[] } as unknown as Setup;
+  setup.segments = new Segments(
+    {
+      files,
+      segmentBytes: SEGMENT_BYTES,
+      logId: LOG_ID,
+      epoch: 4,
+      wallMs: () => TIME_MS,
+      changed: () => void setup.changes++,
+      trouble: (text) => void setup.troubles.push(text),
+    },
+    list,
+    undefined,
+  );
+  return setup;
+}
+
+async function prepared(setup: Setup): Promise<void> {
+  setup.segments.prepare();
+  await setup.files.settle();
+}
+
+test('the next segment is made whole, and survives a power cut as soon as it is offered', async () => {
+  const setup = await setUp();
+  const { files, segments } = setup;
+  files.auto = false;
+  segments.prepare();
+  let offered = false;
+  while (!offered) {
+    assert.ok(files.step(), 'nothing happens and nothing is offered');
+    offered = segments.next !== undefined;
+  }
+  assert.equal(setup.changes, 1);
+  const after = files.crash(loseAll);
+  assert.deepEqual(after.names(), NAMES.slice(0, 2));
+  const image = after.image(NAMES[1]!);
+  assert.deepEqual(decodeHeader(image, 'next'), {
+    base: SEGMENT_BYTES,
+    bytes: SEGMENT_BYTES,
+    start: 0,
+    logId: LOG_ID,
+    timeMs: TIME_MS,
+    epoch: 4,
+  });
+  assert.ok(image.subarray(SEGMENT_DATA_AT).every((byte) => byte === 0));
+});
+
+test('a crash at any operation of making one leaves a directory that is taken', async () => {
+  for (let steps = 0; ; steps++) {
+    const { files, segments } = await setUp();
+    files.auto = false;
+    segments.prepare();
+    for (let i = 0; i < steps; i++) files.step();
+    const whole = segments.next !== undefined;
+    const after = files.crash(anyFate(random), random);
+    const { segments: found } = await takeInventory(after);
+    if (whole) assert.equal(found.length, 2);
+    else assert.ok(found.length <= 2);
+    if (whole) break;
+  }
+});
+
+test('prepare asks once, roll goes on and prepares again', async () => {
+  const setup = await setUp();
+  const { files, segments } = setup;
+  segments.prepare();
+  segments.prepare();
+  assert.ok(segments.busy);
+  await files.settle();
+  assert.equal(files.count('rename'), 1);
+  assert.ok(!segments.busy);
+  assert.equal(segments.find(SEGMENT_BYTES), undefined, 'it is not part of the log yet');
+  segments.roll();
+  assert.equal(segments.open.base, SEGMENT_BYTES);
+  await files.settle();
+  assert.equal(segments.next?.base, 2 * SEGMENT_BYTES);
+  assert.equal(segments.diskBytes, 3 * SEGMENT_BYTES);
+});
+
+test('find: the segment of every position, and none outside', async () => {
+  const { segments } = await setUp(4);
+  for (const position of [0, 1, SEGMENT_BYTES - 1, SEGMENT_BYTES, 3 * SEGMENT_BYTES + 5])
+    assert.equal(segments.find(position)?.base, Math.floor(position / SEGMENT_BYTES) * SEGMENT_BYTES);
+  assert.equal(segments.find(4 * SEGMENT_BYTES), undefined);
+  segments.trim(2 * SEGMENT_BYTES);
+  assert.equal(segments.find(2 * SEGMENT_BYTES - 1), undefined);
+});
+
+test('trim gives back what ends before the position, never the open one', async () => {
+  const { files, segments, troubles } = await setUp(4);
+  segments.trim(2 * SEGMENT_BYTES - 1);
+  await files.settle();
+  assert.deepEqual(segments.list.map(({ base }) => base / SEGMENT_BYTES), [1, 2, 3]);
+  segments.trim(100 * SEGMENT_BYTES);
+  await files.settle();
+  assert.deepEqual(segments.list.map(({ base }) => base / SEGMENT_BYTES), [3]);
+  // Two are kept to be used again, the third is removed.
+  assert.deepEqual(files.names(), [NAMES[3], 'spare-0.tmp', `spare-${SEGMENT_BYTES}.tmp`]);
+  assert.deepEqual(troubles, []);
+  assert.equal(segments.diskBytes, 3 * SEGMENT_BYTES);
+});
+
+test('a used file becomes the next segment without being filled again', async () => {
+  const setup = await setUp(2);
+  const { files, segments } = setup;
+  segments.trim(SEGMENT_BYTES);
+  await files.settle();
+  const writes = files.count('write');
+  await prepared(setup);
+  assert.equal(files.count('write'), writes + 1);
+  assert.deepEqual(files.names(), NAMES.slice(1, 3));
+  const after = files.crash(loseAll);
+  const header = decodeHeader(after.image(NAMES[2]!), 'next');
+  assert.deepEqual([header.base, header.start], [2 * SEGMENT_BYTES, SEGMENT_BYTES]);
+});
+
+test('no crash while a file is given back and used again leaves a name with a foreign header', async () => {
+  for (let round = 0; round < 300; round++) {
+    const setup = await setUp(3);
+    const { files, segments } = setup;
+    files.auto = false;
+    segments.trim(SEGMENT_BYTES * (1 + random.below(2)));
+    for (let i = random.below(4); i > 0; i--) files.step(random.below(files.pending.length || 1));
+    segments.prepare();
+    for (let i = random.below(12); i > 0; i--) files.step(random.below(files.pending.length || 1));
+    await takeInventory(files.crash(anyFate(random), random));
+  }
+});
+
+test('a segment that is being read is given back when the last read ends', async () => {
+  const { files, segments } = await setUp(3);
+  const [first, second] = segments.list as [Segment, Segment];
+  first.reads = 2;
+  segments.trim(2 * SEGMENT_BYTES);
+  await files.settle();
+  assert.ok(files.names().includes(NAMES[0]!), 'renamed under a read');
+  assert.ok(!files.names().includes(NAMES[1]!));
+  assert.equal(second.reads, 0);
+  segments.readDone(first);
+  await files.settle();
+  assert.ok(files.names().includes(NAMES[0]!));
+  segments.readDone(first);
+  await files.settle();
+  assert.ok(!files.names().includes(NAMES[0]!));
+});
+
+test('no space: said, nothing half-made stays, and a retry makes it', async () => {
+  for (const [what, arm] of [
+    ['free', (files: MemoryFiles) => void (files.capacity = SEGMENT_BYTES * 2.2)],
+    ['write', (files: MemoryFiles) => files.fail({ op: 'write', nth: 1, code: 'ENOSPC' })],
+    ['open', (files: MemoryFiles) => files.fail({ op: 'open', nth: 1, code: 'EMFILE' })],
+  ] as const) {
+    const setup = await setUp();
+    const fault = arm(setup.files);
+    await prepared(setup);
+    assert.equal(setup.segments.blocked, 'no space left on the disk', what);
+    assert.ok(setup.segments.next === undefined);
+    assert.equal(setup.changes, 1);
+    assert.deepEqual(setup.files.names(), [NAMES[0]], what);
+    if (fault !== undefined) assert.equal(fault.fired, 1);
+    setup.files.capacity = Number.POSITIVE_INFINITY;
+    setup.segments.retry();
+    await setup.files.settle();
+    assert.equal(setup.segments.blocked, undefined, what);
+    assert.equal(setup.segments.next?.base, SEGMENT_BYTES);
+  }
+});
+
+test('a failure at any step of making one is said with its reason and can be tried again', async () => {
+  for (const op of ['sync', 'rename', 'syncDirectory', 'write', 'open', 'free'] as const) {
+    for (let nth = 1; ; nth++) {
+      const setup = await setUp();
+      const fault = setup.files.fail({ op, nth, code: 'EIO' });
+      await prepared(setup);
+      if (fault.fired === 0) {
+        assert.ok(nth > 1, op);
+        break;
+      }
+      if (op === 'free') assert.equal(setup.segments.blocked, undefined);
+      else assert.match(setup.segments.blocked ?? '', /EIO/, `${op} ${nth}`);
+      setup.segments.retry();
+      await setup.files.settle();
+      assert.equal(setup.segments.next?.base, SEGMENT_BYTES, `${op} ${nth}`);
+      assert.deepEqual(setup.files.names(), NAMES.slice(0, 2));
+    }
+  }
+});
+
+test('space that comes from a segment given back is used at once', async () => {
+  const setup = await setUp(2);
+  setup.files.capacity = 2 * SEGMENT_BYTES;
+  await prepared(setup);
+  assert.ok(setup.segments.blocked !== undefined);
+  setup.segments.trim(SEGMENT_BYTES);
+  await setup.files.settle();
+  assert.equal(setup.segments.blocked, undefined);
+  assert.equal(setup.segments.next?.base, 2 * SEGMENT_BYTES);
+});
+
+test('a segment that cannot be given back is reported', async () => {
+  for (const op of ['rename', 'syncDirectory'] as const) {
+    const { files, segments, troubles } = await setUp(2);
+    const fault = files.fail({ op, nth: 1, code: 'EIO' });
+    segments.trim(SEGMENT_BYTES);
+    await files.settle();
+    assert.equal(fault.fired, 1);
+    assert.equal(troubles.length, 1, op);
+    assert.match(troubles[0]!, new RegExp(NAMES[0]!));
+    assert.equal(files.openHandles, 1);
+  }
+  const odd = await setUp(2, 2 * SEGMENT_BYTES);
+  odd.files.fail({ op: 'remove', nth: 1, code: 'EIO' });
+  odd.segments.trim(2 * SEGMENT_BYTES);
+  await odd.files.settle();
+  assert.equal(odd.troubles.length, 1);
+});
+
+test('close closes everything, also what is on its way, and removes spares', async () => {
+  for (let steps = 0; steps < 6; steps++) {
+    const setup = await setUp(4);
+    const { files, segments } = setup;
+    await prepared(setup);
+    files.auto = false;
+    segments.trim(2 * SEGMENT_BYTES);
+    for (let i = 0; i < steps; i++) files.step();
+    let closed = 0;
+    segments.close(() => closed++);
+    await files.settle();
+    assert.equal(closed, 1);
+    assert.equal(files.openHandles, 0, `after ${steps} operations`);
+    assert.deepEqual(files.names(), NAMES.slice(2, 5));
+  }
+});

@@ -1,0 +1,440 @@
+// The Files port in memory: a disk with a page cache in front of it, whose completions, faults and
+// crashes a test decides. Strict where POSIX is vague: a name is durable only after a directory
+// sync, a sync covers only what was written before it was called, and a failed sync leaves pages
+// that look clean and are not on disk. It knows nothing about the log.
+
+import assert from 'node:assert/strict';
+import type { Done, Files, Handle } from '../../src/log/files.ts';
+import { Random } from './random.ts';
+
+export type Op =
+  | 'list'
+  | 'open'
+  | 'read'
+  | 'write'
+  | 'sync'
+  | 'syncDirectory'
+  | 'rename'
+  | 'remove'
+  | 'close'
+  | 'free';
+
+/** A fault to come; `fired` says how often it has. */
+export interface Fault {
+  op: Op;
+  /** Which of the matching calls from now on, 1 = the next one. */
+  nth: number;
+  /** Error code; without one the call succeeds, but see `short`. */
+  code?: string;
+  /** Only calls on this name (as it is when the call is made). */
+  name?: RegExp;
+  /** How many calls in a row; default 1. */
+  times?: number;
+  /** Reads and writes: only so many bytes are moved. */
+  short?: number;
+  fired: number;
+}
+
+/** A call that waits for its turn. */
+export interface Pending {
+  op: Op;
+  name: string;
+  run: () => void;
+}
+
+/** What a crash asks about: a page with bytes that no sync covered, or a change of the directory. */
+export type Doubt =
+  | { kind: 'page'; name: string; page: number }
+  | { kind: 'entry'; change: 'create' | 'rename' | 'remove'; name: string };
+/** `tear`: some of the page's sectors; for an entry the same as `keep`. */
+export type Fate = 'keep' | 'lose' | 'tear';
+
+export const PAGE_BYTES = 4096;
+export const SECTOR_BYTES = 512;
+
+class Inode {
+  cache = new Uint8Array(0);
+  disk = new Uint8Array(0);
+  /** Pages that differ from disk and that the next sync will write. */
+  readonly dirty = new Set<number>();
+  /** Pages that differ from disk although the system calls them clean: what a failed sync leaves. */
+  readonly lies = new Set<number>();
+  // Which write of a page is in the cache and which on disk, as syncs may end out of order.
+  readonly #written = new Map<number, number>();
+  readonly #settled = new Map<number, number>();
+
+  write(bytes: Uint8Array, at: number): void {
+    this.cache = grown(this.cache, at + bytes.length);
+    this.cache.set(bytes, at);
+    for (let page = Math.floor(at / PAGE_BYTES); page * PAGE_BYTES < at + bytes.length; page++)
+      this.#note(page);
+  }
+
+  #note(page: number): void {
+    this.dirty.add(page);
+    this.#written.set(page, this.version(page) + 1);
+  }
+
+  version(page: number): number {
+    return this.#written.get(page) ?? 0;
+  }
+
+  /** A sync that saw this version of a page ended; gives whether nothing newer was written. */
+  synced(page: number, bytes: Uint8Array, version: number): boolean {
+    if (version > (this.#settled.get(page) ?? -1)) {
+      this.#settled.set(page, version);
+      this.settle(page, bytes);
+    }
+    return this.version(page) === version;
+  }
+
+  page(page: number): Uint8Array {
+    return this.cache.slice(page * PAGE_BYTES, (page + 1) * PAGE_BYTES);
+  }
+
+  /** Puts bytes of a page on disk. */
+  settle(page: number, bytes: Uint8Array, from = 0, to = bytes.length): void {
+    const at = page * PAGE_BYTES;
+    this.disk = grown(this.disk, at + to);
+    this.disk.set(bytes.subarray(from, to), at + from);
+  }
+}
+
+function grown(bytes: Uint8Array, length: number): Uint8Array<ArrayBuffer> {
+  const to = new Uint8Array(Math.max(bytes.length, length));
+  to.set(bytes);
+  return to;
+}
+
+interface Change {
+  change: 'create' | 'rename' | 'remove';
+  name: string;
+  to: string;
+  inode: Inode;
+}
+
+function failure(code: string, op: string): Error {
+  return Object.assign(new Error(`${code}: injected, ${op}`), { code, syscall: op });
+}
+
+export class MemoryFiles implements Files {
+  #names = new Map<string, Inode>();
+  #durable = new Map<string, Inode>();
+  #changes: Change[] = [];
+  readonly #handles = new Map<Handle, { inode: Inode; name: string }>();
+  #lastHandle = 2;
+  readonly #faults: Fault[] = [];
+  readonly #counts = new Map<Op, number>();
+  #dead = false;
+  /** Calls that have not happened yet, oldest first. */
+  readonly pending: Pending[] = [];
+  /** Whether calls happen by themselves, in order, right after the caller is done. */
+  auto = true;
+  /** Bytes that all files together may have. */
+  capacity = Number.POSITIVE_INFINITY;
+
+  // --- what tests ask and do ------------------------------------------------------------------
+
+  /** Calls made so far. */
+  count(op: Op): number {
+    return this.#counts.get(op) ?? 0;
+  }
+
+  /** Calls that could have changed a byte or a name. */
+  get changes(): number {
+    return this.count('write') + this.count('rename') + this.count('remove');
+  }
+
+  get openHandles(): number {
+    return this.#handles.size;
+  }
+
+  /** Arms a fault; assert on `fired` afterwards, or the test may have tested nothing. */
+  fail(fault: Omit<Fault, 'fired'>): Fault {
+    const armed = { ...fault, fired: 0 };
+    this.#faults.push(armed);
+    return armed;
+  }
+
+  names(): string[] {
+    return [...this.#names.keys()].sort();
+  }
+
+  /** The bytes of a file as a reader sees them; changing them changes the file, on disk too. */
+  image(name: string): Uint8Array {
+    const inode = this.#names.get(name);
+    assert.ok(inode !== undefined, `there is no ${name}`);
+    if (inode.dirty.size === 0 && inode.lies.size === 0) inode.disk = inode.cache;
+    return inode.cache;
+  }
+
+  /** Makes or replaces a file, durably. */
+  put(name: string, bytes: Uint8Array): void {
+    const inode = new Inode();
+    inode.cache = bytes.slice();
+    inode.disk = bytes.slice();
+    this.#names.set(name, inode);
+    this.#durable.set(name, inode);
+  }
+
+  /** Renames or removes a file behind everybody's back, durably. */
+  take(name: string, to?: string): void {
+    const inode = this.#names.get(name);
+    assert.ok(inode !== undefined, `there is no ${name}`);
+    for (const map of [this.#names, this.#durable]) {
+      map.delete(name);
+      if (to !== undefined) map.set(to, inode);
+    }
+  }
+
+  /** A copy of everything, all of it durable. */
+  clone(): MemoryFiles {
+    const copy = new MemoryFiles();
+    for (const [name, inode] of this.#names) copy.put(name, inode.cache);
+    copy.capacity = this.capacity;
+    return copy;
+  }
+
+  /** Lets one pending call happen, the oldest unless told otherwise. */
+  step(index = 0): boolean {
+    const [call] = this.pending.splice(index, 1);
+    call?.run();
+    return call !== undefined;
+  }
+
+  /** Lets calls happen, in an order that `random` picks, until none is pending. */
+  async settle(random?: Random): Promise<void> {
+    for (;;) {
+      // Two turns: one for promises, one for what they call.
+      await new Promise((resolve) => setImmediate(resolve));
+      if (this.pending.length === 0) return;
+      this.step(random?.below(this.pending.length) ?? 0);
+    }
+  }
+
+  /**
+   * The machine loses power: `fate` decides about each thing that no sync made durable. Returns the
+   * disk as the next start finds it; this one is dead and calls nobody back any more.
+   */
+  crash(fate: (doubt: Doubt) => Fate, tears = new Random(1)): MemoryFiles {
+    this.#dead = true;
+    this.pending.length = 0;
+    for (const [name, inode] of new Map([...this.#durable, ...this.#names])) {
+      for (const page of [...inode.dirty, ...inode.lies].sort((a, b) => a - b)) {
+        const decided = fate({ kind: 'page', name, page });
+        if (decided === 'keep') inode.settle(page, inode.page(page));
+        if (decided === 'tear') tearPage(inode, page, tears);
+      }
+      inode.dirty.clear();
+      inode.lies.clear();
+    }
+    for (const each of this.#changes) {
+      const { change, to } = each;
+      if (fate({ kind: 'entry', change, name: to }) !== 'lose') this.#apply(each);
+    }
+    const after = new MemoryFiles();
+    for (const [name, inode] of this.#durable) after.put(name, inode.disk);
+    after.capacity = this.capacity;
+    return after;
+  }
+
+  /** The process dies, the system lives: calls that have not happened never will, the cache stays. */
+  kill(): MemoryFiles {
+    this.#dead = true;
+    this.pending.length = 0;
+    const after = new MemoryFiles();
+    after.#names = this.#names;
+    after.#durable = this.#durable;
+    after.#changes = this.#changes;
+    after.capacity = this.capacity;
+    return after;
+  }
+
+  // --- the port -------------------------------------------------------------------------------
+
+  list(done: (failure: Error | undefined, names: string[]) => void): void {
+    this.#call('list', '', (fault) => done(fault, fault ? [] : [...this.#names.keys()]));
+  }
+
+  open(
+    name: string,
+    create: boolean,
+    done: (failure: Error | undefined, handle: Handle, bytes: number) => void,
+  ): void {
+    this.#call('open', name, (fault) => {
+      if (fault !== undefined) return done(fault, -1, 0);
+      let inode = this.#names.get(name);
+      if (create && inode !== undefined) return done(failure('EEXIST', 'open'), -1, 0);
+      if (!create && inode === undefined) return done(failure('ENOENT', 'open'), -1, 0);
+      if (inode === undefined) {
+        inode = new Inode();
+        this.#names.set(name, inode);
+        this.#changes.push({ change: 'create', name, to: name, inode });
+      }
+      const handle = ++this.#lastHandle;
+      this.#handles.set(handle, { inode, name });
+      done(undefined, handle, inode.cache.length);
+    });
+  }
+
+  read(
+    handle: Handle,
+    into: Uint8Array,
+    at: number,
+    done: (failure: Error | undefined, bytes: number) => void,
+  ): void {
+    const { inode, name } = this.#opened(handle);
+    this.#call('read', name, (fault, short) => {
+      if (fault !== undefined) return done(fault, 0);
+      assert.ok(this.#handles.has(handle), `${name} was closed while it was read`);
+      const bytes = inode.cache.subarray(at, at + Math.min(into.length, short));
+      into.set(bytes);
+      done(undefined, bytes.length);
+    });
+  }
+
+  write(
+    handle: Handle,
+    bytes: Uint8Array,
+    at: number,
+    done: (failure: Error | undefined, bytes: number) => void,
+  ): void {
+    const { inode, name } = this.#opened(handle);
+    const given = bytes.slice();
+    this.#call('write', name, (fault, short) => {
+      assert.ok(this.#handles.has(handle), `${name} was closed while it was written`);
+      assert.ok(Buffer.compare(given, bytes) === 0, `bytes for ${name} changed under the write`);
+      const growth = Math.max(0, at + given.length - inode.cache.length);
+      const room = Math.max(0, this.capacity - this.#used());
+      const most = Math.max(0, growth <= room ? given.length : given.length - (growth - room));
+      const moved = Math.min(given.length, short, fault !== undefined && !this.#partly(short) ? 0 : most);
+      if (moved > 0) inode.write(given.subarray(0, moved), at);
+      if (fault !== undefined) return done(fault, 0);
+      if (moved === 0 && given.length > 0 && most === 0) return done(failure('ENOSPC', 'write'), 0);
+      done(undefined, moved);
+    });
+  }
+
+  // A write that fails may have moved some bytes first, if the fault says how many.
+  #partly(short: number): boolean {
+    return short !== Number.POSITIVE_INFINITY;
+  }
+
+  sync(handle: Handle, done: Done): void {
+    const { inode, name } = this.#opened(handle);
+    const covered = [...inode.dirty].map((page) => ({
+      page,
+      bytes: inode.page(page),
+      version: inode.version(page),
+    }));
+    this.#call('sync', name, (fault) => {
+      assert.ok(this.#handles.has(handle), `${name} was closed while it was synced`);
+      for (const { page, bytes, version } of covered) {
+        if (fault === undefined) {
+          if (!inode.synced(page, bytes, version)) continue;
+          inode.dirty.delete(page);
+          inode.lies.delete(page);
+        } else if (inode.version(page) === version && inode.dirty.delete(page)) {
+          inode.lies.add(page);
+        }
+      }
+      done(fault);
+    });
+  }
+
+  syncDirectory(done: Done): void {
+    const covered = [...this.#changes];
+    this.#call('syncDirectory', '', (fault) => {
+      if (fault === undefined) {
+        // Another sync may have come first with some of them.
+        for (const change of this.#changes) if (covered.includes(change)) this.#apply(change);
+        this.#changes = this.#changes.filter((change) => !covered.includes(change));
+      }
+      done(fault);
+    });
+  }
+
+  #apply({ change, name, to, inode }: Change): void {
+    if (change !== 'create' && this.#durable.get(name) === inode) this.#durable.delete(name);
+    if (change !== 'remove') this.#durable.set(to, inode);
+  }
+
+  rename(from: string, to: string, done: Done): void {
+    this.#call('rename', from, (fault) => {
+      const inode = this.#names.get(from);
+      if (fault !== undefined || inode === undefined) return done(fault ?? failure('ENOENT', 'rename'));
+      this.#names.delete(from);
+      this.#names.set(to, inode);
+      for (const opened of this.#handles.values()) if (opened.inode === inode) opened.name = to;
+      this.#changes.push({ change: 'rename', name: from, to, inode });
+      done(undefined);
+    });
+  }
+
+  remove(name: string, done: Done): void {
+    this.#call('remove', name, (fault) => {
+      const inode = this.#names.get(name);
+      if (fault !== undefined || inode === undefined) return done(fault ?? failure('ENOENT', 'unlink'));
+      this.#names.delete(name);
+      this.#changes.push({ change: 'remove', name, to: name, inode });
+      done(undefined);
+    });
+  }
+
+  close(handle: Handle, done: Done): void {
+    const { name } = this.#opened(handle);
+    this.#call('close', name, (fault) => {
+      this.#handles.delete(handle);
+      done(fault);
+    });
+  }
+
+  free(done: (failure: Error | undefined, bytes: number) => void): void {
+    this.#call('free', '', (fault) => done(fault, Math.max(0, this.capacity - this.#used())));
+  }
+
+  #used(): number {
+    const inodes = new Set([...this.#names.values()]);
+    for (const { inode } of this.#handles.values()) inodes.add(inode);
+    let bytes = 0;
+    for (const inode of inodes) bytes += inode.cache.length;
+    return bytes;
+  }
+
+  #opened(handle: Handle): { inode: Inode; name: string } {
+    const opened = this.#handles.get(handle);
+    assert.ok(opened !== undefined, `handle ${handle} is not open`);
+    return opened;
+  }
+
+  #call(op: Op, name: string, effect: (fault: Error | undefined, short: number) => void): void {
+    if (this.#dead) return;
+    this.#counts.set(op, this.count(op) + 1);
+    let fault: Error | undefined;
+    let short = Number.POSITIVE_INFINITY;
+    for (const armed of this.#faults) {
+      if (armed.op !== op || (armed.name !== undefined && !armed.name.test(name))) continue;
+      if (--armed.nth >= 1 || armed.fired >= (armed.times ?? 1)) continue;
+      armed.fired++;
+      short = armed.short ?? short;
+      if (armed.code !== undefined) fault = failure(armed.code, op);
+    }
+    this.pending.push({ op, name, run: () => effect(fault, short) });
+    if (this.auto) queueMicrotask(() => this.auto && this.step());
+  }
+}
+
+function tearPage(inode: Inode, page: number, random: Random): void {
+  const bytes = inode.page(page);
+  for (let at = 0; at < bytes.length; at += SECTOR_BYTES)
+    if (random.chance(0.5)) inode.settle(page, bytes, at, Math.min(at + SECTOR_BYTES, bytes.length));
+}
+
+
+/** A seeded crash: each thing in doubt is kept, lost or torn. */
+export function anyFate(random: Random): (doubt: Doubt) => Fate {
+  return () => (['keep', 'lose', 'tear'] as const)[random.below(3)]!;
+}
+
+/** The worst honest crash: nothing survives but what was synced. */
+export const loseAll = (): Fate => 'lose';

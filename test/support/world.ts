@@ -1,0 +1,449 @@
+// A broker in a world of the test's own: a log whose appends end when the test says so, links that
+// record, a clock that moves by hand. Nothing here waits, and nothing here decides.
+
+import assert from 'node:assert/strict';
+import { BATCH_MESSAGES_MAX, SEGMENT_DATA_AT, WIRE_U64 } from '../../assembly/layout.ts';
+import { PlainCodec } from '../../src/codec/plain.ts';
+import { encodeBatch, encodeConsumerHeader, type Wire } from '../../src/codec/wire.ts';
+import { Broker, createState } from '../../src/core/broker.ts';
+import type { Resume } from '../../src/core/commit.ts';
+import { DEFAULT_LIMITS, type Limits } from '../../src/core/limits.ts';
+import type { Codec, Failure, Link, Log, Position } from '../../src/core/ports.ts';
+
+interface Append {
+  position: Position;
+  bytes: Uint8Array;
+  place: number;
+  done: (failure: Failure) => void;
+}
+
+interface Load {
+  position: Position;
+  recordBytes: number;
+  done: (failure: Failure) => void;
+}
+
+/** A log in memory. Appends and loads end when the test calls `complete` and `loaded`. */
+export class FakeLog implements Log {
+  readonly segmentBytes: number;
+  readonly #codec: Codec;
+  readonly #bases: Position[];
+  /** Every append that became durable, in order. */
+  readonly durable: { position: Position; bytes: Uint8Array }[] = [];
+  readonly loads: Load[] = [];
+  readonly trims: Position[] = [];
+  readonly #windows = new Map<Position, number>();
+  #windowAt = 0;
+  #pending: Append | undefined;
+  #failure: Error | undefined;
+  syncedPosition = 0;
+  /** Whether there is a next segment, now and after each roll. */
+  next = true;
+  nextAfterRoll = true;
+  blockedBy: string | undefined;
+
+  constructor(codec: Codec, segmentBytes: number, base: Position) {
+    this.#codec = codec;
+    this.segmentBytes = segmentBytes;
+    this.#bases = [base];
+  }
+
+  nextReady(): boolean {
+    return this.next;
+  }
+
+  blocked(): string | undefined {
+    return this.blockedBy;
+  }
+
+  append(position: Position, bytes: number, done: (failure: Failure) => void): void {
+    assert.equal(this.#pending, undefined, 'two appends at once');
+    const end = this.durable.at(-1);
+    if (end !== undefined) {
+      const { length } = end.bytes;
+      const base = this.#bases.filter((b) => b <= position).at(-1)!;
+      const follows = position === end.position + length || position === base + SEGMENT_DATA_AT;
+      assert.ok(follows, 'an append leaves a gap');
+    }
+    const base = this.#bases.filter((b) => b <= position).at(-1)!;
+    const place = this.#codec.coldBytes + position - base;
+    this.#pending = { position, place, bytes: this.#copy(place, bytes), done };
+  }
+
+  #copy(place: number, bytes: number): Uint8Array {
+    return this.#codec.memory.slice(place, place + bytes);
+  }
+
+  get appending(): boolean {
+    return this.#pending !== undefined;
+  }
+
+  /** Ends the append in flight. Nobody may have written over its bytes meanwhile. */
+  complete(failure?: Error): void {
+    const append = this.#pending;
+    assert.ok(append !== undefined, 'no append is in flight');
+    this.#pending = undefined;
+    const { position, bytes, place, done } = append;
+    assert.deepEqual(this.#copy(place, bytes.length), bytes, 'bytes changed while being written');
+    this.#failure ??= failure;
+    if (this.#failure === undefined) {
+      this.durable.push({ position, bytes });
+      this.syncedPosition = position + bytes.length;
+    }
+    done(this.#failure);
+  }
+
+  roll(base: Position): void {
+    assert.ok(this.next, 'rolled without a next segment');
+    this.#bases.push(base);
+    this.next = this.nextAfterRoll;
+  }
+
+  resident(position: Position): number {
+    return this.#windows.get(position) ?? -1;
+  }
+
+  load(position: Position, recordBytes: number, done: (failure: Failure) => void): void {
+    this.loads.push({ position, recordBytes, done });
+  }
+
+  /** Ends the oldest load. */
+  loaded(failure?: Error): void {
+    const load = this.loads.shift();
+    assert.ok(load !== undefined, 'nothing is being loaded');
+    const { position, recordBytes } = load;
+    if (failure === undefined) {
+      if (this.#windowAt + recordBytes > this.#codec.coldBytes) {
+        this.#windowAt = 0;
+        this.#windows.clear();
+      }
+      this.#codec.memory.set(this.read(position, recordBytes), this.#windowAt);
+      this.#windows.set(position, this.#windowAt);
+      this.#windowAt += recordBytes;
+    }
+    load.done(failure);
+  }
+
+  /** Durable bytes at a position. */
+  read(position: Position, bytes: number): Uint8Array {
+    const found = this.durable.find(
+      (d) => position >= d.position && position + bytes <= d.position + d.bytes.length,
+    );
+    assert.ok(found !== undefined, `nothing durable at ${position}`);
+    return found.bytes.slice(position - found.position, position - found.position + bytes);
+  }
+
+  trim(position: Position): void {
+    this.trims.push(position);
+    while (this.#bases.length > 1 && this.#bases[1]! <= position) this.#bases.shift();
+  }
+
+  get startPosition(): Position {
+    return this.#bases[0]!;
+  }
+
+  bases(): readonly Position[] {
+    return this.#bases;
+  }
+}
+
+let nextId = 1;
+
+/** Records what the core does to a connection, also what it should not do any more. */
+export class FakeLink implements Link {
+  readonly id = nextId++;
+  readonly peer = `peer-${this.id}`;
+  readonly wire: number;
+  readonly #sent: { bytes: Uint8Array; copy: Uint8Array }[] = [];
+  ended = false;
+  destroyed = false;
+  paused = false;
+  /** The peer reads nothing: what is sent stays queued. */
+  stuck = false;
+  queuedBytes = 0;
+  /** Pieces sent after `end` or `destroy`: a real socket drops them. */
+  lost = 0;
+
+  constructor(wire: number) {
+    this.wire = wire;
+  }
+
+  send(bytes: Uint8Array): void {
+    if (this.ended || this.destroyed) {
+      this.lost++;
+      return;
+    }
+    this.#sent.push({ bytes, copy: bytes.slice() });
+    if (this.stuck) this.queuedBytes += bytes.length;
+  }
+
+  /** The pieces sent, in order. */
+  get pieces(): Uint8Array[] {
+    for (const { bytes, copy } of this.#sent)
+      assert.deepEqual(bytes, copy, 'bytes were changed after they were sent');
+    return this.#sent.map(({ copy }) => copy);
+  }
+
+  /** Everything sent, joined. */
+  get bytes(): Uint8Array {
+    return new Uint8Array(Buffer.concat(this.pieces));
+  }
+
+  end(): void {
+    this.ended = true;
+  }
+
+  destroy(): void {
+    this.destroyed = true;
+  }
+
+  pause(): void {
+    this.paused = true;
+  }
+
+  resume(): void {
+    this.paused = false;
+  }
+}
+
+interface Session {
+  receive(chunk: Uint8Array): void;
+  finished(): void;
+  drained(): void;
+  gone(): void;
+}
+
+/** The far end of a link. Its bytes wait while the link is paused, as in a real socket. */
+export class Peer<S extends Session> {
+  readonly link: FakeLink;
+  readonly session: S;
+  readonly #waiting: Uint8Array[] = [];
+  #gone = false;
+  #fin = false;
+  #taken = 0;
+
+  constructor(link: FakeLink, session: S) {
+    this.link = link;
+    this.session = session;
+  }
+
+  send(...chunks: Uint8Array[]): void {
+    this.#waiting.push(...chunks.map((chunk) => chunk.slice()));
+    this.pump();
+  }
+
+  /** Half-closes: nothing more comes. */
+  finish(): void {
+    this.#fin = true;
+    this.pump();
+  }
+
+  /** The connection breaks. */
+  vanish(): void {
+    this.link.destroyed = true;
+    this.pump();
+  }
+
+  /** Reads what is queued. */
+  read(): void {
+    this.link.stuck = false;
+    this.link.queuedBytes = 0;
+    this.session.drained();
+  }
+
+  /** Does what the system would do next for this connection; true if that was anything. */
+  pump(): boolean {
+    if (this.#gone) return false;
+    if (this.link.destroyed) {
+      this.#gone = true;
+      this.session.gone();
+      return true;
+    }
+    let worked = false;
+    while (!this.link.paused && !this.link.destroyed && this.#waiting.length > 0) {
+      this.session.receive(this.#waiting.shift()!);
+      worked = true;
+    }
+    if (this.#fin && this.#waiting.length === 0 && !this.link.paused && !this.link.destroyed) {
+      this.#fin = false;
+      this.session.finished();
+      worked = true;
+    }
+    return worked;
+  }
+
+  /** What came since the last call. */
+  take(): Uint8Array {
+    const { bytes } = this.link;
+    const fresh = bytes.slice(this.#taken);
+    this.#taken = bytes.length;
+    return fresh;
+  }
+}
+
+export const TEST_LIMITS: Limits = {
+  ...DEFAULT_LIMITS,
+  messageBytesMax: 1024,
+  reserveBytes: 4096,
+  segmentBytes: 64 * 1024,
+};
+
+export interface WorldOptions {
+  codec?: Codec;
+  limits?: Partial<Limits>;
+  strict?: boolean;
+  resume?: Partial<Resume>;
+  /** Leave the start record's append in flight. */
+  starting?: boolean;
+}
+
+const MIB = 1024 * 1024;
+const TICK_MS = 25;
+export const WALL_MS = 1_700_000_000_000;
+/** Small enough to make one for every case. */
+export const smallCodec = (): PlainCodec =>
+  new PlainCodec({
+    inboxBytes: MIB,
+    outboxBytes: MIB,
+    coldBytes: MIB,
+    ringBytes: 256 * 1024,
+  });
+
+export class World {
+  readonly codec: Codec;
+  readonly log: FakeLog;
+  readonly limits: Limits;
+  readonly broker: Broker;
+  readonly notices: { level: string; kind: string; text: string }[] = [];
+  readonly peers: Peer<Session>[] = [];
+  failure: Error | undefined;
+  nowMs = 0;
+  woken = false;
+
+  constructor(options: WorldOptions = {}) {
+    const { base = 0, offset = SEGMENT_DATA_AT, epoch = 1, sequence = 1 } = options.resume ?? {};
+    this.codec = options.codec ?? smallCodec();
+    this.limits = { ...TEST_LIMITS, ...options.limits };
+    const { segmentBytes } = this.limits;
+    this.log = new FakeLog(this.codec, segmentBytes, base);
+    const state = createState(1);
+    state.retention.open(base);
+    this.broker = new Broker({
+      ...state,
+      codec: this.codec,
+      log: this.log,
+      limits: this.limits,
+      notices: {
+        notice: (level, kind, text) => {
+          this.notices.push({ level, kind, text });
+        },
+      },
+      wake: {
+        soon: () => {
+          this.woken = true;
+        },
+      },
+      wallMs: () => WALL_MS,
+      strict: options.strict ?? true,
+      onFailed: (failure) => {
+        this.failure = failure;
+      },
+    });
+    const openBytes = options.resume?.segmentBytes ?? segmentBytes;
+    this.broker.resume({ base, offset, epoch, sequence, segmentBytes: openBytes });
+    if (!options.starting) this.settle();
+  }
+
+  producer(wire: number = WIRE_U64): Peer<NonNullable<ReturnType<Broker['openProducer']>>> {
+    const link = new FakeLink(wire);
+    const session = this.broker.openProducer(link);
+    assert.ok(session !== undefined, 'the producer was turned away');
+    const peer = new Peer(link, session);
+    this.peers.push(peer);
+    return peer;
+  }
+
+  /** A consumer that has sent its header, if `batchSize` is given. */
+  consumer(
+    bucket: bigint | number = 1,
+    batchSize = BATCH_MESSAGES_MAX,
+    wire: number = WIRE_U64,
+  ): Peer<NonNullable<ReturnType<Broker['openConsumer']>>> {
+    const peer = this.rawConsumer(wire);
+    peer.send(encodeConsumerHeader({ consumerId: 777n, bucket: BigInt(bucket), batchSize }));
+    return peer;
+  }
+
+  rawConsumer(wire: number = WIRE_U64): Peer<NonNullable<ReturnType<Broker['openConsumer']>>> {
+    const link = new FakeLink(wire);
+    const session = this.broker.openConsumer(link);
+    assert.ok(session !== undefined, 'the consumer was turned away');
+    const peer = new Peer(link, session);
+    this.peers.push(peer);
+    return peer;
+  }
+
+  /** Whatever would happen in the event loop now, appends and loads excepted. */
+  turn(): void {
+    for (let worked = true; worked; ) {
+      worked = false;
+      for (const peer of this.peers) worked = peer.pump() || worked;
+      if (!this.woken) continue;
+      this.woken = false;
+      this.broker.flush();
+      worked = true;
+    }
+  }
+
+  /** Everything that can happen without time passing: the disk is quick and never fails. */
+  settle(): void {
+    this.turn();
+    while (this.log.appending || this.log.loads.length > 0) {
+      if (this.log.appending) this.log.complete();
+      else this.log.loaded();
+      this.turn();
+    }
+  }
+
+  /** Time passes in ticks; the disk does nothing unless `disk` is set. */
+  advance(ms: number, disk = false): void {
+    const until = this.nowMs + ms;
+    while (this.nowMs < until) {
+      this.nowMs = Math.min(until, this.nowMs + TICK_MS);
+      this.broker.advance(this.nowMs);
+      this.turn();
+      if (disk) this.settle();
+    }
+  }
+
+  /** Publishes bodies to a bucket through a producer of its own, durably. */
+  publish(bucket: bigint | number, ...bodies: (string | Uint8Array)[]): void {
+    const producer = this.producer();
+    const messages = bodies.map((body) => ({ bucket: BigInt(bucket), body: bytesOf(body) }));
+    producer.send(encodeBatch(messages, 'u64'));
+    this.settle();
+    assert.deepEqual(producer.take(), new Uint8Array(bodies.length).fill(1));
+    producer.vanish();
+  }
+}
+
+export const brokerOf = (options: WorldOptions = {}): World => new World(options);
+
+export const bytesOf = (body: string | Uint8Array): Uint8Array =>
+  typeof body === 'string' ? new Uint8Array(Buffer.from(body)) : body;
+
+export const textOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
+
+/** A producer batch of texts, each to the bucket in front of it: batch('u64', [1, 'a'], [2, 'b']). */
+export function batch(
+  wire: Wire,
+  ...messages: [bigint | number, string | Uint8Array][]
+): Uint8Array {
+  return encodeBatch(
+    messages.map(([bucket, body]) => ({ bucket: BigInt(bucket), body: bytesOf(body) })),
+    wire,
+  );
+}
+
+/** Ack bytes. */
+export const acks = (...bytes: number[]): Uint8Array => Uint8Array.from(bytes);
