@@ -143,18 +143,23 @@ function ensureBuild() {
   const stamp = readJson(STAMP) ?? {};
   const wanted = { wasm: fingerprint(INPUTS.wasm), script: fingerprint(INPUTS.script) };
   const there = (file) => fs.existsSync(path.join(BUILD, file));
-  const wasmDone =
-    stamp.wasm === wanted.wasm && there('thrustmq.wasm') && there('thrustmq.debug.wasm');
-  const scriptDone = stamp.script === wanted.script && there('src/main.js');
-  if (wasmDone && scriptDone) return;
+  const current = {
+    wasm: stamp.wasm === wanted.wasm && there('thrustmq.wasm') && there('thrustmq.debug.wasm'),
+    script: stamp.script === wanted.script && there('src/main.js'),
+  };
+  if (current.wasm && current.script) return;
   note('building …');
   fs.mkdirSync(BUILD, { recursive: true });
-  // Without a stamp while it is under way: an interrupted build must not count as one.
-  fs.rmSync(STAMP, { force: true });
-  if (!wasmDone)
+  // Each half is stamped when it is done and not before: an interrupted build must not count as one.
+  const done = { wasm: current.wasm ? wanted.wasm : '', script: '' };
+  fs.writeFileSync(STAMP, JSON.stringify(done));
+  if (!current.wasm) {
     for (const target of ['release', 'debug'])
       runTool('assemblyscript/bin/asc.js', ['--target', target], `asc (${target})`);
-  if (!scriptDone) {
+    done.wasm = wanted.wasm;
+    fs.writeFileSync(STAMP, JSON.stringify(done));
+  }
+  if (!current.script) {
     removeOrphans();
     runTool('typescript/bin/tsc', ['-p', 'tsconfig.json'], 'tsc');
   }

@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Child, type PrivateBroker, startBroker } from '../src/load/child.ts';
 import type { LoadPlan } from '../src/load/plan.ts';
-import type { LoadResult } from '../src/load/run.ts';
+import type { LoadResult } from '../src/load/result.ts';
 
 export interface BedOptions {
   /** Data of brokers goes below it; must be on a disk. */
@@ -47,11 +47,20 @@ export class Bed {
     }
   }
 
-  /** Samples of two servers in turn, so that what changes on the machine hits both. */
-  async pairs(first: Server, second: Server, load: Load): Promise<[LoadResult, LoadResult][]> {
+  /**
+   * Samples of two servers in turn, so that what changes on the machine hits both; `before` runs
+   * before each pair.
+   */
+  async pairs(
+    first: Server,
+    second: Server,
+    load: Load,
+    before: () => Promise<void> = async () => {},
+  ): Promise<[LoadResult, LoadResult][]> {
     const pairs: [LoadResult, LoadResult][] = [];
     for (let run = 1; run <= this.options.runs; run++) {
       this.options.note(`run ${run} of ${this.options.runs}: ${first}, ${second}`);
+      await before();
       pairs.push([await this.sample(first, load), await this.sample(second, load)]);
     }
     return pairs;
@@ -88,11 +97,11 @@ export class Bed {
   }
 
   /** Runs `disk` or `codec` to its end; gives what it says. */
-  async tool(name: 'disk' | 'codec'): Promise<Record<string, unknown>> {
+  async tool(name: 'disk' | 'codec', what = 'sync'): Promise<Record<string, unknown>> {
     const ms = String(Math.ceil(this.options.seconds * 1000));
     await mkdir(this.options.dir, { recursive: true });
     const folder = await mkdtemp(join(resolve(this.options.dir), `${name}-`));
-    const child = new Child(script(name), { args: name === 'disk' ? [folder, ms] : [ms] });
+    const child = new Child(script(name), { args: name === 'disk' ? [folder, ms, what] : [ms] });
     try {
       return await child.event('result', this.options.seconds * 4000 + 120_000);
     } finally {

@@ -1,6 +1,6 @@
-// What moving a message costs without sockets and disk, in ns: scan, checksum and pack into records in
-// WebAssembly (what the broker does at intake), packing deliveries from them, and the relay's way. A
-// program of its own: `node build/bench/codec.js MS`, MS for each figure.
+// What moving a message costs without sockets and disk, in ns: scan, checksum and pack into
+// records in WebAssembly (what the broker does at intake), packing deliveries from them, and the
+// relay's way. A program of its own: `node build/bench/codec.js MS`, MS for each figure.
 
 import {
   BATCH_HEADER_BYTES,

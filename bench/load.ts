@@ -1,5 +1,6 @@
-// The load generator in a process of its own: `node build/bench/load.js PLAN`, PLAN a JSON object with
-// what differs from the default plan. Says `connected`, and `result` at the end; SIGTERM ends it early.
+// The load generator in a process of its own: `node build/bench/load.js PLAN`, PLAN a JSON object
+// with what differs from the default plan. Says `connected`, and `result` at the end; SIGTERM ends
+// it early.
 
 import { DEFAULT_PLAN, type LoadPlan } from '../src/load/plan.ts';
 import { runLoad } from '../src/load/run.ts';

@@ -1,7 +1,8 @@
-// The ceiling from end to end: producers' messages go to consumers as delivery frames, acked to the
-// producer at once, kept in memory until a consumer is free. Nothing is stored, checked or delivered
-// again. A program of its own: `node build/bench/relay.js [u64|u32] [BATCH]`, where BATCH is what every
-// consumer asks for. It sends no heartbeats: it is only used while there is load.
+// The ceiling from end to end: producers' messages go to consumers as delivery frames, acked to
+// the producer at once, kept in memory until a consumer is free. Nothing is stored, checked or
+// delivered again. A program of its own: `node build/bench/relay.js [u64|u32] [BATCH]`, where
+// BATCH is what every consumer asks for. It sends no heartbeats: it is only used while there is
+// load.
 
 import { BATCH_MESSAGES_MAX } from '../assembly/layout.ts';
 import type { Wire } from '../src/codec/wire.ts';

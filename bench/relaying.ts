@@ -1,6 +1,6 @@
-// The relay's inside. A producer's message is `bucket | Length | bytes`, a delivered one
-// `Length | bytes`: so a chunk is squeezed in place, each message moved left over its bucket number,
-// and what is left goes into the bucket's open frame with one copy. Of the ways measured (`npm run
+// The relay's inside. A producer's message is `bucket | Length | bytes`, a delivered one `Length |
+// bytes`: so a chunk is squeezed in place, each message moved left over its bucket number, and
+// what is left goes into the bucket's open frame with one copy. Of the ways measured (`npm run
 // bench -- codec`) that is the fastest there is here, the WebAssembly codec included, which also
 // computes checksums; the broker is compared with the best that this machine can do.
 

@@ -51,11 +51,12 @@ export function toMarkdown(report: Report): string {
   const { machine } = report;
   const busy = machine.loadBefore > 0.5 ? ' — **others were working too**' : '';
   const lines = [
-    `Measured ${report.startedAt.slice(0, 10)} with ThrustMQ ${report.version}, \`${report.command}\`:`,
-    `median of ${report.runs} samples of ${report.seconds} s after ${report.warmupSeconds} s of warm-up.`,
+    `Measured ${report.startedAt.slice(0, 10)} with ThrustMQ ${report.version}, ` +
+      `\`${report.command}\`: median of ${report.runs} samples of ${report.seconds} s ` +
+      `after ${report.warmupSeconds} s of warm-up.`,
     '',
-    `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB; ${machine.kernel}; Node.js ` +
-      `${machine.node}; ${machine.filesystem}; load before the run ` +
+    `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB; ${machine.kernel}; ` +
+      `Node.js ${machine.node}; ${machine.filesystem}; load before the run ` +
       `${machine.loadBefore.toFixed(2)}${busy}.`,
   ];
   for (const { title, figures } of report.scenarios) {

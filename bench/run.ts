@@ -1,6 +1,6 @@
-// The benchmarks: `npm run bench -- [NAME...] [OPTIONS]`. Runs scenarios one after the other, prints
-// a table for each as it is done, and writes results where it was told to. Load, servers and disk work
-// all run in other processes.
+// The benchmarks: `npm run bench -- [NAME...] [OPTIONS]`. Runs scenarios one after the other,
+// prints a table for each as it is done, and writes results where it was told to. Load, servers
+// and disk work all run in other processes.
 
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { isAbsolute, join, resolve } from 'node:path';

@@ -1,5 +1,7 @@
 // Samples and what is said about them: median, least and most. Pure numbers.
 
+import { REFERENCE_RATE } from '../src/load/result.ts';
+
 export type Unit = 'msg/s' | 'MB/s' | 'ms' | 'ns' | 'MiB' | 'ratio' | 'count';
 
 /** One measured quantity of a scenario. */
@@ -26,7 +28,7 @@ export function figure(name: string, unit: Unit, samples: readonly number[]): Fi
     median: middle,
     min: Math.min(...samples),
     max: Math.max(...samples),
-    ...(unit === 'msg/s' ? { multipleOf28k: middle / 28_000 } : {}),
+    ...(unit === 'msg/s' ? { multipleOf28k: middle / REFERENCE_RATE } : {}),
   };
 }
 

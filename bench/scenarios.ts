@@ -1,7 +1,7 @@
-// What is measured. Each scenario says which load it puts on what, and which figures come of it; how
-// servers are started and stopped is the bed's business.
+// What is measured. Each scenario says which load it puts on what, and which figures come of it;
+// how servers are started and stopped is the bed's business.
 
-import type { Flow, LoadResult } from '../src/load/run.ts';
+import type { Flow, LoadResult } from '../src/load/result.ts';
 import type { Bed, Load } from './bed.ts';
 import { residentMiB } from './machine.ts';
 import { type Figure, figure, ratio } from './samples.ts';
@@ -34,6 +34,7 @@ const SYNCHRONOUS: Load = { producers: 1, consumers: 0, batchMessages: 1, inFlig
 const rate = (flow: Flow | undefined): number => flow?.msgPerSecond ?? 0;
 const published = ({ publish }: LoadResult): number => rate(publish);
 const consumed = ({ consume }: LoadResult): number => rate(consume);
+const publishedMBps = ({ publish }: LoadResult): number => publish?.MBperSecond ?? 0;
 const ackMs = (which: 'p50' | 'p99') => (result: LoadResult) =>
   result.publish?.latencyMs?.[which] ?? Number.NaN;
 
@@ -41,8 +42,17 @@ const publish: Scenario = {
   name: 'publish',
   title: 'publish, 100 B, batches of 1000, 16 in flight',
   async measure(bed) {
-    const pairs = await bed.pairs('sink', 'broker', STREAM);
-    return publishFigures('', pairs);
+    const disk: number[] = [];
+    const pairs = await bed.pairs('sink', 'broker', STREAM, async () => {
+      disk.push((await bed.tool('disk', 'grow')).newMBps as number);
+    });
+    const bytes = pairs.map(([, above]) => publishedMBps(above));
+    return [
+      ...publishFigures('', pairs),
+      figure('disk, new blocks, synced each 1 MiB', 'MB/s', disk),
+      figure('broker, published', 'MB/s', bytes),
+      ratio('broker ÷ disk, MB/s', bytes, disk),
+    ];
   },
 };
 
@@ -72,7 +82,7 @@ const client: Scenario = {
       bed.options.note(`run ${run} of ${bed.options.runs}: disk, broker`);
       const measured = await bed.tool('disk');
       disk.push(measured.sync4KiB as { p50: number; p99: number });
-      blocks.push(measured.sequentialMBps as number);
+      blocks.push(measured.againMBps as number);
       broker.push(await bed.sample('broker', SYNCHRONOUS));
     }
     const raw = disk.map(({ p50 }) => p50);
@@ -84,7 +94,7 @@ const client: Scenario = {
         'ms',
         disk.map(({ p99 }) => p99),
       ),
-      figure('disk, sequential, synced each 1 MiB', 'MB/s', blocks),
+      figure('disk, blocks written before, synced each 1 MiB', 'MB/s', blocks),
       figure('broker, ack, median', 'ms', median),
       figure('broker, ack, p99', 'ms', broker.map(ackMs('p99'))),
       figure('broker, published', 'msg/s', broker.map(published)),
@@ -121,7 +131,7 @@ const sizes: Scenario = {
     for (const [size, load] of SIZES) {
       bed.options.note(`size ${size}`);
       const pairs = await bed.pairs('sink', 'broker', load);
-      const bytes = pairs.map(([, { publish: flow }]) => flow?.MBperSecond ?? 0);
+      const bytes = pairs.map(([, above]) => publishedMBps(above));
       figures.push(...publishFigures(`${size}, `, pairs));
       figures.push(figure(`${size}, broker, published`, 'MB/s', bytes));
     }

@@ -1,5 +1,5 @@
-// The verb `bench`: flags to a plan of the load generator, its progress to standard error, its result
-// to standard output. Measures nothing itself.
+// The verb `bench`: flags to a plan of the load generator, its progress to standard error, its
+// result to standard output. Measures nothing itself.
 
 import { statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -11,7 +11,8 @@ import { LoadError } from '../load/connect.ts';
 import type { Verdict } from '../load/ledger.ts';
 import type { Latency } from '../load/meter.ts';
 import { checkPlan, DEFAULT_PLAN, type LoadPlan } from '../load/plan.ts';
-import { type LoadProgress, type LoadResult, runLoad } from '../load/run.ts';
+import { type LoadResult, REFERENCE_RATE } from '../load/result.ts';
+import { type LoadProgress, runLoad } from '../load/run.ts';
 import { CliError, colorsFor, complain, EXIT, emit, note } from './output.ts';
 import { bucketId, durationMs, resolveTarget, wholeNumber } from './target.ts';
 
@@ -29,9 +30,6 @@ stalls is charged for all that waited; it keeps one core busy with looking at th
 
 Exit codes: 0 fine, 1 failed, or --verify found something, 2 wrong usage, 69 the broker cannot be
 reached or went away.`;
-
-/** Messages per second of the broker that came first; results are also given as multiples of it. */
-export const REFERENCE_RATE = 28_000;
 
 /** In an open loop the schedule bounds what is in flight, so this must not. */
 const RATE_IN_FLIGHT = 256;

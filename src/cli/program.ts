@@ -29,10 +29,10 @@ const VERBS: Record<string, Verb> = {
     summary: 'show what a running broker does',
     load: async () => (await import('./stats.ts')).registerStats,
   },
-  // bench: {
-  //   summary: 'measure a broker',
-  //   load: async () => (await import('./bench.ts')).registerBench,
-  // },
+  bench: {
+    summary: 'measure a broker',
+    load: async () => (await import('./bench.ts')).registerBench,
+  },
   // log: {
   //   summary: 'verify, dump or repair a log that no broker has open',
   //   load: async () => (await import('./log.ts')).registerLog,

@@ -4,6 +4,19 @@
 
 const CAPACITY_MIN = 1024;
 
+/**
+ * 32 bits of hash of an id. `low` goes through a mix of its own before `high` joins: were both only
+ * multiplied and joined, n ids chosen in their top bits would share the square root of n hashes,
+ * whatever the seed.
+ */
+export function hashOf(low: number, high: number, seed: number): number {
+  let h = Math.imul(low ^ seed, 0x9e3779b1);
+  h = Math.imul(h ^ (h >>> 15), 0x2c1b3c6d);
+  h = Math.imul(h ^ (h >>> 13) ^ high, 0x297a2d39);
+  h = Math.imul(h ^ (h >>> 12) ^ seed, 0x85ebca77);
+  return h ^ (h >>> 15);
+}
+
 export class Directory {
   #low = new Uint32Array(CAPACITY_MIN);
   #high = new Uint32Array(CAPACITY_MIN);
@@ -21,10 +34,7 @@ export class Directory {
   }
 
   #hash(low: number, high: number): number {
-    let h = Math.imul(low ^ this.#seed, 0x9e3779b1) ^ Math.imul(high, 0x85ebca77);
-    h = Math.imul(h ^ (h >>> 15), 0x2c1b3c6d);
-    h = Math.imul(h ^ (h >>> 12) ^ this.#seed, 0x297a2d39);
-    return (h ^ (h >>> 15)) & this.#mask;
+    return hashOf(low, high, this.#seed) & this.#mask;
   }
 
   /** Slot of a bucket, or 0. */

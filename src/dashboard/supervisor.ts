@@ -157,9 +157,9 @@ export class DashboardSupervisor {
     this.#lastPort = port;
     this.#complaint = '';
     const fields = { event: 'dashboard.listening', port, transport };
-    this.#options.log.info(fields, note ?? `dashboard listens on port ${port}`);
     this.#firstResult(port);
     this.#options.onListening?.(port);
+    this.#options.log.info(fields, note ?? `dashboard listens on port ${port}`);
   }
 
   #failed(message: Extract<FromChild, { type: 'failed' }>): void {

@@ -1,9 +1,8 @@
 // Log lines: pino as JSON, or pretty on a terminal, written to standard output without ever
 // stopping the broker. What is worth a line, and its `event` id, is the caller's business.
 
-import fs from 'node:fs';
-import net from 'node:net';
-import { type Logger as PinoLogger, pino, stdTimeFunctions } from 'pino';
+import { pino, stdTimeFunctions } from 'pino';
+import { StdoutQueue } from './stdout.ts';
 
 /** The part of a pino logger that the broker uses. Fields first, then a sentence. */
 export interface Logger {
@@ -39,93 +38,42 @@ export interface LoggerHandle {
   flush(): void;
 }
 
-const STDOUT = 1;
-/** Lines queued for a reader that does not read; further ones are dropped. */
-const QUEUE_BYTES_MAX = 1024 * 1024;
-const FLUSH_WAIT_MS = 200;
-
 /** Opens the log on standard output. Never throws later on, also when the reader goes away. */
 export async function createLogger(options: LoggerOptions): Promise<LoggerHandle> {
-  let flushDeadline = Number.POSITIVE_INFINITY;
-  const destination = pino.destination({
-    dest: nonBlockingStdout(),
-    sync: false,
-    maxLength: QUEUE_BYTES_MAX,
-    retryEAGAIN: () => Date.now() < flushDeadline,
-  });
-  // A full disk below a log file, or a closed reader: the queue keeps working without its log.
-  destination.on('error', () => {});
-  // pino flushes at exit too; neither flush may wait for ever or throw.
-  const flushSync = destination.flushSync.bind(destination);
-  destination.flushSync = () => {
-    flushDeadline = Date.now() + FLUSH_WAIT_MS;
-    try {
-      flushSync();
-    } catch {
-      // Nobody reads any more; there is no better place to say so.
-    }
-    flushDeadline = Number.POSITIVE_INFINITY;
+  const output = new StdoutQueue();
+  const format = options.format === 'pretty' ? await prettyFormat(options.color) : undefined;
+  const destination = {
+    write: (line: string) => output.write(format === undefined ? line : format(line)),
+    // pino looks for this before a fatal line may be the last.
+    flushSync: () => output.flushSync(),
   };
-  const settings = {
-    level: options.level,
-    base: null,
-    timestamp: stdTimeFunctions.isoTime,
-    formatters: { level: (label: string) => ({ level: label }) },
-  };
-  const log: PinoLogger =
-    options.format === 'json'
-      ? pino(settings, destination)
-      : pino(settings, await prettyStream(destination, options.color));
+  const log = pino(
+    {
+      level: options.level,
+      base: null,
+      timestamp: stdTimeFunctions.isoTime,
+      formatters: { level: (label: string) => ({ level: label }) },
+    },
+    destination,
+  );
   const always = log.child({}, { level: 'info' });
   return {
     log,
     announce: (fields, message) => always.info(fields, message),
-    print: (text) => void destination.write(text),
-    drained: () =>
-      new Promise((resolve) => {
-        const timer = setTimeout(resolve, FLUSH_WAIT_MS);
-        destination.flush(() => {
-          clearTimeout(timer);
-          resolve();
-        });
-      }),
-    flush: () => destination.flushSync(),
+    print: (text) => output.write(text),
+    drained: () => output.drained(),
+    flush: () => output.flushSync(),
   };
 }
 
-async function prettyStream(destination: object, colorize: boolean) {
-  const { default: pretty } = await import('pino-pretty');
-  return pretty({
-    destination: destination as NodeJS.WritableStream,
+async function prettyFormat(colorize: boolean): Promise<(line: string) => string> {
+  const { prettyFactory } = await import('pino-pretty');
+  return prettyFactory({
     colorize,
     singleLine: true,
     translateTime: 'SYS:HH:MM:ss.l',
     ignore: 'pid,hostname',
   });
-}
-
-/** Keeps the socket of standard output open for as long as the process lives. */
-let stdoutSocket: net.Socket | undefined;
-
-/**
- * Standard output for writes from the thread pool. A write to a pipe nobody reads from blocks its
- * thread for good, and a process cannot exit with a thread in a write; a non-blocking descriptor
- * gives EAGAIN instead. Of a pipe we open a second one, because the first may be shared with other
- * programs; of a socket (a service manager, another Node.js) there is no second one.
- */
-function nonBlockingStdout(): number {
-  try {
-    const kind = fs.fstatSync(STDOUT);
-    if (kind.isFIFO())
-      return fs.openSync('/proc/self/fd/1', fs.constants.O_WRONLY | fs.constants.O_NONBLOCK);
-    if (kind.isSocket()) {
-      stdoutSocket ??= new net.Socket({ fd: STDOUT, readable: false, writable: true });
-      stdoutSocket.on('error', () => {}).unref();
-    }
-  } catch {
-    // No /proc, or a pipe of another user: the descriptor as it is will do.
-  }
-  return STDOUT;
 }
 
 interface Window {

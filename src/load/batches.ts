@@ -1,5 +1,6 @@
-// Batches ready to send. Encoding costs more than sending, so a batch is encoded once and sent again
-// and again; where messages must differ, only the bytes that differ are written before each sending.
+// Batches ready to send. Encoding costs more than sending, so a batch is encoded once and sent
+// again and again; where messages must differ, only the bytes that differ are written before each
+// sending.
 
 import { BATCH_HEADER_BYTES, BUCKET_BYTES } from '../../assembly/layout.ts';
 import { BatchWriter, lengthBytes, messageBytes } from '../codec/wire.ts';

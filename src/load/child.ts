@@ -1,5 +1,6 @@
-// Programs that a run starts beside itself: a private broker, sinks, relays. Each says on standard
-// output, in one line of JSON, that it is ready; none outlives this process.
+// Programs that a run starts beside itself: a private broker, sinks, relays. Each speaks lines of
+// JSON on standard output, and ends when its standard input does, so that none outlives this
+// process.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { rmSync } from 'node:fs';
@@ -11,8 +12,6 @@ import type { Wire } from '../codec/wire.ts';
 export interface ChildOptions {
   args?: readonly string[];
   cwd?: string;
-  /** How the ready line is known; by default by `"event":"ready"`. */
-  event?: string;
 }
 
 const READY_MS = 60_000;
@@ -151,6 +150,7 @@ export interface PrivateBrokerOptions {
   flags?: readonly string[];
 }
 
+const LEASH = fileURLToPath(new URL('./leash.js', import.meta.url));
 const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
 
 /** Starts a broker on loopback; settles when it accepts connections. */
@@ -166,8 +166,8 @@ export async function startBroker(options: PrivateBrokerOptions): Promise<Privat
   const ports = ['--host', '127.0.0.1', '--intake-port', '0', '--exhaust-port', '0'];
   const quiet = ['--no-dashboard', '--log-format', 'json'];
   const place = ['--data-dir', join(folder, 'data'), '--wire', wire];
-  const args = ['serve', ...place, ...ports, ...quiet, ...flags];
-  const child = new Child(MAIN, { args, cwd: folder });
+  const args = [MAIN, 'serve', ...place, ...ports, ...quiet, ...flags];
+  const child = new Child(LEASH, { args, cwd: folder });
   try {
     const ready = await child.event('ready');
     return {

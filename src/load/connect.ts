@@ -1,5 +1,5 @@
-// Sockets of the load generator: one fixed read buffer for each, errors in words. The read buffer is
-// reused, so bytes must be used up before the callback returns.
+// Sockets of the load generator: one fixed read buffer for each, errors in words. The read buffer
+// is reused, so bytes must be used up before the callback returns.
 
 import net from 'node:net';
 

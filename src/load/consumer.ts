@@ -1,5 +1,5 @@
-// One consuming connection: acks each frame as a whole, counts messages. Looks into bodies only where
-// messages are stamped; else it finds the ends of frames and no more.
+// One consuming connection: acks each frame as a whole, counts messages. Looks into bodies only
+// where messages are stamped; else it finds the ends of frames and no more.
 
 import type net from 'node:net';
 import { ACK_DONE, BATCH_MESSAGES_MAX } from '../../assembly/layout.ts';

@@ -1,5 +1,5 @@
-// What became of every stamped message of a run: stored, delivered, how often, in which order. Knows
-// no sockets; one byte of memory for each message.
+// What became of every stamped message of a run: stored, delivered, how often, in which order.
+// Knows no sockets; one byte of memory for each message.
 
 export interface Verdict {
   ok: boolean;

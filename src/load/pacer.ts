@@ -1,6 +1,7 @@
 // Says whether the next batch may go, how large it is and when it was due. Closed loop: whenever a
-// producer has room. Open loop: by a schedule that does not care how the broker is doing, so a batch
-// that could not be sent in time has waited since it was due. Keeps no timer; the caller asks.
+// producer has room. Open loop: by a schedule that does not care how the broker is doing, so a
+// batch that could not be sent in time has waited since it was due. Keeps no timer; the caller
+// asks.
 
 export interface PacerOptions {
   batchMessages: number;

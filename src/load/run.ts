@@ -1,15 +1,16 @@
-// One run of the load generator: connects, warms up, measures a window, lets everything settle, sums
-// up. Owns the timers and the order of phases; bytes are the business of its connections.
+// One run of the load generator: connects, warms up, measures a window, lets everything settle,
+// sums up. Owns the timers and the order of phases; bytes are the business of its connections.
 
 import { randomInt } from 'node:crypto';
 import { createSources } from './batches.ts';
 import { LoadError } from './connect.ts';
 import { LoadConsumer } from './consumer.ts';
-import { Ledger, type Verdict } from './ledger.ts';
-import { type Latency, latencyOf, Meter } from './meter.ts';
+import { Ledger } from './ledger.ts';
+import { Meter } from './meter.ts';
 import { Pacer } from './pacer.ts';
 import { checkPlan, type LoadPlan } from './plan.ts';
 import { LoadProducer } from './producer.ts';
+import { type LoadResult, type Mark, sumUp } from './result.ts';
 
 export type Phase = 'connect' | 'warmup' | 'measure' | 'settle' | 'drain';
 
@@ -32,32 +33,6 @@ export interface LoadHooks {
   onConnected?: () => void;
   /** Ends the measured window early; what was measured until then is the result. */
   signal?: AbortSignal;
-}
-
-/** What flowed in one direction during the measured window. */
-export interface Flow {
-  messages: number;
-  seconds: number;
-  msgPerSecond: number;
-  /** Bodies only; 1 MB = 1,000,000 bytes. */
-  MBperSecond: number;
-}
-
-export interface LoadResult {
-  publish: (Flow & { refused: number; latencyMs: Latency | undefined }) | undefined;
-  consume: (Flow & { endToEndMs: Latency | undefined; heartbeats: number }) | undefined;
-  verify: Verdict | undefined;
-  /** Published and not consumed when the run ended; they stay in the broker. */
-  leftMessages: number;
-  interrupted: boolean;
-}
-
-interface Mark {
-  atMs: number;
-  stored: number;
-  refused: number;
-  delivered: number;
-  deliveredBytes: number;
 }
 
 /** Connections opened at the same time. */
@@ -145,7 +120,8 @@ class LoadRun {
       await this.#pause(this.#plan.durationMs);
     } else await this.#countTo(from, this.#plan.count);
     const to = this.#mark();
-    const result = this.#sumUp(from, to);
+    const interrupted = this.#hooks.signal?.aborted === true;
+    const result = sumUp(this.#plan, this.#meter, { from, to, interrupted });
     await this.#settle();
     await this.#drain();
     result.verify = this.#ledger?.verdict();
@@ -301,36 +277,6 @@ class LoadRun {
     return { atMs: performance.now(), stored, refused, delivered, deliveredBytes };
   }
 
-  #sumUp(from: Mark, to: Mark): LoadResult {
-    const { plan, meter } = { plan: this.#plan, meter: this.#meter };
-    const counted = plan.count !== undefined;
-    const seconds = (lastMs: number): number =>
-      Math.max(1e-6, ((counted && lastMs > from.atMs ? lastMs : to.atMs) - from.atMs) / 1000);
-    const stored = to.stored - from.stored;
-    const refused = to.refused - from.refused;
-    const publish = {
-      ...flow(stored, stored * plan.messageBytes, seconds(meter.storedAtMs)),
-      refused,
-      latencyMs: latencyOf(meter.ack),
-    };
-    const consume = {
-      ...flow(
-        to.delivered - from.delivered,
-        to.deliveredBytes - from.deliveredBytes,
-        seconds(meter.deliveredAtMs),
-      ),
-      endToEndMs: latencyOf(meter.endToEnd),
-      heartbeats: meter.heartbeats,
-    };
-    return {
-      publish: plan.producers > 0 ? publish : undefined,
-      consume: plan.consumers > 0 ? consume : undefined,
-      verify: undefined,
-      leftMessages: 0,
-      interrupted: this.#hooks.signal?.aborted === true,
-    };
-  }
-
   #report(): void {
     const { onProgress, progressMs = 1000 } = this.#hooks;
     if (onProgress === undefined) return;
@@ -362,13 +308,4 @@ class LoadRun {
     await Promise.all(all.map((connection) => connection.leave()));
     clearTimeout(timer);
   }
-}
-
-function flow(messages: number, bytes: number, seconds: number): Flow {
-  return {
-    messages,
-    seconds,
-    msgPerSecond: messages / seconds,
-    MBperSecond: bytes / 1e6 / seconds,
-  };
 }

@@ -1,6 +1,6 @@
-// Finds the ends of frames in a byte stream at any split, with as little work as that needs: no copy
-// of a body, no object for a message. For generators and sinks of load, which must not be what is
-// measured; codec/wire.ts is what everything else uses. Either direction of the wire.
+// Finds the ends of frames in a byte stream at any split, with as little work as that needs: no
+// copy of a body, no object for a message. For generators and sinks of load, which must not be
+// what is measured; codec/wire.ts is what everything else uses. Either direction of the wire.
 
 import {
   BATCH_HEADER_BYTES,
@@ -37,7 +37,7 @@ export class FrameScanner {
     this.#headView = new DataView(this.#head.buffer);
   }
 
-  /** Takes the next bytes of the stream. Throws WireError for a count or length beyond the limits. */
+  /** Takes the next bytes. Throws WireError for a count or length beyond the limits. */
   push(chunk: Uint8Array): void {
     const end = chunk.length;
     const view = new DataView(chunk.buffer, chunk.byteOffset, end);

@@ -53,11 +53,11 @@ export class Cold {
       (w) => w.loading && position >= w.position && position + recordBytes <= w.position + w.bytes,
     );
     if (pending !== undefined) {
-      // The record may straddle the end of what turns out valid: then it is loaded for itself.
-      pending.waiters.push((failure) => {
-        if (failure === undefined && this.resident(position, recordBytes) < 0)
-          this.load(position, recordBytes, done);
-        else done(failure);
+      // The record may straddle the end of what turns out valid, or another one may be damaged: then
+      // it is loaded for itself.
+      pending.waiters.push(() => {
+        if (this.resident(position, recordBytes) < 0) this.load(position, recordBytes, done);
+        else done(undefined);
       });
       return;
     }
@@ -80,12 +80,21 @@ export class Cold {
     this.#windows.push(window);
     segment.reads++;
     this.reads++;
-    const into = this.#codec.memory.subarray(place, place + bytes);
-    this.#files.read(segment.handle, into, position - segment.base, (failure, read) => {
-      this.readBytes += read;
-      this.#loaded(window, segment, failure, read, recordBytes);
-    });
+    this.#read(window, segment, 0, recordBytes);
     return true;
+  }
+
+  // Goes on after short reads.
+  #read(window: Window, segment: Segment, got: number, recordBytes: number): void {
+    const { place, bytes, position } = window;
+    const into = this.#codec.memory.subarray(place + got, place + bytes);
+    this.#files.read(segment.handle, into, position + got - segment.base, (failure, read) => {
+      this.readBytes += read;
+      const all = got + read;
+      if (failure === undefined && read > 0 && all < bytes)
+        this.#read(window, segment, all, recordBytes);
+      else this.#loaded(window, segment, failure, all, recordBytes);
+    });
   }
 
   // Takes room behind the cursor from the oldest windows; -1 while one of them is being read.

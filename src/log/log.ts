@@ -181,7 +181,10 @@ export class FileLog implements Log {
 
   trim(position: Position): void {
     this.#cold.trim(position);
-    if (this.#options.mode === 'commit') return this.#segments.trim(position);
+    if (this.#options.mode === 'commit') {
+      this.#segments.trim(position);
+      return;
+    }
     // The weaker modes call the trim record done before it is on disk.
     this.#writer.syncNow((failure) => {
       if (failure === undefined) this.#segments.trim(position);

@@ -36,6 +36,16 @@ export interface Visitor {
   record(rows: Uint32Array, at: number, chunk: Position, bytes: Uint8Array): void;
   /** A commit record: everything since the last one is a complete batch. */
   commit(): void;
+  /** Called after each chunk of some MiB; the walk goes on when it settles. */
+  chunk?(): Promise<void>;
+}
+
+/** Where in a segment a walk begins. */
+export interface From {
+  /** Offset of a record. */
+  offset: number;
+  /** Offset at which its batch began. */
+  batch: number;
 }
 
 /** What a walk found. Offsets count from the segment's first byte. */
@@ -57,24 +67,27 @@ export interface Walk {
 
 const CHUNK_BYTES = 8 * 1024 * 1024;
 
-/** Walks a segment's records from its start. */
+const START: From = { offset: SEGMENT_DATA_AT, batch: SEGMENT_DATA_AT };
+
+/** Walks a segment's records from its start, or from a record further on. */
 export async function walk(
   files: Files,
   codec: Codec,
   segment: Scannable,
   epoch: number,
   visitor: Visitor,
+  from = START,
 ): Promise<Walk> {
   const result: Walk = {
-    committed: SEGMENT_DATA_AT,
-    stopped: SEGMENT_DATA_AT,
+    committed: from.batch,
+    stopped: from.offset,
     last: false,
     provedTo: -1,
     epoch,
     sequence: -1,
     records: 0,
   };
-  let offset = SEGMENT_DATA_AT;
+  let { offset } = from;
   let want = CHUNK_BYTES;
   while (offset < segment.bytes && !result.last) {
     const bytes = Math.min(want, segment.bytes - offset, codec.coldBytes);
@@ -82,6 +95,7 @@ export async function walk(
     const step = scanChunk(codec, segment, offset, got, result, visitor);
     offset += step.consumed;
     result.stopped = offset;
+    await visitor.chunk?.();
     if (step.stop) break;
     const enough = step.need > 0 && offset + step.need <= segment.bytes && got === bytes;
     if (step.need > 0 && !enough) break; // a record that claims to end beyond the segment
@@ -173,30 +187,41 @@ export async function lookBeyond(
   epoch: number,
 ): Promise<Beyond> {
   const beyond: Beyond = { proof: -1, end: from };
-  let offset = from;
-  while (offset + RECORD_HEADER_BYTES <= segment.bytes) {
-    const bytes = Math.min(CHUNK_BYTES, segment.bytes - offset);
-    const got = await readFully(files, segment.handle, codec.memory.subarray(0, bytes), offset);
-    if (got < RECORD_HEADER_BYTES) break;
-    let at = 0;
-    while (at + RECORD_HEADER_BYTES <= got) {
-      const found = at + codec.seek(at, got - at, segment.base + offset + at);
-      if (found >= got) break;
-      const whole = RECORD_HEADER_BYTES + Math.ceil(codec.rows[BODY_BYTES]! / 8) * 8;
-      beyond.end = Math.max(beyond.end, Math.min(offset + found + whole, segment.bytes));
-      const start = offset + found - codec.rows[BACK]!;
-      const proves = (codec.rows[FLAGS]! & FLAG_PROOF) !== 0;
-      if (proves && codec.rows[EPOCH]! >= epoch && start > bad) {
-        beyond.proof = offset + found;
-        return beyond;
-      }
-      at = found + RECORD_ALIGN;
+  for await (const offset of headers(files, codec, segment, from)) {
+    const whole = RECORD_HEADER_BYTES + Math.ceil(codec.rows[BODY_BYTES]! / 8) * 8;
+    beyond.end = Math.max(beyond.end, Math.min(offset + whole, segment.bytes));
+    const proves = (codec.rows[FLAGS]! & FLAG_PROOF) !== 0;
+    if (proves && codec.rows[EPOCH]! >= epoch && offset - codec.rows[BACK]! > bad) {
+      beyond.proof = offset;
+      break;
     }
-    if (got < bytes) break;
-    // Headers that straddle the chunk's end are looked at again.
-    offset += Math.max(RECORD_ALIGN, got - RECORD_HEADER_BYTES + RECORD_ALIGN);
   }
   return beyond;
+}
+
+/**
+ * Offsets, at or after `from`, of record headers that hold, found without believing any length.
+ * Row 0 of the codec says what each of them says; the body may be damaged.
+ */
+export async function* headers(
+  files: Files,
+  codec: Codec,
+  segment: Scannable,
+  from: number,
+): AsyncGenerator<number> {
+  for (let offset = from; offset + RECORD_HEADER_BYTES <= segment.bytes; ) {
+    const bytes = Math.min(CHUNK_BYTES, segment.bytes - offset);
+    const got = await readFully(files, segment.handle, codec.memory.subarray(0, bytes), offset);
+    if (got < RECORD_HEADER_BYTES) return;
+    for (let at = 0; at + RECORD_HEADER_BYTES <= got; at += RECORD_ALIGN) {
+      at += codec.seek(at, got - at, segment.base + offset + at);
+      if (at >= got) break;
+      yield offset + at;
+    }
+    if (got < bytes) return;
+    // A header that straddles the chunk's end is looked at again.
+    offset += Math.max(RECORD_ALIGN, got - RECORD_HEADER_BYTES + RECORD_ALIGN);
+  }
 }
 
 /** Reads until the buffer is full or the file ends. */

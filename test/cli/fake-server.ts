@@ -87,13 +87,16 @@ function listen(listener: { host: string; port: number }): Promise<net.Server> {
   });
 }
 
-/** Starts the fake. FAKE_FAULT: start-locked, start-bug, hang-close, stop-disk, throw-later. */
+/** Starts the fake. The environment's FAKE_FAULT names a fault, see below. */
 export async function startFakeServer(options: { config: BrokerConfig }): Promise<RunningServer> {
   const fault = process.env.FAKE_FAULT;
   if (fault === 'start-locked')
     throw Object.assign(new Error('the data folder is in use'), { exitCode: 75 });
   if (fault === 'start-bug') throw new Error('nobody expected this');
-  if (fault === 'start-never') return new Promise(() => {});
+  if (fault === 'start-never') {
+    setInterval(() => {}, 1000); // as a recovery that reads files would
+    return new Promise(() => {});
+  }
   const open = (listeners: { host: string; port: number }[]) => Promise.all(listeners.map(listen));
   const servers = {
     intake: await open(options.config.intake),

@@ -30,7 +30,7 @@ test('help names every verb, goes to standard output and is no error', async () 
     const { code, stdout, stderr } = await thrustmq(args);
     assert.equal(code, 0, args.join());
     assert.equal(stderr, '');
-    for (const verb of ['serve', 'pub', 'sub', 'stats', 'version'])
+    for (const verb of ['serve', 'pub', 'sub', 'bench', 'stats', 'version'])
       assert.match(stdout, new RegExp(`^  ${verb} `, 'm'));
     assert.match(stdout, /Examples:/);
   }

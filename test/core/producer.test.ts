@@ -487,6 +487,22 @@ describe('room', () => {
     }
   });
 
+  test('nor does it have to fit a segment from a time of smaller ones', () => {
+    const messageBytesMax = 20 * 1024;
+    for (const offset of [4096, 16 * 1024, 28 * 1024, 32 * 1024 - 56]) {
+      const world = brokerOf({
+        limits: { segmentBytes: 64 * 1024, messageBytesMax },
+        resume: { segmentBytes: 32 * 1024, offset },
+      });
+      for (let i = 0; i < 5; i++) world.publish(1, new Uint8Array(messageBytesMax).fill(65 + i));
+      const bodies = drain(world, 1).map((text) => `${text.length}${text[0]}`);
+      assert.deepEqual(
+        bodies,
+        [0, 1, 2, 3, 4].map((i) => messageBytesMax + String.fromCharCode(65 + i)),
+      );
+    }
+  });
+
   test('a producer that leaves while it is held back is forgotten', () => {
     const world = brokerOf({ limits });
     world.log.next = false;

@@ -25,7 +25,7 @@ import type { Consumer } from '../../src/core/consumer.ts';
 import { DEFAULT_LIMITS, type Limits } from '../../src/core/limits.ts';
 import type { Link } from '../../src/core/ports.ts';
 import { Replay } from '../../src/core/replay.ts';
-import { BUCKET_LOW, COUNT, OFFSET, sequenceOf, TYPE } from '../../src/core/rows.ts';
+import { COUNT, OFFSET, sequenceOf, timeOf, TYPE } from '../../src/core/rows.ts';
 import type { Files } from '../../src/log/files.ts';
 import { FileLog, type LogOptions } from '../../src/log/log.ts';
 import { type Recovered, recover, type Sink, takeInventory } from '../../src/log/recovery.ts';
@@ -53,7 +53,7 @@ export const LIMITS: Limits = {
 
 export interface Message {
   bucket: number;
-  body: string;
+  body: string | Uint8Array;
 }
 
 export interface Mark {
@@ -131,7 +131,7 @@ function packBatch(batch: BatchPlan, bytes: number): void {
   const messages = batch.messages ?? [];
   if (messages.length > 0) {
     const frame = encodeBatch(
-      messages.map(({ bucket, body }) => ({ bucket: BigInt(bucket), body: Buffer.from(body) })),
+      messages.map(({ bucket, body }) => ({ bucket: BigInt(bucket), body: bytesOf(body) })),
       'u64',
     );
     codec.inbox.set(frame);
@@ -143,6 +143,10 @@ function packBatch(batch: BatchPlan, bytes: number): void {
   records += packMarks(RECORD_RETURNED, batch.returned ?? []);
   if (batch.unfinished) return;
   codec.packControl(RECORD_COMMIT, batch.last ? FLAG_LAST : 0, codec.sequence(), TIME_MS, records);
+}
+
+function bytesOf(body: string | Uint8Array): Uint8Array {
+  return typeof body === 'string' ? Buffer.from(body) : body;
 }
 
 function packMarks(type: number, marks: Mark[]): number {
@@ -182,7 +186,7 @@ export class Collector implements Sink {
     const count = rows[at + COUNT]!;
     let from = rows[at + OFFSET]! + RECORD_HEADER_BYTES;
     if (type === RECORD_MESSAGES) {
-      const bucket = rows[at + BUCKET_LOW]!;
+      const bucket = timeOf(rows, at);
       const first = sequenceOf(rows, at);
       for (let i = 0; i < count; i++) {
         const size = view.getUint32(from, true);
@@ -345,7 +349,7 @@ export class World {
   publish(messages: Message[], link = new FakeLink()): FakeLink {
     const producer = this.broker.openProducer(link)!;
     const frame = encodeBatch(
-      messages.map(({ bucket, body }) => ({ bucket: BigInt(bucket), body: Buffer.from(body) })),
+      messages.map(({ bucket, body }) => ({ bucket: BigInt(bucket), body: bytesOf(body) })),
       'u64',
     );
     producer.receive(frame);

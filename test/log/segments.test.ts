@@ -183,7 +183,13 @@ test('a segment that is being read is given back when the last read ends', async
 
 test('no space: said, nothing half-made stays, and a retry makes it', async () => {
   for (const [what, arm] of [
-    ['free', (files: MemoryFiles) => void (files.capacity = SEGMENT_BYTES * 2.2)],
+    [
+      'free',
+      (files: MemoryFiles) => {
+        files.capacity = SEGMENT_BYTES * 2.2;
+        return undefined;
+      },
+    ],
     ['write', (files: MemoryFiles) => files.fail({ op: 'write', nth: 1, code: 'ENOSPC' })],
     ['open', (files: MemoryFiles) => files.fail({ op: 'open', nth: 1, code: 'EMFILE' })],
   ] as const) {
@@ -191,15 +197,16 @@ test('no space: said, nothing half-made stays, and a retry makes it', async () =
     const fault = arm(setup.files);
     await prepared(setup);
     assert.equal(setup.segments.blocked, 'no space left on the disk', what);
-    assert.ok(setup.segments.next === undefined);
+    assert.ok(!setup.segments.next);
     assert.equal(setup.changes, 1);
     assert.deepEqual(setup.files.names(), [NAMES[0]], what);
     if (fault !== undefined) assert.equal(fault.fired, 1);
     setup.files.capacity = Number.POSITIVE_INFINITY;
-    setup.segments.retry();
+    const { segments } = setup;
+    segments.retry();
     await setup.files.settle();
-    assert.equal(setup.segments.blocked, undefined, what);
-    assert.equal(setup.segments.next?.base, SEGMENT_BYTES);
+    assert.equal(segments.blocked, undefined, what);
+    assert.equal(segments.next?.base, SEGMENT_BYTES);
   }
 });
 

@@ -125,12 +125,13 @@ export async function startBroker(options: BrokerOptions): Promise<BrokerProcess
     intake: ready.intake as number,
     exhaust: ready.exhaust as number,
     line: (wanted) => watch.line(wanted),
+    // By the broker's own pid: the child may be a tracer around it.
     kill: async () => {
-      child.kill('SIGKILL');
+      process.kill(ready.pid as number, 'SIGKILL');
       await exited;
     },
     stop: () => {
-      child.kill('SIGTERM');
+      process.kill(ready.pid as number, 'SIGTERM');
       return exited;
     },
   };

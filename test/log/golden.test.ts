@@ -1,0 +1,76 @@
+// Decodes the log fixtures in test/golden/log. They stay for as long as their format version can be
+// read: what a released broker wrote must always mean the same. Each file says in prose what it is.
+
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { dumpLog, lineOf } from '../../src/log/dump.ts';
+import { LogError } from '../../src/log/errors.ts';
+import { verifyLog } from '../../src/log/verify.ts';
+import { MemoryFiles } from '../support/memory-files.ts';
+import { codec, recoverFrom } from './harness.ts';
+
+const FOLDER = fileURLToPath(new URL('../../../test/golden/log/v1/', import.meta.url));
+
+interface Golden {
+  files: MemoryFiles;
+  sections: Map<string, string[]>;
+}
+
+/** Reads a fixture: fenced blocks by their info string; a file's bytes as `offset: hex` lines. */
+function read(name: string): Golden {
+  const files = new MemoryFiles();
+  const sections = new Map<string, string[]>();
+  const text = fs.readFileSync(path.join(FOLDER, name), 'utf8');
+  for (const [, info, block] of text.matchAll(/^```(.*)\n([\s\S]*?)^```$/gm)) {
+    const lines = block!.split('\n').filter((line) => line !== '');
+    const file = /^hex (\S+) (\d+)$/.exec(info!);
+    if (file === null) sections.set(info!, lines);
+    else files.put(file[1]!, bytesOf(lines, Number(file[2])));
+  }
+  return { files, sections };
+}
+
+// Bytes that no line names are zero.
+function bytesOf(lines: string[], size: number): Uint8Array {
+  const bytes = new Uint8Array(size);
+  for (const line of lines) {
+    const [, at, hex] = /^(\d+): ([0-9a-f ]+)$/.exec(line) ?? assert.fail(`not a line of hex: ${line}`);
+    bytes.set(Buffer.from(hex!.replaceAll(' ', ''), 'hex'), Number(at));
+  }
+  return bytes;
+}
+
+const names = fs.readdirSync(FOLDER).filter((name) => name.endsWith('.md'));
+
+test('there are fixtures of version 1', () => {
+  assert.ok(names.length >= 3, names.join());
+});
+
+for (const name of names) {
+  test(`fixture ${name}`, async () => {
+    const { files, sections } = read(name);
+    const lines: string[] = [];
+    const write = async (entries: Parameters<typeof lineOf>[0][]) => {
+      for (const entry of entries) lines.push(...lineOf(entry).split('\n'));
+    };
+    await dumpLog(files, codec, { bodies: true, write });
+    assert.deepEqual(lines, sections.get('dump'));
+    const report = await verifyLog(files.clone(), codec, () => {});
+    assert.deepEqual([report.verdict], sections.get('verdict'));
+    assert.equal(files.changes, 0);
+    const messages = sections.get('messages');
+    if (messages === undefined) {
+      await assert.rejects(recoverFrom(files), LogError);
+      return;
+    }
+    const { got } = await recoverFrom(files);
+    const waiting = [...got.messages].filter(([sequence]) => !got.settled.has(sequence));
+    assert.deepEqual(
+      waiting.map(([s, body]) => `${s} ${got.attempts.get(s) ?? 0} ${JSON.stringify(body)}`),
+      messages,
+    );
+  });
+}
