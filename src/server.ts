@@ -145,7 +145,10 @@ export class Server {
         note: (level, text) => log[level]({ event: 'log.note' }, text),
         progress: (done, total) => {
           if (done % 16 === 0)
-            log.info({ event: 'recovery.progress', done, total }, `read ${done} of ${total} segments`);
+            log.info(
+              { event: 'recovery.progress', done, total },
+              `read ${done} of ${total} segments`,
+            );
         },
       },
       replay,

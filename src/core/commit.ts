@@ -152,13 +152,7 @@ export class Commit {
       assert(this.#log.nextReady(), 'the log ends at a full segment and has no next one');
       this.#roll();
     }
-    this.#codec.packControl(
-      RECORD_START,
-      0,
-      this.#codec.sequence(),
-      this.#options.wallMs(),
-      0,
-    );
+    this.#codec.packControl(RECORD_START, 0, this.#codec.sequence(), this.#options.wallMs(), 0);
     this.#open.records++;
     this.#open.reason = 'control';
     this.#pump();
@@ -187,7 +181,8 @@ export class Commit {
 
   #limit(): number {
     const { messageBytesMax } = this.#options;
-    const recordBytesMax = RECORD_HEADER_BYTES + MESSAGE_SIZE_BYTES + messageBytesMax + RECORD_ALIGN;
+    const recordBytesMax =
+      RECORD_HEADER_BYTES + MESSAGE_SIZE_BYTES + messageBytesMax + RECORD_ALIGN;
     const share = Math.min(DIRTY_BYTES_MAX, this.#segmentBytes / 2);
     const dirtyMax = Math.max(share, recordBytesMax);
     let limit = Math.min(this.#end(), this.#durable + dirtyMax - this.#base);
@@ -273,8 +268,7 @@ export class Commit {
     if (marks === 0) this.#marksSinceMs = -1;
     else if (this.#marksSinceMs < 0) this.#marksSinceMs = nowMs;
     this.#marksDue =
-      marks >= MARKS_MAX ||
-      (marks > 0 && nowMs - this.#marksSinceMs >= this.#options.ackCommitMs);
+      marks >= MARKS_MAX || (marks > 0 && nowMs - this.#marksSinceMs >= this.#options.ackCommitMs);
     if (!this.#unproved || !this.idle) this.#proofSinceMs = -1;
     else if (this.#proofSinceMs < 0) this.#proofSinceMs = nowMs;
     this.#pump(this.#proofSinceMs >= 0 && nowMs - this.#proofSinceMs >= this.#options.proofMs);

@@ -235,8 +235,7 @@ export class Producer implements Replyable {
     this.#refusals = undefined;
     this.#owed++;
     const queued =
-      (this.#stored || this.#owed > 1) &&
-      this.#context.commit.reply(this, this.#count, refusals);
+      (this.#stored || this.#owed > 1) && this.#context.commit.reply(this, this.#count, refusals);
     if (queued) this.#context.flushSoon();
     else this.answered(this.#count, refusals);
   }
@@ -341,7 +340,10 @@ export class Producer implements Replyable {
     const allowedMs = Math.round(this.#context.limits.partialMessageMs + graceMs);
     this.#partialAllowedMs = Math.max(this.#partialAllowedMs, allowedMs);
     if (nowMs - this.#partialSinceMs > this.#partialAllowedMs)
-      this.#breach('timeout', `a message was begun and not finished within ${this.#partialAllowedMs} ms`);
+      this.#breach(
+        'timeout',
+        `a message was begun and not finished within ${this.#partialAllowedMs} ms`,
+      );
   }
 
   #keep(bytes: Uint8Array): void {

@@ -21,7 +21,8 @@ export class NodeFiles implements Files {
   }
 
   list(done: (failure: Error | undefined, names: string[]) => void): void {
-    const read = () => fs.readdir(this.#directory, (failure, names) => done(failure ?? undefined, names ?? []));
+    const read = () =>
+      fs.readdir(this.#directory, (failure, names) => done(failure ?? undefined, names ?? []));
     if (this.#readOnly) read();
     else
       fs.mkdir(this.#directory, { recursive: true, mode: 0o700 }, (failure) =>
@@ -51,7 +52,9 @@ export class NodeFiles implements Files {
     at: number,
     done: (failure: Error | undefined, bytes: number) => void,
   ): void {
-    fs.read(handle, into, 0, into.length, at, (failure, bytes) => done(failure ?? undefined, bytes));
+    fs.read(handle, into, 0, into.length, at, (failure, bytes) =>
+      done(failure ?? undefined, bytes),
+    );
   }
 
   write(

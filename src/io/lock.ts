@@ -21,7 +21,10 @@ const HELPERS: { command: string; args: string[] }[] = [
   { command: 'flock', args: ['-n', '-x', '3'] },
   {
     command: 'python3',
-    args: ['-c', 'import fcntl,sys\ntry: fcntl.flock(3, fcntl.LOCK_EX | fcntl.LOCK_NB)\nexcept OSError: sys.exit(1)'],
+    args: [
+      '-c',
+      'import fcntl,sys\ntry: fcntl.flock(3, fcntl.LOCK_EX | fcntl.LOCK_NB)\nexcept OSError: sys.exit(1)',
+    ],
   },
   { command: 'perl', args: ['-e', 'open(F, ">&=3") or exit 2; exit(flock(F, 6) ? 0 : 1)'] },
 ];

@@ -32,7 +32,12 @@ function hexAddress(address: string): string {
     return [value >> 8, value & 0xff];
   });
   let hex = '';
-  for (let i = 0; i < 16; i += 4) hex += bytes.slice(i, i + 4).reverse().map(hexByte).join('');
+  for (let i = 0; i < 16; i += 4)
+    hex += bytes
+      .slice(i, i + 4)
+      .reverse()
+      .map(hexByte)
+      .join('');
   return hex;
 }
 

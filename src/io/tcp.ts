@@ -2,8 +2,8 @@
 // Decides nothing, except that a peer which is provably unreachable is disconnected.
 
 import net from 'node:net';
-import { keyOf, retransmissions } from './peers.ts';
 import type { Link } from '../core/ports.ts';
+import { keyOf, retransmissions } from './peers.ts';
 
 /** What a connection's bytes go into. */
 export interface Session {
@@ -179,4 +179,3 @@ export class Listeners {
     this.destroyAll();
   }
 }
-

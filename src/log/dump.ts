@@ -256,7 +256,9 @@ function messagesOf(bytes: Uint8Array, at: number, count: number, first: number)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   return Array.from({ length: count }, (_, i) => {
     const size = view.getUint32(at, true);
-    const body = Buffer.from(bytes.subarray(at + MESSAGE_SIZE_BYTES, at + MESSAGE_SIZE_BYTES + size));
+    const body = Buffer.from(
+      bytes.subarray(at + MESSAGE_SIZE_BYTES, at + MESSAGE_SIZE_BYTES + size),
+    );
     at += MESSAGE_SIZE_BYTES + size;
     const encoding = isUtf8(body) ? 'utf8' : 'base64';
     return { sequence: String(first + i), bytes: size, encoding, body: body.toString(encoding) };

@@ -10,9 +10,8 @@ import type { Files } from './files.ts';
 import { settle, write } from './promises.ts';
 import {
   type FoundSegment,
-
-  recover,
   type Recovered,
+  recover,
   type Sink,
   takeInventory,
 } from './recovery.ts';
@@ -269,4 +268,3 @@ async function createFirst(options: LogOptions): Promise<void> {
   await settle((done) => files.syncDirectory(done));
   await settle((done) => files.close(handle, done));
 }
-

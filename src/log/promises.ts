@@ -17,12 +17,7 @@ export function open(files: Files, name: string): Promise<{ handle: Handle; byte
   );
 }
 
-export function read(
-  files: Files,
-  handle: Handle,
-  into: Uint8Array,
-  at: number,
-): Promise<number> {
+export function read(files: Files, handle: Handle, into: Uint8Array, at: number): Promise<number> {
   return new Promise((resolve, reject) =>
     files.read(handle, into, at, (failure, bytes) =>
       failure === undefined ? resolve(bytes) : reject(failure),
@@ -31,12 +26,7 @@ export function read(
 }
 
 /** Writes all bytes at a position. */
-export function write(
-  files: Files,
-  handle: Handle,
-  bytes: Uint8Array,
-  at: number,
-): Promise<void> {
+export function write(files: Files, handle: Handle, bytes: Uint8Array, at: number): Promise<void> {
   return new Promise((resolve, reject) =>
     writeAll(files, handle, bytes, at, (failure) =>
       failure === undefined ? resolve() : reject(failure),

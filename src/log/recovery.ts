@@ -16,7 +16,7 @@ import { sequenceOf, TYPE } from '../core/rows.ts';
 import { LogError } from './errors.ts';
 import type { Files } from './files.ts';
 import { list, open, settle, write } from './promises.ts';
-import { lookBeyond, readFully, type Scannable, type Visitor, walk, type Walk } from './scan.ts';
+import { lookBeyond, readFully, type Scannable, type Visitor, type Walk, walk } from './scan.ts';
 import { baseOf, decodeHeader, isTemporary, type SegmentHeader } from './segment.ts';
 
 /** Takes the records of the log in order; core/replay.ts. */
@@ -76,9 +76,15 @@ export async function takeInventory(files: Files): Promise<Inventory> {
     const header = decodeHeader(head.subarray(0, got), name);
     inventory.segments.push({ name, base: header.base, bytes: header.bytes, handle, header });
     if (header.base !== baseOf(name))
-      throw new LogError('damaged', `${name} holds the segment of position ${header.base}: it was renamed or copied. Give it back its name`);
+      throw new LogError(
+        'damaged',
+        `${name} holds the segment of position ${header.base}: it was renamed or copied. Give it back its name`,
+      );
     if (bytes < header.bytes)
-      throw new LogError('damaged', `${name} has ${bytes} bytes, its header says ${header.bytes}: it was cut short`);
+      throw new LogError(
+        'damaged',
+        `${name} has ${bytes} bytes, its header says ${header.bytes}: it was cut short`,
+      );
   }
   splitAtGap(inventory);
   return inventory;
@@ -95,7 +101,10 @@ function splitAtGap(inventory: Inventory): void {
   let gap = 0;
   for (const [at, segment] of segments.entries()) {
     if (segment.header.logId !== first.header.logId)
-      throw new LogError('damaged', `${segment.name} belongs to another log than ${first.name}: remove what does not belong here`);
+      throw new LogError(
+        'damaged',
+        `${segment.name} belongs to another log than ${first.name}: remove what does not belong here`,
+      );
     if (segment.base < end)
       throw new LogError('damaged', `${segment.name} overlaps the segment before it`);
     if (segment.base > end) gap = at;
@@ -146,7 +155,10 @@ export async function recover(
   if (state === undefined) throw new LogError('missing', 'the log has no segments');
   if (tail === segments.length) {
     const { name } = segments[tail - 1]!;
-    throw new LogError('missing', `the log goes on after ${name}, but that segment is missing. Put it back, or run: thrustmq log repair`);
+    throw new LogError(
+      'missing',
+      `the log goes on after ${name}, but that segment is missing. Put it back, or run: thrustmq log repair`,
+    );
   }
   checkStart(segments[0]!, older.at(-1), start);
   const segment = segments[tail]!;
@@ -171,11 +183,7 @@ export async function recover(
   };
 }
 
-function checkStart(
-  oldest: FoundSegment,
-  before: FoundSegment | undefined,
-  start: Position,
-): void {
+function checkStart(oldest: FoundSegment, before: FoundSegment | undefined, start: Position): void {
   if (oldest.base <= start) return;
   const from = before === undefined ? start : Math.max(start, before.base + before.bytes);
   throw new LogError(
@@ -201,11 +209,21 @@ async function proveTorn(
 ): Promise<Torn> {
   const bad = state.stopped;
   const beyond = await lookBeyond(files, codec, segment, state.committed, bad, state.epoch);
-  if (beyond.proof >= 0) throw damaged(segment, state, `the record at offset ${beyond.proof} behind it was written after it had been synced`);
+  if (beyond.proof >= 0)
+    throw damaged(
+      segment,
+      state,
+      `the record at offset ${beyond.proof} behind it was written after it had been synced`,
+    );
   const torn: Torn = { end: beyond.end, later: 0 };
   for (const next of later) {
     const found = await lookBeyond(files, codec, next, SEGMENT_DATA_AT, 0, state.epoch);
-    if (found.proof >= 0) throw damaged(segment, state, `${next.name} behind it holds records that were written after it had been synced`);
+    if (found.proof >= 0)
+      throw damaged(
+        segment,
+        state,
+        `${next.name} behind it holds records that were written after it had been synced`,
+      );
     torn.later += found.end - SEGMENT_DATA_AT;
   }
   return torn;
@@ -269,4 +287,3 @@ async function zero(files: Files, segment: FoundSegment, from: number): Promise<
     await write(files, segment.handle, bytes, at);
   }
 }
-

@@ -18,7 +18,16 @@ import {
   SEGMENT_DATA_AT,
 } from '../../assembly/layout.ts';
 import type { Codec, Position } from '../core/ports.ts';
-import { BACK, BODY_BYTES, EPOCH, FLAGS, OFFSET, ROW_WORDS, sequenceOf, TYPE } from '../core/rows.ts';
+import {
+  BACK,
+  BODY_BYTES,
+  EPOCH,
+  FLAGS,
+  OFFSET,
+  ROW_WORDS,
+  sequenceOf,
+  TYPE,
+} from '../core/rows.ts';
 import { LogError } from './errors.ts';
 import type { Files, Handle } from './files.ts';
 import { read } from './promises.ts';
@@ -131,7 +140,8 @@ function scanChunk(
     for (let i = 0; i < rows; i++) {
       const at = i * ROW_WORDS;
       const here = offset + consumed + codec.rows[at + OFFSET]!;
-      if (!follows(codec.rows, at, here, result)) return { consumed: here - offset, need: 0, stop: true };
+      if (!follows(codec.rows, at, here, result))
+        return { consumed: here - offset, need: 0, stop: true };
       note(codec.rows, at, here, result);
       visitor.record(codec.rows, at, chunk, view);
       if (codec.rows[at + TYPE] === RECORD_COMMIT) visitor.commit();

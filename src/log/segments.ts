@@ -132,7 +132,10 @@ export class Segments {
 
   #fill(spare: Spare, at: number, done: (failure: Failure) => void): void {
     const { files } = this.#options;
-    if (at >= spare.bytes) return files.sync(spare.handle, done);
+    if (at >= spare.bytes) {
+      files.sync(spare.handle, done);
+      return;
+    }
     const zeros = ZEROS.subarray(0, Math.min(ZEROS.length, spare.bytes - at));
     writeAll(files, spare.handle, zeros, at, (failure) => {
       if (failure !== undefined) return done(failure);
@@ -258,7 +261,10 @@ export function sequence(
   done: (failure: Failure) => void,
 ): void {
   const [first, ...rest] = steps;
-  if (first === undefined) return done(undefined);
+  if (first === undefined) {
+    done(undefined);
+    return;
+  }
   first((failure) => {
     if (failure !== undefined) done(failure);
     else sequence(rest, done);

@@ -14,7 +14,14 @@ import type { Codec } from '../core/ports.ts';
 import { BACK, COUNT, EPOCH, FLAGS, OFFSET, sequenceOf, TYPE } from '../core/rows.ts';
 import type { Files } from './files.ts';
 import type { Visitor } from './scan.ts';
-import { type FileProblem, type Gap, openForTools, problemOf, type ToolSegment, tour } from './tour.ts';
+import {
+  type FileProblem,
+  type Gap,
+  openForTools,
+  problemOf,
+  type ToolSegment,
+  tour,
+} from './tour.ts';
 
 export type Verdict = 'clean' | 'torn' | 'damaged';
 
@@ -80,7 +87,8 @@ export async function verifyLog(
   const verifier = new Verifier();
   for (const [at, segment] of segments.entries()) {
     await verifier.read(files, codec, segment);
-    if (segment.handle >= 0) await new Promise<void>((resolve) => files.close(segment.handle, () => resolve()));
+    if (segment.handle >= 0)
+      await new Promise<void>((resolve) => files.close(segment.handle, () => resolve()));
     progress(at + 1, segments.length);
   }
   return { ...verifier.report(), leftovers, foreign };
@@ -98,7 +106,15 @@ class Verifier {
 
   async read(files: Files, codec: Codec, segment: ToolSegment): Promise<void> {
     const { name, base, bytes, problems } = segment;
-    const report = { name, position: String(base), bytes, records: 0, batches: 0, messages: 0, problems };
+    const report = {
+      name,
+      position: String(base),
+      bytes,
+      records: 0,
+      batches: 0,
+      messages: 0,
+      problems,
+    };
     this.#reports.push(report);
     if (segment.skip) return;
     this.#segments.push(segment);
@@ -194,7 +210,8 @@ class Verifier {
       if (base > end) missing.push({ from: String(end), to: String(base) });
       end = Math.max(end, base + bytes);
     }
-    if (this.#goesOnAt === end && this.#segments.length > 0) missing.push({ from: String(end), to: null });
+    if (this.#goesOnAt === end && this.#segments.length > 0)
+      missing.push({ from: String(end), to: null });
     return missing;
   }
 

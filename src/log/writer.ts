@@ -55,7 +55,12 @@ export class Writer {
     return this.#full;
   }
 
-  append(segment: Segment, bytes: Uint8Array, position: Position, done: (f: Failure) => void): void {
+  append(
+    segment: Segment,
+    bytes: Uint8Array,
+    position: Position,
+    done: (f: Failure) => void,
+  ): void {
     if (this.#failure !== undefined || this.#busy) {
       const failure = this.#failure ?? new Error('bug: two appends at once');
       this.#options.later(() => done(failure));

@@ -44,7 +44,10 @@ export function instantiateModule(url: URL = RELEASE): Module {
   assert(WebAssembly.Module.imports(module).length === 0, 'the WebAssembly module has imports');
   const { exports } = instantiateSync(module, {});
   const instance = exports as unknown as Module;
-  assert(instance.memory.buffer.byteLength === MEMORY_BYTES, 'the module has the wrong memory size');
+  assert(
+    instance.memory.buffer.byteLength === MEMORY_BYTES,
+    'the module has the wrong memory size',
+  );
   assert(instance.init() === ABI_VERSION, 'the module is of another build: build again');
   return instance;
 }

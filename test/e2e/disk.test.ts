@@ -64,7 +64,11 @@ test('a full disk: publishes get 0 at once, consumers drain, service returns alo
 
 // The broker with the nth call of a kind made to fail in every thread; one thread does all I/O, so
 // that "nth" means what it says.
-function injected(log: string, call: string, fault: string): { wrapper: string[]; env: NodeJS.ProcessEnv } {
+function injected(
+  log: string,
+  call: string,
+  fault: string,
+): { wrapper: string[]; env: NodeJS.ProcessEnv } {
   return {
     wrapper: ['strace', '-f', '-o', log, '-e', `trace=${call}`, '-e', `inject=${call}:${fault}`],
     env: { UV_THREADPOOL_SIZE: '1' },

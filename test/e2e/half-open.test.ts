@@ -13,7 +13,21 @@ const CLIENT = 'tmq-client';
 
 function network(): void {
   for (const name of [SERVER, CLIENT]) run('ip', 'netns', 'add', name);
-  run('ip', 'link', 'add', 'tmq0', 'netns', SERVER, 'type', 'veth', 'peer', 'name', 'tmq1', 'netns', CLIENT);
+  run(
+    'ip',
+    'link',
+    'add',
+    'tmq0',
+    'netns',
+    SERVER,
+    'type',
+    'veth',
+    'peer',
+    'name',
+    'tmq1',
+    'netns',
+    CLIENT,
+  );
   for (const [name, device, address] of [
     [SERVER, 'tmq0', '10.97.0.1/24'],
     [CLIENT, 'tmq1', '10.97.0.2/24'],

@@ -59,7 +59,9 @@ export async function produce(port: number, ledger: Ledger): Promise<net.Socket>
     for (const byte of bytes) {
       const batch = pending[0];
       if (batch === undefined || byte !== 1) {
-        ledger.violations.push(`a producer got ${byte} where it was owed ${pending.length} batches`);
+        ledger.violations.push(
+          `a producer got ${byte} where it was owed ${pending.length} batches`,
+        );
         return;
       }
       ledger.acked.add(batch[at++]!);

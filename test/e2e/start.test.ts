@@ -118,7 +118,14 @@ test('order, unacked messages and attempts survive kill -9', async () => {
   await again.kill();
   const dump = spawnSync(
     process.execPath,
-    [new URL('../../src/main.js', import.meta.url).pathname, 'log', 'dump', '--data-dir', dataDir, '--json'],
+    [
+      new URL('../../src/main.js', import.meta.url).pathname,
+      'log',
+      'dump',
+      '--data-dir',
+      dataDir,
+      '--json',
+    ],
     { encoding: 'utf8' },
   );
   assert.equal(dump.status, 0, dump.stderr);

@@ -77,7 +77,7 @@ test('verify: exit codes for clean, torn, damaged, missing, unknown and unreadab
   assert.deepEqual(pick(await verify(dataDir(...torn))), [0, 'torn']);
 
   const damaged = segments();
-  damaged[0]!.image[damaged[0]!.offsets[1]! + 70]! ^= 1;
+  damaged[0]!.image[damaged[0]!.offsets[1]! + 60]! ^= 1;
   assert.deepEqual(pick(await verify(dataDir(...damaged))), [1, 'damaged']);
 
   assert.deepEqual(pick(await verify(dataDir(segments()[0]!))), [1, 'damaged']);
@@ -99,7 +99,7 @@ function pick({ code, report }: { code: number | null; report: VerifyReport }): 
 test('verify: the text for people names segment, offset, sequences and verdict', async () => {
   const built = segments();
   const [first] = built as [Built];
-  first.image[first.offsets[1]! + 70]! ^= 1;
+  first.image[first.offsets[1]! + 60]! ^= 1;
   const { code, stdout, stderr } = await thrustmq(['log', 'verify', '-d', dataDir(...built)]);
   assert.equal(code, 1);
   const offset = first.offsets[1]!;
@@ -167,7 +167,7 @@ test('dump: bodies as text or base64, one bucket, one segment', async () => {
 
 test('dump: a bad spot is one entry, and what is behind it is there', async () => {
   const built = segments();
-  built[0]!.image[built[0]!.offsets[1]! + 70]! ^= 1;
+  built[0]!.image[built[0]!.offsets[1]! + 60]! ^= 1;
   const entries = await dump(dataDir(...built));
   const gap = entries.find(({ type }) => type === 'gap');
   assert.deepEqual(gap, {

@@ -1,6 +1,11 @@
 // Small wire conversations for tests: publish and see the acks, consume and see the messages.
 
-import { DeliveryDecoder, encodeBatch, encodeConsumerHeader, type Wire } from '../../src/codec/wire.ts';
+import {
+  DeliveryDecoder,
+  encodeBatch,
+  encodeConsumerHeader,
+  type Wire,
+} from '../../src/codec/wire.ts';
 import { RawPeer } from './broker.ts';
 
 /** A batch for one bucket. */
@@ -19,7 +24,13 @@ export async function publish(
   wire: Wire = 'u64',
 ): Promise<number[]> {
   const peer = await RawPeer.connect(port);
-  peer.send(batchOf(bucket, bodies.map((body) => Buffer.from(body as string)), wire));
+  peer.send(
+    batchOf(
+      bucket,
+      bodies.map((body) => Buffer.from(body as string)),
+      wire,
+    ),
+  );
   const acks = [...(await peer.take(bodies.length))];
   peer.destroy();
   return acks;
