@@ -23,11 +23,16 @@ export class NodeFiles implements Files {
   list(done: (failure: Error | undefined, names: string[]) => void): void {
     const read = () =>
       fs.readdir(this.#directory, (failure, names) => done(failure ?? undefined, names ?? []));
-    if (this.#readOnly) read();
-    else
-      fs.mkdir(this.#directory, { recursive: true, mode: 0o700 }, (failure) =>
-        failure === null ? read() : done(failure, []),
+    if (this.#readOnly) return read();
+    fs.mkdir(this.#directory, { recursive: true, mode: 0o700 }, (failure, made) => {
+      if (failure !== null) return done(failure, []);
+      // Also if it was there: the process that made it may have ended before it synced.
+      const last = path.resolve(this.#directory);
+      const first = made === undefined ? last : path.resolve(made);
+      syncParents(last, first, (syncFailure) =>
+        syncFailure === undefined ? read() : done(syncFailure, []),
       );
+    });
   }
 
   open(
@@ -73,10 +78,7 @@ export class NodeFiles implements Files {
   }
 
   syncDirectory(done: Done): void {
-    fs.open(this.#directory, O_RDONLY, (failure, fd) => {
-      if (failure !== null) return done(failure);
-      fs.fsync(fd, (syncFailure) => fs.close(fd, () => done(syncFailure ?? undefined)));
-    });
+    syncFolder(this.#directory, done);
   }
 
   rename(from: string, to: string, done: Done): void {
@@ -96,4 +98,21 @@ export class NodeFiles implements Files {
       done(failure ?? undefined, failure === null ? stats.bavail * stats.bsize : 0),
     );
   }
+}
+
+function syncFolder(folder: string, done: Done): void {
+  fs.open(folder, O_RDONLY, (failure, fd) => {
+    if (failure !== null) return done(failure);
+    fs.fsync(fd, (syncFailure) => fs.close(fd, () => done(syncFailure ?? undefined)));
+  });
+}
+
+// Directories are durable when the ones that name them are synced: those above `last`, up to the one
+// above `first`.
+function syncParents(last: string, first: string, done: Done): void {
+  const parent = path.dirname(last);
+  syncFolder(parent, (failure) => {
+    if (failure !== undefined || last === first) return done(failure);
+    syncParents(parent, first, done);
+  });
 }

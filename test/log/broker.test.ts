@@ -1,0 +1,169 @@
+// The log under the broker's commit: when acks leave, what a failed sync and a full disk do, and what
+// is served from disk.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { segmentName } from '../../src/log/segment.ts';
+import { loseAll, MemoryFiles } from '../support/memory-files.ts';
+import { bodiesOf, FakeLink, type Message, recoverFrom, SEGMENT_BYTES, World } from './harness.ts';
+
+const HELLO: Message = { bucket: 1, body: 'hello' };
+
+function batch(count: number, size = 500): Message[] {
+  return Array.from({ length: count }, (_, i) => ({ bucket: 1, body: `${i}-`.padEnd(size, '.') }));
+}
+
+test('an ack leaves after the sync that began after the write, and its message is on disk', async () => {
+  const world = await World.open(new MemoryFiles());
+  await world.settle();
+  world.files.auto = false;
+  const link = world.publish([HELLO]);
+  const waiting = world.consume(1, 10);
+  world.turn();
+  const ops: string[] = [];
+  while (link.received.length === 0) {
+    assert.equal(waiting.link.received.length, 0, 'delivered before it was durable');
+    ops.push(world.files.pending[0]!.op);
+    assert.ok(world.files.step());
+    world.turn();
+  }
+  assert.deepEqual(ops, ['write', 'sync']);
+  assert.deepEqual(link.received, [1]);
+  assert.deepEqual(bodiesOf(waiting.link), ['hello']);
+  const { got } = await recoverFrom(world.files.crash(loseAll));
+  assert.deepEqual([...got.messages.values()], ['1:hello']);
+});
+
+test('after a failed sync no ack ever leaves; the next start reads the disk, not the cache', async () => {
+  const world = await World.open(new MemoryFiles());
+  const first = world.publish([HELLO]);
+  await world.settle();
+  assert.deepEqual(first.received, [1]);
+  const fault = world.files.fail({ op: 'sync', nth: 1, code: 'EIO' });
+  const links = [world.publish([{ bucket: 1, body: 'unsynced' }])];
+  await world.settle();
+  assert.equal(fault.fired, 1);
+  assert.equal((world.failure as NodeJS.ErrnoException).code, 'EIO');
+  assert.ok(links[0]!.closed);
+  const late = new FakeLink();
+  assert.equal(world.broker.openProducer(late), undefined);
+  await world.advance(1000);
+  await world.advance(1000);
+  for (const link of links) assert.deepEqual(link.received, []);
+
+  // The cache still shows it; the next life serves it, so it must be on disk by then.
+  const next = await World.open(world.files.kill());
+  await next.settle();
+  const { got } = await recoverFrom(next.files.crash(loseAll));
+  assert.deepEqual([...got.messages.values()], ['1:hello', '1:unsynced']);
+});
+
+test('a full disk: refused with 0, consumers drain, and it recovers alone', async () => {
+  const files = new MemoryFiles();
+  files.capacity = 2.5 * SEGMENT_BYTES;
+  const world = await World.open(files);
+  const acks: number[] = [];
+  for (let i = 0; i < 40; i++) {
+    const link = world.publish(batch(4));
+    await world.settle();
+    assert.equal(link.received.length, 4, `batch ${i} got no answer`);
+    acks.push(...link.received);
+  }
+  const stored = acks.filter((ack) => ack === 1).length;
+  assert.ok(stored > 60 && stored < 160, `${stored} were stored`);
+  assert.ok(acks.slice(stored).every((ack) => ack === 0));
+  assert.match(world.log.blocked() ?? '', /no space left/);
+  assert.ok(world.log.full);
+
+  assert.equal((await world.drain(1)).length, stored);
+  for (let i = 0; i < 10; i++) await world.advance(50);
+  world.log.retry();
+  await world.settle();
+  assert.equal(world.log.blocked(), undefined);
+  assert.ok(!world.log.full);
+  const link = world.publish([HELLO]);
+  await world.settle();
+  assert.deepEqual(link.received, [1]);
+  const after = await World.open(files.crash(loseAll));
+  assert.deepEqual(await after.drain(1), ['hello']);
+});
+
+test('a full disk at the start: it comes up and consumers drain', async () => {
+  const files = new MemoryFiles();
+  files.capacity = 2.5 * SEGMENT_BYTES;
+  const world = await World.open(files);
+  let stored = 0;
+  for (let i = 0; i < 40; i++) {
+    const link = world.publish(batch(4));
+    await world.settle();
+    stored += link.received.filter((ack) => ack === 1).length;
+  }
+  const again = await World.open(files.crash(loseAll));
+  assert.match(again.log.blocked() ?? '', /no space left/);
+  assert.equal((await again.drain(1)).length, stored);
+});
+
+test('no space on a write: nothing is acked until there is room, then it is', async () => {
+  const world = await World.open(new MemoryFiles());
+  await world.settle();
+  const fault = world.files.fail({ op: 'write', nth: 1, code: 'ENOSPC', times: 2, short: 10 });
+  const link = world.publish([HELLO]);
+  world.turn();
+  await world.files.settle();
+  assert.deepEqual([fault.fired, link.received], [1, []]);
+  assert.ok(world.log.full);
+  await world.settle();
+  assert.deepEqual([fault.fired, link.received], [2, [1]]);
+  assert.ok(!world.log.full);
+});
+
+test('the backlog behind the ring is served from disk, in order, byte for byte', async () => {
+  const world = await World.open(new MemoryFiles());
+  const sent = Array.from({ length: 400 }, (_, i) => `${i}-`.padEnd(300 + (i % 7), 'x'));
+  for (let i = 0; i < sent.length; i += 10) {
+    world.publish(sent.slice(i, i + 10).map((body) => ({ bucket: 1, body })));
+    await world.settle();
+  }
+  assert.ok(world.log.bases().length > 3);
+  assert.deepEqual(await world.drain(1), sent);
+  assert.ok(world.log.coldReads.reads > 0);
+  const again = await World.open(await world.close());
+  assert.deepEqual(await again.drain(1), []);
+});
+
+test('a record that cannot be read is set aside and said; the others are served', async () => {
+  const files = new MemoryFiles();
+  const world = await World.open(files);
+  for (let i = 0; i < 40; i++) {
+    world.publish([{ bucket: 1, body: `${i}-`.padEnd(2000, 'x') }]);
+    await world.settle();
+  }
+  // The first message stands behind start and commit record; it is long out of the ring.
+  const image = files.image(segmentName(0));
+  const at = Buffer.from(image.buffer).indexOf('5-xxxx', 4096 + 4 * 2100);
+  assert.ok(at > 0);
+  image[at + 100]! ^= 1;
+  const bodies = await world.drain(1);
+  assert.equal(bodies.length, 39);
+  assert.ok(!bodies.some((body) => body.startsWith('5-')));
+  assert.equal(world.notes.filter((text) => /cannot be read/.test(text)).length, 1);
+});
+
+test('an idle log is proved, and an orderly stop leaves nothing to cut', async () => {
+  const world = await World.open(new MemoryFiles());
+  world.publish([HELLO]);
+  await world.settle();
+  for (let i = 0; i < 5; i++) await world.advance(50);
+  const image = world.files.image(segmentName(0));
+  const idle = await recoverFrom(world.files.clone());
+  // Nothing that was acked can be bent without being noticed any more.
+  for (let offset = 4096; offset < idle.recovered.resume.offset - 56; offset += 7) {
+    const bent = world.files.clone();
+    bent.image(segmentName(0))[offset]! ^= 16;
+    const seen = await recoverFrom(bent).then(({ got }) => got.messages.size, (error) => error.code);
+    const padding = image[offset] === 0 && seen === 1;
+    assert.ok(seen === 'damaged' || padding, `offset ${offset}: ${seen}`);
+  }
+  const { recovered } = await recoverFrom(await world.close());
+  assert.equal(recovered.cutBytes, 0);
+});
