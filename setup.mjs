@@ -150,7 +150,7 @@ function ensureBuild() {
   if (current.wasm && current.script) return;
   note('building …');
   fs.mkdirSync(BUILD, { recursive: true });
-  // Each half is stamped when it is done and not before: an interrupted build must not count as one.
+  // Each half is stamped when it is done and not before: an interrupted build must not count.
   const done = { wasm: current.wasm ? wanted.wasm : '', script: '' };
   fs.writeFileSync(STAMP, JSON.stringify(done));
   if (!current.wasm) {

@@ -1,10 +1,10 @@
 #!/usr/bin/env node
-// The program: arguments in, exit code out. Sizes the thread pool, then hands over to cli/program.ts,
+// The program: arguments in, exit code out. Sizes the thread pool, then hands over to program.ts,
 // which loads only the verb that was asked for.
 
-// Eight threads keep a slow disk from holding up file work that does not wait for it. The pool reads
-// this once, at its first use; where the loader has used it already the variable still reaches the
-// dashboard process.
+// Eight threads keep a slow disk from holding up other file work. The pool reads this once, at its
+// first use. Node.js 20 has used it by now to read this very file, so there it only counts when the
+// environment brings it along.
 process.env.UV_THREADPOOL_SIZE ??= '8';
 
 const { runProgram } = await import('./cli/program.ts');

@@ -10,8 +10,7 @@ import type { FileLog } from './log/log.ts';
 import type { ServerOptions } from './server.ts';
 
 const RATE_MS = 1000;
-/** What the sync modes other than commit do not promise. */
-export const SYNC_WARNINGS = {
+const SYNC_WARNINGS = {
   commit: undefined,
   interval: 'acks are weaker: messages are synced at intervals, a power cut may lose acked ones',
   none: 'acks are weaker: messages are never synced, a power cut may lose acked ones',

@@ -17,7 +17,7 @@ import { type Logger, RateLimitedLog } from './io/logger.ts';
 import { Listeners, SUSPECT_AFTER_MS } from './io/tcp.ts';
 import { LogError } from './log/errors.ts';
 import { FileLog } from './log/log.ts';
-import { Reporter, SYNC_WARNINGS } from './reporter.ts';
+import { Reporter } from './reporter.ts';
 import { Engine } from './wasm/engine.ts';
 
 export interface ServerOptions {
@@ -168,8 +168,6 @@ export class Server {
         report.cutBytes > 0 ? `; cut off ${report.cutBytes} bytes that were never acked` : ''
       }`,
     );
-    const warning = SYNC_WARNINGS[config.log.sync];
-    if (warning !== undefined) log.warn({ event: 'sync.weak', sync: config.log.sync }, warning);
     const server = new Server(options, release, { codec, log: opened.log, state });
     server.#reporter.recovered(report, resume.epoch);
     server.#broker.resume(resume);

@@ -4,7 +4,7 @@
 import { statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import Table from 'cli-table3';
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { formatDuration, formatSize, parseSize } from '../config/units.ts';
 import { type PrivateBroker, startBroker } from '../load/child.ts';
 import { LoadError } from '../load/connect.ts';
@@ -83,7 +83,11 @@ export function registerBench(program: Command): void {
     .option('--producers <N>', 'connections that publish; 0 = none', number, usual.producers)
     .option('--consumers <N>', 'connections that consume; 0 = none (default: --buckets)', number)
     .option('--buckets <N>', 'buckets that the messages of a batch go to in turn', wholeNumber, 1)
-    .option('--first-bucket <N>', 'the first of these buckets', bucketId, usual.firstBucket)
+    .addOption(
+      new Option('--first-bucket <N>', 'the first of these buckets')
+        .argParser(bucketId)
+        .default(usual.firstBucket, String(usual.firstBucket)), // help cannot print a bigint
+    )
     .option('--size <SIZE>', 'size of a message', sizeBytes, usual.messageBytes)
     .option('-b, --batch <N>', 'messages in a published batch', wholeNumber, usual.batchMessages)
     .option('--consumer-batch <N>', 'most messages in a delivery (default: 1000)', wholeNumber)

@@ -1,5 +1,5 @@
-// The command line: which verbs there are, how wrong usage is answered. Loads only the verb that was
-// asked for, so that `pub` does not pay for the broker.
+// The command line: which verbs there are, how wrong usage is answered. Loads only the verb that
+// was asked for, so that `pub` does not pay for the broker.
 
 import { Command, CommanderError } from 'commander';
 import { CliError, complain, EXIT, emit, isBrokenPipe } from './output.ts';
@@ -33,10 +33,10 @@ const VERBS: Record<string, Verb> = {
     summary: 'measure a broker',
     load: async () => (await import('./bench.ts')).registerBench,
   },
-  // log: {
-  //   summary: 'verify, dump or repair a log that no broker has open',
-  //   load: async () => (await import('./log.ts')).registerLog,
-  // },
+  log: {
+    summary: 'verify, dump or repair a log that no broker has open',
+    load: async () => (await import('./log.ts')).registerLog,
+  },
   version: {
     summary: 'print the version',
     load: async () => (await import('./version.ts')).registerVersion,

@@ -17,7 +17,7 @@ Examples:
   seq 1000000 | thrustmq pub 42            each line of standard input is a message
   thrustmq pub 42 --file - < photo.jpg     standard input as one message
 
-Exit codes: 0 all stored, 1 some refused, 2 wrong usage, 69 the broker cannot be reached or went away.`;
+Exit codes: 0 all stored, 1 some refused, 2 wrong usage, 69 no broker there, or it went away.`;
 
 interface PubOptions {
   file?: string[];

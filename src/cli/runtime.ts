@@ -1,5 +1,6 @@
-// runtime.json in the data folder: how others find a running broker. Written by the broker when it is
-// ready, removed when it stops; a broker that was killed leaves it behind, so it is a hint, not proof.
+// runtime.json in the data folder: how others find a running broker. Written by the broker when it
+// is ready, removed when it stops; a broker that was killed leaves it behind, so it is a hint, no
+// proof.
 
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

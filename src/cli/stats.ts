@@ -88,10 +88,12 @@ function render(snapshot: Snapshot, options: StatsOptions): string {
       `  pid ${snapshot.pid}, up ${formatDuration(upMs)}, log ${log.state}, sync ${log.sync}`,
     ...(snapshot.warning ? [color.yellow(`warning: ${snapshot.warning}`)] : []),
     messages(snapshot),
-    `${connections.intake} producers, ${connections.exhaust} consumers; ${log.segments} segments, ` +
+    `${connections.intake} producers, ${connections.exhaust} consumers; ` +
+      `${log.segments} segments, ` +
       `${formatSize(log.diskBytes)} on disk; ${formatSize(snapshot.memory.rssBytes)} resident; ` +
       `sync p50 ${snapshot.commits.syncMs.p50} ms, p99 ${snapshot.commits.syncMs.p99} ms`,
-    `${count(buckets.count)} buckets: ${count(buckets.ready)} ready, ${count(buckets.unacked)} unacked`,
+    `${count(buckets.count)} buckets: ` +
+      `${count(buckets.ready)} ready, ${count(buckets.unacked)} unacked`,
   ];
   if (buckets.top.length > 0) lines.push(longest(snapshot));
   return `${lines.join('\n')}\n`;

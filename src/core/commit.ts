@@ -102,6 +102,8 @@ export interface Resume {
 
 // Room at the end of a segment for what closes it: trim, start and commit records and one spare.
 const CLOSING_BYTES = 4 * RECORD_HEADER_BYTES;
+// Room of the reserve that acks leave to trims.
+const TRIM_RESERVE_BYTES = 4096;
 // Bytes that may wait to become durable; beyond it producers are held back. One record of the largest
 // message may always wait, or it could never be taken.
 const DIRTY_BYTES_MAX = 16 * 1024 * 1024;
@@ -305,7 +307,7 @@ export class Commit {
     const open = this.#open;
     if (open.messages > 0) return 'publish';
     if (open.records > 0 || this.#trim > 0) return 'control';
-    if (this.#marksDue) return 'acks';
+    if (this.#marksDue && this.#markRoom() > 0) return 'acks';
     return proofDue ? 'proof' : undefined;
   }
 
@@ -347,11 +349,19 @@ export class Commit {
     this.#begin();
   }
 
+  // How many marks one more record may hold. Behind it come the trim and commit that close the batch,
+  // and what closes a segment must fit even then. While there is no next segment, some room is left
+  // for trims alone: only they can bring space back when acks have used up the reserve.
+  #markRoom(): number {
+    const kept = this.#log.nextReady() ? 0 : TRIM_RESERVE_BYTES;
+    const room = this.#room() - CLOSING_BYTES - 3 * RECORD_HEADER_BYTES - kept;
+    return Math.max(0, Math.floor(room / MARK_BYTES));
+  }
+
   // As many marks as fit; the rest ride in the next batch.
   #packMarks(type: number, marks: MarkList): void {
-    const room = this.#room() - CLOSING_BYTES - RECORD_HEADER_BYTES;
-    const count = Math.min(marks.count, MARKS_MAX, Math.floor(room / MARK_BYTES));
-    if (count <= 0) return;
+    const count = Math.min(marks.count, MARKS_MAX, this.#markRoom());
+    if (count === 0) return;
     marks.unload(count, this.#codec.marks);
     this.#codec.packMarks(type, count);
     this.#open.records++;

@@ -1,5 +1,5 @@
-// Standard output for a process that must not wait for whoever reads it: a bounded queue, writes that
-// never block the event loop, no error that ends the process. Knows nothing of log lines.
+// Standard output for a process that must not wait for whoever reads it: a bounded queue, writes
+// that never block the event loop, no error that ends the process. Knows nothing of log lines.
 
 import fs from 'node:fs';
 import net from 'node:net';
@@ -16,8 +16,8 @@ let stdoutSocket: net.Socket | undefined;
 
 /**
  * A descriptor of standard output whose writes give EAGAIN instead of waiting, or undefined where
- * there is none. A blocked write would hold up the event loop, or, from the thread pool, the exit of
- * the process. Of a pipe or terminal we open a second descriptor, because the first may be shared
+ * there is none. A blocked write would hold up the event loop, or, from the thread pool, the exit
+ * of the process. Of a pipe or terminal we open a second descriptor, as the first may be shared
  * with other programs; of a socket (a service manager, another Node.js) there is no second one.
  */
 function openNonBlocking(): number | undefined {

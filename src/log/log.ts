@@ -109,6 +109,7 @@ export class FileLog implements Log {
         logId,
         epoch: resume.epoch,
         wallMs,
+        now: options.now,
         changed: () => log.#changed(),
         trouble: (text, failure) => options.note('warn', `${text}: ${failure.message}`),
       },

@@ -30,13 +30,20 @@ export interface SegmentsOptions {
   logId: bigint;
   epoch: number;
   wallMs: () => number;
+  /** Monotonic ms. */
+  now: () => number;
   /** The next segment came to be, or it is known why it does not. */
   changed: () => void;
   /** A background step failed in a way that has no other reporter. */
   trouble: (text: string, failure: Error) => void;
 }
 
-const SPARES_MAX = 2;
+const SPARES_MAX = 4;
+// A segment that was full sooner than this was written by big commits: they gain more from a disk
+// that writes every byte once than from blocks that exist already, so the next one is made sparse.
+// That needs space to spare, because now a write may be refused for want of it.
+const HASTE_MS = 2000;
+const HASTE_FREE_SEGMENTS = 16;
 const ZEROS = new Uint8Array(1024 * 1024);
 // Zeros are synced every so many bytes, so that their writeback does not delay a commit for long.
 const FILL_SYNC_BYTES = 4 * 1024 * 1024;
@@ -50,6 +57,8 @@ export class Segments {
   #making = false;
   #blocked: string | undefined;
   #closed = false;
+  #rolledMs = Number.NEGATIVE_INFINITY;
+  #haste = false;
 
   /** `list`: the segments found, oldest first; `next`: an empty one behind the open one, if any. */
   constructor(options: SegmentsOptions, list: Segment[], next: Segment | undefined) {
@@ -101,6 +110,9 @@ export class Segments {
   roll(): void {
     this.#list.push(this.#next!);
     this.#next = undefined;
+    const now = this.#options.now();
+    this.#haste = now - this.#rolledMs < HASTE_MS;
+    this.#rolledMs = now;
     this.prepare();
   }
 
@@ -119,10 +131,11 @@ export class Segments {
     files.free((failure, bytes) => {
       if (failure === undefined && bytes < segmentBytes * 1.25)
         return this.#failed(Object.assign(new Error('no space left'), { code: 'ENOSPC' }));
+      const sparse = this.#haste && bytes > segmentBytes * HASTE_FREE_SEGMENTS;
       files.open(NEXT_NAME, true, (openFailure, handle) => {
         if (openFailure !== undefined) return this.#failed(openFailure);
         const spare = { name: NEXT_NAME, handle, bytes: segmentBytes };
-        this.#fill(spare, 0, (fillFailure) => {
+        this.#fill(spare, sparse ? segmentBytes - 4096 : 0, (fillFailure) => {
           if (fillFailure === undefined) this.#finish(spare, base);
           else this.#discard(spare, () => this.#failed(fillFailure));
         });

@@ -1,5 +1,5 @@
-// A broker that stores nothing, to drive the life cycle around it: two listening ports, a snapshot, and
-// faults that the test asks for in the environment. Run as a program it is `serve` with that broker.
+// A broker that stores nothing, to drive the life cycle around it: two listening ports, a snapshot,
+// and faults that the test asks for in the environment. As a program it is `serve` with this one.
 
 import net, { type AddressInfo } from 'node:net';
 import { pathToFileURL } from 'node:url';

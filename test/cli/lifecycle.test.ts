@@ -1,5 +1,5 @@
-// The life of a broker process around a broker that stores nothing: ready line, runtime.json, signals,
-// exit codes, the dashboard beside it.
+// The life of a broker process around a broker that stores nothing: ready line, runtime.json,
+// signals, exit codes, the dashboard beside it.
 
 import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';

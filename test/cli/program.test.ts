@@ -1,5 +1,5 @@
-// The command line as a person meets it: help, versions, wrong usage, exit codes. Each test runs the
-// built program; none needs a broker.
+// The command line as a person meets it: help, versions, wrong usage, exit codes. Each test runs
+// the built program; none needs a broker.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -41,6 +41,8 @@ test('help of a verb has its options and examples', async () => {
     ['pub', '--file'],
     ['sub', '--no-ack'],
     ['stats', '--watch'],
+    ['bench', '--first-bucket'],
+    ['serve', '--data-dir'],
     ['version', '--json'],
   ]) {
     const long = await thrustmq([verb, '--help']);
@@ -55,7 +57,7 @@ test('help of serve lists a flag for every setting', async () => {
   for (const key of SETTING_KEYS) assert.match(stdout, new RegExp(`^  ${flagOf(key)}\\b`, 'm'));
 });
 
-test('wrong usage exits 2 with a hint on standard error and nothing on standard output', async () => {
+test('wrong usage exits 2 with a hint on standard error and no output', async () => {
   const cases: [string[], RegExp][] = [
     [['sevre'], /unknown command 'sevre'[\s\S]*Did you mean serve/],
     [['serve', '--intake-prot', '1'], /unknown option[\s\S]*Did you mean --intake-port/],

@@ -63,7 +63,7 @@ test('defaults are those of the contract', async () => {
   for (const key of SETTING_KEYS) assert.equal(origins[key].source, 'default', key);
 });
 
-test('flags win over the environment, the environment over the file, the file over defaults', async () => {
+test('flags win over the environment, that over the file, the file over defaults', async () => {
   file('thrustmq.toml', 'intake_port = 11\nexhaust-port = 21\ndashboard_port = 31\n');
   const { config, origins } = await load({
     flags: { intake_port: '13' },
@@ -131,7 +131,7 @@ const SAMPLES: Record<SettingKey, [string, (loaded: LoadedConfig['config']) => u
   };
 
 for (const key of SETTING_KEYS)
-  test(`setting ${key} takes effect from a flag, the environment and both kinds of file`, async () => {
+  test(`setting ${key} takes effect from a flag, the environment and both files`, async () => {
     const [text, read, expected] = SAMPLES[key];
     assert.notDeepEqual(read((await load()).config), expected, 'the sample is the default');
     assert.deepEqual(read((await load({ flags: { [key]: text } })).config), expected);

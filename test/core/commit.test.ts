@@ -220,6 +220,21 @@ describe('batches', () => {
     assert.ok(bench.commit.idle);
   });
 
+  test('as many marks as there are ride in one record', () => {
+    const bench = new Bench();
+    for (let i = 0; i < 500; i++) bench.commit.settle(i * 2, 1);
+    bench.commit.drain();
+    bench.finish();
+    const rows = records(bench.log.durable.at(-1)!);
+    assert.deepEqual(
+      rows.map((row) => [row.type, row.count]),
+      [
+        [RECORD_SETTLED, 500],
+        [RECORD_COMMIT, 1],
+      ],
+    );
+  });
+
   test('more marks than fit a segment ride in several batches', () => {
     const bench = new Bench();
     const marks = 6000; // 94 KiB of marks, segments of 64 KiB
@@ -283,6 +298,11 @@ describe('proof', () => {
     bench.log.complete();
     const flags = () => records(bench.log.durable.at(-1)!).map((row) => row.flags);
     assert.deepEqual(flags(), [0, 0]);
+    // An empty batch would prove nothing, so none is written.
+    bench.advance(1000);
+    bench.advance(1000);
+    assert.equal(bench.log.appending, false);
+    assert.ok(bench.commit.drained);
   });
 });
 
@@ -344,6 +364,22 @@ describe('segments', () => {
         bench.finish();
       }
     }
+  });
+
+  test('nothing is written over the end of a segment that is still on its way to disk', () => {
+    // The open segment is from a time of smaller ones, so that the new one reaches all over it.
+    const world = brokerOf({
+      limits: { segmentBytes: 128 * 1024, messageBytesMax: 4096 },
+      resume: { segmentBytes: 16 * 1024, offset: 4096 },
+    });
+    const producer = world.producer();
+    for (let i = 0; i < 20; i++) {
+      producer.send(batch('u64', [1, new Uint8Array(4000).fill(i)]));
+      world.turn();
+    }
+    assert.ok(producer.link.paused);
+    world.settle(); // the log compares what it was given with what is there when it is done
+    assert.deepEqual(producer.take(), new Uint8Array(20).fill(1));
   });
 
   test('hot says where a record is, and not when the ring has moved over it', () => {

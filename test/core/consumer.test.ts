@@ -159,6 +159,15 @@ describe('what comes back', () => {
     assert.equal(world.broker.counters.redeliveredMessages, 3);
   });
 
+  test('one that fails goes to whoever waits, while the others of its batch are unacked', () => {
+    const world = brokerOf();
+    world.publish(1, ...letters(3));
+    const [first, second] = [world.consumer(1, 3), world.consumer(1, 3)];
+    assert.deepEqual(frames(first), [['m0', 'm1', 'm2']]);
+    first.send(acks(1, 0));
+    assert.deepEqual(frames(second), [['m1']]);
+  });
+
   test('what came back goes before what still waits, oldest first', () => {
     const world = brokerOf();
     world.publish(1, ...letters(8));
@@ -316,6 +325,19 @@ describe('heartbeats', () => {
     assert.equal(world.broker.counters.heartbeats, 0);
   });
 
+  test('silence begins when the last message is acked, not when it was sent', () => {
+    const world = brokerOf();
+    world.publish(1, 'a');
+    const consumer = world.consumer(1);
+    world.advance(5000);
+    assert.deepEqual(frames(consumer), [['a']]);
+    consumer.send(acks(1));
+    world.advance(775);
+    assert.deepEqual(frames(consumer), []);
+    world.advance(50);
+    assert.deepEqual(frames(consumer), [['']]);
+  });
+
   test('none while messages are unacked', () => {
     const world = brokerOf();
     world.publish(1, 'a');
@@ -453,6 +475,16 @@ describe('from disk', () => {
     const next = world.consumer(1, 1);
     world.settle();
     assert.equal(frames(next)[0]![0]!.trimEnd(), 'm0');
+  });
+
+  test('a bucket whose last message cannot be read, and whose consumer left, is no more', () => {
+    const world = brokerOf({ limits });
+    world.publish(2, 'x'.repeat(900));
+    chill(world);
+    world.consumer(2).vanish();
+    assert.equal(world.broker.buckets.count, 2);
+    world.log.loaded(new Error('damaged'));
+    assert.equal(world.broker.buckets.count, 1);
   });
 
   test('segments that nobody needs are given back', () => {

@@ -555,8 +555,28 @@ describe('slow and stuck peers', () => {
     assert.equal(world.broker.budget.bytes, 0);
   });
 
+  test('room in the log does not make us read from one that does not read', () => {
+    const world = brokerOf({ limits: { peerBytesMax: 2, segmentBytes: 16 * 1024 } });
+    world.log.next = false;
+    const producer = world.producer();
+    producer.link.stuck = true;
+    const kib = 'x'.repeat(1000);
+    for (let i = 0; i < 3; i++) producer.send(batch('u64', [1, kib]));
+    const rest = Array.from({ length: 6 }, (): [number, string] => [1, kib]);
+    producer.send(batch('u64', ...rest)); // runs out of room in its middle
+    world.settle();
+    assert.equal(producer.link.queuedBytes, 3);
+    world.log.next = true;
+    world.broker.segmentChanged();
+    assert.ok(producer.link.paused, 'it does not read its replies');
+    producer.read();
+    assert.equal(producer.link.paused, false);
+    world.settle();
+    assert.equal(producer.link.bytes.length, 9);
+  });
+
   test('a message must end in time; longer ones have longer', () => {
-    const world = brokerOf({ limits: { partialMessageMs: 1000, messageBytesMax: 20_000 } });
+    const world = brokerOf({ limits: { partialMessageMs: 500, messageBytesMax: 20_000 } });
     const [short, long, header, moving] = [0, 1, 2, 3].map(() => world.producer());
     short!.send(batch('u64', [1, 'abc']).subarray(0, 20));
     long!.send(join(u32(1), head(1n, 60_000_000n, 'u64'))); // refused, but drained

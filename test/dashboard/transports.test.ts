@@ -21,7 +21,7 @@ function start(transport: 'uws' | 'node', answer: () => Answer): DashboardSuperv
   return new DashboardSupervisor({ dashboard, log: SILENT, answer });
 }
 
-/** Sends bytes as they are; gives what came back until the peer closed or a whole reply is there. */
+/** Sends bytes as they are; gives what came back, to the end of one reply or of the connection. */
 function raw(port: number, bytes: string): Promise<string> {
   return new Promise((resolve, reject) => {
     let text = '';

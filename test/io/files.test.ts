@@ -42,7 +42,9 @@ test('write, sync, rename, read, remove; all of it private to the owner', async 
   assert.equal((await open(files, 'b')).bytes, 15);
   await settle((done) => files.remove('b', done));
   assert.deepEqual(await list(files), []);
-  const free = await new Promise<number>((resolve) => files.free((_failure, bytes) => resolve(bytes)));
+  const free = await new Promise<number>((resolve) =>
+    files.free((_failure, bytes) => resolve(bytes)),
+  );
   assert.ok(free > 0);
 });
 
@@ -74,7 +76,11 @@ test('a directory that is made is synced into those above it', async () => {
   const synced: string[] = [];
   const names = new Map<number, string>();
   const { open: realOpen, fsync: realSync } = fs;
-  mock.method(fs, 'open', ((name: string, flags: number, done: (e: Error | null, fd: number) => void) =>
+  mock.method(fs, 'open', ((
+    name: string,
+    flags: number,
+    done: (e: Error | null, fd: number) => void,
+  ) =>
     realOpen(name, flags, (error, fd) => {
       names.set(fd, name);
       done(error, fd);
@@ -132,7 +138,10 @@ test('a log on a real disk: made, closed, found again, its leftovers removed', a
 test('a next segment of another size is made anew', async () => {
   const at = folder();
   const open = (segmentBytes: number) =>
-    FileLog.open(logOptions(new NodeFiles(at), { limits: { segmentBytes } }, [], []), new Collector());
+    FileLog.open(
+      logOptions(new NodeFiles(at), { limits: { segmentBytes } }, [], []),
+      new Collector(),
+    );
   await (await open(SEGMENT_BYTES)).log.close();
   const { log } = await open(2 * SEGMENT_BYTES);
   assert.ok(log.nextReady());

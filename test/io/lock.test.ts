@@ -37,9 +37,13 @@ function pathOf(command: string): string | undefined {
   if (spawnSync(command, [script]).status !== 0) return undefined;
   const folder = fs.mkdtempSync(path.join(root, 'bin-'));
   // Not a link: some installations choose by the name they are called by.
-  const real = spawnSync('sh', ['-c', `command -v ${command}`]).stdout.toString().trim();
+  const real = spawnSync('sh', ['-c', `command -v ${command}`])
+    .stdout.toString()
+    .trim();
   const target = path.join(folder, command);
-  fs.writeFileSync(target, `#!/bin/sh\nPATH='${process.env.PATH}' exec '${real}' "$@"\n`, { mode: 0o755 });
+  fs.writeFileSync(target, `#!/bin/sh\nPATH='${process.env.PATH}' exec '${real}' "$@"\n`, {
+    mode: 0o755,
+  });
   return folder;
 }
 
@@ -86,7 +90,10 @@ test('another process holds it as long as it lives, and kill -9 frees it', async
 test('a child of the holder does not inherit it', async () => {
   const file = newFile();
   const release = lock(file, 'me');
-  await using child = new Running(process.execPath, ['-e', 'console.log("up"); setInterval(() => {}, 1000)']);
+  await using child = new Running(process.execPath, [
+    '-e',
+    'console.log("up"); setInterval(() => {}, 1000)',
+  ]);
   await child.output(/up/);
   release();
   lock(file, 'again')();

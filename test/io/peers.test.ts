@@ -28,7 +28,11 @@ const CASES: [name: string, address: string, table: string][] = [
 
 for (const [name, address, table] of CASES) {
   test(`${name}: Node's form and the table's give one key`, () => {
-    const text = [HEAD, line(`${table.replace(/./g, '0')}:0760`, `${table}:C350`, '00000003'), ''].join('\n');
+    const text = [
+      HEAD,
+      line(`${table.replace(/./g, '0')}:0760`, `${table}:C350`, '00000003'),
+      '',
+    ].join('\n');
     const key = keyOf({ localPort: 1888, remoteAddress: address, remotePort: 50_000 });
     assert.deepEqual([...parseTable(text)], [[key, 3]]);
   });
@@ -60,13 +64,20 @@ test('different ports and addresses are different keys', () => {
   assert.equal(new Set(keys).size, keys.length);
 });
 
-for (const [host, table] of [['127.0.0.1', '/proc/net/tcp'], ['::1', '/proc/net/tcp6'], ['::', '/proc/net/tcp6']] as const) {
+for (const [host, table] of [
+  ['127.0.0.1', '/proc/net/tcp'],
+  ['::1', '/proc/net/tcp6'],
+  ['::', '/proc/net/tcp6'],
+] as const) {
   test(`a connection to a listener on ${host} is in ${table} under its key`, async (t) => {
     if (!fs.existsSync(table)) return t.skip(`no ${table}`);
     const server = net.createServer();
     const accepted = once(server, 'connection') as Promise<[net.Socket]>;
     server.listen(0, host);
-    const bound = await Promise.race([once(server, 'listening').then(() => true), once(server, 'error').then(() => false)]);
+    const bound = await Promise.race([
+      once(server, 'listening').then(() => true),
+      once(server, 'error').then(() => false),
+    ]);
     if (!bound) return t.skip(`${host} cannot be listened on here`);
     const { port } = server.address() as net.AddressInfo;
     // "::" takes IPv4 as well, which Node then calls ::ffff:127.0.0.1.
@@ -80,7 +91,10 @@ for (const [host, table] of [['127.0.0.1', '/proc/net/tcp'], ['::1', '/proc/net/
     // The table as it is, but as if every connection had retransmitted.
     const text = fs.readFileSync(table, 'utf8');
     const fields = (row: string) => row.replace(/( [0-9A-F]{2}:[0-9A-F]{8} )0{8}/, '$100000001');
-    assert.ok(parseTable(text.split('\n').map(fields).join('\n')).has(key), `${key} is not in the table`);
+    assert.ok(
+      parseTable(text.split('\n').map(fields).join('\n')).has(key),
+      `${key} is not in the table`,
+    );
     assert.ok(!(await retransmissions()).has(key));
     client.destroy();
     socket.destroy();

@@ -5,7 +5,16 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { segmentName } from '../../src/log/segment.ts';
 import { loseAll, MemoryFiles } from '../support/memory-files.ts';
-import { bodiesOf, FakeLink, type Message, recoverFrom, SEGMENT_BYTES, World } from './harness.ts';
+import {
+  bodiesOf,
+  buildSegment,
+  FakeLink,
+  filesOf,
+  type Message,
+  recoverFrom,
+  SEGMENT_BYTES,
+  World,
+} from './harness.ts';
 
 const HELLO: Message = { bucket: 1, body: 'hello' };
 
@@ -166,4 +175,29 @@ test('an idle log is proved, and an orderly stop leaves nothing to cut', async (
   }
   const { recovered } = await recoverFrom(await world.close());
   assert.equal(recovered.cutBytes, 0);
+});
+
+test('acks that use up the last of a segment on a full disk leave a log that starts again', async () => {
+  for (let room = 456; room < 800; room += 8) {
+    // 60 messages in buckets of their own, so that marks do not merge, and what fills the segment.
+    const own = Array.from({ length: 60 }, (_, i) => ({ bucket: 100 + (i % 2), body: 'm' }));
+    const start = buildSegment({}, [{ messages: own }]).offsets[1]!;
+    const size = SEGMENT_BYTES - start - room - 56 - 4 - 56 - 112;
+    const files = filesOf(buildSegment({}, [{ messages: own }, { messages: [{ bucket: 1, body: 'x'.repeat(size) }] }]));
+    files.capacity = 1.5 * SEGMENT_BYTES;
+    const world = await World.open(files);
+    await world.settle();
+    const { link, consumer } = world.consume(100, 30);
+    await world.settle();
+    assert.equal(bodiesOf(link).length, 30);
+    consumer.receive(Uint8Array.from({ length: 30 }, (_, i) => i % 2));
+    await world.advance(100);
+    await world.advance(100);
+    assert.ok(world.log.blocked() !== undefined);
+    const again = await World.open(files.crash(loseAll)).catch((error) => {
+      throw new Error(`with ${room} bytes left: ${error.message}`);
+    });
+    await again.settle();
+    assert.equal(again.failure, undefined);
+  }
 });

@@ -46,6 +46,7 @@ async function setUp(sizes: number[], bytes = SEGMENT): Promise<Setup> {
       segmentBytes: bytes,
       logId: LOG_ID,
       epoch: 1,
+      now: () => 0,
       wallMs: () => 0,
       changed: () => {},
       trouble: () => {},

@@ -42,6 +42,7 @@ async function setUp(count = 1, bytes = SEGMENT_BYTES): Promise<Setup> {
       segmentBytes: SEGMENT_BYTES,
       logId: LOG_ID,
       epoch: 4,
+      now: () => 0,
       wallMs: () => TIME_MS,
       changed: () => void setup.changes++,
       trouble: (text) => void setup.troubles.push(text),
