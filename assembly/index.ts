@@ -13,6 +13,7 @@ export {
   openSegment,
   packControl,
   packMarks,
+  setKey,
   setLimit,
   setSequence,
 } from './record';

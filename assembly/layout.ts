@@ -65,7 +65,7 @@ export const SEGMENT_DATA_AT: u32 = 4096; // first record
 // ---------------------------------------------------------------------------------------------
 // Record: a 56-byte header and a body, padded with zeros to a multiple of 8.
 //
-//    0  u32  CRC32C of bytes 4 … 55, checked before anything below is believed
+//    0  u32  CRC32C of bytes 4 … 55, xor the log's key; checked before anything below is believed
 //    4  u32  CRC32C of the body
 //    8  u32  body size in bytes, without padding
 //   12  u8   type
@@ -87,6 +87,9 @@ export const SEGMENT_DATA_AT: u32 = 4096; // first record
 //   start     the next one to be given out       empty; first record of a broker's life
 //   trim      log position before which          empty; written before segments are given back
 //             nothing is needed
+//
+// The log's key is its id's low half xor its high half. Nobody who publishes knows it, so nobody can
+// put bytes into a message that would pass for a record if they ever stood in a record's place.
 //
 //   mark: u64 first sequence | u32 count of sequences | u32 attempts so far (returned)
 // ---------------------------------------------------------------------------------------------
@@ -150,6 +153,7 @@ export const MARKS_AT: u32 = 1048576;
 export const MARKS_MAX: u32 = 65536;
 export const INBOX_AT: u32 = 2097152;
 export const INBOX_BYTES: u32 = 68157440;
+export const INBOX_READ_BYTES: u32 = 262144; // its end, into which sockets read; carried bytes go before
 export const OUTBOX_AT: u32 = 70254592;
 export const OUTBOX_BYTES: u32 = 68157440;
 export const COLD_AT: u32 = 138412032;
@@ -198,4 +202,4 @@ export const SCAN_BAD: u32 = 2; // the bytes at RESULT_CONSUMED are not a valid 
 export const SCAN_ROWS: u32 = 3; // rows are full; call again
 export const SCAN_UNKNOWN: u32 = 4; // a valid record of a type this version does not know
 
-export const ABI_VERSION: u32 = 1;
+export const ABI_VERSION: u32 = 2;

@@ -35,8 +35,15 @@ let batchAt: u32 = 0;
 let batchFlags: u32 = 0;
 let limit: u32 = 0;
 
+// Of the log that is written and read: see layout.ts, record.
+export let key: u32 = 0;
 export let writeAt: u32 = 0;
 export let nextSequence: u64 = 0;
+
+/** Sets the key of the log that is written and read from now on. */
+export function setKey(logKey: u32): void {
+  key = logKey;
+}
 
 /** Turns to a segment: further records go to `offset` of the segment based at `position`. */
 export function openSegment(position: f64, offset: u32, bytes: u32, startEpoch: u32): void {
@@ -109,7 +116,7 @@ export function closeRecord(
   store<u32>(at + RECORD_EPOCH_AT, epoch);
   store<u32>(at + RECORD_BACK_AT, offset - batchAt);
   store<u32>(at + RECORD_ATTEMPTS_AT, attempts);
-  store<u32>(at + RECORD_CRC_AT, crc32c(at + 4, RECORD_HEADER_BYTES - 4));
+  store<u32>(at + RECORD_CRC_AT, crc32c(at + 4, RECORD_HEADER_BYTES - 4) ^ key);
   writeAt = offset + RECORD_HEADER_BYTES + padded;
 }
 

@@ -42,13 +42,14 @@ import {
   SCAN_UNKNOWN,
 } from './layout';
 import { align8, setResult } from './memory';
+import { key } from './record';
 
 // @ts-ignore: decorator
 @inline
 function headerHolds(at: u32, position: u64): bool {
   return (
     load<u64>(at + RECORD_POSITION_AT) == position &&
-    load<u32>(at + RECORD_CRC_AT) == crc32c(at + 4, RECORD_HEADER_BYTES - 4)
+    load<u32>(at + RECORD_CRC_AT) == (crc32c(at + 4, RECORD_HEADER_BYTES - 4) ^ key)
   );
 }
 

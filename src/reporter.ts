@@ -121,6 +121,7 @@ export class Reporter {
       durablePosition: String(commit.durablePosition),
       nextSequence: String(this.#broker.codec.sequence()),
       segments: this.#log.bases().length,
+      spareSegments: this.#log.spares,
       segmentBytes: this.#log.segmentBytes,
       diskBytes: this.#log.diskBytes,
       epoch: this.#epoch,

@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
-import { WIRE_U32, WIRE_U64 } from '../assembly/layout.ts';
+import { INBOX_READ_BYTES, WIRE_U32, WIRE_U64 } from '../assembly/layout.ts';
 import type { BrokerConfig, Listener } from './config/load.ts';
 import { Broker, createState } from './core/broker.ts';
 import { Replay } from './core/replay.ts';
@@ -75,10 +75,22 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   }
 }
 
+// Makes the data folder, durably: a message is not on disk if the folder of its log is not.
+function makeFolder(dataDir: string): void {
+  const made = fs.mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  if (made === undefined) return;
+  for (let folder = dataDir; ; folder = path.dirname(folder)) {
+    const fd = fs.openSync(path.dirname(folder), fs.constants.O_RDONLY);
+    fs.fsyncSync(fd);
+    fs.closeSync(fd);
+    if (folder === made || folder === path.dirname(folder)) return;
+  }
+}
+
 function lockFolder({ config, log, version }: ServerOptions): () => void {
   const { dataDir } = config;
   try {
-    fs.mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+    makeFolder(dataDir);
     if (config.unsafeNoLock) {
       const text = `no lock on ${dataDir}: a second broker there would destroy the log`;
       log.warn({ event: 'lock.off' }, text);
@@ -138,6 +150,7 @@ export class Server {
         codec,
         mode: config.log.sync,
         segmentBytes: config.limits.segmentBytes,
+        spareBytes: config.log.spareBytes,
         newLogId: randomBytes(8).readBigUInt64LE(),
         now: () => performance.now(),
         wallMs: Date.now,
@@ -235,7 +248,9 @@ export class Server {
   ): Promise<AddressInfo> {
     try {
       const bytes = wire === 'u64' ? WIRE_U64 : WIRE_U32;
-      return await this.#listeners.listen({ host, port, wire: bytes, accept });
+      const { inbox } = this.#broker.codec;
+      const readInto = inbox.subarray(inbox.length - INBOX_READ_BYTES);
+      return await this.#listeners.listen({ host, port, wire: bytes, accept, readInto });
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       const hint =

@@ -84,7 +84,7 @@ class Lifecycle {
     if (config.log.sync !== 'commit')
       handle.log.warn(
         { event: 'sync.weak', sync: config.log.sync },
-        `--sync ${config.log.sync}: an ack does not mean "on disk", a crash can lose messages`,
+        `--sync ${config.log.sync}: acks are weaker, they do not mean "on disk"; a crash can lose acked messages`,
       );
     const open = [...config.intake, ...config.exhaust].filter(({ host }) => !isLoopback(host));
     if (open.length > 0)

@@ -20,8 +20,8 @@ Exit codes: 0 fine (also with a torn tail), 1 damaged or missing, 74 it cannot b
 78 written by another format version.`;
 
 const DUMP_HELP = `
-Prints a line for each record: log position, type, flags, epoch, batch, and what it says. With --json
-a JSON object a line; numbers of 64 bits are strings.
+Prints a line for each record: log position, type, flags, epoch, batch, and what it says. With
+--json a JSON object a line; numbers of 64 bits are strings.
 
 Examples:
   thrustmq log dump --data-dir ./data
@@ -91,7 +91,12 @@ async function dump(options: DumpOptions): Promise<void> {
       ...(bodies === undefined ? {} : { bodies }),
       write: async (entries) => {
         for (let at = 0; at < entries.length; at += 1000)
-          await emit(entries.slice(at, at + 1000).map(text).join(''));
+          await emit(
+            entries
+              .slice(at, at + 1000)
+              .map(text)
+              .join(''),
+          );
       },
     }),
   );
@@ -142,7 +147,9 @@ function isLocked(lockFile: string): boolean {
   try {
     const { ino } = statSync(lockFile);
     const locks = readFileSync('/proc/locks', 'utf8');
-    return locks.split('\n').some((line) => / FLOCK .*WRITE/.test(line) && line.includes(`:${ino} `));
+    return locks
+      .split('\n')
+      .some((line) => / FLOCK .*WRITE/.test(line) && line.includes(`:${ino} `));
   } catch {
     return false;
   }
@@ -165,7 +172,8 @@ function reportText(report: VerifyReport): string {
   const counts = `${report.batches} batches, ${report.records} records, ${report.messages} messages in ${segments.length} segments`;
   const verdict = { clean: 'clean', torn: 'clean, with a torn tail', damaged: 'DAMAGED' };
   const unknown = report.unknownVersion || report.unreadable;
-  const word = unknown && report.verdict !== 'damaged' ? 'NOT WHOLLY READ' : verdict[report.verdict];
+  const word =
+    unknown && report.verdict !== 'damaged' ? 'NOT WHOLLY READ' : verdict[report.verdict];
   lines.push(`${word}: ${counts}`);
   return `${lines.join('\n')}\n`;
 }

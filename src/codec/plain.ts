@@ -52,6 +52,7 @@ export class PlainCodec implements Codec {
   readonly result = new Uint32Array(L.RESULT_BYTES / 4);
   readonly rows = new Uint32Array((L.ROWS_MAX * L.ROW_BYTES) / 4);
   readonly #inboxView: DataView;
+  #key = 0;
   readonly #memoryView: DataView;
   readonly #rowsView = new DataView(this.rows.buffer);
   readonly #outbox: Uint8Array;
@@ -78,6 +79,10 @@ export class PlainCodec implements Codec {
   }
 
   // --- the open segment -------------------------------------------------------------------------
+
+  setKey(key: number): void {
+    this.#key = key;
+  }
 
   openSegment(base: number, offset: number, segmentBytes: number, epoch: number): void {
     assert(segmentBytes <= this.#ringBytes, 'the segment is larger than the ring');
@@ -281,7 +286,7 @@ export class PlainCodec implements Codec {
 
   #headerCrc(at: number): number {
     const behind = L.RECORD_CRC_AT + 4;
-    return this.crc32c(at + behind, L.RECORD_HEADER_BYTES - behind);
+    return (this.crc32c(at + behind, L.RECORD_HEADER_BYTES - behind) ^ this.#key) >>> 0;
   }
 
   // --- messages out -----------------------------------------------------------------------------

@@ -39,7 +39,7 @@ export interface BrokerConfig {
     /** Names that a browser may use besides loopback and `host`. */
     allowedHosts: string[];
   };
-  log: { sync: 'commit' | 'interval' | 'none'; syncIntervalMs: number };
+  log: { sync: 'commit' | 'interval' | 'none'; syncIntervalMs: number; spareBytes: number };
   limits: Limits;
   logging: {
     level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
@@ -225,7 +225,11 @@ function build(values: SettingValues, sources: Sources): BrokerConfig {
       transport: values.dashboard_transport,
       allowedHosts: values.dashboard_allow_host,
     },
-    log: { sync: values.sync, syncIntervalMs: Math.max(1, values.sync_interval) },
+    log: {
+      sync: values.sync,
+      syncIntervalMs: Math.max(1, values.sync_interval),
+      spareBytes: values.spare,
+    },
     limits: buildLimits(values),
     logging: {
       level: values.log_level,

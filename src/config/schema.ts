@@ -209,6 +209,13 @@ export const SETTINGS = z.strictObject({
       'size of a log file, at most 256MiB (default: ' +
       `${sizeText(DEFAULT_LIMITS.segmentBytes)}, more if messages need it)`,
   }),
+  spare: setting(size, {
+    fallback: '0B',
+    arg: 'SIZE',
+    advanced: true,
+    description:
+      'disk space to hold ready for bursts, beyond the next log file; made in the background',
+  }),
   reserve: setting(size, {
     fallback: sizeText(DEFAULT_LIMITS.reserveBytes),
     arg: 'SIZE',

@@ -23,6 +23,8 @@ export interface Codec {
   /** The ROWS of layout.ts as 32-bit words, valid until the next call. */
   readonly rows: Uint32Array;
 
+  /** Sets the key of the log that is written and read from now on (layout.ts, record). */
+  setKey(key: number): void;
   openSegment(base: Position, offset: number, segmentBytes: number, epoch: number): void;
   openBatch(proof: boolean): void;
   setLimit(offset: number): void;

@@ -94,29 +94,33 @@ export class Producer implements Replyable {
     this.#process(chunk);
   }
 
+  // Puts what was carried over and the chunk next to each other in the inbox, and takes what is
+  // whole. A socket that reads into the inbox has left room before its bytes: then nothing moves.
   #process(chunk: Uint8Array): void {
     const { inbox } = this.#context.codec;
-    let end = 0;
+    const inPlace = chunk.buffer === inbox.buffer;
+    const carried = this.#carryBytes;
+    const start = inPlace ? chunk.byteOffset - inbox.byteOffset - carried : 0;
+    const end = start + carried + chunk.length;
+    assert(start >= 0 && end <= inbox.length, 'a connection holds more than the inbox');
+    let at = start;
     for (const part of this.#carry) {
-      inbox.set(part, end);
-      end += part.length;
+      inbox.set(part, at);
+      at += part.length;
     }
-    assert(end + chunk.length <= inbox.length, 'a connection holds more than the inbox');
-    inbox.set(chunk, end);
-    end += chunk.length;
-    const carried = end - chunk.length;
+    if (!inPlace) inbox.set(chunk, at);
     this.#dropCarry();
-    const consumed = this.#work(end);
-    if (consumed > 0) this.#partialSinceMs = -1;
-    if (this.#ended || consumed === end) return;
-    if (consumed >= carried) this.#keep(chunk.subarray(consumed - carried));
-    else this.#keep(inbox.slice(consumed, end));
+    const stopped = this.#work(start, end);
+    if (stopped > start) this.#partialSinceMs = -1;
+    if (this.#ended || stopped === end) return;
+    if (stopped >= start + carried) this.#keep(chunk.subarray(stopped - start - carried));
+    else this.#keep(inbox.slice(stopped, end));
   }
 
   // Takes whole messages from the inbox; returns where the first incomplete one begins.
-  #work(end: number): number {
+  #work(start: number, end: number): number {
     const { codec, commit, limits } = this.#context;
-    let at = 0;
+    let at = start;
     this.#need = 0;
     while (at < end) {
       if (this.#left === 0) {
@@ -348,8 +352,11 @@ export class Producer implements Replyable {
 
   #keep(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
-    // A short rest of a long chunk is copied, so that it does not keep the whole chunk alive.
-    this.#carry.push(bytes.length * 2 < bytes.buffer.byteLength ? bytes.slice() : bytes);
+    // What stands in the inbox is overwritten by the next read; and a short rest of a long chunk
+    // would keep the whole chunk alive.
+    const { buffer } = this.#context.codec.inbox;
+    const copy = bytes.buffer === buffer || bytes.length * 2 < bytes.buffer.byteLength;
+    this.#carry.push(copy ? bytes.slice() : bytes);
     this.#carryBytes += bytes.length;
     this.#context.budget.bytes += bytes.length;
     if (this.#context.budget.over) this.#context.relieve();

@@ -86,6 +86,8 @@ export interface LogSnapshot {
   durablePosition: string;
   nextSequence: string;
   segments: number;
+  /** Files held ready for further segments. */
+  spareSegments: number;
   segmentBytes: number;
   diskBytes: number;
   epoch: number;

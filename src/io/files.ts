@@ -23,7 +23,10 @@ export class NodeFiles implements Files {
   list(done: (failure: Error | undefined, names: string[]) => void): void {
     const read = () =>
       fs.readdir(this.#directory, (failure, names) => done(failure ?? undefined, names ?? []));
-    if (this.#readOnly) return read();
+    if (this.#readOnly) {
+      read();
+      return;
+    }
     fs.mkdir(this.#directory, { recursive: true, mode: 0o700 }, (failure, made) => {
       if (failure !== null) return done(failure, []);
       // Also if it was there: the process that made it may have ended before it synced.

@@ -23,6 +23,8 @@ export interface ListenOptions {
   wire: number;
   /** Makes a session for a link, or refuses it (and has destroyed it). */
   accept: (link: Link) => Session | undefined;
+  /** Where all sockets read into; what is read is handed on before the next read. */
+  readInto: Uint8Array;
 }
 
 // Idle peers that vanished are found by keep-alive: 10 s of silence, then a probe each second.
@@ -97,6 +99,34 @@ export class SocketLink implements Link {
   }
 }
 
+// Node offers reading into a buffer of one's own (`onread`) to sockets that connect, but not to those
+// a server accepts; it would allocate 64 KiB for each read, and collecting them stops the broker
+// dozens of times a second. So an accepted socket's handle moves to a socket made with that option.
+// Not on Windows, where reads are under way before there is anything to read. If a Node has no such
+// handle, the accepted socket is used as it is.
+function readingInto(
+  accepted: net.Socket,
+  buffer: Uint8Array,
+  receive: (chunk: Uint8Array) => void,
+): net.Socket {
+  const holder = accepted as unknown as { _handle: { useUserBuffer?: unknown } | null };
+  const handle = holder._handle;
+  if (process.platform === 'win32' || typeof handle?.useUserBuffer !== 'function') {
+    accepted.on('data', receive);
+    return accepted;
+  }
+  holder._handle = null;
+  const onread = {
+    buffer,
+    callback: (bytes: number) => {
+      receive(buffer.subarray(0, bytes));
+      return true;
+    },
+  };
+  const options = { handle, allowHalfOpen: true, onread, pauseOnCreate: true };
+  return new net.Socket(options as unknown as net.SocketConstructorOpts);
+}
+
 /** The data listeners of a broker. */
 export class Listeners {
   readonly #servers: net.Server[] = [];
@@ -109,7 +139,13 @@ export class Listeners {
   /** Listens; rejects with what the system said, for example that the port is taken. */
   listen(options: ListenOptions): Promise<net.AddressInfo> {
     const server = net.createServer(
-      { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS },
+      {
+        allowHalfOpen: true,
+        noDelay: true,
+        keepAlive: true,
+        keepAliveInitialDelay: KEEP_ALIVE_MS,
+        pauseOnConnect: true,
+      },
       (socket) => this.#accept(socket, options),
     );
     this.#servers.push(server);
@@ -124,7 +160,13 @@ export class Listeners {
     });
   }
 
-  #accept(socket: net.Socket, options: ListenOptions): void {
+  #accept(accepted: net.Socket, options: ListenOptions): void {
+    let session: Session | undefined;
+    let socket = accepted;
+    const receive = (chunk: Uint8Array) => {
+      if (!socket.destroyed) session?.receive(chunk);
+    };
+    socket = readingInto(accepted, options.readInto, receive);
     // From the first tick on: a socket error without a listener would end the process.
     socket.on('error', () => {});
     if (socket.remoteAddress === undefined) {
@@ -132,20 +174,19 @@ export class Listeners {
       return;
     }
     const link = new SocketLink(socket, options.wire);
-    const session = options.accept(link);
+    session = options.accept(link);
     if (session === undefined) return;
-    link.attach(session);
+    const joined = session;
+    link.attach(joined);
     this.#links.add(link);
-    socket.on('data', (chunk) => {
-      if (!socket.destroyed) session.receive(chunk);
-    });
     socket.on('end', () => {
-      if (!socket.destroyed) session.finished();
+      if (!socket.destroyed) joined.finished();
     });
     socket.on('close', () => {
       this.#links.delete(link);
-      session.gone();
+      joined.gone();
     });
+    socket.resume();
   }
 
   /**

@@ -53,8 +53,8 @@ export class Cold {
       (w) => w.loading && position >= w.position && position + recordBytes <= w.position + w.bytes,
     );
     if (pending !== undefined) {
-      // The record may straddle the end of what turns out valid, or another one may be damaged: then
-      // it is loaded for itself.
+      // The record may straddle the end of what turns out valid, or another one may be damaged:
+      // then it is loaded for itself.
       pending.waiters.push(() => {
         if (this.resident(position, recordBytes) < 0) this.load(position, recordBytes, done);
         else done(undefined);

@@ -1,7 +1,6 @@
 // The records of a log in words: one entry for each, in order, for people and programs that look
 // into a log at rest. Judges nothing and changes nothing.
 
-import { isUtf8 } from 'node:buffer';
 import {
   FLAG_LAST,
   FLAG_PROOF,
@@ -47,7 +46,7 @@ export interface RecordEntry {
   /** Log position of the first record of its batch. */
   batch: string;
   bodyBytes: number;
-  /** Messages: the bucket, the first and last sequence, how many, and earlier deliveries of each. */
+  /** Messages: bucket, first and last sequence, how many, and earlier deliveries of each. */
   bucket?: string;
   firstSequence?: string;
   lastSequence?: string;
@@ -256,13 +255,21 @@ function messagesOf(bytes: Uint8Array, at: number, count: number, first: number)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   return Array.from({ length: count }, (_, i) => {
     const size = view.getUint32(at, true);
-    const body = Buffer.from(
-      bytes.subarray(at + MESSAGE_SIZE_BYTES, at + MESSAGE_SIZE_BYTES + size),
-    );
+    const body = bytes.subarray(at + MESSAGE_SIZE_BYTES, at + MESSAGE_SIZE_BYTES + size);
     at += MESSAGE_SIZE_BYTES + size;
-    const encoding = isUtf8(body) ? 'utf8' : 'base64';
-    return { sequence: String(first + i), bytes: size, encoding, body: body.toString(encoding) };
+    return { sequence: String(first + i), bytes: size, ...textOf(body) };
   });
+}
+
+function textOf(body: Uint8Array): Pick<MessageEntry, 'encoding' | 'body'> {
+  try {
+    const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+    return { encoding: 'utf8', body: decoder.decode(body) };
+  } catch {
+    let binary = '';
+    for (const byte of body) binary += String.fromCharCode(byte);
+    return { encoding: 'base64', body: btoa(binary) };
+  }
 }
 
 function marksOf(

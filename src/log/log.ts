@@ -7,7 +7,7 @@ import type { Codec, Failure, Log, Position } from '../core/ports.ts';
 import { Cold } from './cold.ts';
 import { LogError } from './errors.ts';
 import type { Files } from './files.ts';
-import { settle, write } from './promises.ts';
+import { open, settle, write } from './promises.ts';
 import {
   type FoundSegment,
   type Recovered,
@@ -15,8 +15,8 @@ import {
   type Sink,
   takeInventory,
 } from './recovery.ts';
-import { encodeHeader, NEXT_NAME, segmentName } from './segment.ts';
-import { type Segment, Segments } from './segments.ts';
+import { encodeHeader, isSpare, keyOf, NEXT_NAME, segmentName } from './segment.ts';
+import { type Segment, Segments, type Spare } from './segments.ts';
 import { type SyncMode, Writer } from './writer.ts';
 
 export interface LogOptions {
@@ -24,6 +24,8 @@ export interface LogOptions {
   codec: Codec;
   mode: SyncMode;
   segmentBytes: number;
+  /** Disk space held ready beyond the next segment; 0 for none. */
+  spareBytes: number;
   /** Random, for a log that is made new. */
   newLogId: bigint;
   /** Monotonic ms with fractions, for measuring. */
@@ -82,30 +84,32 @@ export class FileLog implements Log {
     let inventory = await takeInventory(files);
     for (const name of inventory.foreign)
       options.note('warn', `${name} in the log folder is not part of the log: ignored`);
-    for (const name of inventory.leftovers) await settle((done) => files.remove(name, done));
+    const spares = await adopt(options, inventory.leftovers);
     if (inventory.segments.length === 0) {
       await createFirst(options);
       inventory = await takeInventory(files);
     }
     const recovered = await recover(files, codec, inventory, sink, options.progress);
+    codec.setKey(keyOf(recovered.logId));
     for (const { handle, name } of recovered.unneeded) {
       await settle((done) => files.close(handle, done));
       await settle((done) => files.remove(name, done));
     }
     await dropOdd(options, recovered);
-    const log = FileLog.#assemble(options, recovered);
+    const log = FileLog.#assemble(options, recovered, spares);
     await log.#prepared();
     return { log, resume: recovered.resume, recovered };
   }
 
-  static #assemble(options: LogOptions, recovered: Recovered): FileLog {
-    const { files, codec, segmentBytes, wallMs } = options;
+  static #assemble(options: LogOptions, recovered: Recovered, spares: Spare[]): FileLog {
+    const { files, codec, segmentBytes, spareBytes, wallMs } = options;
     const { resume, logId, next } = recovered;
     const cold = new Cold(codec, files, () => segments);
     const segments: Segments = new Segments(
       {
         files,
         segmentBytes,
+        spareBytes,
         logId,
         epoch: resume.epoch,
         wallMs,
@@ -115,6 +119,7 @@ export class FileLog implements Log {
       },
       recovered.segments.map(asSegment),
       next === undefined ? undefined : asSegment(next),
+      spares,
     );
     const log: FileLog = new FileLog(options, cold, segments, resume.base + resume.offset);
     return log;
@@ -203,6 +208,11 @@ export class FileLog implements Log {
     return this.#segments.diskBytes;
   }
 
+  /** Files held ready for further segments. */
+  get spares(): number {
+    return this.#segments.spares;
+  }
+
   get coldReads(): { reads: number; bytes: number } {
     return { reads: this.#cold.reads, bytes: this.#cold.readBytes };
   }
@@ -217,13 +227,33 @@ export class FileLog implements Log {
     this.#writer.syncNow(done);
   }
 
-  /** Closes the files. Nothing may be in flight; a segment being made is waited for. */
+  /** Closes the files. No append or read may be in flight; a file being made is waited for. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    if (this.#segments.busy) await new Promise<void>((resolve) => (this.#waiting = resolve));
     await new Promise<void>((resolve) => this.#segments.close(resolve));
   }
+}
+
+// Takes over the files held ready by the last broker, as many as are wanted; removes other leftovers.
+async function adopt(options: LogOptions, leftovers: string[]): Promise<Spare[]> {
+  const { files, segmentBytes, spareBytes } = options;
+  const spares: Spare[] = [];
+  for (const name of leftovers) {
+    if (isSpare(name) && (spares.length + 1) * segmentBytes <= spareBytes) {
+      const { handle, bytes } = await open(files, name);
+      if (bytes === segmentBytes) {
+        spares.push({ name, handle, bytes });
+        continue;
+      }
+      await settle((done) => files.close(handle, done));
+    }
+    await settle((done) => files.remove(name, done));
+  }
+  // Their names must be on disk before one is used again: a crash may not find another segment's
+  // header under the name it had before it was given back.
+  if (spares.length > 0) await settle((done) => files.syncDirectory(done));
+  return spares;
 }
 
 function asSegment(found: FoundSegment): Segment {

@@ -17,7 +17,7 @@ import { LogError } from './errors.ts';
 import type { Files } from './files.ts';
 import { list, open, settle, write } from './promises.ts';
 import { lookBeyond, readFully, type Scannable, type Visitor, type Walk, walk } from './scan.ts';
-import { baseOf, decodeHeader, isTemporary, type SegmentHeader } from './segment.ts';
+import { baseOf, decodeHeader, isTemporary, keyOf, type SegmentHeader } from './segment.ts';
 
 /** Takes the records of the log in order; core/replay.ts. */
 export interface Sink extends Visitor {
@@ -74,7 +74,9 @@ export async function takeInventory(files: Files): Promise<Inventory> {
       continue;
     }
     const header = decodeHeader(head.subarray(0, got), name);
-    inventory.segments.push({ name, base: header.base, bytes: header.bytes, handle, header });
+    const { base, logId } = header;
+    const key = keyOf(logId);
+    inventory.segments.push({ name, base, bytes: header.bytes, handle, key, header });
     if (header.base !== baseOf(name))
       throw new LogError(
         'damaged',
@@ -90,9 +92,9 @@ export async function takeInventory(files: Files): Promise<Inventory> {
   return inventory;
 }
 
-// Segments are given back oldest first, but a read under way or a crash may leave an older one behind.
-// So what stands before a gap is no part of the log if the log says that it was not needed, which is
-// known when it has been read.
+// Segments are given back oldest first, but a read under way or a crash may leave an older one
+// behind. So what stands before a gap is no part of the log if the log says that it was not needed,
+// which is known when it has been read.
 function splitAtGap(inventory: Inventory): void {
   const { segments } = inventory;
   const [first] = segments;
@@ -194,9 +196,9 @@ function checkStart(oldest: FoundSegment, before: FoundSegment | undefined, star
 
 /** Records behind the last complete batch, none of which was ever acked. */
 interface Torn {
-  /** Where they end in the segment they are in; the end of the last complete batch if there are none. */
+  /** Where they end in their segment; the end of the last complete batch if there are none. */
   end: number;
-  /** Bytes of them in later segments: possible where the sync mode let a segment overtake another. */
+  /** Bytes of them in later segments, which the weaker sync modes let overtake this one. */
   later: number;
 }
 
@@ -236,8 +238,8 @@ async function removeSegment(files: Files, { handle, name }: FoundSegment): Prom
   await settle((done) => files.syncDirectory(done));
 }
 
-// Writes again what may be in the cache only, and zeros over what was torn. That begins with the last
-// batch that proves all before it; a segment just begun has none, then it is in the one before.
+// Writes again what may be in the cache only, and zeros over what was torn. It begins with the last
+// batch that proves all before it; a segment just begun has none, then that is in the one before.
 async function makeEnd(
   files: Files,
   codec: Codec,

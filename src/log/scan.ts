@@ -38,6 +38,8 @@ export interface Scannable {
   base: Position;
   bytes: number;
   handle: Handle;
+  /** Key of the log it belongs to. */
+  key: number;
 }
 
 export interface Visitor {
@@ -96,6 +98,7 @@ export async function walk(
     sequence: -1,
     records: 0,
   };
+  codec.setKey(segment.key);
   let { offset } = from;
   let want = CHUNK_BYTES;
   while (offset < segment.bytes && !result.last) {
@@ -219,6 +222,7 @@ export async function* headers(
   segment: Scannable,
   from: number,
 ): AsyncGenerator<number> {
+  codec.setKey(segment.key);
   for (let offset = from; offset + RECORD_HEADER_BYTES <= segment.bytes; ) {
     const bytes = Math.min(CHUNK_BYTES, segment.bytes - offset);
     const got = await readFully(files, segment.handle, codec.memory.subarray(0, bytes), offset);

@@ -56,9 +56,19 @@ export function spareName(base: number): string {
   return `spare-${base}.tmp`;
 }
 
-/** Whether a name is one of those two: such a file holds nothing when the broker starts. */
+/** Whether a name is that of a file held ready for further segments. */
+export function isSpare(name: string): boolean {
+  return /^spare-\d+\.tmp$/.test(name);
+}
+
+/** Whether a file of that name holds nothing when the broker starts. */
 export function isTemporary(name: string): boolean {
-  return name === NEXT_NAME || /^spare-\d+\.tmp$/.test(name);
+  return name === NEXT_NAME || isSpare(name);
+}
+
+/** Key of a log's records, as 32 bits (layout.ts, record). */
+export function keyOf(logId: bigint): number {
+  return Number((logId ^ (logId >> 32n)) & 0xffffffffn);
 }
 
 /** The first SEGMENT_DATA_AT bytes of a segment. */

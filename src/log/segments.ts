@@ -18,7 +18,8 @@ export interface Segment {
   retired: boolean;
 }
 
-interface Spare {
+/** A file of a segment's size that is used again, or for the first time. */
+export interface Spare {
   name: string;
   handle: Handle;
   bytes: number;
@@ -27,6 +28,9 @@ interface Spare {
 export interface SegmentsOptions {
   files: Files;
   segmentBytes: number;
+  /** Disk space to hold ready beyond the next segment, for publishing at the speed of blocks that
+   * exist already; whole segments of it are made when nothing else is going on. */
+  spareBytes: number;
   logId: bigint;
   epoch: number;
   wallMs: () => number;
@@ -38,7 +42,8 @@ export interface SegmentsOptions {
   trouble: (text: string, failure: Error) => void;
 }
 
-const SPARES_MAX = 4;
+// Segments given back that are kept for the next ones, however little space is to be held ready.
+const SPARES_MIN = 4;
 // A segment that was full sooner than this was written by big commits: they gain more from a disk
 // that writes every byte once than from blocks that exist already, so the next one is made sparse.
 // That needs space to spare, because now a write may be refused for want of it.
@@ -51,20 +56,43 @@ const FILL_SYNC_BYTES = 4 * 1024 * 1024;
 export class Segments {
   readonly #options: SegmentsOptions;
   readonly #list: Segment[];
-  readonly #spares: Spare[] = [];
+  readonly #spares: Spare[];
+  readonly #sparesMax: number;
+  #stocking = false;
   #coming = 0; // spares that are being renamed
   #next: Segment | undefined;
   #making = false;
   #blocked: string | undefined;
   #closed = false;
+  #onRest: (() => void) | undefined;
   #rolledMs = Number.NEGATIVE_INFINITY;
   #haste = false;
 
-  /** `list`: the segments found, oldest first; `next`: an empty one behind the open one, if any. */
-  constructor(options: SegmentsOptions, list: Segment[], next: Segment | undefined) {
+  /**
+   * `list`: the segments found, oldest first; `next`: an empty one behind the open one, if any;
+   * `spares`: files of segments' size that may be used for further ones.
+   */
+  constructor(
+    options: SegmentsOptions,
+    list: Segment[],
+    next: Segment | undefined,
+    spares: Spare[] = [],
+  ) {
     this.#options = options;
     this.#list = list;
     this.#next = next;
+    this.#spares = spares;
+    this.#sparesMax = Math.max(SPARES_MIN, this.#stock);
+  }
+
+  // Segments that are to be held ready.
+  get #stock(): number {
+    return Math.floor(this.#options.spareBytes / this.#options.segmentBytes);
+  }
+
+  /** Files held ready for further segments. */
+  get spares(): number {
+    return this.#spares.length;
   }
 
   get list(): readonly Segment[] {
@@ -129,8 +157,7 @@ export class Segments {
   #create(base: Position): void {
     const { files, segmentBytes } = this.#options;
     files.free((failure, bytes) => {
-      if (failure === undefined && bytes < segmentBytes * 1.25)
-        return this.#failed(Object.assign(new Error('no space left'), { code: 'ENOSPC' }));
+      if (failure === undefined && bytes < segmentBytes * 1.25) return this.#failed(noSpace());
       const sparse = this.#haste && bytes > segmentBytes * HASTE_FREE_SEGMENTS;
       files.open(NEXT_NAME, true, (openFailure, handle) => {
         if (openFailure !== undefined) return this.#failed(openFailure);
@@ -179,6 +206,7 @@ export class Segments {
       this.#blocked = undefined;
       this.#next = { base, bytes, handle: spare.handle, reads: 0, retired: false };
       this.#options.changed();
+      this.#rested();
     });
   }
 
@@ -191,11 +219,51 @@ export class Segments {
     this.#making = false;
     this.#blocked = isNoSpace(failure) ? 'no space left on the disk' : failure.message;
     this.#options.changed();
+    this.#rested();
   }
 
   /** Tries again to make the next segment, if it failed before. */
   retry(): void {
     if (this.#blocked !== undefined) this.prepare();
+    else this.#stockUp();
+  }
+
+  // Makes one file for the stock, if one is missing and the disk has time for it.
+  #stockUp(): void {
+    const { files, segmentBytes, now, trouble } = this.#options;
+    const held = this.#spares.length + this.#coming;
+    if (this.#stocking || this.#making || this.#closed || held >= this.#stock) return;
+    if (now() - this.#rolledMs < HASTE_MS) return;
+    this.#stocking = true;
+    const end = (failure: Failure) => {
+      this.#stocking = false;
+      if (failure !== undefined && !isNoSpace(failure))
+        trouble('no further space can be held ready', failure);
+      if (failure === undefined) this.#stockUp();
+      this.#rested();
+    };
+    files.free((failure, bytes) => {
+      if (failure !== undefined || bytes < segmentBytes * 4) return end(failure ?? noSpace());
+      const name = this.#stockName();
+      files.open(name, true, (openFailure, handle) => {
+        if (openFailure !== undefined) return end(openFailure);
+        const spare = { name, handle, bytes: segmentBytes };
+        this.#fill(spare, 0, (fillFailure) => {
+          if (fillFailure !== undefined || this.#closed)
+            return this.#discard(spare, () => end(fillFailure));
+          this.#spares.push(spare);
+          end(undefined);
+        });
+      });
+    });
+  }
+
+  // Odd, so that it never meets the name of a segment that is given back.
+  #stockName(): string {
+    const taken = new Set(this.#spares.map(({ name }) => name));
+    let number = 1;
+    while (taken.has(spareName(number))) number += 2;
+    return spareName(number);
   }
 
   /** Gives back the segments that end at or before `position`; never the open one. */
@@ -217,7 +285,7 @@ export class Segments {
     const { files, segmentBytes, trouble } = this.#options;
     const name = segmentName(segment.base);
     const keep =
-      this.#spares.length + this.#coming < SPARES_MAX &&
+      this.#spares.length + this.#coming < this.#sparesMax &&
       segment.bytes === segmentBytes &&
       !this.#closed;
     if (!keep) {
@@ -250,22 +318,38 @@ export class Segments {
     });
   }
 
-  /** Closes every file; spares are removed. Nothing may be under way. */
+  /**
+   * Begins nothing new, waits for what is under way, and closes every file; spares beyond the
+   * stock are removed. No read or append may be in flight.
+   */
   close(done: () => void): void {
     this.#closed = true;
+    this.#onRest = () => this.#closeAll(done);
+    this.#rested();
+  }
+
+  // Goes on with closing when no file is being made any more.
+  #rested(): void {
+    if (this.#making || this.#stocking || this.#onRest === undefined) return;
+    const onRest = this.#onRest;
+    this.#onRest = undefined;
+    onRest();
+  }
+
+  #closeAll(done: () => void): void {
     const { files } = this.#options;
-    const steps = this.#spares.map(
-      (spare) => (next: (failure: Failure) => void) => this.#discard(spare, () => next(undefined)),
-    );
+    const steps = this.#spares.map((spare, i) => (next: (failure: Failure) => void) => {
+      if (i < this.#stock) files.close(spare.handle, () => next(undefined));
+      else this.#discard(spare, () => next(undefined));
+    });
     for (const segment of [...this.#list, ...(this.#next === undefined ? [] : [this.#next])])
       steps.push((next) => files.close(segment.handle, () => next(undefined)));
     sequence(steps, () => done());
   }
+}
 
-  /** Whether a segment is being made right now. */
-  get busy(): boolean {
-    return this.#making;
-  }
+function noSpace(): Error {
+  return Object.assign(new Error('no space left'), { code: 'ENOSPC' });
 }
 
 /** Runs steps one after the other until one fails. */

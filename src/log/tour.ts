@@ -8,7 +8,7 @@ import { LogError } from './errors.ts';
 import type { Files } from './files.ts';
 import { list, open } from './promises.ts';
 import { type From, headers, readFully, type Scannable, type Visitor, walk } from './scan.ts';
-import { baseOf, decodeHeader, isTemporary, type SegmentHeader } from './segment.ts';
+import { baseOf, decodeHeader, isTemporary, keyOf, type SegmentHeader } from './segment.ts';
 
 /** Something wrong with a file as a whole. */
 export interface FileProblem {
@@ -46,6 +46,8 @@ export async function openForTools(files: Files): Promise<ToolInventory> {
     inventory.leftovers.push(newest.name);
   }
   const first = inventory.segments.find(({ header }) => header !== undefined);
+  // A segment whose header does not hold is read as if it belonged to the others.
+  for (const segment of inventory.segments) segment.key = keyOf(first?.header?.logId ?? 0n);
   for (const segment of inventory.segments) {
     if (segment.header === undefined || segment.header.logId === first?.header?.logId) continue;
     segment.skip = true;
@@ -60,6 +62,7 @@ async function openOne(files: Files, name: string, base: number): Promise<ToolSe
     base,
     bytes: 0,
     handle: -1,
+    key: 0,
     header: undefined,
     fileBytes: 0,
     problems: [],

@@ -223,8 +223,8 @@ class Verifier {
       const suspects = this.#suspects.filter((suspect) => suspect.segment === segment);
       for (const suspect of suspects)
         if (suspect.proved) bad.push(rangeOf(suspect, suspect.offset, suspect.end, 'damaged'));
-      // What is left is one tail, though its records may lie in pieces; where nothing follows and no
-      // batch is incomplete it is just the end. What stands in later segments goes with it.
+      // What is left is one tail, though its records may lie in pieces; where nothing follows and
+      // no batch is incomplete it is just the end. What stands in later segments goes with it.
       const torn = suspects.filter(({ proved }) => !proved);
       const [first] = torn;
       const last = torn.at(-1);

@@ -41,6 +41,10 @@ export class Engine implements Codec {
     this.rows = new Uint32Array(buffer, ROWS_AT, (ROWS_MAX * ROW_BYTES) / 4);
   }
 
+  setKey(key: number): void {
+    this.#module.setKey(key);
+  }
+
   openSegment(base: number, offset: number, segmentBytes: number, epoch: number): void {
     this.#module.openSegment(base, offset, segmentBytes, epoch);
   }

@@ -23,6 +23,7 @@ export interface Module {
   ): number;
   closeFrame(count: number): void;
   locate(bodyAt: number, bodyBytes: number, index: number): number;
+  setKey(key: number): void;
   openSegment(base: number, offset: number, bytes: number, epoch: number): void;
   openBatch(proof: boolean): void;
   setLimit(offset: number): void;

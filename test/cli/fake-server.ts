@@ -68,6 +68,7 @@ export function fakeSnapshot(change: Partial<Snapshot> = {}): Snapshot {
       durablePosition: '4096',
       nextSequence: '1',
       segments: 1,
+      spareSegments: 0,
       segmentBytes: 67108864,
       diskBytes: 67108864,
       epoch: 1,

@@ -55,7 +55,7 @@ test('defaults are those of the contract', async () => {
       transport: 'auto',
       allowedHosts: [],
     },
-    log: { sync: 'commit', syncIntervalMs: 100 },
+    log: { sync: 'commit', syncIntervalMs: 100, spareBytes: 0 },
     limits: DEFAULT_LIMITS,
     logging: { level: 'info', format: 'json' },
   });
@@ -106,6 +106,7 @@ const SAMPLES: Record<SettingKey, [string, (loaded: LoadedConfig['config']) => u
     exhaust: ['[::1]:9', (c) => c.exhaust[1]?.host, '::1'],
     sync: ['none', (c) => c.log.sync, 'none'],
     sync_interval: ['2s', (c) => c.log.syncIntervalMs, 2000],
+    spare: ['1GiB', (c) => c.log.spareBytes, 2 ** 30],
     max_message: ['2MiB', (c) => c.limits.messageBytesMax, 2_097_152],
     dashboard: ['off', (c) => c.dashboard.enabled, false],
     dashboard_host: ['10.0.0.1', (c) => c.dashboard.host, '10.0.0.1'],

@@ -169,7 +169,10 @@ test('an idle log is proved, and an orderly stop leaves nothing to cut', async (
   for (let offset = 4096; offset < idle.recovered.resume.offset - 56; offset += 7) {
     const bent = world.files.clone();
     bent.image(segmentName(0))[offset]! ^= 16;
-    const seen = await recoverFrom(bent).then(({ got }) => got.messages.size, (error) => error.code);
+    const seen = await recoverFrom(bent).then(
+      ({ got }) => got.messages.size,
+      (error) => error.code,
+    );
     const padding = image[offset] === 0 && seen === 1;
     assert.ok(seen === 'damaged' || padding, `offset ${offset}: ${seen}`);
   }
@@ -183,7 +186,9 @@ test('acks that use up the last of a segment on a full disk leave a log that sta
     const own = Array.from({ length: 60 }, (_, i) => ({ bucket: 100 + (i % 2), body: 'm' }));
     const start = buildSegment({}, [{ messages: own }]).offsets[1]!;
     const size = SEGMENT_BYTES - start - room - 56 - 4 - 56 - 112;
-    const files = filesOf(buildSegment({}, [{ messages: own }, { messages: [{ bucket: 1, body: 'x'.repeat(size) }] }]));
+    const files = filesOf(
+      buildSegment({}, [{ messages: own }, { messages: [{ bucket: 1, body: 'x'.repeat(size) }] }]),
+    );
     files.capacity = 1.5 * SEGMENT_BYTES;
     const world = await World.open(files);
     await world.settle();

@@ -8,15 +8,19 @@ import * as layout from '../../assembly/layout.ts';
 const text = fs.readFileSync(new URL('../../../src/log/FORMAT.md', import.meta.url), 'utf8');
 const constants = layout as unknown as Record<string, number>;
 
+function cells(line: string): string[] {
+  const parts = line.slice(1, -1).split('|');
+  return parts.map((cell) => cell.trim());
+}
+
 /** Tables by the cells of their head, each row a list of cells. */
 function tables(head: string): string[][][] {
   const found: string[][][] = [];
   const lines = text.split('\n');
   for (const [at, line] of lines.entries()) {
-    if (line !== head) continue;
+    if (cells(line).join() !== cells(head).join()) continue;
     const rows: string[][] = [];
-    for (let i = at + 2; lines[i]?.startsWith('|'); i++)
-      rows.push(lines[i]!.slice(1, -1).split('|').map((cell) => cell.trim()));
+    for (let i = at + 2; lines[i]?.startsWith('|'); i++) rows.push(cells(lines[i]!));
     found.push(rows);
   }
   return found;

@@ -37,7 +37,8 @@ function read(name: string): Golden {
 function bytesOf(lines: string[], size: number): Uint8Array {
   const bytes = new Uint8Array(size);
   for (const line of lines) {
-    const [, at, hex] = /^(\d+): ([0-9a-f ]+)$/.exec(line) ?? assert.fail(`not a line of hex: ${line}`);
+    const [, at, hex] =
+      /^(\d+): ([0-9a-f ]+)$/.exec(line) ?? assert.fail(`not a line of hex: ${line}`);
     bytes.set(Buffer.from(hex!.replaceAll(' ', ''), 'hex'), Number(at));
   }
   return bytes;

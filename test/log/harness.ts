@@ -25,11 +25,11 @@ import type { Consumer } from '../../src/core/consumer.ts';
 import { DEFAULT_LIMITS, type Limits } from '../../src/core/limits.ts';
 import type { Link } from '../../src/core/ports.ts';
 import { Replay } from '../../src/core/replay.ts';
-import { COUNT, OFFSET, sequenceOf, timeOf, TYPE } from '../../src/core/rows.ts';
+import { COUNT, OFFSET, sequenceOf, TYPE, timeOf } from '../../src/core/rows.ts';
 import type { Files } from '../../src/log/files.ts';
 import { FileLog, type LogOptions } from '../../src/log/log.ts';
 import { type Recovered, recover, type Sink, takeInventory } from '../../src/log/recovery.ts';
-import { encodeHeader, segmentName } from '../../src/log/segment.ts';
+import { encodeHeader, keyOf, segmentName } from '../../src/log/segment.ts';
 import type { SyncMode } from '../../src/log/writer.ts';
 import { Engine } from '../../src/wasm/engine.ts';
 import { MemoryFiles } from '../support/memory-files.ts';
@@ -106,9 +106,8 @@ export function buildSegment(plan: SegmentPlan, batches: BatchPlan[]): Built {
   const logId = plan.logId ?? LOG_ID;
   const image = plan.onto?.slice() ?? new Uint8Array(bytes);
   if (plan.onto === undefined)
-    image.set(
-      encodeHeader({ base, bytes, start: plan.start ?? 0, logId, timeMs: TIME_MS, epoch }),
-    );
+    image.set(encodeHeader({ base, bytes, start: plan.start ?? 0, logId, timeMs: TIME_MS, epoch }));
+  codec.setKey(keyOf(logId));
   codec.openSegment(base, offset, bytes, epoch);
   codec.setSequence(plan.sequence ?? 1);
   const offsets = [offset];
@@ -116,7 +115,10 @@ export function buildSegment(plan: SegmentPlan, batches: BatchPlan[]): Built {
     packBatch(batch, bytes);
     offsets.push(codec.writeAt());
   }
-  image.set(codec.memory.subarray(codec.coldBytes + offset, codec.coldBytes + codec.writeAt()), offset);
+  image.set(
+    codec.memory.subarray(codec.coldBytes + offset, codec.coldBytes + codec.writeAt()),
+    offset,
+  );
   return { name: segmentName(base), base, image, offsets, sequence: codec.sequence() };
 }
 
@@ -406,6 +408,7 @@ export function logOptions(
     codec,
     mode: options.mode ?? 'commit',
     segmentBytes: options.limits?.segmentBytes ?? SEGMENT_BYTES,
+    spareBytes: 0,
     newLogId: LOG_ID,
     now: () => 0,
     wallMs: () => TIME_MS,

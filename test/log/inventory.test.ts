@@ -1,5 +1,5 @@
-// What recovery says of the files in a log directory before it reads a record: which it takes, which
-// it ignores, which it refuses. None of it may change a byte.
+// What recovery says of the files in a log directory before it reads a record: which it takes,
+// which it ignores, which it refuses. None of it may change a byte.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -7,7 +7,14 @@ import { LogError, type LogErrorCode } from '../../src/log/errors.ts';
 import { takeInventory } from '../../src/log/recovery.ts';
 import { encodeHeader, segmentName } from '../../src/log/segment.ts';
 import type { MemoryFiles } from '../support/memory-files.ts';
-import { type Built, buildSegment, filesOf, recoverFrom, SEGMENT_BYTES, TIME_MS } from './harness.ts';
+import {
+  type Built,
+  buildSegment,
+  filesOf,
+  recoverFrom,
+  SEGMENT_BYTES,
+  TIME_MS,
+} from './harness.ts';
 
 /** Three segments of which the first two are complete. */
 function threeSegments(): Built[] {
@@ -27,7 +34,9 @@ function threeSegments(): Built[] {
 const [A, B, C] = [0, 1, 2].map((n) => segmentName(n * SEGMENT_BYTES)) as [string, string, string];
 
 async function refused(files: MemoryFiles, code: LogErrorCode, text: RegExp): Promise<void> {
-  const before = files.names().map((name) => [name, Buffer.from(files.image(name)).toString('hex')]);
+  const before = files
+    .names()
+    .map((name) => [name, Buffer.from(files.image(name)).toString('hex')]);
   await assert.rejects(recoverFrom(files), (error) => {
     assert.ok(error instanceof LogError, String(error));
     assert.equal(error.code, code, error.message);
@@ -67,7 +76,11 @@ test('a missing segment is refused with the range that is not there', async () =
 test('a renamed, swapped or copied segment is refused by name', async () => {
   const renamed = filesOf(...threeSegments());
   renamed.take(C, segmentName(3 * SEGMENT_BYTES));
-  await refused(renamed, 'damaged', /00000000000000098304\.log holds the segment of position 65536/);
+  await refused(
+    renamed,
+    'damaged',
+    /00000000000000098304\.log holds the segment of position 65536/,
+  );
 
   const copied = filesOf(...threeSegments());
   copied.put(segmentName(3 * SEGMENT_BYTES), copied.image(B));
@@ -149,6 +162,12 @@ test('a segment given back before an older one is no gap, if the log says it was
   const files = filesOf(first!, trimmed);
   const { got, recovered } = await recoverFrom(files);
   assert.deepEqual([...got.messages.keys()], [5, 6]);
-  assert.deepEqual(recovered.segments.map(({ name }) => name), [C]);
-  assert.deepEqual(recovered.unneeded.map(({ name }) => name), [A]);
+  assert.deepEqual(
+    recovered.segments.map(({ name }) => name),
+    [C],
+  );
+  assert.deepEqual(
+    recovered.unneeded.map(({ name }) => name),
+    [A],
+  );
 });

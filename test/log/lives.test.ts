@@ -1,15 +1,15 @@
-// Whole brokers on files in memory, life after life: random publishing, consuming, rolling and giving
-// back of segments, completions in random order, and a power cut or kill at a random point. What
-// was acked must be there afterwards, and nothing else than what was published.
+// Whole brokers on files in memory, life after life: random publishing, consuming, rolling and
+// giving back of segments, completions in random order, and a power cut or kill at a random point.
+// What was acked must be there afterwards, and nothing else than what was published.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { encodeBatch } from '../../src/codec/wire.ts';
 import type { Consumer } from '../../src/core/consumer.ts';
 import type { Producer } from '../../src/core/producer.ts';
-import { encodeBatch } from '../../src/codec/wire.ts';
+import type { SyncMode } from '../../src/log/writer.ts';
 import { anyFate, loseAll, MemoryFiles } from '../support/memory-files.ts';
 import { Random, seedOf } from '../support/random.ts';
-import type { SyncMode } from '../../src/log/writer.ts';
 import { FakeLink, World } from './harness.ts';
 
 const seed = seedOf('lives.test');

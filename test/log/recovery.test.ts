@@ -6,16 +6,19 @@ import { test } from 'node:test';
 import {
   FLAG_PROOF,
   RECORD_ALIGN,
+  RECORD_BACK_AT,
   RECORD_BODY_BYTES_AT,
   RECORD_CRC_AT,
   RECORD_HEADER_BYTES,
+  RECORD_POSITION_AT,
   RECORD_START,
+  RECORD_TRIM,
   RECORD_TYPE_AT,
   SEGMENT_DATA_AT,
 } from '../../assembly/layout.ts';
 import { crc32c } from '../../src/codec/crc32c.ts';
 import { LogError } from '../../src/log/errors.ts';
-import { segmentName } from '../../src/log/segment.ts';
+import { keyOf, segmentName } from '../../src/log/segment.ts';
 import { loseAll, MemoryFiles } from '../support/memory-files.ts';
 import { Random, seedOf } from '../support/random.ts';
 import {
@@ -24,6 +27,7 @@ import {
   buildSegment,
   type Collector,
   filesOf,
+  LOG_ID,
   recoverFrom,
   SEGMENT_BYTES,
 } from './harness.ts';
@@ -34,14 +38,32 @@ const random = new Random(seedOf('recovery.test'));
 /** A life with every kind of record; the last batch is `last`. */
 const BATCHES: BatchPlan[] = [
   { control: [[RECORD_START, 1, 1000]] },
-  { messages: [{ bucket: 1, body: 'one' }, { bucket: 1, body: 'two' }, { bucket: 2, body: 'x' }] },
+  {
+    messages: [
+      { bucket: 1, body: 'one' },
+      { bucket: 1, body: 'two' },
+      { bucket: 2, body: 'x' },
+    ],
+  },
   { messages: [{ bucket: 2, body: 'y'.repeat(61) }], settled: [{ sequence: 1, count: 2 }] },
   { returned: [{ sequence: 3, count: 1, attempts: 2 }] },
-  { messages: [{ bucket: 3, body: 'the last batch' }, { bucket: 1, body: 'has two records' }] },
+  {
+    messages: [
+      { bucket: 3, body: 'the last batch' },
+      { bucket: 1, body: 'has two records' },
+    ],
+  },
 ];
 /** What is there after so many batches: messages by sequence. */
 const MESSAGES = [0, 0, 3, 4, 4, 6];
-const BODIES = ['1:one', '1:two', '2:x', `2:${'y'.repeat(61)}`, '3:the last batch', '1:has two records'];
+const BODIES = [
+  '1:one',
+  '1:two',
+  '2:x',
+  `2:${'y'.repeat(61)}`,
+  '3:the last batch',
+  '1:has two records',
+];
 
 function log(batches = BATCHES): Built {
   return buildSegment({ bytes: SMALL }, batches);
@@ -56,7 +78,11 @@ function holds(got: Collector, batches: number, why: string): void {
   assert.deepEqual([...got.attempts], batches >= 4 ? [[3, 2]] : [], why);
 }
 
-async function damaged(files: MemoryFiles, why: string, text = /is damaged at offset/): Promise<void> {
+async function damaged(
+  files: MemoryFiles,
+  why: string,
+  text = /is damaged at offset/,
+): Promise<void> {
   await assert.rejects(
     recoverFrom(files),
     (error) => {
@@ -92,7 +118,8 @@ test('a tail torn at any byte, with zeros behind: only whole batches before it a
     const image = built.image.slice();
     image.fill(0, end);
     // Batches that are still whole; zeros that were cut off are not missed.
-    const intact = (to: number) => Buffer.compare(image.subarray(0, to), built.image.subarray(0, to)) === 0;
+    const intact = (to: number) =>
+      Buffer.compare(image.subarray(0, to), built.image.subarray(0, to)) === 0;
     const seen = built.offsets.findLastIndex(intact);
     const files = filesOf({ ...built, image });
     const { got, recovered } = await recoverFrom(files);
@@ -234,17 +261,45 @@ test('records of an older life are not taken, wherever a shorter new life ends',
   }
 });
 
+test('not even where they stand exactly behind the end of the newer life', async () => {
+  const older = buildSegment(
+    { bytes: SMALL },
+    Array(20).fill({ messages: [{ bucket: 9, body: 'older' }], proof: false }),
+  );
+  for (let count = 1; count < 20; count++) {
+    const batches = Array(count).fill({ messages: [{ bucket: 4, body: 'newer' }] });
+    const newer = buildSegment({ bytes: SMALL, onto: older.image, epoch: 2 }, batches);
+    assert.equal(newer.offsets.at(-1), older.offsets[count]);
+    const { got } = await recoverFrom(filesOf(newer));
+    assert.deepEqual(new Set(got.messages.values()), new Set(['4:newer']));
+    assert.equal(got.batches, count);
+  }
+});
+
+test('the rest of a batch that another one was written over is not taken for a batch', async () => {
+  // Both of one epoch, as if the epoch had failed us: what remains says where its batch began.
+  const first = buildSegment({ bytes: SMALL }, [
+    { control: [[RECORD_TRIM, 0, 0]], messages: [{ bucket: 9, body: 'rest' }], proof: false },
+  ]);
+  const over = buildSegment({ bytes: SMALL, onto: first.image }, [{ proof: false }]);
+  const { got, recovered } = await recoverFrom(filesOf(over));
+  assert.deepEqual([got.batches, got.messages.size], [1, 0]);
+  assert.equal(recovered.resume.offset, over.offsets[1]);
+});
+
 test('a used file holds nothing, whatever it held before', async () => {
   const used = buildSegment({ bytes: SMALL }, [...BATCHES, {}, {}]);
   const fresh = buildSegment({ bytes: SMALL, base: SMALL }, []);
   const image = used.image.slice();
   image.set(fresh.image.subarray(0, SEGMENT_DATA_AT));
-  const { got, recovered } = await recoverFrom(filesOf({ ...fresh, image }).clone()).catch((error) => {
-    // Alone it is refused, as what was before it is missing; behind a full segment it is empty.
-    assert.equal(error.code, 'missing');
-    const full = buildSegment({ bytes: SMALL }, [...BATCHES, { last: true }]);
-    return recoverFrom(filesOf(full, { ...fresh, image }));
-  });
+  const { got, recovered } = await recoverFrom(filesOf({ ...fresh, image }).clone()).catch(
+    (error) => {
+      // Alone it is refused, as what was before it is missing; behind a full segment it is empty.
+      assert.equal(error.code, 'missing');
+      const full = buildSegment({ bytes: SMALL }, [...BATCHES, { last: true }]);
+      return recoverFrom(filesOf(full, { ...fresh, image }));
+    },
+  );
   assert.equal(got.batches, 6);
   assert.deepEqual([recovered.resume.base, recovered.resume.offset], [SMALL, SEGMENT_DATA_AT]);
 });
@@ -296,13 +351,39 @@ test('a sector or page copied over another is damage or torn tail, never a new r
   }
 });
 
+/** Makes the header at `at` hold again after a change, with the log's key or another. */
+function seal(image: Uint8Array, at: number, key = keyOf(LOG_ID)): void {
+  const crc = crc32c(image.subarray(at + 4, at + RECORD_HEADER_BYTES)) ^ key;
+  new DataView(image.buffer, image.byteOffset).setUint32(at + RECORD_CRC_AT, crc, true);
+}
+
+test('bytes in a message that look like a record of a later batch are none', async () => {
+  for (const [key, verdict] of [
+    [0, 'cut'], // what somebody who publishes can make
+    [keyOf(LOG_ID), 'damaged'], // with the key it would pass, so this test tests something
+  ] as const) {
+    const last = { messages: [{ bucket: 5, body: 'f'.repeat(200) }] };
+    const built = log([...BATCHES, last, {}]);
+    const { image } = built;
+    const [record, , end] = built.offsets.slice(-3) as [number, number, number];
+    const forged = record + 2 * RECORD_HEADER_BYTES + 8;
+    image.copyWithin(forged, end - RECORD_HEADER_BYTES, end); // the proof behind it
+    new DataView(image.buffer).setUint32(forged + RECORD_POSITION_AT, forged, true);
+    new DataView(image.buffer).setUint32(forged + RECORD_BACK_AT, 0, true);
+    seal(image, forged, key);
+    image.fill(0, record, record + RECORD_HEADER_BYTES); // torn: its header is not there
+    image.fill(0, built.offsets.at(-2)! - RECORD_HEADER_BYTES, end);
+    if (verdict === 'damaged') await damaged(filesOf(built), 'with the key');
+    else holds((await recoverFrom(filesOf(built))).got, 5, 'without the key');
+  }
+});
+
 test('a record of a later type is refused as another version, unchanged', async () => {
   const built = log();
   const { image } = built;
   const at = built.offsets[3]!;
   image[at + RECORD_TYPE_AT] = 7;
-  const crc = crc32c(image.subarray(at + 4, at + RECORD_HEADER_BYTES));
-  new DataView(image.buffer).setUint32(at + RECORD_CRC_AT, crc, true);
+  seal(image, at);
   const files = filesOf(built);
   await assert.rejects(recoverFrom(files), { name: 'LogError', code: 'version' });
   assert.equal(files.changes, 0);
@@ -314,7 +395,12 @@ test('a batch without its commit never happened, however whole its records are',
   const { got, recovered } = await recoverFrom(files);
   holds(got, 5, 'unfinished');
   assert.ok(recovered.cutBytes > 0);
-  assert.ok(files.image(built.name).subarray(built.offsets[5]!).every((byte) => byte === 0));
+  assert.ok(
+    files
+      .image(built.name)
+      .subarray(built.offsets[5]!)
+      .every((byte) => byte === 0),
+  );
 });
 
 test('all states of the last batch that a torn write can leave, by sector', async () => {
@@ -345,7 +431,7 @@ test('a record that says it is larger than its segment is not followed', async (
   const view = new DataView(image.buffer);
   for (const size of [SMALL, 2 ** 27, 2 ** 31, 2 ** 32 - 1]) {
     view.setUint32(at + RECORD_BODY_BYTES_AT, size, true);
-    view.setUint32(at + RECORD_CRC_AT, crc32c(image.subarray(at + 4, at + RECORD_HEADER_BYTES)), true);
+    seal(image, at);
     holds((await recoverFrom(filesOf(built))).got, 4, `${size} bytes`);
   }
 });
@@ -429,7 +515,10 @@ test('a read that fails is an error of the system, not damage', async () => {
   for (let nth = 1; ; nth++) {
     const files = filesOf(built);
     const fault = files.fail({ op: 'read', nth, code: 'EIO' });
-    const ended = await recoverFrom(files).then(() => 'fine', (error) => error.code);
+    const ended = await recoverFrom(files).then(
+      () => 'fine',
+      (error) => error.code,
+    );
     if (fault.fired === 0) return assert.ok(nth > 2);
     assert.equal(ended, 'EIO');
   }

@@ -91,6 +91,11 @@ test('names are positions, in an order that sorts', () => {
   assert.equal(segmentName(67108864), '00000000000067108864.log');
   for (const base of [0, 4096, 2 ** 40, Number.MAX_SAFE_INTEGER])
     assert.equal(baseOf(segmentName(base)), base);
-  for (const name of ['0.log', 'next.tmp', '00000000000000000000.log~', 'x00000000000000000000.log'])
+  for (const name of [
+    '0.log',
+    'next.tmp',
+    '00000000000000000000.log~',
+    'x00000000000000000000.log',
+  ])
     assert.equal(baseOf(name), undefined, name);
 });

@@ -18,11 +18,17 @@ interface Setup {
   files: MemoryFiles;
   segments: Segments;
   changes: number;
+  nowMs: number;
   troubles: string[];
 }
 
-/** Segments 0 … count - 1 in a directory. */
-async function setUp(count = 1, bytes = SEGMENT_BYTES): Promise<Setup> {
+/** Segments 0 … count - 1 in a directory; later ones are made `next` bytes large. */
+async function setUp(
+  count = 1,
+  bytes = SEGMENT_BYTES,
+  next = SEGMENT_BYTES,
+  spareBytes = 0,
+): Promise<Setup> {
   const files = new MemoryFiles();
   const list: Segment[] = [];
   for (let n = 0; n < count; n++) {
@@ -35,14 +41,15 @@ async function setUp(count = 1, bytes = SEGMENT_BYTES): Promise<Setup> {
     );
     list.push({ base, bytes, handle, reads: 0, retired: false });
   }
-  const setup = { files, changes: 0, troubles: [] as string[] } as unknown as Setup;
+  const setup = { files, changes: 0, nowMs: 0, troubles: [] as string[] } as unknown as Setup;
   setup.segments = new Segments(
     {
       files,
-      segmentBytes: SEGMENT_BYTES,
+      segmentBytes: next,
+      spareBytes,
       logId: LOG_ID,
       epoch: 4,
-      now: () => 0,
+      now: () => setup.nowMs,
       wallMs: () => TIME_MS,
       changed: () => void setup.changes++,
       trouble: (text) => void setup.troubles.push(text),
@@ -103,10 +110,8 @@ test('prepare asks once, roll goes on and prepares again', async () => {
   const { files, segments } = setup;
   segments.prepare();
   segments.prepare();
-  assert.ok(segments.busy);
   await files.settle();
   assert.equal(files.count('rename'), 1);
-  assert.ok(!segments.busy);
   assert.equal(segments.find(SEGMENT_BYTES), undefined, 'it is not part of the log yet');
   segments.roll();
   assert.equal(segments.open.base, SEGMENT_BYTES);
@@ -118,24 +123,29 @@ test('prepare asks once, roll goes on and prepares again', async () => {
 test('find: the segment of every position, and none outside', async () => {
   const { segments } = await setUp(4);
   for (const position of [0, 1, SEGMENT_BYTES - 1, SEGMENT_BYTES, 3 * SEGMENT_BYTES + 5])
-    assert.equal(segments.find(position)?.base, Math.floor(position / SEGMENT_BYTES) * SEGMENT_BYTES);
+    assert.equal(
+      segments.find(position)?.base,
+      Math.floor(position / SEGMENT_BYTES) * SEGMENT_BYTES,
+    );
   assert.equal(segments.find(4 * SEGMENT_BYTES), undefined);
   segments.trim(2 * SEGMENT_BYTES);
   assert.equal(segments.find(2 * SEGMENT_BYTES - 1), undefined);
 });
 
 test('trim gives back what ends before the position, never the open one', async () => {
-  const { files, segments, troubles } = await setUp(4);
+  const { files, segments, troubles } = await setUp(8);
+  const places = () => segments.list.map(({ base }) => base / SEGMENT_BYTES);
   segments.trim(2 * SEGMENT_BYTES - 1);
   await files.settle();
-  assert.deepEqual(segments.list.map(({ base }) => base / SEGMENT_BYTES), [1, 2, 3]);
+  assert.deepEqual(places(), [1, 2, 3, 4, 5, 6, 7]);
   segments.trim(100 * SEGMENT_BYTES);
   await files.settle();
-  assert.deepEqual(segments.list.map(({ base }) => base / SEGMENT_BYTES), [3]);
-  // Two are kept to be used again, the third is removed.
-  assert.deepEqual(files.names(), [NAMES[3], 'spare-0.tmp', `spare-${SEGMENT_BYTES}.tmp`]);
+  assert.deepEqual(places(), [7]);
+  // Four are kept to be used again, the others are removed, also when all come at once.
+  const spares = [0, 1, 2, 3].map((n) => `spare-${n * SEGMENT_BYTES}.tmp`);
+  assert.deepEqual(files.names(), [segmentName(7 * SEGMENT_BYTES), ...spares]);
   assert.deepEqual(troubles, []);
-  assert.equal(segments.diskBytes, 3 * SEGMENT_BYTES);
+  assert.equal(segments.diskBytes, 5 * SEGMENT_BYTES);
 });
 
 test('a used file becomes the next segment without being filled again', async () => {
@@ -274,5 +284,74 @@ test('close closes everything, also what is on its way, and removes spares', asy
     assert.equal(closed, 1);
     assert.equal(files.openHandles, 0, `after ${steps} operations`);
     assert.deepEqual(files.names(), NAMES.slice(2, 5));
+  }
+});
+
+test('a stock of files is made when nothing else goes on, used first, and filled again', async () => {
+  const setup = await setUp(1, SEGMENT_BYTES, SEGMENT_BYTES, 3 * SEGMENT_BYTES);
+  const { files, segments } = setup;
+  await prepared(setup);
+  assert.equal(segments.spares, 0);
+  segments.retry();
+  await files.settle();
+  assert.equal(segments.spares, 3);
+  const created = files.count('open');
+  for (let n = 1; n <= 3; n++) {
+    segments.roll();
+    await files.settle();
+    assert.equal(segments.next?.base, (n + 1) * SEGMENT_BYTES);
+  }
+  assert.equal(segments.spares, 0);
+  assert.equal(files.count('open'), created, 'a file was made although some were ready');
+  segments.retry();
+  await files.settle();
+  assert.equal(segments.spares, 0, 'the stock was filled while segments are full in no time');
+  setup.nowMs += 10_000;
+  segments.retry();
+  await files.settle();
+  assert.equal(segments.spares, 3);
+  assert.deepEqual(setup.troubles, []);
+});
+
+test('close waits for the stock being made, and keeps it', async () => {
+  for (let steps = 0; steps < 12; steps++) {
+    const setup = await setUp(1, SEGMENT_BYTES, SEGMENT_BYTES, 2 * SEGMENT_BYTES);
+    const { files, segments } = setup;
+    await prepared(setup);
+    files.auto = false;
+    segments.retry();
+    for (let i = 0; i < steps; i++) files.step();
+    let closed = 0;
+    segments.close(() => closed++);
+    await files.settle();
+    assert.equal(closed, 1);
+    assert.equal(files.openHandles, 0, `after ${steps} operations`);
+    assert.equal(files.names().filter((name) => name.startsWith('spare-')).length, segments.spares);
+  }
+});
+
+test('in haste a segment is made without writing it whole, where space is plenty', async () => {
+  for (const [segmentsFree, sparse] of [
+    [100, true],
+    [10, false],
+  ] as const) {
+    const setup = await setUp(1);
+    const { files, segments } = setup;
+    await prepared(setup);
+    files.capacity = (3 + segmentsFree) * SEGMENT_BYTES;
+    segments.roll();
+    await files.settle();
+    let written = 0;
+    const write = files.write.bind(files);
+    files.write = (handle, bytes, at, done) => {
+      written += bytes.length;
+      write(handle, bytes, at, done);
+    };
+    setup.nowMs += 100; // the segment was full after 100 ms
+    segments.roll();
+    await files.settle();
+    assert.equal(segments.next?.base, 3 * SEGMENT_BYTES);
+    assert.equal(files.image(segmentName(3 * SEGMENT_BYTES)).length, SEGMENT_BYTES);
+    assert.equal(written, SEGMENT_DATA_AT + (sparse ? 4096 : SEGMENT_BYTES));
   }
 });

@@ -49,16 +49,31 @@ function contents(folder: string): string[] {
   });
 }
 
-async function verify(folder: string): Promise<{ code: number | null; report: VerifyReport; stderr: string }> {
+async function verify(
+  folder: string,
+): Promise<{ code: number | null; report: VerifyReport; stderr: string }> {
   const before = contents(folder);
-  const { code, stdout, stderr } = await thrustmq(['log', 'verify', '--data-dir', folder, '--json']);
+  const { code, stdout, stderr } = await thrustmq([
+    'log',
+    'verify',
+    '--data-dir',
+    folder,
+    '--json',
+  ]);
   assert.deepEqual(contents(folder), before, 'a byte was changed');
   return { code, report: JSON.parse(stdout) as VerifyReport, stderr };
 }
 
 async function dump(folder: string, ...flags: string[]): Promise<DumpEntry[]> {
   const before = contents(folder);
-  const { code, stdout, stderr } = await thrustmq(['log', 'dump', '-d', folder, '--json', ...flags]);
+  const { code, stdout, stderr } = await thrustmq([
+    'log',
+    'dump',
+    '-d',
+    folder,
+    '--json',
+    ...flags,
+  ]);
   assert.equal(code, 0, stderr);
   assert.deepEqual(contents(folder), before, 'a byte was changed');
   return stdout
@@ -103,7 +118,12 @@ test('verify: the text for people names segment, offset, sequences and verdict',
   const { code, stdout, stderr } = await thrustmq(['log', 'verify', '-d', dataDir(...built)]);
   assert.equal(code, 1);
   const offset = first.offsets[1]!;
-  assert.match(stdout, new RegExp(`offset ${offset} \\(log position ${offset}\\).*sequences from 1 to before 3: DAMAGED`));
+  assert.match(
+    stdout,
+    new RegExp(
+      `offset ${offset} \\(log position ${offset}\\).*sequences from 1 to before 3: DAMAGED`,
+    ),
+  );
   assert.match(stdout, /^DAMAGED: 4 batches, /m);
   assert.match(stderr, /nothing was changed/);
 });
@@ -183,5 +203,8 @@ test('dump: a bad spot is one entry, and what is behind it is there', async () =
 test('dump: text lines', async () => {
   const folder = dataDir(...segments());
   const { stdout } = await thrustmq(['log', 'dump', '-d', folder, '--bodies']);
-  assert.match(stdout, /^4208 messages \[proof\] epoch 1 batch 4208 bucket 42 sequences 1-2 attempts 0, 14 bytes\n {2}1 "text"\n {2}2 base64 \/wA=$/m);
+  assert.match(
+    stdout,
+    /^4208 messages \[proof\] epoch 1 batch 4208 bucket 42 sequences 1-2 attempts 0, 14 bytes\n {2}1 "text"\n {2}2 base64 \/wA=$/m,
+  );
 });

@@ -9,16 +9,34 @@ import { segmentName } from '../../src/log/segment.ts';
 import { type VerifyReport, verifyLog } from '../../src/log/verify.ts';
 import type { MemoryFiles } from '../support/memory-files.ts';
 import { Random, seedOf } from '../support/random.ts';
-import { type BatchPlan, type Built, buildSegment, codec, filesOf, recoverFrom } from './harness.ts';
+import {
+  type BatchPlan,
+  type Built,
+  buildSegment,
+  codec,
+  filesOf,
+  recoverFrom,
+} from './harness.ts';
 
 const SMALL = 8 * 1024;
 const random = new Random(seedOf('verify.test'));
 
 const BATCHES: BatchPlan[] = [
   { control: [[RECORD_START, 1, 1000]] },
-  { messages: [{ bucket: 1, body: 'one' }, { bucket: 1, body: 'two' }, { bucket: 2, body: 'x' }] },
+  {
+    messages: [
+      { bucket: 1, body: 'one' },
+      { bucket: 1, body: 'two' },
+      { bucket: 2, body: 'x' },
+    ],
+  },
   { messages: [{ bucket: 2, body: 'y' }], settled: [{ sequence: 1, count: 2 }] },
-  { messages: [{ bucket: 3, body: 'z' }, { bucket: 1, body: 'end' }] },
+  {
+    messages: [
+      { bucket: 3, body: 'z' },
+      { bucket: 1, body: 'end' },
+    ],
+  },
 ];
 
 function twoSegments(second: BatchPlan[] = [{ messages: [{ bucket: 5, body: 'five' }] }]): Built[] {
@@ -52,12 +70,15 @@ test('a whole log: counts per segment, nothing bad', async () => {
   assert.deepEqual([report.verdict, report.bad, report.missing], ['clean', [], []]);
   assert.deepEqual(
     report.segments.map(({ records, batches, messages }) => [records, batches, messages]),
-    [[12, 5, 6], [2, 1, 1]],
+    [
+      [12, 5, 6],
+      [2, 1, 1],
+    ],
   );
   assert.deepEqual([report.records, report.batches, report.messages], [14, 6, 7]);
 });
 
-test('every flipped byte: the verdict is recovery\'s, and the range holds the byte', async () => {
+test("every flipped byte: the verdict is recovery's, and the range holds the byte", async () => {
   const segments = twoSegments([{ messages: [{ bucket: 5, body: 'five' }] }, {}]);
   const seen = { clean: 0, torn: 0, damaged: 0 };
   for (const [which, built] of segments.entries()) {
@@ -72,13 +93,15 @@ test('every flipped byte: the verdict is recovery\'s, and the range holds the by
       assert.equal(report.bad.length, 1);
       const [bad] = report.bad;
       assert.equal(bad!.segment, built.name);
-      assert.ok(offset >= bad!.offset && (bad!.verdict === 'torn' || offset < bad!.offset + bad!.bytes));
+      assert.ok(
+        offset >= bad!.offset && (bad!.verdict === 'torn' || offset < bad!.offset + bad!.bytes),
+      );
     }
   }
   assert.ok(seen.clean > 0 && seen.damaged > 0, JSON.stringify(seen));
 });
 
-test('every truncation of the tail: the verdict is recovery\'s', async () => {
+test("every truncation of the tail: the verdict is recovery's", async () => {
   const built = buildSegment({ bytes: SMALL }, BATCHES);
   const seen = { clean: 0, torn: 0, damaged: 0 };
   for (let end = SEGMENT_DATA_AT; end < built.offsets.at(-1)!; end++) {
@@ -116,10 +139,13 @@ test('damage and a torn tail in one log are told apart', async () => {
   const segments = twoSegments([{}, { messages: [{ bucket: 1, body: 'torn' }], unfinished: true }]);
   segments[0]!.image[segments[0]!.offsets[2]!]! ^= 1;
   const report = await verify(filesOf(...segments));
-  assert.deepEqual(report.bad.map(({ segment, verdict }) => [segment, verdict]), [
-    [segments[0]!.name, 'damaged'],
-    [segments[1]!.name, 'torn'],
-  ]);
+  assert.deepEqual(
+    report.bad.map(({ segment, verdict }) => [segment, verdict]),
+    [
+      [segments[0]!.name, 'damaged'],
+      [segments[1]!.name, 'torn'],
+    ],
+  );
 });
 
 test('weak sync modes: a lost tail and the unproved records behind it are torn', async () => {
@@ -129,9 +155,10 @@ test('weak sync modes: a lost tail and the unproved records behind it are torn',
   const report = await verify(filesOf(first, second));
   assert.equal(report.verdict, 'torn');
   assert.equal(await recoverys(filesOf(first, second)), 'torn');
-  assert.deepEqual(report.bad.map(({ segment, offset }) => [segment, offset]), [
-    [second.name, SEGMENT_DATA_AT],
-  ]);
+  assert.deepEqual(
+    report.bad.map(({ segment, offset }) => [segment, offset]),
+    [[second.name, SEGMENT_DATA_AT]],
+  );
 });
 
 test('missing segments are positions; what was not needed is not missing', async () => {
@@ -159,11 +186,35 @@ test('missing segments are positions; what was not needed is not missing', async
 });
 
 test('files that are wrong as a whole are named, and the others are read all the same', async () => {
-  const bend: [string, (files: MemoryFiles) => void, RegExp, number][] = [
-    ['header', (files) => void (files.image(segmentName(0))[20]! ^= 1), /does not match its checksum/, 7],
-    ['short', (files) => files.put(segmentName(SMALL), files.image(segmentName(SMALL)).slice(0, 6000)), /cut short/, 7],
-    ['copy', (files) => files.put(segmentName(2 * SMALL), files.image(segmentName(0))), /renamed or copied/, 7],
-    ['foreign', (files) => files.put(segmentName(2 * SMALL), buildSegment({ bytes: SMALL, base: 2 * SMALL, logId: 5n }, [{}]).image), /another log/, 7],
+  const bend: [string, (files: MemoryFiles) => unknown, RegExp, number][] = [
+    [
+      'header',
+      (files) => files.image(segmentName(0)).fill(9, 20, 21),
+      /does not match its checksum/,
+      7,
+    ],
+    [
+      'short',
+      (files) => files.put(segmentName(SMALL), files.image(segmentName(SMALL)).slice(0, 6000)),
+      /cut short/,
+      7,
+    ],
+    [
+      'copy',
+      (files) => files.put(segmentName(2 * SMALL), files.image(segmentName(0))),
+      /renamed or copied/,
+      7,
+    ],
+    [
+      'foreign',
+      (files) =>
+        files.put(
+          segmentName(2 * SMALL),
+          buildSegment({ bytes: SMALL, base: 2 * SMALL, logId: 5n }, [{}]).image,
+        ),
+      /another log/,
+      7,
+    ],
   ];
   for (const [what, change, text, messages] of bend) {
     const files = filesOf(...twoSegments());

@@ -74,7 +74,10 @@ test('commit: an append is done when its bytes are on disk, not before', async (
   const setup = await setUp();
   const { files, writer } = setup;
   const outcome = append(setup);
-  assert.deepEqual(files.pending.map(({ op }) => op), ['write']);
+  assert.deepEqual(
+    files.pending.map(({ op }) => op),
+    ['write'],
+  );
   files.step();
   assert.deepEqual([outcome.calls, files.pending.map(({ op }) => op)], [0, ['sync']]);
   assert.equal(writer.synced, BASE + SEGMENT_DATA_AT);
@@ -108,7 +111,12 @@ test('a write that moves nothing is a failure, not an endless loop', async () =>
   assert.match(outcome.failure!.message, /wrote nothing/);
 });
 
-for (const [op, code] of [['sync', 'EIO'], ['sync', 'ENOSPC'], ['write', 'EIO'], ['write', 'EROFS']] as const) {
+for (const [op, code] of [
+  ['sync', 'EIO'],
+  ['sync', 'ENOSPC'],
+  ['write', 'EIO'],
+  ['write', 'EROFS'],
+] as const) {
   test(`after ${code} on ${op} no append ever succeeds again`, async () => {
     const setup = await setUp();
     const fault = setup.files.fail({ op, nth: 1, code });

@@ -42,7 +42,7 @@ export interface Pending {
   run: () => void;
 }
 
-/** What a crash asks about: a page with bytes that no sync covered, or a change of the directory. */
+/** What a crash asks about: a page with bytes that no sync covered, or a change of a name. */
 export type Doubt =
   | { kind: 'page'; name: string; page: number }
   | { kind: 'entry'; change: 'create' | 'rename' | 'remove'; name: string };
@@ -57,7 +57,7 @@ class Inode {
   disk = new Uint8Array(0);
   /** Pages that differ from disk and that the next sync will write. */
   readonly dirty = new Set<number>();
-  /** Pages that differ from disk although the system calls them clean: what a failed sync leaves. */
+  /** Pages that differ from disk although the system calls them clean: a failed sync's work. */
   readonly lies = new Set<number>();
   // Which write of a page is in the cache and which on disk, as syncs may end out of order.
   readonly #written = new Map<number, number>();
@@ -238,7 +238,7 @@ export class MemoryFiles implements Files {
     return after;
   }
 
-  /** The process dies, the system lives: calls that have not happened never will, the cache stays. */
+  /** The process dies, the system lives: calls that wait never happen, the cache stays. */
   kill(): MemoryFiles {
     this.#dead = true;
     this.pending.length = 0;
@@ -307,7 +307,11 @@ export class MemoryFiles implements Files {
       const growth = Math.max(0, at + given.length - inode.cache.length);
       const room = Math.max(0, this.capacity - this.#used());
       const most = Math.max(0, growth <= room ? given.length : given.length - (growth - room));
-      const moved = Math.min(given.length, short, fault !== undefined && !this.#partly(short) ? 0 : most);
+      const moved = Math.min(
+        given.length,
+        short,
+        fault !== undefined && !this.#partly(short) ? 0 : most,
+      );
       if (moved > 0) inode.write(given.subarray(0, moved), at);
       if (fault !== undefined) return done(fault, 0);
       if (moved === 0 && given.length > 0 && most === 0) return done(failure('ENOSPC', 'write'), 0);
@@ -362,7 +366,8 @@ export class MemoryFiles implements Files {
   rename(from: string, to: string, done: Done): void {
     this.#call('rename', from, (fault) => {
       const inode = this.#names.get(from);
-      if (fault !== undefined || inode === undefined) return done(fault ?? failure('ENOENT', 'rename'));
+      if (fault !== undefined || inode === undefined)
+        return done(fault ?? failure('ENOENT', 'rename'));
       this.#names.delete(from);
       this.#names.set(to, inode);
       for (const opened of this.#handles.values()) if (opened.inode === inode) opened.name = to;
@@ -374,7 +379,8 @@ export class MemoryFiles implements Files {
   remove(name: string, done: Done): void {
     this.#call('remove', name, (fault) => {
       const inode = this.#names.get(name);
-      if (fault !== undefined || inode === undefined) return done(fault ?? failure('ENOENT', 'unlink'));
+      if (fault !== undefined || inode === undefined)
+        return done(fault ?? failure('ENOENT', 'unlink'));
       this.#names.delete(name);
       this.#changes.push({ change: 'remove', name, to: name, inode });
       done(undefined);
@@ -427,9 +433,9 @@ export class MemoryFiles implements Files {
 function tearPage(inode: Inode, page: number, random: Random): void {
   const bytes = inode.page(page);
   for (let at = 0; at < bytes.length; at += SECTOR_BYTES)
-    if (random.chance(0.5)) inode.settle(page, bytes, at, Math.min(at + SECTOR_BYTES, bytes.length));
+    if (random.chance(0.5))
+      inode.settle(page, bytes, at, Math.min(at + SECTOR_BYTES, bytes.length));
 }
-
 
 /** A seeded crash: each thing in doubt is kept, lost or torn. */
 export function anyFate(random: Random): (doubt: Doubt) => Fate {

@@ -97,6 +97,7 @@ for (const [name, url] of [
         'packMarks',
         'scan',
         'seek',
+        'setKey',
         'setLimit',
         'setSequence',
         'skim',
