@@ -1,8 +1,9 @@
 // The test bed: starts what a sample needs, each in a process of its own, and stops it again. One
 // sample is one fresh broker, sink or relay and one fresh load generator.
 
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Child, type PrivateBroker, startBroker } from '../src/load/child.ts';
 import type { LoadPlan } from '../src/load/plan.ts';
@@ -21,10 +22,18 @@ export interface BedOptions {
   note: (text: string) => void;
 }
 
-/** A server to put load on. */
-export type Server = 'broker' | 'sink' | 'relay';
+/**
+ * A server to put load on. 'stocked' is a broker that holds disk space ready for the whole run
+ * (`--spare`), so that it writes where blocks exist already, as one does that has run for a while;
+ * 'broker' starts on an empty folder.
+ */
+export type Server = 'broker' | 'stocked' | 'sink' | 'relay';
 
 export type Load = Partial<Omit<LoadPlan, 'firstBucket'>>;
+
+// The stock is made for this rate: more than a broker has reached on the machines tried.
+const STOCKED_BYTES_PER_SECOND = 800e6;
+const SEGMENT_BYTES = 64 * 1024 * 1024;
 
 const script = (name: string): string => fileURLToPath(new URL(`./${name}.js`, import.meta.url));
 
@@ -114,12 +123,25 @@ export class Bed {
     return startBroker({ dir: this.options.dir, flags });
   }
 
+  async #stocked(): Promise<PrivateBroker> {
+    const { seconds, warmupSeconds } = this.options;
+    const count = Math.ceil(((seconds + warmupSeconds) * STOCKED_BYTES_PER_SECOND) / SEGMENT_BYTES);
+    const broker = await this.broker(['--spare', String(count * SEGMENT_BYTES)]);
+    const log = join(broker.dataDir, 'log');
+    for (const until = Date.now() + 180_000; Date.now() < until; await sleep(100)) {
+      const names = await readdir(log);
+      if (names.filter((name) => name.startsWith('spare-')).length >= count) return broker;
+    }
+    await broker.stop();
+    throw new Error(`${count} files of the stock were not made within 180 s: is the disk full?`);
+  }
+
   async start(
     server: Server,
     load: Load,
   ): Promise<{ ports: { intakePort: number; exhaustPort: number }; stop(): Promise<void> }> {
-    if (server === 'broker') {
-      const broker = await this.broker();
+    if (server === 'broker' || server === 'stocked') {
+      const broker = server === 'broker' ? await this.broker() : await this.#stocked();
       const { intakePort, exhaustPort } = broker;
       return { ports: { intakePort, exhaustPort }, stop: () => broker.stop() };
     }

@@ -333,9 +333,10 @@ export class PlainCodec implements Codec {
     return length;
   }
 
-  takeFrame(count: number, bytes: number): Uint8Array {
+  takeFrame(count: number, bytes: number, into = new Uint8Array(bytes)): Uint8Array {
     this.#outboxView.setUint32(0, count, true);
-    return this.#outbox.slice(0, bytes);
+    into.set(this.#outbox.subarray(0, bytes));
+    return into.subarray(0, bytes);
   }
 
   // --- records read back ------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import { type Batch, Commit, type CommitEvents, type Resume } from './commit.ts'
 import { Consumer } from './consumer.ts';
 import { type BreachKind, Budget, type Context } from './context.ts';
 import { Counters } from './counters.ts';
+import { FramePool } from './frames.ts';
 import type { Limits } from './limits.ts';
 import type { Codec, Link, Log, Notices, Position, Wake } from './ports.ts';
 import { Producer } from './producer.ts';
@@ -58,6 +59,7 @@ export class Broker implements Context, CommitEvents {
   readonly counters = new Counters();
   readonly notices: Notices;
   readonly budget: Budget;
+  readonly frames = new FramePool();
   readonly producers = new Set<Producer>();
   readonly consumers = new Set<Consumer>();
   readonly #log: Log;

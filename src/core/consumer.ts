@@ -35,6 +35,7 @@ export class Consumer {
   #parts: Part[] = [];
   #partAt = 0; // part that the next ack byte is for
   #doneInPart = 0; // messages of that part that were acked or failed
+  #frame: Uint8Array | undefined; // memory of the frame that the system has not taken yet
   #queuedBytes = 0;
   #sentMs: number;
   heardMs: number;
@@ -159,7 +160,8 @@ export class Consumer {
     this.bytes += bytes;
     this.unacked = count;
     this.#state = 'unacked';
-    this.#send(codec.takeFrame(count, bytes));
+    this.#frame = this.#context.frames.take(bytes);
+    this.#send(codec.takeFrame(count, bytes, this.#frame));
     return true;
   }
 
@@ -238,6 +240,12 @@ export class Consumer {
     const queued = this.link.queuedBytes;
     this.#context.budget.bytes += queued - this.#queuedBytes;
     this.#queuedBytes = queued;
+    if (queued === 0) this.#releaseFrame();
+  }
+
+  #releaseFrame(): void {
+    if (this.#frame !== undefined) this.#context.frames.give(this.#frame);
+    this.#frame = undefined;
   }
 
   /** Time passes: headers are due, silence is broken, dead peers are found. */
@@ -275,6 +283,7 @@ export class Consumer {
     const { budget, buckets } = this.#context;
     budget.bytes -= this.#queuedBytes;
     this.#queuedBytes = 0;
+    this.#releaseFrame();
     if (before !== 'header' && this.slot !== 0) {
       for (; this.unacked > 0; this.#partAt++, this.#doneInPart = 0) {
         const part = this.#parts[this.#partAt]!;

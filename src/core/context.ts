@@ -4,6 +4,7 @@ import type { Buckets } from './buckets.ts';
 import type { Commit } from './commit.ts';
 import type { Consumer } from './consumer.ts';
 import type { Counters } from './counters.ts';
+import type { FramePool } from './frames.ts';
 import type { Limits } from './limits.ts';
 import type { Codec, Link, Notices } from './ports.ts';
 import type { Producer } from './producer.ts';
@@ -22,6 +23,7 @@ export interface Context {
   readonly notices: Notices;
   /** Bytes of partial input and unread output of all connections. */
   readonly budget: Budget;
+  readonly frames: FramePool;
   /** Monotonic time in ms as of the last input. */
   nowMs(): number;
   /** Asks for a flush after the inputs that wait now. */

@@ -48,8 +48,8 @@ export interface Codec {
     outAt: number,
     outMax: number,
   ): number;
-  /** Completes the frame of `bytes` bytes in the outbox and returns a copy of it. */
-  takeFrame(count: number, bytes: number): Uint8Array;
+  /** Completes the frame of `bytes` bytes in the outbox; copies it into `into`, or a new array. */
+  takeFrame(count: number, bytes: number, into?: Uint8Array): Uint8Array;
   /** Verifies records at a place; returns a SCAN status. */
   scan(place: number, bytes: number, position: Position): number;
   /** First aligned offset whose record header holds, or `bytes`. */
@@ -99,7 +99,7 @@ export interface Link {
   readonly peer: string;
   /** Dialect: bytes of Length. */
   readonly wire: number;
-  /** Sends bytes that the core will not touch again. */
+  /** Sends bytes that the core will not touch until `queuedBytes` is 0 or the link is gone. */
   send(bytes: Uint8Array): void;
   /** Sends what is queued, then closes. */
   end(): void;

@@ -135,6 +135,8 @@ const folders = new Set<string>();
 
 /** A broker of our own on free ports and an empty folder. */
 export interface PrivateBroker {
+  /** Its data folder. */
+  dataDir: string;
   pid: number;
   intakePort: number;
   exhaustPort: number;
@@ -172,6 +174,7 @@ export async function startBroker(options: PrivateBrokerOptions): Promise<Privat
     const ready = await child.event('ready');
     return {
       pid: child.pid,
+      dataDir: join(folder, 'data'),
       intakePort: ready.intake as number,
       exhaustPort: ready.exhaust as number,
       stop: () => child.stop().then(remove),

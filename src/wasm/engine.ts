@@ -97,9 +97,11 @@ export class Engine implements Codec {
     return this.#module.deliver(COLD_AT + body, bodyBytes, first, count, wire, outAt, outMax) >>> 0;
   }
 
-  takeFrame(count: number, bytes: number): Uint8Array {
+  takeFrame(count: number, bytes: number, into?: Uint8Array): Uint8Array {
     this.#module.closeFrame(count);
-    return this.#all.slice(OUTBOX_AT, OUTBOX_AT + bytes);
+    if (into === undefined) return this.#all.slice(OUTBOX_AT, OUTBOX_AT + bytes);
+    into.set(this.#all.subarray(OUTBOX_AT, OUTBOX_AT + bytes));
+    return into.subarray(0, bytes);
   }
 
   scan(place: number, bytes: number, position: number): number {

@@ -75,7 +75,7 @@ test('numbers in the prose', () => {
   assert.match(text, new RegExp(`a multiple of ${layout.RECORD_ALIGN}\\.`));
   const crcEnds = layout.SEGMENT_CRC_AT - 1;
   assert.match(text, new RegExp(`CRC of bytes 0 … ${crcEnds} `));
-  assert.match(text, new RegExp(`CRC of bytes 4 … ${layout.RECORD_HEADER_BYTES - 1} `));
+  assert.match(text, new RegExp(`CRC of bytes 4 … ${layout.RECORD_HEADER_BYTES - 1},`));
   const magic = Buffer.alloc(8);
   magic.writeUInt32LE(layout.SEGMENT_MAGIC_LOW);
   magic.writeUInt32LE(layout.SEGMENT_MAGIC_HIGH, 4);
