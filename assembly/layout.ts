@@ -118,7 +118,8 @@ export const RECORD_TRIM: u32 = 6;
 export const RECORD_TYPE_MAX: u32 = 6;
 
 // Everything before this record's batch was synced when the batch was written. A record that
-// carries it, found beyond a bad spot, proves that the bad spot had been acked: damage, no torn tail.
+// carries it, found beyond a bad spot, proves that the bad spot had been acked: damage, no torn
+// tail.
 export const FLAG_PROOF: u32 = 1;
 // On a commit: the writer went on in the next segment, so nothing follows it in this one.
 export const FLAG_LAST: u32 = 2;
@@ -153,7 +154,7 @@ export const MARKS_AT: u32 = 1048576;
 export const MARKS_MAX: u32 = 65536;
 export const INBOX_AT: u32 = 2097152;
 export const INBOX_BYTES: u32 = 68157440;
-export const INBOX_READ_BYTES: u32 = 262144; // its end, into which sockets read; carried bytes go before
+export const INBOX_READ_BYTES: u32 = 262144; // its end, where sockets read into
 export const OUTBOX_AT: u32 = 70254592;
 export const OUTBOX_BYTES: u32 = 68157440;
 export const COLD_AT: u32 = 138412032;
@@ -190,7 +191,7 @@ export const RESULT_PAYLOAD: u32 = 5; // payload bytes among the messages packed
 export const INTAKE_DONE: u32 = 0; // the wire batch is complete
 export const INTAKE_MORE: u32 = 1; // the rest is a partial message of RESULT_LENGTH bytes in all
 export const INTAKE_EMPTY: u32 = 2; // a message of length 0 was taken and refused
-export const INTAKE_LARGE: u32 = 3; // a message over the limit: header taken, RESULT_LENGTH bytes to skip
+export const INTAKE_LARGE: u32 = 3; // over the limit: header taken, RESULT_LENGTH bytes to skip
 export const INTAKE_FOREIGN: u32 = 4; // a Length over the ceiling: not this protocol
 export const INTAKE_FULL: u32 = 5; // no room before the write limit
 export const INTAKE_ROWS: u32 = 6; // rows are full; call again

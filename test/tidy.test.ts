@@ -118,7 +118,9 @@ test('imports go only where the rooms allow', () => {
       const allowed =
         to.startsWith(`${room}/`) ||
         to === 'assembly/layout.ts' ||
-        ROOMS[room]!.some((one) => to === one || to.startsWith(one.endsWith(':') ? one : `${one}/`));
+        ROOMS[room]!.some(
+          (one) => to === one || to.startsWith(one.endsWith(':') ? one : `${one}/`),
+        );
       return allowed ? undefined : `${where} imports ${to}: ${room} may not`;
     }),
   );
@@ -146,7 +148,8 @@ test('what decides does not touch the world', () => {
 test('the core runs to its end without waiting', () => {
   none(
     each((line, where, { name }) =>
-      name.startsWith('src/core/') && /\bawait\b|\bPromise\b|\basync\b/.test(line.replace(/\/\/.*/, ''))
+      name.startsWith('src/core/') &&
+      /\bawait\b|\bPromise\b|\basync\b/.test(line.replace(/\/\/.*/, ''))
         ? `${where}: use a completion`
         : undefined,
     ),
@@ -158,7 +161,10 @@ test('only one file knows uWebSockets.js, and only wasm/ knows the module', () =
     each((line, where, { name }) => {
       if (/['"]uWebSockets\.js['"]/.test(line) && /import/.test(line) && name.startsWith('src/'))
         return name === 'src/dashboard/uws.ts' ? undefined : `${where}: go through transport.ts`;
-      if (/wasm\/(engine|instance)\.ts'/.test(line) && /^src\/(core|log|codec|io|client)\//.test(name))
+      if (
+        /wasm\/(engine|instance)\.ts'/.test(line) &&
+        /^src\/(core|log|codec|io|client)\//.test(name)
+      )
         return `${where}: take the Codec port`;
       return undefined;
     }),
@@ -171,10 +177,14 @@ test('every source is used by something', () => {
     for (const match of lines.join('\n').matchAll(/['"](\.[^'"]+)\.(?:ts|js)['"]/g))
       imported.add(`${path.join(path.dirname(name), match[1]!)}.ts`);
   }
-  const entries = /^(src\/main|src\/client\/index|bench\/|test\/.*(\.test|fake-|-process)|assembly\/index)/;
+  const entries =
+    /^(src\/main|src\/client\/index|bench\/|test\/.*(\.test|fake-|-process)|assembly\/index)/;
   none(
     files.flatMap(({ name }) =>
-      imported.has(name) || entries.test(name) || name.endsWith('.d.ts') || name.startsWith('assembly/')
+      imported.has(name) ||
+      entries.test(name) ||
+      name.endsWith('.d.ts') ||
+      name.startsWith('assembly/')
         ? []
         : [`${name}:1 is imported by nothing: remove it`],
     ),
@@ -183,6 +193,9 @@ test('every source is used by something', () => {
 
 test('the lint finds nothing', () => {
   const biome = path.join(ROOT, 'node_modules', '.bin', 'biome');
-  const ran = spawnSync(biome, ['check', '.', '--max-diagnostics=50'], { cwd: ROOT, encoding: 'utf8' });
+  const ran = spawnSync(biome, ['check', '.', '--max-diagnostics=50'], {
+    cwd: ROOT,
+    encoding: 'utf8',
+  });
   assert.equal(ran.status, 0, `${ran.stdout}${ran.stderr}`);
 });

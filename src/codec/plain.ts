@@ -1,6 +1,6 @@
-// The Codec port in plain TypeScript: the slow twin of assembly/, written to be read. Tests hold the
-// WebAssembly module against it, and recovery and simulation may run on it. It decides first and
-// writes afterwards, where the module does both in one pass. Must not share code with assembly/
+// The Codec port in plain TypeScript: the slow twin of assembly/, written to be read. Tests hold
+// the WebAssembly module against it, and recovery and simulation may run on it. It decides first
+// and writes afterwards, where the module does both in one pass. Must not share code with assembly/
 // beyond layout.ts, or the two could be wrong together.
 
 import * as L from '../../assembly/layout.ts';

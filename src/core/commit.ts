@@ -104,8 +104,8 @@ export interface Resume {
 const CLOSING_BYTES = 4 * RECORD_HEADER_BYTES;
 // Room of the reserve that acks leave to trims.
 const TRIM_RESERVE_BYTES = 4096;
-// Bytes that may wait to become durable; beyond it producers are held back. One record of the largest
-// message may always wait, or it could never be taken.
+// Bytes that may wait to become durable; beyond it producers are held back. One record of the
+// largest message may always wait, or it could never be taken.
 const DIRTY_BYTES_MAX = 16 * 1024 * 1024;
 
 export class Commit {
@@ -349,9 +349,9 @@ export class Commit {
     this.#begin();
   }
 
-  // How many marks one more record may hold. Behind it come the trim and commit that close the batch,
-  // and what closes a segment must fit even then. While there is no next segment, some room is left
-  // for trims alone: only they can bring space back when acks have used up the reserve.
+  // How many marks one more record may hold. Behind it come the trim and commit that close the
+  // batch, and what closes a segment must fit even then. While there is no next segment, some room
+  // is left for trims alone: only they can bring space back when acks have used up the reserve.
   #markRoom(): number {
     const kept = this.#log.nextReady() ? 0 : TRIM_RESERVE_BYTES;
     const room = this.#room() - CLOSING_BYTES - 3 * RECORD_HEADER_BYTES - kept;

@@ -66,7 +66,7 @@ export type Failure = Error | undefined;
  */
 export interface Log {
   readonly segmentBytes: number;
-  /** Whether the segment behind the open one exists, durably, so that the writer may go on to it. */
+  /** Whether the segment behind the open one is there, durably: the writer may go on to it. */
   nextReady(): boolean;
   /** Why it does not and will not for now ("no space left"), or undefined while it is coming. */
   blocked(): string | undefined;
@@ -92,7 +92,7 @@ export interface Log {
   bases(): readonly Position[];
 }
 
-/** One connection as the core sees it. None of these methods throws, also after the peer is gone. */
+/** One connection as the core sees it. No method throws, also not after the peer is gone. */
 export interface Link {
   readonly id: number;
   /** Remote address and port, for people. */

@@ -235,7 +235,8 @@ export class FileLog implements Log {
   }
 }
 
-// Takes over the files held ready by the last broker, as many as are wanted; removes other leftovers.
+// Takes over the files held ready by the last broker, as many as are wanted; removes other
+// leftovers.
 async function adopt(options: LogOptions, leftovers: string[]): Promise<Spare[]> {
   const { files, segmentBytes, spareBytes } = options;
   const spares: Spare[] = [];

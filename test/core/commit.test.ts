@@ -1,5 +1,5 @@
-// Group commit over a log by hand: what is sealed when and why, what a batch looks like on disk, how
-// segments follow each other, and that what is durable replays to what is owed.
+// Group commit over a log by hand: what is sealed when and why, what a batch looks like on disk,
+// how segments follow each other, and that what is durable replays to what is owed.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

@@ -1,5 +1,5 @@
-// Bad input on a living broker. Each attack: the attacker is told or closed, one line is logged, and
-// a healthy producer and consumer beside it notice nothing.
+// Bad input on a living broker. Each attack: the attacker is told or closed, one line is logged,
+// and a healthy producer and consumer beside it notice nothing.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';

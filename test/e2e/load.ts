@@ -78,7 +78,7 @@ export async function produce(port: number, ledger: Ledger): Promise<net.Socket>
 export interface ConsumeOptions {
   bucket: number;
   ledger: Ledger;
-  /** Absent: acks everything. Present: sometimes fails messages, sometimes leaves with some unacked. */
+  /** Absent: acks everything. Present: sometimes fails messages, or leaves with some unacked. */
   random?: Random;
   /** Called for each heartbeat: the bucket had nothing for this consumer. */
   idle?: () => void;

@@ -26,13 +26,21 @@ function npm(cwd: string, ...args: string[]): string {
 test('the tarball installs into an empty folder and serves', { timeout: 300_000 }, async () => {
   const folder = path.join(temporaryFolder(), 'an empty folder');
   fs.mkdirSync(folder);
-  const packed = JSON.parse(npm(ROOT, 'pack', '--ignore-scripts', '--json', '--pack-destination', folder));
+  const packed = JSON.parse(
+    npm(ROOT, 'pack', '--ignore-scripts', '--json', '--pack-destination', folder),
+  );
   const { filename, files } = packed[0] as { filename: string; files: { path: string }[] };
   const names = files.map((file) => file.path);
   assert.ok(names.includes('build/thrustmq.wasm'));
   assert.ok(!names.some((name) => /^(build\/)?(test|bench)\//.test(name)), names.join());
   fs.writeFileSync(path.join(folder, 'package.json'), '{"private":true,"type":"module"}');
-  const flags = ['--ignore-scripts', '--omit=optional', '--no-audit', '--no-fund', '--prefer-offline'];
+  const flags = [
+    '--ignore-scripts',
+    '--omit=optional',
+    '--no-audit',
+    '--no-fund',
+    '--prefer-offline',
+  ];
   npm(folder, 'install', ...flags, `./${filename}`);
   const serve = ['thrustmq', 'serve', '--intake-port', '0', '--exhaust-port', '0'];
   const child = spawn('npx', [...serve, '--dashboard-port', '0', '--log-format', 'json'], {
@@ -65,7 +73,10 @@ test('the tarball installs into an empty folder and serves', { timeout: 300_000 
   });
   assert.equal(client.stdout, 'from a package\n', client.stderr);
   const dash = await fetch(`http://127.0.0.1:${ready.dashboard}/dash`);
-  assert.equal(((await dash.json()) as { totals: { ackedMessages: number } }).totals.ackedMessages, 1);
+  assert.equal(
+    ((await dash.json()) as { totals: { ackedMessages: number } }).totals.ackedMessages,
+    1,
+  );
   process.kill(ready.pid, 'SIGTERM');
   child.stdout!.resume();
   const [code] = await once(child, 'close');

@@ -10,8 +10,7 @@ import { createConsumer, createProducer } from '../../src/client/index.ts';
 import { type BrokerProcess, MAIN, startBroker, temporaryFolder } from '../support/broker.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
-const python =
-  spawnSync('python3', ['--version']).status === 0 ? {} : { skip: 'needs python3' };
+const python = spawnSync('python3', ['--version']).status === 0 ? {} : { skip: 'needs python3' };
 
 let broker: BrokerProcess;
 

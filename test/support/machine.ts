@@ -15,10 +15,13 @@ export const needsLoopDisk =
 export const needsStrace =
   process.platform === 'linux' && has('strace') ? {} : { skip: 'needs strace' };
 
-export const needsNamespaces =
-  isRoot && has('ip') && spawnSync('ip', ['netns', 'add', 'tmq-probe']).status === 0
-    ? (spawnSync('ip', ['netns', 'del', 'tmq-probe']), {})
-    : { skip: 'needs root and ip netns' };
+export const needsNamespaces = canMakeNamespaces() ? {} : { skip: 'needs root and ip netns' };
+
+function canMakeNamespaces(): boolean {
+  if (!isRoot || !has('ip')) return false;
+  if (spawnSync('ip', ['netns', 'add', 'tmq-probe']).status !== 0) return false;
+  return spawnSync('ip', ['netns', 'del', 'tmq-probe']).status === 0;
+}
 
 /** Runs a command that must succeed. */
 export function run(command: string, ...args: string[]): string {

@@ -1,5 +1,5 @@
-// What the rest relies on about the module: no imports, fixed memory, its exports, its ABI, and that
-// it traps where an invariant is broken.
+// What the rest relies on about the module: no imports, fixed memory, its exports, its ABI, and
+// that it traps where an invariant is broken.
 
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
