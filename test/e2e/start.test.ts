@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { SEGMENT_DATA_AT, SEGMENT_VERSION_AT } from '../../assembly/layout.ts';
-import { failedStart, RawPeer, startBroker, temporaryFolder } from '../support/broker.ts';
+import { failedStart, MAIN, RawPeer, startBroker, temporaryFolder } from '../support/broker.ts';
 import { publish, TestConsumer, texts } from '../support/client.ts';
 
 const FIRST = path.join('log', '00000000000000000000.log');
@@ -116,18 +116,9 @@ test('order, unacked messages and attempts survive kill -9', async () => {
   assert.deepEqual(texts(await consumer.take(4)), ['b', 'c', 'd', 'e']);
   consumer.leave();
   await again.kill();
-  const dump = spawnSync(
-    process.execPath,
-    [
-      new URL('../../src/main.js', import.meta.url).pathname,
-      'log',
-      'dump',
-      '--data-dir',
-      dataDir,
-      '--json',
-    ],
-    { encoding: 'utf8' },
-  );
+  const dump = spawnSync(process.execPath, [MAIN, 'log', 'dump', '--data-dir', dataDir, '--json'], {
+    encoding: 'utf8',
+  });
   assert.equal(dump.status, 0, dump.stderr);
   assert.match(dump.stdout, /"attempts":\s*"?2"?/, 'b was returned twice');
 });
