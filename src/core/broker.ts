@@ -322,10 +322,7 @@ export class Broker implements Context, CommitEvents {
       if (worst === undefined || producer.heldBytes > worst.heldBytes) worst = producer;
     }
     if (worst === undefined || worst.heldBytes === 0) return;
-    this.breach(
-      worst.link,
-      'intake',
-      'memory',
+    worst.evict(
       `it held ${worst.heldBytes} bytes, the most, when all buffers together reached ${this.budget.bytesMax} bytes (--buffer)`,
     );
   }

@@ -71,9 +71,9 @@ export class Producer implements Replyable {
     this.heardMs = this.openedMs;
   }
 
-  /** Bytes this connection keeps in memory. */
+  /** Bytes this connection keeps in memory; 0 once it is on its way out. */
   get heldBytes(): number {
-    return this.#carryBytes + this.#queuedBytes;
+    return this.#ended ? 0 : this.#carryBytes + this.#queuedBytes;
   }
 
   /** Bytes from the peer, split anywhere. The chunk is not kept unless it is incomplete. */
@@ -368,8 +368,14 @@ export class Producer implements Replyable {
     this.#carryBytes = 0;
   }
 
+  /** Closes the connection, because its memory is needed. */
+  evict(text: string): void {
+    this.#breach('memory', text);
+  }
+
   #breach(why: BreachKind, text: string): void {
     this.#ended = true;
+    this.#dropCarry();
     this.#context.breach(this.link, 'intake', why, text);
   }
 }
