@@ -322,6 +322,7 @@ export class Commit {
         if (this.#sealed.length === 0) return;
       } else {
         this.#seal(reason, 0);
+        this.#begin();
       }
     }
     const batch = this.#sealed.shift()!;
@@ -330,6 +331,7 @@ export class Commit {
     this.#log.append(batch.base + batch.offset, batch.bytes, (failure) => this.#appended(failure));
   }
 
+  // Completes the open batch; the caller begins the next one.
   #seal(reason: Reason, flags: number): void {
     const open = this.#open;
     this.#packMarks(RECORD_SETTLED, this.#settled);
@@ -346,7 +348,6 @@ export class Commit {
     open.reason = reason;
     open.last = (flags & FLAG_LAST) !== 0;
     this.#sealed.push(open);
-    this.#begin();
   }
 
   // How many marks one more record may hold. Behind it come the trim and commit that close the
