@@ -49,6 +49,7 @@ export class StartError extends Error {
 }
 
 const TICK_MS = 25;
+const TICK_MS_MAX = 100;
 const RETRY_MS = 1000;
 const PEERS_MS = 5000;
 // An orderly stop: time for consumers to ack what they hold, then for the log, then for replies.
@@ -132,6 +133,7 @@ export class Server {
   readonly #log: FileLog;
   readonly #reporter: Reporter;
   #tickedMs = performance.now();
+  #clockMs = 0;
   #closing: Promise<void> | undefined;
   #failure: Error | undefined;
   #lookingForPeers = false;
@@ -270,10 +272,14 @@ export class Server {
     if (log.sync === 'interval') every(log.syncIntervalMs, () => this.#log.sync(() => {}));
   }
 
+  // The broker's clock stands still while the process does: after a stall, what peers sent in the
+  // meantime is read before anybody is found too late.
   #tick(): void {
-    this.#tickedMs = performance.now();
-    this.#broker.advance(this.#tickedMs);
-    this.#reporter.tick(this.#tickedMs);
+    const now = performance.now();
+    this.#clockMs += Math.min(now - this.#tickedMs, TICK_MS_MAX);
+    this.#tickedMs = now;
+    this.#broker.advance(this.#clockMs);
+    this.#reporter.tick(now);
   }
 
   #segmentChanged(): void {
@@ -293,7 +299,7 @@ export class Server {
     this.#lookingForPeers = true;
     const suspects = [...this.#listeners.links].filter((link) => {
       const heardMs = link.session?.heardMs ?? Number.POSITIVE_INFINITY;
-      return this.#tickedMs - heardMs > SUSPECT_AFTER_MS;
+      return this.#clockMs - heardMs > SUSPECT_AFTER_MS;
     });
     for (const link of await this.#listeners.unreachable(suspects)) {
       const text = `${link.peer} does not answer the network any more: closed`;
@@ -357,9 +363,11 @@ export class Server {
       this.#broker.flush();
       await this.#listeners.endAll(END_MS);
       await new Promise<void>((resolve) => this.#log.sync(() => resolve()));
-      if (this.#failure === undefined && this.#broker.commit.idle) await this.#log.close();
+      if (this.#failure === undefined && this.#broker.commit.idle) {
+        await this.#log.close();
+        this.#release(); // else something may still be written: the lock ends with the process
+      }
     }
-    this.#release();
     this.#finish({ exitCode: this.#failure === undefined ? 0 : 74, reason: 'stopped' });
   }
 

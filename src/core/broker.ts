@@ -317,27 +317,24 @@ export class Broker implements Context, CommitEvents {
   }
 
   relieve(): void {
-    let worst: Producer | undefined;
-    for (const producer of this.producers) {
-      if (worst === undefined || producer.heldBytes > worst.heldBytes) worst = producer;
+    let worst: Producer | Consumer | undefined;
+    for (const session of [...this.producers, ...this.consumers]) {
+      if (worst === undefined || session.heldBytes > worst.heldBytes) worst = session;
     }
     if (worst === undefined || worst.heldBytes === 0) return;
-    worst.evict(
-      `it held ${worst.heldBytes} bytes, the most, when all buffers together reached ${this.budget.bytesMax} bytes (--buffer)`,
-    );
+    worst.evict(`it held ${worst.heldBytes} bytes, the most, ${this.#whenOver()}`);
   }
 
   #relieveStuck(): void {
     if (!this.budget.over) return;
-    for (const consumer of this.consumers) {
-      const since = consumer.stuckSinceMs;
+    for (const session of [...this.producers, ...this.consumers]) {
+      const since = session.stuckSinceMs;
       if (since < 0 || this.#now - since < STUCK_MS) continue;
-      this.breach(
-        consumer.link,
-        'exhaust',
-        'memory',
-        `it has read nothing for ${STUCK_MS} ms while all buffers together are over ${this.budget.bytesMax} bytes (--buffer)`,
-      );
+      session.evict(`it has not read what it was sent for ${STUCK_MS} ms, ${this.#whenOver()}`);
     }
+  }
+
+  #whenOver(): string {
+    return `when all buffers together were over ${this.budget.bytesMax} bytes (--buffer)`;
   }
 }

@@ -172,6 +172,11 @@ export class Commit {
     return this.#inFlight === undefined && this.#sealed.length === 0 && this.#open.records === 0;
   }
 
+  /** Whether the disk has no room for what was accepted already. */
+  get stalled(): boolean {
+    return this.#log.stalled();
+  }
+
   get failure(): Error | undefined {
     return this.#failure;
   }
@@ -210,6 +215,7 @@ export class Commit {
    * `roomAgain` will come; 'refuse': the disk is full, for as long as it takes.
    */
   makeRoom(): 'again' | 'wait' | 'refuse' {
+    if (this.stalled) return 'refuse';
     if (this.#limit() < this.#end()) return 'wait';
     if (this.#log.nextReady()) {
       this.#roll();
@@ -284,7 +290,8 @@ export class Commit {
 
   /** Whether everything that was accepted is on disk and proved. */
   get drained(): boolean {
-    return this.idle && this.#settled.count + this.#returned.count === 0 && !this.#unproved;
+    const marks = this.#settled.count + this.#returned.count;
+    return this.idle && marks === 0 && !(this.#unproved && this.#mayProve());
   }
 
   /** Place of a record in the ring, or -1 if it is not there any more. */
@@ -308,7 +315,12 @@ export class Commit {
     if (open.messages > 0) return 'publish';
     if (open.records > 0 || this.#trim > 0) return 'control';
     if (this.#marksDue && this.#markRoom() > 0) return 'acks';
-    return proofDue ? 'proof' : undefined;
+    return proofDue && this.#mayProve() ? 'proof' : undefined;
+  }
+
+  // Without a next segment the rest of this one is for what brings space back.
+  #mayProve(): boolean {
+    return this.#log.nextReady() || this.#room() > 2 * TRIM_RESERVE_BYTES;
   }
 
   #pump(proofDue = false): void {

@@ -22,6 +22,9 @@ import type { Part } from './buckets.ts';
 import type { BreachKind, Context } from './context.ts';
 import type { Link } from './ports.ts';
 
+// Runs of messages in one batch, so that a large batch of scattered messages stays small in memory.
+const PARTS_MAX = 4096;
+
 type State = 'header' | 'waiting' | 'unacked' | 'heartbeat' | 'closed';
 
 export class Consumer {
@@ -37,6 +40,7 @@ export class Consumer {
   #doneInPart = 0; // messages of that part that were acked or failed
   #frame: Uint8Array | undefined; // memory of the frame that the system has not taken yet
   #queuedBytes = 0;
+  #evicted = false;
   #sentMs: number;
   heardMs: number;
   slot = 0;
@@ -63,12 +67,12 @@ export class Consumer {
   }
 
   get heldBytes(): number {
-    return this.#queuedBytes;
+    return this.#evicted ? 0 : this.#queuedBytes;
   }
 
   /** Since when the peer has not taken what was sent to it, or -1. */
   get stuckSinceMs(): number {
-    return this.#queuedBytes > 0 ? this.#sentMs : -1;
+    return this.#queuedBytes > 0 && !this.#evicted ? this.#sentMs : -1;
   }
 
   /** Bytes from the peer, split anywhere. */
@@ -109,8 +113,11 @@ export class Consumer {
     return true;
   }
 
+  // Ready for the next batch, once the peer has taken the last one whole: who acks without reading
+  // is not sent more and more.
   #wait(): void {
     this.#state = 'waiting';
+    if (this.#queuedBytes > 0) return; // goes on in `drained`
     const share = this.#context.buckets.share(this.slot)!;
     share.waiting.add(this);
     this.#context.dispatch(this.slot);
@@ -125,7 +132,7 @@ export class Consumer {
     const { entries } = buckets;
     let bytes = BATCH_HEADER_BYTES;
     let count = 0;
-    while (count < this.batchSize) {
+    while (count < this.batchSize && this.#parts.length < PARTS_MAX) {
       const entry = buckets.peek(this.slot);
       if (entry === 0) break;
       const bodyBytes = entries.bodyBytes(entry);
@@ -181,13 +188,14 @@ export class Consumer {
       const part = this.#parts[this.#partAt]!;
       const most = Math.min(bytes.length, at + part.count - this.#doneInPart);
       let end = at;
-      while (end < most && bytes[end] === ACK_DONE) end++;
-      if (end > at) this.#settle(part, end - at);
+      const done = bytes[at] === ACK_DONE;
+      while (end < most && (bytes[end] === ACK_DONE) === done) end++;
+      if (done) this.#settle(part, end - at);
       else {
-        this.#fail(part, 1);
-        this.#context.counters.failedMessages++;
+        this.#fail(part, end - at);
+        this.#context.counters.failedMessages += end - at;
       }
-      at = Math.max(end, at + 1);
+      at = end;
       if (this.#doneInPart === part.count) {
         this.#partAt++;
         this.#doneInPart = 0;
@@ -239,8 +247,11 @@ export class Consumer {
   drained(): void {
     const queued = this.link.queuedBytes;
     this.#context.budget.bytes += queued - this.#queuedBytes;
+    const wasQueued = this.#queuedBytes > 0;
     this.#queuedBytes = queued;
-    if (queued === 0) this.#releaseFrame();
+    if (queued > 0) return;
+    this.#releaseFrame();
+    if (wasQueued && this.#state === 'waiting') this.#wait();
   }
 
   #releaseFrame(): void {
@@ -255,7 +266,7 @@ export class Consumer {
       if (nowMs - this.openedMs > limits.consumerHeaderMs)
         this.#breach('timeout', `no complete header within ${limits.consumerHeaderMs} ms`);
     } else if (this.#state === 'waiting') {
-      if (nowMs - this.#sentMs < limits.heartbeatMs) return;
+      if (nowMs - this.#sentMs < limits.heartbeatMs || this.#queuedBytes > 0) return;
       this.#context.buckets.share(this.slot)!.waiting.delete(this);
       this.#state = 'heartbeat';
       counters.heartbeats++;
@@ -301,7 +312,14 @@ export class Consumer {
     this.#context.closed(this);
   }
 
+  /** Closes the connection, because its memory is needed. */
+  evict(text: string): void {
+    this.#evicted = true;
+    this.#breach('memory', text);
+  }
+
   #breach(why: BreachKind, text: string): void {
+    this.#context.buckets.share(this.slot)?.waiting.delete(this);
     this.#context.breach(this.link, 'exhaust', why, text);
   }
 }

@@ -82,6 +82,7 @@ export function checkLimits(limits: Limits): string | undefined {
     return `messages are at most ${MESSAGE_BYTES_CEILING} bytes (64 MiB), not ${messageBytesMax}`;
   if (limits.batchMessagesMax > BATCH_MESSAGES_MAX)
     return `batches are at most ${BATCH_MESSAGES_MAX} messages, not ${limits.batchMessagesMax}`;
+  if (reserveBytes < 64 * KIB) return `the reserve is at least 65536 bytes, not ${reserveBytes}`;
   if (segmentBytes % 4096 !== 0) return `the segment size must be a multiple of 4096`;
   if (segmentBytes > RING_BYTES) return `segments are at most ${RING_BYTES} bytes (256 MiB)`;
   const least = segmentBytesMin(messageBytesMax, reserveBytes);

@@ -70,6 +70,8 @@ export interface Log {
   nextReady(): boolean;
   /** Why it does not and will not for now ("no space left"), or undefined while it is coming. */
   blocked(): string | undefined;
+  /** Whether an append found no space and waits for some: nothing more should be accepted. */
+  stalled(): boolean;
   /**
    * Writes the `bytes` bytes that stand in the ring for `position` and makes them durable as the
    * sync mode says. `done` comes later, never within the call. After a failure every further

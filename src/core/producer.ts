@@ -35,6 +35,12 @@ import type { Link } from './ports.ts';
 const ONES = new Uint8Array(BATCH_MESSAGES_MAX).fill(ACK_STORED);
 // A slow but honest sender may take this long for each part of a message it has announced.
 const BYTES_PER_GRACE_SECOND = 65536;
+// Memory for the short pieces of an incomplete message, doubling from the one to the other.
+const PIECE_BYTES = 4096;
+const TAIL_BYTES_MIN = 256;
+const TAIL_BYTES_MAX = 65536;
+// Replies of a batch with refusals, when the first is noted.
+const REFUSALS_MIN = 64;
 
 export class Producer implements Replyable {
   readonly link: Link;
@@ -48,11 +54,14 @@ export class Producer implements Replyable {
   #skip = 0; // bytes of an oversized message still to be dropped
   #carry: Uint8Array[] = []; // bytes of an incomplete message or header
   #carryBytes = 0;
+  #carryHeld = 0; // memory they take
+  #tailBytes = 0; // bytes used of the last part, if it has room for more; 0 = it has none
   #need = 0; // bytes that must be there before it is worth looking again
   #partialSinceMs = -1;
   #partialAllowedMs = 0;
   #blocked = false;
   #paused = false;
+  #evicted = false;
   #ended = false; // goodbye was said; or the connection is gone
   #stopped = false; // the broker is closing: what is here is answered, nothing more is read
   #gone = false;
@@ -60,6 +69,7 @@ export class Producer implements Replyable {
   #ones = 0; // stored messages whose acks are released but not sent yet
   #replyQueued = false;
   #queuedBytes = 0;
+  #queuedSinceMs = -1;
   heardMs: number;
   messages = 0;
   bytes = 0;
@@ -71,9 +81,9 @@ export class Producer implements Replyable {
     this.heardMs = this.openedMs;
   }
 
-  /** Bytes this connection keeps in memory; 0 once it is on its way out. */
+  /** Bytes this connection keeps in memory; 0 once it is on its way out because of them. */
   get heldBytes(): number {
-    return this.#ended ? 0 : this.#carryBytes + this.#queuedBytes;
+    return this.#evicted ? 0 : this.#carryHeld + this.#queuedBytes;
   }
 
   /** Bytes from the peer, split anywhere. The chunk is not kept unless it is incomplete. */
@@ -104,6 +114,7 @@ export class Producer implements Replyable {
     const end = start + carried + chunk.length;
     assert(start >= 0 && end <= inbox.length, 'a connection holds more than the inbox');
     let at = start;
+    this.#closeTail();
     for (const part of this.#carry) {
       inbox.set(part, at);
       at += part.length;
@@ -192,7 +203,7 @@ export class Producer implements Replyable {
     this.#left = count;
     this.#count = count;
     this.#stored = false;
-    this.#refusing = false;
+    this.#refusing = this.#context.commit.stalled;
     return true;
   }
 
@@ -212,10 +223,18 @@ export class Producer implements Replyable {
   }
 
   #refuse(messages: number): void {
-    if (this.#refusals === undefined) this.#refusals = ONES.slice(0, this.#count);
     const at = this.#count - this.#left;
-    this.#refusals.fill(ACK_REFUSED, at, at + messages);
+    // Grows with what was seen, not with what was announced.
+    if (this.#refusals === undefined || this.#refusals.length < at + messages)
+      this.#growRefusals(Math.max(REFUSALS_MIN, 2 * (at + messages)));
+    this.#refusals!.fill(ACK_REFUSED, at, at + messages);
     this.#left -= messages;
+  }
+
+  #growRefusals(size: number): void {
+    const grown = ONES.slice(0, Math.min(size, this.#count));
+    if (this.#refusals !== undefined) grown.set(this.#refusals);
+    this.#refusals = grown;
   }
 
   #makeRoom(): boolean {
@@ -235,6 +254,7 @@ export class Producer implements Replyable {
   }
 
   #endBatch(): void {
+    if (this.#refusals !== undefined) this.#growRefusals(this.#count);
     const refusals = this.#refusals;
     this.#refusals = undefined;
     this.#owed++;
@@ -288,8 +308,14 @@ export class Producer implements Replyable {
     }
   }
 
+  /** Since when the peer has not taken all its replies, or -1. */
+  get stuckSinceMs(): number {
+    return this.#queuedBytes > 0 && !this.#evicted ? this.#queuedSinceMs : -1;
+  }
+
   #noteQueue(): void {
     const queued = this.link.queuedBytes;
+    if (this.#queuedBytes === 0) this.#queuedSinceMs = this.#context.nowMs();
     this.#context.budget.bytes += queued - this.#queuedBytes;
     this.#queuedBytes = queued;
   }
@@ -350,26 +376,74 @@ export class Producer implements Replyable {
       );
   }
 
+  // What stands in the inbox is overwritten by the next read, and a short rest of a long chunk
+  // would keep the whole chunk alive: both are copied. Short pieces share memory that doubles, so
+  // that a peer which sends byte by byte does not cost an array for each.
   #keep(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
-    // What stands in the inbox is overwritten by the next read; and a short rest of a long chunk
-    // would keep the whole chunk alive.
     const { buffer } = this.#context.codec.inbox;
     const copy = bytes.buffer === buffer || bytes.length * 2 < bytes.buffer.byteLength;
-    this.#carry.push(copy ? bytes.slice() : bytes);
+    if (bytes.length < PIECE_BYTES || (copy && bytes.length < TAIL_BYTES_MAX)) {
+      this.#append(bytes);
+    } else {
+      this.#closeTail();
+      this.#hold(copy ? bytes.slice() : bytes);
+    }
     this.#carryBytes += bytes.length;
-    this.#context.budget.bytes += bytes.length;
     if (this.#context.budget.over) this.#context.relieve();
   }
 
+  #hold(part: Uint8Array): void {
+    this.#carry.push(part);
+    this.#carryHeld += part.length;
+    this.#context.budget.bytes += part.length;
+  }
+
+  #append(bytes: Uint8Array): void {
+    const used = this.#tailBytes;
+    const need = used + bytes.length;
+    const tail = used > 0 ? this.#carry.at(-1)! : undefined;
+    if (tail !== undefined && need <= tail.length) {
+      tail.set(bytes, used);
+    } else if (need > TAIL_BYTES_MAX) {
+      this.#closeTail();
+      this.#append(bytes);
+      return;
+    } else {
+      const size = tail === undefined ? need : 2 * need;
+      const grown = new Uint8Array(Math.min(TAIL_BYTES_MAX, Math.max(TAIL_BYTES_MIN, size)));
+      if (tail !== undefined) {
+        grown.set(tail.subarray(0, used));
+        this.#release(this.#carry.pop()!.length);
+      }
+      grown.set(bytes, used);
+      this.#hold(grown);
+    }
+    this.#tailBytes = need;
+  }
+
+  // The last part takes no more: only its used bytes count.
+  #closeTail(): void {
+    if (this.#tailBytes === 0) return;
+    this.#carry.push(this.#carry.pop()!.subarray(0, this.#tailBytes));
+    this.#tailBytes = 0;
+  }
+
+  #release(bytes: number): void {
+    this.#carryHeld -= bytes;
+    this.#context.budget.bytes -= bytes;
+  }
+
   #dropCarry(): void {
-    this.#context.budget.bytes -= this.#carryBytes;
+    this.#release(this.#carryHeld);
     this.#carry = [];
     this.#carryBytes = 0;
+    this.#tailBytes = 0;
   }
 
   /** Closes the connection, because its memory is needed. */
   evict(text: string): void {
+    this.#evicted = true;
     this.#breach('memory', text);
   }
 

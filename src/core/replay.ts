@@ -58,11 +58,36 @@ export class SequenceSet {
   }
 }
 
+/** Attempts by sequence, two bytes each, in pages that exist only where something came back. */
+export class AttemptCounts {
+  readonly #pages = new Map<number, Uint16Array>();
+
+  /** Notes `attempts` for `count` sequences from `first` on; counts beyond 65,535 stay there. */
+  set(first: number, count: number, attempts: number): void {
+    for (let at = first; at < first + count; ) {
+      const page = Math.floor(at / PAGE);
+      let counts = this.#pages.get(page);
+      if (counts === undefined) {
+        counts = new Uint16Array(PAGE);
+        this.#pages.set(page, counts);
+      }
+      const end = Math.min(first + count, (page + 1) * PAGE);
+      counts.fill(Math.min(attempts, 65_535), at % PAGE, end - page * PAGE);
+      at = end;
+    }
+  }
+
+  /** Attempts of a message, or 0. */
+  get(sequence: number): number {
+    return this.#pages.get(Math.floor(sequence / PAGE))?.[sequence % PAGE] ?? 0;
+  }
+}
+
 export class Replay {
   readonly #buckets: Buckets<unknown>;
   readonly #retention: Retention;
   readonly #settled = new SequenceSet();
-  readonly #attempts = new Map<number, number>();
+  readonly #attempts = new AttemptCounts();
   readonly #rows = new RowList();
   #positions: Position[] = []; // of the first byte of the chunk that each staged row came from
   #marks: { type: number; sequence: number; count: number; attempts: number }[] = [];
@@ -129,7 +154,7 @@ export class Replay {
       if (mark.type === RECORD_SETTLED) {
         this.#settled.add(mark.sequence, mark.count);
       } else {
-        for (let i = 0; i < mark.count; i++) this.#attempts.set(mark.sequence + i, mark.attempts);
+        this.#attempts.set(mark.sequence, mark.count, mark.attempts);
       }
     }
     this.drop();
@@ -161,7 +186,7 @@ export class Replay {
         run = undefined;
         continue;
       }
-      const attempts = this.#attempts.get(sequence) ?? part.attempts;
+      const attempts = this.#attempts.get(sequence) || part.attempts;
       if (run !== undefined && run.attempts === attempts) {
         run.count++;
         continue;

@@ -42,7 +42,11 @@ export function lock(path: string, text: string): () => void {
     if (ran.status === 0) {
       fs.ftruncateSync(fd);
       fs.writeSync(fd, text, 0);
-      return () => fs.closeSync(fd);
+      let held = true;
+      return () => {
+        if (held) fs.closeSync(fd); // once: the number may belong to another file by then
+        held = false;
+      };
     }
     if (ran.status === 1) {
       const holder = fs.readFileSync(path, 'utf8').trim();

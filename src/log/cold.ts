@@ -62,7 +62,7 @@ export class Cold {
       return;
     }
     const start = () => this.#start(position, recordBytes, done);
-    if (!start()) this.#queue.push(start);
+    if (this.#queue.length > 0 || !start()) this.#queue.push(start);
   }
 
   #start(position: Position, recordBytes: number, done: (failure: Failure) => void): boolean {

@@ -154,6 +154,10 @@ export class FileLog implements Log {
     return this.#segments.blocked;
   }
 
+  stalled(): boolean {
+    return this.#writer.full;
+  }
+
   get full(): boolean {
     return this.#writer.full || this.#segments.blocked !== undefined;
   }

@@ -44,11 +44,8 @@ export interface SegmentsOptions {
 
 // Segments given back that are kept for the next ones, however little space is to be held ready.
 const SPARES_MIN = 4;
-// A segment that was full sooner than this was written by big commits: they gain more from a disk
-// that writes every byte once than from blocks that exist already, so the next one is made sparse.
-// That needs space to spare, because now a write may be refused for want of it.
+// While segments are full sooner than this, the disk is busy enough: the stock is not filled.
 const HASTE_MS = 2000;
-const HASTE_FREE_SEGMENTS = 16;
 const ZEROS = new Uint8Array(1024 * 1024);
 // Zeros are synced every so many bytes, so that their writeback does not delay a commit for long.
 const FILL_SYNC_BYTES = 4 * 1024 * 1024;
@@ -66,7 +63,6 @@ export class Segments {
   #closed = false;
   #onRest: (() => void) | undefined;
   #rolledMs = Number.NEGATIVE_INFINITY;
-  #haste = false;
 
   /**
    * `list`: the segments found, oldest first; `next`: an empty one behind the open one, if any;
@@ -138,9 +134,7 @@ export class Segments {
   roll(): void {
     this.#list.push(this.#next!);
     this.#next = undefined;
-    const now = this.#options.now();
-    this.#haste = now - this.#rolledMs < HASTE_MS;
-    this.#rolledMs = now;
+    this.#rolledMs = this.#options.now();
     this.prepare();
   }
 
@@ -158,11 +152,10 @@ export class Segments {
     const { files, segmentBytes } = this.#options;
     files.free((failure, bytes) => {
       if (failure === undefined && bytes < segmentBytes * 1.25) return this.#failed(noSpace());
-      const sparse = this.#haste && bytes > segmentBytes * HASTE_FREE_SEGMENTS;
       files.open(NEXT_NAME, true, (openFailure, handle) => {
         if (openFailure !== undefined) return this.#failed(openFailure);
         const spare = { name: NEXT_NAME, handle, bytes: segmentBytes };
-        this.#fill(spare, sparse ? segmentBytes - 4096 : 0, (fillFailure) => {
+        this.#fill(spare, 0, (fillFailure) => {
           if (fillFailure === undefined) this.#finish(spare, base);
           else this.#discard(spare, () => this.#failed(fillFailure));
         });

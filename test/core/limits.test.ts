@@ -27,16 +27,17 @@ describe('limits', () => {
     ['a batch too long', { batchMessagesMax: BATCH_MESSAGES_MAX + 1 }, /65536 messages/],
     ['an odd segment', { segmentBytes: 64 * MIB + 8 }, /multiple of 4096/],
     ['a segment over the ring', { segmentBytes: RING_BYTES + 4096 }, /256 MiB/],
+    ['a reserve too small', { reserveBytes: 65_535 }, /at least 65536 bytes/],
     ['a segment too small', { messageBytesMax: 40 * MIB }, /is too small/],
     [
       'the smallest segment',
-      { messageBytesMax: 1024, reserveBytes: 1824, segmentBytes: 8192 },
+      { messageBytesMax: 1024, reserveBytes: 67_360, segmentBytes: 73_728 },
       undefined,
     ],
     [
       'one page less',
-      { messageBytesMax: 1024, reserveBytes: 1825, segmentBytes: 8192 },
-      /needs 8193/,
+      { messageBytesMax: 1024, reserveBytes: 67_361, segmentBytes: 73_728 },
+      /needs 73729/,
     ],
   ];
   for (const [name, changed, expected] of cases) {

@@ -27,6 +27,15 @@ test('a second broker on the folder is refused with 75 and touches nothing', asy
   assert.equal(await next.stop(), 0);
 });
 
+test('a port that is taken ends the start with 1 and says which', async () => {
+  const broker = await startBroker({ dataDir: temporaryFolder() });
+  const flags = ['--intake', `127.0.0.1:${broker.intake}`];
+  const { code, text } = await failedStart({ dataDir: temporaryFolder(), flags });
+  assert.equal(code, 1, text);
+  assert.match(text, new RegExp(`cannot listen on 127.0.0.1:${broker.intake}`));
+  assert.equal(await broker.stop(), 0);
+});
+
 test('a data folder that is a file is refused with 74', async () => {
   const dataDir = path.join(temporaryFolder(), 'file');
   fs.writeFileSync(dataDir, 'not a folder');

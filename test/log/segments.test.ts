@@ -329,29 +329,3 @@ test('close waits for the stock being made, and keeps it', async () => {
     assert.equal(files.names().filter((name) => name.startsWith('spare-')).length, segments.spares);
   }
 });
-
-test('in haste a segment is made without writing it whole, where space is plenty', async () => {
-  for (const [segmentsFree, sparse] of [
-    [100, true],
-    [10, false],
-  ] as const) {
-    const setup = await setUp(1);
-    const { files, segments } = setup;
-    await prepared(setup);
-    files.capacity = (3 + segmentsFree) * SEGMENT_BYTES;
-    segments.roll();
-    await files.settle();
-    let written = 0;
-    const write = files.write.bind(files);
-    files.write = (handle, bytes, at, done) => {
-      written += bytes.length;
-      write(handle, bytes, at, done);
-    };
-    setup.nowMs += 100; // the segment was full after 100 ms
-    segments.roll();
-    await files.settle();
-    assert.equal(segments.next?.base, 3 * SEGMENT_BYTES);
-    assert.equal(files.image(segmentName(3 * SEGMENT_BYTES)).length, SEGMENT_BYTES);
-    assert.equal(written, SEGMENT_DATA_AT + (sparse ? 4096 : SEGMENT_BYTES));
-  }
-});

@@ -52,6 +52,13 @@ export class FakeLog implements Log {
     return this.next;
   }
 
+  /** An append found no space and waits for some. */
+  isStalled = false;
+
+  stalled(): boolean {
+    return this.isStalled;
+  }
+
   blocked(): string | undefined {
     return this.blockedBy;
   }
