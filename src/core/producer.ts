@@ -44,7 +44,6 @@ const REFUSALS_MIN = 64;
 
 export class Producer implements Replyable {
   readonly link: Link;
-  readonly openedMs: number;
   readonly #context: Context;
   #left = 0; // messages of the current batch still to come
   #count = 0; // messages of the current batch
@@ -77,8 +76,7 @@ export class Producer implements Replyable {
   constructor(context: Context, link: Link) {
     this.#context = context;
     this.link = link;
-    this.openedMs = context.nowMs();
-    this.heardMs = this.openedMs;
+    this.heardMs = context.nowMs();
   }
 
   /** Bytes this connection keeps in memory; 0 once it is on its way out because of them. */

@@ -3,7 +3,6 @@
 // records cannot be mistaken because they name another position), header written, synced, renamed
 // into place, directory synced. All of that happens off the hot path, one segment ahead.
 
-import { SEGMENT_DATA_AT } from '../../assembly/layout.ts';
 import type { Failure, Position } from '../core/ports.ts';
 import { type Files, type Handle, isNoSpace, writeAll } from './files.ts';
 import { encodeHeader, NEXT_NAME, segmentName, spareName } from './segment.ts';
@@ -359,9 +358,4 @@ export function sequence(
     if (failure !== undefined) done(failure);
     else sequence(rest, done);
   });
-}
-
-/** Bytes of a segment that records may use. */
-export function dataBytes(segment: Segment): number {
-  return segment.bytes - SEGMENT_DATA_AT;
 }
