@@ -135,6 +135,7 @@ export const MARK_ATTEMPTS_AT: u32 = 12;
 // touched cost nothing; the inbox and outbox can hold one message of the ceiling.
 //
 //   TABLES   16 KiB    CRC32C slicing tables
+//   FOLD     12 KiB    the blocks that a checksum works on, twice FOLD_BYTES and a step of 8 KiB
 //   RESULT   256 B     what the last call returned beyond one number
 //   ROWS     384 KiB   what the last call found, a row for each record
 //   MARKS    1 MiB     marks on their way into a record
@@ -142,9 +143,13 @@ export const MARK_ATTEMPTS_AT: u32 = 12;
 //   OUTBOX   65 MiB    one delivery frame
 //   COLD     96 MiB    windows of the log read back from disk
 //   RING     256 MiB   image of the segment being written: commit buffer and hot tail in one
+//   BLOCK    4 KiB     the last disk block of a write; what follows it in the ring may still change
+//   ZEROS    1 MiB     zeros, for files that are made; nobody writes there
 // ---------------------------------------------------------------------------------------------
 export const TABLES_AT: u32 = 4096;
 export const TABLES_BYTES: u32 = 16384;
+export const FOLD_AT: u32 = 20480;
+export const FOLD_BYTES: u32 = 3344;
 export const RESULT_AT: u32 = 32768;
 export const RESULT_BYTES: u32 = 256;
 export const ROWS_AT: u32 = 65536;
@@ -161,8 +166,12 @@ export const COLD_AT: u32 = 138412032;
 export const COLD_BYTES: u32 = 100663296;
 export const RING_AT: u32 = 239075328;
 export const RING_BYTES: u32 = 268435456;
-export const MEMORY_PAGES: u32 = 7744; // of 64 KiB; asconfig.json states the same
-export const MEMORY_BYTES: u32 = 507510784;
+export const BLOCK_AT: u32 = 507510784;
+export const BLOCK_BYTES: u32 = 4096;
+export const ZEROS_AT: u32 = 507576320;
+export const ZEROS_BYTES: u32 = 1048576;
+export const MEMORY_PAGES: u32 = 7761; // of 64 KiB; asconfig.json states the same
+export const MEMORY_BYTES: u32 = 508624896;
 
 // Row: what a scan or an intake says of one record.
 //    0 u32 type       4 u32 flags      8 u32 offset      12 u32 body bytes
@@ -203,4 +212,4 @@ export const SCAN_BAD: u32 = 2; // the bytes at RESULT_CONSUMED are not a valid 
 export const SCAN_ROWS: u32 = 3; // rows are full; call again
 export const SCAN_UNKNOWN: u32 = 4; // a valid record of a type this version does not know
 
-export const ABI_VERSION: u32 = 2;
+export const ABI_VERSION: u32 = 3;

@@ -32,7 +32,9 @@ export type Server = 'broker' | 'stocked' | 'sink' | 'relay';
 export type Load = Partial<Omit<LoadPlan, 'firstBucket'>>;
 
 // The stock is made for this rate: more than a broker has reached on the machines tried.
-const STOCKED_BYTES_PER_SECOND = 800e6;
+const STOCKED_BYTES_PER_SECOND = 1600e6;
+// Making it is gigabytes of writing, which the disk may still be busy with behind the last sync.
+const REST_MS = 2000;
 const SEGMENT_BYTES = 64 * 1024 * 1024;
 
 const script = (name: string): string => fileURLToPath(new URL(`./${name}.js`, import.meta.url));
@@ -130,7 +132,9 @@ export class Bed {
     const log = join(broker.dataDir, 'log');
     for (const until = Date.now() + 180_000; Date.now() < until; await sleep(100)) {
       const names = await readdir(log);
-      if (names.filter((name) => name.startsWith('spare-')).length >= count) return broker;
+      if (names.filter((name) => name.startsWith('spare-')).length < count) continue;
+      await sleep(REST_MS);
+      return broker;
     }
     await broker.stop();
     throw new Error(`${count} files of the stock were not made within 180 s: is the disk full?`);

@@ -148,7 +148,7 @@ export class Server {
     const replay = new Replay(state.buckets, state.retention);
     const opened = await FileLog.open(
       {
-        files: new NodeFiles(path.join(config.dataDir, 'log')),
+        files: new NodeFiles(path.join(config.dataDir, 'log'), false, codec.memory.buffer),
         codec,
         mode: config.log.sync,
         segmentBytes: config.limits.segmentBytes,

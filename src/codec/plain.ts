@@ -49,6 +49,8 @@ export class PlainCodec implements Codec {
   readonly marks = new DataView(new ArrayBuffer(L.MARKS_MAX * L.MARK_BYTES));
   readonly memory: Uint8Array;
   readonly coldBytes: number;
+  readonly block = new Uint8Array(L.BLOCK_BYTES);
+  readonly zeros = new Uint8Array(L.ZEROS_BYTES);
   readonly result = new Uint32Array(L.RESULT_BYTES / 4);
   readonly rows = new Uint32Array((L.ROWS_MAX * L.ROW_BYTES) / 4);
   readonly #inboxView: DataView;

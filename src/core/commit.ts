@@ -8,6 +8,7 @@
 //        control: the broker's own records
 
 import {
+  BLOCK_BYTES,
   FLAG_LAST,
   MARK_BYTES,
   MARKS_MAX,
@@ -194,9 +195,11 @@ export class Commit {
     const dirtyMax = Math.max(share, recordBytesMax);
     let limit = Math.min(this.#end(), this.#durable + dirtyMax - this.#base);
     // The ring is an image of one segment: bytes of the one before that are not on disk yet are in
-    // the way.
-    if (this.#durable < this.#base && this.#previousBase >= 0)
-      limit = Math.min(limit, this.#durable - this.#previousBase);
+    // the way, and so is the whole block that they begin in, which is written with them.
+    if (this.#durable < this.#base && this.#previousBase >= 0) {
+      const begun = this.#durable - this.#previousBase;
+      limit = Math.min(limit, begun - (begun % BLOCK_BYTES));
+    }
     return Math.max(0, Math.floor(limit / 8) * 8);
   }
 

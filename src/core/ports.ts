@@ -18,6 +18,11 @@ export interface Codec {
   /** Cold windows (the first `coldBytes`), then the ring: an image of the open segment. */
   readonly memory: Uint8Array;
   readonly coldBytes: number;
+  /** One block of the disk, aligned as `memory` is: the end of a write, whose place in the ring goes
+   * on being filled. */
+  readonly block: Uint8Array;
+  /** Zeros, aligned; never written. */
+  readonly zeros: Uint8Array;
   /** The RESULT slots of layout.ts, valid until the next call. */
   readonly result: Uint32Array;
   /** The ROWS of layout.ts as 32-bit words, valid until the next call. */

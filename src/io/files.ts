@@ -3,17 +3,23 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Done, Files, Handle } from '../log/files.ts';
+import { DirectFiles } from './direct.ts';
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR } = fs.constants;
 
 export class NodeFiles implements Files {
   readonly #directory: string;
   readonly #readOnly: boolean;
+  readonly #direct: DirectFiles;
 
-  /** `readOnly`: for tools that must not change a byte. */
-  constructor(directory: string, readOnly = false) {
+  /**
+   * `readOnly`: for tools that must not change a byte. `memory`: the module's; whole blocks of it
+   * are written past the system's cache.
+   */
+  constructor(directory: string, readOnly = false, memory?: ArrayBufferLike) {
     this.#directory = directory;
     this.#readOnly = readOnly;
+    this.#direct = new DirectFiles(memory);
   }
 
   #path(name: string): string {
@@ -67,13 +73,23 @@ export class NodeFiles implements Files {
 
   write(
     handle: Handle,
-    bytes: Uint8Array,
+    parts: readonly Uint8Array[],
     at: number,
     done: (failure: Error | undefined, bytes: number) => void,
   ): void {
-    fs.write(handle, bytes, 0, bytes.length, at, (failure, written) =>
-      done(failure ?? undefined, written),
-    );
+    if (!this.#direct.mayTake(parts, at)) {
+      writeTo(handle, parts, at, done);
+      return;
+    }
+    this.#direct.twin(handle, (twin) => {
+      if (twin < 0) return writeTo(handle, parts, at, done);
+      writeTo(twin, parts, at, (failure, written) => {
+        if ((failure as NodeJS.ErrnoException | undefined)?.code !== 'EINVAL')
+          return done(failure, written);
+        this.#direct.refused(handle);
+        writeTo(handle, parts, at, done);
+      });
+    });
   }
 
   sync(handle: Handle, done: Done): void {
@@ -93,7 +109,7 @@ export class NodeFiles implements Files {
   }
 
   close(handle: Handle, done: Done): void {
-    fs.close(handle, (failure) => done(failure ?? undefined));
+    this.#direct.close(handle, () => fs.close(handle, (failure) => done(failure ?? undefined)));
   }
 
   free(done: (failure: Error | undefined, bytes: number) => void): void {
@@ -101,6 +117,18 @@ export class NodeFiles implements Files {
       done(failure ?? undefined, failure === null ? stats.bavail * stats.bsize : 0),
     );
   }
+}
+
+function writeTo(
+  fd: number,
+  parts: readonly Uint8Array[],
+  at: number,
+  done: (failure: Error | undefined, bytes: number) => void,
+): void {
+  const end = (failure: Error | null, written: number) => done(failure ?? undefined, written);
+  const [first] = parts;
+  if (parts.length === 1) fs.write(fd, first!, 0, first!.length, at, end);
+  else fs.writev(fd, parts, at, end);
 }
 
 function syncFolder(folder: string, done: Done): void {

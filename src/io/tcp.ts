@@ -34,6 +34,40 @@ export const SUSPECT_AFTER_MS = 10_000;
 // Five retransmissions without an answer are more than six seconds of silence from the peer's host.
 const RETRANSMISSIONS_MIN = 5;
 
+// What all sockets together may read in one turn of the event loop. A commit's write and sync end
+// as events too: behind megabytes that one busy producer has sent, the disk would stand idle.
+const TURN_BYTES = 128 * 1024;
+
+/** Shares out the event loop: who reads past the turn's bytes goes on in the next one. */
+class Turn {
+  #left = TURN_BYTES;
+  #begun = false;
+  #waiting: SocketLink[] = [];
+
+  /** Counts what a link has read; the link waits if the turn is used up. */
+  spend(link: SocketLink, bytes: number): void {
+    this.#left -= bytes;
+    if (!this.#begun) {
+      this.#begun = true;
+      setImmediate(() => this.#next());
+    }
+    if (this.#left > 0) return;
+    link.waitTurn();
+    this.#waiting.push(link);
+  }
+
+  #next(): void {
+    this.#begun = false;
+    this.#left = TURN_BYTES;
+    if (this.#waiting.length === 0) return;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const link of waiting) link.takeTurn();
+  }
+}
+
+const turn = new Turn();
+
 let nextId = 1;
 
 export class SocketLink implements Link {
@@ -43,6 +77,8 @@ export class SocketLink implements Link {
   readonly key: string;
   readonly #socket: net.Socket;
   #session: Session | undefined;
+  #held = false; // by its session
+  #waitsTurn = false;
   #queued = false; // the system did not take everything at once
   readonly #written = () => {
     if (!this.#queued || this.#socket.writableLength > 0) return;
@@ -91,11 +127,24 @@ export class SocketLink implements Link {
   }
 
   pause(): void {
+    this.#held = true;
     this.#socket.pause();
   }
 
   resume(): void {
-    this.#socket.resume();
+    this.#held = false;
+    if (!this.#waitsTurn) this.#socket.resume();
+  }
+
+  /** Reads nothing more until `takeTurn`. */
+  waitTurn(): void {
+    this.#waitsTurn = true;
+    this.#socket.pause();
+  }
+
+  takeTurn(): void {
+    this.#waitsTurn = false;
+    if (!this.#held) this.#socket.resume();
   }
 }
 
@@ -163,8 +212,11 @@ export class Listeners {
   #accept(accepted: net.Socket, options: ListenOptions): void {
     let session: Session | undefined;
     let socket = accepted;
+    let link: SocketLink | undefined;
     const receive = (chunk: Uint8Array) => {
-      if (!socket.destroyed) session?.receive(chunk);
+      if (socket.destroyed || link === undefined) return;
+      turn.spend(link, chunk.length);
+      session?.receive(chunk);
     };
     socket = readingInto(accepted, options.readInto, receive);
     // From the first tick on: a socket error without a listener would end the process.
@@ -173,17 +225,18 @@ export class Listeners {
       socket.destroy(); // reset before we got to it
       return;
     }
-    const link = new SocketLink(socket, options.wire);
-    session = options.accept(link);
+    const opened = new SocketLink(socket, options.wire);
+    link = opened;
+    session = options.accept(opened);
     if (session === undefined) return;
     const joined = session;
-    link.attach(joined);
-    this.#links.add(link);
+    opened.attach(joined);
+    this.#links.add(opened);
     socket.on('end', () => {
       if (!socket.destroyed) joined.finished();
     });
     socket.on('close', () => {
-      this.#links.delete(link);
+      this.#links.delete(opened);
       joined.gone();
     });
     socket.resume();

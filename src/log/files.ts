@@ -25,10 +25,14 @@ export interface Files {
     at: number,
     done: (failure: Error | undefined, bytes: number) => void,
   ): void;
-  /** Writes at a position. May write fewer bytes than given without a failure. */
+  /**
+   * Writes at a position, the parts one behind the other. May write fewer bytes than given without
+   * a failure. Parts of whole blocks at a block's boundary, of memory and of file, may bypass the
+   * system's cache: they must not change before the call is done.
+   */
   write(
     handle: Handle,
-    bytes: Uint8Array,
+    parts: readonly Uint8Array[],
     at: number,
     done: (failure: Error | undefined, bytes: number) => void,
   ): void;
@@ -43,20 +47,36 @@ export interface Files {
   free(done: (failure: Error | undefined, bytes: number) => void): void;
 }
 
-/** Writes all bytes, going on after short writes. */
+/** Writes all parts, going on after short writes. */
 export function writeAll(
   files: Files,
   handle: Handle,
-  bytes: Uint8Array,
+  parts: readonly Uint8Array[],
   at: number,
   done: Done,
 ): void {
-  files.write(handle, bytes, at, (failure, written) => {
+  files.write(handle, parts, at, (failure, written) => {
     if (failure !== undefined) return done(failure);
-    if (written >= bytes.length) return done(undefined);
-    if (written <= 0) return done(new Error(`a write of ${bytes.length} bytes wrote nothing`));
-    writeAll(files, handle, bytes.subarray(written), at + written, done);
+    const rest = behind(parts, written);
+    if (rest.length === 0) return done(undefined);
+    if (written <= 0) return done(new Error(`a write of ${sizeOf(parts)} bytes wrote nothing`));
+    writeAll(files, handle, rest, at + written, done);
   });
+}
+
+// What is left of the parts behind their first `bytes` bytes.
+function behind(parts: readonly Uint8Array[], bytes: number): Uint8Array[] {
+  const rest: Uint8Array[] = [];
+  let skip = bytes;
+  for (const part of parts) {
+    if (part.length > skip) rest.push(skip === 0 ? part : part.subarray(skip));
+    skip = Math.max(0, skip - part.length);
+  }
+  return rest;
+}
+
+function sizeOf(parts: readonly Uint8Array[]): number {
+  return parts.reduce((sum, part) => sum + part.length, 0);
 }
 
 /** Whether a failure means that there is no room: retry later, nothing is wrong with the disk. */

@@ -4,6 +4,7 @@
 import { SEGMENT_DATA_AT } from '../../assembly/layout.ts';
 import type { Resume } from '../core/commit.ts';
 import type { Codec, Failure, Log, Position } from '../core/ports.ts';
+import { blockStart, blocksOf } from './blocks.ts';
 import { Cold } from './cold.ts';
 import { LogError } from './errors.ts';
 import type { Files } from './files.ts';
@@ -15,6 +16,7 @@ import {
   type Sink,
   takeInventory,
 } from './recovery.ts';
+import { readFully } from './scan.ts';
 import { encodeHeader, isSpare, keyOf, NEXT_NAME, segmentName } from './segment.ts';
 import { type Segment, Segments, type Spare } from './segments.ts';
 import { type SyncMode, Writer } from './writer.ts';
@@ -97,6 +99,7 @@ export class FileLog implements Log {
     }
     await dropOdd(options, recovered);
     const log = FileLog.#assemble(options, recovered, spares);
+    await log.#loadImage(recovered.resume);
     await log.#prepared();
     return { log, resume: recovered.resume, recovered };
   }
@@ -108,6 +111,7 @@ export class FileLog implements Log {
     const segments: Segments = new Segments(
       {
         files,
+        zeros: codec.zeros,
         segmentBytes,
         spareBytes,
         logId,
@@ -123,6 +127,15 @@ export class FileLog implements Log {
     );
     const log: FileLog = new FileLog(options, cold, segments, resume.base + resume.offset);
     return log;
+  }
+
+  // The block that the next append begins in: its head is written again with every append to it.
+  async #loadImage({ base, offset }: Resume): Promise<void> {
+    const { files, codec } = this.#options;
+    const from = blockStart(offset);
+    const into = codec.memory.subarray(codec.coldBytes + from, codec.coldBytes + offset);
+    const got = await readFully(files, this.#segments.find(base)!.handle, into, from);
+    if (got < into.length) throw new LogError('io', `${segmentName(base)} ended while it was read`);
   }
 
   #waiting: (() => void) | undefined;
@@ -165,9 +178,17 @@ export class FileLog implements Log {
   append(position: Position, bytes: number, done: (failure: Failure) => void): void {
     const segment = this.#segments.find(position);
     if (segment === undefined) throw new LogError('missing', `no segment holds ${position}`);
-    const { codec } = this.#options;
-    const place = codec.coldBytes + position - segment.base;
-    this.#writer.append(segment, codec.memory.subarray(place, place + bytes), position, done);
+    const { codec, mode } = this.#options;
+    const image = codec.memory.subarray(codec.coldBytes, codec.coldBytes + segment.bytes);
+    const from = position - segment.base;
+    // What is synced at once goes past the system's cache, which wants whole blocks; what is not
+    // gains from it.
+    const blocks = mode === 'commit';
+    const at = blocks ? blockStart(from) : from;
+    const parts = blocks
+      ? blocksOf(image, at, from + bytes, codec.block)
+      : [image.subarray(from, from + bytes)];
+    this.#writer.append({ segment, parts, at, bytes, end: position + bytes }, done);
   }
 
   get syncedPosition(): Position {
@@ -279,14 +300,14 @@ async function dropOdd(options: LogOptions, recovered: Recovered): Promise<void>
 // A log begins with one segment at position 0; like every later one it is complete before it has
 // its name, so a crash here leaves an empty directory.
 async function createFirst(options: LogOptions): Promise<void> {
-  const { files, segmentBytes, newLogId, wallMs } = options;
+  const { files, codec, segmentBytes, newLogId, wallMs } = options;
   const name = NEXT_NAME;
   const handle = await new Promise<number>((resolve, reject) =>
     files.open(name, true, (failure, opened) =>
       failure === undefined ? resolve(opened) : reject(failure),
     ),
   );
-  const zeros = new Uint8Array(1024 * 1024);
+  const { zeros } = codec;
   for (let at = 0; at < segmentBytes; at += zeros.length)
     await write(files, handle, zeros.subarray(0, Math.min(zeros.length, segmentBytes - at)), at);
   const timeMs = wallMs();

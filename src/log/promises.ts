@@ -28,7 +28,7 @@ export function read(files: Files, handle: Handle, into: Uint8Array, at: number)
 /** Writes all bytes at a position. */
 export function write(files: Files, handle: Handle, bytes: Uint8Array, at: number): Promise<void> {
   return new Promise((resolve, reject) =>
-    writeAll(files, handle, bytes, at, (failure) =>
+    writeAll(files, handle, [bytes], at, (failure) =>
       failure === undefined ? resolve() : reject(failure),
     ),
   );

@@ -26,6 +26,8 @@ export interface Spare {
 
 export interface SegmentsOptions {
   files: Files;
+  /** As many as are written at a time. */
+  zeros: Uint8Array;
   segmentBytes: number;
   /** Disk space to hold ready beyond the next segment, for publishing at the speed of blocks that
    * exist already; whole segments of it are made when nothing else is going on. */
@@ -45,7 +47,6 @@ export interface SegmentsOptions {
 const SPARES_MIN = 4;
 // While segments are full sooner than this, the disk is busy enough: the stock is not filled.
 const HASTE_MS = 2000;
-const ZEROS = new Uint8Array(1024 * 1024);
 // Zeros are synced every so many bytes, so that their writeback does not delay a commit for long.
 const FILL_SYNC_BYTES = 4 * 1024 * 1024;
 
@@ -163,13 +164,13 @@ export class Segments {
   }
 
   #fill(spare: Spare, at: number, done: (failure: Failure) => void): void {
-    const { files } = this.#options;
+    const { files, zeros: source } = this.#options;
     if (at >= spare.bytes) {
       files.sync(spare.handle, done);
       return;
     }
-    const zeros = ZEROS.subarray(0, Math.min(ZEROS.length, spare.bytes - at));
-    writeAll(files, spare.handle, zeros, at, (failure) => {
+    const zeros = source.subarray(0, Math.min(source.length, spare.bytes - at));
+    writeAll(files, spare.handle, [zeros], at, (failure) => {
       if (failure !== undefined) return done(failure);
       const end = at + zeros.length;
       if (end % FILL_SYNC_BYTES !== 0) return this.#fill(spare, end, done);
@@ -187,7 +188,7 @@ export class Segments {
     const { bytes } = spare;
     const header = encodeHeader({ base, bytes, start, logId, timeMs: wallMs(), epoch });
     const steps: ((done: (failure: Failure) => void) => void)[] = [
-      (done) => writeAll(files, spare.handle, header, 0, done),
+      (done) => writeAll(files, spare.handle, [header], 0, done),
       (done) => files.sync(spare.handle, done),
       (done) => files.rename(spare.name, segmentName(base), done),
       (done) => files.syncDirectory(done),

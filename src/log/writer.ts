@@ -26,6 +26,18 @@ export interface WriterOptions {
   failed: (failure: Error) => void;
 }
 
+/** Bytes of the log and where they go. */
+export interface Append {
+  segment: Segment;
+  /** Written one behind the other, from `at` in the segment's file. */
+  parts: readonly Uint8Array[];
+  at: number;
+  /** Of the batch; the parts may be more, as whole blocks are. */
+  bytes: number;
+  /** Position behind the batch. */
+  end: Position;
+}
+
 export class Writer {
   readonly #options: WriterOptions;
   #failure: Error | undefined;
@@ -55,33 +67,23 @@ export class Writer {
     return this.#full;
   }
 
-  append(
-    segment: Segment,
-    bytes: Uint8Array,
-    position: Position,
-    done: (f: Failure) => void,
-  ): void {
+  append(append: Append, done: (f: Failure) => void): void {
     if (this.#failure !== undefined || this.#busy) {
       const failure = this.#failure ?? new Error('bug: two appends at once');
       this.#options.later(() => done(failure));
       return;
     }
     this.#busy = true;
-    this.#write(segment, bytes, position, this.#options.now(), done);
+    this.#write(append, this.#options.now(), done);
   }
 
-  #write(
-    segment: Segment,
-    bytes: Uint8Array,
-    position: Position,
-    begun: number,
-    done: (failure: Failure) => void,
-  ): void {
+  #write(append: Append, begun: number, done: (failure: Failure) => void): void {
     const { files, mode, now, later } = this.#options;
-    writeAll(files, segment.handle, bytes, position - segment.base, (failure) => {
+    const { segment, parts, at, bytes, end } = append;
+    writeAll(files, segment.handle, parts, at, (failure) => {
       if (failure !== undefined && isNoSpace(failure)) {
         this.#full = true;
-        later(() => this.#write(segment, bytes, position, begun, done));
+        later(() => this.#write(append, begun, done));
         return;
       }
       this.#full = false;
@@ -89,14 +91,14 @@ export class Writer {
       const wrote = now();
       if (mode !== 'commit') {
         this.#dirty.add(segment);
-        this.#written = position + bytes.length;
-        this.#options.observe(bytes.length, wrote - begun, 0);
+        this.#written = end;
+        this.#options.observe(bytes, wrote - begun, 0);
         return this.#end(undefined, done);
       }
       files.sync(segment.handle, (syncFailure) => {
         if (syncFailure === undefined) {
-          this.#synced = position + bytes.length;
-          this.#options.observe(bytes.length, wrote - begun, now() - wrote);
+          this.#synced = end;
+          this.#options.observe(bytes, wrote - begun, now() - wrote);
         }
         this.#end(syncFailure, done);
       });

@@ -2,6 +2,8 @@
 // views of the fixed memory, offsets come in relative to them.
 
 import {
+  BLOCK_AT,
+  BLOCK_BYTES,
   COLD_AT,
   COLD_BYTES,
   INBOX_AT,
@@ -16,6 +18,8 @@ import {
   ROW_BYTES,
   ROWS_AT,
   ROWS_MAX,
+  ZEROS_AT,
+  ZEROS_BYTES,
 } from '../../assembly/layout.ts';
 import type { Codec } from '../core/ports.ts';
 import { instantiateModule, type Module } from './instance.ts';
@@ -25,6 +29,8 @@ export class Engine implements Codec {
   readonly marks: DataView;
   readonly memory: Uint8Array;
   readonly coldBytes = COLD_BYTES;
+  readonly block: Uint8Array;
+  readonly zeros: Uint8Array;
   readonly result: Uint32Array;
   readonly rows: Uint32Array;
   readonly #module: Module;
@@ -37,6 +43,8 @@ export class Engine implements Codec {
     this.inbox = new Uint8Array(buffer, INBOX_AT, INBOX_BYTES);
     this.marks = new DataView(buffer, MARKS_AT, MARKS_MAX * MARK_BYTES);
     this.memory = new Uint8Array(buffer, COLD_AT, COLD_BYTES + RING_BYTES);
+    this.block = new Uint8Array(buffer, BLOCK_AT, BLOCK_BYTES);
+    this.zeros = new Uint8Array(buffer, ZEROS_AT, ZEROS_BYTES);
     this.result = new Uint32Array(buffer, RESULT_AT, RESULT_BYTES / 4);
     this.rows = new Uint32Array(buffer, ROWS_AT, (ROWS_MAX * ROW_BYTES) / 4);
   }

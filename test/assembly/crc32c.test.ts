@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { crc32c as reference } from '@node-rs/crc32';
-import { COLD_AT, OUTBOX_AT } from '../../assembly/layout.ts';
+import { COLD_AT, FOLD_BYTES, OUTBOX_AT } from '../../assembly/layout.ts';
 import { crc32c as plain } from '../../src/codec/crc32c.ts';
 import { instantiateModule } from '../../src/wasm/instance.ts';
 import { Random, seedOf } from '../support/random.ts';
@@ -46,6 +46,14 @@ describe('crc32c', () => {
     const bytes = random(300);
     for (let length = 0; length <= 300; length++)
       for (let offset = 0; offset < 8; offset++) same(bytes.subarray(0, length), COLD_AT + offset);
+  });
+
+  test('all lengths around those from which input is folded, at all alignments', () => {
+    const bytes = random(3 * FOLD_BYTES + 9000);
+    const steps = [2 * FOLD_BYTES, 3 * FOLD_BYTES, FOLD_BYTES + 8192, 3 * FOLD_BYTES + 8192];
+    for (const step of steps)
+      for (let length = step - 40; length <= step + 40; length++)
+        same(bytes.subarray(0, length), COLD_AT + (length % 8));
   });
 
   test('large ones', () => {

@@ -26,6 +26,7 @@ test('every constant is an unsigned 32-bit number', () => {
 describe('memory map', () => {
   const regions = [
     ['TABLES', layout.TABLES_AT, layout.TABLES_BYTES],
+    ['FOLD', layout.FOLD_AT, layout.FOLD_BYTES + 8192],
     ['RESULT', layout.RESULT_AT, layout.RESULT_BYTES],
     ['ROWS', layout.ROWS_AT, layout.ROWS_MAX * layout.ROW_BYTES],
     ['MARKS', layout.MARKS_AT, layout.MARKS_MAX * layout.MARK_BYTES],
@@ -33,6 +34,8 @@ describe('memory map', () => {
     ['OUTBOX', layout.OUTBOX_AT, layout.OUTBOX_BYTES],
     ['COLD', layout.COLD_AT, layout.COLD_BYTES],
     ['RING', layout.RING_AT, layout.RING_BYTES],
+    ['BLOCK', layout.BLOCK_AT, layout.BLOCK_BYTES],
+    ['ZEROS', layout.ZEROS_AT, layout.ZEROS_BYTES],
   ] as const;
 
   test('regions follow each other without overlap and fill the memory', () => {

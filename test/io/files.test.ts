@@ -102,7 +102,7 @@ test('a disk that is full: the write says so, or writes a part and says that', a
   if (!fs.existsSync('/dev/full')) return;
   const handle = fs.openSync('/dev/full', 'r+');
   const failure = await new Promise<Error | undefined>((resolve) =>
-    writeAll(new NodeFiles('/dev'), handle, Buffer.from('x'), 0, resolve),
+    writeAll(new NodeFiles('/dev'), handle, [Buffer.from('x')], 0, resolve),
   );
   fs.closeSync(handle);
   assert.equal((failure as NodeJS.ErrnoException).code, 'ENOSPC');

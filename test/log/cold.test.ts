@@ -46,6 +46,7 @@ async function setUp(sizes: number[], bytes = SEGMENT): Promise<Setup> {
   const segments = new Segments(
     {
       files,
+      zeros: new Uint8Array(4096),
       segmentBytes: bytes,
       spareBytes: 0,
       logId: LOG_ID,

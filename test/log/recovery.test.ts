@@ -490,7 +490,7 @@ async function writeAndFailSync(
   const fault = files.fail({ op: 'sync', nth: 1, code: 'EIO' });
   await new Promise<void>((resolve) =>
     files.open(name, false, (_failure, handle) =>
-      files.write(handle, image.subarray(from, SMALL), from, () =>
+      files.write(handle, [image.subarray(from, SMALL)], from, () =>
         files.sync(handle, () => resolve()),
       ),
     ),

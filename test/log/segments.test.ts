@@ -45,6 +45,7 @@ async function setUp(
   setup.segments = new Segments(
     {
       files,
+      zeros: new Uint8Array(4096),
       segmentBytes: next,
       spareBytes,
       logId: LOG_ID,

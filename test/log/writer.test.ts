@@ -54,7 +54,8 @@ interface Outcome {
 
 function append({ writer, segment }: Setup, at = SEGMENT_DATA_AT, bytes = BATCH): Outcome {
   const outcome: Outcome = { calls: 0, failure: undefined };
-  writer.append(segment, bytes, BASE + at, (failure) => {
+  const end = BASE + at + bytes.length;
+  writer.append({ segment, parts: [bytes], at, bytes: bytes.length, end }, (failure) => {
     outcome.calls++;
     outcome.failure = failure;
   });

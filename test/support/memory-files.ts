@@ -295,15 +295,18 @@ export class MemoryFiles implements Files {
 
   write(
     handle: Handle,
-    bytes: Uint8Array,
+    parts: readonly Uint8Array[],
     at: number,
     done: (failure: Error | undefined, bytes: number) => void,
   ): void {
     const { inode, name } = this.#opened(handle);
-    const given = bytes.slice();
+    const given = Buffer.concat(parts);
     this.#call('write', name, (fault, short) => {
       assert.ok(this.#handles.has(handle), `${name} was closed while it was written`);
-      assert.ok(Buffer.compare(given, bytes) === 0, `bytes for ${name} changed under the write`);
+      assert.ok(
+        Buffer.compare(given, Buffer.concat(parts)) === 0,
+        `bytes for ${name} changed under the write`,
+      );
       const growth = Math.max(0, at + given.length - inode.cache.length);
       const room = Math.max(0, this.capacity - this.#used());
       const most = Math.max(0, growth <= room ? given.length : given.length - (growth - room));

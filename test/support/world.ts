@@ -2,7 +2,12 @@
 // record, a clock that moves by hand. Nothing here waits, and nothing here decides.
 
 import assert from 'node:assert/strict';
-import { BATCH_MESSAGES_MAX, SEGMENT_DATA_AT, WIRE_U64 } from '../../assembly/layout.ts';
+import {
+  BATCH_MESSAGES_MAX,
+  BLOCK_BYTES,
+  SEGMENT_DATA_AT,
+  WIRE_U64,
+} from '../../assembly/layout.ts';
 import { PlainCodec } from '../../src/codec/plain.ts';
 import { encodeBatch, encodeConsumerHeader, type Wire } from '../../src/codec/wire.ts';
 import { Broker, createState } from '../../src/core/broker.ts';
@@ -12,8 +17,11 @@ import type { Codec, Failure, Link, Log, Position } from '../../src/core/ports.t
 
 interface Append {
   position: Position;
-  bytes: Uint8Array;
   place: number;
+  /** What is written: the batch, and its first block from its start on. */
+  block: Uint8Array;
+  /** Bytes of the block before the batch. */
+  head: number;
   done: (failure: Failure) => void;
 }
 
@@ -74,7 +82,9 @@ export class FakeLog implements Log {
     }
     const base = this.#bases.filter((b) => b <= position).at(-1)!;
     const place = this.#codec.coldBytes + position - base;
-    this.#pending = { position, place, bytes: this.#copy(place, bytes), done };
+    const head = (position - base) % BLOCK_BYTES;
+    const block = this.#copy(place - head, head + bytes);
+    this.#pending = { position, place, head, block, done };
   }
 
   #copy(place: number, bytes: number): Uint8Array {
@@ -90,8 +100,10 @@ export class FakeLog implements Log {
     const append = this.#pending;
     assert.ok(append !== undefined, 'no append is in flight');
     this.#pending = undefined;
-    const { position, bytes, place, done } = append;
-    assert.deepEqual(this.#copy(place, bytes.length), bytes, 'bytes changed while being written');
+    const { position, place, head, block, done } = append;
+    const now = this.#copy(place - head, block.length);
+    assert.deepEqual(now, block, 'bytes changed while being written');
+    const bytes = block.slice(head);
     this.#failure ??= failure;
     if (this.#failure === undefined) {
       this.durable.push({ position, bytes });
