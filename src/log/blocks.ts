@@ -1,7 +1,8 @@
 // Appends in whole blocks of the disk, so that they can go past the system's cache: a commit is
 // synced at once and read back from the ring, so a copy of it in the cache costs time and memory
-// for nothing. The first block is written again from the ring, where the batches before still stand;
-// the last one from a copy padded with zeros, because its place in the ring goes on being filled.
+// for nothing. The first block is written again from the ring, where the batches before still
+// stand; the last one from a copy padded with zeros, because its place in the ring goes on being
+// filled.
 
 import { BLOCK_BYTES } from '../../assembly/layout.ts';
 
