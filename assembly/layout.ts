@@ -36,19 +36,20 @@ export const MESSAGE_BYTES_CEILING: u32 = 67108864; // 64 MiB; a longer Length i
 // Segment header: the first 64 bytes of a segment file; the rest of its first 4 KiB is zero.
 //
 //    0  u64  magic "ThrustMQ"
-//    8  u32  format version
+//    8  u32  format version; 2: compacted
 //   12  u32  segment size in bytes, header included
 //   16  u64  base: log position of the segment's first byte
 //   24  u64  start: oldest position the log needed when this header was written
 //   32  u64  log id: random, the same in every segment of one data folder
 //   40  u64  time of creation, ms since 1970
 //   48  u32  epoch of the broker start that created it
-//   52  u64  zero
+//   52  u64  compacted: log position at which the next segment begins; else zero
 //   60  u32  CRC32C of bytes 0 … 59
 // ---------------------------------------------------------------------------------------------
 export const SEGMENT_MAGIC_LOW: u32 = 0x75726854; // "Thru"
 export const SEGMENT_MAGIC_HIGH: u32 = 0x514d7473; // "stMQ"
 export const SEGMENT_VERSION: u32 = 1;
+export const SEGMENT_VERSION_COMPACTED: u32 = 2;
 
 export const SEGMENT_MAGIC_AT: u32 = 0;
 export const SEGMENT_VERSION_AT: u32 = 8;
@@ -58,6 +59,7 @@ export const SEGMENT_START_AT: u32 = 24;
 export const SEGMENT_LOG_ID_AT: u32 = 32;
 export const SEGMENT_TIME_AT: u32 = 40;
 export const SEGMENT_EPOCH_AT: u32 = 48;
+export const SEGMENT_END_AT: u32 = 52;
 export const SEGMENT_CRC_AT: u32 = 60;
 export const SEGMENT_HEADER_BYTES: u32 = 64;
 export const SEGMENT_DATA_AT: u32 = 4096; // first record

@@ -9,7 +9,6 @@ import path from 'node:path';
 import { INBOX_READ_BYTES, WIRE_U32, WIRE_U64 } from '../assembly/layout.ts';
 import type { BrokerConfig, Listener } from './config/load.ts';
 import { Broker, createState } from './core/broker.ts';
-import { Replay } from './core/replay.ts';
 import type { Snapshot } from './core/snapshot.ts';
 import { NodeFiles } from './io/files.ts';
 import { LockError, lock } from './io/lock.ts';
@@ -17,6 +16,8 @@ import { type Logger, RateLimitedLog } from './io/logger.ts';
 import { Listeners, SUSPECT_AFTER_MS } from './io/tcp.ts';
 import { LogError } from './log/errors.ts';
 import { FileLog } from './log/log.ts';
+import { Replay } from './log/replay.ts';
+import { INCOMPLETE_FOLDER } from './log/segment.ts';
 import { Reporter } from './reporter.ts';
 import { Engine } from './wasm/engine.ts';
 
@@ -50,6 +51,8 @@ export class StartError extends Error {
 
 const TICK_MS = 25;
 const TICK_MS_MAX = 100;
+// Between two MiB that are compacted.
+const PAUSE_MS = 4;
 const RETRY_MS = 1000;
 const PEERS_MS = 5000;
 // An orderly stop: time for consumers to ack what they hold, then for the log, then for replies.
@@ -66,6 +69,7 @@ const DESCRIPTOR_SHARE = 0.8;
 export async function startServer(options: ServerOptions): Promise<Server> {
   const release = lockFolder(options);
   try {
+    refuseIncomplete(options.config.dataDir);
     return await Server.start(options, release);
   } catch (error) {
     release();
@@ -74,6 +78,15 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const text = `the log in ${options.config.dataDir} cannot be used: ${(error as Error).message}`;
     throw new StartError(74, text, { cause: error });
   }
+}
+
+// Beside it the broker would begin an empty log, as if nothing had been saved.
+function refuseIncomplete(dataDir: string): void {
+  if (fs.existsSync(path.join(dataDir, INCOMPLETE_FOLDER)))
+    throw new StartError(
+      74,
+      `the data folder ${dataDir} holds a repair that was cut off (${INCOMPLETE_FOLDER}): remove the folder and repair again`,
+    );
 }
 
 // Makes the data folder, durably: a message is not on disk if the folder of its log is not.
@@ -145,11 +158,19 @@ export class Server {
     const begun = performance.now();
     const codec = new Engine();
     const state = createState(randomBytes(4).readInt32LE());
+    let side: Engine | undefined;
     const replay = new Replay(state.buckets, state.retention);
     const opened = await FileLog.open(
       {
         files: new NodeFiles(path.join(config.dataDir, 'log'), false, codec.memory.buffer),
+        indexFiles: new NodeFiles(path.join(config.dataDir, 'index')),
         codec,
+        sideCodec: () => {
+          side ??= new Engine();
+          return side;
+        },
+        crc32c: (bytes) => codec.checksum(bytes),
+        hashSeed: randomBytes(4).readUInt32LE(),
         mode: config.log.sync,
         segmentBytes: config.limits.segmentBytes,
         spareBytes: config.log.spareBytes,
@@ -157,6 +178,8 @@ export class Server {
         now: () => performance.now(),
         wallMs: Date.now,
         later: (call) => void setTimeout(call, TICK_MS),
+        soon: (call) => void setImmediate(call),
+        pause: (call) => void setTimeout(call, PAUSE_MS),
         note: (level, text) => log[level]({ event: 'log.note' }, text),
         progress: (done, total) => {
           if (done % 16 === 0)
@@ -168,7 +191,6 @@ export class Server {
       },
       replay,
     );
-    replay.finish();
     const { recovered, resume } = opened;
     const report = {
       durationMs: Math.round(performance.now() - begun),
@@ -185,7 +207,7 @@ export class Server {
     );
     const server = new Server(options, release, { codec, log: opened.log, state });
     server.#reporter.recovered(report, resume.epoch);
-    server.#broker.resume(resume);
+    server.#broker.resume(resume, replay.inMemory);
     server.#startTimers();
     try {
       await server.#listen();
@@ -364,6 +386,7 @@ export class Server {
       await this.#listeners.endAll(END_MS);
       await new Promise<void>((resolve) => this.#log.sync(() => resolve()));
       if (this.#failure === undefined && this.#broker.commit.idle) {
+        await new Promise<void>((resolve) => this.#broker.saveCheckpoint(true, resolve));
         await this.#log.close();
         this.#release(); // else something may still be written: the lock ends with the process
       }

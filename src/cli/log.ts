@@ -1,14 +1,13 @@
-// The verbs `log verify` and `log dump`: look into the log of a broker that is not running. They
-// open files for reading only, and need no lock.
+// The verbs `log verify` and `log dump`, and where the other verbs of `log` are added: they look
+// into the log of a broker that is not running, open it for reading only, and need no lock.
 
-import { readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
-import { SingleBar } from 'cli-progress';
 import type { Command } from 'commander';
-import { NodeFiles } from '../io/files.ts';
 import { type DumpEntry, dumpLog, lineOf } from '../log/dump.ts';
 import { type BadRange, type VerifyReport, verifyLog } from '../log/verify.ts';
 import { Engine } from '../wasm/engine.ts';
+import { registerLogRepair } from './log-repair.ts';
+import { registerLogStat } from './log-stat.ts';
+import { exitCodeOf, progressBar, quoted, reading, warnIfRunning } from './offline.ts';
 import { CliError, colorsFor, EXIT, emit, note } from './output.ts';
 import { bucketId } from './target.ts';
 
@@ -62,22 +61,23 @@ export function registerLog(program: Command): void {
     .option('--json', 'print JSON lines')
     .addHelpText('after', DUMP_HELP)
     .action((options: DumpOptions) => dump(options));
+  registerLogStat(log, dataDir);
+  registerLogRepair(log, dataDir);
 }
 
 async function verify(options: VerifyOptions): Promise<void> {
   warnIfRunning(options.dataDir);
   const bar = progressBar();
   const report = await reading(options.dataDir, (files) =>
-    verifyLog(files, new Engine(), (done, total) => {
-      bar?.setTotal(total);
-      bar?.update(done);
-    }),
-  ).finally(() => bar?.stop());
+    verifyLog(files, new Engine(), bar.update),
+  ).finally(bar.stop);
   await emit(options.json ? `${JSON.stringify(report)}\n` : reportText(report));
   process.exitCode = exitCodeOf(report);
   if (report.verdict !== 'damaged') return;
   if (report.bad.length > 0 || report.missing.length > 0)
-    note('nothing was changed. Restore the files from a copy if there is one');
+    note(
+      `nothing was changed. Restore the files from a copy if there is one; to save what can still be read, run: thrustmq log repair --data-dir ${quoted(options.dataDir)} --into NEWDIR`,
+    );
 }
 
 async function dump(options: DumpOptions): Promise<void> {
@@ -105,56 +105,6 @@ async function dump(options: DumpOptions): Promise<void> {
   process.exitCode = exitCodeOf({ ...dumped, verdict: 'clean' });
 }
 
-/** Runs a tool on the log folder; what the system refuses becomes exit code 74. */
-async function reading<T>(dataDir: string, run: (files: NodeFiles) => Promise<T>): Promise<T> {
-  try {
-    return await run(new NodeFiles(join(dataDir, 'log'), true));
-  } catch (error) {
-    const { code, syscall, message } = error as NodeJS.ErrnoException;
-    if (syscall === undefined || syscall === 'write') throw error;
-    const why = code === 'ENOENT' ? `there is no log in ${dataDir}` : message;
-    throw new CliError(EXIT.disk, why);
-  }
-}
-
-function exitCodeOf(
-  report: Pick<VerifyReport, 'verdict' | 'unknownVersion' | 'unreadable'>,
-): number {
-  if (report.unknownVersion) return EXIT.config;
-  if (report.unreadable) return EXIT.disk;
-  return report.verdict === 'damaged' ? EXIT.failed : EXIT.ok;
-}
-
-function progressBar(): SingleBar | undefined {
-  if (process.stderr.isTTY !== true) return undefined;
-  const bar = new SingleBar({
-    stream: process.stderr,
-    format: 'segments [{bar}] {value}/{total}',
-    clearOnComplete: true,
-  });
-  bar.start(1, 0);
-  return bar;
-}
-
-function warnIfRunning(dataDir: string): void {
-  if (!isLocked(join(dataDir, 'LOCK'))) return;
-  const { yellow } = colorsFor(process.stderr);
-  note(`${yellow('warning:')} a broker is running on ${dataDir}: what it writes now may look torn`);
-}
-
-// Asks the kernel's list rather than for the lock, which a starting broker could then not have.
-function isLocked(lockFile: string): boolean {
-  try {
-    const { ino } = statSync(lockFile);
-    const locks = readFileSync('/proc/locks', 'utf8');
-    return locks
-      .split('\n')
-      .some((line) => / FLOCK .*WRITE/.test(line) && line.includes(`:${ino} `));
-  } catch {
-    return false;
-  }
-}
-
 function reportText(report: VerifyReport): string {
   const { segments, bad, missing, unneeded, leftovers, foreign } = report;
   const color = colorsFor(process.stdout);
@@ -167,7 +117,7 @@ function reportText(report: VerifyReport): string {
   for (const { from, to } of missing)
     lines.push(color.red(`MISSING: log positions ${from} to ${to ?? 'the end'}`));
   for (const name of unneeded) lines.push(`${name} was given back; the next start removes it`);
-  for (const name of leftovers) lines.push(`${name} was being made; the next start removes it`);
+  for (const name of leftovers) lines.push(`${name} is left over; the next start removes it`);
   for (const name of foreign) lines.push(`${name} is not part of the log`);
   const counts = `${report.batches} batches, ${report.records} records, ${report.messages} messages in ${segments.length} segments`;
   const verdict = { clean: 'clean', torn: 'clean, with a torn tail', damaged: 'DAMAGED' };

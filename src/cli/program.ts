@@ -34,7 +34,7 @@ const VERBS: Record<string, Verb> = {
     load: async () => (await import('./bench.ts')).registerBench,
   },
   log: {
-    summary: 'verify, dump or repair a log that no broker has open',
+    summary: 'verify, sum up, dump or repair a log that no broker has open',
     load: async () => (await import('./log.ts')).registerLog,
   },
   version: {

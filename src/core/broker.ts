@@ -5,12 +5,24 @@
 import { assert } from './assert.ts';
 import { Buckets } from './buckets.ts';
 import { type Batch, Commit, type CommitEvents, type Resume } from './commit.ts';
+import { Compaction } from './compaction.ts';
 import { Consumer } from './consumer.ts';
 import { type BreachKind, Budget, type Context } from './context.ts';
 import { Counters } from './counters.ts';
 import { FramePool } from './frames.ts';
+import { Indexing } from './indexing.ts';
 import type { Limits } from './limits.ts';
-import type { Codec, Link, Log, Notices, Position, Wake } from './ports.ts';
+import { Lookup } from './lookup.ts';
+import type {
+  CheckpointSource,
+  Codec,
+  Failure,
+  Link,
+  Log,
+  Notices,
+  Position,
+  Wake,
+} from './ports.ts';
 import { Producer } from './producer.ts';
 import { Retention } from './retention.ts';
 import {
@@ -22,6 +34,7 @@ import {
   ROW_WORDS,
   sequenceOf,
 } from './rows.ts';
+import { AttemptCounts, SequenceSet } from './settled.ts';
 
 /** What a log holds, as recovery rebuilds it before there is a broker. */
 export interface State {
@@ -30,8 +43,12 @@ export interface State {
 }
 
 /** An empty state; `hashSeed` is for the bucket directory, random in production. */
-export function createState(hashSeed: number): State {
-  return { buckets: new Buckets<Consumer>(hashSeed), retention: new Retention() };
+export function createState(hashSeed: number, slotsMax?: number): State {
+  const fates = { settled: new SequenceSet(), attempts: new AttemptCounts() };
+  return {
+    buckets: new Buckets<Consumer>(hashSeed, fates, slotsMax),
+    retention: new Retention(),
+  };
 }
 
 export interface BrokerOptions extends State {
@@ -41,6 +58,8 @@ export interface BrokerOptions extends State {
   notices: Notices;
   wake: Wake;
   wallMs: () => number;
+  /** Entries released in one turn, where the default is not wanted. */
+  releaseMax?: number;
   /** Mode commit: an append that is done is synced. */
   strict: boolean;
   /** The log failed: no ack will leave any more, the process must stop. */
@@ -49,11 +68,16 @@ export interface BrokerOptions extends State {
 
 // A reader that takes nothing for this long is closed when its memory is needed.
 const STUCK_MS = 10_000;
+// An index that could not be written is tried again after this long.
+const INDEX_RETRY_MS = 1000;
 
 export class Broker implements Context, CommitEvents {
   readonly codec: Codec;
   readonly limits: Limits;
   readonly commit: Commit;
+  readonly indexing: Indexing;
+  readonly compaction: Compaction;
+  readonly #lookup: Lookup;
   readonly buckets: Buckets<Consumer>;
   readonly retention: Retention;
   readonly counters = new Counters();
@@ -66,7 +90,9 @@ export class Broker implements Context, CommitEvents {
   readonly #options: BrokerOptions;
   #now = 0;
   #flushAsked = false;
+  #indexRetryMs = 0;
   #lastBase: Position = -1;
+  #nextSequence = 1;
   #blocked: Producer[] = [];
   #replies: Producer[] = [];
   readonly #starved = new Set<number>();
@@ -82,6 +108,39 @@ export class Broker implements Context, CommitEvents {
     this.budget = new Budget(options.limits.bufferBytesMax);
     this.buckets = options.buckets;
     this.retention = options.retention;
+    const { buckets, retention, log } = options;
+    this.indexing = new Indexing({
+      buckets,
+      retention,
+      log,
+      indexed: () => this.#indexed(),
+      failed: (base, failure) => this.#notIndexed(base, failure),
+      soon: () => this.flushSoon(),
+      releaseMax: options.releaseMax,
+    });
+    this.compaction = new Compaction({
+      buckets,
+      retention,
+      log,
+      memoryFrom: () => this.indexing.memoryFrom,
+      moved: (base, end, where) => {
+        buckets.moved(base, end, where);
+        for (const consumer of this.consumers) consumer.moved(base, end, where);
+      },
+      ended: (failure) => this.#compacted(failure),
+    });
+    this.#lookup = new Lookup({
+      buckets,
+      retention,
+      log,
+      memoryFrom: () => this.indexing.memoryFrom,
+      releasing: () => this.indexing.releasing,
+      ended: (slot) => {
+        this.dispatch(slot);
+        this.buckets.tidy(slot);
+      },
+      failed: (slot, base, failure) => this.#notFound(slot, base, failure),
+    });
     this.commit = new Commit({
       codec: options.codec,
       log: options.log,
@@ -92,12 +151,18 @@ export class Broker implements Context, CommitEvents {
       messageBytesMax: options.limits.messageBytesMax,
       ackCommitMs: options.limits.ackCommitMs,
       proofMs: options.limits.proofMs,
+      lag: () => this.indexing.lag,
     });
   }
 
-  /** Starts the broker's life at the end of the recovered log. */
-  resume(at: Resume): void {
+  /**
+   * Starts the broker's life at the end of the recovered log; `inMemory`: the segments whose entries
+   * are in memory, the open one last, and where these begin.
+   */
+  resume(at: Resume, inMemory: { base: Position; from: number }[]): void {
     this.#lastBase = at.base;
+    this.#nextSequence = at.sequence;
+    for (const { base, from } of inMemory) this.indexing.open(base, from);
     this.commit.resume(at);
   }
 
@@ -143,12 +208,14 @@ export class Broker implements Context, CommitEvents {
     this.#flushAsked = false;
     this.#sendReplies();
     this.commit.flush();
+    this.indexing.step();
   }
 
   /** Monotonic time; to be called at least every 50 ms. */
   advance(nowMs: number): void {
     assert(nowMs >= this.#now, 'time ran backwards');
     this.#now = nowMs;
+    this.retention.nowMs = nowMs;
     for (const producer of this.producers) producer.advance(nowMs);
     for (const consumer of this.consumers) consumer.advance(nowMs);
     this.#relieveStuck();
@@ -159,7 +226,12 @@ export class Broker implements Context, CommitEvents {
     }
     const needed = this.retention.needed(this.commit.durablePosition);
     if (needed > this.#log.startPosition) this.commit.trim(needed);
+    this.compaction.advance(nowMs, this.#log.blocked() !== undefined);
     this.commit.advance(nowMs);
+    if (nowMs - this.#indexRetryMs >= INDEX_RETRY_MS) {
+      this.#indexRetryMs = nowMs;
+      this.indexing.retry();
+    }
     this.#sendReplies();
   }
 
@@ -185,7 +257,8 @@ export class Broker implements Context, CommitEvents {
   durable(batch: Batch): void {
     if (batch.base > this.#lastBase) {
       this.#lastBase = batch.base;
-      this.retention.open(batch.base);
+      this.retention.open(batch.base, this.#nextSequence);
+      this.indexing.open(batch.base);
     }
     this.#sendReplies();
     this.counters.publishedMessages += batch.messages;
@@ -197,21 +270,23 @@ export class Broker implements Context, CommitEvents {
       const slot = this.buckets.open(words[at + BUCKET_LOW]!, words[at + BUCKET_HIGH]!);
       const count = words[at + COUNT]!;
       const position = batch.base + words[at + OFFSET]!;
-      this.buckets.push(slot, {
-        position,
-        sequence: sequenceOf(words, at),
-        first: 0,
-        count,
-        bodyBytes: words[at + BODY_BYTES]!,
-        attempts: 0,
-      });
-      this.retention.count(position, count);
+      const sequence = sequenceOf(words, at);
+      this.#nextSequence = sequence + count;
+      this.buckets.push(slot, position, sequence, count, words[at + BODY_BYTES]!, 0);
+      this.retention.add(position, sequence, count);
       if (slot !== touched && touched !== 0) this.dispatch(touched);
       touched = slot;
     }
     if (touched !== 0) this.dispatch(touched);
-    if (batch.trim > 0) this.retention.trimmed(batch.trim);
+    if (batch.trim > 0) this.#trimmed(batch.trim);
     this.#onBatch?.(batch);
+  }
+
+  #trimmed(position: Position): void {
+    this.retention.trimmed(position);
+    const oldest = this.retention.segments[0]?.first ?? 0;
+    this.buckets.fates.settled.forget(oldest);
+    this.buckets.fates.attempts.forget(oldest);
   }
 
   roomAgain(): void {
@@ -261,7 +336,8 @@ export class Broker implements Context, CommitEvents {
     const share = this.buckets.share(slot);
     if (share === undefined || this.#closing) return;
     for (const consumer of share.waiting) {
-      if (this.buckets.peek(slot) === 0) return;
+      if (this.buckets.peek(slot) === undefined) this.#lookup.start(slot);
+      if (this.buckets.peek(slot) === undefined) return;
       if (this.budget.over) {
         this.#starved.add(slot);
         return;
@@ -269,6 +345,70 @@ export class Broker implements Context, CommitEvents {
       if (!consumer.deliver()) return;
       share.waiting.delete(consumer);
     }
+    // Whoever comes next finds it there already.
+    if (share.consumers > 0) this.#lookup.start(slot);
+  }
+
+  // A segment's entries are in its index only: whoever waited for that goes on.
+  #indexed(): void {
+    this.saveCheckpoint();
+    for (const share of [...this.buckets.shares()]) {
+      if (share.waiting.size > 0) this.dispatch(share.slot);
+      if (share.consumers === 0) this.buckets.tidy(share.slot);
+    }
+    this.roomAgain();
+  }
+
+  /** Lets the log save what the indexed segments come to; with `now`, in any case. */
+  saveCheckpoint(now = false, done = () => {}): void {
+    const { memoryFrom } = this.indexing;
+    this.#log.checkpoint(memoryFrom, () => this.#checkpoint(memoryFrom), now, done);
+  }
+
+  #checkpoint(memoryFrom: Position): CheckpointSource {
+    const { segments } = this.retention;
+    const { settled, attempts } = this.buckets.fates;
+    const end = segments.find(({ base }) => base >= memoryFrom)?.first ?? this.#nextSequence;
+    return {
+      start: this.#log.startPosition,
+      segments: segments
+        .filter(({ base }) => base < memoryFrom)
+        .map(({ base, first, messages, live }) => ({ base, first, messages, live })),
+      end,
+      settled: { pages: () => settled.pages(end) },
+      attempts: { pages: () => attempts.pages(end) },
+    };
+  }
+
+  #compacted(failure: Failure): void {
+    if (failure === undefined) {
+      this.saveCheckpoint(true);
+      return;
+    }
+    if (this.#closing) return;
+    this.notices.notice(
+      'warn',
+      'log.compaction',
+      `segments could not be compacted: ${failure.message}. They stay as they are; it is tried again`,
+    );
+  }
+
+  #notIndexed(base: Position, failure: Error): void {
+    this.notices.notice(
+      'warn',
+      'index.write',
+      `the index of the segment at position ${base} cannot be written: ${failure.message}. What it would hold stays in memory, and producers are held back when that is too much; it is tried again each second`,
+      { position: base },
+    );
+  }
+
+  #notFound(slot: number, base: Position, failure: Error): void {
+    this.notices.notice(
+      'error',
+      'log.unreadable',
+      `what waits for bucket ${this.buckets.idOf(slot)} in the segment at log position ${base} cannot be found: ${failure.message}. It is left out until the next start; its bytes stay in the log. Check the disk, then run: thrustmq log verify`,
+      { position: base },
+    );
   }
 
   fetch(slot: number, position: Position, recordBytes: number): number {
@@ -291,9 +431,9 @@ export class Broker implements Context, CommitEvents {
 
   // A record cannot be read back: it stays on disk, untouched and reported, and the others go on.
   #setAside(slot: number, position: Position, failure: Error): void {
-    const entry = this.buckets.peek(slot);
-    if (entry === 0 || this.buckets.entries.position(entry) !== position) return;
-    const part = this.buckets.setAside(slot, entry);
+    const next = this.buckets.peek(slot);
+    if (next === undefined || next.position !== position) return;
+    const part = this.buckets.setAside(slot, next);
     this.counters.unreadableMessages += part.count;
     this.notices.notice(
       'error',

@@ -90,6 +90,8 @@ export interface CommitOptions {
   messageBytesMax: number;
   ackCommitMs: number;
   proofMs: number;
+  /** Whether the index of what was written lags behind: no further segment may be begun. */
+  lag: () => 'none' | 'wait' | 'refuse';
 }
 
 /** Where the log goes on after recovery. */
@@ -220,6 +222,8 @@ export class Commit {
   makeRoom(): 'again' | 'wait' | 'refuse' {
     if (this.stalled) return 'refuse';
     if (this.#limit() < this.#end()) return 'wait';
+    const lag = this.#options.lag();
+    if (lag !== 'none') return lag;
     if (this.#log.nextReady()) {
       this.#roll();
       this.#pump();

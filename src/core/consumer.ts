@@ -129,18 +129,15 @@ export class Consumer {
    */
   deliver(): boolean {
     const { buckets, codec, counters } = this.#context;
-    const { entries } = buckets;
     let bytes = BATCH_HEADER_BYTES;
     let count = 0;
     while (count < this.batchSize && this.#parts.length < PARTS_MAX) {
-      const entry = buckets.peek(this.slot);
-      if (entry === 0) break;
-      const bodyBytes = entries.bodyBytes(entry);
-      const position = entries.position(entry);
+      const part = buckets.peek(this.slot);
+      if (part === undefined) break;
+      const { position, sequence, first, bodyBytes, attempts } = part;
       const place = this.#context.fetch(this.slot, position, RECORD_HEADER_BYTES + bodyBytes);
       if (place < 0) break;
-      const first = entries.first(entry);
-      const wanted = Math.min(entries.count(entry), this.batchSize - count);
+      const wanted = Math.min(part.count, this.batchSize - count);
       const packed = codec.deliver(
         place + RECORD_HEADER_BYTES,
         bodyBytes,
@@ -153,11 +150,9 @@ export class Consumer {
       if (packed === 0) break;
       bytes = codec.result[RESULT_BYTES_OUT]!;
       counters.deliveredBytes += codec.result[RESULT_PAYLOAD]!;
-      const attempts = entries.attempts(entry);
       if (attempts > 0) counters.redeliveredMessages += packed;
-      const sequence = entries.sequence(entry);
       this.#parts.push({ position, sequence, first, count: packed, bodyBytes, attempts });
-      buckets.take(this.slot, entry, packed);
+      buckets.take(this.slot, part, packed);
       count += packed;
       if (packed < wanted) break;
     }
@@ -217,9 +212,10 @@ export class Consumer {
 
   #settle(part: Part, count: number): void {
     const { buckets, commit, counters, retention } = this.#context;
-    commit.settle(part.sequence + this.#doneInPart, count);
-    retention.count(part.position, -count);
-    buckets.settle(this.slot, count);
+    const sequence = part.sequence + this.#doneInPart;
+    commit.settle(sequence, count);
+    retention.settle(part.position, count);
+    buckets.settle(this.slot, sequence, count);
     counters.ackedMessages += count;
     this.unacked -= count;
     this.#doneInPart += count;
@@ -235,6 +231,22 @@ export class Consumer {
     commit.comeBack(sequence, count, attempts);
     this.unacked -= count;
     this.#doneInPart += count;
+  }
+
+  /** Records of the segments from `base` to before `end` stand elsewhere now. */
+  moved(base: number, end: number, where: (part: Part) => void): void {
+    for (let at = this.#partAt; at < this.#parts.length; at++) {
+      const part = this.#parts[at]!;
+      if (part.position < base || part.position >= end) continue;
+      // What is done of it may not be in the log any more.
+      if (at === this.#partAt && this.#doneInPart > 0) {
+        part.sequence += this.#doneInPart;
+        part.first += this.#doneInPart;
+        part.count -= this.#doneInPart;
+        this.#doneInPart = 0;
+      }
+      where(part);
+    }
   }
 
   #send(bytes: Uint8Array): void {

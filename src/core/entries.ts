@@ -1,112 +1,153 @@
-// Storage for entries: one entry is a run of neighbouring messages of one record that wait in a
-// bucket. Kept in pages of typed arrays, because there may be millions and the garbage collector
-// should not see them. Knows nothing of buckets.
+// Storage for entries: one entry says where one record of messages stands in the log, and which
+// comes behind it in its bucket. They are kept in log order for the newest segments only, written
+// once and never changed; when a segment has an index on disk, its entries are released, oldest
+// first. In pages of typed arrays, because there may be millions and the garbage collector should
+// not see them. Knows nothing of buckets.
 //
-//   entry:  position   of the record in the log        first      index of the run's first message
-//           sequence   of the run's first message      count      messages in the run
-//           bodyBytes  of the whole record             attempts   deliveries without an ack so far
-//           next       entry behind it, 0 = none
+//   entry:  position   of the record in the log         bodyBytes  of the record
+//           sequence   of its first message             attempts   deliveries without an ack before
+//           count      messages in it                   next       entry behind it in the bucket
 
 import { assert } from './assert.ts';
+import type { EntrySource } from './ports.ts';
 
 const PAGE_BITS = 12;
 const PAGE = 1 << PAGE_BITS;
 const MASK = PAGE - 1;
+// Released pages that are kept for use again.
+const SPARE_PAGES_MAX = 256;
 
-const NEXT = 0;
-const FIRST = 1;
+const LOW = 0;
+const HIGH = 1;
 const COUNT = 2;
 const BODY_BYTES = 3;
 const ATTEMPTS = 4;
-const WORDS = 5;
+const DISTANCE = 5; // to the next entry of the bucket, 0 = none
+const WORDS = 6;
+
+interface Page {
+  places: Float64Array; // position, sequence
+  words: Uint32Array;
+}
 
 export class Entries {
-  readonly #places: Float64Array[] = []; // position, sequence
-  readonly #words: Uint32Array[] = [];
-  #free = 0; // head of the list of free entries
-  #used = 1; // entry 0 is never given out: 0 means none
+  readonly #pages: Page[] = [];
+  readonly #spare: Page[] = [];
+  #firstPage = 0;
+  #from = 1; // entry 0 is never given out: 0 means none
+  #end = 1;
+
+  /** The oldest entry that is kept. */
+  get from(): number {
+    return this.#from;
+  }
+
+  /** The entry that will be added next. */
+  get end(): number {
+    return this.#end;
+  }
 
   add(
+    low: number,
+    high: number,
     position: number,
     sequence: number,
-    first: number,
     count: number,
     bodyBytes: number,
     attempts: number,
   ): number {
-    let entry = this.#free;
-    if (entry !== 0) {
-      this.#free = this.next(entry);
-    } else {
-      entry = this.#used++;
-      if (entry >>> PAGE_BITS >= this.#places.length) {
-        this.#places.push(new Float64Array(PAGE * 2));
-        this.#words.push(new Uint32Array(PAGE * WORDS));
-      }
-    }
-    const places = this.#places[entry >>> PAGE_BITS]!;
-    const words = this.#words[entry >>> PAGE_BITS]!;
+    const entry = this.#end++;
+    if (Math.floor(entry / PAGE) - this.#firstPage >= this.#pages.length) this.#grow();
+    const { places, words } = this.#page(entry);
     const at = (entry & MASK) * WORDS;
     places[(entry & MASK) * 2] = position;
     places[(entry & MASK) * 2 + 1] = sequence;
-    words[at + NEXT] = 0;
-    words[at + FIRST] = first;
+    words[at + LOW] = low;
+    words[at + HIGH] = high;
     words[at + COUNT] = count;
     words[at + BODY_BYTES] = bodyBytes;
     words[at + ATTEMPTS] = attempts;
+    words[at + DISTANCE] = 0;
     return entry;
   }
 
-  free(entry: number): void {
-    this.setNext(entry, this.#free);
-    this.#free = entry;
+  #grow(): void {
+    const spare = this.#spare.pop();
+    this.#pages.push(
+      spare ?? { places: new Float64Array(PAGE * 2), words: new Uint32Array(PAGE * WORDS) },
+    );
+  }
+
+  #page(entry: number): Page {
+    assert(entry >= this.#from && entry < this.#end, 'an entry was read that is not kept');
+    return this.#pages[Math.floor(entry / PAGE) - this.#firstPage]!;
+  }
+
+  /** Puts `next` behind `entry` in their bucket. */
+  link(entry: number, next: number): void {
+    this.#page(entry).words[(entry & MASK) * WORDS + DISTANCE] = next - entry;
+  }
+
+  /** Forgets the entries before `entry`. */
+  release(entry: number): void {
+    assert(entry >= this.#from && entry <= this.#end, 'entries were released out of order');
+    this.#from = entry;
+    while ((this.#firstPage + 1) * PAGE <= entry) {
+      const page = this.#pages.shift()!;
+      if (this.#spare.length < SPARE_PAGES_MAX) this.#spare.push(page);
+      this.#firstPage++;
+    }
   }
 
   position(entry: number): number {
-    return this.#places[entry >>> PAGE_BITS]![(entry & MASK) * 2]!;
+    return this.#page(entry).places[(entry & MASK) * 2]!;
   }
 
   sequence(entry: number): number {
-    return this.#places[entry >>> PAGE_BITS]![(entry & MASK) * 2 + 1]!;
+    return this.#page(entry).places[(entry & MASK) * 2 + 1]!;
   }
 
+  #word(entry: number, word: number): number {
+    return this.#page(entry).words[(entry & MASK) * WORDS + word]!;
+  }
+
+  /** The entry behind it in its bucket, or 0. */
   next(entry: number): number {
-    return this.#words[entry >>> PAGE_BITS]![(entry & MASK) * WORDS + NEXT]!;
+    const distance = this.#word(entry, DISTANCE);
+    return distance === 0 ? 0 : entry + distance;
   }
 
-  setNext(entry: number, next: number): void {
-    this.#words[entry >>> PAGE_BITS]![(entry & MASK) * WORDS + NEXT] = next;
+  bucketLow(entry: number): number {
+    return this.#word(entry, LOW);
   }
 
-  first(entry: number): number {
-    return this.#words[entry >>> PAGE_BITS]![(entry & MASK) * WORDS + FIRST]!;
+  bucketHigh(entry: number): number {
+    return this.#word(entry, HIGH);
   }
 
   count(entry: number): number {
-    return this.#words[entry >>> PAGE_BITS]![(entry & MASK) * WORDS + COUNT]!;
+    return this.#word(entry, COUNT);
   }
 
   bodyBytes(entry: number): number {
-    return this.#words[entry >>> PAGE_BITS]![(entry & MASK) * WORDS + BODY_BYTES]!;
+    return this.#word(entry, BODY_BYTES);
   }
 
   attempts(entry: number): number {
-    return this.#words[entry >>> PAGE_BITS]![(entry & MASK) * WORDS + ATTEMPTS]!;
+    return this.#word(entry, ATTEMPTS);
   }
 
-  /** Takes the first `count` messages off the run; returns how many are left. */
-  shorten(entry: number, count: number): number {
-    const words = this.#words[entry >>> PAGE_BITS]!;
-    const at = (entry & MASK) * WORDS;
-    assert(count <= words[at + COUNT]!, 'an entry was shortened below zero');
-    words[at + FIRST]! += count;
-    words[at + COUNT]! -= count;
-    this.#places[entry >>> PAGE_BITS]![(entry & MASK) * 2 + 1]! += count;
-    return words[at + COUNT]!;
-  }
-
-  /** Adds `count` messages to the end of the run. */
-  lengthen(entry: number, count: number): void {
-    this.#words[entry >>> PAGE_BITS]![(entry & MASK) * WORDS + COUNT]! += count;
+  /** The entries from `from` to before `to`, for the index of their segment. */
+  source(from: number, to: number): EntrySource {
+    return {
+      count: to - from,
+      bucketLow: (i) => this.bucketLow(from + i),
+      bucketHigh: (i) => this.bucketHigh(from + i),
+      sequence: (i) => this.sequence(from + i),
+      position: (i) => this.position(from + i),
+      messages: (i) => this.count(from + i),
+      bodyBytes: (i) => this.bodyBytes(from + i),
+      attempts: (i) => this.attempts(from + i),
+    };
   }
 }

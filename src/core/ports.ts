@@ -65,6 +65,53 @@ export interface Codec {
 /** Outcome of a log operation: undefined, or why it failed. */
 export type Failure = Error | undefined;
 
+/** Records in the order of the log, for the index of their segment; `i` counts from 0. */
+export interface EntrySource {
+  readonly count: number;
+  bucketLow(i: number): number;
+  bucketHigh(i: number): number;
+  sequence(i: number): number;
+  position(i: number): Position;
+  messages(i: number): number;
+  bodyBytes(i: number): number;
+  attempts(i: number): number;
+}
+
+/** A record of messages as an index names it. */
+export interface Found {
+  sequence: number;
+  position: Position;
+  messages: number;
+  bodyBytes: number;
+  attempts: number;
+}
+
+/** What the complete segments come to, oldest first, for a start that need not read them. */
+export interface CheckpointSource {
+  /** Position before which nothing is needed. */
+  start: Position;
+  segments: { base: Position; first: number; messages: number; live: number }[];
+  /** Sequence behind the last message of these segments. */
+  end: number;
+  /** What became of messages before `end`; pages of later ones are left out. */
+  settled: { pages(): Iterable<[number: number, bits: Uint32Array | undefined]> };
+  attempts: { pages(): Iterable<[number: number, page: number | Uint16Array]> };
+}
+
+/** Neighbouring segments that are to become one smaller one, without what is settled. */
+export interface CompactionRequest {
+  /** Oldest first; none of them is open or read from the ring. */
+  bases: readonly Position[];
+  isSettled: (sequence: number) => boolean;
+  attemptsOf: (sequence: number) => number;
+  /** Whether it is urgent; asked again and again. Otherwise it takes a small share of the time. */
+  hurry: () => boolean;
+  /** Sequence of the oldest message that marks may still speak of. */
+  oldestNeeded: number;
+  /** Called within the turn in which the records from `base` to before `end` changed places. */
+  moved: (base: Position, end: Position, entries: EntrySource) => void;
+}
+
 /**
  * The durable log as the core sees it: one append in flight, reads, and giving back. The file
  * implementation is log/log.ts; a replicated stream could stand here too.
@@ -91,6 +138,30 @@ export interface Log {
   resident(position: Position, recordBytes: number): number;
   /** Brings a record into memory; `done` with why it cannot be had. */
   load(position: Position, recordBytes: number, done: (failure: Failure) => void): void;
+  /**
+   * Writes the index of the segment based at `base`, which is complete, so that `find` knows its
+   * records. `source` must not change before `done`. After a failure it may be tried again.
+   */
+  index(base: Position, source: EntrySource, done: (failure: Failure) => void): void;
+  /**
+   * Records of a bucket in an indexed segment that reach to `sequence` or beyond, oldest first, at
+   * most `most`. `at` is 0, or the `next` of the call before this one; `next` undefined: that is
+   * all. An index that is damaged is made again from the segment first.
+   */
+  find(
+    query: { base: Position; low: number; high: number; sequence: number; at: number },
+    most: number,
+    done: (failure: Failure, found: Found[], next: number | undefined) => void,
+  ): void;
+  /** Makes one segment of several; `smaller` false: it would not have been, nothing changed. */
+  compact(request: CompactionRequest, done: (failure: Failure, smaller: boolean) => void): void;
+  /** Size of the file of the segment based at `base`. */
+  fileBytes(base: Position): number;
+  /**
+   * A segment was indexed: the log may save what those that are come to. Calls `state` at once if
+   * it does. With `now` it does in any case, and `done` says when.
+   */
+  checkpoint(end: Position, state: () => CheckpointSource, now?: boolean, done?: () => void): void;
   /** Nothing before `position` is needed any more; a trim record saying so is durable. */
   trim(position: Position): void;
   /** Oldest position still on disk. */

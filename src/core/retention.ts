@@ -1,60 +1,160 @@
-// Which segments may go: how many unsettled messages each holds. The log is one contiguous range,
-// so it is given back from its oldest end; marks only ever point backwards, therefore nothing that
+// What each segment holds: how many messages, how many of them are unsettled, which sequences. The
+// log is given back from its oldest end; marks only ever point backwards, therefore nothing that
 // remains can need them.
 
 import { assert } from './assert.ts';
 import type { Position } from './ports.ts';
 
-export class Retention {
-  readonly #bases: Position[] = [];
-  readonly #live: number[] = [];
-  #hint = 0;
+export interface SegmentState {
+  base: Position;
+  /** Sequence of its first message, or of the first one behind it. */
+  first: number;
+  /** Messages in it. */
+  messages: number;
+  /** Messages in it that are not settled. */
+  live: number;
+  /** When `live` last changed, in the broker's monotonic ms. */
+  changedMs: number;
+}
 
-  /** A segment begins at `base`. */
-  open(base: Position): void {
-    assert(base > (this.#bases.at(-1) ?? -1), 'segments were opened out of order');
-    this.#bases.push(base);
-    this.#live.push(0);
+export class Retention {
+  readonly #segments: SegmentState[] = [];
+  #hint = 0;
+  #live = 0;
+  /** Monotonic ms, as of the last input. */
+  nowMs = 0;
+
+  /** Segments, oldest first. */
+  get segments(): readonly SegmentState[] {
+    return this.#segments;
   }
 
-  /** Messages of a record at `position` became live (positive) or settled (negative). */
-  count(position: Position, messages: number): void {
-    const at = this.#find(position);
-    this.#live[at]! += messages;
-    assert(this.#live[at]! >= 0, 'a segment has fewer than no live messages');
+  /** Unsettled messages in all segments. */
+  get live(): number {
+    return this.#live;
+  }
+
+  /** A segment begins at `base`; the next message has sequence `first`. */
+  open(base: Position, first: number, messages = 0, live = 0): void {
+    const newest = this.#segments.at(-1);
+    assert(base > (newest?.base ?? -1), 'segments were opened out of order');
+    this.#segments.push({ base, first, messages, live, changedMs: this.nowMs });
+    this.#live += live;
+  }
+
+  /** A record of messages from `sequence` on, at `position`, became durable. */
+  add(position: Position, sequence: number, messages: number): void {
+    const segment = this.#find(position);
+    if (segment.messages === 0) segment.first = Math.max(segment.first, sequence);
+    segment.messages += messages;
+    segment.live += messages;
+    segment.changedMs = this.nowMs;
+    this.#live += messages;
+  }
+
+  /** Messages of a record at `position` were settled. */
+  settle(position: Position, messages: number): void {
+    const segment = this.#find(position);
+    segment.live -= messages;
+    segment.changedMs = this.nowMs;
+    this.#live -= messages;
+    assert(segment.live >= 0, 'a segment has fewer than no live messages');
+  }
+
+  /** Messages from sequence `first` on were settled that were not before; for recovery. */
+  settleSequences(first: number, messages: number): void {
+    const segment = this.#segments[this.indexOf(first)];
+    if (segment === undefined) return;
+    const live = Math.max(0, segment.live - messages);
+    this.#live -= segment.live - live;
+    segment.live = live;
+  }
+
+  /** `live` messages of the segment at `base` are unsettled; for recovery. */
+  recount(base: Position, live: number): void {
+    const segment = this.#find(base);
+    this.#live += live - segment.live;
+    segment.live = live;
   }
 
   /** Forgets the segments before `position`. */
   trimmed(position: Position): void {
-    while (this.#bases.length > 1 && this.#bases[1]! <= position) {
-      this.#bases.shift();
-      this.#live.shift();
+    while (this.#segments.length > 1 && this.#segments[1]!.base <= position) {
+      this.#live -= this.#segments.shift()!.live;
     }
+    this.#hint = 0;
+  }
+
+  /** The segments from `base` to before `end` are one now. */
+  merged(base: Position, end: Position): void {
+    const from = this.#segments.findIndex((segment) => segment.base === base);
+    let to = from + 1;
+    const merged = this.#segments[from]!;
+    while (to < this.#segments.length && this.#segments[to]!.base < end) {
+      merged.live += this.#segments[to]!.live;
+      to++;
+    }
+    merged.messages = merged.live;
+    merged.changedMs = this.nowMs;
+    this.#segments.splice(from + 1, to - from - 1);
     this.#hint = 0;
   }
 
   /** Base of the oldest segment that is still needed; at most the one that holds `durable`. */
   needed(durable: Position): Position {
+    const segments = this.#segments;
     let at = 0;
-    while (at + 1 < this.#bases.length && this.#live[at] === 0 && this.#bases[at + 1]! <= durable)
+    while (
+      at + 1 < segments.length &&
+      segments[at]!.live === 0 &&
+      segments[at + 1]!.base <= durable
+    )
       at++;
-    return this.#bases[at] ?? 0;
+    return segments[at]?.base ?? 0;
   }
 
-  #find(position: Position): number {
-    const bases = this.#bases;
-    let at = this.#hint;
-    if (bases[at]! <= position && (at + 1 === bases.length || position < bases[at + 1]!)) return at;
+  /** Whether the segment at `base` is there and holds unsettled messages. */
+  isLive(base: Position): boolean {
+    const segment = this.#segments[this.#indexAt(base)];
+    return segment?.base === base && segment.live > 0;
+  }
+
+  /** Index of the segment with the message of that sequence, or of the oldest one behind it. */
+  indexOf(sequence: number): number {
+    const segments = this.#segments;
     let low = 0;
-    let high = bases.length - 1;
+    let high = segments.length - 1;
     while (low < high) {
       const middle = (low + high + 1) >> 1;
-      if (bases[middle]! <= position) low = middle;
+      if (segments[middle]!.first <= sequence) low = middle;
       else high = middle - 1;
     }
-    at = low;
-    assert(bases[at]! <= position, `position ${position} is before the start of the log`);
+    return low;
+  }
+
+  #find(position: Position): SegmentState {
+    const segments = this.#segments;
+    const hinted = segments[this.#hint];
+    const behind = segments[this.#hint + 1];
+    if (hinted !== undefined && hinted.base <= position)
+      if (behind === undefined || position < behind.base) return hinted;
+    const at = this.#indexAt(position);
+    const found = segments[at];
+    assert(found !== undefined && found.base <= position, `position ${position} is not in the log`);
     this.#hint = at;
-    return at;
+    return found;
+  }
+
+  // Index of the segment that a position is in, if any.
+  #indexAt(position: Position): number {
+    const segments = this.#segments;
+    let low = 0;
+    let high = segments.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (segments[middle]!.base <= position) low = middle;
+      else high = middle - 1;
+    }
+    return low;
   }
 }

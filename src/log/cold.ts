@@ -1,8 +1,17 @@
 // Windows: stretches of the log read back from disk into the cold area of the codec's memory, for
 // deliveries that come after the ring has moved on. Each window is verified once, when it arrives.
 // The area is used as a ring: a new window takes the place of the oldest ones.
+//
+// A window begins at a multiple of UNIT in the log, wherever the record that is wanted stands, so
+// that thousands of consumers who want neighbouring records share it. Where windows follow each
+// other they grow, so that one who reads in order reads far ahead and one who picks here and there
+// reads little. Loads that wait are taken in the order of the log, in one sweep after the other.
+//
+// Where very many wait for records of one stretch, as consumers of thousands of buckets do whose
+// messages are interleaved, each would be served a message or two for each window. So all of them
+// wait until the area is full, as far as the stretch is dense, and are served then, a few a turn.
 
-import { RESULT_CONSUMED, SCAN_ROWS } from '../../assembly/layout.ts';
+import { RECORD_HEADER_BYTES, RESULT_CONSUMED, SCAN_ROWS } from '../../assembly/layout.ts';
 import type { Codec, Failure, Position } from '../core/ports.ts';
 import { LogError } from './errors.ts';
 import type { Files } from './files.ts';
@@ -11,27 +20,77 @@ import type { Segment, Segments } from './segments.ts';
 interface Window {
   position: Position;
   place: number;
-  bytes: number; // room taken in the area
-  valid: number; // bytes of verified records
+  /** Room taken in the area. */
+  bytes: number;
+  /** Verified records stand from here to before `valid`, as offsets in the window. */
+  from: number;
+  valid: number;
+  /** Where it goes on: units from here on are others'. */
+  end: Position;
   loading: boolean;
-  waiters: ((failure: Failure) => void)[];
+  /** Its records were moved while it was read. */
+  stale: boolean;
+  waiters: Load[];
 }
 
-const WINDOW_BYTES = 1024 * 1024;
+interface Load {
+  position: Position;
+  recordBytes: number;
+  done: (failure: Failure) => void;
+  /** A window of units did not hold it: it is read for itself. */
+  alone: boolean;
+}
+
+const UNIT = 64 * 1024;
+const WINDOW_BYTES_MAX = 2 * 1024 * 1024;
+// Read beyond the last unit, for the record that reaches over its end.
+const OVERLAP = 16 * 1024;
+// A window holds at least about so many records of the size that is wanted; a larger one is read
+// for itself.
+const SOME_RECORDS = 4;
+const LARGE = WINDOW_BYTES_MAX / 4;
 // What the cold area may use unless one record needs more: memory that is touched stays touched.
-const AREA_BYTES = 32 * 1024 * 1024;
+const AREA_BYTES = 64 * 1024 * 1024;
+// Reads under way.
+const READS_MAX = 4;
+// So many loads together wait for a whole sweep; it may fill this much of the area.
+const CROWD = 64;
+const SWEEP_BYTES = 48 * 1024 * 1024;
+// Crowded: so many loads for each MiB that they span.
+const CROWD_PER_MIB = 8;
+// Loads answered in one turn of a crowd.
+const ANSWERS_MAX = 64;
 
 export class Cold {
   readonly #codec: Codec;
   readonly #files: Files;
   readonly #segments: () => Segments;
   #windows: Window[] = []; // oldest first
+  readonly #byUnit = new Map<number, Window>();
+  readonly #alone = new Map<Position, Window>(); // by the position of their one record
   #cursor = 0;
-  #queue: (() => boolean)[] = []; // loads that found no room; each true once it could start
+  #queue: Load[] = [];
+  #sweep: Position = 0; // where the next load is looked for
+  // The crowd of this sweep: answers that wait, bytes read, and the stretch that was asked for.
+  #crowd: (() => void)[] = [];
+  #crowdBytes = 0;
+  #crowdFrom: Position = Number.POSITIVE_INFINITY;
+  #crowdTo: Position = 0;
+  #answering = false;
+  #reading = 0;
   reads = 0;
   readBytes = 0;
 
-  constructor(codec: Codec, files: Files, segments: () => Segments) {
+  readonly #soon: (call: () => void) => void;
+
+  /** `soon` calls back once, after other work had its turn. */
+  constructor(
+    codec: Codec,
+    files: Files,
+    segments: () => Segments,
+    soon: (call: () => void) => void,
+  ) {
+    this.#soon = soon;
     this.#codec = codec;
     this.#files = files;
     this.#segments = segments;
@@ -39,61 +98,174 @@ export class Cold {
 
   /** Place of a verified record, or -1. */
   resident(position: Position, recordBytes: number): number {
-    for (let i = this.#windows.length - 1; i >= 0; i--) {
-      const window = this.#windows[i]!;
-      const offset = position - window.position;
-      if (offset >= 0 && offset + recordBytes <= window.valid) return window.place + offset;
-    }
-    return -1;
+    const window = this.#byUnit.get(Math.floor(position / UNIT));
+    const place = window === undefined ? -1 : placeIn(window, position, recordBytes);
+    if (place >= 0) return place;
+    const alone = this.#alone.get(position);
+    return alone === undefined ? -1 : placeIn(alone, position, recordBytes);
   }
 
-  /** Reads the record at `position`, and what stands behind it, into a window. */
+  /** Reads the record at `position`, and what stands around it, into a window. */
   load(position: Position, recordBytes: number, done: (failure: Failure) => void): void {
-    const pending = this.#windows.find(
-      (w) => w.loading && position >= w.position && position + recordBytes <= w.position + w.bytes,
-    );
-    if (pending !== undefined) {
-      // The record may straddle the end of what turns out valid, or another one may be damaged:
-      // then it is loaded for itself.
-      pending.waiters.push(() => {
-        if (this.resident(position, recordBytes) < 0) this.load(position, recordBytes, done);
-        else done(undefined);
-      });
-      return;
-    }
-    const start = () => this.#start(position, recordBytes, done);
-    if (this.#queue.length > 0 || !start()) this.#queue.push(start);
+    this.#queue.push({ position, recordBytes, done, alone: false });
+    this.#next();
   }
 
-  #start(position: Position, recordBytes: number, done: (failure: Failure) => void): boolean {
+  // Begins loads while there is room for them; then, for a crowd, what comes behind them.
+  #next(): void {
+    while (!this.#answering && this.#reading < READS_MAX && this.#queue.length > 0) {
+      if (this.#crowd.length > 0 && this.#crowdBytes >= SWEEP_BYTES) break;
+      const load = this.#first();
+      const begun = this.#start(load);
+      if (!begun) break;
+      this.#sweep = load.position;
+      // Others may be in the same window.
+      this.#queue = this.#queue.filter((each) => each !== load && !this.#joins(each));
+    }
+    if (this.#crowd.length === 0 || this.#answering) return;
+    while (this.#reading < READS_MAX && this.#readsAhead());
+    if (this.#reading === 0) this.#answerCrowd();
+  }
+
+  // The next load of the sweep.
+  #first(): Load {
+    let at = -1;
+    let lowest = 0;
+    for (let i = 0; i < this.#queue.length; i++) {
+      const { position } = this.#queue[i]!;
+      if (position < this.#queue[lowest]!.position) lowest = i;
+      if (position >= this.#sweep && (at < 0 || position < this.#queue[at]!.position)) at = i;
+    }
+    return this.#queue[at < 0 ? lowest : at]!;
+  }
+
+  // Begins to read behind the stretch that a crowd asked for; false if that is not worth it.
+  #readsAhead(): boolean {
+    const mib = Math.max(1, (this.#crowdTo - this.#crowdFrom) / (1024 * 1024));
+    if (this.#crowdBytes >= SWEEP_BYTES) return false;
+    if (this.#queue.length > 0 || this.#crowd.length < CROWD_PER_MIB * mib) return false;
+    let position = this.#crowdTo;
+    for (let window = this.#unit(position); window !== undefined; window = this.#unit(position)) {
+      if (window.end <= position) return false;
+      position = window.end;
+    }
+    const segment = this.#segments().find(position);
+    if (segment === undefined || segment === this.#segments().open) return false;
+    return this.#begin(segment, position, position, WINDOW_BYTES_MAX, []);
+  }
+
+  #unit(position: Position): Window | undefined {
+    return this.#byUnit.get(Math.floor(position / UNIT));
+  }
+
+  // Serves a crowd, a few of it a turn.
+  #answerCrowd(): void {
+    this.#answering = true;
+    const crowd = this.#crowd;
+    this.#crowd = [];
+    this.#crowdBytes = 0;
+    this.#crowdFrom = Number.POSITIVE_INFINITY;
+    this.#crowdTo = 0;
+    const go = (from: number) => {
+      for (const answer of crowd.slice(from, from + ANSWERS_MAX)) answer();
+      if (from + ANSWERS_MAX < crowd.length) {
+        this.#soon(() => go(from + ANSWERS_MAX));
+        return;
+      }
+      this.#answering = false;
+      this.#next();
+    };
+    go(0);
+  }
+
+  // Whether a load waits for a window that is being read already.
+  #joins(load: Load): boolean {
+    const window = load.alone
+      ? this.#alone.get(load.position)
+      : this.#byUnit.get(Math.floor(load.position / UNIT));
+    if (window === undefined || !window.loading || window.stale) return false;
+    window.waiters.push(load);
+    return true;
+  }
+
+  #start(load: Load): boolean {
+    if (this.#joins(load)) return true;
+    const { position, recordBytes, alone, done } = load;
     const segment = this.#segments().find(position);
     if (segment === undefined) {
       queueMicrotask(() => done(new LogError('missing', `position ${position} is not on disk`)));
       return true;
     }
-    const left = segment.base + segment.bytes - position;
-    const padded = Math.ceil(recordBytes / 8) * 8;
-    const bytes = Math.min(left, Math.max(WINDOW_BYTES, padded));
+    if (alone || recordBytes > LARGE) {
+      const padded = Math.ceil(recordBytes / 8) * 8;
+      return this.#begin(segment, position, position, padded, [{ ...load, alone: true }]);
+    }
+    const begin = Math.max(segment.base, unitAt(position));
+    // Some records of its size, so that who reads in order has more than one of them.
+    const some = unitAt(SOME_RECORDS * recordBytes) + UNIT;
+    const size = Math.max(this.#growth(begin), some);
+    return this.#begin(segment, begin, position, size, [load]);
+  }
+
+  // Begins to read a window: of whole units from `begin` on, or of one record, alone.
+  #begin(
+    segment: Segment,
+    begin: Position,
+    wanted: Position,
+    size: number,
+    waiters: Load[],
+  ): boolean {
+    const own = waiters[0]?.alone === true;
+    const segmentEnd = segment.base + segment.bytes;
+    const end = own ? begin : Math.min(begin + size, segmentEnd);
+    const bytes = Math.min(own ? size : end - begin + OVERLAP, segmentEnd - begin);
     const place = this.#room(bytes);
     if (place < 0) return false;
-    const window: Window = { position, place, bytes, valid: 0, loading: true, waiters: [done] };
+    const window: Window = {
+      position: begin,
+      place,
+      bytes,
+      from: 0,
+      valid: 0,
+      end,
+      loading: true,
+      stale: false,
+      waiters,
+    };
     this.#windows.push(window);
+    if (own) this.#alone.set(wanted, window);
+    else for (let unit = begin; unit < end; unit += UNIT) this.#enter(unit, window);
     segment.reads++;
     this.reads++;
-    this.#read(window, segment, 0, recordBytes);
+    this.#reading++;
+    this.#crowdBytes += bytes;
+    this.#crowdTo = Math.max(this.#crowdTo, end);
+    this.#read(window, segment, 0);
     return true;
   }
 
+  #enter(position: Position, window: Window): void {
+    const unit = Math.floor(position / UNIT);
+    // What is there already may be waited for.
+    if (this.#byUnit.get(unit)?.loading !== true) this.#byUnit.set(unit, window);
+  }
+
+  // Bytes of a window that begins there: twice those of the one it follows.
+  #growth(begin: Position): number {
+    const before = this.#byUnit.get(Math.floor((begin - 1) / UNIT));
+    if (before === undefined || before.end !== begin) return UNIT;
+    return Math.min(2 * (before.end - before.position), WINDOW_BYTES_MAX);
+  }
+
   // Goes on after short reads.
-  #read(window: Window, segment: Segment, got: number, recordBytes: number): void {
+  #read(window: Window, segment: Segment, got: number): void {
     const { place, bytes, position } = window;
     const into = this.#codec.memory.subarray(place + got, place + bytes);
     this.#files.read(segment.handle, into, position + got - segment.base, (failure, read) => {
       this.readBytes += read;
       const all = got + read;
-      if (failure === undefined && read > 0 && all < bytes)
-        this.#read(window, segment, all, recordBytes);
-      else this.#loaded(window, segment, failure, all, recordBytes);
+      if (failure === undefined && read > 0 && all < bytes) this.#read(window, segment, all);
+      else this.#loaded(window, segment, failure, all);
     });
   }
 
@@ -103,43 +275,100 @@ export class Cold {
     const at = this.#cursor + bytes > area ? 0 : this.#cursor;
     const inTheWay = (w: Window) => w.place < at + bytes && at < w.place + w.bytes;
     if (this.#windows.some((w) => w.loading && inTheWay(w))) return -1;
-    this.#windows = this.#windows.filter((w) => !inTheWay(w));
+    this.#drop(inTheWay);
     this.#cursor = at + bytes;
     return at;
   }
 
-  #loaded(
-    window: Window,
-    segment: Segment,
-    failure: Failure,
-    read: number,
-    recordBytes: number,
-  ): void {
-    window.loading = false;
-    this.#segments().readDone(segment);
-    let problem = failure;
-    if (problem === undefined) {
-      window.valid = this.#verify(window, read);
-      if (window.valid < recordBytes)
-        problem = new LogError('damaged', `the record at ${window.position} does not verify`);
+  #drop(unwanted: (window: Window) => boolean): void {
+    const kept: Window[] = [];
+    for (const window of this.#windows) {
+      if (!unwanted(window)) {
+        kept.push(window);
+        continue;
+      }
+      if (this.#alone.get(window.position) === window) this.#alone.delete(window.position);
+      for (let unit = window.position; unit < window.end; unit += UNIT) {
+        const key = Math.floor(unit / UNIT);
+        if (this.#byUnit.get(key) === window) this.#byUnit.delete(key);
+      }
     }
-    if (problem !== undefined) this.#windows = this.#windows.filter((w) => w !== window);
-    for (const waiter of window.waiters) waiter(problem);
-    while (this.#queue.length > 0 && this.#queue[0]!()) this.#queue.shift();
+    this.#windows = kept;
   }
 
-  // A record that ends beyond the window is no damage: it is loaded for itself when it is wanted.
-  #verify(window: Window, bytes: number): number {
-    let valid = 0;
-    for (;;) {
-      const status = this.#codec.scan(window.place + valid, bytes - valid, window.position + valid);
-      valid += this.#codec.result[RESULT_CONSUMED]!;
-      if (status !== SCAN_ROWS) return valid;
+  #loaded(window: Window, segment: Segment, failure: Failure, read: number): void {
+    window.loading = false;
+    this.#reading--;
+    this.#segments().readDone(segment);
+    if (failure === undefined && !window.stale) this.#verify(window, read);
+    const { waiters } = window;
+    window.waiters = [];
+    if (failure !== undefined || window.stale || window.valid === window.from)
+      this.#drop((w) => w === window);
+    const together = waiters.length + this.#queue.length + this.#crowd.length;
+    const crowded = together >= CROWD && failure === undefined && !window.stale;
+    for (const load of waiters) {
+      if (!crowded || load.alone) {
+        this.#answer(window, load, failure);
+        continue;
+      }
+      this.#crowdFrom = Math.min(this.#crowdFrom, load.position);
+      this.#crowd.push(() => this.#answer(window, load, undefined));
     }
+    if (this.#crowd.length === 0) this.#crowdBytes = 0;
+    this.#next();
+  }
+
+  #answer(window: Window, load: Load, failure: Failure): void {
+    const { position, recordBytes, done, alone } = load;
+    const { stale } = window;
+    const held = placeIn(window, position, recordBytes) >= 0;
+    // Who finds nothing in a stale one asks again, for where it stands now.
+    if (stale || held) done(undefined);
+    else if (failure !== undefined) done(failure);
+    else if (alone) done(new LogError('damaged', `the record at ${position} does not verify`));
+    // It may reach over the window's end, or another record before it is damaged.
+    else this.#queue.push({ ...load, alone: true });
+  }
+
+  // Finds where the first record begins, and how far records follow it.
+  #verify(window: Window, bytes: number): void {
+    const { place, position } = window;
+    const codec = this.#codec;
+    const start = bytes < RECORD_HEADER_BYTES ? bytes : codec.seek(place, bytes, position);
+    window.from = start;
+    window.valid = start;
+    if (start >= bytes) return;
+    for (;;) {
+      const { valid } = window;
+      const status = codec.scan(place + valid, bytes - valid, position + valid);
+      window.valid += codec.result[RESULT_CONSUMED]!;
+      if (status !== SCAN_ROWS) return;
+    }
+  }
+
+  /**
+   * Forgets windows of positions from `base` to before `end`, where other records stand now. Whoever
+   * waits for one is told that it is there, does not find it, and asks again.
+   */
+  forget(base: Position, end: Position): void {
+    const stale = (w: Window) => w.position >= base && w.position < end;
+    for (const window of this.#windows) if (window.loading && stale(window)) window.stale = true;
+    this.#drop((w) => !w.loading && stale(w));
   }
 
   /** Forgets windows that reach into what is given back. */
   trim(position: Position): void {
-    this.#windows = this.#windows.filter((w) => w.loading || w.position >= position);
+    this.#drop((w) => !w.loading && w.position < position);
   }
+}
+
+function unitAt(position: Position): Position {
+  return position - (position % UNIT);
+}
+
+function placeIn(window: Window, position: Position, recordBytes: number): number {
+  const offset = position - window.position;
+  const within = offset >= window.from && offset + recordBytes <= window.valid;
+  return within && !window.loading ? window.place + offset : -1;
 }

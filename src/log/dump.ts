@@ -16,6 +16,8 @@ import {
   RECORD_SETTLED,
   RECORD_START,
   RECORD_TRIM,
+  SEGMENT_VERSION,
+  SEGMENT_VERSION_COMPACTED,
 } from '../../assembly/layout.ts';
 import type { Codec } from '../core/ports.ts';
 import {
@@ -31,7 +33,7 @@ import {
   sequenceOf,
   TYPE,
 } from '../core/rows.ts';
-import type { Files } from './files.ts';
+import type { FilesToRead } from './files.ts';
 import type { Visitor } from './scan.ts';
 import { openForTools, problemOf, type ToolSegment, tour } from './tour.ts';
 
@@ -77,7 +79,15 @@ export interface SegmentEntry {
   position: string;
   bytes: number;
   /** Absent if the header does not hold. */
-  header?: { version: 1; start: string; logId: string; created: string; epoch: number };
+  header?: {
+    version: number;
+    start: string;
+    logId: string;
+    created: string;
+    epoch: number;
+    /** Of a compacted segment: position at which the next one begins. */
+    end?: string;
+  };
   problems: string[];
 }
 
@@ -111,7 +121,11 @@ export interface Dumped {
 }
 
 /** Walks the log. Throws what the system says about the directory, or what `write` throws. */
-export async function dumpLog(files: Files, codec: Codec, options: DumpOptions): Promise<Dumped> {
+export async function dumpLog(
+  files: FilesToRead,
+  codec: Codec,
+  options: DumpOptions,
+): Promise<Dumped> {
   const { segments } = await openForTools(files);
   const dumped: Dumped = { segments: 0, unknownVersion: false, unreadable: false };
   for (const [at, segment] of segments.entries()) {
@@ -130,7 +144,7 @@ export async function dumpLog(files: Files, codec: Codec, options: DumpOptions):
 }
 
 async function dumpSegment(
-  files: Files,
+  files: FilesToRead,
   codec: Codec,
   segment: ToolSegment,
   options: DumpOptions,
@@ -176,11 +190,12 @@ function segmentEntry({ name, base, bytes, header, problems }: ToolSegment): Seg
       ? {}
       : {
           header: {
-            version: 1,
+            version: header.end === undefined ? SEGMENT_VERSION : SEGMENT_VERSION_COMPACTED,
             start: String(header.start),
             logId: header.logId.toString(16).padStart(16, '0'),
             created: new Date(header.timeMs).toISOString(),
             epoch: header.epoch,
+            ...(header.end === undefined ? {} : { end: String(header.end) }),
           },
         }),
     problems: problems.map(({ text }) => text),
@@ -305,7 +320,10 @@ function segmentLine({ segment, position, bytes, header, problems }: SegmentEntr
     header === undefined
       ? 'no valid header'
       : `log ${header.logId}, epoch ${header.epoch}, created ${header.created}, needed from ${header.start}`;
-  return [`# ${segment}: position ${position}, ${bytes} bytes, ${made}`, ...problems].join('\n# ');
+  const until = header?.end === undefined ? '' : `, compacted, stands for all up to ${header.end}`;
+  return [`# ${segment}: position ${position}, ${bytes} bytes, ${made}${until}`, ...problems].join(
+    '\n# ',
+  );
 }
 
 function details(entry: RecordEntry): string {

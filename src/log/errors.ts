@@ -8,6 +8,10 @@
  */
 export type LogErrorCode = 'damaged' | 'missing' | 'version' | 'io';
 
+/** What to do about what no copy brings back; the folders are for the reader to fill in. */
+export const HOW_TO_REPAIR =
+  'to save what can still be read, run: thrustmq log repair --data-dir DIR --into NEWDIR';
+
 export class LogError extends Error {
   override name = 'LogError';
   readonly code: LogErrorCode;

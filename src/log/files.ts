@@ -47,6 +47,9 @@ export interface Files {
   free(done: (failure: Error | undefined, bytes: number) => void): void;
 }
 
+/** What reading a log needs of it; a tool that takes no more can change nothing. */
+export type FilesToRead = Pick<Files, 'list' | 'open' | 'read' | 'close'>;
+
 /** Writes all parts, going on after short writes. */
 export function writeAll(
   files: Files,

@@ -1,40 +1,61 @@
 // The Log port over segment files: puts segments, writer and cold windows together, and opens a log
 // by recovering it or, in an empty directory, by making its first segment.
 
-import { SEGMENT_DATA_AT } from '../../assembly/layout.ts';
 import type { Resume } from '../core/commit.ts';
-import type { Codec, Failure, Log, Position } from '../core/ports.ts';
+import type {
+  CheckpointSource,
+  Codec,
+  CompactionRequest,
+  EntrySource,
+  Failure,
+  Found,
+  Log,
+  Position,
+} from '../core/ports.ts';
 import { blockStart, blocksOf } from './blocks.ts';
 import { Cold } from './cold.ts';
+import { abandon, type Compacted, compact, removeReplaced, swap } from './compact.ts';
 import { LogError } from './errors.ts';
 import type { Files } from './files.ts';
-import { open, settle, write } from './promises.ts';
-import {
-  type FoundSegment,
-  type Recovered,
-  recover,
-  type Sink,
-  takeInventory,
-} from './recovery.ts';
+import { adopt, asSegment, createFirst, dropOdd } from './folder.ts';
+import { type CheckpointDue, type Indexed, IndexStore } from './index-store.ts';
+import { settle } from './promises.ts';
+import { type Recovered, recover, type Sink, takeInventory } from './recovery.ts';
 import { readFully } from './scan.ts';
-import { encodeHeader, isSpare, keyOf, NEXT_NAME, segmentName } from './segment.ts';
-import { type Segment, Segments, type Spare } from './segments.ts';
+import { keyOf, segmentName } from './segment.ts';
+import { Segments, type Spare } from './segments.ts';
 import { type SyncMode, Writer } from './writer.ts';
 
 export interface LogOptions {
   files: Files;
+  /** The folder of indexes and checkpoint. */
+  indexFiles: Files;
   codec: Codec;
+  /** A codec of its own for reading segments beside the broker; made when it is first needed. */
+  sideCodec: () => Codec;
+  /** CRC32C of any bytes. */
+  crc32c: (bytes: Uint8Array) => number;
+  /** 32 bits that clients cannot know. */
+  hashSeed: number;
   mode: SyncMode;
   segmentBytes: number;
   /** Disk space held ready beyond the next segment; 0 for none. */
   spareBytes: number;
+  /** When a checkpoint is due, if not as by default (index-store.ts). */
+  checkpointDue?: CheckpointDue | undefined;
   /** Random, for a log that is made new. */
   newLogId: bigint;
+  /** Where a log that is made new begins, if it takes the place of another one; 0 without it. */
+  newStart?: { base: Position; epoch: number };
   /** Monotonic ms with fractions, for measuring. */
   now: () => number;
   wallMs: () => number;
   /** Calls back once, a short time later. */
   later: (call: () => void) => void;
+  /** Calls back once, as soon as other work had its turn. */
+  soon: (call: () => void) => void;
+  /** The same for work that can wait: it is to take a small share of the time. */
+  pause: (call: () => void) => void;
   /** A line for the operator. */
   note: (level: 'info' | 'warn' | 'error', text: string) => void;
   progress: (done: number, total: number) => void;
@@ -53,14 +74,24 @@ export class FileLog implements Log {
   readonly #segments: Segments;
   readonly #writer: Writer;
   readonly #cold: Cold;
+  readonly #store: IndexStore;
   #events: LogEvents | undefined;
+  readonly #logId: bigint;
   #closed = false;
+  #swapping = false;
+  #trimLater: Position = 0;
 
-  private constructor(options: LogOptions, cold: Cold, segments: Segments, end: Position) {
+  private constructor(
+    options: LogOptions,
+    parts: { cold: Cold; segments: Segments; store: IndexStore; logId: bigint },
+    end: Position,
+  ) {
     this.#options = options;
     this.segmentBytes = options.segmentBytes;
-    this.#cold = cold;
-    this.#segments = segments;
+    this.#cold = parts.cold;
+    this.#segments = parts.segments;
+    this.#store = parts.store;
+    this.#logId = parts.logId;
     this.#writer = new Writer(
       {
         files: options.files,
@@ -91,23 +122,61 @@ export class FileLog implements Log {
       await createFirst(options);
       inventory = await takeInventory(files);
     }
-    const recovered = await recover(files, codec, inventory, sink, options.progress);
-    codec.setKey(keyOf(recovered.logId));
+    const { logId } = inventory.segments[0]!.header;
+    const { indexFiles, sideCodec, crc32c, hashSeed, soon, note, progress } = options;
+    const store = new IndexStore({
+      files: indexFiles,
+      segmentFiles: files,
+      logId,
+      hashSeed,
+      crc32c,
+      soon,
+      sideCodec,
+      note,
+      checkpointDue: options.checkpointDue,
+    });
+    const checkpoint = await store.open(inventory.segments);
+    if (checkpoint !== undefined) sink.restore(checkpoint);
+    let unindexed = false; // from then on entries stay in memory, so all has to be read
+    const recovered = await recover(files, codec, inventory, sink, progress, {
+      start: checkpoint?.start ?? 0,
+      // The weaker modes may have lost what an index tells of.
+      known: async (segment) =>
+        options.mode === 'commit' && !unindexed ? store.known(segment) : undefined,
+      index: async (segment, source) => {
+        try {
+          await store.make(segment, source);
+        } catch (error) {
+          unindexed = true;
+          const { message } = error as Error;
+          note('warn', `the index of ${segment.name} cannot be written: ${message}`);
+          throw error;
+        }
+      },
+    });
+    await store.dropFrom(recovered.resume.base);
+    codec.setKey(keyOf(logId));
     for (const { handle, name } of recovered.unneeded) {
       await settle((done) => files.close(handle, done));
       await settle((done) => files.remove(name, done));
     }
     await dropOdd(options, recovered);
-    const log = FileLog.#assemble(options, recovered, spares);
+    const log = FileLog.#assemble(options, recovered, spares, store);
+    await sink.finish((base, record) => log.#visit(base, record));
     await log.#loadImage(recovered.resume);
     await log.#prepared();
     return { log, resume: recovered.resume, recovered };
   }
 
-  static #assemble(options: LogOptions, recovered: Recovered, spares: Spare[]): FileLog {
+  static #assemble(
+    options: LogOptions,
+    recovered: Recovered,
+    spares: Spare[],
+    store: IndexStore,
+  ): FileLog {
     const { files, codec, segmentBytes, spareBytes, wallMs } = options;
     const { resume, logId, next } = recovered;
-    const cold = new Cold(codec, files, () => segments);
+    const cold = new Cold(codec, files, () => segments, options.soon);
     const segments: Segments = new Segments(
       {
         files,
@@ -125,7 +194,8 @@ export class FileLog implements Log {
       next === undefined ? undefined : asSegment(next),
       spares,
     );
-    const log: FileLog = new FileLog(options, cold, segments, resume.base + resume.offset);
+    const end = resume.base + resume.offset;
+    const log: FileLog = new FileLog(options, { cold, segments, store, logId }, end);
     return log;
   }
 
@@ -209,16 +279,174 @@ export class FileLog implements Log {
     this.#cold.load(position, recordBytes, done);
   }
 
+  index(base: Position, source: EntrySource, done: (failure: Failure) => void): void {
+    this.#store.write(this.#indexed(base), source, done);
+  }
+
+  find(
+    query: { base: Position; low: number; high: number; sequence: number; at: number },
+    most: number,
+    done: (failure: Failure, found: Found[], next: number | undefined) => void,
+  ): void {
+    const segment = this.#indexed(query.base);
+    // In a segment that stands for several, a place in one of them means nothing.
+    const at = segment.base === query.base ? query.at : 0;
+    // Its file stays open, as its index may have to be made again from it.
+    const held = this.#segments.hold(query.base);
+    this.#store.find(segment, { ...query, at }, most, (failure, found, next) => {
+      const now = this.#segments.find(segment.base);
+      if (now === undefined || now.identity === segment.identity) done(failure, found, next);
+      else this.find(query, most, done); // it was compacted meanwhile
+      this.#segments.readDone(held);
+    });
+  }
+
+  compact(request: CompactionRequest, done: (failure: Failure, smaller: boolean) => void): void {
+    this.#compact(request).then(
+      (smaller) => done(undefined, smaller),
+      (failure: Error) => done(failure, false),
+    );
+  }
+
+  async #compact({ bases, moved, hurry, ...fates }: CompactionRequest): Promise<boolean> {
+    const { files, wallMs } = this.#options;
+    const sources = bases.map((base) => this.#indexed(base));
+    const newest = this.#segments.find(bases.at(-1)!);
+    if (newest === undefined || this.#writer.synced < newest.end) return false;
+    const held = bases.map((base) => this.#segments.hold(base));
+    let made: Compacted | undefined;
+    try {
+      made = await this.#store.alone((codec) =>
+        compact({
+          ...fates,
+          files,
+          codec,
+          logId: this.#logId,
+          segments: sources,
+          start: this.startPosition,
+          wallMs,
+          turn: () => this.#pace(hurry()),
+        }),
+      );
+      if (made === undefined) return false;
+      if (this.#closed || held.some(({ retired }) => retired)) {
+        await abandon(files, made);
+        return false;
+      }
+      this.#swapping = true;
+      await swap(files, made);
+    } catch (error) {
+      this.#swapped();
+      throw error;
+    } finally {
+      for (const segment of held) this.#segments.readDone(segment);
+    }
+    const { base, bytes, end, handle, identity, entries } = made;
+    const segment = { base, bytes, end, handle, identity, reads: 0, retired: false };
+    const replaced = this.#segments.replace(segment);
+    this.#cold.forget(base, end);
+    this.#store.replace(this.#indexed(base), entries);
+    moved(base, end, entries);
+    for (const old of replaced) {
+      if (old.base !== base) this.#store.drop(old.base);
+      this.#segments.retire(old);
+    }
+    try {
+      await removeReplaced(files, made);
+    } finally {
+      this.#swapped();
+    }
+    return true;
+  }
+
+  // While a segment takes another one's name, and until that is durable, none is given back.
+  #swapped(): void {
+    this.#swapping = false;
+    const position = this.#trimLater;
+    this.#trimLater = 0;
+    if (position > 0) this.#giveBack(position);
+  }
+
+  // Leaves most of the time of disk and processor to everything else.
+  #pace(hurry: boolean): Promise<void> {
+    if (this.#closed) return Promise.reject(new Error('the log is being closed'));
+    const { soon, pause } = this.#options;
+    return new Promise((resolve) => (hurry ? soon : pause)(resolve));
+  }
+
+  fileBytes(base: Position): number {
+    return this.#segments.find(base)?.bytes ?? 0;
+  }
+
+  // An index that turns out damaged is made again; nothing is handed on before all of it was read.
+  async #visit(base: Position, record: (found: Found) => void): Promise<void> {
+    let all: Found[] = [];
+    const visit = () => {
+      all = [];
+      return settle((done) => this.visit(base, (_low, _high, found) => all.push(found), done));
+    };
+    await visit().catch(async () => {
+      await this.#store.remake(this.#indexed(base));
+      await visit();
+    });
+    for (const found of all) record(found);
+  }
+
+  /** Visits all records of an indexed segment, in the order of its index. */
+  visit(
+    base: Position,
+    record: (low: number, high: number, found: Found) => void,
+    done: (failure: Failure) => void,
+  ): void {
+    this.#store.visit(this.#indexed(base), record, done);
+  }
+
+  #indexed(base: Position): Indexed {
+    const segment = this.#segments.covering(base);
+    if (segment === undefined) throw new LogError('missing', `no segment stands for ${base}`);
+    const { base: at, bytes, handle, identity } = segment;
+    return { name: segmentName(at), base: at, bytes, handle, key: keyOf(this.#logId), identity };
+  }
+
+  checkpoint(
+    end: Position,
+    state: () => CheckpointSource,
+    now = false,
+    done: () => void = () => {},
+  ): void {
+    const { mode, soon } = this.#options;
+    // What the weaker modes have written may not be there after a loss of power.
+    if (mode !== 'commit' || this.#segments.find(end) === undefined) {
+      soon(done);
+      return;
+    }
+    const identityOf = (base: Position) => this.#segments.find(base)?.identity;
+    const behind = this.#indexed(end);
+    const held = this.#segments.hold(end);
+    this.#store.save(behind, now, state, identityOf, () => {
+      done();
+      this.#segments.readDone(held);
+    });
+  }
+
   trim(position: Position): void {
     this.#cold.trim(position);
     if (this.#options.mode === 'commit') {
-      this.#segments.trim(position);
+      this.#giveBack(position);
       return;
     }
     // The weaker modes call the trim record done before it is on disk.
     this.#writer.syncNow((failure) => {
-      if (failure === undefined) this.#segments.trim(position);
+      if (failure === undefined) this.#giveBack(position);
     });
+  }
+
+  #giveBack(position: Position): void {
+    if (this.#swapping) {
+      this.#trimLater = position;
+      return;
+    }
+    for (const { base } of this.#segments.trim(position)) this.#store.drop(base);
   }
 
   get startPosition(): Position {
@@ -256,72 +484,8 @@ export class FileLog implements Log {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    await this.#store.alone(async () => {}); // a compaction ends at its next pause
+    await new Promise<void>((resolve) => this.#store.close(resolve));
     await new Promise<void>((resolve) => this.#segments.close(resolve));
   }
-}
-
-// Takes over the files held ready by the last broker, as many as are wanted; removes other
-// leftovers.
-async function adopt(options: LogOptions, leftovers: string[]): Promise<Spare[]> {
-  const { files, segmentBytes, spareBytes } = options;
-  const spares: Spare[] = [];
-  for (const name of leftovers) {
-    if (isSpare(name) && (spares.length + 1) * segmentBytes <= spareBytes) {
-      const { handle, bytes } = await open(files, name);
-      if (bytes === segmentBytes) {
-        spares.push({ name, handle, bytes });
-        continue;
-      }
-      await settle((done) => files.close(handle, done));
-    }
-    await settle((done) => files.remove(name, done));
-  }
-  // Their names must be on disk before one is used again: a crash may not find another segment's
-  // header under the name it had before it was given back.
-  if (spares.length > 0) await settle((done) => files.syncDirectory(done));
-  return spares;
-}
-
-function asSegment(found: FoundSegment): Segment {
-  const { base, bytes, handle } = found;
-  return { base, bytes, handle, reads: 0, retired: false };
-}
-
-// A next segment that was made for another size than is wanted now is made anew.
-async function dropOdd(options: LogOptions, recovered: Recovered): Promise<void> {
-  const { next } = recovered;
-  if (next === undefined || next.bytes === options.segmentBytes) return;
-  await settle((done) => options.files.close(next.handle, done));
-  await settle((done) => options.files.remove(next.name, done));
-  await settle((done) => options.files.syncDirectory(done));
-  recovered.next = undefined;
-}
-
-// A log begins with one segment at position 0; like every later one it is complete before it has
-// its name, so a crash here leaves an empty directory.
-async function createFirst(options: LogOptions): Promise<void> {
-  const { files, codec, segmentBytes, newLogId, wallMs } = options;
-  const name = NEXT_NAME;
-  const handle = await new Promise<number>((resolve, reject) =>
-    files.open(name, true, (failure, opened) =>
-      failure === undefined ? resolve(opened) : reject(failure),
-    ),
-  );
-  const { zeros } = codec;
-  for (let at = 0; at < segmentBytes; at += zeros.length)
-    await write(files, handle, zeros.subarray(0, Math.min(zeros.length, segmentBytes - at)), at);
-  const timeMs = wallMs();
-  const header = encodeHeader({
-    base: 0,
-    bytes: segmentBytes,
-    start: 0,
-    logId: newLogId,
-    timeMs,
-    epoch: 0,
-  });
-  await write(files, handle, header.subarray(0, SEGMENT_DATA_AT), 0);
-  await settle((done) => files.sync(handle, done));
-  await settle((done) => files.rename(name, segmentName(0), done));
-  await settle((done) => files.syncDirectory(done));
-  await settle((done) => files.close(handle, done));
 }

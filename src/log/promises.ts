@@ -1,15 +1,15 @@
 // The Files port as promises, for what runs before or without a broker: recovery and the tools.
 
-import type { Files, Handle } from './files.ts';
+import type { Files, FilesToRead, Handle } from './files.ts';
 import { writeAll } from './files.ts';
 
-export function list(files: Files): Promise<string[]> {
+export function list(files: FilesToRead): Promise<string[]> {
   return new Promise((resolve, reject) =>
     files.list((failure, names) => (failure === undefined ? resolve(names) : reject(failure))),
   );
 }
 
-export function open(files: Files, name: string): Promise<{ handle: Handle; bytes: number }> {
+export function open(files: FilesToRead, name: string): Promise<{ handle: Handle; bytes: number }> {
   return new Promise((resolve, reject) =>
     files.open(name, false, (failure, handle, bytes) =>
       failure === undefined ? resolve({ handle, bytes }) : reject(failure),
@@ -17,7 +17,12 @@ export function open(files: Files, name: string): Promise<{ handle: Handle; byte
   );
 }
 
-export function read(files: Files, handle: Handle, into: Uint8Array, at: number): Promise<number> {
+export function read(
+  files: FilesToRead,
+  handle: Handle,
+  into: Uint8Array,
+  at: number,
+): Promise<number> {
   return new Promise((resolve, reject) =>
     files.read(handle, into, at, (failure, bytes) =>
       failure === undefined ? resolve(bytes) : reject(failure),

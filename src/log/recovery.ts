@@ -8,34 +8,71 @@
 //   any                        in any later segment, with proof             damaged
 //   any                        nowhere                                      torn: cut here, and
 //                                                                           what is later goes too
+//   any, in a compacted one    -                                            damaged: it was synced
+//                                                                           before it had its name
 
 import { RECORD_TRIM, SEGMENT_DATA_AT, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import type { Resume } from '../core/commit.ts';
-import type { Codec, Position } from '../core/ports.ts';
+import type { Codec, EntrySource, Found, Position } from '../core/ports.ts';
 import { sequenceOf, TYPE } from '../core/rows.ts';
-import { LogError } from './errors.ts';
+import type { Checkpoint, KnownSegment } from './checkpoint.ts';
+import { HOW_TO_REPAIR, LogError } from './errors.ts';
 import type { Files } from './files.ts';
 import { list, open, settle, write } from './promises.ts';
 import { lookBeyond, readFully, type Scannable, type Visitor, type Walk, walk } from './scan.ts';
-import { baseOf, decodeHeader, isTemporary, keyOf, type SegmentHeader } from './segment.ts';
+import {
+  baseOf,
+  decodeHeader,
+  endOf,
+  identityOf,
+  isTemporary,
+  keyOf,
+  type SegmentHeader,
+} from './segment.ts';
 
 /** Takes the records of the log in order; core/replay.ts. */
 export interface Sink extends Visitor {
-  segment(base: Position): void;
+  /** A segment begins whose records follow; `sparse`: it is compacted, sequences are missing. */
+  segment(base: Position, sparse: boolean): void;
+  /** A segment that need not be read. */
+  known(segment: KnownSegment): void;
+  /** The last segment is complete and another one follows: `index` writes its entries to disk. */
+  sealed(index: (source: EntrySource) => Promise<void>): Promise<void>;
   /** What was seen since the last commit never happened. */
   drop(): void;
+  /** What a checkpoint says of messages, before anything else. */
+  restore(checkpoint: Checkpoint): void;
+  /** All of it was seen; `visit` gives the records of a segment that was indexed. */
+  finish(visit: (base: Position, record: (found: Found) => void) => Promise<void>): Promise<void>;
+}
+
+/** What spares recovery the reading of most segments. */
+export interface Shortcuts {
+  /** Position before which nothing is needed, as far as is known. */
+  start: Position;
+  /** What is known of a complete segment; undefined: it has to be read. */
+  known(segment: FoundSegment): Promise<KnownSegment | undefined>;
+  /** Writes the entries of a segment that was read to disk. */
+  index(segment: FoundSegment, source: EntrySource): Promise<void>;
 }
 
 export interface FoundSegment extends Scannable {
   header: SegmentHeader;
+  /** Tells it from one that had its name before (segment.ts). */
+  identity: number;
+  /** Position at which the next segment begins. */
+  end: Position;
 }
 
 /** The files of a log directory, opened and checked against each other. */
 export interface Inventory {
   /** The newest segments that follow each other without a gap, oldest first. */
   segments: FoundSegment[];
-  /** Segments before a gap: given back later than newer ones, or what is missing is lost. */
+  /** Segments that the log said it does not need, and those before a gap: given back later than
+   * newer ones, or what is missing is lost. */
   older: FoundSegment[];
+  /** Segments that a compacted one stands for; to be removed when that one was read. */
+  superseded: FoundSegment[];
   /** Files being made or given back when the last broker stopped. */
   leftovers: string[];
   foreign: string[];
@@ -57,7 +94,13 @@ export interface Recovered {
 
 /** Opens the segments and checks names, headers and order. Throws LogError; changes nothing. */
 export async function takeInventory(files: Files): Promise<Inventory> {
-  const inventory: Inventory = { segments: [], older: [], leftovers: [], foreign: [] };
+  const inventory: Inventory = {
+    segments: [],
+    older: [],
+    superseded: [],
+    leftovers: [],
+    foreign: [],
+  };
   const names = (await list(files)).sort();
   const bases = names.filter((name) => baseOf(name) !== undefined);
   for (const name of names) {
@@ -73,10 +116,13 @@ export async function takeInventory(files: Files): Promise<Inventory> {
       inventory.leftovers.push(name);
       continue;
     }
-    const header = decodeHeader(head.subarray(0, got), name);
+    const header = headerOf(head.subarray(0, got), name);
     const { base, logId } = header;
     const key = keyOf(logId);
-    inventory.segments.push({ name, base, bytes: header.bytes, handle, key, header });
+    const end = endOf(header);
+    const identity = identityOf(head);
+    const { bytes: size } = header;
+    inventory.segments.push({ name, base, bytes: size, end, handle, key, header, identity });
     if (header.base !== baseOf(name))
       throw new LogError(
         'damaged',
@@ -85,39 +131,71 @@ export async function takeInventory(files: Files): Promise<Inventory> {
     if (bytes < header.bytes)
       throw new LogError(
         'damaged',
-        `${name} has ${bytes} bytes, its header says ${header.bytes}: it was cut short`,
+        `${name} has ${bytes} bytes, its header says ${header.bytes}: it was cut short. Restore it from a copy, or, ${HOW_TO_REPAIR}`,
       );
   }
-  splitAtGap(inventory);
+  arrange(inventory);
   return inventory;
 }
 
-// Segments are given back oldest first, but a read under way or a crash may leave an older one
-// behind. So what stands before a gap is no part of the log if the log says that it was not needed,
-// which is known when it has been read.
-function splitAtGap(inventory: Inventory): void {
-  const { segments } = inventory;
-  const [first] = segments;
-  if (first === undefined) return;
-  let end = first.base;
-  let gap = 0;
-  for (const [at, segment] of segments.entries()) {
-    if (segment.header.logId !== first.header.logId)
-      throw new LogError(
-        'damaged',
-        `${segment.name} belongs to another log than ${first.name}: remove what does not belong here`,
-      );
-    if (segment.base < end)
-      throw new LogError('damaged', `${segment.name} overlaps the segment before it`);
-    if (segment.base > end) gap = at;
-    end = segment.base + segment.bytes;
+function headerOf(head: Uint8Array, name: string): SegmentHeader {
+  try {
+    return decodeHeader(head, name);
+  } catch (error) {
+    if (!(error instanceof LogError) || error.code !== 'damaged') throw error;
+    const text = `${error.message}. Nothing was changed. Restore it from a copy, or, ${HOW_TO_REPAIR}`;
+    throw new LogError('damaged', text, { cause: error });
   }
-  inventory.older = segments.splice(0, gap);
 }
 
+// Sorts out what is no part of the log. What a compacted segment stands for is in it. Segments are
+// given back oldest first, but a read under way or a crash may leave an older one behind: it goes
+// if a header says that it is not needed, as marks about its messages may be gone by then. And what
+// stands before a gap is no part of the log if the log says so, which is known when it has been
+// read.
+function arrange(inventory: Inventory): void {
+  const [first] = inventory.segments;
+  const kept: FoundSegment[] = [];
+  let start = 0;
+  for (const segment of inventory.segments) {
+    if (segment.header.logId !== first!.header.logId)
+      throw new LogError(
+        'damaged',
+        `${segment.name} belongs to another log than ${first!.name}: remove what does not belong here`,
+      );
+    start = Math.max(start, segment.header.start);
+    const before = kept.at(-1);
+    if (before === undefined || segment.base >= before.end) kept.push(segment);
+    else if (before.header.end !== undefined && segment.end <= before.end)
+      inventory.superseded.push(segment);
+    else throw new LogError('damaged', `${segment.name} overlaps the segment before it`);
+  }
+  let oldest = 0;
+  for (let at = 1; at < kept.length; at++) {
+    const { end } = kept[at - 1]!;
+    if (kept[at]!.base > end || end <= start) oldest = at;
+  }
+  inventory.older = kept.splice(0, oldest);
+  inventory.segments = kept;
+}
+
+// The newest segments are read in any case: where the log ends, and what may not be on disk, shows
+// in them.
+const READ_ALWAYS = 4;
+const NOT_READ: Walk = {
+  committed: SEGMENT_DATA_AT,
+  stopped: SEGMENT_DATA_AT,
+  last: true,
+  provedTo: -1,
+  epoch: 0,
+  sequence: -1,
+  records: 0,
+};
+
 /**
- * Reads the whole log into `sink`, repairs its tail and says where to go on. Before anything is
- * served, what only the page cache may hold is written again and synced. Throws LogError.
+ * Reads the log into `sink`, as far as `shortcuts` does not know it already, repairs its tail and
+ * says where to go on. Before anything is served, what only the page cache may hold is written
+ * again and synced. Throws LogError.
  */
 export async function recover(
   files: Files,
@@ -125,13 +203,14 @@ export async function recover(
   inventory: Inventory,
   sink: Sink,
   progress: (done: number, total: number) => void,
+  shortcuts?: Shortcuts,
 ): Promise<Recovered> {
-  const { segments, older } = inventory;
+  const { segments, older, superseded } = inventory;
   const walks: Walk[] = [];
   let epoch = 0;
   let sequence = 1;
   let records = 0;
-  let start = 0;
+  let start = shortcuts?.start ?? 0;
   let tail = 0;
   let state: Walk | undefined;
   const visitor: Visitor = {
@@ -144,7 +223,18 @@ export async function recover(
   for (tail = 0; tail < segments.length; tail++) {
     const segment = segments[tail]!;
     start = Math.max(start, segment.header.start);
-    sink.segment(segment.base);
+    const known =
+      tail < segments.length - READ_ALWAYS ? await shortcuts?.known(segment) : undefined;
+    if (known !== undefined) {
+      sink.known(known);
+      // Not the highest epoch of its records, but none behind it has a lower one.
+      epoch = Math.max(epoch, segment.header.epoch);
+      sequence = Math.max(sequence, known.end);
+      walks.push(NOT_READ);
+      progress(tail + 1, segments.length);
+      continue;
+    }
+    sink.segment(segment.base, segment.header.end !== undefined);
     state = await walk(files, codec, segment, epoch, visitor);
     walks.push(state);
     sink.drop();
@@ -153,20 +243,25 @@ export async function recover(
     records += state.records;
     progress(tail + 1, segments.length);
     if (!state.last) break;
+    if (shortcuts !== undefined && tail + 1 < segments.length)
+      await sink.sealed((source) => shortcuts.index(segment, source));
   }
   if (state === undefined) throw new LogError('missing', 'the log has no segments');
   if (tail === segments.length) {
     const { name } = segments[tail - 1]!;
     throw new LogError(
       'missing',
-      `the log goes on after ${name}, but that segment is missing. Put it back, or run: thrustmq log repair`,
+      `the log goes on after ${name}, but that segment is missing. Put it back, or, ${HOW_TO_REPAIR}`,
     );
   }
   checkStart(segments[0]!, older.at(-1), start);
   const segment = segments[tail]!;
   const later = segments.slice(tail + 1);
+  if (segment.header.end !== undefined)
+    throw damaged(segment, state, 'the segment is compacted, which was synced before it was used');
   const torn = await proveTorn(files, codec, segment, state, later);
   const keep = torn.later === 0 ? later.slice(0, 1) : [];
+  await removeSuperseded(files, superseded);
   for (const odd of later.slice(keep.length).reverse()) await removeSegment(files, odd);
   await makeEnd(files, codec, segments.slice(0, tail + 1), walks, torn.end);
   // Also the older ones: a broker that ran with a weaker sync mode may have left them unsynced.
@@ -187,10 +282,10 @@ export async function recover(
 
 function checkStart(oldest: FoundSegment, before: FoundSegment | undefined, start: Position): void {
   if (oldest.base <= start) return;
-  const from = before === undefined ? start : Math.max(start, before.base + before.bytes);
+  const from = before === undefined ? start : Math.max(start, before.end);
   throw new LogError(
     'missing',
-    `the log has no positions ${from} to ${oldest.base - 1}: the segments before ${oldest.name} are missing. Put them back, or run: thrustmq log repair`,
+    `the log has no positions ${from} to ${oldest.base - 1}: the segments before ${oldest.name} are missing. Put them back, or, ${HOW_TO_REPAIR}`,
   );
 }
 
@@ -231,6 +326,13 @@ async function proveTorn(
   return torn;
 }
 
+// A compacted segment has its name for certain before what it replaces is gone: the process that
+// renamed it may have ended before it synced the folder.
+async function removeSuperseded(files: Files, superseded: FoundSegment[]): Promise<void> {
+  if (superseded.length > 0) await settle((done) => files.syncDirectory(done));
+  for (const replaced of superseded) await removeSegment(files, replaced);
+}
+
 // One at a time, newest first, so that whatever a crash leaves is a log without a gap.
 async function removeSegment(files: Files, { handle, name }: FoundSegment): Promise<void> {
   await settle((done) => files.close(handle, done));
@@ -260,7 +362,7 @@ async function makeEnd(
 function damaged(segment: FoundSegment, state: Walk, proof: string): LogError {
   return new LogError(
     'damaged',
-    `${segment.name} is damaged at offset ${state.stopped} (log position ${segment.base + state.stopped}, after sequence ${state.sequence}): the bytes there are not what was written and acked; ${proof}. Nothing was changed. Restore the file from a copy, or run: thrustmq log verify, then thrustmq log repair`,
+    `${segment.name} is damaged at offset ${state.stopped} (log position ${segment.base + state.stopped}, after sequence ${state.sequence}): the bytes there are not what was written and acked; ${proof}. Nothing was changed. thrustmq log verify says more. Restore the file from a copy, or, ${HOW_TO_REPAIR}`,
   );
 }
 

@@ -29,7 +29,7 @@ import {
   TYPE,
 } from '../core/rows.ts';
 import { LogError } from './errors.ts';
-import type { Files, Handle } from './files.ts';
+import type { FilesToRead, Handle } from './files.ts';
 import { read } from './promises.ts';
 
 /** A segment as the scan needs it. */
@@ -47,8 +47,10 @@ export interface Visitor {
   record(rows: Uint32Array, at: number, chunk: Position, bytes: Uint8Array): void;
   /** A commit record: everything since the last one is a complete batch. */
   commit(): void;
-  /** Called after each chunk of some MiB; the walk goes on when it settles. */
+  /** Called after each chunk; the walk goes on when it settles. */
   chunk?(): Promise<void>;
+  /** Bytes to read at a time, unless a record has more; 8 MiB without it. */
+  chunkBytes?: number;
 }
 
 /** Where in a segment a walk begins. */
@@ -82,7 +84,7 @@ const START: From = { offset: SEGMENT_DATA_AT, batch: SEGMENT_DATA_AT };
 
 /** Walks a segment's records from its start, or from a record further on. */
 export async function walk(
-  files: Files,
+  files: FilesToRead,
   codec: Codec,
   segment: Scannable,
   epoch: number,
@@ -99,8 +101,9 @@ export async function walk(
     records: 0,
   };
   codec.setKey(segment.key);
+  const least = visitor.chunkBytes ?? CHUNK_BYTES;
   let { offset } = from;
-  let want = CHUNK_BYTES;
+  let want = least;
   while (offset < segment.bytes && !result.last) {
     const bytes = Math.min(want, segment.bytes - offset, codec.coldBytes);
     const got = await readFully(files, segment.handle, codec.memory.subarray(0, bytes), offset);
@@ -111,7 +114,7 @@ export async function walk(
     if (step.stop) break;
     const enough = step.need > 0 && offset + step.need <= segment.bytes && got === bytes;
     if (step.need > 0 && !enough) break; // a record that claims to end beyond the segment
-    want = Math.max(CHUNK_BYTES, step.need);
+    want = Math.max(least, step.need);
     if (step.need > codec.coldBytes) break;
   }
   return result;
@@ -192,7 +195,7 @@ export interface Beyond {
  * after `bad`, in the same or a later epoch, written when all before it was synced, is proof.
  */
 export async function lookBeyond(
-  files: Files,
+  files: FilesToRead,
   codec: Codec,
   segment: Scannable,
   from: number,
@@ -217,7 +220,7 @@ export async function lookBeyond(
  * Row 0 of the codec says what each of them says; the body may be damaged.
  */
 export async function* headers(
-  files: Files,
+  files: FilesToRead,
   codec: Codec,
   segment: Scannable,
   from: number,
@@ -240,7 +243,7 @@ export async function* headers(
 
 /** Reads until the buffer is full or the file ends. */
 export async function readFully(
-  files: Files,
+  files: FilesToRead,
   handle: Handle,
   into: Uint8Array,
   at: number,

@@ -5,16 +5,23 @@
 
 import type { Failure, Position } from '../core/ports.ts';
 import { type Files, type Handle, isNoSpace, writeAll } from './files.ts';
-import { encodeHeader, NEXT_NAME, segmentName, spareName } from './segment.ts';
+import { encodeHeader, identityOf, NEXT_NAME, segmentName, spareName } from './segment.ts';
 
 export interface Segment {
   base: Position;
+  /** Size of the file. */
   bytes: number;
+  /** Where the next segment begins: behind the file's last byte, or further on if it is compacted. */
+  end: Position;
   handle: Handle;
+  /** Tells it from one that had its name before (segment.ts). */
+  identity: number;
   /** Reads under way; the file is not closed or used again before they end. */
   reads: number;
   /** Given back: goes when the reads are over. */
   retired: boolean;
+  /** Its file has no name any more: another segment stands for it. */
+  replaced?: boolean;
 }
 
 /** A file of a segment's size that is used again, or for the first time. */
@@ -142,7 +149,7 @@ export class Segments {
   prepare(): void {
     if (this.#next !== undefined || this.#making || this.#closed) return;
     this.#making = true;
-    const base = this.open.base + this.open.bytes;
+    const base = this.open.end;
     const spare = this.#spares.pop();
     if (spare !== undefined) this.#finish(spare, base);
     else this.#create(base);
@@ -197,7 +204,10 @@ export class Segments {
       if (failure !== undefined) return this.#discard(spare, () => this.#failed(failure));
       this.#making = false;
       this.#blocked = undefined;
-      this.#next = { base, bytes, handle: spare.handle, reads: 0, retired: false };
+      const { handle } = spare;
+      const identity = identityOf(header);
+      const end = base + bytes;
+      this.#next = { base, bytes, end, handle, identity, reads: 0, retired: false };
       this.#options.changed();
       this.#rested();
     });
@@ -259,13 +269,53 @@ export class Segments {
     return spareName(number);
   }
 
-  /** Gives back the segments that end at or before `position`; never the open one. */
-  trim(position: Position): void {
+  /** Gives back the segments that end at or before `position`, and says which; never the open one. */
+  trim(position: Position): Segment[] {
+    const given: Segment[] = [];
     while (this.#list.length > 1 && this.#list[1]!.base <= position) {
       const segment = this.#list.shift()!;
+      given.push(segment);
       segment.retired = true;
       if (segment.reads === 0) this.#giveBack(segment);
     }
+    return given;
+  }
+
+  /** The segment that stands for a position, which may be one of a segment it replaced. */
+  covering(position: Position): Segment | undefined {
+    const list = this.#list;
+    let low = 0;
+    let high = list.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (list[middle]!.base <= position) low = middle;
+      else high = middle - 1;
+    }
+    const found = list[low];
+    return found !== undefined && position >= found.base && position < found.end
+      ? found
+      : undefined;
+  }
+
+  /** Keeps a segment's file until `readDone`. */
+  hold(base: Position): Segment {
+    const segment = this.covering(base)!;
+    segment.reads++;
+    return segment;
+  }
+
+  /** `made` stands for the segments from its base to its end from now on; gives those. */
+  replace(made: Segment): Segment[] {
+    const from = this.#list.findIndex(({ base }) => base === made.base);
+    const to = this.#list.findIndex(({ base }) => base >= made.end);
+    return this.#list.splice(from, to - from, made);
+  }
+
+  /** Closes the file of a segment that another one stands for, when the reads are over. */
+  retire(segment: Segment): void {
+    segment.retired = true;
+    segment.replaced = true;
+    if (segment.reads === 0) this.#giveBack(segment);
   }
 
   /** A read of the segment ended. */
@@ -276,6 +326,10 @@ export class Segments {
 
   #giveBack(segment: Segment): void {
     const { files, segmentBytes, trouble } = this.#options;
+    if (segment.replaced) {
+      files.close(segment.handle, () => this.retry());
+      return;
+    }
     const name = segmentName(segment.base);
     const keep =
       this.#spares.length + this.#coming < this.#sparesMax &&

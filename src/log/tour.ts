@@ -2,13 +2,14 @@
 // every bad spot, and never changes a byte. It finds; verify.ts judges.
 
 import { RECORD_HEADER_BYTES, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
-import type { Codec } from '../core/ports.ts';
+import type { Codec, Position } from '../core/ports.ts';
 import { BACK, BODY_BYTES, EPOCH } from '../core/rows.ts';
 import { LogError } from './errors.ts';
-import type { Files } from './files.ts';
-import { list, open } from './promises.ts';
+import type { FilesToRead } from './files.ts';
+import { findKey } from './key.ts';
+import { list, open, settle } from './promises.ts';
 import { type From, headers, readFully, type Scannable, type Visitor, walk } from './scan.ts';
-import { baseOf, decodeHeader, isTemporary, keyOf, type SegmentHeader } from './segment.ts';
+import { baseOf, decodeHeader, endOf, isTemporary, keyOf, type SegmentHeader } from './segment.ts';
 
 /** Something wrong with a file as a whole. */
 export interface FileProblem {
@@ -19,6 +20,8 @@ export interface FileProblem {
 export interface ToolSegment extends Scannable {
   /** Undefined if it does not hold; then base and size are those of the file. */
   header: SegmentHeader | undefined;
+  /** Position at which the next segment begins. */
+  end: Position;
   fileBytes: number;
   problems: FileProblem[];
   /** It belongs elsewhere, or its format is unknown: its records are not looked at. */
@@ -27,13 +30,16 @@ export interface ToolSegment extends Scannable {
 
 export interface ToolInventory {
   segments: ToolSegment[];
+  /** Undefined if no header says it. */
+  logId: bigint | undefined;
+  /** Half-made files, and segments that a compacted one stands for. */
   leftovers: string[];
   foreign: string[];
 }
 
 /** Opens every segment file, noting what is wrong instead of refusing it. Throws what `list` says. */
-export async function openForTools(files: Files): Promise<ToolInventory> {
-  const inventory: ToolInventory = { segments: [], leftovers: [], foreign: [] };
+export async function openForTools(files: FilesToRead): Promise<ToolInventory> {
+  const inventory: ToolInventory = { segments: [], logId: undefined, leftovers: [], foreign: [] };
   for (const name of (await list(files)).sort()) {
     const base = baseOf(name);
     if (base !== undefined) inventory.segments.push(await openOne(files, name, base));
@@ -41,22 +47,64 @@ export async function openForTools(files: Files): Promise<ToolInventory> {
     else inventory.foreign.push(name);
   }
   const newest = inventory.segments.at(-1);
-  if (newest !== undefined && newest.fileBytes === 0 && inventory.segments.length > 1) {
+  if (
+    newest !== undefined &&
+    newest.fileBytes === 0 &&
+    newest.handle >= 0 &&
+    inventory.segments.length > 1
+  ) {
     inventory.segments.pop();
+    await settle((done) => files.close(newest.handle, done));
     inventory.leftovers.push(newest.name);
   }
-  const first = inventory.segments.find(({ header }) => header !== undefined);
-  // A segment whose header does not hold is read as if it belonged to the others.
-  for (const segment of inventory.segments) segment.key = keyOf(first?.header?.logId ?? 0n);
-  for (const segment of inventory.segments) {
-    if (segment.header === undefined || segment.header.logId === first?.header?.logId) continue;
-    segment.skip = true;
-    segment.problems.push({ code: 'damaged', text: `belongs to another log than ${first?.name}` });
-  }
+  await dropSuperseded(files, inventory);
+  await assignKeys(files, inventory);
   return inventory;
 }
 
-async function openOne(files: Files, name: string, base: number): Promise<ToolSegment> {
+// Puts what a compacted segment stands for among the leftovers.
+async function dropSuperseded(files: FilesToRead, inventory: ToolInventory): Promise<void> {
+  const kept: ToolSegment[] = [];
+  for (const segment of inventory.segments) {
+    const by = kept.findLast(({ header }) => header !== undefined)?.header;
+    const within = by?.end !== undefined && segment.base < by.end && segment.end <= by.end;
+    if (!within || (segment.header !== undefined && segment.header.logId !== by.logId)) {
+      kept.push(segment);
+      continue;
+    }
+    inventory.leftovers.push(segment.name);
+    if (segment.handle >= 0) await settle((done) => files.close(segment.handle, done));
+  }
+  inventory.segments = kept;
+}
+
+// Most headers decide which log it is; a segment whose header does not hold is read as if it
+// belonged to it. Without any header the records tell the key.
+async function assignKeys(files: FilesToRead, inventory: ToolInventory): Promise<void> {
+  const { segments } = inventory;
+  const counts = new Map<bigint, number>();
+  for (const { header } of segments)
+    if (header !== undefined) counts.set(header.logId, (counts.get(header.logId) ?? 0) + 1);
+  const most = Math.max(...counts.values());
+  const first = segments.find(({ header }) => counts.get(header?.logId ?? -1n) === most);
+  let logId = first?.header?.logId;
+  let key = logId === undefined ? 0 : keyOf(logId);
+  if (first === undefined) {
+    const readable = segments.filter(({ handle }) => handle >= 0);
+    // What cannot be read is told when the segment itself is.
+    const found = await findKey(files, readable).catch(() => undefined);
+    if (found !== undefined) ({ key, logId } = found);
+  }
+  inventory.logId = logId;
+  for (const segment of segments) {
+    segment.key = key;
+    if (segment.header === undefined || segment.header.logId === logId) continue;
+    segment.skip = true;
+    segment.problems.push({ code: 'damaged', text: `belongs to another log than ${first?.name}` });
+  }
+}
+
+async function openOne(files: FilesToRead, name: string, base: number): Promise<ToolSegment> {
   const segment: ToolSegment = {
     name,
     base,
@@ -64,6 +112,7 @@ async function openOne(files: Files, name: string, base: number): Promise<ToolSe
     handle: -1,
     key: 0,
     header: undefined,
+    end: base,
     fileBytes: 0,
     problems: [],
     skip: false,
@@ -73,10 +122,12 @@ async function openOne(files: Files, name: string, base: number): Promise<ToolSe
     segment.handle = handle;
     segment.fileBytes = bytes;
     segment.bytes = bytes;
+    segment.end = base + bytes;
     const head = new Uint8Array(SEGMENT_HEADER_BYTES);
     const got = await readFully(files, handle, head, 0);
     segment.header = decodeHeader(head.subarray(0, got), name);
     segment.bytes = segment.header.bytes;
+    segment.end = endOf(segment.header);
   } catch (error) {
     segment.problems.push(problemOf(error));
     segment.skip = segment.handle < 0 || segment.problems[0]!.code === 'version';
@@ -127,7 +178,7 @@ export interface TourEnd {
  * visited, and once at the end unless the segment was closed by its last batch.
  */
 export async function tour(
-  files: Files,
+  files: FilesToRead,
   codec: Codec,
   segment: ToolSegment,
   epoch: number,

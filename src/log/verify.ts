@@ -12,7 +12,7 @@ import {
 } from '../../assembly/layout.ts';
 import type { Codec } from '../core/ports.ts';
 import { BACK, COUNT, EPOCH, FLAGS, OFFSET, sequenceOf, TYPE } from '../core/rows.ts';
-import type { Files } from './files.ts';
+import type { FilesToRead } from './files.ts';
 import type { Visitor } from './scan.ts';
 import {
   type FileProblem,
@@ -62,6 +62,7 @@ export interface VerifyReport {
   missing: { from: string; to: string | null }[];
   /** Given back by the broker, but not gone yet; the next start removes them. */
   unneeded: string[];
+  /** Half-made files and segments that were compacted; the next start removes them. */
   leftovers: string[];
   foreign: string[];
   records: number;
@@ -69,17 +70,19 @@ export interface VerifyReport {
   messages: number;
 }
 
-// A bad spot that is not judged yet.
-interface Suspect extends Gap {
+/** A bad spot, or just where a segment's records end. */
+export interface Suspect extends Gap {
   segment: ToolSegment;
+  /** As in BadRange; `toSequence` is known once something behind it says it. */
   fromSequence: number;
   toSequence: number | undefined;
+  /** Something behind it was written when it had been synced. */
   proved: boolean;
 }
 
 /** Reads the whole log. Throws what the system says about the directory. */
 export async function verifyLog(
-  files: Files,
+  files: FilesToRead,
   codec: Codec,
   progress: (done: number, total: number) => void,
 ): Promise<VerifyReport> {
@@ -94,7 +97,8 @@ export async function verifyLog(
   return { ...verifier.report(), leftovers, foreign };
 }
 
-class Verifier {
+/** Judges segments that are read oldest first; `report` when all of them were. */
+export class Verifier {
   readonly #segments: ToolSegment[] = [];
   readonly #reports: SegmentReport[] = [];
   readonly #suspects: Suspect[] = [];
@@ -104,7 +108,18 @@ class Verifier {
   #sequence = 1;
   #start = 0;
 
-  async read(files: Files, codec: Codec, segment: ToolSegment): Promise<void> {
+  /** What is no valid record, so far. */
+  get suspects(): readonly Suspect[] {
+    return this.#suspects;
+  }
+
+  /** Reads one segment; what it visits, `also` visits too. */
+  async read(
+    files: FilesToRead,
+    codec: Codec,
+    segment: ToolSegment,
+    also?: Visitor,
+  ): Promise<void> {
     const { name, base, bytes, problems } = segment;
     const report = {
       name,
@@ -120,8 +135,14 @@ class Verifier {
     this.#segments.push(segment);
     this.#start = Math.max(this.#start, segment.header?.start ?? 0);
     const visitor: Visitor = {
-      record: (rows, at, chunk) => this.#record(segment, report, rows, at, chunk),
-      commit: () => void report.batches++,
+      record: (rows, at, chunk, bytes) => {
+        this.#record(segment, report, rows, at, chunk);
+        also?.record(rows, at, chunk, bytes);
+      },
+      commit: () => {
+        report.batches++;
+        also?.commit();
+      },
     };
     try {
       const end = await tour(files, codec, segment, this.#epoch, visitor, (gap) =>
@@ -130,11 +151,12 @@ class Verifier {
           segment,
           fromSequence: this.#sequence,
           toSequence: undefined,
-          proved: false,
+          // A compacted segment was synced before it had its name.
+          proved: segment.header?.end !== undefined,
         }),
       );
       this.#epoch = end.epoch;
-      if (end.last) this.#goesOnAt = base + bytes;
+      if (end.last) this.#goesOnAt = segment.end;
     } catch (error) {
       problems.push(problemOf(error));
     }
@@ -193,22 +215,30 @@ class Verifier {
     };
   }
 
-  // What stands before a gap, and before the position that the log says it still needs.
+  // What a header says is not needed; and what stands before a gap, and before the position that
+  // the log says it still needs.
   #unneeded(): Set<ToolSegment> {
     const segments = this.#segments;
+    const start = Math.max(0, ...segments.map(({ header }) => header?.start ?? 0));
+    let stale = 0;
     let gap = 0;
-    for (let i = 1; i < segments.length; i++)
-      if (segments[i]!.base > segments[i - 1]!.base + segments[i - 1]!.bytes) gap = i;
-    const needed = segments[gap] !== undefined && segments[gap].base > this.#start;
-    return new Set(needed ? [] : segments.slice(0, gap));
+    for (let i = 1; i < segments.length; i++) {
+      const { end } = segments[i - 1]!;
+      if (end <= start) stale = i;
+      if (segments[i]!.base > end) gap = i;
+    }
+    const oldest = Math.max(stale, gap);
+    const needed = segments[oldest] !== undefined && segments[oldest].base > this.#start;
+    return new Set(segments.slice(0, needed ? stale : oldest));
   }
 
   #missing(): { from: string; to: string | null }[] {
     const missing: { from: string; to: string | null }[] = [];
     let end = this.#start;
-    for (const { base, bytes } of this.#segments) {
+    for (const segment of this.#segments) {
+      const { base } = segment;
       if (base > end) missing.push({ from: String(end), to: String(base) });
-      end = Math.max(end, base + bytes);
+      end = Math.max(end, segment.end);
     }
     if (this.#goesOnAt === end && this.#segments.length > 0)
       missing.push({ from: String(end), to: null });

@@ -120,6 +120,12 @@ export class Engine implements Codec {
     return this.#module.seek(COLD_AT + place, bytes, position) >>> 0;
   }
 
+  /** CRC32C of bytes that lie anywhere, at most the size of the outbox, which is used for it. */
+  checksum(bytes: Uint8Array): number {
+    this.#all.set(bytes, OUTBOX_AT);
+    return this.#module.crc32c(OUTBOX_AT, bytes.length) >>> 0;
+  }
+
   crc32c(place: number, bytes: number): number {
     return this.#module.crc32c(COLD_AT + place, bytes) >>> 0;
   }

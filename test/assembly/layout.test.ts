@@ -133,7 +133,7 @@ describe('fields', () => {
     const segment = fields('SEGMENT', 0).filter(({ name }) => name !== 'SEGMENT_DATA_AT');
     assert.deepEqual(
       segment.map(({ at }) => at),
-      [0, 8, 12, 16, 24, 32, 40, 48, 60],
+      [0, 8, 12, 16, 24, 32, 40, 48, 52, 60],
     );
     assert.equal(layout.SEGMENT_CRC_AT + 4, layout.SEGMENT_HEADER_BYTES);
     assert.ok(layout.SEGMENT_HEADER_BYTES <= layout.SEGMENT_DATA_AT);

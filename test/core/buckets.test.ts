@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { BugError } from '../../src/core/assert.ts';
 import { Buckets, type Part } from '../../src/core/buckets.ts';
+import { AttemptCounts, SequenceSet } from '../../src/core/settled.ts';
 import { Random, seedOf } from '../support/random.ts';
 
 const seed = seedOf('core/buckets.test');
@@ -16,6 +17,17 @@ const part = (sequence: number, count = 1): Part => ({
   attempts: 0,
 });
 
+const bucketsOf = (hashSeed: number, slotsMax?: number) =>
+  new Buckets<string>(
+    hashSeed,
+    { settled: new SequenceSet(), attempts: new AttemptCounts() },
+    slotsMax,
+  );
+
+function push(buckets: Buckets<string>, slot: number, of: Part): void {
+  buckets.push(slot, of.position, of.sequence, of.count, of.bodyBytes, of.attempts);
+}
+
 interface Model {
   ready: number[]; // sequences, sorted
   unacked: Map<number, Part>; // by sequence: the record it came from
@@ -25,7 +37,7 @@ interface Model {
 test('push, take, settle, giveBack and tidy keep order and counts', () => {
   for (let round = 0; round < 6; round++) {
     const random = new Random(seed + round);
-    const buckets = new Buckets<string>(seed + round);
+    const buckets = bucketsOf(seed + round);
     const model = new Map<number, Model>();
     let sequence = 1;
     const modelOf = (id: number): Model => {
@@ -43,7 +55,7 @@ test('push, take, settle, giveBack and tidy keep order and counts', () => {
       switch (random.below(5)) {
         case 0: {
           const count = 1 + random.below(5);
-          buckets.push(buckets.open(id, high), part(sequence, count));
+          push(buckets, buckets.open(id, high), part(sequence, count));
           for (let i = 0; i < count; i++) m.ready.push(sequence + i);
           sequence += count;
           break;
@@ -51,13 +63,13 @@ test('push, take, settle, giveBack and tidy keep order and counts', () => {
         case 1: {
           const slot = buckets.find(id, high);
           if (slot === 0) break;
-          const entry = buckets.peek(slot);
-          assert.equal(entry === 0, m.ready.length === 0);
-          if (entry === 0) break;
-          const head = buckets.partOf(entry);
+          const next = buckets.peek(slot);
+          assert.equal(next === undefined, m.ready.length === 0);
+          if (next === undefined) break;
+          const head = { ...next };
           assert.equal(head.sequence, m.ready[0], 'the head is not the oldest');
           const count = 1 + random.below(head.count);
-          buckets.take(slot, entry, count);
+          buckets.take(slot, next, count);
           for (let i = 0; i < count; i++) {
             m.ready.shift();
             m.unacked.set(head.sequence + i, { ...head, sequence: head.sequence + i, count: 1 });
@@ -72,7 +84,8 @@ test('push, take, settle, giveBack and tidy keep order and counts', () => {
           const taken = m.unacked.get(next)!;
           m.unacked.delete(next);
           if (random.chance(0.5)) {
-            buckets.settle(slot, 1);
+            buckets.settle(slot, next, 1);
+            assert.ok(buckets.fates.settled.has(next));
           } else {
             buckets.giveBack(slot, { ...taken, attempts: 1 });
             m.ready.push(next);
@@ -120,14 +133,14 @@ test('push, take, settle, giveBack and tidy keep order and counts', () => {
 
 describe('rules', () => {
   test('many buckets, and none of them again', () => {
-    const buckets = new Buckets<string>(3);
+    const buckets = bucketsOf(3);
     for (let round = 0; round < 3; round++) {
-      for (let id = 0; id < 5000; id++) buckets.push(buckets.open(id, 0), part(id));
+      for (let id = 0; id < 5000; id++) push(buckets, buckets.open(id, 0), part(id));
       assert.equal(buckets.count, 5000);
       for (let id = 0; id < 5000; id++) {
         const slot = buckets.find(id, 0);
-        buckets.take(slot, buckets.peek(slot), 1);
-        buckets.settle(slot, 1);
+        buckets.take(slot, buckets.peek(slot)!, 1);
+        buckets.settle(slot, id, 1);
         buckets.tidy(slot);
       }
       assert.equal(buckets.count, 0);
@@ -136,7 +149,7 @@ describe('rules', () => {
   });
 
   test('a bucket being loaded is kept', () => {
-    const buckets = new Buckets<string>(3);
+    const buckets = bucketsOf(3);
     const slot = buckets.open(1, 0);
     buckets.openShare(slot).loading = true;
     buckets.tidy(slot);
@@ -148,36 +161,107 @@ describe('rules', () => {
   });
 
   test('setting aside takes the whole entry, and says which', () => {
-    const buckets = new Buckets<string>(3);
+    const buckets = bucketsOf(3);
     const slot = buckets.open(1, 0);
-    buckets.push(slot, part(1, 3));
-    buckets.push(slot, part(4, 2));
-    assert.deepEqual(buckets.setAside(slot, buckets.peek(slot)), part(1, 3));
+    push(buckets, slot, part(1, 3));
+    push(buckets, slot, part(4, 2));
+    assert.deepEqual(buckets.setAside(slot, buckets.peek(slot)!), part(1, 3));
     assert.equal(buckets.ready, 2);
-    assert.equal(buckets.partOf(buckets.peek(slot)).sequence, 4);
+    assert.equal(buckets.peek(slot)!.sequence, 4);
   });
 
-  test('relineate keeps what it is told, in order', () => {
-    const buckets = new Buckets<string>(3);
+  test('the line goes on in runs when its entries are released, and behind them in entries', () => {
+    const buckets = bucketsOf(3);
     const slot = buckets.open(1, 0);
-    for (let i = 0; i < 10; i++) buckets.push(slot, part(i));
-    buckets.relineate(slot, (p) => (p.sequence % 2 === 0 ? [] : [p]));
-    assert.equal(buckets.readyOf(slot), 5);
-    assert.equal(buckets.ready, 5);
-    for (const expected of [1, 3, 5, 7, 9]) {
-      assert.equal(buckets.partOf(buckets.peek(slot)).sequence, expected);
-      buckets.take(slot, buckets.peek(slot), 1);
+    for (const sequence of [1, 4, 7]) push(buckets, slot, part(sequence, 3));
+    const share = buckets.openShare(slot);
+    share.consumers++;
+    buckets.take(slot, buckets.peek(slot)!, 2);
+    assert.equal(buckets.lookupDue(slot), false);
+    assert.equal(buckets.release(3, 1), false, 'more was released than was asked for');
+    assert.equal(buckets.release(3, 9), true);
+    assert.equal(buckets.peek(slot), undefined);
+    assert.ok(buckets.lookupDue(slot));
+    assert.equal(buckets.placeOf(slot).next, 3);
+    assert.ok(buckets.isCounted(slot));
+    const records = [1, 4].map((sequence) => ({ ...part(sequence), messages: 3 }));
+    assert.equal(buckets.found(slot, records), 4, 'what was taken was found again');
+    assert.equal(buckets.lookupDue(slot), false);
+    for (const expected of [3, 4, 7]) {
+      const next = buckets.peek(slot)!;
+      assert.equal(next.sequence, expected);
+      assert.equal(next.first, expected === 3 ? 2 : 0);
+      buckets.take(slot, next, next.count);
+      if (buckets.lookupDue(slot)) buckets.exhausted(slot);
     }
-    assert.equal(buckets.peek(slot), 0);
-    buckets.openShare(slot);
-    assert.throws(() => buckets.relineate(slot, () => []), BugError);
+    assert.deepEqual([buckets.readyOf(slot), buckets.unackedOf(slot)], [0, 9]);
+  });
+
+  test('what came back goes to the runs with its bucket when nobody consumes it', () => {
+    const buckets = bucketsOf(3);
+    const slot = buckets.open(1, 0);
+    push(buckets, slot, part(1, 3));
+    push(buckets, slot, part(4, 3));
+    const share = buckets.openShare(slot);
+    share.consumers++;
+    const taken = { ...buckets.peek(slot)! };
+    buckets.take(slot, buckets.peek(slot)!, 3);
+    buckets.settle(slot, 1, 1);
+    buckets.giveBack(slot, { ...taken, sequence: 2, first: 1, count: 2, attempts: 1 });
+    share.consumers--;
+    buckets.tidy(slot);
+    assert.equal(buckets.share(slot), share, 'what is in memory only must stay there');
+    buckets.release(2, 9);
+    buckets.tidy(slot);
+    assert.equal(buckets.share(slot), undefined);
+    assert.deepEqual([buckets.readyOf(slot), buckets.placeOf(slot).next], [5, 2]);
+    buckets.openShare(slot).consumers++;
+    assert.equal(buckets.found(slot, [{ ...part(1), messages: 3 }]), 2);
+    const { sequence, count, attempts } = buckets.peek(slot)!;
+    assert.deepEqual([sequence, count, attempts], [2, 2, 1]);
+  });
+
+  test('an idle bucket is forgotten, and known again with all that it had', () => {
+    const buckets = bucketsOf(3, 1);
+    push(buckets, buckets.open(1, 0), part(1, 2));
+    buckets.release(2, 9);
+    assert.equal(buckets.forgetful, false);
+    push(buckets, buckets.open(2, 0), part(3, 2));
+    assert.equal(buckets.find(1, 0), 0);
+    assert.ok(buckets.forgetful);
+    assert.equal(buckets.ready, 4);
+    const slot = buckets.open(1, 0);
+    push(buckets, slot, part(5, 1));
+    buckets.openShare(slot).consumers++;
+    assert.ok(buckets.lookupDue(slot));
+    assert.deepEqual([buckets.isCounted(slot), buckets.readyOf(slot)], [false, 1]);
+    buckets.found(slot, [{ ...part(1), messages: 2 }]);
+    assert.equal(buckets.readyOf(slot), 3);
+    buckets.take(slot, buckets.peek(slot)!, 2);
+    buckets.exhausted(slot);
+    assert.equal(buckets.peek(slot)!.sequence, 5);
+    assert.ok(buckets.isCounted(slot));
+  });
+
+  test('a sweep over bucket ids leaves no more known than there may be', () => {
+    const random = new Random(seed);
+    const buckets = bucketsOf(3, 100);
+    let most = 0;
+    for (let i = 1; i <= 50_000; i++) {
+      push(buckets, buckets.open(random.next(), random.next()), part(i));
+      // The newest 200 entries are in memory only.
+      if (i % 100 === 0) buckets.release(Math.max(1, i - 200), 1000);
+      most = Math.max(most, buckets.count);
+    }
+    assert.equal(buckets.ready, 50_000);
+    assert.ok(most <= 500, `${most} buckets were known at once`);
   });
 
   test('more acks than deliveries are a bug', () => {
-    const buckets = new Buckets<string>(3);
+    const buckets = bucketsOf(3);
     const slot = buckets.open(1, 0);
-    buckets.push(slot, part(1));
-    assert.throws(() => buckets.settle(slot, 1), BugError);
+    push(buckets, slot, part(1));
+    assert.throws(() => buckets.settle(slot, 1, 1), BugError);
     assert.throws(() => buckets.giveBack(slot, part(1)), BugError);
   });
 });

@@ -21,7 +21,6 @@ import { DeliveryDecoder } from '../../src/codec/wire.ts';
 import { createState, type State } from '../../src/core/broker.ts';
 import { Commit, type CommitEvents } from '../../src/core/commit.ts';
 import type { Codec } from '../../src/core/ports.ts';
-import { Replay } from '../../src/core/replay.ts';
 import {
   BACK,
   COUNT,
@@ -33,6 +32,7 @@ import {
   TYPE,
   timeOf,
 } from '../../src/core/rows.ts';
+import { Replay } from '../../src/log/replay.ts';
 import { Engine } from '../../src/wasm/engine.ts';
 import { Random, seedOf } from '../support/random.ts';
 import { scanOf } from '../support/twins.ts';
@@ -104,6 +104,7 @@ class Bench implements CommitEvents {
       messageBytesMax: 1024,
       ackCommitMs: 50,
       proofMs: 100,
+      lag: () => 'none',
     });
     const offset = options.offset ?? SEGMENT_DATA_AT;
     this.commit.resume({ base: 0, offset, segmentBytes: SEGMENT, epoch: 3, sequence: 1 });
@@ -436,7 +437,7 @@ describe('segments', () => {
 });
 
 /** Rebuilds a state from what is durable, as recovery does. */
-function replayed(world: World): State & { replay: Replay } {
+async function replayed(world: World): Promise<State & { replay: Replay }> {
   const state = createState(9);
   const replay = new Replay(state.buckets, state.retention);
   const codec = smallCodec();
@@ -455,12 +456,12 @@ function replayed(world: World): State & { replay: Replay } {
       if (rows[i * ROW_WORDS + TYPE] === RECORD_COMMIT) replay.commit();
     }
   }
-  replay.finish();
+  await replay.finish(async () => assert.fail('nothing was compacted'));
   return { ...state, replay };
 }
 
 describe('the log', () => {
-  test('what is durable replays to what is owed', () => {
+  test('what is durable replays to what is owed', async () => {
     const random = new Random(seed);
     for (let round = 0; round < 25; round++) {
       const codec = round % 5 === 0 ? engine : smallCodec();
@@ -506,12 +507,11 @@ describe('the log', () => {
         });
       }
       // The power goes here. Everything acked must be in the log unless a consumer had acked it.
-      const { buckets } = replayed(world);
+      const { buckets } = await replayed(world);
       const found = new Set<string>();
       for (const slot of buckets.slots()) {
         let last = -1;
-        for (let entry = buckets.peek(slot); entry !== 0; entry = buckets.peek(slot)) {
-          const part = buckets.partOf(entry);
+        for (let part = buckets.peek(slot); part !== undefined; part = buckets.peek(slot)) {
           assert.ok(part.sequence > last, 'the order changed');
           last = part.sequence;
           const record = world.log.read(part.position, RECORD_HEADER_BYTES + part.bodyBytes);
@@ -522,7 +522,7 @@ describe('the log', () => {
             if (i >= part.first) found.add(textOf(record.subarray(at + 4, at + 4 + size)));
             at += 4 + size;
           }
-          buckets.take(slot, entry, part.count);
+          buckets.take(slot, part, part.count);
         }
       }
       for (const text of acked)
@@ -531,7 +531,7 @@ describe('the log', () => {
     }
   });
 
-  test('attempts survive', () => {
+  test('attempts survive', async () => {
     const world = brokerOf();
     world.publish(1, 'a', 'b', 'c');
     const consumer = world.consumer(1, 3);
@@ -539,10 +539,10 @@ describe('the log', () => {
     consumer.send(acks(1, 0)); // c: two
     consumer.vanish(); // c: three
     world.advance(500, true);
-    const { buckets, replay } = replayed(world);
+    const { buckets, replay } = await replayed(world);
     assert.equal(replay.messages, 1);
     const [slot] = [...buckets.slots()];
-    const part = buckets.partOf(buckets.peek(slot!));
+    const part = buckets.peek(slot!)!;
     assert.deepEqual([part.first, part.count, part.attempts], [2, 1, 3]);
   });
 

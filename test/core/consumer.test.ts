@@ -441,6 +441,7 @@ describe('from disk', () => {
     const world = brokerOf({ limits });
     chill(world);
     const consumer = world.consumer(1, 7);
+    world.log.answered(); // where the first messages stand
     assert.deepEqual(frames(consumer), []);
     assert.equal(world.log.loads.length, 1);
     const got: string[] = [];
@@ -458,6 +459,7 @@ describe('from disk', () => {
     const world = brokerOf({ limits });
     chill(world);
     const consumer = world.consumer(1, 2);
+    world.log.answered(); // where the first messages stand
     world.log.loaded(new Error('damaged'));
     assert.deepEqual(kinds(world), ['log.unreadable']);
     assert.equal(world.broker.counters.unreadableMessages, 1);
@@ -465,10 +467,33 @@ describe('from disk', () => {
     assert.equal(frames(consumer)[0]![0]!.trimEnd(), 'm1');
   });
 
+  test('what is set aside stays there, whoever leaves and comes', () => {
+    const world = brokerOf({ limits });
+    chill(world);
+    const { buckets, counters } = world.broker;
+    const consumer = world.consumer(1, 2);
+    world.log.answered();
+    world.log.loaded(); // m0
+    frames(consumer);
+    world.log.loaded(new Error('damaged')); // m1
+    assert.deepEqual([buckets.ready, buckets.unacked], [48, 1]);
+    consumer.vanish();
+    for (let round = 0; round < 3; round++) {
+      const next = world.consumer(1, 2);
+      world.settle();
+      const texts = frames(next)[0]!.map((text) => text.trimEnd());
+      assert.deepEqual(texts, ['m0', 'm2'].slice(0, texts.length));
+      next.vanish();
+      assert.equal(buckets.ready, 49);
+    }
+    assert.equal(counters.unreadableMessages, 1);
+  });
+
   test('a consumer that leaves while its bucket is being loaded', () => {
     const world = brokerOf({ limits });
     chill(world);
     const consumer = world.consumer(1, 2);
+    world.log.answered(); // where the first messages stand
     consumer.vanish();
     assert.equal(world.log.loads.length, 1);
     world.settle();
@@ -481,7 +506,9 @@ describe('from disk', () => {
     const world = brokerOf({ limits });
     world.publish(2, 'x'.repeat(900));
     chill(world);
-    world.consumer(2).vanish();
+    const consumer = world.consumer(2);
+    world.log.answered();
+    consumer.vanish();
     assert.equal(world.broker.buckets.count, 2);
     world.log.loaded(new Error('damaged'));
     assert.equal(world.broker.buckets.count, 1);

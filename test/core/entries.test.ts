@@ -7,67 +7,120 @@ import { Entries } from '../../src/core/entries.ts';
 import { Random, seedOf } from '../support/random.ts';
 
 const seed = seedOf('core/entries.test');
-const FIELDS = ['position', 'sequence', 'first', 'count', 'bodyBytes', 'attempts'] as const;
+const FIELDS = [
+  'bucketLow',
+  'bucketHigh',
+  'position',
+  'sequence',
+  'count',
+  'bodyBytes',
+  'attempts',
+] as const;
+type Fields = Record<(typeof FIELDS)[number], number>;
+
+const plain = (entries: Entries, n: number): number => entries.add(n, 0, n, n, 1, 1, 0);
 
 describe('entries', () => {
-  test('keep every field of every entry, over many pages', () => {
+  test('keep every field of every entry, over many pages, until it is released', () => {
     const random = new Random(seed);
     const entries = new Entries();
-    const model = new Map<number, Record<(typeof FIELDS)[number], number>>();
+    const model = new Map<number, Fields>();
+    const check = (entry: number) => {
+      for (const field of FIELDS) assert.equal(entries[field](entry), model.get(entry)![field]);
+    };
     for (let step = 0; step < 30_000; step++) {
-      if (model.size > 0 && random.chance(0.4)) {
-        const [entry] = model.keys();
-        for (const field of FIELDS) assert.equal(entries[field](entry!), model.get(entry!)![field]);
-        model.delete(entry!);
-        entries.free(entry!);
+      if (random.chance(0.001)) {
+        const to = entries.from + random.below(entries.end - entries.from + 1);
+        for (let entry = entries.from; entry < to; entry++) {
+          check(entry);
+          model.delete(entry);
+        }
+        entries.release(to);
+        assert.equal(entries.from, to);
+        if (to > 1) assert.throws(() => entries.position(to - 1), BugError);
         continue;
       }
-      const fields = {
+      const fields: Fields = {
+        bucketLow: random.next(),
+        bucketHigh: random.next(),
         position: random.next() * 2 ** 20,
         sequence: 2 ** 52 + random.next(),
-        first: random.next(),
         count: random.next(),
         bodyBytes: random.next(),
         attempts: random.next(),
       };
-      const { position, sequence, first, count, bodyBytes, attempts } = fields;
-      const entry = entries.add(position, sequence, first, count, bodyBytes, attempts);
+      const { bucketLow, bucketHigh, position, sequence, count, bodyBytes, attempts } = fields;
+      const end = entries.end;
+      const entry = entries.add(
+        bucketLow,
+        bucketHigh,
+        position,
+        sequence,
+        count,
+        bodyBytes,
+        attempts,
+      );
+      assert.equal(entry, end);
       assert.ok(entry > 0, '0 means none');
-      assert.ok(!model.has(entry), 'an entry that is in use was given out');
       assert.equal(entries.next(entry), 0);
       model.set(entry, fields);
     }
-    for (const [entry, fields] of model)
-      for (const field of FIELDS) assert.equal(entries[field](entry), fields[field]);
+    assert.equal(entries.end - entries.from, model.size);
+    for (const entry of model.keys()) check(entry);
   });
 
-  test('shorten and lengthen move the run', () => {
+  test('links lead over pages, also when those before are gone', () => {
     const entries = new Entries();
-    const entry = entries.add(100, 7, 2, 5, 60, 1);
-    assert.equal(entries.shorten(entry, 2), 3);
-    assert.deepEqual(
-      [
-        entries.first(entry),
-        entries.count(entry),
-        entries.sequence(entry),
-        entries.position(entry),
-      ],
-      [4, 3, 9, 100],
-    );
-    entries.lengthen(entry, 4);
-    assert.equal(entries.count(entry), 7);
-    assert.throws(() => entries.shorten(entry, 8), BugError);
-  });
-
-  test('next links entries of different pages', () => {
-    const entries = new Entries();
-    const made = Array.from({ length: 10_000 }, (_, i) => entries.add(i, i, 0, 1, 1, 0));
-    for (let i = 1; i < made.length; i++) entries.setNext(made[i - 1]!, made[i]!);
-    let at = made[0]!;
-    for (const entry of made) {
-      assert.equal(at, entry);
+    const made = Array.from({ length: 20_000 }, (_, n) => plain(entries, n));
+    for (let i = 3; i < made.length; i += 3) entries.link(made[i - 3]!, made[i]!);
+    entries.release(made[9000]!);
+    let at = made[9000]!;
+    for (let i = 9000; i < made.length; i += 3) {
+      assert.equal(at, made[i]);
       at = entries.next(at);
     }
     assert.equal(at, 0);
+  });
+
+  test('a page that is used again says nothing of what it held', () => {
+    const entries = new Entries();
+    for (let round = 0; round < 4; round++) {
+      const made = Array.from({ length: 5000 }, (_, n) => plain(entries, n));
+      for (let i = 1; i < made.length; i++) entries.link(made[i - 1]!, made[i]!);
+      assert.equal(entries.next(made.at(-1)!), 0);
+      entries.release(entries.end);
+      assert.equal(entries.from, entries.end);
+    }
+  });
+
+  test('a source gives the entries of its segment, and only these', () => {
+    const entries = new Entries();
+    for (let n = 0; n < 6000; n++) entries.add(n, n + 1, n + 2, n + 3, n + 4, n + 5, n + 6);
+    const source = entries.source(4000, 5000);
+    assert.equal(source.count, 1000);
+    for (const i of [0, 95, 96, 999]) {
+      const n = 3999 + i;
+      assert.deepEqual(
+        [
+          source.bucketLow(i),
+          source.bucketHigh(i),
+          source.position(i),
+          source.sequence(i),
+          source.messages(i),
+          source.bodyBytes(i),
+          source.attempts(i),
+        ],
+        [n, n + 1, n + 2, n + 3, n + 4, n + 5, n + 6],
+      );
+    }
+  });
+
+  test('the order of releases holds', () => {
+    const entries = new Entries();
+    for (let n = 0; n < 10; n++) plain(entries, n);
+    entries.release(5);
+    assert.throws(() => entries.release(4), BugError);
+    assert.throws(() => entries.release(entries.end + 1), BugError);
+    assert.throws(() => entries.sequence(entries.end), BugError);
   });
 });

@@ -65,11 +65,11 @@ test('an unknown format version is refused before a byte is written', async () =
   await (await startBroker({ dataDir })).stop();
   const file = path.join(dataDir, FIRST);
   const bytes = fs.readFileSync(file);
-  bytes.writeUInt32LE(2, SEGMENT_VERSION_AT);
+  bytes.writeUInt32LE(3, SEGMENT_VERSION_AT);
   fs.writeFileSync(file, bytes);
   const { code, text } = await failedStart({ dataDir });
   assert.equal(code, 74);
-  assert.match(text, /format version 2.*Nothing was changed/);
+  assert.match(text, /format version 3.*Nothing was changed/);
   assert.ok(fs.readFileSync(file).equals(bytes));
 });
 

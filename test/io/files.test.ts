@@ -15,6 +15,7 @@ import { Collector, logOptions, recoverFrom, SEGMENT_BYTES } from '../log/harnes
 const root = fs.mkdtempSync(path.join(os.tmpdir(), 'thrustmq-files-'));
 after(() => fs.rmSync(root, { recursive: true, force: true }));
 let folders = 0;
+const index = (at: string) => new NodeFiles(path.join(at, '..', 'index'));
 const folder = () => path.join(root, String(++folders), 'log');
 
 function create(files: NodeFiles, name: string): Promise<number> {
@@ -112,7 +113,7 @@ test('a log on a real disk: made, closed, found again, its leftovers removed', a
   const at = folder();
   const later: (() => void)[] = [];
   const notes: string[] = [];
-  const options = () => logOptions(new NodeFiles(at), {}, later, notes);
+  const options = () => logOptions(new NodeFiles(at), index(at), {}, later, notes);
   const first = await FileLog.open(options(), new Collector());
   assert.deepEqual(first.log.bases(), [0]);
   assert.ok(first.log.nextReady());
@@ -139,7 +140,7 @@ test('a next segment of another size is made anew', async () => {
   const at = folder();
   const open = (segmentBytes: number) =>
     FileLog.open(
-      logOptions(new NodeFiles(at), { limits: { segmentBytes } }, [], []),
+      logOptions(new NodeFiles(at), index(at), { limits: { segmentBytes } }, [], []),
       new Collector(),
     );
   await (await open(SEGMENT_BYTES)).log.close();

@@ -69,6 +69,7 @@ test('record types and flags', () => {
 
 test('numbers in the prose', () => {
   assert.match(text, new RegExp(`format version ${layout.SEGMENT_VERSION}\\.`));
+  assert.match(text, new RegExp(`Version ${layout.SEGMENT_VERSION_COMPACTED} adds\\ncompacted`));
   assert.match(text, new RegExp(`The first ${layout.SEGMENT_HEADER_BYTES} bytes of a segment`));
   assert.match(text, new RegExp(`the first record stands at byte ${layout.SEGMENT_DATA_AT}\\.`));
   assert.match(text, new RegExp(`A header of ${layout.RECORD_HEADER_BYTES} bytes`));

@@ -12,7 +12,7 @@ import { verifyLog } from '../../src/log/verify.ts';
 import { MemoryFiles } from '../support/memory-files.ts';
 import { codec, recoverFrom } from './harness.ts';
 
-const FOLDER = fileURLToPath(new URL('../../../test/golden/log/v1/', import.meta.url));
+const FOLDER = fileURLToPath(new URL('../../../test/golden/log/', import.meta.url));
 
 interface Golden {
   files: MemoryFiles;
@@ -44,10 +44,17 @@ function bytesOf(lines: string[], size: number): Uint8Array {
   return bytes;
 }
 
-const names = fs.readdirSync(FOLDER).filter((name) => name.endsWith('.md'));
+const names = fs
+  .readdirSync(FOLDER)
+  .flatMap((version) => fs.readdirSync(path.join(FOLDER, version)).map((name) => [version, name]))
+  .filter(([, name]) => name!.endsWith('.md'))
+  .map((parts) => parts.join('/'));
 
-test('there are fixtures of version 1', () => {
-  assert.ok(names.length >= 3, names.join());
+test('there are fixtures of each version', () => {
+  for (const [version, least] of Object.entries({ v1: 3, v2: 2 })) {
+    const found = names.filter((name) => name.startsWith(`${version}/`));
+    assert.ok(found.length >= least, names.join());
+  }
 });
 
 for (const name of names) {

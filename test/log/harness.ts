@@ -19,24 +19,31 @@ import {
   SEGMENT_DATA_AT,
   WIRE_U64,
 } from '../../assembly/layout.ts';
+import { crc32c } from '../../src/codec/crc32c.ts';
 import { encodeBatch, encodeConsumerHeader } from '../../src/codec/wire.ts';
 import { Broker, createState } from '../../src/core/broker.ts';
 import type { Consumer } from '../../src/core/consumer.ts';
 import { DEFAULT_LIMITS, type Limits } from '../../src/core/limits.ts';
-import type { Link } from '../../src/core/ports.ts';
-import { Replay } from '../../src/core/replay.ts';
-import { COUNT, OFFSET, sequenceOf, TYPE, timeOf } from '../../src/core/rows.ts';
+import type { EntrySource, Found, Link } from '../../src/core/ports.ts';
+import { ATTEMPTS, COUNT, OFFSET, sequenceOf, TYPE, timeOf } from '../../src/core/rows.ts';
+import type { Checkpoint, KnownSegment } from '../../src/log/checkpoint.ts';
 import type { Files } from '../../src/log/files.ts';
 import { FileLog, type LogOptions } from '../../src/log/log.ts';
 import { type Recovered, recover, type Sink, takeInventory } from '../../src/log/recovery.ts';
+import { Replay } from '../../src/log/replay.ts';
 import { encodeHeader, keyOf, segmentName } from '../../src/log/segment.ts';
 import type { SyncMode } from '../../src/log/writer.ts';
 import { Engine } from '../../src/wasm/engine.ts';
+import { Folder } from '../support/folder.ts';
 import { MemoryFiles } from '../support/memory-files.ts';
 import type { Random } from '../support/random.ts';
+import { smallPlainCodec } from '../support/twins.ts';
 
 /** One for all tests of a file: its memory is half a GiB of addresses. */
 export const codec = new Engine();
+
+/** For reading segments beside the broker. */
+const sideCodec = smallPlainCodec();
 
 export const SEGMENT_BYTES = 32 * 1024;
 export const LOG_ID = 0x1122334455667788n;
@@ -190,7 +197,9 @@ export class Collector implements Sink {
     if (type === RECORD_MESSAGES) {
       const bucket = timeOf(rows, at);
       const first = sequenceOf(rows, at);
+      const carried = rows[at + ATTEMPTS]!;
       for (let i = 0; i < count; i++) {
+        if (carried > 0) this.#staged.push(() => this.#raise(first + i, carried));
         const size = view.getUint32(from, true);
         from += MESSAGE_SIZE_BYTES;
         const body = Buffer.from(bytes.subarray(from, from + size)).toString('latin1');
@@ -205,11 +214,15 @@ export class Collector implements Sink {
         this.#staged.push(() => {
           for (let s = first; s < first + run; s++) {
             if (type === RECORD_SETTLED) this.settled.add(s);
-            else this.attempts.set(s, attempts);
+            else this.#raise(s, attempts);
           }
         });
       }
     }
+  }
+
+  #raise(sequence: number, attempts: number): void {
+    this.attempts.set(sequence, Math.max(attempts, this.attempts.get(sequence) ?? 0));
   }
 
   commit(): void {
@@ -221,6 +234,42 @@ export class Collector implements Sink {
   drop(): void {
     this.#staged = [];
   }
+
+  /** Segments that were not read. */
+  readonly knownSegments: KnownSegment[] = [];
+  restored: Checkpoint | undefined;
+
+  known(segment: KnownSegment): void {
+    this.knownSegments.push(segment);
+  }
+
+  async sealed(index: (source: EntrySource) => Promise<void>): Promise<void> {
+    await index(NO_ENTRIES);
+  }
+
+  restore(checkpoint: Checkpoint): void {
+    this.restored = checkpoint;
+  }
+
+  async finish(
+    _visit: (base: number, record: (found: Found) => void) => Promise<void>,
+  ): Promise<void> {}
+}
+
+const NO_ENTRIES: EntrySource = {
+  count: 0,
+  bucketLow: () => 0,
+  bucketHigh: () => 0,
+  sequence: () => 0,
+  position: () => 0,
+  messages: () => 0,
+  bodyBytes: () => 0,
+  attempts: () => 0,
+};
+
+/** The folder of indexes on the disk of a log. */
+export function indexOf(files: MemoryFiles): Folder {
+  return new Folder(files, 'index');
 }
 
 /** Recovers a log without a broker. Throws what recovery throws. */
@@ -262,6 +311,23 @@ export interface WorldOptions {
   limits?: Partial<Limits>;
   /** Order of completions; in order without it. */
   random?: Random;
+  /** Growth of the log after which a checkpoint is saved, in bytes; default: one segment. */
+  checkpointBytes?: number;
+}
+
+// Says what of the caches was used.
+class CountingReplay extends Replay {
+  readonly used = { segments: [] as number[], checkpoint: false };
+
+  override known(segment: KnownSegment): void {
+    this.used.segments.push(segment.base);
+    super.known(segment);
+  }
+
+  override restore(checkpoint: Checkpoint): void {
+    this.used.checkpoint = true;
+    super.restore(checkpoint);
+  }
 }
 
 /** One life of a broker. Time moves only by `advance`; callers wait with `settle`. */
@@ -271,6 +337,8 @@ export class World {
   readonly files: MemoryFiles;
   readonly recovered: Recovered;
   readonly notes: string[];
+  /** Segments that the start did not read, and whether it believed a checkpoint. */
+  readonly used: { segments: number[]; checkpoint: boolean };
   readonly random: Random | undefined;
   failure: Error | undefined;
   #nowMs = 0;
@@ -284,8 +352,10 @@ export class World {
     options: WorldOptions;
     later: (() => void)[];
     notes: string[];
+    used: World['used'];
   }) {
     const { files, log, recovered, state, options, later, notes } = parts;
+    this.used = parts.used;
     this.files = files;
     this.log = log;
     this.recovered = recovered;
@@ -314,15 +384,19 @@ export class World {
 
   static async open(files: MemoryFiles, options: WorldOptions = {}): Promise<World> {
     const state = createState(7);
-    const replay = new Replay(state.buckets, state.retention);
+    const replay = new CountingReplay(state.buckets, state.retention);
     const later: (() => void)[] = [];
     const notes: string[] = [];
-    const opened = await FileLog.open(logOptions(files, options, later, notes), replay);
-    replay.finish();
+    const settings = logOptions(files, indexOf(files), options, later, notes);
+    let opening = true;
+    const soon = (call: () => void) => (opening ? void setImmediate(call) : void later.push(call));
+    const opened = await FileLog.open({ ...settings, soon }, replay);
+    opening = false;
     const { log, recovered, resume } = opened;
     if (options.random !== undefined) files.auto = false;
-    const world = new World({ files, log, recovered, state, options, later, notes });
-    world.broker.resume(resume);
+    const { used } = replay;
+    const world = new World({ files, log, recovered, state, options, later, notes, used });
+    world.broker.resume(resume, replay.inMemory);
     return world;
   }
 
@@ -399,13 +473,19 @@ export class World {
 
 export function logOptions(
   files: Files,
+  indexFiles: Files,
   options: WorldOptions,
   later: (() => void)[],
   notes: string[],
 ): LogOptions {
   return {
     files,
+    indexFiles,
     codec,
+    sideCodec: () => sideCodec,
+    crc32c,
+    hashSeed: 7,
+    checkpointDue: { bytes: options.checkpointBytes ?? SEGMENT_BYTES, sizes: 0 },
     mode: options.mode ?? 'commit',
     segmentBytes: options.limits?.segmentBytes ?? SEGMENT_BYTES,
     spareBytes: 0,
@@ -413,6 +493,8 @@ export function logOptions(
     now: () => 0,
     wallMs: () => TIME_MS,
     later: (call) => void later.push(call),
+    soon: (call) => void setImmediate(call),
+    pause: (call) => void setImmediate(call),
     note: (_level, text) => void notes.push(text),
     progress: () => {},
   };

@@ -11,6 +11,7 @@ import {
   type Built,
   buildSegment,
   filesOf,
+  LOG_ID,
   recoverFrom,
   SEGMENT_BYTES,
   TIME_MS,
@@ -129,8 +130,8 @@ test('segments of another log or another format are refused', async () => {
   await refused(foreign, 'damaged', /belongs to another log/);
 
   const newer = filesOf(...threeSegments());
-  newer.image(C)[8] = 2;
-  await refused(newer, 'version', /has format version 2/);
+  newer.image(C)[8] = 3;
+  await refused(newer, 'version', /has format version 3/);
 });
 
 test('segments that overlap are refused', async () => {
@@ -143,13 +144,54 @@ test('segments that overlap are refused', async () => {
   await refused(files, 'damaged', /overlaps the segment before it/);
 });
 
+/** B as a compacted segment that stands for B and C, with both still there. */
+function compacted(header: { end?: number; logId?: bigint } = {}): MemoryFiles {
+  const files = filesOf(...threeSegments());
+  const rest = buildSegment({ base: 3 * SEGMENT_BYTES, sequence: 7 }, [{}]);
+  files.put(rest.name, rest.image);
+  const image = files.image(B);
+  const bytes = 8192;
+  const head = { base: SEGMENT_BYTES, bytes, start: 0, logId: LOG_ID, timeMs: TIME_MS, epoch: 1 };
+  image.set(encodeHeader({ ...head, end: 3 * SEGMENT_BYTES, ...header }));
+  files.put(B, image.slice(0, bytes));
+  return files;
+}
+
+test('what a compacted segment stands for is superseded, if it lies within and is of the log', async () => {
+  const inventory = await takeInventory(compacted());
+  assert.deepEqual(
+    inventory.superseded.map(({ name }) => name),
+    [C],
+  );
+  assert.deepEqual(
+    inventory.segments.map(({ base, end }) => [base, end]),
+    [
+      [0, SEGMENT_BYTES],
+      [SEGMENT_BYTES, 3 * SEGMENT_BYTES],
+      [3 * SEGMENT_BYTES, 4 * SEGMENT_BYTES],
+    ],
+  );
+  const { got } = await recoverFrom(compacted());
+  assert.equal(got.messages.size, 4);
+
+  const beyond = compacted({ end: 3 * SEGMENT_BYTES - 8 });
+  await refused(beyond, 'damaged', /00000000000000065536\.log overlaps the segment before it/);
+  const foreign = compacted();
+  foreign.put(C, buildSegment({ base: 2 * SEGMENT_BYTES, logId: 1n }, [{ last: true }]).image);
+  await refused(foreign, 'damaged', /belongs to another log/);
+  const gap = compacted({ end: 3 * SEGMENT_BYTES });
+  gap.take(C);
+  gap.take(segmentName(3 * SEGMENT_BYTES));
+  await refused(gap, 'missing', /goes on after 00000000000000032768\.log/);
+});
+
 test('half-made files are leftovers, strangers are named and kept', async () => {
   const files = filesOf(...threeSegments());
-  for (const name of ['next.tmp', 'spare-0.tmp', 'notes.txt', 'backup.tmp'])
+  for (const name of ['next.tmp', 'spare-0.tmp', 'compact.tmp', 'notes.txt', 'backup.tmp'])
     files.put(name, new Uint8Array(10));
   const { segments, leftovers, foreign } = await takeInventory(files);
   assert.equal(segments.length, 3);
-  assert.deepEqual(leftovers.sort(), ['next.tmp', 'spare-0.tmp']);
+  assert.deepEqual(leftovers.sort(), ['compact.tmp', 'next.tmp', 'spare-0.tmp']);
   assert.deepEqual(foreign.sort(), ['backup.tmp', 'notes.txt']);
 });
 

@@ -1,6 +1,7 @@
 // Whole brokers on files in memory, life after life: random publishing, consuming, rolling and
 // giving back of segments, completions in random order, and a power cut or kill at a random point.
-// What was acked must be there afterwards, and nothing else than what was published.
+// What was acked must be there afterwards, and nothing else than what was published; and a start
+// with checkpoint and indexes must find what one without them finds.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -10,10 +11,12 @@ import type { Producer } from '../../src/core/producer.ts';
 import type { SyncMode } from '../../src/log/writer.ts';
 import { anyFate, loseAll, MemoryFiles } from '../support/memory-files.ts';
 import { Random, seedOf } from '../support/random.ts';
-import { FakeLink, World } from './harness.ts';
+import { FakeLink, indexOf, World } from './harness.ts';
 
 const seed = seedOf('lives.test');
 const BUCKETS = 3;
+// Nobody consumes this one: what waits in it keeps segments from being given back.
+const BACKLOG = BUCKETS;
 
 /** What clients know: which messages they sent, which were acked, which they got and acked. */
 class Clients {
@@ -23,11 +26,14 @@ class Clients {
   readonly done = new Set<string>();
   refused = 0;
   redelivered = 0;
+  /** Whether some messages go to the bucket that nobody consumes. */
+  readonly backlog: boolean;
   #number = 0;
   readonly #random: Random;
 
   constructor(random: Random) {
     this.#random = random;
+    this.backlog = random.below(3) > 0;
   }
 
   body(): string {
@@ -60,7 +66,7 @@ class Life {
     if (this.#waiting.length > 300) return;
     const messages = Array.from({ length: 1 + this.#random.below(8) }, () => this.#clients.body());
     this.#waiting.push(...messages);
-    const bucket = () => BigInt(this.#random.below(BUCKETS));
+    const bucket = () => BigInt(this.#random.below(this.#clients.backlog ? BACKLOG + 1 : BUCKETS));
     const frame = messages.map((body) => ({ bucket: bucket(), body: Buffer.from(body) }));
     this.#producer.receive(encodeBatch(frame, 'u64'));
   }
@@ -137,9 +143,28 @@ function* newBodies(each: { link: FakeLink; read: number }): Generator<string> {
   }
 }
 
+/** What a start finds, on a copy: the bodies that each bucket delivers. */
+async function found(files: MemoryFiles, cached: boolean, why: string): Promise<string[][]> {
+  const copy = files.clone();
+  if (!cached) indexOf(copy).clear();
+  const world = await World.open(copy);
+  if (!cached) assert.deepEqual(world.used, { segments: [], checkpoint: false });
+  const { live } = world.broker.retention;
+  const lines: string[][] = [];
+  for (let bucket = 0; bucket <= BACKLOG; bucket++) lines.push(await world.drain(bucket));
+  assert.equal(lines.flat().length, live, `${why}: the count is not what is there`);
+  assert.deepEqual(
+    world.notes.filter((note) => /cannot be (found|read)/.test(note)),
+    [],
+  );
+  await world.close();
+  return lines;
+}
+
 /**
  * What the next life finds: every acked message that nobody has done, and nothing unknown. `weak`:
- * power was lost with acks that did not mean durable; then clients forget what is not there.
+ * power was lost with acks that did not mean durable; then clients forget what is not there. With
+ * checkpoint and indexes it is the same as without, but for acks that only the checkpoint has seen.
  */
 async function judge(
   files: MemoryFiles,
@@ -147,33 +172,46 @@ async function judge(
   why: string,
   weak: boolean,
 ): Promise<void> {
-  const world = await World.open(files);
-  const found = new Set<string>();
-  for (let bucket = 0; bucket < BUCKETS; bucket++)
-    for (const body of await world.drain(bucket)) {
-      assert.ok(!found.has(body), `${why}: twice in the log: ${body.slice(0, 20)}`);
-      found.add(body);
-    }
-  for (const body of found) assert.ok(clients.sent.has(body), `${why}: invented`);
-  for (const known of [clients.acked, clients.delivered])
-    for (const body of known) {
-      if (found.has(body) || clients.done.has(body)) continue;
+  const lines = await found(files, true, why);
+  const known = new Set<string>();
+  for (const body of lines.flat()) {
+    assert.ok(!known.has(body), `${why}: twice in the log: ${body.slice(0, 20)}`);
+    known.add(body);
+  }
+  const whole = await found(files, false, `${why}, no indexes`);
+  const missing = whole.flat().filter((body) => !known.has(body));
+  for (const body of missing)
+    assert.ok(clients.done.has(body), `${why}: not found with indexes: ${body.slice(0, 20)}`);
+  assert.deepEqual(
+    lines,
+    whole.map((line) => line.filter((body) => known.has(body))),
+    `${why}: another order or more with indexes`,
+  );
+  for (const body of known) assert.ok(clients.sent.has(body), `${why}: invented`);
+  for (const set of [clients.acked, clients.delivered])
+    for (const body of set) {
+      if (known.has(body) || clients.done.has(body)) continue;
       assert.ok(weak, `${why}: lost ${body.slice(0, 20)}`);
-      known.delete(body);
+      set.delete(body);
     }
-  await world.close();
 }
 
 interface Seen {
   rolls: number;
   renames: number;
   cuts: number;
+  /** Starts with a checkpoint. */
+  checkpoints: number;
+  /** Segments that starts did not read. */
+  known: number;
 }
+
+const NOTHING: Seen = { rolls: 0, renames: 0, cuts: 0, checkpoints: 0, known: 0 };
 
 async function lives(seed: number, mode: SyncMode): Promise<Seen> {
   const random = new Random(seed);
   const clients = new Clients(random);
-  const seen = { rolls: 0, renames: 0, cuts: 0 };
+  const seen = { ...NOTHING };
   let files = new MemoryFiles();
   for (let life = 0; life < 5; life++) {
     const why = `seed ${seed}, mode ${mode}, life ${life}`;
@@ -181,6 +219,8 @@ async function lives(seed: number, mode: SyncMode): Promise<Seen> {
       throw new Error(`${why}: ${error.message}`, { cause: error });
     });
     if (world.recovered.cutBytes > 0) seen.cuts++;
+    if (world.used.checkpoint) seen.checkpoints++;
+    seen.known += world.used.segments.length;
     const { base } = world.recovered.resume;
     const each = new Life(world, clients, random);
     for (let acts = random.below(250); acts > 0; acts--) {
@@ -191,10 +231,10 @@ async function lives(seed: number, mode: SyncMode): Promise<Seen> {
     seen.rolls += (world.log.bases().at(-1)! - base) / world.log.segmentBytes;
     seen.renames += files.count('rename');
     assert.equal(world.failure, undefined, why);
-    const power = random.below(4);
-    if (power === 0) files = files.kill();
-    else files = files.crash(power === 1 ? loseAll : anyFate(random), random);
-    await judge(files.clone(), clients, why, mode !== 'commit' && power > 0);
+    const power = random.below(5);
+    if (power < 2) files = files.kill();
+    else files = files.crash(power === 2 ? loseAll : anyFate(random), random);
+    await judge(files, clients, why, mode !== 'commit' && power >= 2);
   }
   return seen;
 }
@@ -207,13 +247,13 @@ const PROMISES: [SyncMode, string][] = [
 
 for (const [mode, promise] of PROMISES) {
   test(`power cuts and kills over several lives, mode ${mode}: ${promise}`, async () => {
-    const seen: Seen = { rolls: 0, renames: 0, cuts: 0 };
-    for (let run = 0; run < 50; run++) {
-      const { rolls, renames, cuts } = await lives((seed + run) >>> 0, mode);
-      seen.rolls += rolls;
-      seen.renames += renames;
-      seen.cuts += cuts;
+    const seen: Seen = { ...NOTHING };
+    for (let run = 0; run < (mode === 'commit' ? 100 : 50); run++) {
+      const each = await lives((seed + run) >>> 0, mode);
+      for (const key of Object.keys(seen) as (keyof Seen)[]) seen[key] += each[key];
     }
-    assert.ok(seen.rolls > 100 && seen.renames > seen.rolls && seen.cuts > 2, JSON.stringify(seen));
+    const { rolls, renames, cuts, checkpoints, known } = seen;
+    assert.ok(rolls > 100 && renames > rolls && cuts > 2, JSON.stringify(seen));
+    if (mode === 'commit') assert.ok(checkpoints > 50 && known > 200, JSON.stringify(seen));
   });
 }

@@ -10,7 +10,7 @@ import {
 } from '../../assembly/layout.ts';
 import { crc32c } from '../../src/codec/crc32c.ts';
 import { LogError } from '../../src/log/errors.ts';
-import { baseOf, decodeHeader, encodeHeader, segmentName } from '../../src/log/segment.ts';
+import { baseOf, decodeHeader, encodeHeader, endOf, segmentName } from '../../src/log/segment.ts';
 
 const HEADER = {
   base: 67108864,
@@ -21,7 +21,7 @@ const HEADER = {
   epoch: 3,
 };
 
-const GOLDEN = [
+const GOLDEN_PARTS = [
   '5468727573744d51', // "ThrustMQ"
   '01000000', // version 1
   '00000004', // 64 MiB
@@ -31,6 +31,17 @@ const GOLDEN = [
   '0068e5cf8b010000', // time
   '03000000', // epoch
   '0000000000000000',
+];
+const GOLDEN = GOLDEN_PARTS.join('');
+
+const COMPACTED = { ...HEADER, bytes: 8192, end: 3 * 67108864 };
+
+const GOLDEN_COMPACTED = [
+  '5468727573744d51', // "ThrustMQ"
+  '02000000', // version 2
+  '00200000', // 8 KiB
+  ...GOLDEN_PARTS.slice(3, -1),
+  '0000000c00000000', // end
 ].join('');
 
 function code(bytes: Uint8Array): string {
@@ -54,27 +65,40 @@ test('a header is the bytes that the table says', () => {
   assert.deepEqual(decodeHeader(bytes.subarray(0, SEGMENT_HEADER_BYTES), 'x.log'), HEADER);
 });
 
+test('a compacted one says where the next segment begins', () => {
+  const bytes = encodeHeader(COMPACTED);
+  assert.equal(Buffer.from(bytes.subarray(0, SEGMENT_CRC_AT)).toString('hex'), GOLDEN_COMPACTED);
+  assert.deepEqual(decodeHeader(bytes, 'x.log'), COMPACTED);
+  assert.equal(endOf(COMPACTED), 3 * 67108864);
+  assert.equal(endOf(HEADER), 2 * 67108864);
+  const { base } = HEADER;
+  assert.equal(code(encodeHeader({ ...COMPACTED, end: base + 8192 })), 'holds');
+  assert.equal(code(encodeHeader({ ...COMPACTED, end: base + 8191 })), 'damaged');
+});
+
 test('no flipped bit of a header goes unnoticed', () => {
-  const bytes = encodeHeader(HEADER).subarray(0, SEGMENT_HEADER_BYTES);
-  for (let bit = 0; bit < SEGMENT_HEADER_BYTES * 8; bit++) {
-    bytes[bit >> 3]! ^= 1 << (bit & 7);
-    const inVersion = bit >> 3 === SEGMENT_VERSION_AT;
-    assert.equal(code(bytes), inVersion ? 'version' : 'damaged', `bit ${bit}`);
-    bytes[bit >> 3]! ^= 1 << (bit & 7);
+  for (const header of [HEADER, COMPACTED]) {
+    const bytes = encodeHeader(header).subarray(0, SEGMENT_HEADER_BYTES);
+    for (let bit = 0; bit < SEGMENT_HEADER_BYTES * 8; bit++) {
+      bytes[bit >> 3]! ^= 1 << (bit & 7);
+      const inVersion = bit >> 3 === SEGMENT_VERSION_AT;
+      assert.equal(code(bytes), inVersion ? 'version' : 'damaged', `bit ${bit}`);
+      bytes[bit >> 3]! ^= 1 << (bit & 7);
+    }
+    assert.equal(code(bytes), 'holds');
   }
-  assert.equal(code(bytes), 'holds');
 });
 
 test('a header of another version is told apart from damage', () => {
   const bytes = encodeHeader(HEADER);
   const view = new DataView(bytes.buffer);
-  for (const version of [0, 2, 255, 70_000]) {
+  for (const version of [0, 3, 255, 70_000]) {
     view.setUint32(SEGMENT_VERSION_AT, version, true);
     view.setUint32(SEGMENT_CRC_AT, crc32c(bytes.subarray(0, SEGMENT_CRC_AT)), true);
     assert.equal(code(bytes), 'version', `version ${version}`);
   }
   // A later version may keep its checksum elsewhere; its number alone must do.
-  view.setUint32(SEGMENT_VERSION_AT, 2, true);
+  view.setUint32(SEGMENT_VERSION_AT, 3, true);
   view.setUint32(SEGMENT_CRC_AT, 0, true);
   assert.equal(code(bytes), 'version');
 });

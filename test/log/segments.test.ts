@@ -39,7 +39,7 @@ async function setUp(
     const handle = await new Promise<number>((resolve) =>
       files.open(segmentName(base), false, (_failure, opened) => resolve(opened)),
     );
-    list.push({ base, bytes, handle, reads: 0, retired: false });
+    list.push({ base, bytes, end: base + bytes, handle, identity: n, reads: 0, retired: false });
   }
   const setup = { files, changes: 0, nowMs: 0, troubles: [] as string[] } as unknown as Setup;
   setup.segments = new Segments(
@@ -104,6 +104,15 @@ test('a crash at any operation of making one leaves a directory that is taken', 
     else assert.ok(found.length <= 2);
     if (whole) break;
   }
+});
+
+test('positions that a compacted segment stands for, but does not hold, are found nowhere', async () => {
+  const { segments } = await setUp(3);
+  segments.list[0]!.bytes = 8192;
+  assert.equal(segments.find(8191), segments.list[0]);
+  assert.equal(segments.find(8192), undefined);
+  assert.equal(segments.find(SEGMENT_BYTES - 1), undefined);
+  assert.equal(segments.find(SEGMENT_BYTES), segments.list[1]);
 });
 
 test('prepare asks once, roll goes on and prepares again', async () => {

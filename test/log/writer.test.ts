@@ -40,7 +40,8 @@ async function setUp(mode: SyncMode = 'commit'): Promise<Setup> {
     },
     BASE + SEGMENT_DATA_AT,
   );
-  const segment = { base: BASE, bytes: BYTES, handle, reads: 0, retired: false };
+  const end = BASE + BYTES;
+  const segment = { base: BASE, bytes: BYTES, end, handle, identity: 1, reads: 0, retired: false };
   files.auto = false;
   return { files, writer, segment, later, failures, observed };
 }

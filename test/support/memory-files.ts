@@ -1,7 +1,8 @@
 // The Files port in memory: a disk with a page cache in front of it, whose completions, faults and
-// crashes a test decides. Strict where POSIX is vague: a name is durable only after a directory
-// sync, a sync covers only what was written before it was called, and a failed sync leaves pages
-// that look clean and are not on disk. It knows nothing about the log.
+// crashes a test decides; folders share one disk, one crash and one plan of faults. Strict where
+// POSIX is vague: a name is durable only after a directory sync, a sync covers only what was
+// written before it was called, and a failed sync leaves pages that look clean and are not on disk.
+// It knows nothing about the log.
 
 import assert from 'node:assert/strict';
 import type { Done, Files, Handle } from '../../src/log/files.ts';
@@ -157,7 +158,12 @@ export class MemoryFiles implements Files {
   }
 
   names(): string[] {
-    return [...this.#names.keys()].sort();
+    return this.namesIn('').sort();
+  }
+
+  /** Names in the folder whose names begin with `prefix` (folder.ts); '' is the outermost. */
+  namesIn(prefix: string): string[] {
+    return [...this.#names.keys()].filter((name) => isIn(prefix, name));
   }
 
   /** The bytes of a file as a reader sees them; changing them changes the file, on disk too. */
@@ -253,7 +259,12 @@ export class MemoryFiles implements Files {
   // --- the port -------------------------------------------------------------------------------
 
   list(done: (failure: Error | undefined, names: string[]) => void): void {
-    this.#call('list', '', (fault) => done(fault, fault ? [] : [...this.#names.keys()]));
+    this.listIn('', done);
+  }
+
+  /** `list` of one folder, names in full. */
+  listIn(prefix: string, done: (failure: Error | undefined, names: string[]) => void): void {
+    this.#call('list', prefix, (fault) => done(fault, fault ? [] : this.namesIn(prefix)));
   }
 
   open(
@@ -350,8 +361,13 @@ export class MemoryFiles implements Files {
   }
 
   syncDirectory(done: Done): void {
-    const covered = [...this.#changes];
-    this.#call('syncDirectory', '', (fault) => {
+    this.syncFolder('', done);
+  }
+
+  /** `syncDirectory` of one folder. */
+  syncFolder(prefix: string, done: Done): void {
+    const covered = this.#changes.filter(({ to }) => isIn(prefix, to));
+    this.#call('syncDirectory', prefix, (fault) => {
       if (fault === undefined) {
         // Another sync may have come first with some of them.
         for (const change of this.#changes) if (covered.includes(change)) this.#apply(change);
@@ -431,6 +447,10 @@ export class MemoryFiles implements Files {
     this.pending.push({ op, name, run: () => effect(fault, short) });
     if (this.auto) queueMicrotask(() => this.auto && this.step());
   }
+}
+
+function isIn(prefix: string, name: string): boolean {
+  return name.startsWith(prefix) && !name.slice(prefix.length).includes('/');
 }
 
 function tearPage(inode: Inode, page: number, random: Random): void {

@@ -13,7 +13,17 @@ import { encodeBatch, encodeConsumerHeader, type Wire } from '../../src/codec/wi
 import { Broker, createState } from '../../src/core/broker.ts';
 import type { Resume } from '../../src/core/commit.ts';
 import { DEFAULT_LIMITS, type Limits } from '../../src/core/limits.ts';
-import type { Codec, Failure, Link, Log, Position } from '../../src/core/ports.ts';
+import type {
+  CheckpointSource,
+  Codec,
+  CompactionRequest,
+  EntrySource,
+  Failure,
+  Found,
+  Link,
+  Log,
+  Position,
+} from '../../src/core/ports.ts';
 
 interface Append {
   position: Position;
@@ -31,7 +41,50 @@ interface Load {
   done: (failure: Failure) => void;
 }
 
-/** A log in memory. Appends and loads end when the test calls `complete` and `loaded`. */
+/** A record as the index of its segment names it. */
+export interface Indexed extends Found {
+  low: number;
+  high: number;
+}
+
+interface Index {
+  base: Position;
+  source: EntrySource;
+  records: Indexed[];
+  done: (failure: Failure) => void;
+}
+
+type Query = Parameters<Log['find']>[0];
+type FindDone = Parameters<Log['find']>[2];
+
+interface Find {
+  query: Query;
+  most: number;
+  done: FindDone;
+}
+
+/** What a checkpoint held when it was saved. */
+export interface Checkpoint extends Omit<CheckpointSource, 'settled' | 'attempts'> {
+  settled: [number, Uint32Array | undefined][];
+  attempts: [number, number | Uint16Array][];
+}
+
+function recordsOf(source: EntrySource): Indexed[] {
+  return Array.from({ length: source.count }, (_, i) => ({
+    low: source.bucketLow(i),
+    high: source.bucketHigh(i),
+    sequence: source.sequence(i),
+    position: source.position(i),
+    messages: source.messages(i),
+    bodyBytes: source.bodyBytes(i),
+    attempts: source.attempts(i),
+  }));
+}
+
+/**
+ * A log in memory. Whatever takes a disk time ends when the test says so: appends by `complete`,
+ * loads by `loaded`, indexes by `indexed`, finds by `answered`, checkpoints by `saved`.
+ */
 export class FakeLog implements Log {
   readonly segmentBytes: number;
   readonly #codec: Codec;
@@ -40,6 +93,15 @@ export class FakeLog implements Log {
   readonly durable: { position: Position; bytes: Uint8Array }[] = [];
   readonly loads: Load[] = [];
   readonly trims: Position[] = [];
+  readonly indexing: Index[] = [];
+  readonly finds: Find[] = [];
+  readonly saves: (() => void)[] = [];
+  /** Indexes by base; those of segments that were given back, too. */
+  readonly indexes = new Map<Position, Indexed[]>();
+  /** Records that a find answers at most, if that is fewer than it is asked for. */
+  findMost = Number.POSITIVE_INFINITY;
+  /** What the last checkpoint held. */
+  checkpointed: Checkpoint | undefined;
   readonly #windows = new Map<Position, number>();
   #windowAt = 0;
   #pending: Append | undefined;
@@ -150,6 +212,93 @@ export class FakeLog implements Log {
     );
     assert.ok(found !== undefined, `nothing durable at ${position}`);
     return found.bytes.slice(position - found.position, position - found.position + bytes);
+  }
+
+  index(base: Position, source: EntrySource, done: (failure: Failure) => void): void {
+    assert.equal(this.indexing.length, 0, 'two indexes are written at once');
+    assert.ok(!this.indexes.has(base), 'a segment was indexed that has an index');
+    assert.ok(base < this.#bases.at(-1)!, 'the open segment was indexed');
+    assert.ok(this.#bases.includes(base), 'a segment was indexed that was given back');
+    this.indexing.push({ base, source, records: recordsOf(source), done });
+  }
+
+  /** Ends the writing of an index. Its entries may not have changed meanwhile. */
+  indexed(failure?: Error): void {
+    const index = this.indexing.shift();
+    assert.ok(index !== undefined, 'nothing is being indexed');
+    const { base, source, records, done } = index;
+    assert.deepEqual(recordsOf(source), records, 'entries changed while they were indexed');
+    if (failure === undefined) this.indexes.set(base, records);
+    done(failure);
+  }
+
+  find(query: Query, most: number, done: FindDone): void {
+    assert.ok(this.indexes.has(query.base), 'a find in a segment without an index');
+    assert.ok(this.#bases.includes(query.base), 'a find in a segment that was given back');
+    this.finds.push({ query, most, done });
+  }
+
+  /** Answers a find, the oldest one unless told which. */
+  answered(failure?: Error, which = 0): void {
+    const [find] = this.finds.splice(which, 1);
+    assert.ok(find !== undefined, 'nothing is being looked up');
+    const { query, done } = find;
+    if (failure !== undefined) {
+      done(failure, [], undefined);
+      return;
+    }
+    const most = Math.min(find.most, this.findMost);
+    const records = this.indexes.get(query.base)!;
+    const found: Found[] = [];
+    for (let at = query.at; at < records.length; at++) {
+      const { low, high, ...record } = records[at]!;
+      if (low !== query.low || high !== query.high) continue;
+      if (record.sequence + record.messages <= query.sequence) continue;
+      if (found.length === most) {
+        done(undefined, found, at);
+        return;
+      }
+      found.push(record);
+    }
+    done(undefined, found, undefined);
+  }
+
+  /** Nothing is ever smaller for it. */
+  compact(_request: CompactionRequest, done: (failure: Failure, smaller: boolean) => void): void {
+    queueMicrotask(() => done(undefined, false));
+  }
+
+  fileBytes(): number {
+    return this.segmentBytes;
+  }
+
+  checkpoint(_end: Position, state: () => CheckpointSource, _now = false, done = () => {}): void {
+    const { settled, attempts, ...rest } = state();
+    const copy = <T extends { slice(): T }>(page: T | number | undefined) =>
+      typeof page === 'object' ? page.slice() : page;
+    this.checkpointed = {
+      ...rest,
+      settled: [...settled.pages()].map(([number, bits]) => [number, bits?.slice()]),
+      attempts: [...attempts.pages()].map(([number, page]) => [number, copy(page)!]),
+    };
+    this.saves.push(done);
+  }
+
+  /** Ends the saving of a checkpoint. */
+  saved(): void {
+    const done = this.saves.shift();
+    assert.ok(done !== undefined, 'no checkpoint is being saved');
+    done();
+  }
+
+  /** Ends whatever takes a disk time and is not an append; false: nothing does. */
+  work(): boolean {
+    if (this.indexing.length > 0) this.indexed();
+    else if (this.finds.length > 0) this.answered();
+    else if (this.saves.length > 0) this.saved();
+    else if (this.loads.length > 0) this.loaded();
+    else return false;
+    return true;
   }
 
   trim(position: Position): void {
@@ -315,6 +464,10 @@ export interface WorldOptions {
   resume?: Partial<Resume>;
   /** Leave the start record's append in flight. */
   starting?: boolean;
+  /** Buckets beyond which idle ones are forgotten. */
+  slotsMax?: number;
+  /** Entries released in one turn. */
+  releaseMax?: number;
 }
 
 const MIB = 1024 * 1024;
@@ -346,8 +499,8 @@ export class World {
     this.limits = { ...TEST_LIMITS, ...options.limits };
     const { segmentBytes } = this.limits;
     this.log = new FakeLog(this.codec, segmentBytes, base);
-    const state = createState(1);
-    state.retention.open(base);
+    const state = createState(1, options.slotsMax);
+    state.retention.open(base, sequence);
     this.broker = new Broker({
       ...state,
       codec: this.codec,
@@ -365,12 +518,15 @@ export class World {
       },
       wallMs: () => WALL_MS,
       strict: options.strict ?? true,
+      ...(options.releaseMax === undefined ? {} : { releaseMax: options.releaseMax }),
       onFailed: (failure) => {
         this.failure = failure;
       },
     });
     const openBytes = options.resume?.segmentBytes ?? segmentBytes;
-    this.broker.resume({ base, offset, epoch, sequence, segmentBytes: openBytes });
+    this.broker.resume({ base, offset, epoch, sequence, segmentBytes: openBytes }, [
+      { base, from: 1 },
+    ]);
     if (!options.starting) this.settle();
   }
 
@@ -403,24 +559,29 @@ export class World {
     return peer;
   }
 
-  /** Whatever would happen in the event loop now, appends and loads excepted. */
+  /** Whatever would happen in the event loop now, except what takes a disk time. */
   turn(): void {
     for (let worked = true; worked; ) {
       worked = false;
       for (const peer of this.peers) worked = peer.pump() || worked;
-      if (!this.woken) continue;
-      this.woken = false;
-      this.broker.flush();
-      worked = true;
+      worked = this.wake() || worked;
     }
+  }
+
+  /** What the core asked to be woken for, once; false: nothing. */
+  wake(): boolean {
+    if (!this.woken) return false;
+    this.woken = false;
+    this.broker.flush();
+    return true;
   }
 
   /** Everything that can happen without time passing: the disk is quick and never fails. */
   settle(): void {
     this.turn();
-    while (this.log.appending || this.log.loads.length > 0) {
+    for (;;) {
       if (this.log.appending) this.log.complete();
-      else this.log.loaded();
+      else if (!this.log.work()) return;
       this.turn();
     }
   }

@@ -46,8 +46,7 @@ function waiting(world: World): [string, Uint8Array][] {
   const { buckets } = world.broker;
   const found: [number, string, Uint8Array][] = [];
   for (const slot of [...buckets.slots()]) {
-    for (let entry = buckets.peek(slot); entry !== 0; entry = buckets.peek(slot)) {
-      const part = buckets.partOf(entry);
+    for (let part = buckets.peek(slot); part !== undefined; part = buckets.peek(slot)) {
       const record = world.log.read(part.position, RECORD_HEADER_BYTES + part.bodyBytes);
       const view = new DataView(record.buffer);
       let at = RECORD_HEADER_BYTES;
@@ -57,7 +56,7 @@ function waiting(world: World): [string, Uint8Array][] {
         if (i >= part.first) found.push([part.sequence + i - part.first, buckets.idOf(slot), body]);
         at += MESSAGE_SIZE_BYTES + size;
       }
-      buckets.take(slot, entry, part.count);
+      buckets.take(slot, part, part.count);
     }
   }
   found.sort(([a], [b]) => a - b);

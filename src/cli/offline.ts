@@ -1,0 +1,80 @@
+// What the verbs of `log` share: opening the folder for reading, progress, whether a broker runs on
+// it, and their exit codes.
+
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { SingleBar } from 'cli-progress';
+import { NodeFiles } from '../io/files.ts';
+import type { FilesToRead } from '../log/files.ts';
+import type { VerifyReport } from '../log/verify.ts';
+import { CliError, colorsFor, EXIT, note } from './output.ts';
+
+/** Runs a tool on the log folder; what the system refuses becomes exit code 74. */
+export async function reading<T>(
+  dataDir: string,
+  run: (files: FilesToRead) => Promise<T>,
+): Promise<T> {
+  try {
+    return await run(new NodeFiles(join(dataDir, 'log'), true));
+  } catch (error) {
+    const { code, syscall, message } = error as NodeJS.ErrnoException;
+    if (syscall === undefined || syscall === 'write') throw error;
+    const why = code === 'ENOENT' ? `there is no log in ${dataDir}` : message;
+    throw new CliError(EXIT.disk, why);
+  }
+}
+
+/** What a look at a log ends with. */
+export function exitCodeOf(
+  report: Pick<VerifyReport, 'verdict' | 'unknownVersion' | 'unreadable'>,
+): number {
+  if (report.unknownVersion) return EXIT.config;
+  if (report.unreadable) return EXIT.disk;
+  return report.verdict === 'damaged' ? EXIT.failed : EXIT.ok;
+}
+
+/** Progress for a person: on a terminal only. `unit` names what is counted. */
+export function progressBar(unit = 'segments'): {
+  update: (done: number, total: number) => void;
+  stop: () => void;
+} {
+  if (process.stderr.isTTY !== true) return { update: () => {}, stop: () => {} };
+  const bar = new SingleBar({
+    stream: process.stderr,
+    format: `${unit} [{bar}] {value}/{total}`,
+    clearOnComplete: true,
+  });
+  bar.start(1, 0);
+  return {
+    update: (done, total) => {
+      bar.setTotal(total);
+      bar.update(done);
+    },
+    stop: () => bar.stop(),
+  };
+}
+
+/** A path as a person can paste it into a shell. */
+export function quoted(path: string): string {
+  return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
+}
+
+/** Tells the person that a broker has the log, so that what it writes now may look torn. */
+export function warnIfRunning(dataDir: string): void {
+  if (!isLocked(join(dataDir, 'LOCK'))) return;
+  const { yellow } = colorsFor(process.stderr);
+  note(`${yellow('warning:')} a broker is running on ${dataDir}: what it writes now may look torn`);
+}
+
+// Asks the kernel's list rather than for the lock, which a starting broker could then not have.
+function isLocked(lockFile: string): boolean {
+  try {
+    const { ino } = statSync(lockFile);
+    const locks = readFileSync('/proc/locks', 'utf8');
+    return locks
+      .split('\n')
+      .some((line) => / FLOCK .*WRITE/.test(line) && line.includes(`:${ino} `));
+  } catch {
+    return false;
+  }
+}

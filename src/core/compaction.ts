@@ -1,0 +1,157 @@
+// When to make one small segment of neighbouring ones: so that a few messages that nobody takes do
+// not keep the disk space of all that stood around them. Decides which and when; the log does it.
+
+import type { Buckets, Part } from './buckets.ts';
+import type { EntrySource, Failure, Log, Position } from './ports.ts';
+import type { Retention, SegmentState } from './retention.ts';
+
+export interface CompactionOptions {
+  buckets: Buckets<unknown>;
+  retention: Retention;
+  log: Log;
+  /** From where on entries are in memory: those segments are left alone, and the one before. */
+  memoryFrom: () => Position;
+  /** Records of the segments from `base` to before `end` stand elsewhere now. */
+  moved: (base: Position, end: Position, where: (part: Part) => void) => void;
+  ended: (failure: Failure) => void;
+}
+
+// A segment is left alone while its messages are being consumed: soon it may hold none at all.
+const QUIET_MS = 1000;
+// After a failure, and when nothing was worth it, this long nothing is tried.
+const PAUSE_MS = 5000;
+// Segments that become one at a time.
+const SEGMENTS_MAX = 16;
+// Their bytes, as so many segments of full size: what is read is given back at the end only.
+const INPUT_SEGMENTS_MAX = 4;
+// While this much more is on disk than twice what is live, compaction takes what time it needs.
+const EXCESS_BYTES = 256 * 1024 * 1024;
+// So many small neighbours become one although nothing in them is settled.
+const SMALL_MIN = 8;
+
+export class Compaction {
+  readonly #options: CompactionOptions;
+  #running = false;
+  #notBeforeMs = 0;
+  // Segments that were no smaller for it, and their live messages then.
+  readonly #tried = new Map<Position, number>();
+  /** Compactions that made the log smaller, and bytes of files given back by them. */
+  count = 0;
+  freedBytes = 0;
+
+  constructor(options: CompactionOptions) {
+    this.#options = options;
+  }
+
+  get running(): boolean {
+    return this.#running;
+  }
+
+  /** Time passes: begins a compaction if one is worth it; `urgent`: the disk is full. */
+  advance(nowMs: number, urgent: boolean): void {
+    if (this.#running || nowMs < this.#notBeforeMs) return;
+    const range = this.#choose(nowMs, urgent);
+    if (range === undefined) return;
+    const { log, buckets, retention, moved, ended } = this.#options;
+    const { settled, attempts } = buckets.fates;
+    const bytes = this.#bytes(range);
+    this.#running = true;
+    log.compact(
+      {
+        bases: range.map(({ base }) => base),
+        isSettled: (sequence) => settled.has(sequence),
+        attemptsOf: (sequence) => attempts.get(sequence),
+        oldestNeeded: retention.segments[0]!.first,
+        hurry: () => this.excessBytes > EXCESS_BYTES,
+        moved: (base, end, entries) => {
+          retention.merged(base, end);
+          moved(base, end, (part) => relocate(part, entries));
+          this.count++;
+          this.freedBytes += bytes - log.fileBytes(base);
+        },
+      },
+      (failure, smaller) => {
+        this.#running = false;
+        if (failure !== undefined) this.#notBeforeMs = retention.nowMs + PAUSE_MS;
+        if (!smaller) for (const { base, live } of range) this.#tried.set(base, live);
+        ended(failure);
+      },
+    );
+  }
+
+  /** Bytes of complete segments beyond twice what their live messages stand for. */
+  get excessBytes(): number {
+    const { retention, log, memoryFrom } = this.#options;
+    const bound = memoryFrom();
+    let excess = 0;
+    for (const segment of retention.segments)
+      if (segment.base < bound)
+        excess += log.fileBytes(segment.base) - 2 * this.#liveBytes(segment);
+    return excess;
+  }
+
+  #bytes(range: readonly SegmentState[]): number {
+    return range.reduce((sum, { base }) => sum + this.#options.log.fileBytes(base), 0);
+  }
+
+  // Bytes of a segment's file that its live messages stand for, about.
+  #liveBytes({ base, live, messages }: SegmentState): number {
+    return messages === 0 ? 0 : (this.#options.log.fileBytes(base) * live) / messages;
+  }
+
+  // The oldest neighbours worth it.
+  #choose(nowMs: number, urgent: boolean): SegmentState[] | undefined {
+    const { retention, memoryFrom, log } = this.#options;
+    const bound = memoryFrom();
+    const { segments } = retention;
+    // The one before those in memory may still be read from the ring.
+    let last = segments.findIndex(({ base }) => base >= bound) - 1;
+    if (last < 0) return undefined;
+    for (const base of this.#tried.keys()) if (base < segments[0]!.base) this.#tried.delete(base);
+    const eligible = (segment: SegmentState) => urgent || nowMs - segment.changedMs >= QUIET_MS;
+    const dead = (segment: SegmentState) =>
+      this.#tried.get(segment.base) !== segment.live &&
+      this.#liveBytes(segment) * 2 <= log.fileBytes(segment.base);
+    const small = ({ base }: SegmentState) => log.fileBytes(base) * SMALL_MIN <= log.segmentBytes;
+    last = Math.min(last, segments.length - 2);
+    // What is before the oldest unsettled message is given back whole.
+    const oldest = segments.findIndex(({ live }) => live > 0);
+    if (oldest < 0) return undefined;
+    for (let from = oldest; from < last; from++) {
+      if (!eligible(segments[from]!)) continue;
+      if (!dead(segments[from]!) && !small(segments[from]!)) continue;
+      let to = from;
+      let worth = false;
+      let output = 0;
+      let input = 0;
+      while (to < last && to - from < SEGMENTS_MAX) {
+        const segment = segments[to]!;
+        if (!eligible(segment) || !(dead(segment) || small(segment))) break;
+        output += this.#liveBytes(segment);
+        if (output > log.segmentBytes) break;
+        input += log.fileBytes(segment.base);
+        if (to > from && input > INPUT_SEGMENTS_MAX * log.segmentBytes) break;
+        worth ||= dead(segment) && !small(segment);
+        to++;
+      }
+      const range = segments.slice(from, to);
+      if (worth || range.length >= SMALL_MIN) return range;
+      from = Math.max(from, to - 1);
+    }
+    return undefined;
+  }
+}
+
+// Finds a part's messages, which are unsettled, among the records that were kept.
+function relocate(part: Part, entries: EntrySource): void {
+  let low = 0;
+  let high = entries.count - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (entries.sequence(middle) <= part.sequence) low = middle;
+    else high = middle - 1;
+  }
+  part.position = entries.position(low);
+  part.first = part.sequence - entries.sequence(low);
+  part.bodyBytes = entries.bodyBytes(low);
+}

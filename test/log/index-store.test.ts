@@ -1,0 +1,308 @@
+// Starts with checkpoint and indexes: whatever is missing, damaged, stale or foreign among them,
+// the state is the one that a reading of the whole log comes to. And what is done when an index
+// turns out damaged while the broker serves.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { CHECKPOINT_NAME } from '../../src/log/checkpoint.ts';
+import { LogError } from '../../src/log/errors.ts';
+import { RUN_HEADER_BYTES, runName } from '../../src/log/run.ts';
+import { decodeHeader, encodeHeader, segmentName } from '../../src/log/segment.ts';
+import { MemoryFiles } from '../support/memory-files.ts';
+import { bodiesOf, indexOf, SEGMENT_BYTES, World, type WorldOptions } from './harness.ts';
+
+const BUCKETS = [1, 2, 3];
+const MANY = Number.POSITIVE_INFINITY;
+
+/** Publishes `batches` batches, about four to a segment, and acks and returns some of bucket 2. */
+async function fill(world: World, batches: number, name: string): Promise<void> {
+  for (let i = 0; i < batches; i++) {
+    const body = (k: number) => `${name}-${i}-${k}-`.padEnd(900, '.');
+    const messages = [1, 2, 3, 1, 2, 3, 2, 2].map((bucket, k) => ({ bucket, body: body(k) }));
+    world.publish(messages);
+    await world.settle();
+    if (i % 3 !== 0) continue;
+    const { consumer } = world.consume(2, 4);
+    await world.settle();
+    consumer.receive(Uint8Array.from([1, 0, 1]));
+    await world.advance(1000);
+    consumer.gone();
+    await world.settle();
+  }
+}
+
+/** A life that publishes so many batches, in which a checkpoint is saved at the end. */
+async function live(
+  files: MemoryFiles,
+  batches: number,
+  name: string,
+  options: WorldOptions = {},
+): Promise<MemoryFiles> {
+  const world = await World.open(files, options);
+  await fill(world, batches, name);
+  world.broker.saveCheckpoint(true);
+  await world.settle();
+  return world.close();
+}
+
+/** A stopped log of about 12 segments with checkpoint and indexes of all that are complete. */
+const LOG = await live(new MemoryFiles(), 48, 'a');
+const FIRST = segmentsOf(LOG).slice(0, -2);
+
+function segmentsOf(files: MemoryFiles): number[] {
+  return files.names().map((name) => Number(name.slice(0, 20)));
+}
+
+interface Found {
+  state: unknown;
+  used: World['used'];
+  notes: string[];
+}
+
+/** What a start on a copy of these files comes to, and what it took from checkpoint and indexes. */
+async function start(files: MemoryFiles): Promise<Found> {
+  const world = await World.open(files.clone());
+  const { fates } = world.broker.buckets;
+  const { segments, live } = world.broker.retention;
+  const state = {
+    resume: world.recovered.resume,
+    live,
+    segments: segments.map(({ base, first, messages, live }) => [base, first, messages, live]),
+    settled: [...fates.settled.runs(0, 1_000_000)],
+    attempts: [...fates.attempts.runs(0, 1_000_000)],
+    lines: [] as string[][],
+  };
+  for (const bucket of BUCKETS) state.lines.push(await world.drain(bucket));
+  assert.equal(state.lines.flat().length, live);
+  const { used, notes } = world;
+  await world.close();
+  return { state, used, notes };
+}
+
+function without(files: MemoryFiles): MemoryFiles {
+  const copy = files.clone();
+  indexOf(copy).clear();
+  return copy;
+}
+
+/** Asserts that a start comes to what the log says; gives what was used. */
+async function same(files: MemoryFiles, why: string): Promise<Found> {
+  const found = await start(files);
+  const whole = await start(without(files));
+  assert.deepEqual(whole.used, { segments: [], checkpoint: false });
+  assert.deepEqual(found.state, whole.state, why);
+  return found;
+}
+
+function bend(files: MemoryFiles, change: (index: ReturnType<typeof indexOf>) => void) {
+  const copy = files.clone();
+  change(indexOf(copy));
+  return copy;
+}
+
+test('with checkpoint and indexes, only the newest segments are read', async () => {
+  const { used, state } = await same(LOG, 'all of it');
+  assert.ok(used.checkpoint);
+  assert.ok(used.segments.length >= 6, `${used.segments} were not read`);
+  const { settled, attempts } = state as { settled: unknown[]; attempts: unknown[] };
+  assert.ok(settled.length > 3 && attempts.length > 3, 'there is too little to be wrong about');
+  const { segments } = (await same(await live(LOG.clone(), 8, 'b'), 'a life later')).used;
+  assert.ok(segments.length > used.segments.length);
+});
+
+test('with a checkpoint alone, indexes alone or some of them, the state is the same', async () => {
+  const runs = indexOf(LOG)
+    .names()
+    .filter((name) => name.endsWith('.run'));
+  assert.ok(runs.length >= 8);
+  const bare = bend(LOG, (index) => runs.forEach((name) => void index.take(name)));
+  assert.deepEqual((await same(bare, 'no index')).used, { segments: [], checkpoint: true });
+  const alone = bend(LOG, (index) => index.take(CHECKPOINT_NAME));
+  assert.equal((await same(alone, 'no checkpoint')).used.checkpoint, false);
+  for (const parity of [0, 1]) {
+    const some = bend(LOG, (index) => {
+      for (const [i, name] of runs.entries()) if (i % 2 === parity) index.take(name);
+    });
+    const { used } = await same(some, `every other index, ${parity}`);
+    assert.ok(used.checkpoint && used.segments.length > 1, `${used.segments}`);
+  }
+});
+
+test('what is damaged, empty or foreign is made again or left out', async () => {
+  const run = runName(FIRST[2]!);
+  const flip = (name: string, at: number) => (index: ReturnType<typeof indexOf>) => {
+    const image = index.image(name);
+    image[at < 0 ? image.length + at : at]! ^= 4;
+  };
+  const cases: [string, (index: ReturnType<typeof indexOf>) => void][] = [
+    ['the header of an index', flip(run, 30)],
+    ['the tables of an index', flip(run, RUN_HEADER_BYTES + 1)],
+    ['the entries of an index', flip(run, -3)],
+    ['an empty index', (index) => index.put(run, new Uint8Array(0))],
+    ['half an index', (index) => index.put(run, index.image(run).slice(0, 100))],
+    ['the index of another segment', (index) => index.put(run, index.image(runName(FIRST[3]!)))],
+    ['an index too many', (index) => index.put(runName(7), index.image(run))],
+    ['an index half made', (index) => index.put('run.tmp', index.image(run))],
+    ['a checkpoint half made', (index) => index.put('checkpoint.tmp', Buffer.from('half'))],
+    ['the checkpoint', flip(CHECKPOINT_NAME, 70)],
+    ['half a checkpoint', (i) => i.put(CHECKPOINT_NAME, i.image(CHECKPOINT_NAME).slice(0, 99))],
+  ];
+  for (const [why, change] of cases) await same(bend(LOG, change), why);
+});
+
+test('checkpoint and indexes of another log are not used', async () => {
+  const other = await live(new MemoryFiles(), 48, 'other');
+  const mixed = bend(LOG, (index) => {
+    index.clear();
+    for (const name of indexOf(other).names()) index.put(name, indexOf(other).image(name));
+  });
+  // The same id, bases and headers: as if somebody had copied a folder and gone on with both.
+  const { used, notes } = await same(mixed, 'of a twin');
+  assert.deepEqual(used, { segments: [], checkpoint: false });
+  assert.ok(notes.some((note) => note.includes('does not fit the log')));
+});
+
+test('an older copy of the log is put back: the checkpoint is not used, nor when it has grown', async () => {
+  const older = await live(new MemoryFiles(), 30, 'a');
+  const newer = await live(older.clone(), 10, 'b');
+  assert.ok((await same(newer, 'newer')).used.checkpoint);
+  const back = bend(older, (index) => {
+    index.clear();
+    for (const name of indexOf(newer).names()) index.put(name, indexOf(newer).image(name));
+  });
+  assert.equal((await same(back, 'put back')).used.checkpoint, false);
+  const grown = await live(back, 16, 'c');
+  assert.ok(segmentsOf(grown).length > segmentsOf(newer).length);
+  assert.ok((await same(grown, 'with its own')).used.checkpoint);
+  indexOf(grown).put(CHECKPOINT_NAME, indexOf(newer).image(CHECKPOINT_NAME));
+  assert.equal((await same(grown, 'grown since')).used.checkpoint, false);
+  // A spare that comes to stand behind the checkpoint proves nothing with its old records.
+  const recycled = back.clone();
+  const last = segmentsOf(recycled).at(-1)!;
+  const image = recycled.image(segmentName(last));
+  image.set(recycled.image(segmentName(0)).subarray(4096), 4096);
+  assert.equal((await same(recycled, 'recycled')).used.checkpoint, false);
+});
+
+test('a segment that was made anew at its place is read, whatever is known of the old one', async () => {
+  const anew = (base: number) => {
+    const files = LOG.clone();
+    const image = files.image(segmentName(base));
+    const header = decodeHeader(image, 'it');
+    image.set(encodeHeader({ ...header, timeMs: header.timeMs + 1 }).subarray(0, 64));
+    return files;
+  };
+  const before = (await start(LOG)).used.segments;
+  const { used } = await same(anew(FIRST[2]!), 'one in the middle');
+  assert.deepEqual(
+    used.segments,
+    before.filter((base) => base !== FIRST[2]),
+  );
+  const indexed = await live(anew(FIRST[2]!), 0, 'nothing');
+  indexOf(indexed).put(CHECKPOINT_NAME, indexOf(LOG).image(CHECKPOINT_NAME));
+  const again = (await same(indexed, 'its index is new, the checkpoint is not')).used;
+  assert.ok(again.checkpoint && !again.segments.includes(FIRST[2]!));
+  const known = segmentsOf(LOG).at(-3)!;
+  assert.equal((await same(anew(known), 'the last one known')).used.checkpoint, false);
+});
+
+test('a segment that is missing or renamed is refused, although its index is there', async () => {
+  const gap = LOG.clone();
+  gap.take(segmentName(FIRST[3]!));
+  const range = `no positions 0 to ${FIRST[4]! - 1}|no positions ${FIRST[3]} to ${FIRST[4]! - 1}`;
+  await assert.rejects(World.open(gap), (error) => {
+    assert.ok(error instanceof LogError && error.code === 'missing', String(error));
+    assert.match(error.message, new RegExp(range));
+    return true;
+  });
+  const renamed = LOG.clone();
+  renamed.take(segmentName(FIRST[3]!));
+  renamed.put(segmentName(FIRST[3]!), LOG.image(segmentName(FIRST[2]!)));
+  await assert.rejects(World.open(renamed), { message: /renamed or copied/ });
+});
+
+test('the index of a segment that is cut goes, and those behind it', async () => {
+  const files = LOG.clone();
+  const cut = FIRST[5]!;
+  for (const base of segmentsOf(files)) if (base > cut) files.take(segmentName(base));
+  files.image(segmentName(cut)).fill(0, SEGMENT_BYTES / 2);
+  assert.ok(indexOf(files).names().includes(runName(cut)));
+  const next = await live(files, 0, 'nothing');
+  const runs = indexOf(next).names();
+  assert.ok(runs.includes(runName(FIRST[4]!)));
+  for (const base of segmentsOf(LOG)) if (base >= cut) assert.ok(!runs.includes(runName(base)));
+  await same(await live(next, 12, 'd'), 'filled again');
+});
+
+test('indexes that cannot be written at a start: what they would hold stays in memory', async () => {
+  const files = without(LOG);
+  const fault = files.fail({ op: 'write', nth: 4, name: /run\.tmp/, code: 'EIO', times: 1000 });
+  const world = await World.open(files);
+  assert.equal(fault.fired, 1);
+  assert.ok(world.notes.some((note) => /the index of .* cannot be written: EIO/.test(note)));
+  const { lines } = (await start(LOG)).state as { lines: string[][] };
+  for (const [i, bucket] of BUCKETS.entries())
+    assert.deepEqual(await world.drain(bucket), lines[i]);
+});
+
+test('the weaker modes write no checkpoint', async () => {
+  const files = await live(new MemoryFiles(), 20, 'a', { mode: 'interval' });
+  const names = indexOf(files).names();
+  assert.ok(names.length > 2 && !names.includes(CHECKPOINT_NAME));
+  await same(files, 'interval');
+});
+
+/** An open broker all of whose indexes have a flipped bit among their entries. */
+async function damaged(): Promise<{ world: World; lines: string[][] }> {
+  const { lines } = (await start(LOG)).state as { lines: string[][] };
+  const world = await World.open(LOG.clone());
+  const index = indexOf(world.files);
+  for (const name of index.names()) if (name.endsWith('.run')) index.image(name).fill(9, -28 * 30);
+  return { world, lines };
+}
+
+test('indexes found damaged while serving are made again, several at a time', async () => {
+  const { world, lines } = await damaged();
+  // In pieces, so that one made again beside another would find its bytes in the shared codec.
+  world.files.fail({ op: 'read', nth: 1, name: /\d\.log$/, short: 5000, times: MANY });
+  const links = BUCKETS.map((bucket) => world.consume(bucket, 10_000));
+  const got: string[][] = BUCKETS.map(() => []);
+  for (let more = true; more; ) {
+    await world.settle();
+    more = false;
+    for (const [i, { link, consumer }] of links.entries()) {
+      const bodies = bodiesOf(link);
+      link.received = [];
+      got[i]!.push(...bodies);
+      if (bodies.length > 0) consumer.receive(new Uint8Array(bodies.length).fill(1));
+      more ||= bodies.length > 0;
+    }
+  }
+  assert.deepEqual(got, lines);
+  assert.ok(world.notes.some((note) => /the index of .* is made again: /.test(note)));
+});
+
+test('a segment that cannot be read is reported; what waits elsewhere goes on', async () => {
+  const { world, lines } = await damaged();
+  const name = segmentName(FIRST[2]!);
+  const fault = world.files.fail({
+    op: 'read',
+    nth: 1,
+    name: RegExp(name),
+    code: 'EIO',
+    times: 99,
+  });
+  const got = await world.drain(1);
+  assert.ok(fault.fired > 0);
+  const note = `in the segment at log position ${FIRST[2]} cannot be found: EIO`;
+  assert.ok(
+    world.notes.some((each) => each.includes(note)),
+    world.notes.join('\n'),
+  );
+  assert.ok(got.length > lines[0]!.length / 2 && got.length < lines[0]!.length);
+  assert.deepEqual(
+    got,
+    lines[0]!.filter((body) => got.includes(body)),
+  );
+  assert.equal(world.failure, undefined);
+});
