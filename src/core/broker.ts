@@ -127,7 +127,7 @@ export class Broker implements Context, CommitEvents {
         buckets.moved(base, end, where);
         for (const consumer of this.consumers) consumer.moved(base, end, where);
       },
-      ended: (failure) => this.#compacted(failure),
+      ended: (failure, smaller) => this.#compacted(failure, smaller),
     });
     this.#lookup = new Lookup({
       buckets,
@@ -380,12 +380,9 @@ export class Broker implements Context, CommitEvents {
     };
   }
 
-  #compacted(failure: Failure): void {
-    if (failure === undefined) {
-      this.saveCheckpoint(true);
-      return;
-    }
-    if (this.#closing) return;
+  #compacted(failure: Failure, smaller: boolean): void {
+    if (smaller) this.saveCheckpoint(true);
+    if (failure === undefined || this.#closing) return;
     this.notices.notice(
       'warn',
       'log.compaction',

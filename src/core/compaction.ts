@@ -13,12 +13,12 @@ export interface CompactionOptions {
   memoryFrom: () => Position;
   /** Records of the segments from `base` to before `end` stand elsewhere now. */
   moved: (base: Position, end: Position, where: (part: Part) => void) => void;
-  ended: (failure: Failure) => void;
+  ended: (failure: Failure, smaller: boolean) => void;
 }
 
 // A segment is left alone while its messages are being consumed: soon it may hold none at all.
 const QUIET_MS = 1000;
-// After a failure, and when nothing was worth it, this long nothing is tried.
+// After a failure nothing is tried for so long.
 const PAUSE_MS = 5000;
 // Segments that become one at a time.
 const SEGMENTS_MAX = 16;
@@ -35,16 +35,9 @@ export class Compaction {
   #notBeforeMs = 0;
   // Segments that were no smaller for it, and their live messages then.
   readonly #tried = new Map<Position, number>();
-  /** Compactions that made the log smaller, and bytes of files given back by them. */
-  count = 0;
-  freedBytes = 0;
 
   constructor(options: CompactionOptions) {
     this.#options = options;
-  }
-
-  get running(): boolean {
-    return this.#running;
   }
 
   /** Time passes: begins a compaction if one is worth it; `urgent`: the disk is full. */
@@ -54,7 +47,6 @@ export class Compaction {
     if (range === undefined) return;
     const { log, buckets, retention, moved, ended } = this.#options;
     const { settled, attempts } = buckets.fates;
-    const bytes = this.#bytes(range);
     this.#running = true;
     log.compact(
       {
@@ -66,15 +58,13 @@ export class Compaction {
         moved: (base, end, entries) => {
           retention.merged(base, end);
           moved(base, end, (part) => relocate(part, entries));
-          this.count++;
-          this.freedBytes += bytes - log.fileBytes(base);
         },
       },
       (failure, smaller) => {
         this.#running = false;
         if (failure !== undefined) this.#notBeforeMs = retention.nowMs + PAUSE_MS;
-        if (!smaller) for (const { base, live } of range) this.#tried.set(base, live);
-        ended(failure);
+        else if (!smaller) for (const { base, live } of range) this.#tried.set(base, live);
+        ended(failure, smaller);
       },
     );
   }
@@ -88,10 +78,6 @@ export class Compaction {
       if (segment.base < bound)
         excess += log.fileBytes(segment.base) - 2 * this.#liveBytes(segment);
     return excess;
-  }
-
-  #bytes(range: readonly SegmentState[]): number {
-    return range.reduce((sum, { base }) => sum + this.#options.log.fileBytes(base), 0);
   }
 
   // Bytes of a segment's file that its live messages stand for, about.

@@ -7,8 +7,30 @@ import {
   MARK_COUNT_AT,
   MARK_SEQUENCE_AT,
 } from '../../assembly/layout.ts';
+import { join } from './rows.ts';
 
 const TWO_32 = 2 ** 32;
+
+/** What a mark says, and of which messages. */
+export interface Mark {
+  sequence: number;
+  count: number;
+  attempts: number;
+}
+
+/** The `count` marks of a record whose body begins at offset `body` of `bytes`. */
+export function marksIn(bytes: Uint8Array, body: number, count: number): Mark[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset + body, count * MARK_BYTES);
+  return Array.from({ length: count }, (_, i) => {
+    const at = i * MARK_BYTES;
+    const low = view.getUint32(at + MARK_SEQUENCE_AT, true);
+    return {
+      sequence: join(low, view.getUint32(at + MARK_SEQUENCE_AT + 4, true)),
+      count: view.getUint32(at + MARK_COUNT_AT, true),
+      attempts: view.getUint32(at + MARK_ATTEMPTS_AT, true),
+    };
+  });
+}
 
 export class MarkList {
   #sequences = new Float64Array(256);

@@ -3,16 +3,13 @@
 // an index are released, so that memory holds those of the newest ones only.
 
 import {
-  MARK_ATTEMPTS_AT,
-  MARK_BYTES,
-  MARK_COUNT_AT,
-  MARK_SEQUENCE_AT,
   RECORD_HEADER_BYTES,
   RECORD_MESSAGES,
   RECORD_RETURNED,
   RECORD_SETTLED,
 } from '../../assembly/layout.ts';
 import type { Buckets } from './buckets.ts';
+import { type Mark, marksIn } from './marks.ts';
 import type { EntrySource, Position } from './ports.ts';
 import type { Retention } from './retention.ts';
 import {
@@ -21,7 +18,6 @@ import {
   BUCKET_HIGH,
   BUCKET_LOW,
   COUNT,
-  join,
   OFFSET,
   ROW_WORDS,
   RowList,
@@ -34,7 +30,7 @@ export class Fold {
   readonly #retention: Retention;
   readonly #rows = new RowList();
   #positions: Position[] = []; // of the first byte of the chunk that each staged row came from
-  #marks: { type: number; sequence: number; count: number; attempts: number }[] = [];
+  #marks: ({ type: number } & Mark)[] = [];
   #nextSequence = 1;
   // Segments whose holes in sequences are not known from marks, and that marks spoke of.
   readonly #doubtful = new Set<Position>();
@@ -112,22 +108,8 @@ export class Fold {
       this.#positions.push(chunk);
     } else if (type === RECORD_SETTLED || type === RECORD_RETURNED) {
       const body = rows[at + OFFSET]! + RECORD_HEADER_BYTES;
-      this.#stageMarks(type, rows[at + COUNT]!, bytes, body);
-    }
-  }
-
-  #stageMarks(type: number, count: number, bytes: Uint8Array, body: number): void {
-    const view = new DataView(bytes.buffer, bytes.byteOffset + body, count * MARK_BYTES);
-    for (let i = 0; i < count * MARK_BYTES; i += MARK_BYTES) {
-      this.#marks.push({
-        type,
-        sequence: join(
-          view.getUint32(i + MARK_SEQUENCE_AT, true),
-          view.getUint32(i + MARK_SEQUENCE_AT + 4, true),
-        ),
-        count: view.getUint32(i + MARK_COUNT_AT, true),
-        attempts: view.getUint32(i + MARK_ATTEMPTS_AT, true),
-      });
+      for (const mark of marksIn(bytes, body, rows[at + COUNT]!))
+        this.#marks.push({ type, ...mark });
     }
   }
 

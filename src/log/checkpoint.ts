@@ -15,7 +15,8 @@
 
 import type { CheckpointSource, Failure, Position } from '../core/ports.ts';
 import { type Files, writeAll } from './files.ts';
-import { open, read, settle } from './promises.ts';
+import { open, settle } from './promises.ts';
+import { readFully } from './scan.ts';
 
 /** A complete segment that has an index. */
 export interface KnownSegment {
@@ -177,12 +178,7 @@ export async function readCheckpoint(
     const { handle, bytes } = await open(files, CHECKPOINT_NAME);
     try {
       const content = new Uint8Array(bytes);
-      let got = 0;
-      while (got < bytes) {
-        const count = await read(files, handle, content.subarray(got), got);
-        if (count === 0) break;
-        got += count;
-      }
+      const got = await readFully(files, handle, content, 0);
       return decodeCheckpoint(content.subarray(0, got), logId, crc32c);
     } finally {
       await settle((done) => files.close(handle, done));

@@ -21,10 +21,10 @@ import {
   RECORD_RETURNED,
   RECORD_SETTLED,
   RECORD_TRIM,
-  SEGMENT_CRC_AT,
   SEGMENT_HEADER_BYTES,
 } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
+import { marksIn } from '../core/marks.ts';
 import type { Codec, EntrySource, Position } from '../core/ports.ts';
 import {
   BODY_BYTES,
@@ -32,7 +32,6 @@ import {
   BUCKET_LOW,
   COUNT,
   EPOCH,
-  join,
   OFFSET,
   sequenceOf,
   TYPE,
@@ -48,6 +47,7 @@ import {
   decodeHeader,
   encodeHeader,
   endOf,
+  identityOf,
   keyOf,
   type SegmentHeader,
   segmentName,
@@ -281,7 +281,7 @@ class Compaction {
       base,
       bytes,
       end,
-      identity: new DataView(head.buffer).getUint32(SEGMENT_CRC_AT, true),
+      identity: identityOf(head),
       entries: this.#moved,
       liveMessages: this.#liveMessages,
       liveBytes: this.#liveBytes,
@@ -354,18 +354,13 @@ class Compaction {
 
   #noteMarks(type: number, count: number, bytes: Uint8Array, body: number): void {
     const { oldestNeeded } = this.#options;
-    const view = new DataView(bytes.buffer, bytes.byteOffset + body, count * MARK_BYTES);
     const before = this.#first < 0 ? Number.MAX_SAFE_INTEGER : this.#first;
-    for (let i = 0; i < count * MARK_BYTES; i += MARK_BYTES) {
-      const sequence = join(
-        view.getUint32(i + MARK_SEQUENCE_AT, true),
-        view.getUint32(i + MARK_SEQUENCE_AT + 4, true),
-      );
-      const from = Math.max(sequence, oldestNeeded);
-      const left = Math.min(sequence + view.getUint32(i + MARK_COUNT_AT, true), before) - from;
+    for (const mark of marksIn(bytes, body, count)) {
+      const from = Math.max(mark.sequence, oldestNeeded);
+      const left = Math.min(mark.sequence + mark.count, before) - from;
       if (left <= 0) continue;
       if (type === RECORD_SETTLED) this.#settled.add(from, left);
-      else this.#returned.set(from, left, view.getUint32(i + MARK_ATTEMPTS_AT, true));
+      else this.#returned.set(from, left, mark.attempts);
     }
   }
 

@@ -2,7 +2,7 @@
 // index for each complete segment (runs.ts) and a checkpoint of what they come to (checkpoint.ts).
 // All of it is a cache. What is missing or wrong is made again from the segments.
 
-import { RECORD_HEADER_BYTES, SEGMENT_DATA_AT } from '../../assembly/layout.ts';
+import { RECORD_CRC_AT, RECORD_HEADER_BYTES, SEGMENT_DATA_AT } from '../../assembly/layout.ts';
 import type { CheckpointSource, Codec, EntrySource, Failure, Found } from '../core/ports.ts';
 import {
   type Checkpoint,
@@ -81,9 +81,7 @@ export class IndexStore {
    */
   async open(segments: readonly Indexed[]): Promise<Checkpoint | undefined> {
     const { files, logId, crc32c, note } = this.#options;
-    await new Promise<void>((resolve, reject) =>
-      this.#runs.open((failure) => (failure === undefined ? resolve() : reject(failure))),
-    );
+    await settle((done) => this.#runs.open(done));
     const bases = new Set(segments.map(({ base }) => base));
     for (const base of this.#runs.bases) if (!bases.has(base)) this.#runs.drop(base);
     const checkpoint = await readCheckpoint(files, logId, crc32c);
@@ -131,11 +129,7 @@ export class IndexStore {
   /** Makes sure that a segment has an index; `source` is what it should hold. */
   async make(segment: Indexed, source: EntrySource): Promise<void> {
     if (await this.has(segment)) return;
-    await new Promise<void>((resolve, reject) =>
-      this.write(segment, source, (failure) =>
-        failure === undefined ? resolve() : reject(failure),
-      ),
-    );
+    await settle((done) => this.write(segment, source, done));
   }
 
   write(segment: Indexed, source: EntrySource, done: (failure: Failure) => void): void {
@@ -226,11 +220,7 @@ export class IndexStore {
     const { segmentFiles, soon } = this.#options;
     const turn = () => new Promise<void>((resolve) => soon(resolve));
     const source = await this.alone((codec) => entriesOf(segmentFiles, codec, segment, turn));
-    await new Promise<void>((resolve, reject) =>
-      this.write(segment, source, (failure) =>
-        failure === undefined ? resolve() : reject(failure),
-      ),
-    );
+    await settle((done) => this.write(segment, source, done));
   }
 
   /** The segment is gone, or another one stands at its place. */
@@ -319,5 +309,5 @@ export class IndexStore {
 }
 
 function crcOf(head: Uint8Array): number {
-  return new DataView(head.buffer, head.byteOffset).getUint32(0, true);
+  return new DataView(head.buffer, head.byteOffset).getUint32(RECORD_CRC_AT, true);
 }

@@ -2,6 +2,7 @@
 // made the same way. What differs is that they keep the sequences they had.
 
 import {
+  BLOCK_BYTES,
   INTAKE_FULL,
   INTAKE_ROWS,
   MESSAGE_BYTES_CEILING,
@@ -53,7 +54,6 @@ const NOBODY: Sink = {
 };
 
 const HEAD_BYTES = 8 + WIRE_U32;
-const BLOCK_BYTES = 4096;
 // What stands in a segment beside its largest record: header, commit, and what closes it.
 const AROUND_BYTES = SEGMENT_DATA_AT + 8 * RECORD_HEADER_BYTES;
 

@@ -121,20 +121,10 @@ export class Segments {
     return bytes;
   }
 
-  /** The segment that holds a position. */
+  /** The segment whose file holds a position. */
   find(position: Position): Segment | undefined {
-    const list = this.#list;
-    let low = 0;
-    let high = list.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (list[middle]!.base <= position) low = middle;
-      else high = middle - 1;
-    }
-    const found = list[low];
-    return found !== undefined && position >= found.base && position < found.base + found.bytes
-      ? found
-      : undefined;
+    const found = this.covering(position);
+    return found !== undefined && position < found.base + found.bytes ? found : undefined;
   }
 
   /** The writer goes on in the next segment, which must be there. */

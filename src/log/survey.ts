@@ -7,10 +7,6 @@
 // in without a commit does not: it was never acked (FORMAT.md).
 
 import {
-  MARK_ATTEMPTS_AT,
-  MARK_BYTES,
-  MARK_COUNT_AT,
-  MARK_SEQUENCE_AT,
   MESSAGE_SIZE_BYTES,
   RECORD_COMMIT,
   RECORD_HEADER_BYTES,
@@ -20,6 +16,7 @@ import {
   RECORD_START,
   RECORD_TRIM,
 } from '../../assembly/layout.ts';
+import { marksIn } from '../core/marks.ts';
 import type { Codec, Position } from '../core/ports.ts';
 import {
   ATTEMPTS,
@@ -29,7 +26,6 @@ import {
   BUCKET_LOW,
   COUNT,
   EPOCH,
-  join,
   OFFSET,
   sequenceOf,
   TYPE,
@@ -181,17 +177,7 @@ export class Survey {
   }
 
   #stage(type: number, bytes: Uint8Array, body: number, count: number): void {
-    const view = new DataView(bytes.buffer, bytes.byteOffset + body, count * MARK_BYTES);
-    for (let i = 0; i < count * MARK_BYTES; i += MARK_BYTES)
-      this.#marks.push({
-        type,
-        sequence: join(
-          view.getUint32(i + MARK_SEQUENCE_AT, true),
-          view.getUint32(i + MARK_SEQUENCE_AT + 4, true),
-        ),
-        count: view.getUint32(i + MARK_COUNT_AT, true),
-        attempts: view.getUint32(i + MARK_ATTEMPTS_AT, true),
-      });
+    for (const mark of marksIn(bytes, body, count)) this.#marks.push({ type, ...mark });
   }
 
   // Something of a later batch is there, so this one was written as a whole once.
