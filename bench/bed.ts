@@ -18,6 +18,8 @@ export interface BedOptions {
   warmupSeconds: number;
   /** Connections of the scenario with idle consumers. */
   idle: number;
+  /** Messages of the scenarios about backlogs. */
+  messages: number;
   /** Told what is going on. */
   note: (text: string) => void;
 }
@@ -29,12 +31,15 @@ export interface BedOptions {
  */
 export type Server = 'broker' | 'stocked' | 'sink' | 'relay';
 
-export type Load = Partial<Omit<LoadPlan, 'firstBucket'>>;
+/** What differs from the default plan, as it goes to the generator's process in JSON. */
+export type Load = Partial<Omit<LoadPlan, 'firstBucket'>> & { firstBucket?: string };
 
 // The stock is made for this rate: more than a broker has reached on the machines tried.
 const STOCKED_BYTES_PER_SECOND = 1600e6;
 // Making it is gigabytes of writing, which the disk may still be busy with behind the last sync.
 const REST_MS = 2000;
+// Slower than this a counted run is given up.
+const SLOW_MESSAGES_PER_MS = 20;
 const SEGMENT_BYTES = 64 * 1024 * 1024;
 
 const script = (name: string): string => fileURLToPath(new URL(`./${name}.js`, import.meta.url));
@@ -82,7 +87,8 @@ export class Bed {
     const child = new Child(script('load'), { args: [JSON.stringify(plan)] });
     try {
       const { warmupMs = 0, durationMs = 0 } = plan;
-      const said = await child.event('result', warmupMs + durationMs + 120_000);
+      const counted = (plan.count ?? 0) / SLOW_MESSAGES_PER_MS;
+      const said = await child.event('result', warmupMs + durationMs + counted + 120_000);
       return said.result as LoadResult;
     } finally {
       await child.stop();
@@ -90,7 +96,7 @@ export class Bed {
   }
 
   /** Opens connections that stay until `stop`, which gives what they measured. */
-  async hold(plan: Load & { firstBucket: string }): Promise<{ stop(): Promise<LoadResult> }> {
+  async hold(plan: Load): Promise<{ stop(): Promise<LoadResult> }> {
     const child = new Child(script('load'), { args: [JSON.stringify(plan)] });
     try {
       await child.event('connected', 120_000);
@@ -118,6 +124,16 @@ export class Bed {
     } finally {
       await child.stop();
       await rm(folder, { recursive: true, force: true });
+    }
+  }
+
+  /** Reads every file of a folder with a checksum; gives how fast that was. */
+  async read(folder: string): Promise<Record<string, unknown>> {
+    const child = new Child(script('read'), { args: [folder] });
+    try {
+      return await child.event('result', 600_000);
+    } finally {
+      await child.stop();
     }
   }
 

@@ -51,6 +51,12 @@ export function residentMiB(pid: number): number | undefined {
   return match === null ? undefined : Number(match[1]) / 1024;
 }
 
+/** The most memory that a process has had resident, in MiB; undefined where nobody tells. */
+export function peakResidentMiB(pid: number): number | undefined {
+  const match = /^VmHWM:\s+(\d+) kB/m.exec(readText(`/proc/${pid}/status`));
+  return match === null ? undefined : Number(match[1]) / 1024;
+}
+
 function readText(file: string): string {
   try {
     return readFileSync(file, 'utf8');

@@ -9,19 +9,22 @@ import { Command, InvalidArgumentError } from 'commander';
 import { Bed } from './bed.ts';
 import { describeMachine } from './machine.ts';
 import { type Report, replaceResults, toMarkdown, toTable } from './report.ts';
-import { SCENARIOS, type Scenario } from './scenarios.ts';
+import type { Scenario } from './scenario.ts';
+import { SCENARIOS } from './scenarios.ts';
 
 interface Options {
   runs: number;
   seconds: number;
   warmup: number;
   idle: number;
+  messages: number;
   dir?: string;
   json?: string;
   write?: boolean;
 }
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url)); // of the project, from build/bench
+const MESSAGES = 10_000_000;
 const README = join(ROOT, 'bench', 'README.md');
 
 const list = SCENARIOS.map(({ name, title }) => `  ${name.padEnd(12)}${title}`).join('\n');
@@ -33,6 +36,7 @@ const program = new Command('npm run bench --')
   .option('--seconds <S>', 'length of each sample', positive, 4)
   .option('--warmup <S>', 'load before each sample', atLeastZero, 1)
   .option('--idle <N>', 'connections of the scenario "idle"', positive, 10_000)
+  .option('--messages <N>', 'messages of a backlog', positive, MESSAGES)
   .option('--dir <DIR>', 'where brokers keep their data; on a disk (default: build/bench-data)')
   .option('--json <FILE>', 'write everything, samples included, to a file')
   .option('--write', 'put the results into bench/README.md')
@@ -76,8 +80,8 @@ async function main(names: string[], options: Options): Promise<void> {
     warmupSeconds: options.warmup,
     scenarios: [],
   };
-  const { runs, seconds, warmup: warmupSeconds, idle } = options;
-  const bed = new Bed({ dir, runs, seconds, warmupSeconds, idle, note });
+  const { runs, seconds, warmup: warmupSeconds, idle, messages } = options;
+  const bed = new Bed({ dir, runs, seconds, warmupSeconds, idle, messages, note });
   try {
     for (const { name, title, measure } of scenarios) {
       note(`== ${name}`);
@@ -102,10 +106,11 @@ async function keep(report: Report, { json, write }: Options): Promise<void> {
 
 /** How to do it again: without what says only where things were put. */
 function commandLine(names: readonly string[], options: Options): string {
-  const { runs, seconds, warmup, idle } = options;
+  const { runs, seconds, warmup, idle, messages } = options;
   const parts = ['npm run bench --', ...names, `--runs ${runs} --seconds ${seconds}`];
   if (warmup !== 1) parts.push(`--warmup ${warmup}`);
   if (idle !== 10_000) parts.push(`--idle ${idle}`);
+  if (messages !== MESSAGES) parts.push(`--messages ${messages}`);
   return parts.join(' ');
 }
 

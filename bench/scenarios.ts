@@ -2,15 +2,11 @@
 // how servers are started and stopped is the bed's business.
 
 import type { Flow, LoadResult } from '../src/load/result.ts';
-import type { Bed, Load } from './bed.ts';
+import { BACKLOG_SCENARIOS } from './backlog.ts';
+import type { Load } from './bed.ts';
 import { residentMiB } from './machine.ts';
 import { type Figure, figure, ratio } from './samples.ts';
-
-export interface Scenario {
-  name: string;
-  title: string;
-  measure(bed: Bed): Promise<Figure[]>;
-}
+import type { Scenario } from './scenario.ts';
 
 /** 100 bytes, batches of 1000, 16 in flight on one connection. */
 const STREAM: Load = {
@@ -239,4 +235,5 @@ export const SCENARIOS: readonly Scenario[] = [
   sizes,
   idle,
   codec,
+  ...BACKLOG_SCENARIOS,
 ];

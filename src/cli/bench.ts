@@ -186,6 +186,7 @@ function planOf(options: BenchOptions, { host, intakePort, exhaustPort, wire }: 
     rate: options.rate,
     warmupMs: options.warmup ?? (count === undefined ? DEFAULT_PLAN.warmupMs : 0),
     verify: options.verify === true,
+    run: undefined,
     backlogMessagesMax: options.backlog,
     drain: options.drain,
   };

@@ -15,6 +15,8 @@ export interface ChildOptions {
 }
 
 const READY_MS = 60_000;
+/** A broker reads its whole log again when the index is gone. */
+const RECOVERED_MS = 600_000;
 const STOP_MS = 10_000;
 const OUTPUT_KEPT = 4096;
 
@@ -83,6 +85,12 @@ export class Child {
     this.#process.kill('SIGKILL');
   }
 
+  /** As `kill`; settles when it is gone. */
+  async killed(): Promise<void> {
+    this.kill();
+    await this.#ended;
+  }
+
   #keep(text: string): void {
     this.#output = (this.#output + text).slice(-OUTPUT_KEPT);
   }
@@ -140,8 +148,12 @@ export interface PrivateBroker {
   pid: number;
   intakePort: number;
   exhaustPort: number;
+  /** From the start of the process until it took connections. */
+  readyMs: number;
   /** Stops it and removes its folder. */
   stop(): Promise<void>;
+  /** Ends it with SIGKILL, calls `between`, starts it again on its folder. */
+  crash(between?: () => Promise<void>): Promise<PrivateBroker>;
 }
 
 export interface PrivateBrokerOptions {
@@ -161,23 +173,33 @@ export async function startBroker(options: PrivateBrokerOptions): Promise<Privat
   await mkdir(dir, { recursive: true });
   const folder = await mkdtemp(join(resolve(dir), 'thrustmq-'));
   folders.add(folder);
+  const ports = ['--host', '127.0.0.1', '--intake-port', '0', '--exhaust-port', '0'];
+  const quiet = ['--no-dashboard', '--log-format', 'json'];
+  const place = ['--data-dir', join(folder, 'data'), '--wire', wire];
+  return startIn(folder, [MAIN, 'serve', ...place, ...ports, ...quiet, ...flags]);
+}
+
+async function startIn(folder: string, args: readonly string[]): Promise<PrivateBroker> {
   const remove = async (): Promise<void> => {
     await rm(folder, { recursive: true, force: true });
     folders.delete(folder);
   };
-  const ports = ['--host', '127.0.0.1', '--intake-port', '0', '--exhaust-port', '0'];
-  const quiet = ['--no-dashboard', '--log-format', 'json'];
-  const place = ['--data-dir', join(folder, 'data'), '--wire', wire];
-  const args = [MAIN, 'serve', ...place, ...ports, ...quiet, ...flags];
+  const startedMs = performance.now();
   const child = new Child(LEASH, { args, cwd: folder });
   try {
-    const ready = await child.event('ready');
+    const ready = await child.event('ready', RECOVERED_MS);
     return {
       pid: child.pid,
       dataDir: join(folder, 'data'),
       intakePort: ready.intake as number,
       exhaustPort: ready.exhaust as number,
+      readyMs: performance.now() - startedMs,
       stop: () => child.stop().then(remove),
+      crash: async (between = async () => {}) => {
+        await child.killed();
+        await between();
+        return startIn(folder, args);
+      },
     };
   } catch (error) {
     await child.stop();

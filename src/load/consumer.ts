@@ -116,13 +116,14 @@ export class LoadConsumer {
   #check(bytes: Buffer, view: DataView, start: number, end: number, nowMs: number): void {
     const { plan, run, meter, ledger } = this.#context;
     const own = end - start >= STAMP_BYTES && view.getUint16(start + STAMP_RUN_AT, true) === run;
-    const producer = own ? view.getUint16(start + STAMP_PRODUCER_AT, true) : plan.producers;
-    if (producer >= plan.producers) {
+    const producers = Math.max(1, plan.producers);
+    const producer = own ? view.getUint16(start + STAMP_PRODUCER_AT, true) : producers;
+    if (producer >= producers) {
       if (ledger !== undefined) ledger.foreign += 1;
       return;
     }
     const dueMs = view.getFloat64(start + STAMP_TIME_AT, true);
-    if (dueMs > 0) recordMs(meter.endToEnd, nowMs - dueMs);
+    if (dueMs > 0 && plan.producers > 0) recordMs(meter.endToEnd, nowMs - dueMs);
     if (ledger === undefined) return;
     const sequence = view.getUint32(start + STAMP_SEQUENCE_AT, true);
     const from = start + STAMP_BYTES;

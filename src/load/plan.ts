@@ -35,6 +35,11 @@ export interface LoadPlan {
   warmupMs: number;
   /** Stamp every message, and look for losses, duplicates, disorder and changed bytes. */
   verify: boolean;
+  /**
+   * Number in the stamps, 1 to 65,535. Messages are then stamped without consumers too, and a later
+   * run with this number and no producers can verify them; undefined: a number of the run's own.
+   */
+  run: number | undefined;
   /** Hold producers back while more messages than this wait for consumers. */
   backlogMessagesMax: number | undefined;
   /** Consume what was published before leaving. */
@@ -59,11 +64,13 @@ export const DEFAULT_PLAN: LoadPlan = {
   rate: undefined,
   warmupMs: 1000,
   verify: false,
+  run: undefined,
   backlogMessagesMax: undefined,
   drain: true,
 };
 
 const PRODUCERS_MAX = 65_535; // a stamp has 16 bits for the producer
+const RUN_MAX = 65_535; // and as many for the run
 const TIMER_MS_MAX = 2 ** 31 - 1; // what a timer can hold
 const FLIGHT_BYTES_MAX = 1024 ** 3;
 
@@ -104,8 +111,12 @@ export function checkPlan(plan: LoadPlan): string | undefined {
 }
 
 function checkVerify(plan: LoadPlan): string | undefined {
+  const { run } = plan;
+  if (run !== undefined && !(Number.isInteger(run) && run >= 1 && run <= RUN_MAX))
+    return `run must be a whole number from 1 to ${RUN_MAX}, not ${run}`;
   if (!plan.verify) return undefined;
-  if (plan.producers === 0 || plan.consumers === 0)
+  const later = plan.producers === 0 && run !== undefined && plan.count !== undefined;
+  if (plan.consumers === 0 || (plan.producers === 0 && !later))
     return 'to verify, a run needs producers and consumers';
   if (plan.messageBytes < STAMP_BYTES)
     return `to verify, messages need at least ${STAMP_BYTES} bytes`;
@@ -121,6 +132,7 @@ function checkMemory(plan: LoadPlan): string | undefined {
 
 /** Whether messages carry a stamp: to verify, or to time them from end to end in an open loop. */
 export function stamps(plan: LoadPlan): boolean {
-  if (plan.consumers === 0 || plan.messageBytes < STAMP_BYTES) return false;
-  return plan.verify || plan.rate !== undefined;
+  if (plan.messageBytes < STAMP_BYTES) return false;
+  if (plan.run !== undefined) return true;
+  return plan.consumers > 0 && (plan.verify || plan.rate !== undefined);
 }

@@ -58,6 +58,14 @@ export async function runLoad(plan: LoadPlan, hooks: LoadHooks = {}): Promise<Lo
   }
 }
 
+/** Without producers, everything that the one producer of an earlier run published is awaited. */
+function createLedger({ producers, count = 0 }: LoadPlan): Ledger {
+  const ledger = new Ledger(Math.max(1, producers));
+  if (producers === 0)
+    for (let sequence = 0; sequence < count; sequence++) ledger.stored(0, sequence);
+  return ledger;
+}
+
 class LoadRun {
   readonly #plan: LoadPlan;
   readonly #hooks: LoadHooks;
@@ -79,15 +87,15 @@ class LoadRun {
   constructor(plan: LoadPlan, hooks: LoadHooks) {
     this.#plan = plan;
     this.#hooks = hooks;
-    const { producers, consumers, batchMessages, rate, backlogMessagesMax } = plan;
+    const { consumers, batchMessages, rate, backlogMessagesMax } = plan;
     this.#failed = new Promise((_, reject) => {
       this.#fail = reject;
     });
     this.#failed.catch(() => {});
-    this.#ledger = plan.verify ? new Ledger(producers) : undefined;
+    this.#ledger = plan.verify ? createLedger(plan) : undefined;
     const waiting = (): number => this.#meter.waiting;
     this.#pacer = new Pacer({ batchMessages, rate, backlogMessagesMax, waiting });
-    const run = randomInt(1, 65_536);
+    const run = plan.run ?? randomInt(1, 65_536);
     const common = {
       plan,
       meter: this.#meter,

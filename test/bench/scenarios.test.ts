@@ -16,7 +16,15 @@ import { plainEnvironment, Running } from '../support/process.ts';
 const RUN = fileURLToPath(new URL('../../bench/run.js', import.meta.url));
 const dir = await mkdtemp(join(tmpdir(), 'thrustmq-scenarios-'));
 after(() => rm(dir, { recursive: true, force: true }));
-const bed = new Bed({ dir, runs: 1, seconds: 0.1, warmupSeconds: 0.05, idle: 20, note: () => {} });
+const bed = new Bed({
+  dir,
+  runs: 1,
+  seconds: 0.1,
+  warmupSeconds: 0.05,
+  idle: 20,
+  messages: 40_000,
+  note: () => {},
+});
 
 /** May be 0 in a tenth of a second: nobody was idle long enough, or nothing got through. */
 const MAY_BE_ZERO = /heartbeats/;
