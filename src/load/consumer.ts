@@ -62,7 +62,7 @@ export class LoadConsumer {
   }
 
   async connect(): Promise<void> {
-    const { plan, index, onFailure } = this.#context;
+    const { plan, onFailure } = this.#context;
     this.#socket = await connect({
       host: plan.host,
       port: plan.exhaustPort,
@@ -72,9 +72,14 @@ export class LoadConsumer {
         if (!this.#leaving) onFailure(error);
       },
     });
+  }
+
+  /** Says what it wants; deliveries come from now on. */
+  begin(): void {
+    const { plan, index } = this.#context;
     const bucket = plan.firstBucket + BigInt(index % plan.buckets);
     const batchSize = plan.consumerBatchMessages;
-    this.#socket.write(encodeConsumerHeader({ consumerId: BigInt(index), bucket, batchSize }));
+    this.#socket!.write(encodeConsumerHeader({ consumerId: BigInt(index), bucket, batchSize }));
   }
 
   #receive(bytes: Uint8Array): void {

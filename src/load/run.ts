@@ -116,13 +116,17 @@ class LoadRun {
 
   async run(): Promise<LoadResult> {
     await this.#connect();
+    const begun = this.#mark();
+    for (const consumer of this.#consumers) consumer.begin();
     this.#hooks.onConnected?.();
     this.#report();
     if (this.#plan.warmupMs > 0) await this.#warmUp();
     this.#phase = 'measure';
     this.#meter.ack.reset();
     this.#meter.endToEnd.reset();
-    const from = this.#mark();
+    // Who only reads a backlog has it coming from its first word on.
+    const reading = this.#plan.producers === 0 && this.#plan.warmupMs === 0;
+    const from = reading ? begun : this.#mark();
     if (this.#plan.count === undefined) {
       if (this.#pacer.exhausted) this.#open(Number.POSITIVE_INFINITY);
       await this.#pause(this.#plan.durationMs);
