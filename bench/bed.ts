@@ -38,6 +38,8 @@ export type Load = Partial<Omit<LoadPlan, 'firstBucket'>> & { firstBucket?: stri
 const STOCKED_BYTES_PER_SECOND = 1600e6;
 // Making it is gigabytes of writing, which the disk may still be busy with behind the last sync.
 const REST_MS = 2000;
+const STOCKED_MS = 180_000;
+const SLOW_BYTES_PER_MS = 100_000;
 // Slower than this a counted run is given up.
 const SLOW_MESSAGES_PER_MS = 20;
 const SEGMENT_BYTES = 64 * 1024 * 1024;
@@ -141,19 +143,28 @@ export class Bed {
     return startBroker({ dir: this.options.dir, flags });
   }
 
-  async #stocked(): Promise<PrivateBroker> {
-    const { seconds, warmupSeconds } = this.options;
-    const count = Math.ceil(((seconds + warmupSeconds) * STOCKED_BYTES_PER_SECOND) / SEGMENT_BYTES);
-    const broker = await this.broker(['--spare', String(count * SEGMENT_BYTES)]);
+  /** A broker that holds disk space ready for so many bytes of log. */
+  async stocked(bytes: number, flags: readonly string[] = []): Promise<PrivateBroker> {
+    const count = Math.ceil(bytes / SEGMENT_BYTES);
+    const broker = await this.broker(['--spare', String(count * SEGMENT_BYTES), ...flags]);
     const log = join(broker.dataDir, 'log');
-    for (const until = Date.now() + 180_000; Date.now() < until; await sleep(100)) {
+    const waitMs = STOCKED_MS + bytes / SLOW_BYTES_PER_MS;
+    for (const until = Date.now() + waitMs; Date.now() < until; await sleep(100)) {
       const names = await readdir(log);
       if (names.filter((name) => name.startsWith('spare-')).length < count) continue;
       await sleep(REST_MS);
       return broker;
     }
     await broker.stop();
-    throw new Error(`${count} files of the stock were not made within 180 s: is the disk full?`);
+    throw new Error(
+      `${count} files of the stock were not made within ${Math.round(waitMs / 1000)} s: is the disk full?`,
+    );
+  }
+
+  /** What the disk could take at most while a sample lasts. */
+  #stock(): number {
+    const { seconds, warmupSeconds } = this.options;
+    return (seconds + warmupSeconds) * STOCKED_BYTES_PER_SECOND;
   }
 
   async start(
@@ -161,7 +172,7 @@ export class Bed {
     load: Load,
   ): Promise<{ ports: { intakePort: number; exhaustPort: number }; stop(): Promise<void> }> {
     if (server === 'broker' || server === 'stocked') {
-      const broker = server === 'broker' ? await this.broker() : await this.#stocked();
+      const broker = server === 'broker' ? await this.broker() : await this.stocked(this.#stock());
       const { intakePort, exhaustPort } = broker;
       return { ports: { intakePort, exhaustPort }, stop: () => broker.stop() };
     }

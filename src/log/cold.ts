@@ -9,7 +9,9 @@
 //
 // Where very many wait for records of one stretch, as consumers of thousands of buckets do whose
 // messages are interleaved, each would be served a message or two for each window. So all of them
-// wait until the area is full, as far as the stretch is dense, and are served then, a few a turn.
+// wait until the area is full, as far as the stretch is dense, and are served then, a few a turn;
+// the next sweep begins when half of them wait again, or a moment later. Who is far from the crowd
+// has a sweep of its own.
 
 import { RECORD_HEADER_BYTES, RESULT_CONSUMED, SCAN_ROWS } from '../../assembly/layout.ts';
 import type { Codec, Failure, Position } from '../core/ports.ts';
@@ -71,26 +73,34 @@ export class Cold {
   #cursor = 0;
   #queue: Load[] = [];
   #sweep: Position = 0; // where the next load is looked for
-  // The crowd of this sweep: answers that wait, bytes read, and the stretch that was asked for.
+  // Loads whose window is being read or that are among the crowd, whose answers wait for the end of
+  // the sweep; what was read for them, and the stretch of it.
+  #asked = 0;
   #crowd: (() => void)[] = [];
-  #crowdBytes = 0;
-  #crowdFrom: Position = Number.POSITIVE_INFINITY;
-  #crowdTo: Position = 0;
+  #stretchBytes = 0;
+  #stretchFrom: Position = Number.POSITIVE_INFINITY;
+  #stretchTo: Position = 0;
   #answering = false;
+  // After a crowd was served, a sweep begins when so many wait again.
+  #gathering = 0;
+  #crowds = 0;
   #reading = 0;
   reads = 0;
   readBytes = 0;
 
   readonly #soon: (call: () => void) => void;
+  readonly #later: (call: () => void) => void;
 
-  /** `soon` calls back once, after other work had its turn. */
+  /** `soon` calls back once, after other work had its turn; `later` after some ms. */
   constructor(
     codec: Codec,
     files: Files,
     segments: () => Segments,
     soon: (call: () => void) => void,
+    later: (call: () => void) => void,
   ) {
     this.#soon = soon;
+    this.#later = later;
     this.#codec = codec;
     this.#files = files;
     this.#segments = segments;
@@ -113,9 +123,16 @@ export class Cold {
 
   // Begins loads while there is room for them; then, for a crowd, what comes behind them.
   #next(): void {
+    if (this.#queue.length < this.#gathering) return;
+    this.#gathering = 0;
     while (!this.#answering && this.#reading < READS_MAX && this.#queue.length > 0) {
-      if (this.#crowd.length > 0 && this.#crowdBytes >= SWEEP_BYTES) break;
+      if (this.#asked >= CROWD && this.#stretchBytes >= SWEEP_BYTES) break;
       const load = this.#first();
+      // Those who are ahead of the crowd, or behind it, have a sweep of their own.
+      if (this.#isApart(load)) {
+        if (this.#readsAhead()) continue;
+        if (this.#asked > 0 && this.#asked + this.#queue.length >= CROWD) break;
+      }
       const begun = this.#start(load);
       if (!begun) break;
       this.#sweep = load.position;
@@ -123,8 +140,12 @@ export class Cold {
       this.#queue = this.#queue.filter((each) => each !== load && !this.#joins(each));
     }
     if (this.#crowd.length === 0 || this.#answering) return;
-    while (this.#reading < READS_MAX && this.#readsAhead());
+    if (this.#queue.length === 0) while (this.#reading < READS_MAX && this.#readsAhead());
     if (this.#reading === 0) this.#answerCrowd();
+  }
+
+  #isApart({ position }: Load): boolean {
+    return position < this.#stretchFrom || position > this.#stretchTo + WINDOW_BYTES_MAX;
   }
 
   // The next load of the sweep.
@@ -141,10 +162,10 @@ export class Cold {
 
   // Begins to read behind the stretch that a crowd asked for; false if that is not worth it.
   #readsAhead(): boolean {
-    const mib = Math.max(1, (this.#crowdTo - this.#crowdFrom) / (1024 * 1024));
-    if (this.#crowdBytes >= SWEEP_BYTES) return false;
-    if (this.#queue.length > 0 || this.#crowd.length < CROWD_PER_MIB * mib) return false;
-    let position = this.#crowdTo;
+    const mib = Math.max(1, (this.#stretchTo - this.#stretchFrom) / (1024 * 1024));
+    if (this.#stretchBytes >= SWEEP_BYTES) return false;
+    if (this.#asked < Math.max(CROWD, CROWD_PER_MIB * mib)) return false;
+    let position = this.#stretchTo;
     for (let window = this.#unit(position); window !== undefined; window = this.#unit(position)) {
       if (window.end <= position) return false;
       position = window.end;
@@ -163,9 +184,7 @@ export class Cold {
     this.#answering = true;
     const crowd = this.#crowd;
     this.#crowd = [];
-    this.#crowdBytes = 0;
-    this.#crowdFrom = Number.POSITIVE_INFINITY;
-    this.#crowdTo = 0;
+    this.#answered(crowd.length);
     const go = (from: number) => {
       for (const answer of crowd.slice(from, from + ANSWERS_MAX)) answer();
       if (from + ANSWERS_MAX < crowd.length) {
@@ -173,9 +192,30 @@ export class Cold {
         return;
       }
       this.#answering = false;
+      this.#gather(crowd.length);
       this.#next();
     };
     go(0);
+  }
+
+  #answered(count: number): void {
+    this.#asked -= count;
+    if (this.#asked > 0) return;
+    this.#stretchBytes = 0;
+    this.#stretchFrom = Number.POSITIVE_INFINITY;
+    this.#stretchTo = 0;
+  }
+
+  // Most of those who were served find their next records in memory still. Reading on for the first
+  // few that do not would push those records out before the others have come for them.
+  #gather(served: number): void {
+    const crowd = ++this.#crowds;
+    this.#gathering = Math.max(this.#gathering, Math.floor(served / 2));
+    this.#later(() => {
+      if (crowd !== this.#crowds) return;
+      this.#gathering = 0;
+      this.#next();
+    });
   }
 
   // Whether a load waits for a window that is being read already.
@@ -185,6 +225,7 @@ export class Cold {
       : this.#byUnit.get(Math.floor(load.position / UNIT));
     if (window === undefined || !window.loading || window.stale) return false;
     window.waiters.push(load);
+    this.#asked++;
     return true;
   }
 
@@ -238,8 +279,10 @@ export class Cold {
     segment.reads++;
     this.reads++;
     this.#reading++;
-    this.#crowdBytes += bytes;
-    this.#crowdTo = Math.max(this.#crowdTo, end);
+    this.#asked += waiters.length;
+    this.#stretchBytes += bytes;
+    this.#stretchFrom = Math.min(this.#stretchFrom, begin);
+    this.#stretchTo = Math.max(this.#stretchTo, end);
     this.#read(window, segment, 0);
     return true;
   }
@@ -305,17 +348,14 @@ export class Cold {
     window.waiters = [];
     if (failure !== undefined || window.stale || window.valid === window.from)
       this.#drop((w) => w === window);
-    const together = waiters.length + this.#queue.length + this.#crowd.length;
+    const together = this.#asked + this.#queue.length;
     const crowded = together >= CROWD && failure === undefined && !window.stale;
-    for (const load of waiters) {
-      if (!crowded || load.alone) {
+    for (const load of waiters)
+      if (crowded && !load.alone) this.#crowd.push(() => this.#answer(window, load, undefined));
+      else {
+        this.#answered(1);
         this.#answer(window, load, failure);
-        continue;
       }
-      this.#crowdFrom = Math.min(this.#crowdFrom, load.position);
-      this.#crowd.push(() => this.#answer(window, load, undefined));
-    }
-    if (this.#crowd.length === 0) this.#crowdBytes = 0;
     this.#next();
   }
 

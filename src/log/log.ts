@@ -176,7 +176,7 @@ export class FileLog implements Log {
   ): FileLog {
     const { files, codec, segmentBytes, spareBytes, wallMs } = options;
     const { resume, logId, next } = recovered;
-    const cold = new Cold(codec, files, () => segments, options.soon);
+    const cold = new Cold(codec, files, () => segments, options.soon, options.later);
     const segments: Segments = new Segments(
       {
         files,

@@ -64,7 +64,12 @@ async function setUp(sizes: number[], bytes = SEGMENT): Promise<Setup> {
     bytes: RECORD_HEADER_BYTES + 4 + body.length,
     body,
   }));
-  return { files, segments, cold: new Cold(codec, files, () => segments, setImmediate), records };
+  return {
+    files,
+    segments,
+    cold: new Cold(codec, files, () => segments, setImmediate, setImmediate),
+    records,
+  };
 }
 
 interface Outcome {
