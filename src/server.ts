@@ -157,7 +157,7 @@ export class Server {
     const { config, log } = options;
     const begun = performance.now();
     const codec = new Engine();
-    const state = createState(randomBytes(4).readInt32LE());
+    const state = createState(randomBytes(4).readInt32LE(), config.memory.bucketsMax);
     let side: Engine | undefined;
     const replay = new Replay(state.buckets, state.retention);
     const opened = await FileLog.open(
@@ -174,6 +174,8 @@ export class Server {
         mode: config.log.sync,
         segmentBytes: config.limits.segmentBytes,
         spareBytes: config.log.spareBytes,
+        coldBytesMax: config.memory.coldBytesMax,
+        tableBytesMax: config.memory.tableBytesMax,
         newLogId: randomBytes(8).readBigUInt64LE(),
         now: () => performance.now(),
         wallMs: Date.now,

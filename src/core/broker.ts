@@ -83,7 +83,7 @@ export class Broker implements Context, CommitEvents {
   readonly counters = new Counters();
   readonly notices: Notices;
   readonly budget: Budget;
-  readonly frames = new FramePool();
+  readonly frames: FramePool;
   readonly producers = new Set<Producer>();
   readonly consumers = new Set<Consumer>();
   readonly #log: Log;
@@ -106,6 +106,7 @@ export class Broker implements Context, CommitEvents {
     this.notices = options.notices;
     this.#log = options.log;
     this.budget = new Budget(options.limits.bufferBytesMax);
+    this.frames = new FramePool(options.limits.framesMax);
     this.buckets = options.buckets;
     this.retention = options.retention;
     const { buckets, retention, log } = options;
@@ -149,6 +150,7 @@ export class Broker implements Context, CommitEvents {
       strict: options.strict,
       reserveBytes: options.limits.reserveBytes,
       messageBytesMax: options.limits.messageBytesMax,
+      entriesMax: options.limits.segmentEntriesMax,
       ackCommitMs: options.limits.ackCommitMs,
       proofMs: options.limits.proofMs,
       lag: () => this.indexing.lag,

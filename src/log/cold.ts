@@ -49,13 +49,11 @@ const OVERLAP = 16 * 1024;
 // for itself.
 const SOME_RECORDS = 4;
 const LARGE = WINDOW_BYTES_MAX / 4;
-// What the cold area may use unless one record needs more: memory that is touched stays touched.
-const AREA_BYTES = 64 * 1024 * 1024;
 // Reads under way.
 const READS_MAX = 4;
-// So many loads together wait for a whole sweep; it may fill this much of the area.
+// So many loads together wait for a whole sweep; it may fill this share of the area.
 const CROWD = 64;
-const SWEEP_BYTES = 48 * 1024 * 1024;
+const SWEEP_SHARE = 0.75;
 // Crowded: so many loads for each MiB that they span.
 const CROWD_PER_MIB = 8;
 // Loads answered in one turn of a crowd.
@@ -82,14 +80,22 @@ export class Cold {
   readBytes = 0;
 
   readonly #soon: (call: () => void) => void;
+  readonly #areaBytes: number;
+  readonly #sweepBytes: number;
 
-  /** `soon` calls back once, after other work had its turn. */
+  /**
+   * `soon` calls back once, after other work had its turn. Windows take `areaBytes` of memory unless
+   * one record needs more: memory that is touched stays touched.
+   */
   constructor(
     codec: Codec,
     files: Files,
     segments: () => Segments,
     soon: (call: () => void) => void,
+    areaBytes: number,
   ) {
+    this.#areaBytes = areaBytes;
+    this.#sweepBytes = SWEEP_SHARE * areaBytes;
     this.#soon = soon;
     this.#codec = codec;
     this.#files = files;
@@ -114,7 +120,7 @@ export class Cold {
   // Begins loads while there is room for them; then, for a crowd, what comes behind them.
   #next(): void {
     while (!this.#answering && this.#reading < READS_MAX && this.#queue.length > 0) {
-      if (this.#crowd.length > 0 && this.#crowdBytes >= SWEEP_BYTES) break;
+      if (this.#crowd.length > 0 && this.#crowdBytes >= this.#sweepBytes) break;
       const load = this.#first();
       const begun = this.#start(load);
       if (!begun) break;
@@ -142,7 +148,7 @@ export class Cold {
   // Begins to read behind the stretch that a crowd asked for; false if that is not worth it.
   #readsAhead(): boolean {
     const mib = Math.max(1, (this.#crowdTo - this.#crowdFrom) / (1024 * 1024));
-    if (this.#crowdBytes >= SWEEP_BYTES) return false;
+    if (this.#crowdBytes >= this.#sweepBytes) return false;
     if (this.#queue.length > 0 || this.#crowd.length < CROWD_PER_MIB * mib) return false;
     let position = this.#crowdTo;
     for (let window = this.#unit(position); window !== undefined; window = this.#unit(position)) {
@@ -271,7 +277,7 @@ export class Cold {
 
   // Takes room behind the cursor from the oldest windows; -1 while one of them is being read.
   #room(bytes: number): number {
-    const area = Math.min(this.#codec.coldBytes, Math.max(AREA_BYTES, bytes));
+    const area = Math.min(this.#codec.coldBytes, Math.max(this.#areaBytes, bytes));
     const at = this.#cursor + bytes > area ? 0 : this.#cursor;
     const inTheWay = (w: Window) => w.place < at + bytes && at < w.place + w.bytes;
     if (this.#windows.some((w) => w.loading && inTheWay(w))) return -1;

@@ -26,6 +26,9 @@ import { keyOf, segmentName } from './segment.ts';
 import { Segments, type Spare } from './segments.ts';
 import { type SyncMode, Writer } from './writer.ts';
 
+// Of windows read back from disk, if it is not said.
+const COLD_BYTES_MAX = 64 * 1024 * 1024;
+
 export interface LogOptions {
   files: Files;
   /** The folder of indexes and checkpoint. */
@@ -41,6 +44,10 @@ export interface LogOptions {
   segmentBytes: number;
   /** Disk space held ready beyond the next segment; 0 for none. */
   spareBytes: number;
+  /** Bytes of memory for what is read back from disk; default 64 MiB. */
+  coldBytesMax?: number | undefined;
+  /** Bytes of memory for tables of indexes (runs.ts). */
+  tableBytesMax?: number | undefined;
   /** When a checkpoint is due, if not as by default (index-store.ts). */
   checkpointDue?: CheckpointDue | undefined;
   /** Random, for a log that is made new. */
@@ -134,6 +141,7 @@ export class FileLog implements Log {
       sideCodec,
       note,
       checkpointDue: options.checkpointDue,
+      tableBytesMax: options.tableBytesMax,
     });
     const checkpoint = await store.open(inventory.segments);
     if (checkpoint !== undefined) sink.restore(checkpoint);
@@ -175,8 +183,9 @@ export class FileLog implements Log {
     store: IndexStore,
   ): FileLog {
     const { files, codec, segmentBytes, spareBytes, wallMs } = options;
+    const { coldBytesMax = COLD_BYTES_MAX } = options;
     const { resume, logId, next } = recovered;
-    const cold = new Cold(codec, files, () => segments, options.soon);
+    const cold = new Cold(codec, files, () => segments, options.soon, coldBytesMax);
     const segments: Segments = new Segments(
       {
         files,

@@ -91,7 +91,15 @@ class Bench implements CommitEvents {
   readonly events: string[] = [];
   nowMs = 0;
 
-  constructor(options: { strict?: boolean; offset?: number; codec?: Codec; start?: boolean } = {}) {
+  constructor(
+    options: {
+      strict?: boolean;
+      offset?: number;
+      codec?: Codec;
+      start?: boolean;
+      entriesMax?: number;
+    } = {},
+  ) {
     this.codec = options.codec ?? smallCodec();
     this.log = new FakeLog(this.codec, SEGMENT, 0);
     this.commit = new Commit({
@@ -102,6 +110,7 @@ class Bench implements CommitEvents {
       strict: options.strict ?? true,
       reserveBytes: 4096,
       messageBytesMax: 1024,
+      entriesMax: options.entriesMax ?? 1000,
       ackCommitMs: 50,
       proofMs: 100,
       lag: () => 'none',

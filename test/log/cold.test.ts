@@ -20,6 +20,8 @@ interface Place {
   body: string;
 }
 
+const AREA = 64 * 1024 * 1024;
+
 interface Setup {
   files: MemoryFiles;
   segments: Segments;
@@ -64,7 +66,12 @@ async function setUp(sizes: number[], bytes = SEGMENT): Promise<Setup> {
     bytes: RECORD_HEADER_BYTES + 4 + body.length,
     body,
   }));
-  return { files, segments, cold: new Cold(codec, files, () => segments, setImmediate), records };
+  return {
+    files,
+    segments,
+    cold: new Cold(codec, files, () => segments, setImmediate, AREA),
+    records,
+  };
 }
 
 interface Outcome {
