@@ -100,6 +100,21 @@ export interface LogSnapshot {
   };
 }
 
+/** How far a start is, until there are snapshots. */
+export interface StartSnapshot {
+  /** `opening` folder and lock; `reading` the log; `repairing`: its end is written again and synced;
+   * `counting` what marks of compacted segments leave in doubt; `preparing` the next segment. */
+  phase: 'opening' | 'reading' | 'repairing' | 'counting' | 'preparing';
+  segments: number;
+  segmentsTotal: number;
+  /** Bytes of segments that were read, or need not be because an index and a checkpoint know them. */
+  bytes: number;
+  bytesTotal: number;
+  /** Records that were read. */
+  records: number;
+  elapsedMs: number;
+}
+
 export interface Snapshot {
   version: string;
   pid: number;

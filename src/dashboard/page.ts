@@ -36,7 +36,11 @@ ${body}
 }
 
 function silence(answer: Answer | undefined): string {
-  return answer === undefined ? 'The broker does not answer.' : 'The broker is starting.';
+  if (answer === undefined) return 'The broker does not answer.';
+  const why = answer.health.checks.startup?.detail;
+  return why === undefined
+    ? 'The broker is starting.'
+    : `The broker is starting: ${escapeHtml(why)}.`;
 }
 
 function overview(snapshot: Snapshot): string {

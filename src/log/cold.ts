@@ -49,6 +49,8 @@ const OVERLAP = 16 * 1024;
 // for itself.
 const SOME_RECORDS = 4;
 const LARGE = WINDOW_BYTES_MAX / 4;
+// Memory for windows, if it is not said.
+const AREA_BYTES = 64 * 1024 * 1024;
 // Reads under way.
 const READS_MAX = 4;
 // So many loads together wait for a whole sweep; it may fill this share of the area.
@@ -92,7 +94,7 @@ export class Cold {
     files: Files,
     segments: () => Segments,
     soon: (call: () => void) => void,
-    areaBytes: number,
+    areaBytes = AREA_BYTES,
   ) {
     this.#areaBytes = areaBytes;
     this.#sweepBytes = SWEEP_SHARE * areaBytes;

@@ -19,15 +19,13 @@ import { LogError } from './errors.ts';
 import type { Files } from './files.ts';
 import { adopt, asSegment, createFirst, dropOdd } from './folder.ts';
 import { type CheckpointDue, type Indexed, IndexStore } from './index-store.ts';
+import type { Tell } from './progress.ts';
 import { settle } from './promises.ts';
 import { type Recovered, recover, type Sink, takeInventory } from './recovery.ts';
 import { readFully } from './scan.ts';
 import { keyOf, segmentName } from './segment.ts';
 import { Segments, type Spare } from './segments.ts';
 import { type SyncMode, Writer } from './writer.ts';
-
-// Of windows read back from disk, if it is not said.
-const COLD_BYTES_MAX = 64 * 1024 * 1024;
 
 export interface LogOptions {
   files: Files;
@@ -44,7 +42,7 @@ export interface LogOptions {
   segmentBytes: number;
   /** Disk space held ready beyond the next segment; 0 for none. */
   spareBytes: number;
-  /** Bytes of memory for what is read back from disk; default 64 MiB. */
+  /** Bytes of memory for what is read back from disk (cold.ts). */
   coldBytesMax?: number | undefined;
   /** Bytes of memory for tables of indexes (runs.ts). */
   tableBytesMax?: number | undefined;
@@ -65,7 +63,7 @@ export interface LogOptions {
   pause: (call: () => void) => void;
   /** A line for the operator. */
   note: (level: 'info' | 'warn' | 'error', text: string) => void;
-  progress: (done: number, total: number) => void;
+  progress: Tell;
 }
 
 /** What the log tells the broker while it lives. */
@@ -170,8 +168,10 @@ export class FileLog implements Log {
     }
     await dropOdd(options, recovered);
     const log = FileLog.#assemble(options, recovered, spares, store);
+    progress({ phase: 'counting' });
     await sink.finish((base, record) => log.#visit(base, record));
     await log.#loadImage(recovered.resume);
+    progress({ phase: 'preparing' });
     await log.#prepared();
     return { log, resume: recovered.resume, recovered };
   }
@@ -182,8 +182,7 @@ export class FileLog implements Log {
     spares: Spare[],
     store: IndexStore,
   ): FileLog {
-    const { files, codec, segmentBytes, spareBytes, wallMs } = options;
-    const { coldBytesMax = COLD_BYTES_MAX } = options;
+    const { files, codec, segmentBytes, spareBytes, wallMs, coldBytesMax } = options;
     const { resume, logId, next } = recovered;
     const cold = new Cold(codec, files, () => segments, options.soon, coldBytesMax);
     const segments: Segments = new Segments(

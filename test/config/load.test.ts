@@ -58,8 +58,7 @@ test('defaults are those of the contract', async () => {
     log: { sync: 'commit', syncIntervalMs: 100, spareBytes: 0 },
     limits: {
       ...DEFAULT_LIMITS,
-      connectionsMax: 9984,
-      bufferBytesMax: 0,
+      bufferBytesMax: config.memory.shares.buffers,
       framesMax: 6,
     },
     memory: config.memory, // memory.test.ts

@@ -20,8 +20,6 @@ interface Place {
   body: string;
 }
 
-const AREA = 64 * 1024 * 1024;
-
 interface Setup {
   files: MemoryFiles;
   segments: Segments;
@@ -69,7 +67,7 @@ async function setUp(sizes: number[], bytes = SEGMENT): Promise<Setup> {
   return {
     files,
     segments,
-    cold: new Cold(codec, files, () => segments, setImmediate, AREA),
+    cold: new Cold(codec, files, () => segments, setImmediate),
     records,
   };
 }
