@@ -3,7 +3,7 @@
 //
 //   part          at 512 MiB   what it is                                       follows from
 //   process          112 MiB   Node.js, the program, garbage not yet collected  fixed
-//   areas             10 MiB   of the WebAssembly modules: input, one delivery, fixed, --max-message
+//   areas             10 MiB   of the WebAssembly modules: input, one delivery, --max-message
 //                              marks, rows; the module of the background work
 //   segment           64 MiB   image of the open segment                        --segment-size
 //   connections       78 MiB   sockets and sessions, 8 KiB each                 --max-connections

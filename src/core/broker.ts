@@ -32,6 +32,7 @@ import {
   COUNT,
   OFFSET,
   ROW_WORDS,
+  recordBytesOf,
   sequenceOf,
 } from './rows.ts';
 import { AttemptCounts, SequenceSet } from './settled.ts';
@@ -124,6 +125,7 @@ export class Broker implements Context, CommitEvents {
       retention,
       log,
       memoryFrom: () => this.indexing.memoryFrom,
+      entriesMax: options.limits.segmentEntriesMax,
       moved: (base, end, where) => {
         buckets.moved(base, end, where);
         for (const consumer of this.consumers) consumer.moved(base, end, where);
@@ -275,7 +277,7 @@ export class Broker implements Context, CommitEvents {
       const sequence = sequenceOf(words, at);
       this.#nextSequence = sequence + count;
       this.buckets.push(slot, position, sequence, count, words[at + BODY_BYTES]!, 0);
-      this.retention.add(position, sequence, count);
+      this.retention.add(position, sequence, count, recordBytesOf(words, at));
       if (slot !== touched && touched !== 0) this.dispatch(touched);
       touched = slot;
     }

@@ -88,7 +88,7 @@ export interface CommitOptions {
   strict: boolean;
   reserveBytes: number;
   messageBytesMax: number;
-  /** Records of messages after which a segment is complete, about; memory holds an entry of each. */
+  /** Records of messages after which a segment is complete, about: each has an entry in memory. */
   entriesMax: number;
   ackCommitMs: number;
   proofMs: number;

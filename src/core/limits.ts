@@ -46,7 +46,7 @@ export interface Limits {
   segmentBytes: number;
   /** Part of a segment that only consumers' acks may use while no next segment can be made. */
   reserveBytes: number;
-  /** Records of messages in a segment, about: it is complete then, however many bytes it has left. */
+  /** Records of messages in a segment, about: it is complete then, whatever room it has left. */
   segmentEntriesMax: number;
   /** Arrays for deliveries that are kept to be used again. */
   framesMax: number;

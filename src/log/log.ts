@@ -128,19 +128,8 @@ export class FileLog implements Log {
       inventory = await takeInventory(files);
     }
     const { logId } = inventory.segments[0]!.header;
-    const { indexFiles, sideCodec, crc32c, hashSeed, soon, note, progress } = options;
-    const store = new IndexStore({
-      files: indexFiles,
-      segmentFiles: files,
-      logId,
-      hashSeed,
-      crc32c,
-      soon,
-      sideCodec,
-      note,
-      checkpointDue: options.checkpointDue,
-      tableBytesMax: options.tableBytesMax,
-    });
+    const { indexFiles, note, progress } = options;
+    const store = new IndexStore({ ...options, files: indexFiles, segmentFiles: files, logId });
     const checkpoint = await store.open(inventory.segments);
     if (checkpoint !== undefined) sink.restore(checkpoint);
     let unindexed = false; // from then on entries stay in memory, so all has to be read
@@ -474,6 +463,12 @@ export class FileLog implements Log {
     return this.#segments.spares;
   }
 
+  /** Bytes of indexes on disk. */
+  get indexBytes(): number {
+    return this.#store.bytes;
+  }
+
+  /** Windows of the log that were read back from disk so far. */
   get coldReads(): { reads: number; bytes: number } {
     return { reads: this.#cold.reads, bytes: this.#cold.readBytes };
   }
