@@ -41,7 +41,6 @@ function peakBytes({ child }: BrokerProcess): number {
 function assertWithin(broker: BrokerProcess): void {
   const peak = Math.round(peakBytes(broker) / MIB);
   assert.ok(peak > 50, `a peak of ${peak} MiB is not the broker's`);
-  console.log(`a peak of ${peak} MiB`);
   assert.ok(peak <= LEAST_MIB * 1.1, `${peak} MiB at the peak, the budget is ${LEAST_MIB} MiB`);
 }
 
