@@ -33,9 +33,15 @@ const sum = (shares: Record<string, number>) =>
 
 test('the shares never add up to more than the budget, whatever it is', () => {
   for (let mib = 180; mib < 20_000; mib = Math.ceil(mib * 1.07)) {
-    const { memory } = plan({ budgetBytes: mib * MIB });
+    const { memory, limits } = plan({ budgetBytes: mib * MIB });
     assert.equal(memory.budgetBytes, mib * MIB);
     assert.ok(sum(memory.shares) <= mib * MIB, `${mib} MiB: ${JSON.stringify(memory.shares)}`);
+    const { segment, buffers, connections, cold, buckets } = memory.shares;
+    assert.equal(segment, limits.segmentBytes);
+    assert.equal(buffers, limits.bufferBytesMax);
+    assert.equal(cold, memory.coldBytesMax);
+    assert.ok(connections! >= limits.connectionsMax * 4096);
+    assert.ok(buckets! >= memory.bucketsMax * 77 + 3 * limits.segmentEntriesMax * 40);
   }
 });
 

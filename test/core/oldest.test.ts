@@ -74,9 +74,10 @@ test('in a run, which is not in the order of the log; a failure is tried again l
   const visit: Visit = (base, record, done) => {
     visited.push(base);
     const rest = { position: 0, bodyBytes: 10, attempts: 0 };
+    record(4, 0, { sequence: 7, messages: 2, ...rest });
+    record(2, 0, { sequence: 4, messages: 3, ...rest });
     record(3, 0, { sequence: 9, messages: 2, ...rest });
     record(1, 0, { sequence: 1, messages: 2, ...rest });
-    record(2, 0, { sequence: 4, messages: 3, ...rest });
     ends.push(done);
   };
   const { oldest, retention, settle } = setUp(2000, visit);

@@ -19,7 +19,7 @@ import { Random } from '../support/random.ts';
 const MIB = 1024 * 1024;
 const LEAST_MIB = await leastBudget();
 // More of them for longer runs.
-const BUCKETS = Number(process.env.THRUSTMQ_TEST_SWEEP ?? 400_000);
+const BUCKETS = Number(process.env.THRUSTMQ_TEST_SWEEP ?? 1_500_000);
 const BATCH = 1000;
 const IN_FLIGHT = 8;
 const linux = { skip: process.platform !== 'linux' && 'needs /proc', timeout: 300_000 };
