@@ -4,7 +4,9 @@
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Broker } from './core/broker.ts';
 import { Distribution } from './core/distribution.ts';
+import { Oldest } from './core/oldest.ts';
 import { bucketsOf, connectionsOf, ratesOf, totalsOf } from './core/report.ts';
+import { liveBytesOf } from './core/retention.ts';
 import type { LogSnapshot, Rates, Snapshot, Totals } from './core/snapshot.ts';
 import type { FileLog } from './log/log.ts';
 import type { ServerOptions } from './server.ts';
@@ -38,6 +40,7 @@ export class Reporter {
     cutBytes: 0,
   };
   #epoch = 0;
+  readonly #oldest: Oldest;
 
   constructor(options: ServerOptions, broker: Broker, log: FileLog) {
     this.#options = options;
@@ -46,6 +49,14 @@ export class Reporter {
     this.#before = totalsOf(broker);
     this.#rates = ratesOf(this.#before, this.#before, 0);
     this.#loop.enable();
+    this.#oldest = new Oldest({
+      retention: broker.retention,
+      entries: broker.buckets.entries,
+      fates: broker.buckets.fates,
+      memoryFrom: () => broker.indexing.memoryFrom,
+      releasing: () => broker.indexing.releasing,
+      visit: (base, record, done) => log.visit(base, record, done),
+    });
     broker.onBatch((batch) => {
       this.#commits++;
       if (batch.messages > 0) this.#messages.record(batch.messages);
@@ -64,6 +75,7 @@ export class Reporter {
   }
 
   tick(nowMs: number): void {
+    this.#oldest.advance(nowMs);
     if (nowMs - this.#beforeMs < RATE_MS) return;
     const totals = totalsOf(this.#broker);
     this.#rates = ratesOf(this.#before, totals, nowMs - this.#beforeMs);
@@ -75,6 +87,7 @@ export class Reporter {
     const { config, version } = this.#options;
     const warning = SYNC_WARNINGS[config.log.sync];
     const memory = process.memoryUsage();
+    const { fates } = this.#broker.buckets;
     const loopMs = (ns: number) => Math.round(ns / 1e4) / 100;
     return {
       version,
@@ -98,9 +111,12 @@ export class Reporter {
       log: this.#logSnapshot(),
       memory: {
         rssBytes: memory.rss,
+        budgetBytes: config.memory.budgetBytes,
         heapBytes: memory.heapUsed,
         bufferedBytes: this.#broker.budget.bytes,
         bufferBytesMax: this.#broker.budget.bytesMax,
+        fatesBytes: fates.settled.bytes + fates.attempts.bytes,
+        bucketsMax: config.memory.bucketsMax,
       },
       eventLoopDelayMs: {
         p50: loopMs(this.#loop.percentile(50)),
@@ -111,8 +127,17 @@ export class Reporter {
   }
 
   #logSnapshot(): LogSnapshot {
-    const { commit } = this.#broker;
+    const { commit, compaction, retention } = this.#broker;
     const failed = commit.failure !== undefined;
+    let totalBytes = 0;
+    let liveBytes = 0;
+    for (const segment of retention.segments) {
+      const fileBytes = this.#log.fileBytes(segment.base);
+      totalBytes += fileBytes;
+      liveBytes += liveBytesOf(segment, fileBytes);
+    }
+    const cold = this.#log.coldReads;
+    const oldest = this.#oldest.message;
     return {
       state: failed ? 'failed' : this.#log.full ? 'full' : 'ready',
       sync: this.#options.config.log.sync,
@@ -124,6 +149,14 @@ export class Reporter {
       spareSegments: this.#log.spares,
       segmentBytes: this.#log.segmentBytes,
       diskBytes: this.#log.diskBytes,
+      totalBytes,
+      liveBytes,
+      indexBytes: this.#log.indexBytes,
+      compactions: { count: compaction.count, movedBytes: compaction.movedBytes },
+      coldReads: { count: cold.reads, bytes: cold.bytes },
+      ...(oldest && {
+        oldest: { bucket: oldest.bucket, sequence: String(oldest.sequence) },
+      }),
       epoch: this.#epoch,
       recovery: this.#recovery,
     };

@@ -9,7 +9,7 @@ import path from 'node:path';
 import { INBOX_READ_BYTES, WIRE_U32, WIRE_U64 } from '../assembly/layout.ts';
 import type { BrokerConfig, Listener } from './config/load.ts';
 import { Broker, createState } from './core/broker.ts';
-import type { Snapshot } from './core/snapshot.ts';
+import type { Snapshot, StartSnapshot } from './core/snapshot.ts';
 import { NodeFiles } from './io/files.ts';
 import { LockError, lock } from './io/lock.ts';
 import { type Logger, RateLimitedLog } from './io/logger.ts';
@@ -19,12 +19,15 @@ import { FileLog } from './log/log.ts';
 import { Replay } from './log/replay.ts';
 import { INCOMPLETE_FOLDER } from './log/segment.ts';
 import { Reporter } from './reporter.ts';
+import { Starting } from './starting.ts';
 import { Engine } from './wasm/engine.ts';
 
 export interface ServerOptions {
   config: BrokerConfig;
   log: Logger;
   version: string;
+  /** Told how far the start is, again and again until it is over. */
+  progress?: (progress: StartSnapshot) => void;
 }
 
 export interface Health {
@@ -156,8 +159,9 @@ export class Server {
   static async start(options: ServerOptions, release: () => void): Promise<Server> {
     const { config, log } = options;
     const begun = performance.now();
+    const starting = new Starting(log, options.progress ?? (() => {}), () => performance.now());
     const codec = new Engine();
-    const state = createState(randomBytes(4).readInt32LE());
+    const state = createState(randomBytes(4).readInt32LE(), config.memory.bucketsMax);
     let side: Engine | undefined;
     const replay = new Replay(state.buckets, state.retention);
     const opened = await FileLog.open(
@@ -174,6 +178,8 @@ export class Server {
         mode: config.log.sync,
         segmentBytes: config.limits.segmentBytes,
         spareBytes: config.log.spareBytes,
+        coldBytesMax: config.memory.coldBytesMax,
+        tableBytesMax: config.memory.tableBytesMax,
         newLogId: randomBytes(8).readBigUInt64LE(),
         now: () => performance.now(),
         wallMs: Date.now,
@@ -181,13 +187,7 @@ export class Server {
         soon: (call) => void setImmediate(call),
         pause: (call) => void setTimeout(call, PAUSE_MS),
         note: (level, text) => log[level]({ event: 'log.note' }, text),
-        progress: (done, total) => {
-          if (done % 16 === 0)
-            log.info(
-              { event: 'recovery.progress', done, total },
-              `read ${done} of ${total} segments`,
-            );
-        },
+        progress: (step) => starting.step(step),
       },
       replay,
     );

@@ -4,10 +4,11 @@
 import type { AddressInfo } from 'node:net';
 import { basename, relative } from 'node:path';
 import type { BrokerConfig, Listener } from '../config/load.ts';
-import type { Snapshot } from '../core/snapshot.ts';
+import type { Snapshot, StartSnapshot } from '../core/snapshot.ts';
 import type { Answer, Health } from '../dashboard/messages.ts';
 import { DashboardSupervisor } from '../dashboard/supervisor.ts';
 import type { Logger, LoggerHandle } from '../io/logger.ts';
+import { startBegun, startText } from '../starting.ts';
 import { EXIT } from './output.ts';
 import {
   authority,
@@ -35,6 +36,7 @@ export interface LifecycleOptions {
     config: BrokerConfig;
     log: Logger;
     version: string;
+    progress?: (progress: StartSnapshot) => void;
   }): Promise<RunningServer>;
 }
 
@@ -53,6 +55,8 @@ class Lifecycle {
   #dashboard: DashboardSupervisor | undefined;
   #runtime: RuntimeInfo | undefined;
   #stopping = false;
+  readonly #begunMs = performance.now();
+  #progress: StartSnapshot | undefined;
 
   constructor(options: LifecycleOptions) {
     this.#options = options;
@@ -66,7 +70,10 @@ class Lifecycle {
     let server: RunningServer;
     try {
       // A signal before anything was acked needs no polite end.
-      const started = startServer({ config, log: handle.log, version });
+      const progress = (now: StartSnapshot) => {
+        this.#progress = now;
+      };
+      const started = startServer({ config, log: handle.log, version, progress });
       const first = await Promise.race([started, signalled]);
       if (typeof first === 'string') return await this.#leave({ exitCode: EXIT.ok, reason: first });
       server = first;
@@ -113,8 +120,10 @@ class Lifecycle {
   #answer(): Answer {
     const server = this.#server;
     if (server === undefined) {
-      const checks = { startup: { ok: false, detail: 'recovery is not finished' } };
-      return { health: { started: false, live: true, ready: false, checks } };
+      const elapsedMs = Math.round(performance.now() - this.#begunMs);
+      const progress = { ...(this.#progress ?? startBegun(elapsedMs)), elapsedMs };
+      const checks = { startup: { ok: false, detail: startText(progress) } };
+      return { health: { started: false, live: true, ready: false, checks, progress } };
     }
     const { live, ready, checks } = server.health();
     const health: Health = { started: true, live, ready: ready && !this.#stopping, checks };

@@ -90,9 +90,15 @@ function render(snapshot: Snapshot, options: StatsOptions): string {
     messages(snapshot),
     `${connections.intake} producers, ${connections.exhaust} consumers; ` +
       `${log.segments} segments, ` +
-      `${formatSize(log.diskBytes)} on disk; ${formatSize(snapshot.memory.rssBytes)} resident; ` +
+      `${formatSize(log.diskBytes)} on disk; ${formatSize(snapshot.memory.rssBytes)} of ${formatSize(snapshot.memory.budgetBytes)} memory; ` +
       `sync p50 ${snapshot.commits.syncMs.p50} ms, p99 ${snapshot.commits.syncMs.p99} ms`,
-    `${count(buckets.count)} buckets: ` +
+    `log ${formatSize(log.totalBytes)}, of it live ${formatSize(log.liveBytes)}, ` +
+      `indexes ${formatSize(log.indexBytes)}; ` +
+      `${count(log.compactions.count)} compactions wrote ` +
+      `${formatSize(log.compactions.movedBytes)}; ` +
+      `${count(log.coldReads.count)} cold reads of ${formatSize(log.coldReads.bytes)}`,
+    ...(log.oldest ? [`the oldest message waits in bucket ${log.oldest.bucket}`] : []),
+    `${buckets.exact ? '' : 'at least '}${count(buckets.count)} buckets: ` +
       `${count(buckets.ready)} ready, ${count(buckets.unacked)} unacked`,
   ];
   if (buckets.top.length > 0) lines.push(longest(snapshot));
@@ -114,8 +120,8 @@ function messages({ rates, totals }: Snapshot): string {
 
 function longest({ buckets }: Snapshot): string {
   const table = newTable(['bucket', 'ready', 'unacked', 'consumers']);
-  for (const { id, ready, unacked, consumers } of buckets.top.slice(0, BUCKETS_MAX))
-    table.push([id, count(ready), count(unacked), count(consumers)]);
+  for (const { id, ready, unacked, consumers, exact } of buckets.top.slice(0, BUCKETS_MAX))
+    table.push([id, `${exact ? '' : '≥ '}${count(ready)}`, count(unacked), count(consumers)]);
   return table.toString();
 }
 

@@ -4,7 +4,9 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { extname, resolve } from 'node:path';
+import { RING_BYTES } from '../../assembly/layout.ts';
 import { checkLimits, DEFAULT_LIMITS, type Limits, segmentBytesMin } from '../core/limits.ts';
+import { type MemoryConfig, planMemory } from './memory.ts';
 import { nearestName } from './nearest.ts';
 import {
   environmentNameOf,
@@ -41,6 +43,7 @@ export interface BrokerConfig {
   };
   log: { sync: 'commit' | 'interval' | 'none'; syncIntervalMs: number; spareBytes: number };
   limits: Limits;
+  memory: MemoryConfig;
   logging: {
     level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
     format: 'json' | 'pretty';
@@ -88,7 +91,6 @@ interface Found {
 }
 
 const FILE_NAMES = ['thrustmq.toml', 'thrustmq.json'];
-const SEGMENT_STEP_BYTES = 16 * 1024 * 1024;
 
 /**
  * Loads the configuration.
@@ -230,7 +232,7 @@ function build(values: SettingValues, sources: Sources): BrokerConfig {
       syncIntervalMs: Math.max(1, values.sync_interval),
       spareBytes: values.spare,
     },
-    limits: buildLimits(values),
+    ...buildLimits(values),
     logging: {
       level: values.log_level,
       format: values.log_format ?? (sources.terminal ? 'pretty' : 'json'),
@@ -238,16 +240,25 @@ function build(values: SettingValues, sources: Sources): BrokerConfig {
   };
 }
 
-function buildLimits(values: SettingValues): Limits {
+function buildLimits(values: SettingValues): { limits: Limits; memory: MemoryConfig } {
+  const plan = planMemory({
+    budgetBytes: values.memory,
+    messageBytesMax: values.max_message,
+    segmentBytesMin: segmentBytesMin(values.max_message, values.reserve),
+    segmentBytes: values.segment_size,
+    connectionsMax: values.max_connections,
+    bufferBytesMax: values.buffer,
+  });
   const limits: Limits = {
     ...DEFAULT_LIMITS,
+    ...(typeof plan === 'string'
+      ? { segmentBytes: values.segment_size ?? RING_BYTES }
+      : plan.limits),
     messageBytesMax: values.max_message,
     batchMessagesMax: values.max_batch,
-    connectionsMax: values.max_connections,
     consumerHeaderMs: values.consumer_header_timeout,
     partialMessageMs: values.partial_timeout,
     peerBytesMax: values.peer_buffer,
-    bufferBytesMax: values.buffer,
     deliveryBytesMax: values.delivery,
     deliveryBytesMaxU32: values.delivery_u32,
     heartbeatMs: values.heartbeat,
@@ -255,13 +266,10 @@ function buildLimits(values: SettingValues): Limits {
     ackCommitMs: values.ack_commit_delay,
     proofMs: values.proof_delay,
     reserveBytes: values.reserve,
-    segmentBytes: values.segment_size ?? DEFAULT_LIMITS.segmentBytes,
   };
-  const least = segmentBytesMin(limits.messageBytesMax, limits.reserveBytes);
-  // Nobody who raises --max-message should have to work out a segment size; who gives one means it.
-  if (values.segment_size === undefined && limits.segmentBytes < least)
-    limits.segmentBytes = Math.ceil(least / SEGMENT_STEP_BYTES) * SEGMENT_STEP_BYTES;
+  // What can never work first: more memory would not help.
   const complaint = checkLimits(limits);
   if (complaint !== undefined) throw new ConfigError(complaint);
-  return limits;
+  if (typeof plan === 'string') throw new ConfigError(plan);
+  return { limits, memory: plan.memory };
 }

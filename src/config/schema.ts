@@ -162,6 +162,12 @@ export const SETTINGS = z.strictObject({
     arg: 'SIZE',
     description: 'largest message, at most 64MiB',
   }),
+  memory: derived(size, {
+    arg: 'SIZE',
+    description:
+      'memory of the broker process, shared out to all that grows ' +
+      '(default: 512MiB, more if messages need it)',
+  }),
   dashboard: setting(boolean, {
     fallback: true,
     description: 'run the dashboard process',
@@ -196,17 +202,17 @@ export const SETTINGS = z.strictObject({
     advanced: true,
     description: 'most messages in one batch, either way',
   }),
-  max_connections: setting(number(1, 1_000_000), {
-    fallback: DEFAULT_LIMITS.connectionsMax,
+  max_connections: derived(number(1, 1_000_000), {
     arg: 'N',
     advanced: true,
-    description: 'most connections of producers and consumers together',
+    description:
+      'most connections of producers and consumers (default: 10000, or what --memory has room for)',
   }),
   segment_size: derived(size, {
     arg: 'SIZE',
     advanced: true,
     description:
-      'size of a log file, at most 256MiB (default: ' +
+      'size of a log file, at most 256MiB (default: an eighth of --memory, at most ' +
       `${sizeText(DEFAULT_LIMITS.segmentBytes)}, more if messages need it)`,
   }),
   spare: setting(size, {
@@ -222,11 +228,11 @@ export const SETTINGS = z.strictObject({
     advanced: true,
     description: 'part of a log file kept for acks of consumers when the disk is full',
   }),
-  buffer: setting(size, {
-    fallback: sizeText(DEFAULT_LIMITS.bufferBytesMax),
+  buffer: derived(size, {
     arg: 'SIZE',
     advanced: true,
-    description: 'one budget for the partial input and unread output of all connections',
+    description:
+      'bytes for the partial input and unread output of all connections (default: part of --memory)',
   }),
   peer_buffer: setting(size, {
     fallback: sizeText(DEFAULT_LIMITS.peerBytesMax),

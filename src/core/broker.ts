@@ -32,6 +32,7 @@ import {
   COUNT,
   OFFSET,
   ROW_WORDS,
+  recordBytesOf,
   sequenceOf,
 } from './rows.ts';
 import { AttemptCounts, SequenceSet } from './settled.ts';
@@ -83,7 +84,7 @@ export class Broker implements Context, CommitEvents {
   readonly counters = new Counters();
   readonly notices: Notices;
   readonly budget: Budget;
-  readonly frames = new FramePool();
+  readonly frames: FramePool;
   readonly producers = new Set<Producer>();
   readonly consumers = new Set<Consumer>();
   readonly #log: Log;
@@ -106,6 +107,7 @@ export class Broker implements Context, CommitEvents {
     this.notices = options.notices;
     this.#log = options.log;
     this.budget = new Budget(options.limits.bufferBytesMax);
+    this.frames = new FramePool(options.limits.framesMax);
     this.buckets = options.buckets;
     this.retention = options.retention;
     const { buckets, retention, log } = options;
@@ -123,6 +125,7 @@ export class Broker implements Context, CommitEvents {
       retention,
       log,
       memoryFrom: () => this.indexing.memoryFrom,
+      entriesMax: options.limits.segmentEntriesMax,
       moved: (base, end, where) => {
         buckets.moved(base, end, where);
         for (const consumer of this.consumers) consumer.moved(base, end, where);
@@ -149,6 +152,7 @@ export class Broker implements Context, CommitEvents {
       strict: options.strict,
       reserveBytes: options.limits.reserveBytes,
       messageBytesMax: options.limits.messageBytesMax,
+      entriesMax: options.limits.segmentEntriesMax,
       ackCommitMs: options.limits.ackCommitMs,
       proofMs: options.limits.proofMs,
       lag: () => this.indexing.lag,
@@ -273,7 +277,7 @@ export class Broker implements Context, CommitEvents {
       const sequence = sequenceOf(words, at);
       this.#nextSequence = sequence + count;
       this.buckets.push(slot, position, sequence, count, words[at + BODY_BYTES]!, 0);
-      this.retention.add(position, sequence, count);
+      this.retention.add(position, sequence, count, recordBytesOf(words, at));
       if (slot !== touched && touched !== 0) this.dispatch(touched);
       touched = slot;
     }

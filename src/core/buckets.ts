@@ -177,7 +177,7 @@ export class Buckets<Waiter> {
       if (this.#has(slot, OLDER)) this.#forgetful = true;
       this.#remove(slot);
     }
-    this.#forgetAt = Math.max(this.#slotsMax, Math.floor(this.#directory.count * 1.5));
+    this.#forgetAt = Math.max(this.#slotsMax, Math.floor(this.#directory.count * 1.25));
   }
 
   /** Puts the messages of a durable record at the end of the line. */

@@ -88,6 +88,8 @@ export interface CommitOptions {
   strict: boolean;
   reserveBytes: number;
   messageBytesMax: number;
+  /** Records of messages after which a segment is complete, about: each has an entry in memory. */
+  entriesMax: number;
   ackCommitMs: number;
   proofMs: number;
   /** Whether the index of what was written lags behind: no further segment may be begun. */
@@ -124,6 +126,7 @@ export class Commit {
   #inFlight: Batch | undefined;
   #base = 0;
   #segmentBytes = 0;
+  #entries = 0; // in the open segment, since this start
   #previousBase = -1;
   #hotFrom = 0;
   #epoch = 0;
@@ -207,6 +210,7 @@ export class Commit {
 
   // Where messages must stop in this segment.
   #end(): number {
+    if (this.#entries >= this.#options.entriesMax) return this.#codec.writeAt();
     const reserve = this.#log.nextReady() ? CLOSING_BYTES : this.#options.reserveBytes;
     return this.#segmentBytes - Math.max(CLOSING_BYTES, reserve);
   }
@@ -237,6 +241,7 @@ export class Commit {
     const open = this.#open;
     open.rows.add(this.#codec.rows, rows);
     open.records += rows;
+    this.#entries += rows;
     open.messages += messages;
     open.payload += payload;
   }
@@ -393,6 +398,7 @@ export class Commit {
     this.#seal(this.#open.messages > 0 ? 'publish' : 'roll', FLAG_LAST);
     this.#previousBase = this.#base;
     this.#base += this.#segmentBytes;
+    this.#entries = 0;
     this.#segmentBytes = this.#log.segmentBytes;
     this.#codec.openSegment(this.#base, SEGMENT_DATA_AT, this.#segmentBytes, this.#epoch);
     this.#log.roll(this.#base);

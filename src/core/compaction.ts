@@ -3,7 +3,7 @@
 
 import type { Buckets, Part } from './buckets.ts';
 import type { EntrySource, Failure, Log, Position } from './ports.ts';
-import type { Retention, SegmentState } from './retention.ts';
+import { liveBytesOf, type Retention, type SegmentState } from './retention.ts';
 
 export interface CompactionOptions {
   buckets: Buckets<unknown>;
@@ -11,6 +11,8 @@ export interface CompactionOptions {
   log: Log;
   /** From where on entries are in memory: those segments are left alone, and the one before. */
   memoryFrom: () => Position;
+  /** Records that one segment should hold, about: memory has an entry of each meanwhile. */
+  entriesMax: number;
   /** Records of the segments from `base` to before `end` stand elsewhere now. */
   moved: (base: Position, end: Position, where: (part: Part) => void) => void;
   ended: (failure: Failure, smaller: boolean) => void;
@@ -33,6 +35,9 @@ export class Compaction {
   readonly #options: CompactionOptions;
   #running = false;
   #notBeforeMs = 0;
+  /** Compactions that made something smaller, and bytes that they wrote. */
+  count = 0;
+  movedBytes = 0;
   // Segments that were no smaller for it, and their live messages then.
   readonly #tried = new Map<Position, number>();
 
@@ -56,6 +61,8 @@ export class Compaction {
         oldestNeeded: retention.segments[0]!.first,
         hurry: () => this.excessBytes > EXCESS_BYTES,
         moved: (base, end, entries) => {
+          this.count++;
+          this.movedBytes += log.fileBytes(base);
           retention.merged(base, end);
           moved(base, end, (part) => relocate(part, entries));
         },
@@ -81,13 +88,13 @@ export class Compaction {
   }
 
   // Bytes of a segment's file that its live messages stand for, about.
-  #liveBytes({ base, live, messages }: SegmentState): number {
-    return messages === 0 ? 0 : (this.#options.log.fileBytes(base) * live) / messages;
+  #liveBytes(segment: SegmentState): number {
+    return liveBytesOf(segment, this.#options.log.fileBytes(segment.base));
   }
 
   // The oldest neighbours worth it.
   #choose(nowMs: number, urgent: boolean): SegmentState[] | undefined {
-    const { retention, memoryFrom, log } = this.#options;
+    const { retention, memoryFrom, log, entriesMax } = this.#options;
     const bound = memoryFrom();
     const { segments } = retention;
     // The one before those in memory may still be read from the ring.
@@ -110,12 +117,15 @@ export class Compaction {
       let worth = false;
       let output = 0;
       let input = 0;
+      let entries = 0;
       while (to < last && to - from < SEGMENTS_MAX) {
         const segment = segments[to]!;
         if (!eligible(segment) || !(dead(segment) || small(segment))) break;
         output += this.#liveBytes(segment);
         if (output > log.segmentBytes) break;
         input += log.fileBytes(segment.base);
+        entries += Math.min(segment.live, segment.records || segment.live);
+        if (to > from && entries > entriesMax) break;
         if (to > from && input > INPUT_SEGMENTS_MAX * log.segmentBytes) break;
         worth ||= dead(segment) && !small(segment);
         to++;

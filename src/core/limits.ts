@@ -46,6 +46,10 @@ export interface Limits {
   segmentBytes: number;
   /** Part of a segment that only consumers' acks may use while no next segment can be made. */
   reserveBytes: number;
+  /** Records of messages in a segment, about: it is complete then, whatever room it has left. */
+  segmentEntriesMax: number;
+  /** Arrays for deliveries that are kept to be used again. */
+  framesMax: number;
 }
 
 export const DEFAULT_LIMITS: Limits = {
@@ -64,6 +68,8 @@ export const DEFAULT_LIMITS: Limits = {
   proofMs: 100,
   segmentBytes: 64 * MIB,
   reserveBytes: 4 * MIB,
+  segmentEntriesMax: 256 * KIB,
+  framesMax: 16,
 };
 
 /** Bytes a segment must have for messages of `messageBytesMax`, reserve and framing included. */

@@ -21,6 +21,7 @@ import {
   OFFSET,
   ROW_WORDS,
   RowList,
+  recordBytesOf,
   sequenceOf,
   TYPE,
 } from './rows.ts';
@@ -124,7 +125,7 @@ export class Fold {
       const count = words[at + COUNT]!;
       const body = words[at + BODY_BYTES]!;
       this.#buckets.push(slot, position, sequence, count, body, words[at + ATTEMPTS]!);
-      this.#retention.add(position, sequence, count);
+      this.#retention.add(position, sequence, count, recordBytesOf(words, at));
       // A checkpoint may know of messages whose segment is read all the same.
       const settled = this.#buckets.fates.settled.within(sequence, count);
       if (settled > 0) this.#retention.settle(position, settled);

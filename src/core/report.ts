@@ -5,7 +5,7 @@ import { WIRE_U64 } from '../../assembly/layout.ts';
 import type { Broker } from './broker.ts';
 import type { Consumer } from './consumer.ts';
 import type { Producer } from './producer.ts';
-import type { BucketSnapshot, ConnectionSnapshot, Rates, Totals } from './snapshot.ts';
+import type { ConnectionSnapshot, Rates, Snapshot, Totals } from './snapshot.ts';
 
 const BUCKETS_MAX = 50;
 const CONNECTIONS_MAX = 100;
@@ -40,20 +40,17 @@ export function ratesOf(before: Totals, after: Totals, elapsedMs: number): Rates
   };
 }
 
-export function bucketsOf(broker: Broker): {
-  count: number;
-  ready: number;
-  unacked: number;
-  top: BucketSnapshot[];
-} {
+export function bucketsOf(broker: Broker): Snapshot['buckets'] {
   const { buckets } = broker;
   const top = buckets.largest(BUCKETS_MAX).map((slot) => ({
     id: buckets.idOf(slot),
     ready: buckets.readyOf(slot),
     unacked: buckets.unackedOf(slot),
     consumers: buckets.share(slot)?.consumers ?? 0,
+    exact: buckets.isCounted(slot),
   }));
-  return { count: buckets.count, ready: buckets.ready, unacked: buckets.unacked, top };
+  const { count, ready, unacked, forgetful } = buckets;
+  return { count, exact: !forgetful, ready, unacked, top };
 }
 
 export function connectionsOf(broker: Broker): {

@@ -2,6 +2,7 @@
 // log is given back from its oldest end; marks only ever point backwards, therefore nothing that
 // remains can need them.
 
+import { SEGMENT_DATA_AT } from '../../assembly/layout.ts';
 import { assert } from './assert.ts';
 import type { Position } from './ports.ts';
 
@@ -13,8 +14,20 @@ export interface SegmentState {
   messages: number;
   /** Messages in it that are not settled. */
   live: number;
+  /** Records of messages in it, and their bytes; 0 where they were not read since the start. */
+  records: number;
+  bytes: number;
   /** When `live` last changed, in the broker's monotonic ms. */
   changedMs: number;
+}
+
+/**
+ * Bytes of a segment that are still needed, about: those of its records and its head, by the share
+ * of messages that are not settled; of its `fileBytes` where nobody knows what the records take.
+ */
+export function liveBytesOf({ live, messages, bytes }: SegmentState, fileBytes: number): number {
+  const whole = bytes > 0 ? SEGMENT_DATA_AT + bytes : fileBytes;
+  return messages === 0 ? 0 : Math.round((whole * live) / messages);
 }
 
 export class Retention {
@@ -38,16 +51,19 @@ export class Retention {
   open(base: Position, first: number, messages = 0, live = 0): void {
     const newest = this.#segments.at(-1);
     assert(base > (newest?.base ?? -1), 'segments were opened out of order');
-    this.#segments.push({ base, first, messages, live, changedMs: this.nowMs });
+    const changedMs = this.nowMs;
+    this.#segments.push({ base, first, messages, live, records: 0, bytes: 0, changedMs });
     this.#live += live;
   }
 
-  /** A record of messages from `sequence` on, at `position`, became durable. */
-  add(position: Position, sequence: number, messages: number): void {
+  /** A record of messages from `sequence` on, `bytes` long, at `position`, became durable. */
+  add(position: Position, sequence: number, messages: number, bytes = 0): void {
     const segment = this.#find(position);
     if (segment.messages === 0) segment.first = Math.max(segment.first, sequence);
     segment.messages += messages;
     segment.live += messages;
+    segment.records++;
+    segment.bytes += bytes;
     segment.changedMs = this.nowMs;
     this.#live += messages;
   }
@@ -95,6 +111,8 @@ export class Retention {
       to++;
     }
     merged.messages = merged.live;
+    merged.records = 0;
+    merged.bytes = 0; // its file holds little else
     merged.changedMs = this.nowMs;
     this.#segments.splice(from + 1, to - from - 1);
     this.#hint = 0;

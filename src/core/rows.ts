@@ -2,6 +2,8 @@
 // fields are two words, low first, and come out as exact numbers below 2^53.
 
 import {
+  RECORD_ALIGN,
+  RECORD_HEADER_BYTES,
   ROW_ATTEMPTS_AT,
   ROW_BACK_AT,
   ROW_BODY_BYTES_AT,
@@ -41,6 +43,12 @@ export function join(low: number, high: number): number {
 /** Sequence of the row that starts at word `at`. */
 export function sequenceOf(words: Uint32Array, at: number): number {
   return join(words[at + SEQUENCE_LOW]!, words[at + SEQUENCE_LOW + 1]!);
+}
+
+/** Bytes that the record of the row that starts at word `at` takes in the log. */
+export function recordBytesOf(words: Uint32Array, at: number): number {
+  const bytes = RECORD_HEADER_BYTES + words[at + BODY_BYTES]!;
+  return Math.ceil(bytes / RECORD_ALIGN) * RECORD_ALIGN;
 }
 
 /** Bucket (or time) of the row that starts at word `at`, as a number below 2^53. */

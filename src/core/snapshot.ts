@@ -37,6 +37,9 @@ export interface BucketSnapshot {
   ready: number;
   unacked: number;
   consumers: number;
+  /** Whether `ready` counts all; if not, it is at least so many: what was on disk only when the
+   * broker started, or when it forgot the bucket, counts when it is read. */
+  exact: boolean;
 }
 
 export interface ConnectionSnapshot {
@@ -89,7 +92,22 @@ export interface LogSnapshot {
   /** Files held ready for further segments. */
   spareSegments: number;
   segmentBytes: number;
+  /** Bytes of all files of the log, spares and the prepared segment included. */
   diskBytes: number;
+  /** Bytes of the segments. */
+  totalBytes: number;
+  /** Bytes of records in them whose messages still wait, about: each segment counts by the share of
+   * its messages that are not settled. */
+  liveBytes: number;
+  /** Bytes of index files. */
+  indexBytes: number;
+  /** Since the start: compactions that made something smaller, and bytes that they wrote. */
+  compactions: { count: number; movedBytes: number };
+  /** Since the start: reads of the log for deliveries that were no longer in memory. */
+  coldReads: { count: number; bytes: number };
+  /** The oldest message that is not settled, whose bucket keeps the oldest segment on disk;
+   * undefined if nothing waits, or it was not found yet, which may take seconds. */
+  oldest?: { bucket: string; sequence: string };
   epoch: number;
   recovery: {
     durationMs: number;
@@ -98,6 +116,38 @@ export interface LogSnapshot {
     messages: number;
     cutBytes: number;
   };
+}
+
+/** Memory of the broker's process; the dashboard is another one. */
+export interface MemorySnapshot {
+  /** What the system counts as resident; is to stay below `budgetBytes`. */
+  rssBytes: number;
+  /** --memory. */
+  budgetBytes: number;
+  /** JavaScript objects. */
+  heapBytes: number;
+  /** Partial input and unread output of all connections, and the most that it may be. */
+  bufferedBytes: number;
+  bufferBytesMax: number;
+  /** What is known of single messages: which are settled, which came back how often. */
+  fatesBytes: number;
+  /** Buckets that are remembered at most; beyond it idle ones are forgotten. */
+  bucketsMax: number;
+}
+
+/** How far a start is, until there are snapshots. */
+export interface StartSnapshot {
+  /** `opening` folder and lock; `reading` the log; `repairing`: its end is written again and synced;
+   * `counting` what marks of compacted segments leave in doubt; `preparing` the next segment. */
+  phase: 'opening' | 'reading' | 'repairing' | 'counting' | 'preparing';
+  segments: number;
+  segmentsTotal: number;
+  /** Bytes of segments that were read, or need not be: they are known from a checkpoint. */
+  bytes: number;
+  bytesTotal: number;
+  /** Records that were read. */
+  records: number;
+  elapsedMs: number;
 }
 
 export interface Snapshot {
@@ -111,12 +161,20 @@ export interface Snapshot {
   config: Record<string, unknown>;
   rates: Rates;
   totals: Totals;
-  /** `top` holds the buckets with the largest backlog, at most 50. */
-  buckets: { count: number; ready: number; unacked: number; top: BucketSnapshot[] };
+  /** `count` is of buckets that are remembered; all of them if `exact`, else there may be more whose
+   * messages are on disk only. `ready` and `unacked` count all messages in any case. `top` holds the
+   * buckets with the largest backlog, at most 50. */
+  buckets: {
+    count: number;
+    exact: boolean;
+    ready: number;
+    unacked: number;
+    top: BucketSnapshot[];
+  };
   /** `list` holds at most 100 connections. */
   connections: { intake: number; exhaust: number; refused: number; list: ConnectionSnapshot[] };
   commits: CommitSnapshot;
   log: LogSnapshot;
-  memory: { rssBytes: number; heapBytes: number; bufferedBytes: number; bufferBytesMax: number };
+  memory: MemorySnapshot;
   eventLoopDelayMs: { p50: number; p99: number; max: number };
 }

@@ -1,6 +1,6 @@
 // What the broker and its dashboard process say to each other over the fork's channel. Types only.
 
-import type { Snapshot } from '../core/snapshot.ts';
+import type { Snapshot, StartSnapshot } from '../core/snapshot.ts';
 
 export interface Check {
   ok: boolean;
@@ -15,6 +15,8 @@ export interface Health {
   /** It takes work: started, not stopping, storage fine. */
   ready: boolean;
   checks: Record<string, Check>;
+  /** How far the start is, until it is over. */
+  progress?: StartSnapshot | undefined;
 }
 
 /** What the broker tells on being asked; no snapshot before it has started. */

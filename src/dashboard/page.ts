@@ -36,16 +36,36 @@ ${body}
 }
 
 function silence(answer: Answer | undefined): string {
-  return answer === undefined ? 'The broker does not answer.' : 'The broker is starting.';
+  if (answer === undefined) return 'The broker does not answer.';
+  const why = answer.health.checks.startup?.detail;
+  return why === undefined
+    ? 'The broker is starting.'
+    : `The broker is starting: ${escapeHtml(why)}.`;
 }
 
 function overview(snapshot: Snapshot): string {
-  const { rates, totals, buckets, connections, log } = snapshot;
+  const { rates, totals, buckets, connections, log, memory } = snapshot;
   const warning = snapshot.warning ? `<p class="warning">${escapeHtml(snapshot.warning)}</p>` : '';
   return `${warning}
 <p>Version ${escapeHtml(snapshot.version)}, process ${count(snapshot.pid)}, since
 ${escapeHtml(snapshot.startedAt)}; log ${escapeHtml(log.state)}, sync ${escapeHtml(log.sync)},
 ${count(log.segments)} segments, ${count(log.diskBytes)} bytes on disk.</p>
+<h2>Storage</h2>
+${table(
+  ['', ''],
+  [
+    ['bytes of segments', count(log.totalBytes)],
+    ['of them live', count(log.liveBytes)],
+    ['bytes of indexes', count(log.indexBytes)],
+    ['compactions', count(log.compactions.count)],
+    ['bytes that they wrote', count(log.compactions.movedBytes)],
+    ['cold reads', count(log.coldReads.count)],
+    ['bytes that they read', count(log.coldReads.bytes)],
+    ['bucket of the oldest message', escapeHtml(log.oldest?.bucket ?? '–')],
+    ['resident memory', count(memory.rssBytes)],
+    ['budget', count(memory.budgetBytes)],
+  ],
+)}
 <h2>Messages</h2>
 ${table(
   ['', 'per second', 'in all'],
@@ -58,7 +78,7 @@ ${table(
   ],
 )}
 <h2>Buckets</h2>
-<p>${count(buckets.count)} with ${count(buckets.ready)} messages ready and
+<p>${buckets.exact ? '' : 'At least '}${count(buckets.count)} with ${count(buckets.ready)} messages ready and
 ${count(buckets.unacked)} unacked; the longest:</p>
 ${table(['bucket', 'ready', 'unacked', 'consumers'], buckets.top.slice(0, ROWS_MAX).map(bucketRow))}
 <h2>Connections</h2>
@@ -77,7 +97,7 @@ function refused(totals: Snapshot['totals']): number {
 function bucketRow(bucket: BucketSnapshot): string[] {
   return [
     escapeHtml(bucket.id),
-    count(bucket.ready),
+    `${bucket.exact ? '' : '≥ '}${count(bucket.ready)}`,
     count(bucket.unacked),
     count(bucket.consumers),
   ];

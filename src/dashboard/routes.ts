@@ -135,7 +135,11 @@ async function probe(
     broker: { ok: false, detail: 'no answer within a second' },
   };
   if (query.has('verbose') && query.get('verbose') !== '0')
-    return reply(status, 'application/json', JSON.stringify({ ok, checks }));
+    return reply(
+      status,
+      'application/json',
+      JSON.stringify({ ok, checks, progress: answer?.health.progress }),
+    );
   if (ok) return reply(status, 'text/plain; charset=utf-8', 'ok\n');
   const reasons = Object.entries(checks).filter(([, check]) => !check.ok);
   const lines = reasons.map(([name, check]) => `${name}: ${check.detail}`);

@@ -13,6 +13,7 @@
 //   page of attempts:  f64 number, u32 kind (0 = all the same, 1 = counts follow), u32 attempts,
 //                      8192 bytes: u16 each
 
+import { OUTBOX_BYTES } from '../../assembly/layout.ts';
 import type { CheckpointSource, Failure, Position } from '../core/ports.ts';
 import { type Files, writeAll } from './files.ts';
 import { open, settle } from './promises.ts';
@@ -52,6 +53,8 @@ export interface Checkpoint {
 export const CHECKPOINT_NAME = 'checkpoint';
 const TEMPORARY_NAME = 'checkpoint.tmp';
 
+// A checksum is made where deliveries are, in one piece.
+const CHECKPOINT_BYTES_MAX = OUTBOX_BYTES;
 const MAGIC = 0x6b63656863514d54n;
 const VERSION = 1;
 const HEADER_BYTES = 64;
@@ -62,7 +65,7 @@ const CRC_FROM = 16;
 
 type Checksum = (bytes: Uint8Array) => number;
 
-/** The bytes of a checkpoint. */
+/** The bytes of a checkpoint. Throws RangeError if they are more than can be checked. */
 export function encodeCheckpoint(
   state: CheckpointState,
   logId: bigint,
@@ -78,6 +81,10 @@ export function encodeCheckpoint(
     state.segments.length * SEGMENT_BYTES +
     (settled.length + attempts.length) * PAGE_HEAD_BYTES +
     full * PAGE_BYTES;
+  if (size > CHECKPOINT_BYTES_MAX)
+    throw new RangeError(
+      `it would have ${size} bytes, at most ${CHECKPOINT_BYTES_MAX} can be checked`,
+    );
   const bytes = new Uint8Array(size);
   const view = new DataView(bytes.buffer);
   view.setBigUint64(0, MAGIC, true);
@@ -120,7 +127,7 @@ export function decodeCheckpoint(
   logId: bigint,
   crc32c: Checksum,
 ): Checkpoint | undefined {
-  if (bytes.length < HEADER_BYTES) return undefined;
+  if (bytes.length < HEADER_BYTES || bytes.length > CHECKPOINT_BYTES_MAX) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   if (view.getBigUint64(0, true) !== MAGIC || view.getUint32(8, true) !== VERSION) return undefined;
   if (view.getBigUint64(24, true) !== BigInt(bytes.length - HEADER_BYTES)) return undefined;

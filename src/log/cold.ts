@@ -51,13 +51,13 @@ const OVERLAP = 16 * 1024;
 // for itself.
 const SOME_RECORDS = 4;
 const LARGE = WINDOW_BYTES_MAX / 4;
-// What the cold area may use unless one record needs more: memory that is touched stays touched.
+// Memory for windows, if it is not said.
 const AREA_BYTES = 64 * 1024 * 1024;
 // Reads under way.
 const READS_MAX = 4;
-// So many loads together wait for a whole sweep; it may fill this much of the area.
+// So many loads together wait for a whole sweep; it may fill this share of the area.
 const CROWD = 64;
-const SWEEP_BYTES = 48 * 1024 * 1024;
+const SWEEP_SHARE = 0.75;
 // Crowded: so many loads for each MiB that they span.
 const CROWD_PER_MIB = 8;
 // Loads answered in one turn of a crowd.
@@ -90,15 +90,23 @@ export class Cold {
 
   readonly #soon: (call: () => void) => void;
   readonly #later: (call: () => void) => void;
+  readonly #areaBytes: number;
+  readonly #sweepBytes: number;
 
-  /** `soon` calls back once, after other work had its turn; `later` after some ms. */
+  /**
+   * `soon` calls back once, after other work had its turn; `later` after some ms. Windows take
+   * `areaBytes` of memory unless one record needs more: memory that is touched stays touched.
+   */
   constructor(
     codec: Codec,
     files: Files,
     segments: () => Segments,
     soon: (call: () => void) => void,
     later: (call: () => void) => void,
+    areaBytes = AREA_BYTES,
   ) {
+    this.#areaBytes = areaBytes;
+    this.#sweepBytes = SWEEP_SHARE * areaBytes;
     this.#soon = soon;
     this.#later = later;
     this.#codec = codec;
@@ -126,7 +134,7 @@ export class Cold {
     if (this.#queue.length < this.#gathering) return;
     this.#gathering = 0;
     while (!this.#answering && this.#reading < READS_MAX && this.#queue.length > 0) {
-      if (this.#asked >= CROWD && this.#stretchBytes >= SWEEP_BYTES) break;
+      if (this.#asked >= CROWD && this.#stretchBytes >= this.#sweepBytes) break;
       const load = this.#first();
       // Those who are ahead of the crowd, or behind it, have a sweep of their own.
       if (this.#isApart(load)) {
@@ -163,7 +171,7 @@ export class Cold {
   // Begins to read behind the stretch that a crowd asked for; false if that is not worth it.
   #readsAhead(): boolean {
     const mib = Math.max(1, (this.#stretchTo - this.#stretchFrom) / (1024 * 1024));
-    if (this.#stretchBytes >= SWEEP_BYTES) return false;
+    if (this.#stretchBytes >= this.#sweepBytes) return false;
     if (this.#asked < Math.max(CROWD, CROWD_PER_MIB * mib)) return false;
     let position = this.#stretchTo;
     for (let window = this.#unit(position); window !== undefined; window = this.#unit(position)) {
@@ -314,7 +322,7 @@ export class Cold {
 
   // Takes room behind the cursor from the oldest windows; -1 while one of them is being read.
   #room(bytes: number): number {
-    const area = Math.min(this.#codec.coldBytes, Math.max(AREA_BYTES, bytes));
+    const area = Math.min(this.#codec.coldBytes, Math.max(this.#areaBytes, bytes));
     const at = this.#cursor + bytes > area ? 0 : this.#cursor;
     const inTheWay = (w: Window) => w.place < at + bytes && at < w.place + w.bytes;
     if (this.#windows.some((w) => w.loading && inTheWay(w))) return -1;

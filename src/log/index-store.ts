@@ -33,6 +33,8 @@ export interface IndexStoreOptions {
   note: (level: 'info' | 'warn' | 'error', text: string) => void;
   /** When a checkpoint is due; default CHECKPOINT_DUE. */
   checkpointDue?: CheckpointDue | undefined;
+  /** Bytes of tables kept in memory (runs.ts). */
+  tableBytesMax?: number | undefined;
 }
 
 /** A segment as the store needs it. */
@@ -65,9 +67,9 @@ export class IndexStore {
   readonly #known = new Map<number, KnownSegment>();
 
   constructor(options: IndexStoreOptions) {
-    const { files, logId, hashSeed, crc32c, soon } = options;
+    const { files, logId, hashSeed, crc32c, soon, tableBytesMax } = options;
     this.#options = options;
-    this.#runs = new Runs({ files, logId, hashSeed, crc32c, soon });
+    this.#runs = new Runs({ files, logId, hashSeed, crc32c, soon, tableBytesMax });
   }
 
   /** Bytes of indexes on disk. */

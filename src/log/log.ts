@@ -19,6 +19,7 @@ import { LogError } from './errors.ts';
 import type { Files } from './files.ts';
 import { adopt, asSegment, createFirst, dropOdd } from './folder.ts';
 import { type CheckpointDue, type Indexed, IndexStore } from './index-store.ts';
+import type { Tell } from './progress.ts';
 import { settle } from './promises.ts';
 import { type Recovered, recover, type Sink, takeInventory } from './recovery.ts';
 import { readFully } from './scan.ts';
@@ -41,6 +42,10 @@ export interface LogOptions {
   segmentBytes: number;
   /** Disk space held ready beyond the next segment; 0 for none. */
   spareBytes: number;
+  /** Bytes of memory for what is read back from disk (cold.ts). */
+  coldBytesMax?: number | undefined;
+  /** Bytes of memory for tables of indexes (runs.ts). */
+  tableBytesMax?: number | undefined;
   /** When a checkpoint is due, if not as by default (index-store.ts). */
   checkpointDue?: CheckpointDue | undefined;
   /** Random, for a log that is made new. */
@@ -58,7 +63,7 @@ export interface LogOptions {
   pause: (call: () => void) => void;
   /** A line for the operator. */
   note: (level: 'info' | 'warn' | 'error', text: string) => void;
-  progress: (done: number, total: number) => void;
+  progress: Tell;
 }
 
 /** What the log tells the broker while it lives. */
@@ -123,18 +128,8 @@ export class FileLog implements Log {
       inventory = await takeInventory(files);
     }
     const { logId } = inventory.segments[0]!.header;
-    const { indexFiles, sideCodec, crc32c, hashSeed, soon, note, progress } = options;
-    const store = new IndexStore({
-      files: indexFiles,
-      segmentFiles: files,
-      logId,
-      hashSeed,
-      crc32c,
-      soon,
-      sideCodec,
-      note,
-      checkpointDue: options.checkpointDue,
-    });
+    const { indexFiles, note, progress } = options;
+    const store = new IndexStore({ ...options, files: indexFiles, segmentFiles: files, logId });
     const checkpoint = await store.open(inventory.segments);
     if (checkpoint !== undefined) sink.restore(checkpoint);
     let unindexed = false; // from then on entries stay in memory, so all has to be read
@@ -162,8 +157,10 @@ export class FileLog implements Log {
     }
     await dropOdd(options, recovered);
     const log = FileLog.#assemble(options, recovered, spares, store);
+    progress({ phase: 'counting' });
     await sink.finish((base, record) => log.#visit(base, record));
     await log.#loadImage(recovered.resume);
+    progress({ phase: 'preparing' });
     await log.#prepared();
     return { log, resume: recovered.resume, recovered };
   }
@@ -174,9 +171,9 @@ export class FileLog implements Log {
     spares: Spare[],
     store: IndexStore,
   ): FileLog {
-    const { files, codec, segmentBytes, spareBytes, wallMs } = options;
+    const { files, codec, segmentBytes, spareBytes, wallMs, coldBytesMax } = options;
     const { resume, logId, next } = recovered;
-    const cold = new Cold(codec, files, () => segments, options.soon, options.later);
+    const cold = new Cold(codec, files, () => segments, options.soon, options.later, coldBytesMax);
     const segments: Segments = new Segments(
       {
         files,
@@ -466,6 +463,12 @@ export class FileLog implements Log {
     return this.#segments.spares;
   }
 
+  /** Bytes of indexes on disk. */
+  get indexBytes(): number {
+    return this.#store.bytes;
+  }
+
+  /** Windows of the log that were read back from disk so far. */
   get coldReads(): { reads: number; bytes: number } {
     return { reads: this.#cold.reads, bytes: this.#cold.readBytes };
   }

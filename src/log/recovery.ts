@@ -18,6 +18,7 @@ import { sequenceOf, TYPE } from '../core/rows.ts';
 import type { Checkpoint, KnownSegment } from './checkpoint.ts';
 import { HOW_TO_REPAIR, LogError } from './errors.ts';
 import type { Files } from './files.ts';
+import { Progress, type Tell } from './progress.ts';
 import { list, open, settle, write } from './promises.ts';
 import { lookBeyond, readFully, type Scannable, type Visitor, type Walk, walk } from './scan.ts';
 import {
@@ -202,7 +203,7 @@ export async function recover(
   codec: Codec,
   inventory: Inventory,
   sink: Sink,
-  progress: (done: number, total: number) => void,
+  progress: Tell,
   shortcuts?: Shortcuts,
 ): Promise<Recovered> {
   const { segments, older, superseded } = inventory;
@@ -213,13 +214,14 @@ export async function recover(
   let start = shortcuts?.start ?? 0;
   let tail = 0;
   let state: Walk | undefined;
-  const visitor: Visitor = {
+  const told = new Progress(segments, progress);
+  const visitor = told.watch({
     record: (rows, at, chunk, bytes) => {
       if (rows[at + TYPE] === RECORD_TRIM) start = Math.max(start, sequenceOf(rows, at));
       sink.record(rows, at, chunk, bytes);
     },
     commit: () => sink.commit(),
-  };
+  });
   for (tail = 0; tail < segments.length; tail++) {
     const segment = segments[tail]!;
     start = Math.max(start, segment.header.start);
@@ -231,7 +233,7 @@ export async function recover(
       epoch = Math.max(epoch, segment.header.epoch);
       sequence = Math.max(sequence, known.end);
       walks.push(NOT_READ);
-      progress(tail + 1, segments.length);
+      told.next();
       continue;
     }
     sink.segment(segment.base, segment.header.end !== undefined);
@@ -241,7 +243,7 @@ export async function recover(
     epoch = state.epoch;
     if (state.sequence >= 0) sequence = state.sequence;
     records += state.records;
-    progress(tail + 1, segments.length);
+    told.next();
     if (!state.last) break;
     if (shortcuts !== undefined && tail + 1 < segments.length)
       await sink.sealed((source) => shortcuts.index(segment, source));
@@ -254,6 +256,7 @@ export async function recover(
       `the log goes on after ${name}, but that segment is missing. Put it back, or, ${HOW_TO_REPAIR}`,
     );
   }
+  progress({ phase: 'repairing' });
   checkStart(segments[0]!, older.at(-1), start);
   const segment = segments[tail]!;
   const later = segments.slice(tail + 1);

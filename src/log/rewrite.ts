@@ -110,6 +110,7 @@ export class Rewriter {
       strict: true,
       reserveBytes: 0,
       messageBytesMax: bodyBytesMax,
+      entriesMax: Number.POSITIVE_INFINITY,
       ackCommitMs: 0,
       proofMs: 0,
       lag: () => 'none',

@@ -36,7 +36,7 @@ export interface RunsOptions {
   /** Calls back once, soon, after other work had its turn. */
   soon: (call: () => void) => void;
   /** Bytes of tables that are kept in memory while nobody uses them; default 16 MiB. */
-  tableBytesMax?: number;
+  tableBytesMax?: number | undefined;
 }
 
 /** Takes the entries of a run one by one. */

@@ -5,8 +5,19 @@ import net, { type AddressInfo } from 'node:net';
 import { pathToFileURL } from 'node:url';
 import { type RunningServer, runBroker } from '../../src/cli/lifecycle.ts';
 import { type BrokerConfig, loadConfig } from '../../src/config/load.ts';
-import type { Snapshot } from '../../src/core/snapshot.ts';
+import type { Snapshot, StartSnapshot } from '../../src/core/snapshot.ts';
 import { createLogger } from '../../src/io/logger.ts';
+
+/** What a start that never ends tells. */
+export const HALF_WAY: StartSnapshot = {
+  phase: 'reading',
+  segments: 3,
+  segmentsTotal: 12,
+  bytes: 256 * 1024 * 1024,
+  bytesTotal: 1024 * 1024 * 1024,
+  records: 12_345,
+  elapsedMs: 0,
+};
 
 const DISTRIBUTION = { count: 0, mean: 0, p50: 0, p99: 0, max: 0 };
 
@@ -40,9 +51,10 @@ export function fakeSnapshot(change: Partial<Snapshot> = {}): Snapshot {
     },
     buckets: {
       count: 1,
+      exact: true,
       ready: 9,
       unacked: 2,
-      top: [{ id: '42', ready: 9, unacked: 2, consumers: 1 }],
+      top: [{ id: '42', ready: 9, unacked: 2, consumers: 1, exact: true }],
     },
     connections: {
       intake: 1,
@@ -71,10 +83,24 @@ export function fakeSnapshot(change: Partial<Snapshot> = {}): Snapshot {
       spareSegments: 0,
       segmentBytes: 67108864,
       diskBytes: 67108864,
+      totalBytes: 67108864,
+      liveBytes: 1048576,
+      indexBytes: 4096,
+      compactions: { count: 3, movedBytes: 2048 },
+      coldReads: { count: 21, bytes: 65536 },
+      oldest: { bucket: '4711', sequence: '17' },
       epoch: 1,
       recovery: { durationMs: 1, segments: 1, records: 0, messages: 0, cutBytes: 0 },
     },
-    memory: { rssBytes: 1, heapBytes: 1, bufferedBytes: 0, bufferBytesMax: 1 },
+    memory: {
+      rssBytes: 1,
+      budgetBytes: 536870912,
+      heapBytes: 1,
+      bufferedBytes: 0,
+      bufferBytesMax: 1,
+      fatesBytes: 0,
+      bucketsMax: 1,
+    },
     eventLoopDelayMs: { p50: 0, p99: 0, max: 0 },
     ...change,
   };
@@ -89,12 +115,16 @@ function listen(listener: { host: string; port: number }): Promise<net.Server> {
 }
 
 /** Starts the fake. The environment's FAKE_FAULT names a fault, see below. */
-export async function startFakeServer(options: { config: BrokerConfig }): Promise<RunningServer> {
+export async function startFakeServer(options: {
+  config: BrokerConfig;
+  progress?: (progress: StartSnapshot) => void;
+}): Promise<RunningServer> {
   const fault = process.env.FAKE_FAULT;
   if (fault === 'start-locked')
     throw Object.assign(new Error('the data folder is in use'), { exitCode: 75 });
   if (fault === 'start-bug') throw new Error('nobody expected this');
   if (fault === 'start-never') {
+    options.progress?.(HALF_WAY);
     setInterval(() => {}, 1000); // as a recovery that reads files would
     return new Promise(() => {});
   }

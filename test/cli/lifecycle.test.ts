@@ -9,7 +9,9 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { RuntimeInfo } from '../../src/cli/runtime.ts';
+import type { StartSnapshot } from '../../src/core/snapshot.ts';
 import { plainEnvironment, Running } from '../support/process.ts';
+import { HALF_WAY } from './fake-server.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'thrustmq life '));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -197,7 +199,16 @@ test('while the broker starts, the dashboard says so', async () => {
   await using broker = start(flags, 'start-never');
   const [, port] = await broker.program.output(/"event":"dashboard.listening","port":(\d+)/);
   const get = (path: string) => fetch(`http://127.0.0.1:${port}${path}`);
-  assert.equal((await get('/startupz')).status, 503);
+  const startup = await get('/startupz');
+  assert.equal(startup.status, 503);
+  assert.match(
+    await startup.text(),
+    /startup: reading the log: 25 %, 3 of 12 segments, 256 MiB of 1 GiB, 12345 records, \d+\.\d s/,
+  );
+  const verbose = (await (await get('/startupz?verbose')).json()) as { progress: StartSnapshot };
+  const { elapsedMs } = verbose.progress;
+  assert.ok(elapsedMs > 0);
+  assert.deepEqual(verbose.progress, { ...HALF_WAY, elapsedMs });
   assert.equal((await get('/readyz')).status, 503);
   assert.equal((await get('/livez')).status, 200);
   assert.equal((await get('/dash')).status, 503);

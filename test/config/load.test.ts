@@ -56,7 +56,12 @@ test('defaults are those of the contract', async () => {
       allowedHosts: [],
     },
     log: { sync: 'commit', syncIntervalMs: 100, spareBytes: 0 },
-    limits: DEFAULT_LIMITS,
+    limits: {
+      ...DEFAULT_LIMITS,
+      bufferBytesMax: config.memory.shares.buffers,
+      framesMax: 6,
+    },
+    memory: config.memory, // memory.test.ts
     logging: { level: 'info', format: 'json' },
   });
   assert.equal(read, undefined);
@@ -108,6 +113,7 @@ const SAMPLES: Record<SettingKey, [string, (loaded: LoadedConfig['config']) => u
     sync_interval: ['2s', (c) => c.log.syncIntervalMs, 2000],
     spare: ['1GiB', (c) => c.log.spareBytes, 2 ** 30],
     max_message: ['2MiB', (c) => c.limits.messageBytesMax, 2_097_152],
+    memory: ['640MiB', (c) => c.memory.budgetBytes, 671_088_640],
     dashboard: ['off', (c) => c.dashboard.enabled, false],
     dashboard_host: ['10.0.0.1', (c) => c.dashboard.host, '10.0.0.1'],
     dashboard_allow_host: ['mq.local q', (c) => c.dashboard.allowedHosts.join(), 'mq.local,q'],
@@ -118,7 +124,7 @@ const SAMPLES: Record<SettingKey, [string, (loaded: LoadedConfig['config']) => u
     max_connections: ['7', (c) => c.limits.connectionsMax, 7],
     segment_size: ['128MiB', (c) => c.limits.segmentBytes, 134_217_728],
     reserve: ['1MiB', (c) => c.limits.reserveBytes, 1_048_576],
-    buffer: ['1GiB', (c) => c.limits.bufferBytesMax, 1_073_741_824],
+    buffer: ['48MiB', (c) => c.limits.bufferBytesMax, 50_331_648],
     peer_buffer: ['1MiB', (c) => c.limits.peerBytesMax, 1_048_576],
     delivery: ['2MiB', (c) => c.limits.deliveryBytesMax, 2_097_152],
     delivery_u32: ['16KiB', (c) => c.limits.deliveryBytesMaxU32, 16_384],

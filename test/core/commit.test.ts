@@ -6,6 +6,8 @@ import { describe, test } from 'node:test';
 import {
   FLAG_LAST,
   FLAG_PROOF,
+  INTAKE_DONE,
+  INTAKE_FULL,
   MARK_BYTES,
   RECORD_COMMIT,
   RECORD_HEADER_BYTES,
@@ -91,7 +93,15 @@ class Bench implements CommitEvents {
   readonly events: string[] = [];
   nowMs = 0;
 
-  constructor(options: { strict?: boolean; offset?: number; codec?: Codec; start?: boolean } = {}) {
+  constructor(
+    options: {
+      strict?: boolean;
+      offset?: number;
+      codec?: Codec;
+      start?: boolean;
+      entriesMax?: number;
+    } = {},
+  ) {
     this.codec = options.codec ?? smallCodec();
     this.log = new FakeLog(this.codec, SEGMENT, 0);
     this.commit = new Commit({
@@ -102,6 +112,7 @@ class Bench implements CommitEvents {
       strict: options.strict ?? true,
       reserveBytes: 4096,
       messageBytesMax: 1024,
+      entriesMax: options.entriesMax ?? 1000,
       ackCommitMs: 50,
       proofMs: 100,
       lag: () => 'none',
@@ -350,6 +361,18 @@ describe('segments', () => {
     assert.equal(bench.commit.durablePosition, SEGMENT + SEGMENT_DATA_AT);
     assert.equal(bench.commit.endPosition, SEGMENT + SEGMENT_DATA_AT);
     assert.equal(bench.commit.reasons.roll, 1);
+  });
+
+  test('a segment is complete at its number of records, however much room it has', () => {
+    const bench = new Bench({ entriesMax: 3 });
+    for (let i = 0; i < 3; i++) assert.equal(bench.pack(new Uint8Array(10)), INTAKE_DONE);
+    assert.equal(bench.pack(new Uint8Array(10)), INTAKE_FULL);
+    assert.equal(bench.commit.makeRoom(), 'again');
+    assert.equal(bench.commit.endPosition, SEGMENT + SEGMENT_DATA_AT);
+    bench.finish();
+    const last = bench.log.durable.map((each) => records(each).at(-1)!).at(-1)!;
+    assert.equal(last.flags, FLAG_LAST | FLAG_PROOF);
+    assert.equal(bench.pack(new Uint8Array(10)), INTAKE_DONE, 'the next one counts from 0');
   });
 
   test('a life that begins where there is no room for its start record begins in the next', () => {

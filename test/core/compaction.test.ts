@@ -7,6 +7,8 @@ import { Compaction } from '../../src/core/compaction.ts';
 import type { CompactionRequest, Failure } from '../../src/core/ports.ts';
 import { FakeLog, smallCodec } from '../support/world.ts';
 
+const SEGMENT = 20_000;
+
 type Done = (failure: Failure, smaller: boolean) => void;
 
 class AskedLog extends FakeLog {
@@ -17,20 +19,26 @@ class AskedLog extends FakeLog {
   }
 }
 
-function setUp(): { log: AskedLog; compaction: Compaction; ended: boolean[] } {
+// Six segments of a record each, of whose ten messages `settled` are settled.
+function setUp({ entriesMax = 1000, settled = 8, bytes = 0 } = {}): {
+  log: AskedLog;
+  compaction: Compaction;
+  ended: boolean[];
+} {
   const { buckets, retention } = createState(1);
-  const log = new AskedLog(smallCodec(), 1000, 0);
+  const log = new AskedLog(smallCodec(), SEGMENT, 0);
   for (let i = 0; i < 6; i++) {
-    retention.open(i * 1000, 1 + i * 10);
-    retention.add(i * 1000, 1 + i * 10, 10);
-    retention.settle(i * 1000, 8);
+    retention.open(i * SEGMENT, 1 + i * 10);
+    retention.add(i * SEGMENT, 1 + i * 10, 10, bytes);
+    retention.settle(i * SEGMENT, settled);
   }
   const ended: boolean[] = [];
   const compaction = new Compaction({
     buckets,
     retention,
     log,
-    memoryFrom: () => 5000,
+    entriesMax,
+    memoryFrom: () => 5 * SEGMENT,
     moved: () => {},
     ended: (_failure, smaller) => void ended.push(smaller),
   });
@@ -42,7 +50,7 @@ test('segments at rest that hold little, and neither those in memory nor the one
   compaction.advance(999, false);
   assert.equal(log.asked.length, 0, 'they may be consumed whole in a moment');
   compaction.advance(1000, false);
-  assert.deepEqual(log.asked[0]!.bases, [0, 1000, 2000, 3000]);
+  assert.deepEqual(log.asked[0]!.bases, [0, SEGMENT, 2 * SEGMENT, 3 * SEGMENT]);
   compaction.advance(2000, false);
   assert.equal(log.asked.length, 1, 'one at a time');
 });
@@ -59,4 +67,19 @@ test('what failed is tried again, what was not worth it is not', () => {
   compaction.advance(20_000, false);
   assert.equal(log.asked.length, 2);
   assert.deepEqual(ended, [false, false]);
+});
+
+test('no more records become one segment than it may hold', () => {
+  const { log, compaction } = setUp({ entriesMax: 2 });
+  compaction.advance(1000, false);
+  assert.deepEqual(log.asked[0]!.bases, [0, SEGMENT]);
+});
+
+test('a segment that was complete before it was full is as good as half empty', () => {
+  const full = setUp({ settled: 0 });
+  full.compaction.advance(1000, false);
+  assert.equal(full.log.asked.length, 0, 'all of it is needed');
+  const early = setUp({ settled: 0, bytes: 3000 });
+  early.compaction.advance(1000, false);
+  assert.deepEqual(early.log.asked[0]!.bases, [0, SEGMENT]);
 });

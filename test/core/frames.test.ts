@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { FramePool } from '../../src/core/frames.ts';
 
 test('memory is used again after it was given back, never before', () => {
-  const pool = new FramePool();
+  const pool = new FramePool(16);
   const first = pool.take(100_000)!;
   const second = pool.take(100_000)!;
   assert.notEqual(first, second);
@@ -15,7 +15,7 @@ test('memory is used again after it was given back, never before', () => {
 });
 
 test('small and huge frames are not its business, nor are many at one time', () => {
-  const pool = new FramePool();
+  const pool = new FramePool(16);
   assert.equal(pool.take(100), undefined);
   assert.equal(pool.take(64 * 1024 * 1024), undefined);
   const out: Uint8Array[] = [];

@@ -2,8 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { SEGMENT_DATA_AT } from '../../assembly/layout.ts';
 import { BugError } from '../../src/core/assert.ts';
-import { Retention } from '../../src/core/retention.ts';
+import { liveBytesOf, Retention } from '../../src/core/retention.ts';
 import { Random, seedOf } from '../support/random.ts';
 
 const seed = seedOf('core/retention.test');
@@ -28,6 +29,21 @@ describe('retention', () => {
     retention.add(310, 31, 1);
     assert.throws(() => retention.settle(299, 1), BugError);
     assert.throws(() => retention.settle(310, 2), BugError);
+  });
+
+  test('live bytes: the share of messages that wait, of what the records take or of the file', () => {
+    const retention = new Retention();
+    retention.open(0, 1);
+    retention.open(1000, 11, 10, 5);
+    retention.add(100, 1, 4, 160);
+    retention.add(300, 5, 4, 240);
+    retention.settle(100, 2);
+    const [read, known] = retention.segments;
+    assert.equal(liveBytesOf(read!, 10_000), ((SEGMENT_DATA_AT + 400) * 6) / 8);
+    assert.equal(liveBytesOf(known!, 1000), 500);
+    assert.equal(liveBytesOf({ ...read!, live: 0, messages: 0 }, 1000), 0);
+    retention.merged(0, 2000);
+    assert.equal(liveBytesOf(retention.segments[0]!, 700), 700, 'compacted: all of the file');
   });
 
   test('segments open in order', () => {

@@ -165,8 +165,20 @@ test('the page shows the totals, has no script and escapes what peers sent', asy
   const { body, status } = await get('/', { answer: { ...HEALTHY, snapshot } });
   assert.equal(status, 200);
   assert.match(body, /12,345/);
+  assert.match(body, /of them live<\/td><td class="number">1,048,576</);
+  assert.match(body, /bucket of the oldest message<\/td><td class="number">4711</);
   assert.ok(!/<script|<b>|onload|javascript:/i.test(body), body);
   assert.match(body, /&#60;script&#62;/);
+});
+
+test('the page says where numbers are only the least that it may be', async () => {
+  const snapshot = fakeSnapshot();
+  const page = async () => (await get('/', { answer: { ...HEALTHY, snapshot } })).body;
+  assert.ok(!/At least|≥/.test(await page()));
+  snapshot.buckets.exact = false;
+  snapshot.buckets.top[0]!.exact = false;
+  assert.match(await page(), /At least 1 with 9 messages ready/);
+  assert.match(await page(), /≥ 9/);
 });
 
 test('a failure while answering is a 500 and tells nothing', async () => {

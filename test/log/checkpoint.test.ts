@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { OUTBOX_BYTES } from '../../assembly/layout.ts';
 import { crc32c } from '../../src/codec/crc32c.ts';
 import { AttemptCounts, SequenceSet } from '../../src/core/settled.ts';
 import {
@@ -136,4 +137,19 @@ test('none there, one that cannot be read, one that is read in pieces', async ()
   assert.deepEqual(await read(), plain(FULL));
   assert.equal(fault.fired, 4);
   assert.equal(files.openHandles, 0);
+});
+
+test('more than can be checked in one piece is refused before any memory is taken for it', () => {
+  const pages = (count: number): Settled => Array.from({ length: count }, (_, i) => [i, BITS]);
+  const most = Math.floor((OUTBOX_BYTES - 64 - 2 * 48) / (16 + 8192));
+  const checked: number[] = [];
+  const sizeOf = (bytes: Uint8Array) => checked.push(bytes.length);
+  encodeCheckpoint(stateOf(pages(most), []), LOG_ID, sizeOf);
+  assert.ok(checked[0]! <= OUTBOX_BYTES);
+  assert.throws(
+    () => encodeCheckpoint(stateOf(pages(most + 1), []), LOG_ID, sizeOf),
+    /^RangeError: it would have \d+ bytes, at most \d+ can be checked$/,
+  );
+  assert.equal(decodeCheckpoint(new Uint8Array(OUTBOX_BYTES + 1), LOG_ID, sizeOf), undefined);
+  assert.equal(checked.length, 1);
 });

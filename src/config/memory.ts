@@ -1,0 +1,174 @@
+// Divides one budget of memory among everything in the broker's process that grows. The parts and
+// what they are worth stand here and nowhere else; each part then holds itself to its share.
+//
+//   part          at 512 MiB   what it is                                       follows from
+//   process          112 MiB   Node.js, the program, garbage not yet collected  fixed
+//   areas             10 MiB   of the WebAssembly modules: input, one delivery, --max-message
+//                              marks, rows; the module of the background work
+//   segment           64 MiB   image of the open segment                        --segment-size
+//   connections       78 MiB   sockets and sessions, 8 KiB each                 --max-connections
+//   buffers           64 MiB   partial input and unread output                  --buffer
+//   cold              32 MiB   windows of the log that are read back            a tenth of the rest
+//   tables             6 MiB   of the indexes on disk                           a fiftieth
+//   frames             6 MiB   deliveries, used again and again                 a fiftieth
+//   buckets          133 MiB   buckets that are known, and what waits in the    what is left
+//                              newest segments: 133 bytes for each bucket
+//
+// The dashboard is a process of its own and not part of it. What is known of messages that wait
+// (settled or not: a bit; failed deliveries: up to 2 bytes) has no share: 100 million take 12 MiB.
+
+import type { Limits } from '../core/limits.ts';
+import { formatSize } from './units.ts';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+const PROCESS_BYTES = 112 * MIB;
+const AREA_BYTES = 8 * MIB;
+const CONNECTION_BYTES = 8 * KIB;
+const FRAME_BYTES = 1088 * KIB;
+// For each bucket: its columns and its cells in the directory, 80 bytes; three quarters of an entry
+// of 44 bytes, as the newest segments may hold so many; a quarter of what indexing and compacting a
+// segment take for each entry, 80 bytes.
+const BUCKET_BYTES = 133;
+// A quarter of the buckets may stand in each of the three segments that are in memory.
+const BUCKETS_PER_SEGMENT_ENTRY = 4;
+// Below these shares the broker would work badly or not at all.
+const LEAST = {
+  connections: 1000,
+  buffers: 8 * MIB,
+  cold: 8 * MIB,
+  tables: 1 * MIB,
+  frames: 2,
+  buckets: 2 ** 16,
+};
+// Beyond these more is of no use.
+const MOST = {
+  connections: 10_000,
+  buffers: 128 * MIB,
+  cold: 64 * MIB,
+  tables: 64 * MIB,
+  frames: 16,
+  buckets: 2 ** 24,
+};
+const SEGMENT_STEP = 8 * MIB;
+const SEGMENT_MOST = 64 * MIB;
+// No budget is searched for beyond this.
+const BUDGET_MOST = 64 * KIB * MIB;
+
+// Unless messages need more.
+const BUDGET_DEFAULT = 512 * MIB;
+const ROOM_BYTES = 256 * MIB;
+
+/** What the user has said, and what has to fit. */
+export interface MemoryWishes {
+  /** Given by the user, else undefined; so are the last three. */
+  budgetBytes: number | undefined;
+  messageBytesMax: number;
+  /** Bytes a segment must have for these messages. */
+  segmentBytesMin: number;
+  segmentBytes: number | undefined;
+  connectionsMax: number | undefined;
+  bufferBytesMax: number | undefined;
+}
+
+/** Caps that follow from the budget, beside those among the limits. */
+export interface MemoryConfig {
+  /** Resident memory of the broker's process, in bytes. */
+  budgetBytes: number;
+  /** Buckets that are remembered; idle ones are forgotten beyond it. */
+  bucketsMax: number;
+  /** Bytes of windows of the log that are read back from disk. */
+  coldBytesMax: number;
+  /** Bytes of tables of indexes that are kept. */
+  tableBytesMax: number;
+  /** The shares in bytes, by part; their sum is at most the budget. */
+  shares: Record<string, number>;
+}
+
+export interface MemoryPlan {
+  memory: MemoryConfig;
+  limits: Pick<
+    Limits,
+    'segmentBytes' | 'connectionsMax' | 'bufferBytesMax' | 'segmentEntriesMax' | 'framesMax'
+  >;
+}
+
+/** Divides the budget; or says why that cannot work, and what would. */
+export function planMemory(wishes: MemoryWishes): MemoryPlan | string {
+  const budgetBytes = wishes.budgetBytes ?? defaultFor(wishes);
+  const plan = divide(wishes, budgetBytes);
+  if (sumOf(plan) <= budgetBytes) return plan;
+  const parts = Object.entries(plan.memory.shares)
+    .map(([part, bytes]) => `${part} ${formatSize(bytes)}`)
+    .join(', ');
+  return (
+    `--memory ${formatSize(budgetBytes)} is too little: with these settings the broker ` +
+    `needs at least ${formatSize(leastFor(wishes))} (${parts}). Give it more, or less to ` +
+    '--segment-size, --max-message, --max-connections or --buffer'
+  );
+}
+
+function divide(wishes: MemoryWishes, budgetBytes: number): MemoryPlan {
+  const { messageBytesMax } = wishes;
+  const segmentBytes = wishes.segmentBytes ?? segmentFor(budgetBytes, wishes.segmentBytesMin);
+  const areas = AREA_BYTES + 2 * messageBytesMax;
+  const rest = budgetBytes - PROCESS_BYTES - areas - segmentBytes;
+  const share = (part: keyof typeof LEAST, fraction: number, unit: number, least = LEAST[part]) =>
+    clamp(Math.floor((rest * fraction) / unit), least, Math.max(least, MOST[part]));
+  const connectionsMax = wishes.connectionsMax ?? share('connections', 0.25, CONNECTION_BYTES);
+  const buffersMin = Math.max(LEAST.buffers, 2 * messageBytesMax);
+  const bufferBytesMax = wishes.bufferBytesMax ?? share('buffers', 0.2, 1, buffersMin);
+  const coldBytesMax = share('cold', 0.1, 1, LEAST.cold + 2 * messageBytesMax);
+  const tableBytesMax = share('tables', 0.02, 1);
+  const framesMax = share('frames', 0.02, FRAME_BYTES);
+  const shares: Record<string, number> = {
+    process: PROCESS_BYTES,
+    areas,
+    segment: segmentBytes,
+    connections: connectionsMax * CONNECTION_BYTES,
+    buffers: bufferBytesMax,
+    cold: coldBytesMax,
+    tables: tableBytesMax,
+    frames: framesMax * FRAME_BYTES,
+  };
+  const left = budgetBytes - Object.values(shares).reduce((sum, bytes) => sum + bytes, 0);
+  // Columns double when they are full, so nothing between two powers of two is worth anything.
+  const fits = 2 ** Math.floor(Math.log2(Math.max(1, left / BUCKET_BYTES)));
+  const buckets = clamp(fits, LEAST.buckets, MOST.buckets);
+  shares.buckets = buckets * BUCKET_BYTES;
+  const segmentEntriesMax = buckets / BUCKETS_PER_SEGMENT_ENTRY;
+  return {
+    memory: { budgetBytes, bucketsMax: buckets - 1, coldBytesMax, tableBytesMax, shares },
+    limits: { segmentBytes, connectionsMax, bufferBytesMax, segmentEntriesMax, framesMax },
+  };
+}
+
+// An eighth of the budget, in whole steps, unless messages need more.
+function segmentFor(budgetBytes: number, least: number): number {
+  const eighth = Math.floor(budgetBytes / 8 / SEGMENT_STEP) * SEGMENT_STEP;
+  const needed = Math.ceil(least / (2 * SEGMENT_STEP)) * 2 * SEGMENT_STEP;
+  return Math.max(needed, clamp(eighth, 2 * SEGMENT_STEP, SEGMENT_MOST));
+}
+
+function sumOf({ memory }: MemoryPlan): number {
+  return Object.values(memory.shares).reduce((sum, bytes) => sum + bytes, 0);
+}
+
+// Nobody who raises --max-message should have to work out the rest.
+function defaultFor(wishes: MemoryWishes): number {
+  const own = { segmentBytes: undefined, connectionsMax: undefined, bufferBytesMax: undefined };
+  return Math.max(BUDGET_DEFAULT, leastFor({ ...wishes, ...own }) + ROOM_BYTES);
+}
+
+// The least whole MiB that would do.
+function leastFor(wishes: MemoryWishes): number {
+  let budgetBytes = MIB;
+  while (sumOf(divide(wishes, budgetBytes)) > budgetBytes && budgetBytes < BUDGET_MOST)
+    budgetBytes += MIB;
+  return budgetBytes;
+}
+
+function clamp(value: number, least: number, most: number): number {
+  return Math.max(least, Math.min(value, most));
+}

@@ -1,0 +1,77 @@
+// The division of the memory budget: what fits is divided without a rest beyond it, what does not
+// is refused with the least that would.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type MemoryWishes, planMemory } from '../../src/config/memory.ts';
+
+const MIB = 1024 * 1024;
+const PLAIN: MemoryWishes = {
+  budgetBytes: undefined,
+  messageBytesMax: MIB,
+  segmentBytesMin: 7 * MIB,
+  segmentBytes: undefined,
+  connectionsMax: undefined,
+  bufferBytesMax: undefined,
+};
+
+function plan(wishes: Partial<MemoryWishes>) {
+  const made = planMemory({ ...PLAIN, ...wishes });
+  assert.ok(typeof made !== 'string', String(made));
+  return made;
+}
+
+function refusal(wishes: Partial<MemoryWishes>): string {
+  const text = planMemory({ ...PLAIN, ...wishes });
+  assert.ok(typeof text === 'string', 'it was accepted');
+  return text;
+}
+
+const leastIn = (text: string) => Number(/at least ([\d.]+) MiB/.exec(text)?.[1]) * MIB;
+const sum = (shares: Record<string, number>) =>
+  Object.values(shares).reduce((all, bytes) => all + bytes, 0);
+
+test('the shares never add up to more than the budget, whatever it is', () => {
+  for (let mib = 180; mib < 20_000; mib = Math.ceil(mib * 1.07)) {
+    const { memory, limits } = plan({ budgetBytes: mib * MIB });
+    assert.equal(memory.budgetBytes, mib * MIB);
+    assert.ok(sum(memory.shares) <= mib * MIB, `${mib} MiB: ${JSON.stringify(memory.shares)}`);
+    const { segment, buffers, connections, cold, buckets } = memory.shares;
+    assert.equal(segment, limits.segmentBytes);
+    assert.equal(buffers, limits.bufferBytesMax);
+    assert.equal(cold, memory.coldBytesMax);
+    assert.ok(connections! >= limits.connectionsMax * 4096);
+    assert.ok(buckets! >= memory.bucketsMax * 77 + 3 * limits.segmentEntriesMax * 40);
+  }
+});
+
+test('the least that is named is enough, and a MiB less is not', () => {
+  for (const wishes of [{}, { bufferBytesMax: 100 * MIB }, { segmentBytes: 256 * MIB }]) {
+    const least = leastIn(refusal({ ...wishes, budgetBytes: MIB }));
+    assert.ok(least > 100 * MIB);
+    plan({ ...wishes, budgetBytes: least });
+    assert.equal(leastIn(refusal({ ...wishes, budgetBytes: least - MIB })), least);
+  }
+});
+
+test('what is given explicitly is kept, and refused where the sum is too much', () => {
+  const wishes = { segmentBytes: 32 * MIB, connectionsMax: 20_000, bufferBytesMax: 20 * MIB };
+  assert.deepEqual({ ...plan(wishes).limits, ...wishes }, plan(wishes).limits);
+  const text = refusal({ bufferBytesMax: 1024 * MIB });
+  assert.match(text, /--memory 512 MiB is too little.*buffers 1 GiB.*--buffer/);
+});
+
+test('more memory is more of what grows', () => {
+  const [small, large] = [plan({ budgetBytes: 256 * MIB }), plan({ budgetBytes: 2048 * MIB })];
+  assert.ok(large.memory.bucketsMax > small.memory.bucketsMax);
+  assert.ok(large.memory.coldBytesMax > small.memory.coldBytesMax);
+  assert.ok(large.limits.segmentEntriesMax > small.limits.segmentEntriesMax);
+  assert.ok(large.limits.connectionsMax > small.limits.connectionsMax);
+  assert.equal(small.limits.segmentEntriesMax * 4, small.memory.bucketsMax + 1);
+});
+
+test('larger messages bring a larger budget along, unless one is given', () => {
+  const large = { messageBytesMax: 64 * MIB, segmentBytesMin: 133 * MIB };
+  assert.ok(plan(large).memory.budgetBytes > 512 * MIB);
+  assert.match(refusal({ ...large, budgetBytes: 512 * MIB }), /at least \d+ MiB/);
+});
