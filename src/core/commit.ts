@@ -8,8 +8,8 @@
 //        control: the broker's own records
 //
 // On a full disk messages end with the open segment. Marks and trims go on, into the next segment,
-// which is kept for them; when that is full, too, marks wait in memory for what trims and compaction
-// bring back.
+// which is kept for them; when that is full, too, marks wait in memory for what trims and
+// compaction bring back.
 
 import {
   BLOCK_BYTES,
@@ -347,9 +347,9 @@ export class Commit {
     return proofDue && this.#mayProve() ? 'proof' : undefined;
   }
 
-  // Without a next segment the rest of this one is for what brings space back.
+  // On a full disk the rest of this segment and the next one are for what brings space back.
   #mayProve(): boolean {
-    return this.#log.nextReady() || this.#room() > 2 * TRIM_RESERVE_BYTES;
+    return this.#log.mayGrow() || this.#room() > 2 * TRIM_RESERVE_BYTES;
   }
 
   #pump(proofDue = false): void {

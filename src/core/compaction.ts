@@ -18,8 +18,8 @@ export interface CompactionOptions {
 
 // A segment is left alone while its messages are being consumed: soon it may hold none at all.
 const QUIET_MS = 1000;
-// After a failure nothing is tried for so long; then half as many segments, and one that fails alone
-// is left out for a longer time, so that what is wrong with it does not keep the others.
+// After a failure nothing is tried for so long; then half as many segments, and one that fails
+// alone is left out for a longer time, so that what is wrong with it does not keep the others.
 const PAUSE_MS = 5000;
 const SET_ASIDE_MS = 60_000;
 // Segments that become one at a time.

@@ -119,7 +119,8 @@ export class FileLog implements Log {
 
   /**
    * Opens the log in the directory behind `files`, feeding its records to `sink`. Waits until the
-   * next segment is made, or cannot be for now, and it is known whether messages may use it. Throws LogError, or what the system said.
+   * next segment is made, or cannot be for now, and it is known whether messages may use it. Throws
+   * LogError, or what the system said.
    */
   static async open(
     options: LogOptions,

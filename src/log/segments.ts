@@ -129,7 +129,10 @@ export class Segments {
    * one beyond it can be had.
    */
   prepare(): void {
-    if (this.#next !== undefined) return this.#look();
+    if (this.#next !== undefined) {
+      this.#look();
+      return;
+    }
     if (this.#making || this.#closed) return;
     const { files, segmentBytes } = this.#options;
     this.#making = true;

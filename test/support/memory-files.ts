@@ -44,7 +44,7 @@ export interface Pending {
   run: () => void;
 }
 
-/** What a crash asks about: a page with bytes that no sync covered, a change of a name, or a cut. */
+/** What a crash asks about: a page with bytes that no sync covered, a change of a name, a cut. */
 export type Doubt =
   | { kind: 'page'; name: string; page: number }
   | { kind: 'entry'; change: 'create' | 'rename' | 'remove' | 'cut'; name: string };
@@ -340,7 +340,7 @@ export class MemoryFiles implements Files {
         `bytes for ${name} changed under the write`,
       );
       const growth = Math.max(0, at + given.length - inode.cache.length);
-      const room = Math.max(0, this.capacity - this.#used());
+      const room = Math.max(0, this.capacity - this.usedBytes);
       const most = Math.max(0, growth <= room ? given.length : given.length - (growth - room));
       const moved = Math.min(
         given.length,
@@ -446,10 +446,11 @@ export class MemoryFiles implements Files {
   }
 
   free(done: (failure: Error | undefined, bytes: number) => void): void {
-    this.#call('free', '', (fault) => done(fault, Math.max(0, this.capacity - this.#used())));
+    this.#call('free', '', (fault) => done(fault, Math.max(0, this.capacity - this.usedBytes)));
   }
 
-  #used(): number {
+  /** Bytes that all files together have, those without a name that are open included. */
+  get usedBytes(): number {
     const inodes = new Set([...this.#names.values()]);
     for (const { inode } of this.#handles.values()) inodes.add(inode);
     let bytes = 0;
