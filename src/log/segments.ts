@@ -235,9 +235,9 @@ export class Segments {
     if (!this.#closed) this.retry();
   }
 
-  /** Gives the system back some space for what is written beside the segments, if possible. */
+  /** Gives the system back a spare for what is written beside the segments, if there is one. */
   giveUp(): void {
-    this.#spares.giveUp();
+    this.#spares.giveUp(() => this.#again());
   }
 
   /** Gives back the segments that end at or before `position`, and says which; never the open one. */

@@ -3,8 +3,9 @@
 // needs room before it gives any back, and on a full disk there would be none.
 //
 //   spares   who may take one
-//   2 …      the next segment; what the indexes need (given up)
-//   1        compaction: it gives back what it replaces, or this file
+//   2 …      the next segment
+//   1        compaction: it gives back what it replaces, or this file. It is given up if an index
+//            finds no space: compaction cannot go beyond what has one, and uses what that leaves
 //   0        nobody; what comes next, given back or free, becomes the reserve
 
 import type { Failure } from '../core/ports.ts';
@@ -130,10 +131,13 @@ export class Spares {
     });
   }
 
-  /** Gives the system back the space of one, for what cannot be written into such a file. */
-  giveUp(): void {
-    const spare = this.take();
-    if (spare !== undefined) this.discard(spare, () => {});
+  /**
+   * Gives the system back the space of one, for what is written elsewhere; if need be the reserve,
+   * as compaction goes no further than the indexes. What is left of it will do for compaction.
+   */
+  giveUp(done: () => void): void {
+    const spare = this.#list.pop();
+    if (spare !== undefined) this.discard(spare, done);
   }
 
   /** Fills a new file of the given name with zeros; after a failure there is none. */

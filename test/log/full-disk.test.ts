@@ -114,9 +114,13 @@ class Story {
   /** What a start finds is what is owed. */
   async check(files: MemoryFiles, why: string): Promise<void> {
     const world = await World.open(files);
-    assert.deepEqual((await world.drain(LEFT)).sort(), [...this.left].sort(), why);
-    const got = new Set(await world.drain(TAKEN));
-    for (const body of this.taken) assert.ok(got.has(body), `${why}: lost ${body.slice(0, 20)}`);
+    const found = [...(await world.drain(LEFT)), ...(await world.drain(TAKEN))];
+    const lost = [...this.left, ...this.taken].filter((body) => !found.includes(body));
+    const short = (bodies: string[]) => bodies.map((body) => body.slice(0, 8)).join(' ');
+    assert.deepEqual(short(lost), '', `${why}: lost; ${world.notes.join('; ')}`);
+    const more = found.filter((body) => body.startsWith(`${LEFT}-`) && !this.left.has(body));
+    assert.deepEqual(short(more), '', `${why}: more than was acked`);
+    assert.equal(new Set(found).size, found.length, `${why}: twice`);
     assert.ok(!world.notes.some((note) => /cannot be (found|read)/.test(note)), why);
     await world.close();
   }

@@ -335,17 +335,25 @@ test('the last spare is lent to compaction, comes back, or is replaced by what t
   assert.deepEqual([segments.spares, gone], [1, 1]);
 });
 
-test('a spare is given up for other files, but not the reserve', async () => {
+test('what an index lacks is given up, the reserve last, and nothing else takes its room', async () => {
   const setup = await setUp(3);
   const { files, segments } = setup;
   segments.trim(2 * SEGMENT_BYTES);
   await files.settle();
-  assert.equal(segments.spares, 2);
-  segments.giveUp();
+  files.capacity = files.usedBytes;
   segments.giveUp();
   await files.settle();
   assert.equal(segments.spares, 1);
-  assert.equal(files.openHandles, 2);
+  segments.giveUp();
+  segments.giveUp();
+  await files.settle();
+  assert.equal(segments.spares, 0);
+  assert.equal(files.openHandles, 1);
+  await prepared(setup);
+  assert.equal(segments.next, undefined);
+  segments.retry();
+  await files.settle();
+  assert.deepEqual([segments.spares, segments.next], [1, undefined], 'there is no reserve again');
 });
 
 test('a segment that cannot be given back is reported', async () => {
