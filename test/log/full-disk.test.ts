@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { HeldIndexes } from '../../src/log/held.ts';
 import { anyFate, loseAll, MemoryFiles, type Op } from '../support/memory-files.ts';
 import { Random, seedOf } from '../support/random.ts';
-import { bodiesOf, FakeLink, indexOf, type Message, SEGMENT_BYTES, World } from './harness.ts';
+import { bodiesOf, FakeLink, LIMITS, type Message, SEGMENT_BYTES, World } from './harness.ts';
 
 const seed = seedOf('full-disk.test');
 
@@ -102,7 +102,9 @@ class Story {
 
   get liveBytes(): number {
     let bytes = 0;
-    for (const body of [...this.taken, ...this.left]) bytes += body.length + 128;
+    for (const body of this.taken) bytes += body.length + 128;
+    // Alone in a compacted segment a message has at least two blocks of its own.
+    for (const body of this.left) bytes += Math.max(body.length + 128, 4096);
     return bytes;
   }
 
@@ -248,29 +250,26 @@ test('acks go on into the next segment, which messages may not use, and count af
     assert.ok(count < 1000, 'the disk was never full');
   }
   await story.tick();
-  const open = story.world.log.bases().at(-1)!;
-  const { link: got, consumer } = story.world.consume(TAKEN, 1);
-  let acked = 0;
-  while (story.world.log.bases().at(-1) === open) {
+  const { link: got, consumer } = story.world.consume(TAKEN, 2);
+  const from = story.world.broker.commit.endPosition;
+  for (let idle = 0; idle < 3; ) {
     await story.world.advance(60);
-    const { length } = bodiesOf(got);
-    assert.ok(length > 0, `acks never needed another segment: ${acked} of ${link.received.length}`);
+    const bodies = bodiesOf(got).filter((body) => body !== '');
+    idle = bodies.length === 0 ? idle + 1 : 0;
     got.received = [];
-    acked += length;
-    consumer.receive(new Uint8Array(length).fill(1));
+    consumer.receive(new Uint8Array(bodies.length).fill(1));
   }
+  const written = story.world.broker.commit.endPosition - from;
+  assert.ok(written > 3 * LIMITS.reserveBytes, `only ${written} bytes of acks`);
   assert.match(story.world.log.blocked() ?? '', /no space/);
   assert.equal(await story.publish(false), 6, 'a message came into the segment of the acks');
   assert.equal(story.world.log.spares, 1, 'the reserve was used for it');
-  await story.world.advance(100);
   const again = await World.open(story.files.crash(loseAll));
   assert.match(again.log.blocked() ?? '', /no space/);
   const refused = again.publish([bodies(TAKEN, 0)]);
   await again.settle();
   assert.deepEqual(refused.received, [0], 'after a start a message came into it');
-  const rest = await again.drain(TAKEN);
-  const stored = link.received.filter((ack) => ack === 1).length / 3;
-  assert.ok(rest.length <= Math.ceil(stored) - acked + 1, `${rest.length} of ${stored - acked}`);
+  assert.deepEqual(await again.drain(TAKEN), [], 'acks were lost');
 });
 
 test('an index that finds no space is searched in memory, and written when there is some', async () => {
@@ -292,7 +291,6 @@ test('an index that finds no space is searched in memory, and written when there
   const left = await story.world.drain(LEFT);
   assert.deepEqual(left.sort(), [...story.left].sort());
   assert.ok(!notes.some((note) => /cannot be found/.test(note)));
-  assert.ok(indexOf(story.files).names().length >= 0);
 });
 
 test('entries that are held: found by bucket, a part at a time, of the right state only', () => {
