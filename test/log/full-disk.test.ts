@@ -1,4 +1,4 @@
-// A disk that is full, with messages left that pin what stands around them: producers get 0 at once,
+// A full disk, with messages left that pin what stands around them: producers get 0 at once,
 // consumers go on, compaction gets room to give room back, and service returns alone. Whichever
 // write finds no space, and wherever it is cut off.
 
