@@ -6,6 +6,10 @@
 //        publish: producers wait and the disk is idle      acks: marks have waited long enough
 //        proof: idle, last batch not yet proved            roll: the segment is full
 //        control: the broker's own records
+//
+// On a full disk messages end with the open segment. Marks and trims go on, into the next segment,
+// which is kept for them; when that is full, too, marks wait in memory for what trims and
+// compaction bring back.
 
 import {
   BLOCK_BYTES,
@@ -109,6 +113,10 @@ export interface Resume {
 const CLOSING_BYTES = 4 * RECORD_HEADER_BYTES;
 // Room of the reserve that acks leave to trims.
 const TRIM_RESERVE_BYTES = 4096;
+// What a trim must give back, as a share of a segment, when there is room for few more of them.
+const TRIM_WORTH = 1 / 16;
+// Attempts that wait to be written at most. A message may come back again and again.
+const RETURNED_MAX = 1024 * 1024;
 // Bytes that may wait to become durable; beyond it producers are held back. One record of the
 // largest message may always wait, or it could never be taken.
 const DIRTY_BYTES_MAX = 16 * 1024 * 1024;
@@ -129,6 +137,7 @@ export class Commit {
   #entries = 0; // in the open segment, since this start
   #previousBase = -1;
   #hotFrom = 0;
+  #forAcks = false; // the open segment was begun for marks and trims
   #epoch = 0;
   #durable = 0;
   #trim = 0; // to be written; 0 = nothing
@@ -158,7 +167,10 @@ export class Commit {
     this.#begin();
     if (this.#room() < CLOSING_BYTES) {
       assert(this.#log.nextReady(), 'the log ends at a full segment and has no next one');
-      this.#roll();
+      this.#roll(!this.#log.mayGrow());
+    } else if (!this.#log.nextReady() && this.#log.blocked() !== undefined) {
+      // Who began it is not known any more; the first one is nobody's reserve.
+      this.#forAcks = this.#log.bases().length > 1;
     }
     this.#codec.packControl(RECORD_START, 0, this.#codec.sequence(), this.#options.wallMs(), 0);
     this.#open.records++;
@@ -211,8 +223,9 @@ export class Commit {
   // Where messages must stop in this segment.
   #end(): number {
     if (this.#entries >= this.#options.entriesMax) return this.#codec.writeAt();
-    const reserve = this.#log.nextReady() ? CLOSING_BYTES : this.#options.reserveBytes;
-    return this.#segmentBytes - Math.max(CLOSING_BYTES, reserve);
+    if (this.#log.nextReady()) return this.#segmentBytes - CLOSING_BYTES;
+    if (this.#forAcks) return 0;
+    return this.#segmentBytes - Math.max(CLOSING_BYTES, this.#options.reserveBytes);
   }
 
   #room(): number {
@@ -228,8 +241,8 @@ export class Commit {
     if (this.#limit() < this.#end()) return 'wait';
     const lag = this.#options.lag();
     if (lag !== 'none') return lag;
-    if (this.#log.nextReady()) {
-      this.#roll();
+    if (this.#log.mayGrow()) {
+      this.#roll(false);
       this.#pump();
       return 'again';
     }
@@ -267,14 +280,23 @@ export class Commit {
   }
 
   comeBack(sequence: number, count: number, attempts: number): void {
-    this.#returned.add(sequence, count, attempts);
+    // Beyond it the number is in memory only, and lower after a crash.
+    if (this.#returned.count < RETURNED_MAX) this.#returned.add(sequence, count, attempts);
   }
 
   /** Nothing before `position` is needed; segments go back once that is on disk. */
   trim(position: Position): void {
-    if (position <= this.#trimmed) return;
+    if (position <= this.#trimmed || !this.#worthTrimming(position)) return;
     this.#trimmed = position;
     this.#trim = position;
+  }
+
+  // What room is left for trims must be enough until there is a further segment.
+  #worthTrimming(position: Position): boolean {
+    if (this.#log.nextReady() || this.#markRoom() > 0) return true;
+    const given = this.#log.bases().filter((base) => base < position);
+    const bytes = given.reduce((sum, base) => sum + this.#log.fileBytes(base), 0);
+    return bytes >= TRIM_WORTH * this.#log.segmentBytes;
   }
 
   /** Seals and writes if the disk is idle and something is worth it. */
@@ -326,13 +348,13 @@ export class Commit {
     const open = this.#open;
     if (open.messages > 0) return 'publish';
     if (open.records > 0 || this.#trim > 0) return 'control';
-    if (this.#marksDue && this.#markRoom() > 0) return 'acks';
+    if (this.#marksDue && (this.#log.nextReady() || this.#markRoom() > 0)) return 'acks';
     return proofDue && this.#mayProve() ? 'proof' : undefined;
   }
 
-  // Without a next segment the rest of this one is for what brings space back.
+  // On a full disk the rest of this segment and the next one are for what brings space back.
   #mayProve(): boolean {
-    return this.#log.nextReady() || this.#room() > 2 * TRIM_RESERVE_BYTES;
+    return this.#log.mayGrow() || this.#room() > 2 * TRIM_RESERVE_BYTES;
   }
 
   #pump(proofDue = false): void {
@@ -341,8 +363,8 @@ export class Commit {
       const reason = this.#reason(proofDue);
       if (reason === undefined) return;
       if (this.#room() < 2 * CLOSING_BYTES) {
-        if (!this.#log.nextReady()) return; // comes again with roomAgain
-        this.#roll();
+        if (!this.#log.nextReady()) return; // comes again with segmentChanged
+        this.#roll(!this.#log.mayGrow());
         if (this.#sealed.length === 0) return;
       } else {
         this.#seal(reason, 0);
@@ -393,8 +415,9 @@ export class Commit {
     if (marks.count === 0) this.#marksDue = false;
   }
 
-  // Closes the segment and turns to the next, which is ready.
-  #roll(): void {
+  // Closes the segment and turns to the next, which is ready; `forAcks`: messages may not use it.
+  #roll(forAcks: boolean): void {
+    this.#forAcks = forAcks;
     this.#seal(this.#open.messages > 0 ? 'publish' : 'roll', FLAG_LAST);
     this.#previousBase = this.#base;
     this.#base += this.#segmentBytes;

@@ -20,8 +20,10 @@ export interface CompactionOptions {
 
 // A segment is left alone while its messages are being consumed: soon it may hold none at all.
 const QUIET_MS = 1000;
-// After a failure nothing is tried for so long.
+// After a failure nothing is tried for so long; then half as many segments, and one that fails
+// alone is left out for a longer time, so that what is wrong with it does not keep the others.
 const PAUSE_MS = 5000;
+const SET_ASIDE_MS = 60_000;
 // Segments that become one at a time.
 const SEGMENTS_MAX = 16;
 // Their bytes, as so many segments of full size: what is read is given back at the end only.
@@ -38,8 +40,11 @@ export class Compaction {
   /** Compactions that made something smaller, and bytes that they wrote. */
   count = 0;
   movedBytes = 0;
+  #segmentsMax = SEGMENTS_MAX;
   // Segments that were no smaller for it, and their live messages then.
   readonly #tried = new Map<Position, number>();
+  // Segments that could not be compacted, and until when they are not tried.
+  readonly #aside = new Map<Position, number>();
 
   constructor(options: CompactionOptions) {
     this.#options = options;
@@ -69,11 +74,21 @@ export class Compaction {
       },
       (failure, smaller) => {
         this.#running = false;
-        if (failure !== undefined) this.#notBeforeMs = retention.nowMs + PAUSE_MS;
-        else if (!smaller) for (const { base, live } of range) this.#tried.set(base, live);
+        if (failure !== undefined) this.#failed(range, retention.nowMs);
+        else this.#segmentsMax = SEGMENTS_MAX;
+        if (failure === undefined && !smaller)
+          for (const { base, live } of range) this.#tried.set(base, live);
         ended(failure, smaller);
       },
     );
+  }
+
+  #failed(range: SegmentState[], nowMs: number): void {
+    this.#notBeforeMs = nowMs + PAUSE_MS;
+    this.#segmentsMax = Math.max(1, Math.floor(range.length / 2));
+    if (range.length > 1) return;
+    this.#aside.set(range[0]!.base, nowMs + SET_ASIDE_MS);
+    this.#segmentsMax = SEGMENTS_MAX;
   }
 
   /** Bytes of complete segments beyond twice what their live messages stand for. */
@@ -101,7 +116,9 @@ export class Compaction {
     let last = segments.findIndex(({ base }) => base >= bound) - 1;
     if (last < 0) return undefined;
     for (const base of this.#tried.keys()) if (base < segments[0]!.base) this.#tried.delete(base);
-    const eligible = (segment: SegmentState) => urgent || nowMs - segment.changedMs >= QUIET_MS;
+    for (const [base, untilMs] of this.#aside) if (nowMs >= untilMs) this.#aside.delete(base);
+    const eligible = ({ base, changedMs }: SegmentState) =>
+      (urgent || nowMs - changedMs >= QUIET_MS) && !this.#aside.has(base);
     const dead = (segment: SegmentState) =>
       this.#tried.get(segment.base) !== segment.live &&
       this.#liveBytes(segment) * 2 <= log.fileBytes(segment.base);
@@ -118,7 +135,7 @@ export class Compaction {
       let output = 0;
       let input = 0;
       let entries = 0;
-      while (to < last && to - from < SEGMENTS_MAX) {
+      while (to < last && to - from < this.#segmentsMax) {
         const segment = segments[to]!;
         if (!eligible(segment) || !(dead(segment) || small(segment))) break;
         output += this.#liveBytes(segment);

@@ -120,7 +120,12 @@ export interface Log {
   readonly segmentBytes: number;
   /** Whether the segment behind the open one is there, durably: the writer may go on to it. */
   nextReady(): boolean;
-  /** Why it does not and will not for now ("no space left"), or undefined while it is coming. */
+  /**
+   * Whether messages may go on to it, too: a further one can be had behind it. Where it cannot, the
+   * next one is kept for what consumers cause.
+   */
+  mayGrow(): boolean;
+  /** Why that is not so and will not be for now ("no space left"), or undefined while it may come. */
   blocked(): string | undefined;
   /** Whether an append found no space and waits for some: nothing more should be accepted. */
   stalled(): boolean;

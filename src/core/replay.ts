@@ -78,6 +78,7 @@ export class Fold {
     live: number;
   }): void {
     this.#retention.open(state.base, state.first, state.messages, state.live);
+    this.#ends.set(state.base, state.end);
     this.#nextSequence = Math.max(this.#nextSequence, state.end);
   }
 

@@ -92,6 +92,10 @@ export class NodeFiles implements Files {
     });
   }
 
+  truncate(handle: Handle, bytes: number, done: Done): void {
+    fs.ftruncate(handle, bytes, (failure) => done(failure ?? undefined));
+  }
+
   sync(handle: Handle, done: Done): void {
     fs.fdatasync(handle, (failure) => done(failure ?? undefined));
   }

@@ -2,10 +2,14 @@
 // at the same place in the log. It runs beside the broker, on files that nobody writes any more,
 // with a codec of its own. FORMAT.md says why a crash at any point is harmless.
 //
-//   compact           compact.tmp is written and synced      the log is what it was
+//   compact           a spare file is written and synced     the log is what it was
 //   swap              it takes the first segment's name      the new segment counts, the others are
 //                                                            superseded: still there, never read
-//   removeReplaced    the folder is synced, the others go    the log is smaller
+//   removeReplaced    the folder is synced, the others and   the log is smaller
+//                     the rest of the file are given back
+//
+// The spare has its blocks already, so that compaction needs no space on a full disk. Without one
+// the file is compact.tmp, which grows.
 
 import {
   BLOCK_BYTES,
@@ -52,6 +56,7 @@ import {
   type SegmentHeader,
   segmentName,
 } from './segment.ts';
+import type { Spare } from './spares.ts';
 
 /** A segment to be compacted; its file must stay open, and no write may go to it any more. */
 export interface Source {
@@ -72,6 +77,8 @@ export interface CompactOptions {
    * be among them: parts of both are read from memory, by position.
    */
   segments: readonly Source[];
+  /** A file with blocks of its own to write into; if nothing comes of it, it is a spare again. */
+  into?: Spare | undefined;
   /** Whether a message of these segments is not needed any more. */
   isSettled: (sequence: number) => boolean;
   /** Deliveries of a message of these segments that ended without an ack. */
@@ -88,8 +95,12 @@ export interface CompactOptions {
 /** A compacted segment: complete and synced, but not part of the log before `swap`. */
 export interface Compacted {
   handle: Handle;
+  /** Its file's name before `swap`. */
+  name: string;
+  /** Whether that file was a spare, and is larger than needed. */
+  spare: boolean;
   base: Position;
-  /** Size of the file. */
+  /** Size of the segment. */
   bytes: number;
   /** Position at which the next segment begins. */
   end: Position;
@@ -112,18 +123,22 @@ const BYTES_MAX = 2 ** 32 - BLOCK_BYTES;
 const NOT_SMALLER = new Error('the compacted segment is not smaller');
 
 /**
- * Writes what is still needed of the segments into `compact.tmp` and syncs it. Gives undefined if
- * that would not be smaller than they are. Changes nothing of the log; if it throws, no file is
- * left, unless the system refuses to remove it (then the next call or start does). Throws LogError
- * if the segments do not verify or are no neighbours, or what the system said.
+ * Writes what is still needed of the segments into `into` or `compact.tmp` and syncs it. Gives
+ * undefined if that would not be smaller than they are. Changes nothing of the log; if it throws,
+ * no further file is left, unless the system refuses to remove it (then the next call or start
+ * does). Throws LogError if the segments do not verify or are no neighbours, or what the system
+ * said.
  */
 export async function compact(options: CompactOptions): Promise<Compacted | undefined> {
+  const { files, into } = options;
   const headers = await readHeaders(options);
-  const handle = await create(options.files);
+  const handle = into?.handle ?? (await create(files));
+  const compaction = new Compaction(options, headers, handle);
   try {
-    return await new Compaction(options, headers, handle).run();
+    return await compaction.run();
   } catch (error) {
-    await drop(options.files, handle);
+    if (into === undefined) await drop(files, COMPACT_NAME, handle);
+    else await cutBack(files, into, compaction.written);
     if (error === NOT_SMALLER) return undefined;
     throw error;
   }
@@ -136,27 +151,42 @@ export async function compact(options: CompactOptions): Promise<Compacted | unde
  */
 export async function swap(files: Files, made: Compacted): Promise<void> {
   try {
-    await settle((done) => files.rename(COMPACT_NAME, segmentName(made.base), done));
+    await settle((done) => files.rename(made.name, segmentName(made.base), done));
   } catch (error) {
-    await drop(files, made.handle);
+    await drop(files, made.name, made.handle);
     throw error;
   }
 }
 
 /**
- * Makes the new name durable, then removes the other files that the segment stands for. If it
- * throws, the log is whole; it may be called again until it succeeds. Before that the new segment
- * should not be given back. Closing the old handles is up to the caller.
+ * Makes the new name durable, then gives back the rest of its file and the other files that the
+ * segment stands for. If it throws, the log is whole; it may be called again until it succeeds.
+ * Before that the new segment should not be given back. Closing the old handles is up to the caller
+ * and `remove`, which is to take a name away durably.
  */
-export async function removeReplaced(files: Files, made: Compacted): Promise<void> {
+export async function removeReplaced(
+  files: Files,
+  made: Compacted,
+  remove = (name: string) => removeIfThere(files, name),
+): Promise<void> {
+  const { handle, bytes, replaced, spare } = made;
   await settle((done) => files.syncDirectory(done));
-  for (const name of made.replaced) await removeIfThere(files, name);
+  // Not before: until now the file could have become a spare again.
+  if (spare) await settle((done) => files.truncate(handle, bytes, done));
+  await Promise.all(replaced.map(remove));
   await settle((done) => files.syncDirectory(done));
 }
 
 /** Gives up a segment that was made, before `swap`. */
-export async function abandon(files: Files, made: Compacted): Promise<void> {
-  await drop(files, made.handle);
+export async function abandon(files: Files, made: Compacted, into?: Spare): Promise<void> {
+  if (into === undefined) await drop(files, made.name, made.handle);
+  else await cutBack(files, into, made.bytes);
+}
+
+// A spare has the size of a segment, also when more was written into it.
+async function cutBack(files: Files, into: Spare, written: number): Promise<void> {
+  if (written <= into.bytes) return;
+  await settle((done) => files.truncate(into.handle, into.bytes, done)).catch(() => {});
 }
 
 async function removeIfThere(files: Files, name: string): Promise<void> {
@@ -168,9 +198,9 @@ async function removeIfThere(files: Files, name: string): Promise<void> {
 }
 
 // Best effort: what stays is a leftover, and the failure that led here is the one to report.
-async function drop(files: Files, handle: Handle): Promise<void> {
+async function drop(files: Files, name: string, handle: Handle): Promise<void> {
   await settle((done) => files.close(handle, done)).catch(() => {});
-  await settle((done) => files.remove(COMPACT_NAME, done)).catch(() => {});
+  await settle((done) => files.remove(name, done)).catch(() => {});
 }
 
 async function create(files: Files): Promise<Handle> {
@@ -235,7 +265,8 @@ class Compaction {
   #start: Position;
   #liveMessages = 0;
   #liveBytes = 0;
-  #written = 0; // offset behind what is in the file
+  /** Offset behind what is in the file. */
+  written = 0;
   #synced = 0;
 
   constructor(options: CompactOptions, headers: readonly SegmentHeader[], handle: Handle) {
@@ -250,8 +281,8 @@ class Compaction {
       key: keyOf(options.logId),
       timeMs: this.#timeMs,
     });
-    this.#written = this.#repacker.offset;
-    this.#synced = this.#written;
+    this.written = this.#repacker.offset;
+    this.#synced = this.written;
   }
 
   async run(): Promise<Compacted> {
@@ -273,11 +304,14 @@ class Compaction {
       epoch: Math.max(...this.#headers.map(({ epoch }) => epoch)),
     });
     const { files } = this.#options;
-    await write(files, this.#handle, new Uint8Array(bytes - this.#written), this.#written);
+    await write(files, this.#handle, new Uint8Array(bytes - this.written), this.written);
     await write(files, this.#handle, head, 0);
     await settle((done) => files.sync(this.#handle, done));
+    const { into } = this.#options;
     return {
       handle: this.#handle,
+      name: into?.name ?? COMPACT_NAME,
+      spare: into !== undefined && into.bytes > bytes,
       base,
       bytes,
       end,
@@ -324,11 +358,11 @@ class Compaction {
     const { files } = this.#options;
     const bytes = this.#repacker.take();
     if (bytes.length === 0) return;
-    await write(files, this.#handle, bytes, this.#written);
-    this.#written += bytes.length;
-    if (this.#written - this.#synced < SYNC_BYTES) return;
+    await write(files, this.#handle, bytes, this.written);
+    this.written += bytes.length;
+    if (this.written - this.#synced < SYNC_BYTES) return;
     await settle((done) => files.sync(this.#handle, done));
-    this.#synced = this.#written;
+    this.#synced = this.written;
   }
 
   #record(rows: Uint32Array, at: number, bytes: Uint8Array): void {

@@ -36,6 +36,8 @@ export interface Files {
     at: number,
     done: (failure: Error | undefined, bytes: number) => void,
   ): void;
+  /** Makes a file smaller. That is durable with its next sync, or when it happens to be. */
+  truncate(handle: Handle, bytes: number, done: Done): void;
   /** Makes what was written durable (fdatasync). After a failure nothing may be believed. */
   sync(handle: Handle, done: Done): void;
   /** Makes creations, renames and removals durable. */

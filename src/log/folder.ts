@@ -2,19 +2,22 @@
 // log that is not there is begun.
 
 import { SEGMENT_DATA_AT } from '../../assembly/layout.ts';
+import type { Files } from './files.ts';
 import type { LogOptions } from './log.ts';
 import { open, settle, write } from './promises.ts';
 import type { FoundSegment, Recovered } from './recovery.ts';
 import { encodeHeader, isSpare, NEXT_NAME, segmentName } from './segment.ts';
-import type { Segment, Spare } from './segments.ts';
+import type { Segment } from './segments.ts';
+import { type Spare, stockOf } from './spares.ts';
 
 // Takes over the files held ready by the last broker, as many as are wanted; removes other
 // leftovers.
 export async function adopt(options: LogOptions, leftovers: string[]): Promise<Spare[]> {
   const { files, segmentBytes, spareBytes } = options;
+  const stock = stockOf(spareBytes, segmentBytes);
   const spares: Spare[] = [];
   for (const name of leftovers) {
-    if (isSpare(name) && (spares.length + 1) * segmentBytes <= spareBytes) {
+    if (isSpare(name) && spares.length < stock) {
       const { handle, bytes } = await open(files, name);
       if (bytes === segmentBytes) {
         spares.push({ name, handle, bytes });
@@ -43,6 +46,12 @@ export async function dropOdd(options: LogOptions, recovered: Recovered): Promis
   await settle((done) => options.files.remove(next.name, done));
   await settle((done) => options.files.syncDirectory(done));
   recovered.next = undefined;
+}
+
+// A compacted segment was written into a larger file, and what is behind it not given back yet.
+export async function cutSurplus(files: Files, { segments }: Recovered): Promise<void> {
+  for (const { handle, bytes, fileBytes } of segments)
+    if (fileBytes > bytes) await settle((done) => files.truncate(handle, bytes, done));
 }
 
 // A log begins with one segment, at position 0 but for one that was repaired; like every later one

@@ -12,7 +12,8 @@ import {
   readCheckpoint,
   writeCheckpoint,
 } from './checkpoint.ts';
-import type { Files } from './files.ts';
+import { type Files, isNoSpace } from './files.ts';
+import { HeldIndexes, isHeldPlace } from './held.ts';
 import { settle } from './promises.ts';
 import { entriesOf } from './reindex.ts';
 import { Runs } from './runs.ts';
@@ -35,6 +36,8 @@ export interface IndexStoreOptions {
   checkpointDue?: CheckpointDue | undefined;
   /** Bytes of tables kept in memory (runs.ts). */
   tableBytesMax?: number | undefined;
+  /** An index found no space: some should be made, if there is any to give. */
+  noSpace?: (() => void) | undefined;
 }
 
 /** A segment as the store needs it. */
@@ -58,6 +61,8 @@ export class IndexStore {
   readonly #runs: Runs;
   // Segments whose index is being made again, and who waits for it.
   readonly #making = new Map<number, ((failure: Failure) => void)[]>();
+  readonly #held = new HeldIndexes();
+  #retrying = false;
   #saving = false;
   #savedAt = Number.NEGATIVE_INFINITY;
   #savedBytes = 0;
@@ -135,7 +140,36 @@ export class IndexStore {
   }
 
   write(segment: Indexed, source: EntrySource, done: (failure: Failure) => void): void {
-    this.#runs.write(segment.base, segment.identity, source, done);
+    this.#runs.write(segment.base, segment.identity, source, (failure) => {
+      if (failure !== undefined && isNoSpace(failure)) this.#options.noSpace?.();
+      done(failure);
+    });
+  }
+
+  // Writes an index that nobody else has the entries for: if it cannot be, they stay in memory.
+  #writeOrHold(segment: Indexed, source: EntrySource, done: (failure: Failure) => void): void {
+    this.write(segment, source, (failure) => {
+      if (failure === undefined || !this.#held.add(segment, source)) return done(failure);
+      const { note } = this.#options;
+      note(
+        'warn',
+        `the index of ${segment.name} cannot be written: ${failure.message}. It stays in memory until it can be`,
+      );
+      done(undefined);
+    });
+  }
+
+  /** Tries again to write what could not be written; to be called about once a second. */
+  retry(): void {
+    const next = this.#held.oldest();
+    if (next === undefined || this.#retrying) return;
+    this.#retrying = true;
+    this.write(next.segment, next.source, (failure) => {
+      this.#retrying = false;
+      if (failure !== undefined) return;
+      if (this.#held.oldest() === next) this.#held.drop(next.segment.base);
+      this.retry();
+    });
   }
 
   /** Records of a bucket; an index that cannot be used is made again first (ports.ts, Log.find). */
@@ -155,12 +189,21 @@ export class IndexStore {
       });
       return;
     }
-    this.#runs.find(base, identity, low, high, sequence, at, most, (failure, found, next) => {
+    const held = this.#held.find(segment, query, most);
+    if (held !== undefined) {
+      this.#options.soon(() => done(undefined, held.found, held.next));
+      return;
+    }
+    // A place in what was held in memory means nothing in the file.
+    const from = isHeldPlace(at) ? 0 : at;
+    this.#runs.find(base, identity, low, high, sequence, from, most, (failure, found, next) => {
       if (failure === undefined) return done(undefined, found, next);
       this.#make(segment, failure, (makeFailure) => {
         if (makeFailure !== undefined) return done(makeFailure, [], undefined);
         // By sequence: the place was one in the index that is gone.
-        this.#runs.find(base, identity, low, high, sequence, 0, most, done);
+        const again = this.#held.find(segment, { ...query, at: 0 }, most);
+        if (again !== undefined) done(undefined, again.found, again.next);
+        else this.#runs.find(base, identity, low, high, sequence, 0, most, done);
       });
     });
   }
@@ -171,7 +214,9 @@ export class IndexStore {
     record: (low: number, high: number, found: Found) => void,
     done: (failure: Failure) => void,
   ): void {
-    this.#runs.visit(segment.base, segment.identity, record, done);
+    if (!this.#held.visit(segment, record))
+      this.#runs.visit(segment.base, segment.identity, record, done);
+    else this.#options.soon(() => done(undefined));
   }
 
   #make(segment: Indexed, why: Error, done: (failure: Failure) => void): void {
@@ -211,7 +256,8 @@ export class IndexStore {
   replace(segment: Indexed, source: EntrySource): void {
     const waiters: ((failure: Failure) => void)[] = [];
     this.#making.set(segment.base, waiters);
-    this.write(segment, source, () => {
+    this.#held.drop(segment.base);
+    this.#writeOrHold(segment, source, () => {
       this.#making.delete(segment.base);
       for (const waiter of waiters) waiter(undefined); // who finds none makes it
     });
@@ -222,11 +268,12 @@ export class IndexStore {
     const { segmentFiles, soon } = this.#options;
     const turn = () => new Promise<void>((resolve) => soon(resolve));
     const source = await this.alone((codec) => entriesOf(segmentFiles, codec, segment, turn));
-    await settle((done) => this.write(segment, source, done));
+    await settle((done) => this.#writeOrHold(segment, source, done));
   }
 
   /** The segment is gone, or another one stands at its place. */
   drop(base: number): void {
+    this.#held.drop(base);
     this.#runs.drop(base);
   }
 

@@ -14,17 +14,18 @@ import type {
 } from '../core/ports.ts';
 import { blockStart, blocksOf } from './blocks.ts';
 import { Cold } from './cold.ts';
-import { abandon, type Compacted, compact, removeReplaced, swap } from './compact.ts';
+import { Compactor } from './compactor.ts';
 import { LogError } from './errors.ts';
 import type { Files } from './files.ts';
-import { adopt, asSegment, createFirst, dropOdd } from './folder.ts';
+import { adopt, asSegment, createFirst, cutSurplus, dropOdd } from './folder.ts';
 import { type CheckpointDue, type Indexed, IndexStore } from './index-store.ts';
 import type { Tell } from './progress.ts';
 import { settle } from './promises.ts';
 import { type Recovered, recover, type Sink, takeInventory } from './recovery.ts';
 import { readFully } from './scan.ts';
 import { keyOf, segmentName } from './segment.ts';
-import { Segments, type Spare } from './segments.ts';
+import { Segments } from './segments.ts';
+import type { Spare } from './spares.ts';
 import { type SyncMode, Writer } from './writer.ts';
 
 export interface LogOptions {
@@ -83,7 +84,7 @@ export class FileLog implements Log {
   #events: LogEvents | undefined;
   readonly #logId: bigint;
   #closed = false;
-  #swapping = false;
+  readonly #compactor: Compactor;
   #trimLater: Position = 0;
 
   private constructor(
@@ -108,11 +109,23 @@ export class FileLog implements Log {
       },
       end,
     );
+    const { segments, cold, store, logId } = parts;
+    this.#compactor = new Compactor({
+      ...options,
+      segments,
+      cold,
+      store,
+      logId,
+      synced: () => this.#writer.synced,
+      indexed: (base) => this.#indexed(base),
+      swapped: () => this.#giveBackLater(),
+    });
   }
 
   /**
    * Opens the log in the directory behind `files`, feeding its records to `sink`. Waits until the
-   * next segment is made, or cannot be for now. Throws LogError, or what the system said.
+   * next segment is made, or cannot be for now, and it is known whether messages may use it. Throws
+   * LogError, or what the system said.
    */
   static async open(
     options: LogOptions,
@@ -129,7 +142,14 @@ export class FileLog implements Log {
     }
     const { logId } = inventory.segments[0]!.header;
     const { indexFiles, note, progress } = options;
-    const store = new IndexStore({ ...options, files: indexFiles, segmentFiles: files, logId });
+    const store = new IndexStore({
+      ...options,
+      files: indexFiles,
+      segmentFiles: files,
+      logId,
+      noSpace: () => giveUp(),
+    });
+    let giveUp = () => {}; // while the log is read there is nothing to give
     const checkpoint = await store.open(inventory.segments);
     if (checkpoint !== undefined) sink.restore(checkpoint);
     let unindexed = false; // from then on entries stay in memory, so all has to be read
@@ -156,8 +176,10 @@ export class FileLog implements Log {
       await settle((done) => files.remove(name, done));
     }
     await dropOdd(options, recovered);
+    await cutSurplus(files, recovered);
     const log = FileLog.#assemble(options, recovered, spares, store);
     progress({ phase: 'counting' });
+    giveUp = () => log.#segments.giveUp();
     await sink.finish((base, record) => log.#visit(base, record));
     await log.#loadImage(recovered.resume);
     progress({ phase: 'preparing' });
@@ -214,7 +236,6 @@ export class FileLog implements Log {
   }
 
   #prepared(): Promise<void> {
-    if (this.#segments.next !== undefined) return Promise.resolve();
     return new Promise((resolve) => {
       this.#waiting = resolve;
       this.#segments.prepare();
@@ -228,6 +249,10 @@ export class FileLog implements Log {
 
   nextReady(): boolean {
     return this.#segments.next !== undefined;
+  }
+
+  mayGrow(): boolean {
+    return this.#segments.roomy;
   }
 
   blocked(): string | undefined {
@@ -299,76 +324,10 @@ export class FileLog implements Log {
   }
 
   compact(request: CompactionRequest, done: (failure: Failure, smaller: boolean) => void): void {
-    this.#compact(request).then(
+    this.#compactor.compact(request).then(
       (smaller) => done(undefined, smaller),
       (failure: Error) => done(failure, false),
     );
-  }
-
-  async #compact({ bases, moved, hurry, ...fates }: CompactionRequest): Promise<boolean> {
-    const { files, wallMs } = this.#options;
-    const sources = bases.map((base) => this.#indexed(base));
-    const newest = this.#segments.find(bases.at(-1)!);
-    if (newest === undefined || this.#writer.synced < newest.end) return false;
-    const held = bases.map((base) => this.#segments.hold(base));
-    let made: Compacted | undefined;
-    try {
-      made = await this.#store.alone((codec) =>
-        compact({
-          ...fates,
-          files,
-          codec,
-          logId: this.#logId,
-          segments: sources,
-          start: this.startPosition,
-          wallMs,
-          turn: () => this.#pace(hurry()),
-        }),
-      );
-      if (made === undefined) return false;
-      if (this.#closed || held.some(({ retired }) => retired)) {
-        await abandon(files, made);
-        return false;
-      }
-      this.#swapping = true;
-      await swap(files, made);
-    } catch (error) {
-      this.#swapped();
-      throw error;
-    } finally {
-      for (const segment of held) this.#segments.readDone(segment);
-    }
-    const { base, bytes, end, handle, identity, entries } = made;
-    const segment = { base, bytes, end, handle, identity, reads: 0, retired: false };
-    const replaced = this.#segments.replace(segment);
-    this.#cold.forget(base, end);
-    this.#store.replace(this.#indexed(base), entries);
-    moved(base, end, entries);
-    for (const old of replaced) {
-      if (old.base !== base) this.#store.drop(old.base);
-      this.#segments.retire(old);
-    }
-    try {
-      await removeReplaced(files, made);
-    } finally {
-      this.#swapped();
-    }
-    return true;
-  }
-
-  // While a segment takes another one's name, and until that is durable, none is given back.
-  #swapped(): void {
-    this.#swapping = false;
-    const position = this.#trimLater;
-    this.#trimLater = 0;
-    if (position > 0) this.#giveBack(position);
-  }
-
-  // Leaves most of the time of disk and processor to everything else.
-  #pace(hurry: boolean): Promise<void> {
-    if (this.#closed) return Promise.reject(new Error('the log is being closed'));
-    const { soon, pause } = this.#options;
-    return new Promise((resolve) => (hurry ? soon : pause)(resolve));
   }
 
   fileBytes(base: Position): number {
@@ -438,12 +397,19 @@ export class FileLog implements Log {
     });
   }
 
+  // While a segment takes another one's name, and until that is durable, none is given back.
   #giveBack(position: Position): void {
-    if (this.#swapping) {
+    if (this.#compactor.swapping) {
       this.#trimLater = position;
       return;
     }
     for (const { base } of this.#segments.trim(position)) this.#store.drop(base);
+  }
+
+  #giveBackLater(): void {
+    const position = this.#trimLater;
+    this.#trimLater = 0;
+    if (position > 0) this.#giveBack(position);
   }
 
   get startPosition(): Position {
@@ -476,6 +442,7 @@ export class FileLog implements Log {
   /** Tries again what failed for want of space; to be called about once a second. */
   retry(): void {
     this.#segments.retry();
+    this.#store.retry();
   }
 
   /** Syncs what modes interval and none have not synced. */
@@ -487,7 +454,8 @@ export class FileLog implements Log {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.#store.alone(async () => {}); // a compaction ends at its next pause
+    await this.#compactor.close();
+    await this.#store.alone(async () => {});
     await new Promise<void>((resolve) => this.#store.close(resolve));
     await new Promise<void>((resolve) => this.#segments.close(resolve));
   }

@@ -13,6 +13,7 @@ export const NO_FILES: Files = {
   open: (_name, _create, done) => soon(() => done(ABSENT, -1, 0)),
   read: (_handle, _into, _at, done) => soon(() => done(ABSENT, 0)),
   write: (_handle, _parts, _at, done) => soon(() => done(ABSENT, 0)),
+  truncate: (_handle, _bytes, done) => soon(() => done(ABSENT)),
   sync: (_handle, done) => soon(() => done(ABSENT)),
   syncDirectory: (done) => soon(() => done(ABSENT)),
   rename: (_from, _to, done) => soon(() => done(ABSENT)),

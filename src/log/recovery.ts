@@ -59,6 +59,8 @@ export interface Shortcuts {
 
 export interface FoundSegment extends Scannable {
   header: SegmentHeader;
+  /** Of a compacted segment this may be more than its size. */
+  fileBytes: number;
   /** Tells it from one that had its name before (segment.ts). */
   identity: number;
   /** Position at which the next segment begins. */
@@ -122,8 +124,8 @@ export async function takeInventory(files: Files): Promise<Inventory> {
     const key = keyOf(logId);
     const end = endOf(header);
     const identity = identityOf(head);
-    const { bytes: size } = header;
-    inventory.segments.push({ name, base, bytes: size, end, handle, key, header, identity });
+    const found = { name, base, bytes: header.bytes, end, handle, key, header, identity };
+    inventory.segments.push({ ...found, fileBytes: bytes });
     if (header.base !== baseOf(name))
       throw new LogError(
         'damaged',

@@ -2,10 +2,17 @@
 // A segment is complete before anything depends on it: filled with zeros (or a used file, whose old
 // records cannot be mistaken because they name another position), header written, synced, renamed
 // into place, directory synced. All of that happens off the hot path, one segment ahead.
+//
+//   next   a segment beyond it    messages                  acks, trims
+//   yes    can be had             go on into it             go on into it
+//   yes    cannot be had          refused when the open     go on into it: it is kept for them
+//                                 segment is full
+//   no     -                      refused                   what is left of the open segment
 
 import type { Failure, Position } from '../core/ports.ts';
-import { type Files, type Handle, isNoSpace, writeAll } from './files.ts';
-import { encodeHeader, identityOf, NEXT_NAME, segmentName, spareName } from './segment.ts';
+import { type Handle, isNoSpace, writeAll } from './files.ts';
+import { encodeHeader, identityOf, NEXT_NAME, segmentName } from './segment.ts';
+import { noSpace, type Spare, Spares, type SparesOptions } from './spares.ts';
 
 export interface Segment {
   base: Position;
@@ -20,52 +27,35 @@ export interface Segment {
   reads: number;
   /** Given back: goes when the reads are over. */
   retired: boolean;
-  /** Its file has no name any more: another segment stands for it. */
-  replaced?: boolean;
+  /** Its file has no name any more: another segment took it. */
+  nameless?: boolean;
+  /** Called when its file is gone, or is a spare. */
+  gone?: () => void;
 }
 
-/** A file of a segment's size that is used again, or for the first time. */
-export interface Spare {
-  name: string;
-  handle: Handle;
-  bytes: number;
-}
-
-export interface SegmentsOptions {
-  files: Files;
-  /** As many as are written at a time. */
-  zeros: Uint8Array;
-  segmentBytes: number;
-  /** Disk space to hold ready beyond the next segment, for publishing at the speed of blocks that
-   * exist already; whole segments of it are made when nothing else is going on. */
-  spareBytes: number;
+export interface SegmentsOptions extends SparesOptions {
   logId: bigint;
   epoch: number;
   wallMs: () => number;
   /** Monotonic ms. */
   now: () => number;
-  /** The next segment came to be, or it is known why it does not. */
+  /** The next segment came to be, or it is known why it does not; or whether one beyond it can. */
   changed: () => void;
-  /** A background step failed in a way that has no other reporter. */
-  trouble: (text: string, failure: Error) => void;
 }
 
-// Segments given back that are kept for the next ones, however little space is to be held ready.
-const SPARES_MIN = 4;
 // While segments are full sooner than this, the disk is busy enough: the stock is not filled.
 const HASTE_MS = 2000;
-// Zeros are synced every so many bytes, so that their writeback does not delay a commit for long.
-const FILL_SYNC_BYTES = 4 * 1024 * 1024;
+const FULL = 'no space left on the disk';
 
 export class Segments {
   readonly #options: SegmentsOptions;
   readonly #list: Segment[];
-  readonly #spares: Spare[];
-  readonly #sparesMax: number;
-  #stocking = false;
-  #coming = 0; // spares that are being renamed
+  readonly #spares: Spares;
   #next: Segment | undefined;
+  // Whether a segment beyond the next one can be had; undefined: not known yet.
+  #another: boolean | undefined;
   #making = false;
+  #looking = false;
   #blocked: string | undefined;
   #closed = false;
   #onRest: (() => void) | undefined;
@@ -84,18 +74,12 @@ export class Segments {
     this.#options = options;
     this.#list = list;
     this.#next = next;
-    this.#spares = spares;
-    this.#sparesMax = Math.max(SPARES_MIN, this.#stock);
+    this.#spares = new Spares(options, spares);
   }
 
-  // Segments that are to be held ready.
-  get #stock(): number {
-    return Math.floor(this.#options.spareBytes / this.#options.segmentBytes);
-  }
-
-  /** Files held ready for further segments. */
+  /** Files held ready for further segments and for compaction. */
   get spares(): number {
-    return this.#spares.length;
+    return this.#spares.count;
   }
 
   get list(): readonly Segment[] {
@@ -110,15 +94,20 @@ export class Segments {
     return this.#next;
   }
 
+  /** Whether messages may go on into the next segment: acks will have another one behind it. */
+  get roomy(): boolean {
+    return this.#next !== undefined && this.#another === true;
+  }
+
+  /** Why no segment can be had for further messages, or undefined while one can or may come. */
   get blocked(): string | undefined {
-    return this.#blocked;
+    return this.#next !== undefined && this.#another === false ? FULL : this.#blocked;
   }
 
   get diskBytes(): number {
     let bytes = this.#next?.bytes ?? 0;
     for (const segment of this.#list) bytes += segment.bytes;
-    for (const spare of this.#spares) bytes += spare.bytes;
-    return bytes;
+    return bytes + this.#spares.bytes;
   }
 
   /** The segment whose file holds a position. */
@@ -135,52 +124,35 @@ export class Segments {
     this.prepare();
   }
 
-  /** Begins to make the next segment unless it is there or being made. */
+  /**
+   * Begins to make the next segment unless it is being made. If it is there already, looks whether
+   * one beyond it can be had.
+   */
   prepare(): void {
-    if (this.#next !== undefined || this.#making || this.#closed) return;
-    this.#making = true;
-    const base = this.open.end;
-    const spare = this.#spares.pop();
-    if (spare !== undefined) this.#finish(spare, base);
-    else this.#create(base);
-  }
-
-  #create(base: Position): void {
-    const { files, segmentBytes } = this.#options;
-    files.free((failure, bytes) => {
-      if (failure === undefined && bytes < segmentBytes * 1.25) return this.#failed(noSpace());
-      files.open(NEXT_NAME, true, (openFailure, handle) => {
-        if (openFailure !== undefined) return this.#failed(openFailure);
-        const spare = { name: NEXT_NAME, handle, bytes: segmentBytes };
-        this.#fill(spare, 0, (fillFailure) => {
-          if (fillFailure === undefined) this.#finish(spare, base);
-          else this.#discard(spare, () => this.#failed(fillFailure));
-        });
-      });
-    });
-  }
-
-  #fill(spare: Spare, at: number, done: (failure: Failure) => void): void {
-    const { files, zeros: source } = this.#options;
-    if (at >= spare.bytes) {
-      files.sync(spare.handle, done);
+    if (this.#next !== undefined) {
+      this.#look();
       return;
     }
-    const zeros = source.subarray(0, Math.min(source.length, spare.bytes - at));
-    writeAll(files, spare.handle, [zeros], at, (failure) => {
-      if (failure !== undefined) return done(failure);
-      const end = at + zeros.length;
-      if (end % FILL_SYNC_BYTES !== 0) return this.#fill(spare, end, done);
-      files.sync(spare.handle, (syncFailure) => {
-        if (syncFailure !== undefined) done(syncFailure);
-        else this.#fill(spare, end, done);
+    if (this.#making || this.#closed) return;
+    const { files, segmentBytes } = this.#options;
+    this.#making = true;
+    files.free((failure, bytes) => {
+      // A disk that does not tell is tried.
+      const free = failure === undefined ? bytes : Number.POSITIVE_INFINITY;
+      const spare = this.#spares.take();
+      if (spare !== undefined) return this.#finish(spare, free);
+      if (free < this.#spares.needed) return this.#failed(noSpace());
+      this.#spares.make(NEXT_NAME, (makeFailure, made) => {
+        if (makeFailure !== undefined) this.#failed(makeFailure);
+        else this.#finish(made, free - segmentBytes);
       });
     });
   }
 
-  // Turns a file full of zeros or old records into the segment based at `base`.
-  #finish(spare: Spare, base: Position): void {
+  // Turns a file full of zeros or old records into the next segment; `free` bytes are left.
+  #finish(spare: Spare, free: number): void {
     const { files, logId, epoch, wallMs } = this.#options;
+    const base = this.open.end;
     const start = this.#list[0]!.base;
     const { bytes } = spare;
     const header = encodeHeader({ base, bytes, start, logId, timeMs: wallMs(), epoch });
@@ -191,72 +163,81 @@ export class Segments {
       (done) => files.syncDirectory(done),
     ];
     sequence(steps, (failure) => {
-      if (failure !== undefined) return this.#discard(spare, () => this.#failed(failure));
+      if (failure !== undefined) return this.#spares.discard(spare, () => this.#failed(failure));
       this.#making = false;
       this.#blocked = undefined;
+      this.#another = this.#mayFollow(free);
       const { handle } = spare;
       const identity = identityOf(header);
       const end = base + bytes;
       this.#next = { base, bytes, end, handle, identity, reads: 0, retired: false };
       this.#options.changed();
+      if (this.#another === false) this.retry();
       this.#rested();
     });
   }
 
-  #discard(spare: Spare, done: () => void): void {
-    const { files } = this.#options;
-    files.close(spare.handle, () => files.remove(spare.name, done));
+  #mayFollow(free: number): boolean {
+    return this.#spares.spendable || free >= this.#spares.needed;
   }
 
   #failed(failure: Error): void {
     this.#making = false;
-    this.#blocked = isNoSpace(failure) ? 'no space left on the disk' : failure.message;
+    this.#blocked = isNoSpace(failure) ? FULL : failure.message;
     this.#options.changed();
     this.#rested();
   }
 
-  /** Tries again to make the next segment, if it failed before. */
+  /**
+   * Makes the reserve if it is missing, and the rest of the stock if there is time; tries again to
+   * make the next segment, if that failed, and looks whether there is space.
+   */
   retry(): void {
-    if (this.#blocked !== undefined) this.prepare();
-    else this.#stockUp();
+    if (!this.#stockUp()) this.#again();
   }
 
-  // Makes one file for the stock, if one is missing and the disk has time for it.
-  #stockUp(): void {
-    const { files, segmentBytes, now, trouble } = this.#options;
-    const held = this.#spares.length + this.#coming;
-    if (this.#stocking || this.#making || this.#closed || held >= this.#stock) return;
-    if (now() - this.#rolledMs < HASTE_MS) return;
-    this.#stocking = true;
-    const end = (failure: Failure) => {
-      this.#stocking = false;
-      if (failure !== undefined && !isNoSpace(failure))
-        trouble('no further space can be held ready', failure);
-      if (failure === undefined) this.#stockUp();
-      this.#rested();
-    };
-    files.free((failure, bytes) => {
-      if (failure !== undefined || bytes < segmentBytes * 4) return end(failure ?? noSpace());
-      const name = this.#stockName();
-      files.open(name, true, (openFailure, handle) => {
-        if (openFailure !== undefined) return end(openFailure);
-        const spare = { name, handle, bytes: segmentBytes };
-        this.#fill(spare, 0, (fillFailure) => {
-          if (fillFailure !== undefined || this.#closed)
-            return this.#discard(spare, () => end(fillFailure));
-          this.#spares.push(spare);
-          end(undefined);
-        });
-      });
+  #again(): void {
+    if (this.#blocked !== undefined || this.#next !== undefined) this.prepare();
+  }
+
+  // Whether a segment beyond the next one can be had changes when others use the disk.
+  #look(): void {
+    if (this.#looking || this.#closed) return;
+    this.#looking = true;
+    this.#options.files.free((failure, bytes) => {
+      this.#looking = false;
+      const another = this.#mayFollow(failure === undefined ? bytes : Number.POSITIVE_INFINITY);
+      if (this.#next === undefined || this.#closed || another === this.#another) return;
+      this.#another = another;
+      this.#options.changed();
     });
   }
 
-  // Odd, so that it never meets the name of a segment that is given back.
-  #stockName(): string {
-    const taken = new Set(this.#spares.map(({ name }) => name));
-    let number = 1;
-    while (taken.has(spareName(number))) number += 2;
-    return spareName(number);
+  // Fills the stock if something is missing and the disk has time for it; goes on with `again`.
+  #stockUp(): boolean {
+    if (this.#making || this.#closed) return false;
+    const busy = this.#options.now() - this.#rolledMs < HASTE_MS;
+    if (busy && this.blocked === undefined) return false;
+    return this.#spares.stockUp(() => {
+      if (!this.#closed) this.#again();
+      this.#rested();
+    });
+  }
+
+  /** Lends a file of a segment's size to a compaction; `returned` must follow. */
+  lend(): Spare | undefined {
+    return this.#spares.lend();
+  }
+
+  /** The file that was lent is as it was, or, if `used`, a segment or gone. */
+  returned(used: boolean): void {
+    this.#spares.settle(used);
+    if (!this.#closed) this.retry();
+  }
+
+  /** Gives the system back a spare for what is written beside the segments, if there is one. */
+  giveUp(): void {
+    this.#spares.giveUp(() => this.#again());
   }
 
   /** Gives back the segments that end at or before `position`, and says which; never the open one. */
@@ -301,10 +282,14 @@ export class Segments {
     return this.#list.splice(from, to - from, made);
   }
 
-  /** Closes the file of a segment that another one stands for, when the reads are over. */
-  retire(segment: Segment): void {
+  /**
+   * Gives back a segment that another one stands for, when its reads are over; `nameless`: its name
+   * is that one's now. `gone`: the file is not there any more, or ready to be used again.
+   */
+  retire(segment: Segment, nameless: boolean, gone: () => void): void {
     segment.retired = true;
-    segment.replaced = true;
+    segment.nameless = nameless;
+    segment.gone = gone;
     if (segment.reads === 0) this.#giveBack(segment);
   }
 
@@ -315,44 +300,17 @@ export class Segments {
   }
 
   #giveBack(segment: Segment): void {
-    const { files, segmentBytes, trouble } = this.#options;
-    if (segment.replaced) {
-      files.close(segment.handle, () => this.retry());
-      return;
-    }
-    const name = segmentName(segment.base);
-    const keep =
-      this.#spares.length + this.#coming < this.#sparesMax &&
-      segment.bytes === segmentBytes &&
-      !this.#closed;
-    if (!keep) {
-      files.close(segment.handle, () => {
-        files.remove(name, (failure) => {
-          if (failure !== undefined) trouble(`the unneeded segment ${name} stays on disk`, failure);
-          this.retry();
-        });
-      });
-      return;
-    }
-    const spare = { name: spareName(segment.base), handle: segment.handle, bytes: segment.bytes };
-    // The new name must be on disk before the file is: a crash may not find another segment's
-    // header under the old one.
-    const steps: ((done: (failure: Failure) => void) => void)[] = [
-      (done) => files.rename(name, spare.name, done),
-      (done) => files.syncDirectory(done),
-    ];
-    this.#coming++;
-    sequence(steps, (failure) => {
-      this.#coming--;
-      if (failure !== undefined) {
-        trouble(`the unneeded segment ${name} stays on disk`, failure);
-        files.close(segment.handle, () => {});
-        return;
-      }
-      if (this.#closed) return this.#discard(spare, () => {});
-      this.#spares.push(spare);
-      this.retry();
-    });
+    const { files, trouble } = this.#options;
+    const { base, bytes, handle, gone = () => {} } = segment;
+    const name = segmentName(base);
+    const end = (failure: Failure) => {
+      if (failure !== undefined) trouble(`the unneeded segment ${name} stays on disk`, failure);
+      gone();
+      if (failure === undefined && !this.#closed) this.retry();
+    };
+    if (segment.nameless) files.close(handle, () => end(undefined));
+    else if (this.#spares.wants(bytes)) this.#spares.keep(name, base, handle, end);
+    else files.close(handle, () => files.remove(name, end));
   }
 
   /**
@@ -361,13 +319,14 @@ export class Segments {
    */
   close(done: () => void): void {
     this.#closed = true;
+    this.#spares.stop();
     this.#onRest = () => this.#closeAll(done);
     this.#rested();
   }
 
   // Goes on with closing when no file is being made any more.
   #rested(): void {
-    if (this.#making || this.#stocking || this.#onRest === undefined) return;
+    if (this.#making || this.#spares.stocking || this.#onRest === undefined) return;
     const onRest = this.#onRest;
     this.#onRest = undefined;
     onRest();
@@ -375,18 +334,13 @@ export class Segments {
 
   #closeAll(done: () => void): void {
     const { files } = this.#options;
-    const steps = this.#spares.map((spare, i) => (next: (failure: Failure) => void) => {
-      if (i < this.#stock) files.close(spare.handle, () => next(undefined));
-      else this.#discard(spare, () => next(undefined));
-    });
+    const steps: ((next: (failure: Failure) => void) => void)[] = [
+      (next) => this.#spares.closeAll(() => next(undefined)),
+    ];
     for (const segment of [...this.#list, ...(this.#next === undefined ? [] : [this.#next])])
       steps.push((next) => files.close(segment.handle, () => next(undefined)));
     sequence(steps, () => done());
   }
-}
-
-function noSpace(): Error {
-  return Object.assign(new Error('no space left'), { code: 'ENOSPC' });
 }
 
 /** Runs steps one after the other until one fails. */

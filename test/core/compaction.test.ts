@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { createState } from '../../src/core/broker.ts';
 import { Compaction } from '../../src/core/compaction.ts';
 import type { CompactionRequest, Failure } from '../../src/core/ports.ts';
+import type { Retention } from '../../src/core/retention.ts';
 import { FakeLog, smallCodec } from '../support/world.ts';
 
 const SEGMENT = 20_000;
@@ -19,12 +20,15 @@ class AskedLog extends FakeLog {
   }
 }
 
-// Six segments of a record each, of whose ten messages `settled` are settled.
-function setUp({ entriesMax = 1000, settled = 8, bytes = 0 } = {}): {
+interface Setup {
   log: AskedLog;
   compaction: Compaction;
   ended: boolean[];
-} {
+  retention: Retention;
+}
+
+// Six segments of a record each, of whose ten messages `settled` are settled.
+function setUp({ entriesMax = 1000, settled = 8, bytes = 0 } = {}): Setup {
   const { buckets, retention } = createState(1);
   const log = new AskedLog(smallCodec(), SEGMENT, 0);
   for (let i = 0; i < 6; i++) {
@@ -42,7 +46,7 @@ function setUp({ entriesMax = 1000, settled = 8, bytes = 0 } = {}): {
     moved: () => {},
     ended: (_failure, smaller) => void ended.push(smaller),
   });
-  return { log, compaction, ended };
+  return { log, compaction, ended, retention };
 }
 
 test('segments at rest that hold little, and neither those in memory nor the one before', () => {
@@ -55,18 +59,42 @@ test('segments at rest that hold little, and neither those in memory nor the one
   assert.equal(log.asked.length, 1, 'one at a time');
 });
 
-test('what failed is tried again, what was not worth it is not', () => {
+test('what was not worth it is not tried again', () => {
   const { log, compaction, ended } = setUp();
   compaction.advance(1000, false);
-  log.asked[0]!.done(new Error('ENOSPC'), false);
-  compaction.advance(4999, false);
-  assert.equal(log.asked.length, 1, 'not at once');
-  compaction.advance(6000, false);
-  assert.equal(log.asked.length, 2);
-  log.asked[1]!.done(undefined, false);
+  log.asked[0]!.done(undefined, false);
   compaction.advance(20_000, false);
-  assert.equal(log.asked.length, 2);
-  assert.deepEqual(ended, [false, false]);
+  assert.equal(log.asked.length, 1);
+  assert.deepEqual(ended, [false]);
+});
+
+test('what failed is tried again with half as many, and what fails alone is set aside', () => {
+  const { log, compaction, ended, retention } = setUp();
+  let nowMs = 1000;
+  const failAgain = () => {
+    retention.nowMs = nowMs;
+    compaction.advance(nowMs, false);
+    const last = log.asked.at(-1)!;
+    const { length } = log.asked;
+    last.done(new Error('ENOSPC'), false);
+    compaction.advance(nowMs + 4999, false);
+    assert.equal(log.asked.length, length, 'not at once');
+    nowMs += 5000;
+    return last.bases;
+  };
+  assert.deepEqual(failAgain(), [0, SEGMENT, 2 * SEGMENT, 3 * SEGMENT]);
+  assert.deepEqual(failAgain(), [0, SEGMENT]);
+  assert.deepEqual(failAgain(), [0]);
+  // The others are not kept from it by one that cannot be read.
+  assert.deepEqual(failAgain(), [SEGMENT, 2 * SEGMENT, 3 * SEGMENT]);
+  assert.deepEqual(failAgain(), [SEGMENT]);
+  compaction.advance(nowMs, false);
+  assert.deepEqual(log.asked.at(-1)!.bases, [2 * SEGMENT, 3 * SEGMENT]);
+  log.asked.at(-1)!.done(undefined, false);
+  nowMs += 60_000;
+  compaction.advance(nowMs, false);
+  assert.deepEqual(log.asked.at(-1)!.bases, [0, SEGMENT], 'nor for ever');
+  assert.equal(ended.length, 6);
 });
 
 test('no more records become one segment than it may hold', () => {

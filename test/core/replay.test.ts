@@ -259,4 +259,16 @@ describe('replay', () => {
       ],
     );
   });
+
+  test('marks about what the segment behind it held, which is compacted, do not count in it', async () => {
+    const feed = new Feed(false);
+    feed.replay.restore({ settled: [], attempts: [] });
+    feed.replay.known({ base: 0, first: 1, end: 6, messages: 5, live: 5 });
+    feed.segment(8192);
+    feed.messages(1, 20, 1);
+    feed.marks(RECORD_SETTLED, [6, 14]);
+    feed.replay.commit();
+    await feed.finish();
+    assert.equal(feed.state.retention.segments[0]?.live, 5);
+  });
 });

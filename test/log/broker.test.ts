@@ -69,7 +69,7 @@ test('after a failed sync no ack ever leaves; the next start reads the disk, not
 
 test('a full disk: refused with 0, consumers drain, and it recovers alone', async () => {
   const files = new MemoryFiles();
-  files.capacity = 2.5 * SEGMENT_BYTES;
+  files.capacity = 4.5 * SEGMENT_BYTES;
   const world = await World.open(files);
   const acks: number[] = [];
   for (let i = 0; i < 40; i++) {
@@ -99,7 +99,7 @@ test('a full disk: refused with 0, consumers drain, and it recovers alone', asyn
 
 test('a full disk at the start: it comes up and consumers drain', async () => {
   const files = new MemoryFiles();
-  files.capacity = 2.5 * SEGMENT_BYTES;
+  files.capacity = 3.5 * SEGMENT_BYTES;
   const world = await World.open(files);
   let stored = 0;
   for (let i = 0; i < 40; i++) {

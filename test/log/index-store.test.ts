@@ -50,7 +50,8 @@ const LOG = await live(new MemoryFiles(), 48, 'a');
 const FIRST = segmentsOf(LOG).slice(0, -2);
 
 function segmentsOf(files: MemoryFiles): number[] {
-  return files.names().map((name) => Number(name.slice(0, 20)));
+  const names = files.names().filter((name) => name.endsWith('.log'));
+  return names.map((name) => Number(name.slice(0, 20)));
 }
 
 interface Found {

@@ -11,7 +11,7 @@ import type { Producer } from '../../src/core/producer.ts';
 import type { SyncMode } from '../../src/log/writer.ts';
 import { anyFate, loseAll, MemoryFiles } from '../support/memory-files.ts';
 import { Random, seedOf } from '../support/random.ts';
-import { FakeLink, indexOf, World } from './harness.ts';
+import { FakeLink, indexOf, SEGMENT_BYTES, World } from './harness.ts';
 
 const seed = seedOf('lives.test');
 const BUCKETS = 3;
@@ -128,6 +128,7 @@ class Life {
   async #advance(): Promise<void> {
     this.#now += 30;
     this.world.broker.advance(this.#now);
+    if (this.#random.below(3) === 0) this.world.log.retry();
   }
 }
 
@@ -146,6 +147,7 @@ function* newBodies(each: { link: FakeLink; read: number }): Generator<string> {
 /** What a start finds, on a copy: the bodies that each bucket delivers. */
 async function found(files: MemoryFiles, cached: boolean, why: string): Promise<string[][]> {
   const copy = files.clone();
+  copy.capacity = Number.POSITIVE_INFINITY; // what is found on a full disk is found on another, too
   if (!cached) indexOf(copy).clear();
   const world = await World.open(copy);
   if (!cached) assert.deepEqual(world.used, { segments: [], checkpoint: false });
@@ -204,9 +206,11 @@ interface Seen {
   checkpoints: number;
   /** Segments that starts did not read. */
   known: number;
+  /** Lives that ended on a full disk. */
+  full: number;
 }
 
-const NOTHING: Seen = { rolls: 0, renames: 0, cuts: 0, checkpoints: 0, known: 0 };
+const NOTHING: Seen = { rolls: 0, renames: 0, cuts: 0, checkpoints: 0, known: 0, full: 0 };
 
 async function lives(seed: number, mode: SyncMode): Promise<Seen> {
   const random = new Random(seed);
@@ -215,6 +219,11 @@ async function lives(seed: number, mode: SyncMode): Promise<Seen> {
   let files = new MemoryFiles();
   for (let life = 0; life < 5; life++) {
     const why = `seed ${seed}, mode ${mode}, life ${life}`;
+    // Now and then the disk is small.
+    const full = random.below(3) === 0;
+    files.capacity = full
+      ? Math.max(files.usedBytes, 2 * SEGMENT_BYTES) + random.below(4 * SEGMENT_BYTES)
+      : Number.POSITIVE_INFINITY;
     const world = await World.open(files, { random, mode }).catch((error) => {
       throw new Error(`${why}: ${error.message}`, { cause: error });
     });
@@ -230,6 +239,7 @@ async function lives(seed: number, mode: SyncMode): Promise<Seen> {
     await each.end();
     seen.rolls += (world.log.bases().at(-1)! - base) / world.log.segmentBytes;
     seen.renames += files.count('rename');
+    if (world.log.blocked() !== undefined) seen.full++;
     assert.equal(world.failure, undefined, why);
     const power = random.below(5);
     if (power < 2) files = files.kill();
@@ -254,6 +264,7 @@ for (const [mode, promise] of PROMISES) {
     }
     const { rolls, renames, cuts, checkpoints, known } = seen;
     assert.ok(rolls > 100 && renames > rolls && cuts > 2, JSON.stringify(seen));
+    assert.ok(seen.full > 10, JSON.stringify(seen));
     if (mode === 'commit') assert.ok(checkpoints > 50 && known > 200, JSON.stringify(seen));
   });
 }

@@ -14,6 +14,8 @@ import { LOG_ID, SEGMENT_BYTES, TIME_MS } from './harness.ts';
 const random = new Random(seedOf('segments.test'));
 const NAMES = [0, 1, 2, 3, 4, 5].map((n) => segmentName(n * SEGMENT_BYTES));
 
+const isLog = (name: string): boolean => name.endsWith('.log');
+
 interface Setup {
   files: MemoryFiles;
   segments: Segments;
@@ -159,17 +161,17 @@ test('trim gives back what ends before the position, never the open one', async 
 });
 
 test('a used file becomes the next segment without being filled again', async () => {
-  const setup = await setUp(2);
+  const setup = await setUp(3);
   const { files, segments } = setup;
-  segments.trim(SEGMENT_BYTES);
+  segments.trim(2 * SEGMENT_BYTES);
   await files.settle();
   const writes = files.count('write');
   await prepared(setup);
   assert.equal(files.count('write'), writes + 1);
-  assert.deepEqual(files.names(), NAMES.slice(1, 3));
+  assert.deepEqual(files.names(), [...NAMES.slice(2, 4), 'spare-0.tmp']);
   const after = files.crash(loseAll);
-  const header = decodeHeader(after.image(NAMES[2]!), 'next');
-  assert.deepEqual([header.base, header.start], [2 * SEGMENT_BYTES, SEGMENT_BYTES]);
+  const header = decodeHeader(after.image(NAMES[3]!), 'next');
+  assert.deepEqual([header.base, header.start], [3 * SEGMENT_BYTES, 2 * SEGMENT_BYTES]);
 });
 
 test('no crash while a file is given back and used again leaves a name with a foreign header', async () => {
@@ -246,20 +248,112 @@ test('a failure at any step of making one is said with its reason and can be tri
       setup.segments.retry();
       await setup.files.settle();
       assert.equal(setup.segments.next?.base, SEGMENT_BYTES, `${op} ${nth}`);
-      assert.deepEqual(setup.files.names(), NAMES.slice(0, 2));
+      assert.deepEqual(setup.files.names().filter(isLog), NAMES.slice(0, 2));
     }
   }
 });
 
-test('space that comes from a segment given back is used at once', async () => {
-  const setup = await setUp(2);
-  setup.files.capacity = 2 * SEGMENT_BYTES;
+test('of what is given back the first file is the reserve, the next one a segment, at once', async () => {
+  const setup = await setUp(3);
+  const { files, segments } = setup;
+  files.capacity = 3 * SEGMENT_BYTES;
   await prepared(setup);
-  assert.ok(setup.segments.blocked !== undefined);
-  setup.segments.trim(SEGMENT_BYTES);
-  await setup.files.settle();
-  assert.equal(setup.segments.blocked, undefined);
-  assert.equal(setup.segments.next?.base, 2 * SEGMENT_BYTES);
+  assert.ok(segments.blocked !== undefined);
+  segments.trim(SEGMENT_BYTES);
+  await files.settle();
+  assert.ok(segments.blocked !== undefined, 'the reserve became a segment');
+  assert.deepEqual([segments.spares, segments.next], [1, undefined]);
+  segments.trim(2 * SEGMENT_BYTES);
+  await files.settle();
+  assert.deepEqual([segments.spares, segments.next?.base], [1, 3 * SEGMENT_BYTES]);
+});
+
+test('messages may go on to the next segment only while one more can be had', async () => {
+  const setup = await setUp(1);
+  const { files, segments } = setup;
+  files.capacity = 4.3 * SEGMENT_BYTES;
+  await prepared(setup);
+  // Next and reserve are made, and there is room for one more.
+  segments.retry();
+  await files.settle();
+  assert.deepEqual([segments.spares, segments.roomy, segments.blocked], [1, true, undefined]);
+  // Somebody else uses the disk.
+  files.put('other', new Uint8Array(SEGMENT_BYTES));
+  const { changes } = setup;
+  segments.retry();
+  await files.settle();
+  assert.deepEqual([segments.next?.base, segments.roomy], [SEGMENT_BYTES, false]);
+  assert.match(segments.blocked ?? '', /no space/);
+  assert.equal(setup.changes, changes + 1, 'nobody was told');
+  // The next one is there all the same, for acks; behind it there is none, and the reserve stays.
+  segments.roll();
+  await files.settle();
+  assert.deepEqual([segments.spares, segments.next], [1, undefined]);
+  files.take('other');
+  files.capacity = 5.3 * SEGMENT_BYTES;
+  segments.retry();
+  await files.settle();
+  assert.deepEqual([segments.spares, segments.roomy, segments.blocked], [1, true, undefined]);
+});
+
+test('no further segment takes the room for a reserve that is not made yet', async () => {
+  const setup = await setUp(1);
+  const { files, segments } = setup;
+  files.capacity = 2.9 * SEGMENT_BYTES;
+  await prepared(setup);
+  assert.deepEqual([segments.spares, segments.next], [0, undefined]);
+  segments.retry();
+  await files.settle();
+  assert.equal(segments.spares, 1);
+  files.capacity += SEGMENT_BYTES;
+  segments.retry();
+  await files.settle();
+  assert.deepEqual([segments.spares, segments.next?.base], [1, SEGMENT_BYTES]);
+});
+
+test('the last spare is lent to compaction, comes back, or is replaced by what that frees', async () => {
+  const setup = await setUp(4);
+  const { files, segments } = setup;
+  files.capacity = 5.5 * SEGMENT_BYTES;
+  await prepared(setup);
+  segments.retry();
+  await files.settle();
+  assert.deepEqual([segments.spares, segments.next], [1, undefined]);
+  const lent = segments.lend()!;
+  assert.equal(segments.spares, 0);
+  assert.equal(segments.diskBytes, 5 * SEGMENT_BYTES);
+  segments.returned(false);
+  await files.settle();
+  assert.equal(segments.spares, 1);
+  assert.equal(segments.lend()?.name, lent.name);
+  segments.returned(true);
+  files.take(lent.name);
+  let gone = 0;
+  const [replaced] = segments.replace({ ...segments.list[1]!, handle: lent.handle });
+  segments.retire(replaced!, false, () => gone++);
+  await files.settle();
+  assert.deepEqual([segments.spares, gone], [1, 1]);
+});
+
+test('what an index lacks is given up, the reserve last, and nothing else takes its room', async () => {
+  const setup = await setUp(3);
+  const { files, segments } = setup;
+  segments.trim(2 * SEGMENT_BYTES);
+  await files.settle();
+  files.capacity = files.usedBytes;
+  segments.giveUp();
+  await files.settle();
+  assert.equal(segments.spares, 1);
+  segments.giveUp();
+  segments.giveUp();
+  await files.settle();
+  assert.equal(segments.spares, 0);
+  assert.equal(files.openHandles, 1);
+  await prepared(setup);
+  assert.equal(segments.next, undefined);
+  segments.retry();
+  await files.settle();
+  assert.deepEqual([segments.spares, segments.next], [1, undefined], 'there is no reserve again');
 });
 
 test('a segment that cannot be given back is reported', async () => {
@@ -280,7 +374,7 @@ test('a segment that cannot be given back is reported', async () => {
   assert.equal(odd.troubles.length, 1);
 });
 
-test('close closes everything, also what is on its way, and removes spares', async () => {
+test('close closes everything, also what is on its way, and keeps one spare at most', async () => {
   for (let steps = 0; steps < 6; steps++) {
     const setup = await setUp(4);
     const { files, segments } = setup;
@@ -293,7 +387,8 @@ test('close closes everything, also what is on its way, and removes spares', asy
     await files.settle();
     assert.equal(closed, 1);
     assert.equal(files.openHandles, 0, `after ${steps} operations`);
-    assert.deepEqual(files.names(), NAMES.slice(2, 5));
+    assert.deepEqual(files.names().filter(isLog), NAMES.slice(2, 5));
+    assert.ok(files.names().length <= 4, 'more than the reserve was kept');
   }
 });
 
@@ -304,22 +399,22 @@ test('a stock of files is made when nothing else goes on, used first, and filled
   assert.equal(segments.spares, 0);
   segments.retry();
   await files.settle();
-  assert.equal(segments.spares, 3);
+  assert.equal(segments.spares, 4);
   const created = files.count('open');
   for (let n = 1; n <= 3; n++) {
     segments.roll();
     await files.settle();
     assert.equal(segments.next?.base, (n + 1) * SEGMENT_BYTES);
   }
-  assert.equal(segments.spares, 0);
+  assert.equal(segments.spares, 1, 'the reserve is not for segments');
   assert.equal(files.count('open'), created, 'a file was made although some were ready');
   segments.retry();
   await files.settle();
-  assert.equal(segments.spares, 0, 'the stock was filled while segments are full in no time');
+  assert.equal(segments.spares, 1, 'the stock was filled while segments are full in no time');
   setup.nowMs += 10_000;
   segments.retry();
   await files.settle();
-  assert.equal(segments.spares, 3);
+  assert.equal(segments.spares, 4);
   assert.deepEqual(setup.troubles, []);
 });
 

@@ -72,6 +72,10 @@ export class Folder implements Files {
     this.#disk.write(handle, parts, at, done);
   }
 
+  truncate(handle: Handle, bytes: number, done: Done): void {
+    this.#disk.truncate(handle, bytes, done);
+  }
+
   sync(handle: Handle, done: Done): void {
     this.#disk.sync(handle, done);
   }

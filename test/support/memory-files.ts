@@ -13,6 +13,7 @@ export type Op =
   | 'open'
   | 'read'
   | 'write'
+  | 'truncate'
   | 'sync'
   | 'syncDirectory'
   | 'rename'
@@ -43,10 +44,10 @@ export interface Pending {
   run: () => void;
 }
 
-/** What a crash asks about: a page with bytes that no sync covered, or a change of a name. */
+/** What a crash asks about: a page with bytes that no sync covered, a change of a name, a cut. */
 export type Doubt =
   | { kind: 'page'; name: string; page: number }
-  | { kind: 'entry'; change: 'create' | 'rename' | 'remove'; name: string };
+  | { kind: 'entry'; change: 'create' | 'rename' | 'remove' | 'cut'; name: string };
 /** `tear`: some of the page's sectors; for an entry the same as `keep`. */
 export type Fate = 'keep' | 'lose' | 'tear';
 
@@ -69,6 +70,22 @@ class Inode {
     this.cache.set(bytes, at);
     for (let page = Math.floor(at / PAGE_BYTES); page * PAGE_BYTES < at + bytes.length; page++)
       this.#note(page);
+  }
+
+  /** Size to which the file was cut since the last sync. */
+  cutTo = Number.POSITIVE_INFINITY;
+
+  truncate(bytes: number): void {
+    this.cache = this.cache.slice(0, bytes);
+    this.cutTo = Math.min(this.cutTo, bytes);
+    for (const pages of [this.dirty, this.lies])
+      for (const page of pages) if (page * PAGE_BYTES >= bytes) pages.delete(page);
+  }
+
+  /** The cut is on disk. */
+  cut(): void {
+    this.disk = this.disk.slice(0, this.cutTo);
+    this.cutTo = Number.POSITIVE_INFINITY;
   }
 
   #note(page: number): void {
@@ -143,7 +160,8 @@ export class MemoryFiles implements Files {
 
   /** Calls that could have changed a byte or a name. */
   get changes(): number {
-    return this.count('write') + this.count('rename') + this.count('remove');
+    const ops = ['write', 'truncate', 'rename', 'remove'] as const;
+    return ops.reduce((sum, op) => sum + this.count(op), 0);
   }
 
   get openHandles(): number {
@@ -170,6 +188,7 @@ export class MemoryFiles implements Files {
   image(name: string): Uint8Array {
     const inode = this.#names.get(name);
     assert.ok(inode !== undefined, `there is no ${name}`);
+    if (inode.dirty.size === 0 && inode.lies.size === 0) inode.cut();
     if (inode.dirty.size === 0 && inode.lies.size === 0) inode.disk = inode.cache;
     return inode.cache;
   }
@@ -226,6 +245,8 @@ export class MemoryFiles implements Files {
     this.#dead = true;
     this.pending.length = 0;
     for (const [name, inode] of new Map([...this.#durable, ...this.#names])) {
+      if (inode.cutTo < Number.POSITIVE_INFINITY)
+        if (fate({ kind: 'entry', change: 'cut', name }) !== 'lose') inode.cut();
       for (const page of [...inode.dirty, ...inode.lies].sort((a, b) => a - b)) {
         const decided = fate({ kind: 'page', name, page });
         if (decided === 'keep') inode.settle(page, inode.page(page));
@@ -319,7 +340,7 @@ export class MemoryFiles implements Files {
         `bytes for ${name} changed under the write`,
       );
       const growth = Math.max(0, at + given.length - inode.cache.length);
-      const room = Math.max(0, this.capacity - this.#used());
+      const room = Math.max(0, this.capacity - this.usedBytes);
       const most = Math.max(0, growth <= room ? given.length : given.length - (growth - room));
       const moved = Math.min(
         given.length,
@@ -338,6 +359,15 @@ export class MemoryFiles implements Files {
     return short !== Number.POSITIVE_INFINITY;
   }
 
+  truncate(handle: Handle, bytes: number, done: Done): void {
+    const { inode, name } = this.#opened(handle);
+    this.#call('truncate', name, (fault) => {
+      assert.ok(bytes <= inode.cache.length, `${name} was made larger by a truncate`);
+      if (fault === undefined) inode.truncate(bytes);
+      done(fault);
+    });
+  }
+
   sync(handle: Handle, done: Done): void {
     const { inode, name } = this.#opened(handle);
     const covered = [...inode.dirty].map((page) => ({
@@ -347,6 +377,7 @@ export class MemoryFiles implements Files {
     }));
     this.#call('sync', name, (fault) => {
       assert.ok(this.#handles.has(handle), `${name} was closed while it was synced`);
+      if (fault === undefined) inode.cut();
       for (const { page, bytes, version } of covered) {
         if (fault === undefined) {
           if (!inode.synced(page, bytes, version)) continue;
@@ -415,10 +446,11 @@ export class MemoryFiles implements Files {
   }
 
   free(done: (failure: Error | undefined, bytes: number) => void): void {
-    this.#call('free', '', (fault) => done(fault, Math.max(0, this.capacity - this.#used())));
+    this.#call('free', '', (fault) => done(fault, Math.max(0, this.capacity - this.usedBytes)));
   }
 
-  #used(): number {
+  /** Bytes that all files together have, those without a name that are open included. */
+  get usedBytes(): number {
     const inodes = new Set([...this.#names.values()]);
     for (const { inode } of this.#handles.values()) inodes.add(inode);
     let bytes = 0;

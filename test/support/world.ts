@@ -122,6 +122,13 @@ export class FakeLog implements Log {
     return this.next;
   }
 
+  /** Whether the next segment is kept for acks. */
+  kept = false;
+
+  mayGrow(): boolean {
+    return this.next && !this.kept;
+  }
+
   /** An append found no space and waits for some. */
   isStalled = false;
 
