@@ -12,6 +12,8 @@ import type { Wire } from '../codec/wire.ts';
 export interface ChildOptions {
   args?: readonly string[];
   cwd?: string;
+  /** It has something to clean up and is never killed before it was asked. */
+  cleansUp?: boolean;
 }
 
 const READY_MS = 60_000;
@@ -25,6 +27,7 @@ let watching = false;
 export class Child {
   readonly #process: ChildProcess;
   readonly #script: string;
+  readonly #cleansUp: boolean;
   readonly #ended: Promise<void>;
   readonly #waits: { event: string; found: (line: Record<string, unknown>) => void }[] = [];
   #output = '';
@@ -32,6 +35,7 @@ export class Child {
 
   constructor(script: string, options: ChildOptions = {}) {
     this.#script = script;
+    this.#cleansUp = options.cleansUp === true;
     this.#process = spawn(process.execPath, [script, ...(options.args ?? [])], {
       stdio: ['pipe', 'pipe', 'pipe'],
       detached: true, // Ctrl-C is for us: a run that is interrupted still sums up
@@ -83,6 +87,11 @@ export class Child {
     this.#process.kill('SIGKILL');
   }
 
+  /** For when this process ends and cannot wait. */
+  leave(): void {
+    this.#process.kill(this.#cleansUp ? 'SIGTERM' : 'SIGKILL');
+  }
+
   #keep(text: string): void {
     this.#output = (this.#output + text).slice(-OUTPUT_KEPT);
   }
@@ -120,7 +129,7 @@ function watchExit(): void {
   if (watching) return;
   watching = true;
   process.on('exit', () => {
-    for (const child of running) child.kill();
+    for (const child of running) child.leave();
     for (const folder of folders) {
       try {
         rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
@@ -140,6 +149,8 @@ export interface PrivateBroker {
   pid: number;
   intakePort: number;
   exhaustPort: number;
+  /** Of its dashboard, if it has one. */
+  dashboardPort: number | undefined;
   /** Stops it and removes its folder. */
   stop(): Promise<void>;
 }
@@ -148,6 +159,8 @@ export interface PrivateBrokerOptions {
   /** Its data folder is made, and removed again, inside this one. */
   dir: string;
   wire?: Wire;
+  /** With a dashboard on a free port; default: without one. */
+  dashboard?: boolean;
   /** Further flags of `thrustmq serve`. */
   flags?: readonly string[];
 }
@@ -157,7 +170,7 @@ const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
 
 /** Starts a broker on loopback; settles when it accepts connections. */
 export async function startBroker(options: PrivateBrokerOptions): Promise<PrivateBroker> {
-  const { dir, wire = 'u64', flags = [] } = options;
+  const { dir, wire = 'u64', dashboard = false, flags = [] } = options;
   await mkdir(dir, { recursive: true });
   const folder = await mkdtemp(join(resolve(dir), 'thrustmq-'));
   folders.add(folder);
@@ -166,7 +179,8 @@ export async function startBroker(options: PrivateBrokerOptions): Promise<Privat
     folders.delete(folder);
   };
   const ports = ['--host', '127.0.0.1', '--intake-port', '0', '--exhaust-port', '0'];
-  const quiet = ['--no-dashboard', '--log-format', 'json'];
+  const page = dashboard ? ['--dashboard-port', '0'] : ['--no-dashboard'];
+  const quiet = [...page, '--log-format', 'json'];
   const place = ['--data-dir', join(folder, 'data'), '--wire', wire];
   const args = [MAIN, 'serve', ...place, ...ports, ...quiet, ...flags];
   const child = new Child(LEASH, { args, cwd: folder });
@@ -177,6 +191,7 @@ export async function startBroker(options: PrivateBrokerOptions): Promise<Privat
       dataDir: join(folder, 'data'),
       intakePort: ready.intake as number,
       exhaustPort: ready.exhaust as number,
+      dashboardPort: (ready.dashboard as number | null) ?? undefined,
       stop: () => child.stop().then(remove),
     };
   } catch (error) {
