@@ -20,6 +20,10 @@ export interface BedOptions {
   warmupSeconds: number;
   /** Connections of the scenario with idle consumers. */
   idle: number;
+  /** Producers, consumers and buckets of the scenario `many`; default 1000. */
+  many?: number;
+  /** Peers of the scenario `peers`, by their keys; default: every one that is there. */
+  peers?: readonly string[];
   /** Told what is going on. */
   note: (text: string) => void;
 }

@@ -144,7 +144,7 @@ class Channel {
       await channel.ask(START, Buffer.from('AMQP\x00\x00\x09\x01', 'latin1'));
       const login = [table({}), short('PLAIN'), long('\x00guest\x00guest'), short('en_US')];
       await channel.ask(TUNE, method(0, START_OK, ...login));
-      channel.write(method(0, TUNE_OK, u16(0), u32(131_072), u16(0)));
+      channel.write(method(0, TUNE_OK, u16(1), u32(131_072), u16(0)));
       await channel.ask(OPEN_OK, method(0, OPEN, short('/'), short(''), u8(0)));
       await channel.ask(CHANNEL_OPEN_OK, method(1, CHANNEL_OPEN, short('')));
     };

@@ -16,7 +16,15 @@ import { plainEnvironment, Running } from '../support/process.ts';
 const RUN = fileURLToPath(new URL('../../bench/run.js', import.meta.url));
 const dir = await mkdtemp(join(tmpdir(), 'thrustmq-scenarios-'));
 after(() => rm(dir, { recursive: true, force: true }));
-const bed = new Bed({ dir, runs: 1, seconds: 0.1, warmupSeconds: 0.05, idle: 20, note: () => {} });
+const bed = new Bed({
+  dir,
+  runs: 1,
+  seconds: 0.1,
+  warmupSeconds: 0.05,
+  idle: 20,
+  many: 5,
+  note: () => {},
+});
 
 /** May be 0 in a tenth of a second: nobody was idle long enough, or nothing got through. */
 const MAY_BE_ZERO = /heartbeats/;
@@ -24,7 +32,7 @@ const MAY_BE_ZERO = /heartbeats/;
 describe('scenarios', () => {
   for (const { name, measure } of SCENARIOS)
     test(name, async () => {
-      const figures = await measure(bed);
+      const figures = await measure(bed, () => {});
       assert.ok(figures.length >= 3);
       for (const { name: what, samples, median } of figures) {
         assert.ok(samples.length > 0 && samples.every(Number.isFinite), what);
