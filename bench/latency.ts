@@ -51,7 +51,6 @@ export const latency: Scenario = {
     const published = broker.map(({ publish }) => publish?.msgPerSecond ?? 0);
     const late = broker.map(({ publish }) => publish?.lateMs?.p99 ?? Number.NaN);
     return [
-      figure('offered', 'msg/s', [RATE]),
       figure('broker, published', 'msg/s', published),
       ...times('relay, to delivery', relay, delivery),
       ...times('broker, to delivery', broker, delivery),

@@ -13,6 +13,9 @@ import { type Guarantee, SYSTEMS, type System } from './systems.ts';
 type PeerLoad = Omit<ClientPlan, 'protocol' | 'port' | 'warmupMs' | 'durationMs'>;
 
 interface Work {
+  /** What stands before each figure. */
+  short: string;
+  /** What a chart says. */
   name: string;
   /** What the broker is given. */
   load: Load;
@@ -35,18 +38,21 @@ const BULK: PeerLoad = {
 
 const WORKS: readonly Work[] = [
   {
+    short: 'publish',
     name: 'publish, 100 B, up to 16 × 1000 unconfirmed',
     load: STREAM,
     peer: BULK,
     counts: 'publish',
   },
   {
-    name: 'end to end: published, delivered and acked, the same load',
+    short: 'end to end',
+    name: 'published, delivered and acked, the same load',
     load: END_TO_END,
     peer: { ...BULK, backlogMessagesMax: BACKLOG_MESSAGES_MAX },
     counts: 'consume',
   },
   {
+    short: `${CLIENTS} clients`,
     name: `${CLIENTS} synchronous clients, one message at a time`,
     load: { ...SYNCHRONOUS, producers: CLIENTS, messageBytes: BODY_BYTES },
     peer: { ...BULK, producers: CLIENTS, batchMessages: 1, inFlight: 1 },
@@ -130,7 +136,7 @@ async function rounds(bed: Bed, work: Work, entrants: readonly Entrant[]): Promi
   for (let run = 1; run <= runs; run++)
     for (const one of entrants) {
       if (one.missing !== undefined) continue;
-      note(`${work.name}: run ${run} of ${runs}: ${one.name}`);
+      note(`${work.short}: run ${run} of ${runs}: ${one.name}`);
       try {
         const { rate, cores } = await one.sample(bed, work);
         if (rate === 0) throw new Error('not one message came through in the window');
@@ -145,7 +151,7 @@ async function rounds(bed: Bed, work: Work, entrants: readonly Entrant[]): Promi
 }
 
 function rowOf(work: Work, one: Entrant): Figure {
-  const name = `${work.name}: ${one.name}`;
+  const name = `${work.short}: ${one.name}`;
   if (one.missing !== undefined) return absent(name, 'msg/s', one.missing);
   const note = [`${one.guarantee} (${one.detail})`, busy(one.cores)].filter((text) => text !== '');
   return {
@@ -209,10 +215,11 @@ export const peers: Scenario = {
     const figures: Figure[] = [];
     const all = [broker(), ...wanted.map((system) => entrant(system, remark))];
     for (const work of WORKS) {
+      remark(`${work.short}: ${work.name}.`);
       const entrants = all.map((one) => ({ ...one, rates: [], cores: [] }));
       await rounds(bed, work, entrants);
       figures.push(...entrants.map((one) => rowOf(work, one)));
-      figures.push(...comparisons(work.name, entrants));
+      figures.push(...comparisons(work.short, entrants));
     }
     remark(
       'Cores are the mean processor time of each side in the window: a client near 1.00 is what was measured, not its server.',
