@@ -135,7 +135,8 @@ function footLines({ machine, startedAt, command }: Report): string[] {
   const busy = machine.loadBefore > 0.5 ? ' (others were working too)' : '';
   return [
     `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB; ${machine.kernel}; Node.js ${machine.node}; ${machine.filesystem}`,
-    `${startedAt.slice(0, 10)}; load before the run ${machine.loadBefore.toFixed(2)}${busy}; ${command}`,
+    `${startedAt.slice(0, 10)}; load before the run ${machine.loadBefore.toFixed(2)}${busy}`,
+    command,
   ];
 }
 
