@@ -3,7 +3,7 @@
 
 import { execFileSync } from 'node:child_process';
 import { accessSync, constants, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import type { Protocol } from './protocol.ts';
 
@@ -207,6 +207,3 @@ const beanstalkd: System = {
 
 /** Every peer, in the order of the table. */
 export const SYSTEMS: readonly System[] = [redis, nats(false), nats(true), rabbitmq, beanstalkd];
-
-/** Cores of this machine, for judging how busy somebody is. */
-export const CORES = availableParallelism();

@@ -237,6 +237,28 @@ describe('keeping a server', () => {
   });
 });
 
+const [redis] = SYSTEMS;
+const noRedis = redis.find();
+test('an interrupted run takes its peers along', {
+  skip: 'absent' in noRedis ? noRedis.absent : false,
+}, async () => {
+  const place = join(dir, 'interrupted');
+  const RUN = fileURLToPath(new URL('../../bench/run.js', import.meta.url));
+  const args = ['peers', '--peers', 'redis', '--runs', '1', '--seconds', '5', '--warmup', '0'];
+  await using running = new Running(process.execPath, [RUN, ...args, '--dir', place]);
+  await running.errorOutput(/run 1 of 1: Redis/);
+  const servers = async (): Promise<string[]> =>
+    (await processesOf(place)).filter((line) => /^\d+ [^ ]*redis-server/.test(line));
+  for (const until = Date.now() + 30_000; (await servers()).length === 0; await nextTurn())
+    assert.ok(Date.now() < until, 'the server did not start');
+  running.child.kill('SIGINT');
+  await running.ended;
+  for (const until = Date.now() + 10_000; (await processesOf(place)).length > 0; await nextTurn())
+    assert.ok(Date.now() < until, (await processesOf(place)).join());
+  for (const name of await readdir(place)) assert.doesNotMatch(name, /redis/, 'left behind');
+  await rm(place, { recursive: true, force: true });
+});
+
 describe('peers of this machine', () => {
   for (const system of SYSTEMS) {
     const found = system.find();
