@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
@@ -319,7 +319,9 @@ async function processesOf(folder: string): Promise<string[]> {
     if (!/^\d+$/.test(name) || !(await isRunning(Number(name)))) continue;
     const environment = await readFile(`/proc/${name}/environ`, 'latin1').catch(() => '');
     const line = await readFile(`/proc/${name}/cmdline`, 'latin1').catch(() => '');
-    if (environment.includes(folder) || line.includes(folder)) found.push(`${name} ${line}`);
+    const place = await readlink(`/proc/${name}/cwd`).catch(() => ''); // Redis hides the others
+    if ([environment, line, place].some((text) => text.includes(folder)))
+      found.push(`${name} ${line}`);
   }
   return found;
 }
