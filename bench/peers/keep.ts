@@ -81,6 +81,8 @@ function accepts(port: number): Promise<boolean> {
   });
 }
 
+// Nobody may be there to listen any more; that must not keep it from cleaning up.
+process.stdout.on('error', () => {});
 onLeave(() => void leave(0));
 mkdirSync(spec.folder, { recursive: true });
 for (const [name, text] of Object.entries(spec.files)) {
