@@ -1,6 +1,6 @@
 // A peer that runs, and load on it: both in processes of their own, which end with this one.
 
-import { mkdir, mkdtemp } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
 import net, { type AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -35,8 +35,8 @@ export async function startSystem(
   file: string,
   dir: string,
 ): Promise<RunningSystem> {
-  await mkdir(dir, { recursive: true });
-  const folder = await mkdtemp(join(resolve(dir), `${system.key}-`));
+  // Only named here: the keeper makes it, once it is able to remove it again.
+  const folder = join(resolve(dir), `${system.key}-${randomUUID()}`);
   const ports = await freePorts(PORTS_NEEDED);
   const { files, programs } = system.setup(file, folder, ports);
   const spec: KeepSpec = { folder, files, programs, port: ports[0], withinMs: START_MS };

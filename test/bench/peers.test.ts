@@ -248,7 +248,7 @@ test('an interrupted run takes its peers along', {
   await using running = new Running(process.execPath, [RUN, ...args, '--dir', place]);
   await running.errorOutput(/run 1 of 1: Redis/);
   const servers = async (): Promise<string[]> =>
-    (await processesOf(place)).filter((line) => /^\d+ [^ ]*redis-server/.test(line));
+    (await processesOf(place)).filter((line) => /^\d+ [^ \0]*redis-server/.test(line));
   for (const until = Date.now() + 30_000; (await servers()).length === 0; await nextTurn())
     assert.ok(Date.now() < until, 'the server did not start');
   running.child.kill('SIGINT');
