@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { encodeConsumerHeader } from '../src/codec/wire.ts';
 import type { PrivateBroker } from '../src/load/child.ts';
 import type { LoadResult } from '../src/load/result.ts';
-import type { Bed, Load } from './bed.ts';
+import { type Bed, type Load, MESSAGES } from './bed.ts';
 import { peakResidentMiB, residentMiB } from './machine.ts';
 import { type Figure, figure, median, ratio } from './samples.ts';
 import type { Scenario } from './scenario.ts';
@@ -158,7 +158,7 @@ const backlog: Scenario = {
   name: 'backlog',
   title: 'a backlog in one bucket, 100 B: fill, kill -9, start, read it back',
   async measure(bed) {
-    const messages = rounded(bed.options.messages);
+    const messages = backlogOf(bed, 1);
     let broker = await bed.stocked(messages * LOG_BYTES);
     try {
       const filled = await fillAndCrash(bed, broker, messages, {});
@@ -182,7 +182,7 @@ const buckets: Scenario = {
   name: 'buckets',
   title: 'the same over 1,000,000 buckets: fill, kill -9, start',
   async measure(bed) {
-    const messages = rounded(bed.options.messages);
+    const messages = backlogOf(bed, 1);
     let broker = await bed.stocked(messages * LOG_BYTES_ALONE);
     try {
       const filled = await fillAndCrash(bed, broker, messages, {
@@ -201,7 +201,7 @@ const interleaved: Scenario = {
   title: 'a backlog interleaved over 10,000 buckets, read back by a consumer for each',
   async measure(bed) {
     const { idle } = bed.options;
-    const messages = rounded(bed.options.messages / 10);
+    const messages = backlogOf(bed, 1 / 10);
     let broker = await bed.stocked(messages * LOG_BYTES_ALONE, many(idle));
     try {
       const load: Load = { buckets: idle, messageBytes: BODY_BYTES };
@@ -251,7 +251,7 @@ const churn: Scenario = {
   name: 'churn',
   title: 'publish = consume beside 1,000 messages in 1,000 buckets that nobody ever consumes',
   async measure(bed) {
-    const messages = rounded(bed.options.messages / 2);
+    const messages = backlogOf(bed, 1 / 2);
     const broker = await bed.broker();
     const disk: number[] = [];
     const resident: number[] = [];
@@ -312,7 +312,7 @@ const replay: Scenario = {
   name: 'replay',
   title: 'the start without index and checkpoints, against a plain read of the log with CRC32C',
   async measure(bed) {
-    const messages = rounded(bed.options.messages / 2);
+    const messages = backlogOf(bed, 1 / 2);
     const empty = await bed.broker();
     const { readyMs: idleMs } = empty;
     await empty.stop();
@@ -357,6 +357,11 @@ function folderBytes(folder: string): number {
     }
   }
   return bytes;
+}
+
+/** A share of the messages that a backlog has. */
+function backlogOf(bed: Bed, share: number): number {
+  return rounded((bed.options.messages ?? MESSAGES) * share);
 }
 
 /** A number of messages that slices and batches divide. */

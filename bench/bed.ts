@@ -8,6 +8,8 @@ import { fileURLToPath } from 'node:url';
 import { Child, type PrivateBroker, startBroker } from '../src/load/child.ts';
 import type { LoadPlan } from '../src/load/plan.ts';
 import type { LoadResult } from '../src/load/result.ts';
+import { type Commits, commitsOf, shareBetween } from './commits.ts';
+import { type Cores, CpuWatch } from './cpu.ts';
 
 export interface BedOptions {
   /** Data of brokers goes below it; must be on a disk. */
@@ -18,8 +20,12 @@ export interface BedOptions {
   warmupSeconds: number;
   /** Connections of the scenario with idle consumers. */
   idle: number;
-  /** Messages of the scenarios about backlogs. */
-  messages: number;
+  /** Messages of the scenarios about backlogs; default MESSAGES. */
+  messages?: number;
+  /** Producers, consumers and buckets of the scenario `many`; default 1000. */
+  many?: number;
+  /** Peers of the scenario `peers`, by their keys; default: every one that is there. */
+  peers?: readonly string[];
   /** Told what is going on. */
   note: (text: string) => void;
 }
@@ -31,8 +37,26 @@ export interface BedOptions {
  */
 export type Server = 'broker' | 'stocked' | 'sink' | 'relay';
 
+/** What one sample gives. */
+export interface Sample extends LoadResult {
+  /** Who was busy in the window, where the system tells. */
+  cores: Cores | undefined;
+  /** Share of the window in which a commit was being written or synced; 'stocked' only. */
+  commitShare: number | undefined;
+}
+
+export interface Started {
+  ports: { intakePort: number; exhaustPort: number };
+  pid: number;
+  dashboardPort?: number | undefined;
+  stop(): Promise<void>;
+}
+
 /** What differs from the default plan, as it goes to the generator's process in JSON. */
 export type Load = Partial<Omit<LoadPlan, 'firstBucket'>> & { firstBucket?: string };
+
+/** Messages of a backlog where nothing else is said. */
+export const MESSAGES = 10_000_000;
 
 // The stock is made for this rate: more than a broker has reached on the machines tried.
 const STOCKED_BYTES_PER_SECOND = 1600e6;
@@ -54,15 +78,31 @@ export class Bed {
   }
 
   /** Puts load on a fresh server; gives what the generator measured. */
-  async sample(server: Server, load: Load): Promise<LoadResult> {
-    const { seconds, warmupSeconds } = this.options;
+  async sample(server: Server, load: Load): Promise<Sample> {
     const started = await this.start(server, load);
     try {
-      const timing = { durationMs: seconds * 1000, warmupMs: warmupSeconds * 1000 };
-      return await this.load({ ...timing, drain: false, ...load, ...started.ports });
+      return await this.measure(started, load);
     } finally {
       await started.stop();
     }
+  }
+
+  /** Puts load on a running server, for the length of a sample. */
+  async measure(started: Started, load: Load): Promise<Sample> {
+    const { seconds, warmupSeconds } = this.options;
+    const timing = { durationMs: seconds * 1000, warmupMs: warmupSeconds * 1000 };
+    const plan = { ...timing, drain: false, ...load, ...started.ports };
+    const child = new Child(script('load'), { args: [JSON.stringify(plan)] });
+    const watch = new CpuWatch([started.pid], [child.pid]);
+    const commits: Commits[] = [];
+    const { dashboardPort } = started;
+    const result = await runWindow<LoadResult>(child, windowMs(plan), async (edge) => {
+      watch.edge(edge);
+      if (dashboardPort !== undefined) commits.push(await commitsOf(dashboardPort));
+    });
+    const [from, to] = commits;
+    const commitShare = to === undefined ? undefined : shareBetween(from, to);
+    return { ...result, cores: watch.cores, commitShare };
   }
 
   /**
@@ -74,8 +114,8 @@ export class Bed {
     second: Server,
     load: Load,
     before: () => Promise<void> = async () => {},
-  ): Promise<[LoadResult, LoadResult][]> {
-    const pairs: [LoadResult, LoadResult][] = [];
+  ): Promise<[Sample, Sample][]> {
+    const pairs: [Sample, Sample][] = [];
     for (let run = 1; run <= this.options.runs; run++) {
       this.options.note(`run ${run} of ${this.options.runs}: ${first}, ${second}`);
       await before();
@@ -88,9 +128,7 @@ export class Bed {
   async load(plan: Load): Promise<LoadResult> {
     const child = new Child(script('load'), { args: [JSON.stringify(plan)] });
     try {
-      const { warmupMs = 0, durationMs = 0 } = plan;
-      const counted = (plan.count ?? 0) / SLOW_MESSAGES_PER_MS;
-      const said = await child.event('result', warmupMs + durationMs + counted + 120_000);
+      const said = await child.event('result', windowMs(plan));
       return said.result as LoadResult;
     } finally {
       await child.stop();
@@ -139,14 +177,14 @@ export class Bed {
     }
   }
 
-  broker(flags: readonly string[] = []): Promise<PrivateBroker> {
-    return startBroker({ dir: this.options.dir, flags });
+  broker(flags: readonly string[] = [], dashboard = false): Promise<PrivateBroker> {
+    return startBroker({ dir: this.options.dir, flags, dashboard });
   }
 
   /** A broker that holds disk space ready for so many bytes of log. */
   async stocked(bytes: number, flags: readonly string[] = []): Promise<PrivateBroker> {
     const count = Math.ceil(bytes / SEGMENT_BYTES);
-    const broker = await this.broker(['--spare', String(count * SEGMENT_BYTES), ...flags]);
+    const broker = await this.broker(['--spare', String(count * SEGMENT_BYTES), ...flags], true);
     const log = join(broker.dataDir, 'log');
     const waitMs = STOCKED_MS + bytes / SLOW_BYTES_PER_MS;
     for (const until = Date.now() + waitMs; Date.now() < until; await sleep(100)) {
@@ -167,24 +205,52 @@ export class Bed {
     return (seconds + warmupSeconds) * STOCKED_BYTES_PER_SECOND;
   }
 
-  async start(
-    server: Server,
-    load: Load,
-  ): Promise<{ ports: { intakePort: number; exhaustPort: number }; stop(): Promise<void> }> {
-    if (server === 'broker' || server === 'stocked') {
-      const broker = server === 'broker' ? await this.broker() : await this.stocked(this.#stock());
-      const { intakePort, exhaustPort } = broker;
-      return { ports: { intakePort, exhaustPort }, stop: () => broker.stop() };
-    }
+  async start(server: Server, load: Load): Promise<Started> {
+    if (server === 'broker' || server === 'stocked')
+      return startedOf(
+        server === 'broker' ? await this.broker() : await this.stocked(this.#stock()),
+      );
     const args = ['u64', String(load.consumerBatchMessages ?? 1000)];
     const child = new Child(script(server), { args });
     try {
       const { intake, exhaust = 0 } = await child.event('ready');
       const ports = { intakePort: intake as number, exhaustPort: exhaust as number };
-      return { ports, stop: () => child.stop() };
+      return { ports, pid: child.pid, stop: () => child.stop() };
     } catch (error) {
       await child.stop();
       throw error;
     }
+  }
+}
+
+/** A broker as something to put load on. */
+export function startedOf(broker: PrivateBroker): Started {
+  const { pid, intakePort, exhaustPort, dashboardPort } = broker;
+  return { ports: { intakePort, exhaustPort }, pid, dashboardPort, stop: () => broker.stop() };
+}
+
+/** How long a load generator may take in all, ms. */
+function windowMs({ warmupMs = 0, durationMs = 0, count = 0 }: Load): number {
+  return warmupMs + durationMs + count / SLOW_MESSAGES_PER_MS + 120_000;
+}
+
+/**
+ * Runs a generator of load to its end, calling `edge` when it says that its window begins
+ * (`measuring`) and ends (`measured`); gives its `result`.
+ */
+export async function runWindow<T>(
+  child: Child,
+  withinMs: number,
+  edge: (which: 'begin' | 'end') => void | Promise<void>,
+): Promise<T> {
+  try {
+    const [said] = await Promise.all([
+      child.event('result', withinMs),
+      child.event('measuring', withinMs).then(() => edge('begin')),
+      child.event('measured', withinMs).then(() => edge('end')),
+    ]);
+    return said.result as T;
+  } finally {
+    await child.stop();
   }
 }

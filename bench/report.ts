@@ -8,6 +8,8 @@ export interface Measured {
   name: string;
   title: string;
   figures: Figure[];
+  /** Sentences that belong below them. */
+  remarks?: string[];
 }
 
 export interface Report {
@@ -26,23 +28,30 @@ const BEGIN = '<!-- results:begin -->';
 const END = '<!-- results:end -->';
 
 /** One scenario as a table for a terminal. */
-export function toTable({ title, figures }: Measured): string {
+export function toTable({ title, figures, remarks = [] }: Measured): string {
+  const noted = hasNotes(figures);
   const table = new Table({
-    head: ['', 'median', 'min – max', '', 'x 28,000/s'],
-    colAligns: ['left', 'right', 'right', 'left', 'right'],
+    head: ['', 'median', 'min – max', '', 'x 28,000/s', ...(noted ? [''] : [])],
+    colAligns: ['left', 'right', 'right', 'left', 'right', 'left'],
     style: { head: [], border: [] },
   });
-  for (const row of figures.map(cells)) table.push(row);
-  return `${title}\n${table.toString()}\n`;
+  for (const each of figures) table.push(cells(each, noted));
+  return `${[title, table.toString(), ...remarks].join('\n')}\n`;
 }
 
-function cells({ name, unit, median, min, max, multipleOf28k }: Figure): string[] {
+const hasNotes = (figures: readonly Figure[]): boolean =>
+  figures.some(({ note, absent }) => (note ?? absent) !== undefined);
+
+function cells(figure: Figure, noted: boolean): string[] {
+  const { name, unit, median, min, max, multipleOf28k, note = '', absent } = figure;
+  if (absent !== undefined) return [name, '–', '', '', '', absent];
   return [
     name,
     format(median, unit),
     min === max ? '' : `${format(min, unit)} – ${format(max, unit)}`,
     unit === 'ratio' || unit === 'count' ? '' : unit,
     multipleOf28k === undefined ? '' : multipleOf28k.toFixed(1),
+    ...(noted ? [note] : []),
   ];
 }
 
@@ -59,10 +68,13 @@ export function toMarkdown(report: Report): string {
       `Node.js ${machine.node}; ${machine.filesystem}; load before the run ` +
       `${machine.loadBefore.toFixed(2)}${busy}.`,
   ];
-  for (const { title, figures } of report.scenarios) {
+  for (const { title, figures, remarks = [] } of report.scenarios) {
+    const noted = hasNotes(figures);
     lines.push('', `**${title[0].toUpperCase()}${title.slice(1)}**`, '');
-    lines.push('| | median | min – max | | × 28,000/s |', '| --- | ---: | ---: | --- | ---: |');
-    for (const figure of figures) lines.push(`| ${cells(figure).join(' | ')} |`);
+    lines.push(`| | median | min – max | | × 28,000/s |${noted ? ' |' : ''}`);
+    lines.push(`| --- | ---: | ---: | --- | ---: |${noted ? ' --- |' : ''}`);
+    for (const figure of figures) lines.push(`| ${cells(figure, noted).join(' | ')} |`);
+    if (remarks.length > 0) lines.push('', ...remarks.map((remark) => `- ${remark}`));
   }
   return lines.join('\n');
 }

@@ -1,6 +1,7 @@
 // Samples and what is said about them: median, least and most. Pure numbers.
 
 import { REFERENCE_RATE } from '../src/load/result.ts';
+import type { Cores } from './cpu.ts';
 
 export type Unit = 'msg/s' | 'MB/s' | 'ms' | 'ns' | 'MiB' | 'ratio' | 'count';
 
@@ -15,6 +16,36 @@ export interface Figure {
   max: number;
   /** Rates of messages only: the median as a multiple of 28,000 a second. */
   multipleOf28k?: number;
+  /** Says more about it, in a few words. */
+  note?: string;
+  /** Why there are no samples; then median, least and most are NaN. */
+  absent?: string;
+  /** What a chart calls it; without, a chart takes scenario and name. */
+  bar?: Bar;
+  /** Who was busy during each sample. */
+  cores?: (Cores | undefined)[];
+}
+
+export interface Bar {
+  load: string;
+  system: string;
+  /** What an ack of this system means. */
+  guarantee: string;
+  /** What the others are compared with. */
+  ours: boolean;
+}
+
+/** A figure that there is not, and why. */
+export function absent(name: string, unit: Unit, why: string): Figure {
+  return {
+    name,
+    unit,
+    samples: [],
+    median: Number.NaN,
+    min: Number.NaN,
+    max: Number.NaN,
+    absent: why,
+  };
 }
 
 /** Sums samples up. At least one is needed. */

@@ -6,5 +6,6 @@ import type { Figure } from './samples.ts';
 export interface Scenario {
   name: string;
   title: string;
-  measure(bed: Bed): Promise<Figure[]>;
+  /** `remark` takes what stands below the figures, a sentence each. */
+  measure(bed: Bed, remark: (text: string) => void): Promise<Figure[]>;
 }

@@ -3,29 +3,15 @@
 
 import type { Flow, LoadResult } from '../src/load/result.ts';
 import { BACKLOG_SCENARIOS } from './backlog.ts';
-import type { Load } from './bed.ts';
+import type { Load, Sample } from './bed.ts';
+import { dashboard } from './dashboard.ts';
+import { latency } from './latency.ts';
+import { END_TO_END, STREAM, SYNCHRONOUS } from './loads.ts';
 import { residentMiB } from './machine.ts';
+import { many } from './many.ts';
+import { peers } from './peers/peers.ts';
 import { type Figure, figure, ratio } from './samples.ts';
 import type { Scenario } from './scenario.ts';
-
-/** 100 bytes, batches of 1000, 16 in flight on one connection. */
-const STREAM: Load = {
-  producers: 1,
-  consumers: 0,
-  messageBytes: 100,
-  batchMessages: 1000,
-  inFlight: 16,
-};
-
-const END_TO_END: Load = {
-  ...STREAM,
-  consumers: 1,
-  consumerBatchMessages: 1000,
-  // A backlog that grows without end would measure something else; this one is 20 MB.
-  backlogMessagesMax: 200_000,
-};
-
-const SYNCHRONOUS: Load = { producers: 1, consumers: 0, batchMessages: 1, inFlight: 1 };
 
 const rate = (flow: Flow | undefined): number => flow?.msgPerSecond ?? 0;
 const published = ({ publish }: LoadResult): number => rate(publish);
@@ -38,9 +24,19 @@ const publish: Scenario = {
   name: 'publish',
   title: 'publish, 100 B, batches of 1000, 16 in flight',
   async measure(bed) {
-    const pairs = await bed.pairs('sink', 'stocked', STREAM);
+    const disk: number[] = [];
+    const pairs = await bed.pairs('sink', 'stocked', STREAM, async () => {
+      const { directMBps } = await bed.tool('disk', 'direct');
+      if (directMBps !== undefined) disk.push(directMBps as number);
+    });
     const bytes = pairs.map(([, above]) => publishedMBps(above));
-    return [...publishFigures('', pairs), figure('broker, published', 'MB/s', bytes)];
+    const figures = [...publishFigures('', pairs), figure('broker, published', 'MB/s', bytes)];
+    if (disk.length === pairs.length)
+      figures.push(
+        figure('disk, past the page cache, 784 KiB at a time, synced', 'MB/s', disk),
+        ratio('broker ÷ disk, MB/s', bytes, disk),
+      );
+    return [...figures, ...commitFigures(pairs.map(([, above]) => above))];
   },
 };
 
@@ -215,6 +211,13 @@ const codec: Scenario = {
   },
 };
 
+/** Left out where a window was too short for the dashboard to be asked twice. */
+function commitFigures(samples: Sample[]): Figure[] {
+  const shares = samples.flatMap(({ commitShare }) => commitShare ?? []);
+  if (shares.length < samples.length) return [];
+  return [figure('share of the window in write + fdatasync', 'ratio', shares)];
+}
+
 function publishFigures(prefix: string, pairs: [LoadResult, LoadResult][]): Figure[] {
   const sink = pairs.map(([below]) => published(below));
   const broker = pairs.map(([, above]) => published(above));
@@ -233,7 +236,11 @@ export const SCENARIOS: readonly Scenario[] = [
   client,
   clients,
   sizes,
+  latency,
+  many,
   idle,
+  dashboard,
   codec,
   ...BACKLOG_SCENARIOS,
+  peers,
 ];

@@ -26,7 +26,8 @@ Examples:
 
 The load takes processor time as well: with few cores, the broker would be faster without it.
 An open loop (--rate) sends by a schedule and times from when a batch was due, so a broker that
-stalls is charged for all that waited; it keeps one core busy with looking at the clock.
+stalls is charged for all that waited ("sent late by" is the part of it that passed before
+sending); it keeps one core busy with looking at the clock.
 
 Exit codes: 0 fine, 1 failed, or --verify found something, 2 wrong usage, 69 the broker cannot be
 reached or went away.`;
@@ -295,6 +296,8 @@ function toTable(plan: LoadPlan, { publish, consume, verify, interrupted }: Load
       ...rates(messages, msgPerSecond, MBperSecond),
       ...times(latencyMs),
     ]);
+    if (publish.lateMs !== undefined)
+      table.push(['sent late by', '', '', '', '', ...times(publish.lateMs)]);
   }
   if (consume !== undefined) {
     const { messages, msgPerSecond, MBperSecond, endToEndMs } = consume;

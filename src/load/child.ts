@@ -12,6 +12,8 @@ import type { Wire } from '../codec/wire.ts';
 export interface ChildOptions {
   args?: readonly string[];
   cwd?: string;
+  /** It has something to clean up and is never killed before it was asked. */
+  cleansUp?: boolean;
 }
 
 const READY_MS = 60_000;
@@ -27,6 +29,7 @@ let watching = false;
 export class Child {
   readonly #process: ChildProcess;
   readonly #script: string;
+  readonly #cleansUp: boolean;
   readonly #ended: Promise<void>;
   readonly #waits: { event: string; found: (line: Record<string, unknown>) => void }[] = [];
   #output = '';
@@ -34,6 +37,7 @@ export class Child {
 
   constructor(script: string, options: ChildOptions = {}) {
     this.#script = script;
+    this.#cleansUp = options.cleansUp === true;
     this.#process = spawn(process.execPath, [script, ...(options.args ?? [])], {
       stdio: ['pipe', 'pipe', 'pipe'],
       detached: true, // Ctrl-C is for us: a run that is interrupted still sums up
@@ -91,6 +95,11 @@ export class Child {
     await this.#ended;
   }
 
+  /** For when this process ends and cannot wait. */
+  leave(): void {
+    this.#process.kill(this.#cleansUp ? 'SIGTERM' : 'SIGKILL');
+  }
+
   #keep(text: string): void {
     this.#output = (this.#output + text).slice(-OUTPUT_KEPT);
   }
@@ -128,7 +137,7 @@ function watchExit(): void {
   if (watching) return;
   watching = true;
   process.on('exit', () => {
-    for (const child of running) child.kill();
+    for (const child of running) child.leave();
     for (const folder of folders) {
       try {
         rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
@@ -150,6 +159,8 @@ export interface PrivateBroker {
   exhaustPort: number;
   /** From the start of the process until it took connections. */
   readyMs: number;
+  /** Of its dashboard, if it has one. */
+  dashboardPort: number | undefined;
   /** Stops it and removes its folder. */
   stop(): Promise<void>;
   /** Ends it with SIGKILL, calls `between`, starts it again on its folder. */
@@ -160,6 +171,8 @@ export interface PrivateBrokerOptions {
   /** Its data folder is made, and removed again, inside this one. */
   dir: string;
   wire?: Wire;
+  /** With a dashboard on a free port; default: without one. */
+  dashboard?: boolean;
   /** Further flags of `thrustmq serve`. */
   flags?: readonly string[];
 }
@@ -169,12 +182,13 @@ const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
 
 /** Starts a broker on loopback; settles when it accepts connections. */
 export async function startBroker(options: PrivateBrokerOptions): Promise<PrivateBroker> {
-  const { dir, wire = 'u64', flags = [] } = options;
+  const { dir, wire = 'u64', dashboard = false, flags = [] } = options;
   await mkdir(dir, { recursive: true });
   const folder = await mkdtemp(join(resolve(dir), 'thrustmq-'));
   folders.add(folder);
   const ports = ['--host', '127.0.0.1', '--intake-port', '0', '--exhaust-port', '0'];
-  const quiet = ['--no-dashboard', '--log-format', 'json'];
+  const page = dashboard ? ['--dashboard-port', '0'] : ['--no-dashboard'];
+  const quiet = [...page, '--log-format', 'json'];
   const place = ['--data-dir', join(folder, 'data'), '--wire', wire];
   return startIn(folder, [MAIN, 'serve', ...place, ...ports, ...quiet, ...flags]);
 }
@@ -194,6 +208,7 @@ async function startIn(folder: string, args: readonly string[]): Promise<Private
       intakePort: ready.intake as number,
       exhaustPort: ready.exhaust as number,
       readyMs: performance.now() - startedMs,
+      dashboardPort: (ready.dashboard as number | null) ?? undefined,
       stop: () => child.stop().then(remove),
       crash: async (between = async () => {}) => {
         await child.killed();

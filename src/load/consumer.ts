@@ -128,7 +128,8 @@ export class LoadConsumer {
       return;
     }
     const dueMs = view.getFloat64(start + STAMP_TIME_AT, true);
-    if (dueMs > 0 && plan.producers > 0) recordMs(meter.endToEnd, nowMs - dueMs);
+    if (dueMs > 0 && plan.producers > 0 && meter.times(dueMs))
+      recordMs(meter.endToEnd, nowMs - dueMs);
     if (ledger === undefined) return;
     const sequence = view.getUint32(start + STAMP_SEQUENCE_AT, true);
     const from = start + STAMP_BYTES;

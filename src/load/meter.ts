@@ -1,4 +1,5 @@
-// Counters and histograms of a run, shared by its connections, and how they are summed up.
+// Counters and histograms of a run, shared by its connections, and how they are summed up. The
+// histograms are those of Node.js, which are HDR: three significant digits at any magnitude.
 
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
 
@@ -30,6 +31,29 @@ export class Meter {
   readonly ack: RecordableHistogram = createHistogram();
   /** From the time a message was due to its delivery. */
   readonly endToEnd: RecordableHistogram = createHistogram();
+  /** Open loop: from the time a batch was due to the time it was handed to the socket. */
+  readonly late: RecordableHistogram = createHistogram();
+  #fromMs = Number.POSITIVE_INFINITY;
+  #toMs = Number.POSITIVE_INFINITY;
+
+  /** From now on, what is due counts. */
+  beginTiming(nowMs: number): void {
+    this.#fromMs = nowMs;
+  }
+
+  /** What is due from now on counts no more; what was due before does, however late it comes. */
+  endTiming(nowMs: number): void {
+    this.#toMs = nowMs;
+  }
+
+  /**
+   * Whether something that was due (or sent, in a closed loop) then is timed. The window is one of
+   * due times and not of answers: else a broker that stands still at the end of the window would
+   * have its slowest answers left out.
+   */
+  times(dueMs: number): boolean {
+    return dueMs >= this.#fromMs && dueMs < this.#toMs;
+  }
 
   /** Messages stored and not yet delivered. */
   get waiting(): number {

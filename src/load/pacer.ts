@@ -17,6 +17,7 @@ export class Pacer {
   readonly #intervalMs: number;
   #left = 0;
   #dueMs = 0;
+  #untilMs = Number.POSITIVE_INFINITY;
   /** Of the batch that `take` granted last. */
   messages = 0;
   grantedDueMs = 0;
@@ -35,25 +36,36 @@ export class Pacer {
   open(messages: number, nowMs: number): void {
     this.#left = messages;
     this.#dueMs = nowMs;
+    this.#untilMs = Number.POSITIVE_INFINITY;
   }
 
+  /** Grants nothing any more. */
   close(): void {
     this.#left = 0;
   }
 
+  /**
+   * Grants only what was due before `nowMs`: that is nothing in a closed loop, and in an open one
+   * what a slow broker has kept from being sent, which would else be missing in its latencies.
+   */
+  finish(nowMs: number): void {
+    if (this.openLoop) this.#untilMs = nowMs;
+    else this.close();
+  }
+
   /** Whether everything has been granted. */
   get exhausted(): boolean {
-    return this.#left === 0;
+    return this.#left === 0 || this.#dueMs >= this.#untilMs;
   }
 
   /** When the next batch is due, ms; Infinity when there is none. */
   get nextDueMs(): number {
-    return this.#left === 0 ? Number.POSITIVE_INFINITY : this.#dueMs;
+    return this.exhausted ? Number.POSITIVE_INFINITY : this.#dueMs;
   }
 
   /** Grants a batch, if one may go now. */
   take(nowMs: number): boolean {
-    if (this.#left === 0) return false;
+    if (this.exhausted) return false;
     const { batchMessages, backlogMessagesMax, waiting } = this.#options;
     if (backlogMessagesMax !== undefined && waiting() > backlogMessagesMax) return false;
     if (this.openLoop) {

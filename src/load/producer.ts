@@ -62,10 +62,12 @@ export class LoadProducer {
 
   /** Sends what may go now. */
   pump(nowMs: number): void {
-    const { plan, pacer, source } = this.#context;
+    const { plan, pacer, source, meter } = this.#context;
     while (this.#open < plan.inFlight && pacer.take(nowMs)) {
       const slot = (this.#head + this.#open) % plan.inFlight;
       this.#dueMs[slot] = pacer.grantedDueMs;
+      if (pacer.openLoop && meter.times(pacer.grantedDueMs))
+        recordMs(meter.late, nowMs - pacer.grantedDueMs);
       this.#messages[slot] = pacer.messages;
       this.#open += 1;
       this.#socket!.write(source.next(pacer.messages, pacer.grantedDueMs));
@@ -91,7 +93,8 @@ export class LoadProducer {
     this.#answered += acks;
     while (this.#open > 0 && this.#answered >= this.#messages[this.#head]) {
       this.#answered -= this.#messages[this.#head];
-      recordMs(meter.ack, nowMs - this.#dueMs[this.#head]);
+      const dueMs = this.#dueMs[this.#head];
+      if (meter.times(dueMs)) recordMs(meter.ack, nowMs - dueMs);
       this.#head = this.#head + 1 === plan.inFlight ? 0 : this.#head + 1;
       this.#open -= 1;
     }

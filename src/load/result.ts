@@ -18,7 +18,15 @@ export interface Flow {
 }
 
 export interface LoadResult {
-  publish: (Flow & { refused: number; latencyMs: Latency | undefined }) | undefined;
+  publish:
+    | (Flow & {
+        refused: number;
+        /** From when a batch was sent, or due in an open loop, to its answer. */
+        latencyMs: Latency | undefined;
+        /** Open loop: how long after its due time a batch was sent. Part of latencyMs, too. */
+        lateMs: Latency | undefined;
+      })
+    | undefined;
   consume: (Flow & { endToEndMs: Latency | undefined; heartbeats: number }) | undefined;
   verify: Verdict | undefined;
   /** Published and not consumed when the run ended; they stay in the broker. */
@@ -41,7 +49,7 @@ export interface Window {
   interrupted: boolean;
 }
 
-/** The result of a window; verdict and leftovers are known only when everything has settled. */
+/** The flows of a window; the rest is known only when everything has settled. */
 export function sumUp(plan: LoadPlan, meter: Meter, window: Window): LoadResult {
   const { from, to, interrupted } = window;
   // A counted run ends with its last message, not with the look at the clock behind it.
@@ -53,13 +61,14 @@ export function sumUp(plan: LoadPlan, meter: Meter, window: Window): LoadResult 
   const publish = {
     ...flow(stored, stored * plan.messageBytes, seconds(meter.storedAtMs)),
     refused: to.refused - from.refused,
-    latencyMs: latencyOf(meter.ack),
+    latencyMs: undefined,
+    lateMs: undefined,
   };
   const delivered = to.delivered - from.delivered;
   const deliveredBytes = to.deliveredBytes - from.deliveredBytes;
   const consume = {
     ...flow(delivered, deliveredBytes, seconds(meter.deliveredAtMs)),
-    endToEndMs: latencyOf(meter.endToEnd),
+    endToEndMs: undefined,
     heartbeats: meter.heartbeats,
   };
   return {
@@ -69,6 +78,15 @@ export function sumUp(plan: LoadPlan, meter: Meter, window: Window): LoadResult 
     leftMessages: 0,
     interrupted,
   };
+}
+
+/** Enters the latencies into a result: what was due in the window and has been answered by now. */
+export function addLatencies(result: LoadResult, meter: Meter): void {
+  if (result.publish !== undefined) {
+    result.publish.latencyMs = latencyOf(meter.ack);
+    result.publish.lateMs = latencyOf(meter.late);
+  }
+  if (result.consume !== undefined) result.consume.endToEndMs = latencyOf(meter.endToEnd);
 }
 
 function flow(messages: number, bytes: number, seconds: number): Flow {

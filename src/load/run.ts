@@ -10,7 +10,7 @@ import { Meter } from './meter.ts';
 import { Pacer } from './pacer.ts';
 import { checkPlan, type LoadPlan } from './plan.ts';
 import { LoadProducer } from './producer.ts';
-import { type LoadResult, type Mark, sumUp } from './result.ts';
+import { addLatencies, type LoadResult, type Mark, sumUp } from './result.ts';
 
 export type Phase = 'connect' | 'warmup' | 'measure' | 'settle' | 'drain';
 
@@ -31,6 +31,8 @@ export interface LoadHooks {
   progressMs?: number;
   /** Every connection is open; load begins now. */
   onConnected?: () => void;
+  /** The measured window begins or ends now. */
+  onWindow?: (edge: 'begin' | 'end') => void;
   /** Ends the measured window early; what was measured until then is the result. */
   signal?: AbortSignal;
 }
@@ -122,20 +124,23 @@ class LoadRun {
     this.#report();
     if (this.#plan.warmupMs > 0) await this.#warmUp();
     this.#phase = 'measure';
-    this.#meter.ack.reset();
-    this.#meter.endToEnd.reset();
     // Who only reads a backlog has it coming from its first word on.
     const reading = this.#plan.producers === 0 && this.#plan.warmupMs === 0;
     const from = reading ? begun : this.#mark();
+    this.#meter.beginTiming(from.atMs);
+    this.#hooks.onWindow?.('begin');
     if (this.#plan.count === undefined) {
       if (this.#pacer.exhausted) this.#open(Number.POSITIVE_INFINITY);
       await this.#pause(this.#plan.durationMs);
     } else await this.#countTo(from, this.#plan.count);
     const to = this.#mark();
+    this.#meter.endTiming(to.atMs);
+    this.#hooks.onWindow?.('end');
     const interrupted = this.#hooks.signal?.aborted === true;
     const result = sumUp(this.#plan, this.#meter, { from, to, interrupted });
     await this.#settle();
     await this.#drain();
+    addLatencies(result, this.#meter);
     result.verify = this.#ledger?.verdict();
     result.leftMessages = this.#plan.producers === 0 ? 0 : this.#waiting();
     return result;
@@ -170,11 +175,12 @@ class LoadRun {
     this.#pacer.close();
   }
 
-  /** Waits for the answers to everything that was sent. */
+  /** Waits for the answers to everything that was due. */
   async #settle(): Promise<void> {
     this.#phase = 'settle';
+    this.#pacer.finish(performance.now());
+    await this.#until(() => this.#pacer.exhausted && this.#inFlight() === 0, 'answers');
     this.#pacer.close();
-    await this.#until(() => this.#inFlight() === 0, 'answers');
   }
 
   /** Consumes what is left; gives up quietly when nothing comes any more. */

@@ -3,10 +3,12 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { describe, test } from 'node:test';
+import { shareBetween } from '../../bench/commits.ts';
+import { parseStat } from '../../bench/cpu.ts';
 import { filesystemOf } from '../../bench/machine.ts';
 import { ProducerStream } from '../../bench/relaying.ts';
 import { type Report, replaceResults, toMarkdown, toTable } from '../../bench/report.ts';
-import { figure, format, median, ratio } from '../../bench/samples.ts';
+import { absent, figure, format, median, ratio } from '../../bench/samples.ts';
 import {
   BatchDecoder,
   encodeBatch,
@@ -52,6 +54,16 @@ test('the file system is that of the longest mount point', () => {
   assert.equal(filesystemOf('/x', ''), 'unknown');
 });
 
+test('session and processor time of a process, whatever it is called', () => {
+  const rest = 'S 1 70 71 0 -1 0 1 2 3 4 150 25 9 9 20 0 1 0';
+  assert.deepEqual(parseStat(`72 (a) S (b c) ${rest}`), { session: 71, cpuMs: 1750 });
+});
+
+test('the share of a window that went into commits', () => {
+  assert.equal(shareBetween({ atMs: 1000, busyMs: 50 }, { atMs: 3000, busyMs: 1550 }), 0.75);
+  assert.equal(shareBetween({ atMs: 1000, busyMs: 50 }, { atMs: 1000, busyMs: 50 }), undefined);
+});
+
 describe('report', () => {
   const report: Report = {
     startedAt: '2026-01-02T03:04:05.000Z',
@@ -92,6 +104,21 @@ describe('report', () => {
     assert.match(text, /others were working too/);
     assert.match(text, /\| broker \| 560,000 \| 280,000 – 560,000 \| msg\/s \| 20\.0 \|/);
     assert.match(text, /\| broker ÷ sink \| 0\.50 \| {2}\| {2}\| {2}\|/);
+  });
+
+  test('notes and what is absent have a column of their own, remarks stand below', () => {
+    const figures = [
+      { ...figure('a', 'msg/s', [28_000]), note: 'synced' },
+      absent('b', 'msg/s', 'absent: there is none'),
+    ];
+    const measured = { name: 'peers', title: 'peers', figures, remarks: ['A remark.'] };
+    assert.match(
+      toTable(measured),
+      / 1\.0 │ synced .*│ b +│ +– │.*absent: there is none.*A remark\./s,
+    );
+    const text = toMarkdown({ ...report, scenarios: [measured] });
+    assert.match(text, /\| a \| 28,000 \| {2}\| msg\/s \| 1\.0 \| synced \|/);
+    assert.match(text, /\| b \| – \|.*\| absent: there is none \|\n\n- A remark\.$/);
   });
 
   test('the README has one marked section, which is replaced and nothing else', async () => {

@@ -23,6 +23,8 @@ const bed = new Bed({
   warmupSeconds: 0.05,
   idle: 20,
   messages: 40_000,
+  many: 5,
+  peers: [], // those of this machine are in peers.test.ts
   note: () => {},
 });
 
@@ -32,7 +34,7 @@ const MAY_BE_ZERO = /heartbeats/;
 describe('scenarios', () => {
   for (const { name, measure } of SCENARIOS)
     test(name, async () => {
-      const figures = await measure(bed);
+      const figures = await measure(bed, () => {});
       assert.ok(figures.length >= 3);
       for (const { name: what, samples, median } of figures) {
         assert.ok(samples.length > 0 && samples.every(Number.isFinite), what);
@@ -76,7 +78,9 @@ describe('the program', () => {
   test('runs what was asked for and writes samples, machine and command', async () => {
     const file = join(dir, 'results.json');
     const timing = ['--runs', '2', '--seconds', '0.1', '--warmup', '0'];
-    const { code, stdout, stderr } = await run('publish', ...timing, '--dir', dir, '--json', file);
+    const chart = join(dir, 'chart.svg');
+    const out = ['--dir', dir, '--json', file, '--chart', chart];
+    const { code, stdout, stderr } = await run('publish', ...timing, ...out);
     assert.equal(code, 0, stderr);
     assert.match(stdout, /broker ÷ sink/);
     const report = JSON.parse(await readFile(file, 'utf8'));
@@ -85,7 +89,9 @@ describe('the program', () => {
     assert.equal(report.scenarios.length, 1);
     const { figures } = report.scenarios[0] as { figures: { samples: number[] }[] };
     assert.ok(figures.length > 0 && figures.every(({ samples }) => samples.length === 2));
+    assert.match(await readFile(chart, 'utf8'), /^<svg .*broker, published.*<\/svg>\n$/s);
     await rm(file);
+    await rm(chart);
     assert.deepEqual(await readdir(dir), []);
   });
 
@@ -97,5 +103,6 @@ describe('the program', () => {
 
   test('a number that is none is wrong usage', async () => {
     assert.notEqual((await run('--runs', 'many')).code, 0);
+    assert.match((await run('--peers', 'redis,kafka')).stderr, /There are: redis,nats,/);
   });
 });

@@ -20,6 +20,8 @@ export interface Faults {
   stored?: (index: number) => boolean;
   /** Called with the socket of each producer's batch before it is answered. */
   onBatch?: (socket: net.Socket, batch: number) => void;
+  /** Given each batch and what answers and delivers it; default: at once. */
+  hold?: (batch: number, answer: () => void) => void;
   /** A heartbeat before everything else. */
   heartbeat?: boolean;
 }
@@ -93,6 +95,12 @@ export class FaultyBroker implements AsyncDisposable {
   #batch(socket: net.Socket, messages: WireMessage[]): void {
     const batch = this.#batches++;
     this.#faults.onBatch?.(socket, batch);
+    const answer = (): void => this.#answer(socket, messages, batch);
+    if (this.#faults.hold === undefined) answer();
+    else this.#faults.hold(batch, answer);
+  }
+
+  #answer(socket: net.Socket, messages: WireMessage[], batch: number): void {
     const results = messages.map((_, index) => this.#faults.stored?.(index) ?? true);
     const kept = messages.filter((_, index) => results[index]);
     this.published += kept.length;

@@ -36,6 +36,25 @@ test('an open loop keeps its schedule however late it is asked', () => {
   assert.equal(pacer.take(1000), false);
 });
 
+test('what was due when the schedule ended is still granted, and no more', () => {
+  const pacer = new Pacer({ ...options, batchMessages: 10, rate: 1000 });
+  pacer.open(Number.POSITIVE_INFINITY, 100);
+  pacer.finish(125);
+  assert.equal(pacer.exhausted, false);
+  const due: number[] = [];
+  while (pacer.take(500)) due.push(pacer.grantedDueMs);
+  assert.deepEqual(due, [100, 110, 120]);
+  assert.equal(pacer.exhausted, true);
+  assert.equal(pacer.nextDueMs, Number.POSITIVE_INFINITY);
+  pacer.open(10, 600); // and it can begin again
+  assert.equal(pacer.take(600), true);
+
+  const closed = new Pacer({ ...options, batchMessages: 10 });
+  closed.open(100, 0);
+  closed.finish(1);
+  assert.equal(closed.take(0), false);
+});
+
 test('nothing goes while more waits than may', () => {
   let waiting = 0;
   const bounded = { backlogMessagesMax: 100, waiting: () => waiting };
