@@ -174,6 +174,20 @@ export class MemoryFiles implements Files {
     return inode.cache;
   }
 
+  /** The bytes of a file that a power cut would leave at worst; undefined: not even its name. */
+  durable(name: string): Uint8Array | undefined {
+    return this.#durable.get(name)?.disk;
+  }
+
+  /** Flips bits of one byte of a file behind everybody's back, in cache and on disk. */
+  flip(name: string, at: number, bits: number): void {
+    const inode = this.#names.get(name);
+    assert.ok(inode !== undefined, `there is no ${name}`);
+    inode.cache = inode.cache.slice();
+    inode.disk = inode.disk.slice();
+    for (const bytes of [inode.cache, inode.disk]) if (at < bytes.length) bytes[at]! ^= bits;
+  }
+
   /** Makes or replaces a file, durably. */
   put(name: string, bytes: Uint8Array): void {
     const inode = new Inode();
@@ -319,7 +333,7 @@ export class MemoryFiles implements Files {
         `bytes for ${name} changed under the write`,
       );
       const growth = Math.max(0, at + given.length - inode.cache.length);
-      const room = Math.max(0, this.capacity - this.#used());
+      const room = Math.max(0, this.capacity - this.used);
       const most = Math.max(0, growth <= room ? given.length : given.length - (growth - room));
       const moved = Math.min(
         given.length,
@@ -415,10 +429,11 @@ export class MemoryFiles implements Files {
   }
 
   free(done: (failure: Error | undefined, bytes: number) => void): void {
-    this.#call('free', '', (fault) => done(fault, Math.max(0, this.capacity - this.#used())));
+    this.#call('free', '', (fault) => done(fault, Math.max(0, this.capacity - this.used)));
   }
 
-  #used(): number {
+  /** Bytes that all files take together, those without a name included while they are open. */
+  get used(): number {
     const inodes = new Set([...this.#names.values()]);
     for (const { inode } of this.#handles.values()) inodes.add(inode);
     let bytes = 0;
