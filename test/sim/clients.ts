@@ -55,7 +55,9 @@ export class ProducerPeer implements Peer {
     this.#wire = wire;
     this.#around = around;
     this.link = new SimLink(id, bytesOf(wire), {
-      sent: (bytes) => checker.check(() => checker.replied(this.model, bytes)),
+      sent: (bytes, lost) => {
+        if (!lost) checker.check(() => checker.replied(this.model, bytes));
+      },
       ended: () => life.soon(() => this.link.destroy()),
       closed: closing(
         around,

@@ -1,8 +1,8 @@
 // The disk of a world: arms faults on calls to come, cuts power, flips bits, and counts what struck.
 
+import { baseOf } from '../../src/log/segment.ts';
 import type { Fault, MemoryFiles, Op } from '../support/memory-files.ts';
 import type { Random } from '../support/random.ts';
-import { baseOf } from '../../src/log/segment.ts';
 import type { FaultKind, Tally } from './faults.ts';
 
 const IN_LOG = /^[^/]*$/;

@@ -39,6 +39,9 @@ export function limitsOf(segmentBytes: number, messageBytesMax: number): Limits 
     messageBytesMax,
     segmentBytes,
     reserveBytes: 8192,
+    // Peers of this world may take what time they like.
+    consumerHeaderMs: 1e9,
+    partialMessageMs: 1e9,
     deliveryBytesMax: 16 * 1024,
     deliveryBytesMaxU32: 8 * 1024,
   };
@@ -162,7 +165,9 @@ export class Life {
       wrote: () => {},
     });
     const { checker } = this.#setting;
-    checker.check(() => checker.recovered(opened.resume, this.#state.buckets.fates));
+    checker.check(() =>
+      checker.recovered(opened.resume, this.log.startPosition, this.#state.buckets.fates),
+    );
     this.broker.resume(opened.resume, this.#replay.inMemory);
   }
 
@@ -197,7 +202,10 @@ export class Life {
     log.compact = (request, done) => {
       checker.tally.add('compactions begun');
       trace.add(`compact ${request.bases.join(' ')}`);
+      const end = log.bases().find((base) => base > request.bases.at(-1)!)!;
+      checker.compacting = { base: request.bases[0]!, end };
       compact(this.#watched(request), (failure, smaller) => {
+        if (failure === undefined) checker.compacting = undefined;
         trace.add(`compacted ${smaller} ${failure?.message ?? ''}`);
         if (failure !== undefined) checker.tally.add('compactions failed');
         done(failure, smaller);
@@ -206,13 +214,13 @@ export class Life {
   }
 
   #watched(request: CompactionRequest): CompactionRequest {
-    const { tally } = this.#setting.checker;
+    const { checker } = this.#setting;
     return {
       ...request,
       moved: (base, end, entries) => {
-        tally.add('compactions');
-        const held = this.#setting.checker.moved(base, end);
-        if (held > 0) tally.add('compactions under held messages');
+        checker.tally.add('compactions');
+        const held = checker.check(() => checker.moved(base, end, entries));
+        if (held > 0) checker.tally.add('compactions under held messages');
         this.#setting.trace.add(`moved ${base} to ${end}, ${held} held`);
         request.moved(base, end, entries);
       },

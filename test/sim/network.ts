@@ -1,8 +1,8 @@
 // Connections of the simulated world: bytes wait in both directions until the world lets some of
 // them pass, in pieces of any size. The broker's end is a Link; what it sends is judged at once.
 
-import type { Link } from '../../src/core/ports.ts';
 import { assert } from '../../src/core/assert.ts';
+import type { Link } from '../../src/core/ports.ts';
 
 /** What the broker's side of a connection is, once it was accepted. */
 export interface Session {
@@ -14,7 +14,7 @@ export interface Session {
 
 export interface LinkEvents {
   /** The broker sends: called before anything else happens to the bytes. */
-  sent(bytes: Uint8Array): void;
+  sent(bytes: Uint8Array, lost: boolean): void;
   /** The broker says that nothing more will be sent. */
   ended(): void;
   /** The connection is closed on the broker's side; its session is told in another turn. */
@@ -51,8 +51,10 @@ export class SimLink implements Link {
   }
 
   send(bytes: Uint8Array): void {
-    if (this.destroyed || this.ended) return;
-    this.#events.sent(bytes);
+    if (this.ended) return;
+    // Also what goes to a closed connection: the broker counts it until it is told.
+    this.#events.sent(bytes, this.destroyed);
+    if (this.destroyed) return;
     const copy = bytes.slice();
     if (!this.slow && !this.dead) {
       this.outbound.push(copy);
