@@ -27,6 +27,7 @@ import { assert } from '../core/assert.ts';
 import { marksIn } from '../core/marks.ts';
 import type { Codec, EntrySource, Position } from '../core/ports.ts';
 import {
+  ATTEMPTS,
   BODY_BYTES,
   BUCKET_HIGH,
   BUCKET_LOW,
@@ -366,9 +367,12 @@ class Compaction {
 
   // Neighbours that stay, with as many attempts each, become a record.
   #keepLive(rows: Uint32Array, at: number, bytes: Uint8Array): void {
-    const { isSettled, attemptsOf, codec } = this.#options;
+    const { isSettled, codec } = this.#options;
     const first = sequenceOf(rows, at);
     const count = rows[at + COUNT]!;
+    // A start knows from marks alone; the record of an earlier compaction may say more.
+    const carried = rows[at + ATTEMPTS]!;
+    const attemptsOf = (sequence: number) => Math.max(carried, this.#options.attemptsOf(sequence));
     let i = 0;
     while (i < count && isSettled(first + i)) i++;
     if (i === count) return;

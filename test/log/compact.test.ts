@@ -359,6 +359,34 @@ test('compacted again, it keeps no marks about what was dropped the first time',
   assert.deepEqual(marks, [{ sequence: '1', count: 1 }]);
 });
 
+test('compacted again after a start, a message keeps the attempts that its record carries', async () => {
+  const built = chain([
+    [{ messages: [...ONE, ...ONE, ...ONE], last: true }],
+    [{ messages: ONE, last: true }],
+    [{ messages: ONE, last: true }],
+    [{}],
+  ]);
+  const files = filesOf(...built);
+  const isSettled = (sequence: number) => sequence === 1 || sequence > 3;
+  const times = (two: number, three: number) => (sequence: number) =>
+    sequence === 2 ? two : sequence === 3 ? three : 0;
+  await compactThese(files, built.slice(0, 2), { isSettled, attemptsOf: times(3, 4) });
+  // Marks behind it may know more than a record; without them nothing else is known.
+  const made = await compactThese(files, [built[0]!, built[2]!], {
+    isSettled,
+    attemptsOf: times(0, 5),
+  });
+  const { entries } = made;
+  const kept = Array.from({ length: entries.count }, (_, i) => [
+    entries.sequence(i),
+    entries.attempts(i),
+  ]);
+  assert.deepEqual(kept, [
+    [2, 3],
+    [3, 5],
+  ]);
+});
+
 test('more marks than fit a record become several', async () => {
   const count = MARKS_MAX + 100;
   const messages = Array.from({ length: MARKS_MAX }, () => ({ bucket: 1, body: 'x' }));
