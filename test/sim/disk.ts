@@ -53,7 +53,8 @@ export class Disk {
     const random = this.#random;
     const [kind, ops, name] = OPS[random.below(OPS.length)]!;
     const op = ops[random.below(ops.length)]!;
-    const nth = 1 + random.below(12);
+    // Few files are renamed, many bytes are written.
+    const nth = 1 + random.below(kind === 'write' || kind === 'short' ? 12 : 3);
     const times = 1 + random.below(random.chance(0.2) ? 20 : 2);
     const short = 1 + random.below(5000);
     const partly = random.chance(0.3);

@@ -403,7 +403,8 @@ export class World {
     if (level === 'info') return;
     // Caches are never synced, and segments may have been compacted or given back since.
     if (text.startsWith('the checkpoint does not fit') && !this.#orderly) return;
-    if (/^the index of .* is made again/.test(text) && this.#tally.get('power cuts') > 0) return;
+    const torn = this.#tally.get('power cuts') + this.#tally.get('flip') > 0;
+    if (/^the index of .* is made again/.test(text) && torn) return;
     assert.ok(excused, `nothing was wrong, but: ${text}`);
     this.#tally.add(`notice ${kind}`);
     if (kind !== 'log.unreadable') return;
@@ -461,7 +462,7 @@ export class World {
     if (this.#life.failure !== undefined) {
       this.#tally.add('logs failed');
       this.trace.add('the log failed');
-      this.#cut(true);
+      this.#cut();
       return;
     }
     if (this.#random.chance(0.25)) await this.#stop();
@@ -472,12 +473,11 @@ export class World {
     }
   }
 
-  // The process or the power goes; `exits`: the process would end anyway.
-  #cut(exits = false): void {
+  // The process or the power goes.
+  #cut(): void {
     const worst = this.#random.chance(0.3);
     if (this.#strikes('crash', 0.6)) this.#disk.crash(worst);
     else if (this.#strikes('kill', 0.9)) this.#disk.kill();
-    else if (exits || this.#life.opened !== 'open') this.#disk.exit();
     else this.#disk.exit();
     this.#dead();
   }
@@ -489,8 +489,9 @@ export class World {
     this.#producers = [];
     this.#consumers = [];
     this.#vanished = [];
-    if (this.#random.chance(0.1)) this.#disk.damage(this.checker.provedTo);
-    else if (this.#random.chance(0.1)) this.#disk.flipCache();
+    const what = this.#random.below(10);
+    if (what === 0) this.#disk.damage(this.checker.provedTo);
+    else if (what === 1) this.#disk.flipCache();
   }
 
   // As Server.close does it.
