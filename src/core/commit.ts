@@ -321,7 +321,8 @@ export class Commit {
     const open = this.#open;
     if (open.messages > 0) return 'publish';
     if (open.records > 0 || this.#trim > 0) return 'control';
-    if (this.#marksDue && this.#markRoom() > 0) return 'acks';
+    // Where no mark fits any more, they are what turns to the next segment.
+    if (this.#marksDue && (this.#log.nextReady() || this.#markRoom() > 0)) return 'acks';
     return proofDue && this.#mayProve() ? 'proof' : undefined;
   }
 

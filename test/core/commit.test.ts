@@ -254,6 +254,23 @@ describe('batches', () => {
     );
     assert.ok(bench.commit.drained);
   });
+
+  test('marks are written however little room a segment has left, though nobody publishes', () => {
+    for (let room = 0; room <= 1200; room += 8) {
+      const bench = new Bench({ offset: SEGMENT - room });
+      for (let i = 0; i < 6; i++) {
+        bench.advance(50);
+        bench.finish();
+      }
+      bench.commit.settle(1, 1);
+      for (let i = 0; i < 4; i++) {
+        bench.advance(50);
+        bench.finish();
+      }
+      const types = bench.log.durable.flatMap(records).map(({ type }) => type);
+      assert.ok(types.includes(RECORD_SETTLED), `the ack waits for ever with ${room} bytes left`);
+    }
+  });
 });
 
 describe('proof', () => {
