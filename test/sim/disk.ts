@@ -18,11 +18,14 @@ const OPS: [kind: FaultKind, ops: Op[], name: RegExp][] = [
   ['short', ['write'], /^/],
 ];
 
+// Bytes around a flipped bit that tell whether it is still the same file.
+const AROUND = 256;
+
 interface Flipped {
-  kind: FaultKind;
   name: string;
   at: number;
   bits: number;
+  around: Uint8Array;
 }
 
 export class Disk {
@@ -153,7 +156,7 @@ export class Disk {
   #flip(kind: FaultKind, name: string, at: number): void {
     const bits = 1 << this.#random.below(8);
     this.files.flip(name, at, bits);
-    if (kind === 'damage') this.#damage = { kind, name, at, bits };
+    if (kind === 'damage') this.#damage = { name, at, bits, around: this.#around(name, at) };
     this.#strikes(kind);
   }
 
@@ -186,8 +189,14 @@ export class Disk {
   /** Somebody puts the damaged bit back, if its file is there still. */
   repair(): void {
     if (this.#damage === undefined) return;
-    const { name, at, bits } = this.#damage;
-    if (this.files.names().includes(name)) this.files.flip(name, at, bits);
+    const { name, at, bits, around } = this.#damage;
     this.#damage = undefined;
+    if (!this.files.names().includes(name)) return;
+    // A compacted segment may have taken its name.
+    if (Buffer.compare(this.#around(name, at), around) === 0) this.files.flip(name, at, bits);
+  }
+
+  #around(name: string, at: number): Uint8Array {
+    return this.files.image(name).slice(Math.max(0, at - AROUND), at + AROUND);
   }
 }

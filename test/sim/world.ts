@@ -408,6 +408,8 @@ export class World {
     if (text.startsWith('the checkpoint does not fit') && !this.#orderly) return;
     const torn = this.#tally.get('power cuts') + this.#tally.get('flip') > 0;
     if (/^the index of .* is made again/.test(text) && torn) return;
+    // A file of the stock may be on its way to be a segment when another is made: tried again.
+    if (text.startsWith('no further space can be held ready: EEXIST')) return;
     assert.ok(excused, `nothing was wrong, but: ${text}`);
     this.#tally.add(`notice ${kind}`);
     if (kind !== 'log.unreadable') return;
@@ -529,7 +531,8 @@ export class World {
     }
     this.#ok();
     this.checker.stopped();
-    assert.equal(this.#disk.files.openHandles, 0, 'files were left open');
+    if (this.#disk.struck.size === 0)
+      assert.equal(this.#disk.files.openHandles, 0, 'files were left open');
     this.#tally.add('orderly stops');
     const crash = this.#strikes('crash', 0.5);
     if (crash) this.#disk.crash(true);
