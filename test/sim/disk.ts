@@ -101,6 +101,9 @@ export class Disk {
     if (!this.struck.has('full')) this.#strikes('full');
   }
 
+  /** Whether the last call that ended changed a name. */
+  renamed = false;
+
   /** One call ends; false if none is under way. */
   step(): boolean {
     const { pending } = this.files;
@@ -108,6 +111,8 @@ export class Disk {
     let index = this.#random.below(pending.length);
     if (!this.#allowed.has('reorder')) index = 0;
     if (index > 0) this.#tally.add('reorder');
+    const { op } = pending[index]!;
+    this.renamed = op === 'rename' || op === 'remove';
     return this.files.step(index);
   }
 

@@ -63,6 +63,8 @@ export class World {
   #nextLink = 1;
   /** Whether the last process ended as it should, and no power was lost. */
   #orderly = false;
+  /** The process ends now, while names of files change. */
+  #sudden = false;
   /** Steps done. */
   step = 0;
 
@@ -189,7 +191,8 @@ export class World {
 
   async #live(): Promise<void> {
     const until = Math.min(this.#steps, this.step + 20 + this.#random.below(500));
-    while (this.step < until && this.#life.failure === undefined) {
+    this.#sudden = false;
+    while (this.step < until && this.#life.failure === undefined && !this.#sudden) {
       if (this.step % 60 === 0) this.#publishing = [5, 15, 30, 60][this.#random.below(4)]!;
       await this.#act();
       this.step++;
@@ -218,7 +221,7 @@ export class World {
     if (this.#disk.limited || this.#disk.armed || this.#disk.struck.size > 0)
       this.checker.mayRefuse = true;
     const choice = random.below(100);
-    if (choice < 30) await this.#disks(1 + random.below(15));
+    if (choice < 30) await this.#hazard(1 + random.below(15));
     else if (choice < 42) this.#life.turn();
     else if (choice < 60) this.#pass(0.6);
     else if (choice < 75) this.#answers();
@@ -234,6 +237,14 @@ export class World {
     for (let i = 0; i < calls && this.#disk.step(); i++) await microtasks();
   }
 
+  // The same where the process may end at once, rather when the names of files are changing.
+  async #hazard(calls: number): Promise<void> {
+    for (let i = 0; i < calls && !this.#sudden && this.#disk.step(); i++) {
+      await microtasks();
+      if (this.#random.chance(this.#disk.renamed ? 0.02 : 0)) this.#sudden = true;
+    }
+  }
+
   // Seconds in which nobody but the broker does much.
   async #nap(): Promise<void> {
     this.trace.add('nap');
@@ -241,7 +252,7 @@ export class World {
       if (this.#life.failure !== undefined) return;
       this.#life.advance(100);
       this.#life.turn();
-      await this.#disks(4 + this.#random.below(30));
+      await this.#hazard(4 + this.#random.below(30));
       this.#ok();
     }
   }
@@ -475,7 +486,8 @@ export class World {
       this.#cut();
       return;
     }
-    if (this.#random.chance(0.25)) await this.#stop();
+    if (this.#sudden) this.#cut();
+    else if (this.#random.chance(0.25)) await this.#stop();
     else {
       await this.#disks(this.#random.below(4));
       this.#ok();
