@@ -1,4 +1,4 @@
-// The disk of a world: arms faults on calls to come, cuts power, flips bits, and counts what struck.
+// The disk of a world: arms faults on calls to come, cuts power, flips bits; counts what struck.
 
 import { baseOf } from '../../src/log/segment.ts';
 import type { Fault, MemoryFiles, Op } from '../support/memory-files.ts';
@@ -89,8 +89,13 @@ export class Disk {
 
   /** The disk has room for `bytes` more, for now. */
   fill(bytes: number): void {
-    if (this.#allowed.has('full')) this.files.capacity = this.files.used + bytes;
+    if (!this.#allowed.has('full')) return;
+    this.files.capacity = this.files.used + bytes;
+    this.wasLimited = true;
   }
+
+  /** Whether there was little room at some time of this life. */
+  wasLimited = false;
 
   get limited(): boolean {
     return this.files.capacity < Number.POSITIVE_INFINITY;
@@ -122,6 +127,7 @@ export class Disk {
     this.poll();
     this.#armed = [];
     this.struck.clear();
+    this.wasLimited = files.capacity < Number.POSITIVE_INFINITY;
     this.files = files;
     files.auto = false;
   }

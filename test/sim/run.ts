@@ -32,10 +32,17 @@ export const ALL_FAULTS: ReadonlySet<FaultKind> = new Set(FAULT_KINDS);
 export async function run(options: RunOptions): Promise<Verdict> {
   const world = new World(options);
   let failure: Error | undefined;
+  // What is thrown where nobody waits for it.
+  const unheard = (error: Error) => {
+    world.checker.violation ??= error;
+  };
+  process.on('unhandledRejection', unheard);
   try {
     await world.run();
   } catch (error) {
     failure = error as Error;
+  } finally {
+    process.off('unhandledRejection', unheard);
   }
   const { trace, checker, step } = world;
   const { hash, events, lines } = trace;

@@ -1,4 +1,4 @@
-// What happened in a world, event by event: a hash of all of it, to compare runs, and the last lines.
+// What happened in a world, event by event: a hash of it all, to compare runs, and the last lines.
 
 const LINES_MAX = 60;
 

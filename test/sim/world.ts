@@ -218,7 +218,7 @@ export class World {
 
   async #act(): Promise<void> {
     const random = this.#random;
-    if (this.#disk.limited || this.#disk.armed || this.#disk.struck.size > 0)
+    if (this.#disk.wasLimited || this.#disk.armed || this.#disk.struck.size > 0)
       this.checker.mayRefuse = true;
     const choice = random.below(100);
     if (choice < 30) await this.#hazard(1 + random.below(15));
@@ -411,8 +411,8 @@ export class World {
   }
 
   #noticed({ level, kind, text, fields }: Notice): void {
-    const { struck, limited, damaged, armed } = this.#disk;
-    const excused = struck.size > 0 || limited || damaged || armed;
+    const { struck, wasLimited, damaged, armed } = this.#disk;
+    const excused = struck.size > 0 || wasLimited || damaged || armed;
     const { position, sequence, count } = fields;
     if (level === 'info') return;
     // Caches are never synced, and segments may have been compacted or given back since.
