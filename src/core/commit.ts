@@ -348,6 +348,7 @@ export class Commit {
     const open = this.#open;
     if (open.messages > 0) return 'publish';
     if (open.records > 0 || this.#trim > 0) return 'control';
+    // Where no mark fits any more, they are what turns to the next segment.
     if (this.#marksDue && (this.#log.nextReady() || this.#markRoom() > 0)) return 'acks';
     return proofDue && this.#mayProve() ? 'proof' : undefined;
   }

@@ -36,7 +36,7 @@ export class Fold {
   // Segments whose holes in sequences are not known from marks, and that marks spoke of.
   readonly #doubtful = new Set<Position>();
   readonly #sparse = new Set<Position>();
-  // Sequence behind the last message of each segment that was read.
+  // Sequence behind the last message of each segment, as far as it was read or is known.
   readonly #ends = new Map<Position, number>();
   /** Segments whose entries are in memory, and where these begin. */
   readonly inMemory: { base: Position; from: number }[] = [];
@@ -80,6 +80,7 @@ export class Fold {
     this.#retention.open(state.base, state.first, state.messages, state.live);
     this.#ends.set(state.base, state.end);
     this.#nextSequence = Math.max(this.#nextSequence, state.end);
+    this.#ends.set(state.base, state.end);
   }
 
   /**

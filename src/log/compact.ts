@@ -31,6 +31,7 @@ import { assert } from '../core/assert.ts';
 import { marksIn } from '../core/marks.ts';
 import type { Codec, EntrySource, Position } from '../core/ports.ts';
 import {
+  ATTEMPTS,
   BODY_BYTES,
   BUCKET_HIGH,
   BUCKET_LOW,
@@ -57,6 +58,7 @@ import {
   segmentName,
 } from './segment.ts';
 import type { Spare } from './spares.ts';
+import { create, cutBack, drop } from './swap.ts';
 
 /** A segment to be compacted; its file must stay open, and no write may go to it any more. */
 export interface Source {
@@ -141,81 +143,6 @@ export async function compact(options: CompactOptions): Promise<Compacted | unde
     else await cutBack(files, into, compaction.written);
     if (error === NOT_SMALLER) return undefined;
     throw error;
-  }
-}
-
-/**
- * Gives the new segment its name. From here on it is the one that a start finds, unless power is
- * lost before the folder is synced: then it is the old ones, which say the same. If it throws, the
- * log is what it was and the new file is gone.
- */
-export async function swap(files: Files, made: Compacted): Promise<void> {
-  try {
-    await settle((done) => files.rename(made.name, segmentName(made.base), done));
-  } catch (error) {
-    await drop(files, made.name, made.handle);
-    throw error;
-  }
-}
-
-/**
- * Makes the new name durable, then gives back the rest of its file and the other files that the
- * segment stands for. If it throws, the log is whole; it may be called again until it succeeds.
- * Before that the new segment should not be given back. Closing the old handles is up to the caller
- * and `remove`, which is to take a name away durably.
- */
-export async function removeReplaced(
-  files: Files,
-  made: Compacted,
-  remove = (name: string) => removeIfThere(files, name),
-): Promise<void> {
-  const { handle, bytes, replaced, spare } = made;
-  await settle((done) => files.syncDirectory(done));
-  // Not before: until now the file could have become a spare again.
-  if (spare) await settle((done) => files.truncate(handle, bytes, done));
-  await Promise.all(replaced.map(remove));
-  await settle((done) => files.syncDirectory(done));
-}
-
-/** Gives up a segment that was made, before `swap`. */
-export async function abandon(files: Files, made: Compacted, into?: Spare): Promise<void> {
-  if (into === undefined) await drop(files, made.name, made.handle);
-  else await cutBack(files, into, made.bytes);
-}
-
-// A spare has the size of a segment, also when more was written into it.
-async function cutBack(files: Files, into: Spare, written: number): Promise<void> {
-  if (written <= into.bytes) return;
-  await settle((done) => files.truncate(into.handle, into.bytes, done)).catch(() => {});
-}
-
-async function removeIfThere(files: Files, name: string): Promise<void> {
-  try {
-    await settle((done) => files.remove(name, done));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-  }
-}
-
-// Best effort: what stays is a leftover, and the failure that led here is the one to report.
-async function drop(files: Files, name: string, handle: Handle): Promise<void> {
-  await settle((done) => files.close(handle, done)).catch(() => {});
-  await settle((done) => files.remove(name, done)).catch(() => {});
-}
-
-async function create(files: Files): Promise<Handle> {
-  const attempt = () =>
-    new Promise<Handle>((resolve, reject) =>
-      files.open(COMPACT_NAME, true, (failure, handle) =>
-        failure === undefined ? resolve(handle) : reject(failure),
-      ),
-    );
-  try {
-    return await attempt();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    await removeIfThere(files, COMPACT_NAME); // an earlier one could not be removed
-    return attempt();
   }
 }
 
@@ -400,9 +327,12 @@ class Compaction {
 
   // Neighbours that stay, with as many attempts each, become a record.
   #keepLive(rows: Uint32Array, at: number, bytes: Uint8Array): void {
-    const { isSettled, attemptsOf, codec } = this.#options;
+    const { isSettled, codec } = this.#options;
     const first = sequenceOf(rows, at);
     const count = rows[at + COUNT]!;
+    // A start knows from marks alone; the record of an earlier compaction may say more.
+    const carried = rows[at + ATTEMPTS]!;
+    const attemptsOf = (sequence: number) => Math.max(carried, this.#options.attemptsOf(sequence));
     let i = 0;
     while (i < count && isSettled(first + i)) i++;
     if (i === count) return;

@@ -3,10 +3,11 @@
 
 import type { CompactionRequest, Position } from '../core/ports.ts';
 import type { Cold } from './cold.ts';
-import { abandon, type Compacted, compact, removeReplaced, swap } from './compact.ts';
+import { type Compacted, compact } from './compact.ts';
 import type { Files } from './files.ts';
 import type { Indexed, IndexStore } from './index-store.ts';
 import type { Segment, Segments } from './segments.ts';
+import { abandon, removeReplaced, swap } from './swap.ts';
 
 export interface CompactorOptions {
   files: Files;

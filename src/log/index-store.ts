@@ -92,7 +92,8 @@ export class IndexStore {
     const bases = new Set(segments.map(({ base }) => base));
     for (const base of this.#runs.bases) if (!bases.has(base)) this.#runs.drop(base);
     const checkpoint = await readCheckpoint(files, logId, crc32c);
-    if (checkpoint === undefined) return undefined;
+    // One of a log without complete segments says nothing.
+    if (checkpoint === undefined || checkpoint.segments.length === 0) return undefined;
     if (!(await this.#precedes(checkpoint, segments))) {
       note('warn', 'the checkpoint does not fit the log and is not used: the log is read whole');
       return undefined;

@@ -266,7 +266,7 @@ export async function recover(
     throw damaged(segment, state, 'the segment is compacted, which was synced before it was used');
   const torn = await proveTorn(files, codec, segment, state, later);
   const keep = torn.later === 0 ? later.slice(0, 1) : [];
-  await removeSuperseded(files, superseded);
+  await settleNames(files, superseded);
   for (const odd of later.slice(keep.length).reverse()) await removeSegment(files, odd);
   await makeEnd(files, codec, segments.slice(0, tail + 1), walks, torn.end);
   // Also the older ones: a broker that ran with a weaker sync mode may have left them unsynced.
@@ -331,10 +331,10 @@ async function proveTorn(
   return torn;
 }
 
-// A compacted segment has its name for certain before what it replaces is gone: the process that
-// renamed it may have ended before it synced the folder.
-async function removeSuperseded(files: Files, superseded: FoundSegment[]): Promise<void> {
-  if (superseded.length > 0) await settle((done) => files.syncDirectory(done));
+// Every segment has its name for certain before anything is written into it or what it replaces is
+// gone: the process that renamed it may have ended before it synced the folder.
+async function settleNames(files: Files, superseded: FoundSegment[]): Promise<void> {
+  await settle((done) => files.syncDirectory(done));
   for (const replaced of superseded) await removeSegment(files, replaced);
 }
 

@@ -265,6 +265,24 @@ describe('batches', () => {
     );
     assert.ok(bench.commit.drained);
   });
+
+  test('marks are written however little room a segment has left, though nobody publishes', () => {
+    // What closes a segment always fits: a batch leaves at least a trim and a commit record's room.
+    for (let room = 2 * RECORD_HEADER_BYTES; room <= 1200; room += 8) {
+      const bench = new Bench({ offset: SEGMENT - room });
+      for (let i = 0; i < 6; i++) {
+        bench.advance(50);
+        bench.finish();
+      }
+      bench.commit.settle(1, 1);
+      for (let i = 0; i < 4; i++) {
+        bench.advance(50);
+        bench.finish();
+      }
+      const types = bench.log.durable.flatMap(records).map(({ type }) => type);
+      assert.ok(types.includes(RECORD_SETTLED), `the ack waits for ever with ${room} bytes left`);
+    }
+  });
 });
 
 describe('proof', () => {

@@ -61,8 +61,8 @@ class Feed {
     this.replay.record(row, 0, this.#position, bytes);
   }
 
-  segment(base: number): void {
-    this.replay.segment(base);
+  segment(base: number, sparse = false): void {
+    this.replay.segment(base, sparse);
     this.#position = base + 4096;
   }
 
@@ -99,6 +99,23 @@ describe('replay', () => {
       [5, 0, 2, 0],
     ]);
     assert.deepEqual(feed.left(2), [[4, 0, 1, 0]]);
+  });
+
+  test('a mark of what a compaction left out does not count in the known segment before', async () => {
+    const feed = new Feed(false);
+    feed.replay.known({ base: 0, first: 1, end: 5, messages: 4, live: 4 });
+    feed.segment(32_768, true);
+    feed.messages(1, 8, 1);
+    feed.replay.commit();
+    feed.segment(65_536);
+    feed.marks(RECORD_SETTLED, [5, 3]);
+    feed.marks(RECORD_SETTLED, [3, 3]);
+    feed.replay.commit();
+    await feed.finish();
+    assert.deepEqual(
+      feed.state.retention.segments.map(({ live }) => live),
+      [2, 1, 0],
+    );
   });
 
   test('a batch without its commit never happened, its marks included', async () => {

@@ -15,16 +15,11 @@ import {
   SEGMENT_CRC_AT,
   SEGMENT_DATA_AT,
 } from '../../assembly/layout.ts';
-import {
-  type Compacted,
-  type CompactOptions,
-  compact,
-  removeReplaced,
-  swap,
-} from '../../src/log/compact.ts';
+import { type Compacted, type CompactOptions, compact } from '../../src/log/compact.ts';
 import { type DumpEntry, dumpLog, lineOf, type RecordEntry } from '../../src/log/dump.ts';
 import { open } from '../../src/log/promises.ts';
 import { decodeHeader, segmentName } from '../../src/log/segment.ts';
+import { removeReplaced, swap } from '../../src/log/swap.ts';
 import { verifyLog } from '../../src/log/verify.ts';
 import { Engine } from '../../src/wasm/engine.ts';
 import type { MemoryFiles } from '../support/memory-files.ts';
@@ -357,6 +352,34 @@ test('compacted again, it keeps no marks about what was dropped the first time',
   await compactThese(files, [built[1]!, built[3]!], { isSettled });
   const marks = (await dumped(files, built[1]!.name)).flatMap((entry) => entry.marks ?? []);
   assert.deepEqual(marks, [{ sequence: '1', count: 1 }]);
+});
+
+test('compacted again after a start, a message keeps the attempts that its record carries', async () => {
+  const built = chain([
+    [{ messages: [...ONE, ...ONE, ...ONE], last: true }],
+    [{ messages: ONE, last: true }],
+    [{ messages: ONE, last: true }],
+    [{}],
+  ]);
+  const files = filesOf(...built);
+  const isSettled = (sequence: number) => sequence === 1 || sequence > 3;
+  const times = (two: number, three: number) => (sequence: number) =>
+    sequence === 2 ? two : sequence === 3 ? three : 0;
+  await compactThese(files, built.slice(0, 2), { isSettled, attemptsOf: times(3, 4) });
+  // Marks behind it may know more than a record; without them nothing else is known.
+  const made = await compactThese(files, [built[0]!, built[2]!], {
+    isSettled,
+    attemptsOf: times(0, 5),
+  });
+  const { entries } = made;
+  const kept = Array.from({ length: entries.count }, (_, i) => [
+    entries.sequence(i),
+    entries.attempts(i),
+  ]);
+  assert.deepEqual(kept, [
+    [2, 3],
+    [3, 5],
+  ]);
 });
 
 test('more marks than fit a record become several', async () => {

@@ -5,17 +5,12 @@ import assert from 'node:assert/strict';
 import { RECORD_START, RECORD_TRIM } from '../../assembly/layout.ts';
 import { createState } from '../../src/core/broker.ts';
 import type { Codec } from '../../src/core/ports.ts';
-import {
-  type Compacted,
-  type CompactOptions,
-  compact,
-  removeReplaced,
-  swap,
-} from '../../src/log/compact.ts';
+import { type Compacted, type CompactOptions, compact } from '../../src/log/compact.ts';
 import { open } from '../../src/log/promises.ts';
 import { type Recovered, recover, type Sink, takeInventory } from '../../src/log/recovery.ts';
 import { Replay } from '../../src/log/replay.ts';
 import { segmentName } from '../../src/log/segment.ts';
+import { removeReplaced, swap } from '../../src/log/swap.ts';
 import type { MemoryFiles } from '../support/memory-files.ts';
 import type { Random } from '../support/random.ts';
 import { smallPlainCodec } from '../support/twins.ts';

@@ -151,6 +151,12 @@ test('what is damaged, empty or foreign is made again or left out', async () => 
   for (const [why, change] of cases) await same(bend(LOG, change), why);
 });
 
+test('a log of one segment is stopped: nothing is said about its checkpoint', async () => {
+  const { used, notes } = await same(await live(new MemoryFiles(), 1, 'short'), 'short');
+  assert.deepEqual(used, { segments: [], checkpoint: false });
+  assert.deepEqual(notes, []);
+});
+
 test('checkpoint and indexes of another log are not used', async () => {
   const other = await live(new MemoryFiles(), 48, 'other');
   const mixed = bend(LOG, (index) => {

@@ -455,6 +455,18 @@ test('recovery that is cut off at any operation is done by the next one', async 
   }
 });
 
+test('a name that may be only in the cache is made durable before anything builds on it', async () => {
+  const { name, image } = buildSegment({}, [{}]);
+  const files = new MemoryFiles();
+  files.put('next.tmp', image);
+  files.rename('next.tmp', name, () => {});
+  await files.settle();
+  const restarted = files.kill();
+  assert.equal(restarted.durable(name), undefined, 'the name is on disk: this tests nothing');
+  await recoverFrom(restarted);
+  assert.ok(restarted.durable(name) !== undefined, 'power loss would take what is appended now');
+});
+
 test('what may be only in the cache is written again before anything builds on it', async () => {
   // The sync of the last batch failed: the system shows the bytes, calls them clean, and the disk
   // does not have them. A sync alone changes nothing.

@@ -193,6 +193,20 @@ export class MemoryFiles implements Files {
     return inode.cache;
   }
 
+  /** The bytes of a file that a power cut would leave at worst; undefined: not even its name. */
+  durable(name: string): Uint8Array | undefined {
+    return this.#durable.get(name)?.disk;
+  }
+
+  /** Flips bits of one byte of a file behind everybody's back, in cache and on disk. */
+  flip(name: string, at: number, bits: number): void {
+    const inode = this.#names.get(name);
+    assert.ok(inode !== undefined, `there is no ${name}`);
+    inode.cache = inode.cache.slice();
+    inode.disk = inode.disk.slice();
+    for (const bytes of [inode.cache, inode.disk]) if (at < bytes.length) bytes[at]! ^= bits;
+  }
+
   /** Makes or replaces a file, durably. */
   put(name: string, bytes: Uint8Array): void {
     const inode = new Inode();

@@ -1,0 +1,274 @@
+// One process of the simulated broker: the real core, log and module over the disk in memory, put
+// together as server.ts does it, with every callback in queues that the world empties.
+
+import assert from 'node:assert/strict';
+import { INBOX_READ_BYTES, SEGMENT_DATA_AT } from '../../assembly/layout.ts';
+import { crc32c } from '../../src/codec/crc32c.ts';
+import { Broker, createState, type State } from '../../src/core/broker.ts';
+import { DEFAULT_LIMITS, type Limits } from '../../src/core/limits.ts';
+import type { Codec, CompactionRequest } from '../../src/core/ports.ts';
+import type { Checkpoint } from '../../src/log/checkpoint.ts';
+import { FileLog } from '../../src/log/log.ts';
+import type { Recovered } from '../../src/log/recovery.ts';
+import { Replay } from '../../src/log/replay.ts';
+import { segmentName } from '../../src/log/segment.ts';
+import { Folder } from '../support/folder.ts';
+import type { MemoryFiles } from '../support/memory-files.ts';
+import type { Checker } from './checker.ts';
+import type { Trace } from './trace.ts';
+
+/** What does not change from one life of a world to the next. */
+export interface Setting {
+  codec: Codec;
+  sideCodec: Codec;
+  checker: Checker;
+  trace: Trace;
+  limits: Limits;
+  spareBytes: number;
+  hashSeed: number;
+  logId: bigint;
+  slotsMax: number;
+  releaseMax: number;
+  /** Called as the broker speaks, before it goes on. */
+  noticed: (notice: Notice) => void;
+}
+
+export function limitsOf(segmentBytes: number, messageBytesMax: number): Limits {
+  return {
+    ...DEFAULT_LIMITS,
+    messageBytesMax,
+    segmentBytes,
+    reserveBytes: 8192,
+    // Peers of this world may take what time they like.
+    consumerHeaderMs: 1e9,
+    partialMessageMs: 1e9,
+    deliveryBytesMax: 16 * 1024,
+    deliveryBytesMaxU32: 8 * 1024,
+  };
+}
+
+export interface Notice {
+  level: string;
+  kind: string;
+  text: string;
+  fields: { position?: number; sequence?: number; count?: number };
+}
+
+const TIME_MS = 1_700_000_000_000;
+const RETRY_MS = 1000;
+const LATER_MS = 25;
+const PAUSE_MS = 4;
+
+class CountingReplay extends Replay {
+  checkpoint = false;
+
+  override restore(checkpoint: Checkpoint): void {
+    this.checkpoint = true;
+    super.restore(checkpoint);
+  }
+}
+
+export class Life {
+  readonly files: MemoryFiles;
+  readonly #setting: Setting;
+  readonly #state: State;
+  readonly #replay: CountingReplay;
+  #soon: (() => void)[] = [];
+  #timers: { dueMs: number; call: () => void }[] = [];
+  #retryMs = 0;
+  nowMs = 0;
+  broker!: Broker;
+  log!: FileLog;
+  recovered!: Recovered;
+  /** The log failed: the process must end. */
+  failure: Error | undefined;
+  /** How the start ended; undefined: it has not. */
+  opened: 'open' | Error | undefined;
+
+  constructor(files: MemoryFiles, setting: Setting) {
+    this.files = files;
+    this.#setting = setting;
+    this.#state = createState(setting.hashSeed, setting.slotsMax);
+    this.#replay = new CountingReplay(this.#state.buckets, this.#state.retention);
+    // A new process finds its memory empty.
+    const { codec } = setting;
+    codec.memory.fill(0, codec.coldBytes, codec.coldBytes + setting.limits.segmentBytes);
+    this.#open().then(
+      () => {
+        this.opened = 'open';
+      },
+      (error: Error) => {
+        this.opened = error;
+      },
+    );
+  }
+
+  get usedCheckpoint(): boolean {
+    return this.#replay.checkpoint;
+  }
+
+  /** The place in the module's memory that sockets read into. */
+  get readInto(): Uint8Array {
+    const { inbox } = this.#setting.codec;
+    return inbox.subarray(inbox.length - Math.min(INBOX_READ_BYTES, inbox.length / 2));
+  }
+
+  async #open(): Promise<void> {
+    const { codec, sideCodec, limits, spareBytes, hashSeed, logId } = this.#setting;
+    const { segmentBytes } = limits;
+    const opened = await FileLog.open(
+      {
+        files: this.files,
+        indexFiles: new Folder(this.files, 'index'),
+        codec,
+        sideCodec: () => sideCodec,
+        crc32c,
+        hashSeed,
+        checkpointDue: { bytes: segmentBytes, sizes: 0 },
+        mode: 'commit',
+        segmentBytes,
+        spareBytes,
+        newLogId: logId,
+        now: () => this.nowMs,
+        wallMs: () => TIME_MS + this.nowMs,
+        later: (call) => this.#after(LATER_MS, call),
+        soon: (call) => void this.#soon.push(call),
+        pause: (call) => this.#after(PAUSE_MS, call),
+        note: (level, text) => this.#notice({ level, kind: 'log.note', text, fields: {} }),
+        progress: () => {},
+      },
+      this.#replay,
+    );
+    this.log = opened.log;
+    this.recovered = opened.recovered;
+    this.#tap();
+    this.broker = new Broker({
+      ...this.#state,
+      codec,
+      log: this.log,
+      limits,
+      notices: {
+        notice: (level, kind, text, fields) =>
+          this.#notice({ level, kind, text, fields: fields ?? {} }),
+      },
+      wake: { soon: () => void this.#soon.push(() => this.broker.flush()) },
+      wallMs: () => TIME_MS + this.nowMs,
+      releaseMax: this.#setting.releaseMax,
+      strict: true,
+      onFailed: (failure) => {
+        this.failure = failure;
+      },
+    });
+    this.log.listen({
+      segmentChanged: () => this.broker.segmentChanged(),
+      failed: (failure) => this.broker.failed(failure),
+      wrote: () => {},
+    });
+    const { checker } = this.#setting;
+    checker.check(() =>
+      checker.recovered(opened.resume, this.log.startPosition, this.#state.buckets.fates),
+    );
+    this.broker.resume(opened.resume, this.#replay.inMemory);
+  }
+
+  #notice(notice: Notice): void {
+    this.#setting.trace.add(`notice ${notice.kind}: ${notice.text}`);
+    this.#setting.noticed(notice);
+  }
+
+  #after(ms: number, call: () => void): void {
+    this.#timers.push({ dueMs: this.nowMs + ms, call });
+  }
+
+  // Lets the checker see what goes into the log, and when it is called durable.
+  #tap(): void {
+    const { log } = this;
+    const { codec, checker, trace } = this.#setting;
+    const append = log.append.bind(log);
+    log.append = (position, bytes, done) => {
+      const base = log.bases().findLast((each) => each <= position)!;
+      const at = codec.coldBytes + position - base;
+      const given = codec.memory.subarray(at, at + bytes);
+      trace.add(`append ${bytes} bytes at ${position}`);
+      trace.bytes(given);
+      checker.check(() => checker.append(position, given));
+      append(position, bytes, (failure) => {
+        trace.add(`appended ${failure?.message ?? ''}`);
+        checker.check(() => checker.appended(failure, (from, size) => this.#onDisk(from, size)));
+        done(failure);
+      });
+    };
+    const compact = log.compact.bind(log);
+    log.compact = (request, done) => {
+      checker.tally.add('compactions begun');
+      trace.add(`compact ${request.bases.join(' ')}`);
+      const end = log.bases().find((base) => base > request.bases.at(-1)!)!;
+      checker.compacting = { base: request.bases[0]!, end };
+      compact(this.#watched(request), (failure, smaller) => {
+        if (failure === undefined) checker.compacting = undefined;
+        trace.add(`compacted ${smaller} ${failure?.message ?? ''}`);
+        if (failure !== undefined) checker.tally.add('compactions failed');
+        done(failure, smaller);
+      });
+    };
+  }
+
+  #watched(request: CompactionRequest): CompactionRequest {
+    const { checker } = this.#setting;
+    return {
+      ...request,
+      moved: (base, end, entries) => {
+        checker.tally.add('compactions');
+        const held = checker.check(() => checker.moved(base, end, entries));
+        if (held > 0) checker.tally.add('compactions under held messages');
+        this.#setting.trace.add(`moved ${base} to ${end}, ${held} held`);
+        request.moved(base, end, entries);
+      },
+    };
+  }
+
+  // Bytes of the log as a power cut would leave them at worst.
+  #onDisk(position: number, bytes: number): Uint8Array {
+    const base = this.log.bases().findLast((each) => each <= position)!;
+    const durable = this.files.durable(segmentName(base));
+    assert.ok(durable !== undefined, `the name ${segmentName(base)} is not on disk`);
+    assert.ok(position - base >= SEGMENT_DATA_AT, 'a batch stands in a header');
+    return durable.subarray(position - base, position - base + bytes);
+  }
+
+  // --- what the world lets happen ---------------------------------------------------------------
+
+  get hasSoon(): boolean {
+    return this.#soon.length > 0;
+  }
+
+  /** Work that waits for nothing but its turn. */
+  get idle(): boolean {
+    return this.#soon.length === 0 && this.#timers.length === 0 && this.files.pending.length === 0;
+  }
+
+  /** Asks for another turn of the event loop. */
+  soon(call: () => void): void {
+    this.#soon.push(call);
+  }
+
+  /** Runs what asked for another turn. */
+  turn(): void {
+    for (const call of this.#soon.splice(0)) call();
+  }
+
+  /** Time passes, at most 100 ms at once. */
+  advance(ms: number): void {
+    this.nowMs += ms;
+    const due = this.#timers.filter(({ dueMs }) => dueMs <= this.nowMs);
+    this.#timers = this.#timers.filter(({ dueMs }) => dueMs > this.nowMs);
+    due.sort((a, b) => a.dueMs - b.dueMs);
+    for (const { call } of due) call();
+    if (this.opened !== 'open') return;
+    if (this.nowMs - this.#retryMs >= RETRY_MS) {
+      this.#retryMs = this.nowMs;
+      this.log.retry();
+    }
+    this.broker.advance(this.nowMs);
+  }
+}
