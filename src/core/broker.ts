@@ -13,6 +13,7 @@ import { FramePool } from './frames.ts';
 import { Indexing } from './indexing.ts';
 import type { Limits } from './limits.ts';
 import { Lookup } from './lookup.ts';
+import { Paused } from './paused.ts';
 import type {
   CheckpointSource,
   Codec,
@@ -45,10 +46,7 @@ export interface State {
 /** An empty state; `hashSeed` is for the bucket directory, random in production. */
 export function createState(hashSeed: number, slotsMax?: number): State {
   const fates = { settled: new SequenceSet(), attempts: new AttemptCounts() };
-  return {
-    buckets: new Buckets<Consumer>(hashSeed, fates, slotsMax),
-    retention: new Retention(),
-  };
+  return { buckets: new Buckets(hashSeed, fates, slotsMax), retention: new Retention() };
 }
 
 export interface BrokerOptions extends State {
@@ -84,6 +82,9 @@ export class Broker implements Context, CommitEvents {
   readonly notices: Notices;
   readonly budget: Budget;
   readonly frames = new FramePool();
+  readonly paused = new Paused();
+  /** Who takes a bucket's line instead of its consumers, by slot: a purge. */
+  readonly takers = new Map<number, () => void>();
   readonly producers = new Set<Producer>();
   readonly consumers = new Set<Consumer>();
   readonly #log: Log;
@@ -97,7 +98,7 @@ export class Broker implements Context, CommitEvents {
   #replies: Producer[] = [];
   readonly #starved = new Set<number>();
   #closing = false;
-  #onBatch: ((batch: Batch) => void) | undefined;
+  readonly #onBatch: ((batch: Batch) => void)[] = [];
 
   constructor(options: BrokerOptions) {
     this.#options = options;
@@ -166,9 +167,9 @@ export class Broker implements Context, CommitEvents {
     this.commit.resume(at);
   }
 
-  /** Observes every batch that became durable; for measuring. */
+  /** Observes every batch that became durable, once what it holds counts. */
   onBatch(observe: (batch: Batch) => void): void {
-    this.#onBatch = observe;
+    this.#onBatch.push(observe);
   }
 
   // --- inputs -----------------------------------------------------------------------------------
@@ -216,6 +217,7 @@ export class Broker implements Context, CommitEvents {
     assert(nowMs >= this.#now, 'time ran backwards');
     this.#now = nowMs;
     this.retention.nowMs = nowMs;
+    this.buckets.rates.nowMs = nowMs;
     for (const producer of this.producers) producer.advance(nowMs);
     for (const consumer of this.consumers) consumer.advance(nowMs);
     this.#relieveStuck();
@@ -279,7 +281,7 @@ export class Broker implements Context, CommitEvents {
     }
     if (touched !== 0) this.dispatch(touched);
     if (batch.trim > 0) this.#trimmed(batch.trim);
-    this.#onBatch?.(batch);
+    for (const observe of this.#onBatch) observe(batch);
   }
 
   #trimmed(position: Position): void {
@@ -335,6 +337,10 @@ export class Broker implements Context, CommitEvents {
   dispatch(slot: number): void {
     const share = this.buckets.share(slot);
     if (share === undefined || this.#closing) return;
+    const taker = this.takers.get(slot);
+    taker?.();
+    if (taker !== undefined) return;
+    if (this.paused.count > 0 && this.paused.has(this.buckets.idOf(slot))) return;
     for (const consumer of share.waiting) {
       if (this.buckets.peek(slot) === undefined) this.#lookup.start(slot);
       if (this.buckets.peek(slot) === undefined) return;
@@ -347,6 +353,20 @@ export class Broker implements Context, CommitEvents {
     }
     // Whoever comes next finds it there already.
     if (share.consumers > 0) this.#lookup.start(slot);
+  }
+
+  /** Looks up what comes next in a bucket's line, if it is not in memory. */
+  lookup(slot: number): void {
+    this.#lookup.start(slot);
+  }
+
+  get closing(): boolean {
+    return this.#closing;
+  }
+
+  /** Sequence behind the last durable message. */
+  get nextSequence(): number {
+    return this.#nextSequence;
   }
 
   // A segment's entries are in its index only: whoever waited for that goes on.

@@ -28,6 +28,8 @@ export interface Totals {
   redeliveredMessages: number;
   /** Messages that could not be read back from disk and were set aside. */
   unreadableMessages: number;
+  /** Messages that operators purged. */
+  purgedMessages: number;
   heartbeats: number;
   protocolErrors: number;
 }
@@ -112,7 +114,13 @@ export interface Snapshot {
   rates: Rates;
   totals: Totals;
   /** `top` holds the buckets with the largest backlog, at most 50. */
-  buckets: { count: number; ready: number; unacked: number; top: BucketSnapshot[] };
+  buckets: {
+    count: number;
+    ready: number;
+    unacked: number;
+    paused: number;
+    top: BucketSnapshot[];
+  };
   /** `list` holds at most 100 connections. */
   connections: { intake: number; exhaust: number; refused: number; list: ConnectionSnapshot[] };
   commits: CommitSnapshot;

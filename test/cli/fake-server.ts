@@ -35,6 +35,7 @@ export function fakeSnapshot(change: Partial<Snapshot> = {}): Snapshot {
       failedMessages: 4,
       redeliveredMessages: 5,
       unreadableMessages: 0,
+      purgedMessages: 0,
       heartbeats: 8,
       protocolErrors: 0,
     },
@@ -42,6 +43,7 @@ export function fakeSnapshot(change: Partial<Snapshot> = {}): Snapshot {
       count: 1,
       ready: 9,
       unacked: 2,
+      paused: 0,
       top: [{ id: '42', ready: 9, unacked: 2, consumers: 1 }],
     },
     connections: {
