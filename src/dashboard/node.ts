@@ -3,7 +3,7 @@
 
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { DashboardReply, Router } from './routes.ts';
+import type { DashboardReply, DashboardRequest, Router } from './routes.ts';
 import {
   CONNECTIONS_MAX,
   HEADER_BYTES_MAX,
@@ -58,13 +58,19 @@ async function serve(
   response: http.ServerResponse,
 ): Promise<void> {
   response.on('error', () => {});
-  const { 'content-length': length, 'transfer-encoding': coding, host } = request.headers;
-  const hasBody = (length !== undefined && length !== '0') || coding !== undefined;
-  const method = request.method ?? '';
-  const reply = await router({ method, url: request.url ?? '', host, hasBody });
-  write(response, reply, method === 'HEAD', hasBody);
+  const { hasBody, ...head } = requestOf(request);
+  const reply = await router({ ...head, hasBody });
+  write(response, reply, head.method === 'HEAD', hasBody);
   // A body that nobody asked for is not read to its end: the connection goes with the reply.
   if (hasBody) response.on('finish', () => request.socket.destroySoon());
+}
+
+function requestOf(request: http.IncomingMessage): DashboardRequest {
+  const { 'content-length': length, 'transfer-encoding': coding, ...headers } = request.headers;
+  const { host, origin, authorization, 'x-thrustmq-request': action } = headers;
+  const hasBody = (length !== undefined && length !== '0') || coding !== undefined;
+  const { method = '', url = '' } = request;
+  return { method, url, host, hasBody, origin, authorization, action: action?.toString() };
 }
 
 function write(

@@ -3,7 +3,7 @@
 // here attaches one first, and the process is the dashboard's own.
 
 import type { HttpRequest, HttpResponse, TemplatedApp } from 'uWebSockets.js';
-import { type DashboardReply, type Router, statusLine } from './routes.ts';
+import { type DashboardReply, type DashboardRequest, type Router, statusLine } from './routes.ts';
 import { ListenError, type Listening, type ListenOptions } from './transport.ts';
 
 type Uws = typeof import('uWebSockets.js');
@@ -60,18 +60,27 @@ function serve(router: Router, response: HttpResponse, request: HttpRequest): vo
   response.onAborted(() => {
     aborted = true;
   });
-  const method = request.getMethod();
-  const query = request.getQuery();
-  const url = query ? `${request.getUrl()}?${query}` : request.getUrl();
-  const length = request.getHeader('content-length');
-  const hasBody =
-    (length !== '' && length !== '0') || request.getHeader('transfer-encoding') !== '';
-  const host = request.getHeader('host') || undefined;
   // The request object is gone after this line; everything needed has been copied out of it.
-  void router({ method, url, host, hasBody }).then((reply) => {
+  const { hasBody, ...head } = requestOf(request);
+  void router({ ...head, hasBody }).then((reply) => {
     if (aborted) return;
-    response.cork(() => write(response, reply, method.toUpperCase() === 'HEAD', hasBody));
+    response.cork(() => write(response, reply, head.method.toUpperCase() === 'HEAD', hasBody));
   });
+}
+
+function requestOf(request: HttpRequest): DashboardRequest {
+  const query = request.getQuery();
+  const header = (name: string) => request.getHeader(name) || undefined;
+  const length = header('content-length');
+  return {
+    method: request.getMethod(),
+    url: query ? `${request.getUrl()}?${query}` : request.getUrl(),
+    host: header('host'),
+    hasBody: (length ?? '0') !== '0' || header('transfer-encoding') !== undefined,
+    origin: header('origin'),
+    authorization: header('authorization'),
+    action: header('x-thrustmq-request'),
+  };
 }
 
 function write(
