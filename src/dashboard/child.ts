@@ -5,6 +5,7 @@ import type { Command } from '../core/commands.ts';
 import { Asker } from './ask.ts';
 import { Commander } from './commander.ts';
 import { History } from './history.ts';
+import { Live } from './live.ts';
 import type { DashboardOptions, FromChild, ToChild } from './messages.ts';
 import { listenNode } from './node.ts';
 import { createRouter } from './routes.ts';
@@ -37,9 +38,15 @@ async function start(options: DashboardOptions): Promise<void> {
   const ask = () => asker.ask();
   const run = (command: Command) => commander.run(command);
   const router = createRouter({ ...options, ask, run, history });
+  const live = new Live({ ...options, ask, run });
   setInterval(() => void sample(), SAMPLE_MS);
   try {
-    const { listening, transport, note } = await listen(options.transport, { host, port, router });
+    const { listening, transport, note } = await listen(options.transport, {
+      host,
+      port,
+      router,
+      live,
+    });
     tell({ type: 'listening', port: listening.port, transport, note });
   } catch (error) {
     const code = error instanceof ListenError ? error.code : 'UNKNOWN';
