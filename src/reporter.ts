@@ -2,6 +2,7 @@
 // event-loop delay. Reads from the broker and the log, never the other way round.
 
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
+import { withoutSecrets } from './config/load.ts';
 import type { Broker } from './core/broker.ts';
 import { Distribution } from './core/distribution.ts';
 import { Oldest } from './core/oldest.ts';
@@ -95,7 +96,7 @@ export class Reporter {
       startedAt: this.#startedAt,
       now: new Date().toISOString(),
       ...(warning === undefined ? {} : { warning }),
-      config: { ...config },
+      config: { ...withoutSecrets(config) },
       rates: this.#rates,
       totals: totalsOf(this.#broker),
       buckets: bucketsOf(this.#broker),

@@ -8,11 +8,15 @@ import os from 'node:os';
 import path from 'node:path';
 import { INBOX_READ_BYTES, WIRE_U32, WIRE_U64 } from '../assembly/layout.ts';
 import type { BrokerConfig, Listener } from './config/load.ts';
-import { Broker, createState } from './core/broker.ts';
+import { Admin } from './core/admin.ts';
+import { Broker } from './core/broker.ts';
+import type { Command, Outcome } from './core/commands.ts';
 import type { Snapshot, StartSnapshot } from './core/snapshot.ts';
+import { createState } from './core/state.ts';
 import { NodeFiles } from './io/files.ts';
 import { LockError, lock } from './io/lock.ts';
 import { type Logger, RateLimitedLog } from './io/logger.ts';
+import { SettingsFile } from './io/settings.ts';
 import { Listeners, SUSPECT_AFTER_MS } from './io/tcp.ts';
 import { LogError } from './log/errors.ts';
 import { FileLog } from './log/log.ts';
@@ -148,6 +152,7 @@ export class Server {
   readonly #broker: Broker;
   readonly #log: FileLog;
   readonly #reporter: Reporter;
+  #admin!: Admin;
   #tickedMs = performance.now();
   #clockMs = 0;
   #closing: Promise<void> | undefined;
@@ -208,6 +213,7 @@ export class Server {
     const server = new Server(options, release, { codec, log: opened.log, state });
     server.#reporter.recovered(report, resume.epoch);
     server.#broker.resume(resume, replay.inMemory);
+    server.#administer();
     server.#startTimers();
     try {
       await server.#listen();
@@ -250,6 +256,35 @@ export class Server {
       failed: (failure) => this.#broker.failed(failure),
       wrote: (bytes, writeMs, syncMs) => this.#reporter.wrote(bytes, writeMs, syncMs),
     });
+  }
+
+  // Operators' settings are part of what is recovered: a pause outlives its broker.
+  #administer(): void {
+    const { dataDir } = this.#options.config;
+    const settings = new SettingsFile(dataDir, 'paused.json');
+    const text = settings.read();
+    try {
+      if (text !== undefined) this.#broker.paused.restore(text);
+    } catch (error) {
+      throw new StartError(
+        74,
+        `${settings.path} cannot be used: ${(error as Error).message}. It says which buckets are paused: repair it, or remove it and pause them again`,
+      );
+    }
+    this.#admin = new Admin({
+      broker: this.#broker,
+      log: this.#log,
+      settings,
+      wallMs: Date.now,
+      base64: (bytes) =>
+        Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64'),
+      soon: (call) => void setImmediate(call),
+    });
+  }
+
+  /** Carries out an operator's command; `done` comes once, now or later. */
+  command(command: Command, done: (outcome: Outcome) => void): void {
+    this.#admin.ask(command, done);
   }
 
   async #listen(): Promise<void> {

@@ -3,7 +3,8 @@
 
 import type { AddressInfo } from 'node:net';
 import { basename, relative } from 'node:path';
-import type { BrokerConfig, Listener } from '../config/load.ts';
+import { type BrokerConfig, isLoopback, type Listener } from '../config/load.ts';
+import type { Command, Outcome } from '../core/commands.ts';
 import type { Snapshot, StartSnapshot } from '../core/snapshot.ts';
 import type { Answer, Health } from '../dashboard/messages.ts';
 import { DashboardSupervisor } from '../dashboard/supervisor.ts';
@@ -23,6 +24,7 @@ export interface RunningServer {
   readonly addresses: { intake: AddressInfo[]; exhaust: AddressInfo[] };
   snapshot(): Snapshot;
   health(): { live: boolean; ready: boolean; checks: Health['checks'] };
+  command?(command: Command, done: (outcome: Outcome) => void): void;
   close(): Promise<void>;
   readonly stopped: Promise<{ exitCode: number; reason: string }>;
 }
@@ -99,16 +101,25 @@ class Lifecycle {
         { event: 'bind.open', hosts: [...new Set(open.map(({ host }) => host))] },
         'listening beyond loopback: whoever reaches these ports can publish and consume',
       );
+    if (open.length > 0 && config.dashboard.enabled && isLoopback(config.dashboard.host))
+      handle.log.info(
+        { event: 'dashboard.loopback' },
+        'the dashboard stays on loopback: to open it, too, give it a token (--dashboard-token-file) and, with it, --dashboard-host',
+      );
   }
 
   /** Before the server, so that /startupz can answer while recovery runs. */
   #startDashboard(): void {
     const { config, handle, version } = this.#options;
-    const { host, port, transport, allowedHosts } = config.dashboard;
+    const { enabled, ...dashboard } = config.dashboard;
     this.#dashboard = new DashboardSupervisor({
-      dashboard: { host, port, transport, allowedHosts, version },
+      dashboard: { ...dashboard, version },
       log: handle.log,
       answer: () => this.#answer(),
+      command: (command, done) => {
+        if (this.#server?.command !== undefined) this.#server.command(command, done);
+        else done({ ok: false, code: 'stopping', detail: 'the broker is starting: ask again' });
+      },
       onListening: (bound) => {
         if (this.#runtime === undefined || this.#stopping) return;
         this.#runtime.dashboard = bound;
@@ -259,10 +270,6 @@ function removeQuietly(dataDir: string): void {
   } catch {
     // A hint that outlives its broker does no harm; readers check.
   }
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
 
 function delay(ms: number): Promise<undefined> {

@@ -29,6 +29,18 @@ const VERBS: Record<string, Verb> = {
     summary: 'show what a running broker does',
     load: async () => (await import('./stats.ts')).registerStats,
   },
+  top: {
+    summary: 'watch a running broker',
+    load: async () => (await import('./top.ts')).registerTop,
+  },
+  bucket: {
+    summary: 'list buckets, look into them, purge, pause and resume them',
+    load: async () => (await import('./bucket.ts')).registerBucket,
+  },
+  conn: {
+    summary: 'list the connections of a running broker, or close one',
+    load: async () => (await import('./conn.ts')).registerConn,
+  },
   bench: {
     summary: 'measure a broker',
     load: async () => (await import('./bench.ts')).registerBench,

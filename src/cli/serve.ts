@@ -3,7 +3,7 @@
 
 import { isatty } from 'node:tty';
 import { type Command, Option } from 'commander';
-import { ConfigError, type LoadedConfig, loadConfig } from '../config/load.ts';
+import { ConfigError, type LoadedConfig, loadConfig, withoutSecrets } from '../config/load.ts';
 import {
   environmentNameOf,
   flagOf,
@@ -109,6 +109,7 @@ async function printConfig({ config, origins, file }: LoadedConfig): Promise<voi
     key,
     { ...origins[key], environment: environmentNameOf(key) },
   ]);
-  const report = { file: file ?? null, config, origins: Object.fromEntries(settings) };
+  const shown = withoutSecrets(config);
+  const report = { file: file ?? null, config: shown, origins: Object.fromEntries(settings) };
   await emit(`${JSON.stringify(report, null, 2)}\n`);
 }

@@ -1,12 +1,12 @@
 // The verb `stats`: the snapshot of a running broker, from its dashboard, as tables or JSON.
 
-import Table from 'cli-table3';
 import type { Command } from 'commander';
 import { formatDuration, formatSize } from '../config/units.ts';
 import type { Snapshot } from '../core/snapshot.ts';
+import { Dashboard, type DashboardTarget } from './dashboard.ts';
 import { CliError, colorsFor, EXIT, emit, isBrokenPipe, note } from './output.ts';
-import { authority } from './runtime.ts';
-import { addTargetOptions, durationMs, resolveTarget } from './target.ts';
+import { count, newTable } from './tables.ts';
+import { addTargetOptions, durationMs } from './target.ts';
 
 const EXAMPLES = `
 Examples:
@@ -15,16 +15,12 @@ Examples:
   thrustmq stats --watch              again every second
   thrustmq stats --json | jq .totals`;
 
-const FETCH_TIMEOUT_MS = 3000;
 const BUCKETS_MAX = 20;
 const CLEAR_SCREEN = '\x1b[H\x1b[2J';
 
-interface StatsOptions {
+interface StatsOptions extends DashboardTarget {
   json?: boolean;
   watch?: number | true;
-  host?: string;
-  port?: number;
-  dataDir?: string;
 }
 
 /** Adds `stats`. */
@@ -38,17 +34,17 @@ export function registerStats(program: Command): void {
 }
 
 async function show(options: StatsOptions): Promise<void> {
-  const { host, port } = resolveTarget(options, 'dashboard');
-  const url = `http://${authority(host, port)}/dash`;
+  const dashboard = new Dashboard(options);
+  const fetchSnapshot = async () => snapshotFrom(await dashboard.get('/dash'));
   if (options.watch === undefined) {
-    await emit(render(await fetchSnapshot(url), options));
+    await emit(render(await fetchSnapshot(), options));
     return;
   }
   const everyMs = Math.max(100, options.watch === true ? 1000 : options.watch);
   const clear = process.stdout.isTTY && !options.json ? CLEAR_SCREEN : '';
   for (;;) {
     try {
-      await emit(clear + render(await fetchSnapshot(url), options));
+      await emit(clear + render(await fetchSnapshot(), options));
     } catch (error) {
       if (isBrokenPipe(error)) return;
       if (!(error instanceof CliError)) throw error;
@@ -58,24 +54,9 @@ async function show(options: StatsOptions): Promise<void> {
   }
 }
 
-/** Throws CliError 69 for everything but a snapshot. */
-async function fetchSnapshot(url: string): Promise<Snapshot> {
-  let response: Response;
-  try {
-    response = await fetch(url, { signal: AbortSignal.timeout(FETCH_TIMEOUT_MS) });
-  } catch (error) {
-    const { cause, message } = error as Error;
-    const why = cause instanceof Error ? (cause as NodeJS.ErrnoException).code : message;
-    throw new CliError(EXIT.unreachable, `no dashboard answers at ${url}: ${why ?? message}`);
-  }
-  try {
-    const body = (await response.json()) as Snapshot & { detail?: string };
-    if (response.ok && body.totals !== undefined) return body;
-    throw new CliError(EXIT.unreachable, `${url}: ${body.detail ?? response.statusText}`);
-  } catch (error) {
-    if (error instanceof CliError) throw error;
-    throw new CliError(EXIT.unreachable, `${url} is not the dashboard of a broker`);
-  }
+function snapshotFrom(body: unknown): Snapshot {
+  if ((body as Partial<Snapshot>).totals !== undefined) return body as Snapshot;
+  throw new CliError(EXIT.unreachable, 'it answered OK, but with no snapshot of a broker');
 }
 
 function render(snapshot: Snapshot, options: StatsOptions): string {
@@ -123,15 +104,4 @@ function longest({ buckets }: Snapshot): string {
   for (const { id, ready, unacked, consumers, exact } of buckets.top.slice(0, BUCKETS_MAX))
     table.push([id, `${exact ? '' : '≥ '}${count(ready)}`, count(unacked), count(consumers)]);
   return table.toString();
-}
-
-function newTable(head: string[]): InstanceType<typeof Table> {
-  const aligned = head.map((_, index) => (index === 0 ? 'left' : 'right'));
-  const plain = { head: [], border: [] };
-  const color = colorsFor(process.stdout).isColorSupported;
-  return new Table({ head, colAligns: aligned as never, ...(color ? {} : { style: plain }) });
-}
-
-function count(value: number): string {
-  return value.toLocaleString('en-US', { maximumFractionDigits: 0 });
 }

@@ -29,8 +29,9 @@ export function addTargetOptions(command: Command, side: Side): Command {
     .option('-H, --host <HOST>', 'host of the broker (default: 127.0.0.1)')
     .option('-p, --port <PORT>', `port of its ${side} (default: ${USUAL_PORTS[side]})`, wholeNumber)
     .option('-d, --data-dir <DIR>', "find host and ports in a running broker's data folder");
-  if (side !== 'dashboard')
-    command.option('--wire <u64|u32>', 'dialect of that port (default: u64)', wireName);
+  if (side === 'dashboard')
+    command.option('--token-file <FILE>', 'file whose first line is the token of the dashboard');
+  else command.option('--wire <u64|u32>', 'dialect of that port (default: u64)', wireName);
   return command;
 }
 

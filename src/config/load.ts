@@ -40,6 +40,9 @@ export interface BrokerConfig {
     transport: 'auto' | 'uws' | 'node';
     /** Names that a browser may use besides loopback and `host`. */
     allowedHosts: string[];
+    /** Whoever wants more than the probes must name it. */
+    token?: string | undefined;
+    readOnly: boolean;
   };
   log: { sync: 'commit' | 'interval' | 'none'; syncIntervalMs: number; spareBytes: number };
   limits: Limits;
@@ -220,13 +223,7 @@ function build(values: SettingValues, sources: Sources): BrokerConfig {
     unsafeNoLock: values.unsafe_no_lock,
     intake: [main(values.intake_port), ...values.intake.map(further)],
     exhaust: [main(values.exhaust_port), ...values.exhaust.map(further)],
-    dashboard: {
-      enabled: values.dashboard,
-      host: values.dashboard_host ?? values.host,
-      port: values.dashboard_port,
-      transport: values.dashboard_transport,
-      allowedHosts: values.dashboard_allow_host,
-    },
+    dashboard: buildDashboard(values, sources),
     log: {
       sync: values.sync,
       syncIntervalMs: Math.max(1, values.sync_interval),
@@ -238,6 +235,57 @@ function build(values: SettingValues, sources: Sources): BrokerConfig {
       format: values.log_format ?? (sources.terminal ? 'pretty' : 'json'),
     },
   };
+}
+
+function buildDashboard(values: SettingValues, sources: Sources): BrokerConfig['dashboard'] {
+  const token = tokenOf(values, sources);
+  const named = values.dashboard_host;
+  const host = named ?? values.host;
+  const isOpen = values.dashboard && token === undefined && !isLoopback(host);
+  // Who opens the ports of messages has not said that strangers may look into buckets.
+  if (isOpen && named !== undefined)
+    throw new ConfigError(
+      `the dashboard on ${host} could be used by whoever reaches it: give it a token (--dashboard-token-file), or leave out --dashboard-host to keep it on 127.0.0.1`,
+    );
+  return {
+    enabled: values.dashboard,
+    host: isOpen ? '127.0.0.1' : host,
+    port: values.dashboard_port,
+    transport: values.dashboard_transport,
+    allowedHosts: values.dashboard_allow_host,
+    ...(token === undefined ? {} : { token }),
+    readOnly: values.dashboard_read_only,
+  };
+}
+
+function tokenOf(values: SettingValues, sources: Sources): string | undefined {
+  const { dashboard_token: token, dashboard_token_file: file } = values;
+  if (file === undefined) return token;
+  if (token !== undefined)
+    throw new ConfigError('dashboard_token and dashboard_token_file are both given: leave one out');
+  const path = resolve(sources.workingDir, file);
+  let line: string;
+  try {
+    line = readFileSync(path, 'utf8').split(/\r?\n/)[0]!.trim();
+  } catch (error) {
+    throw new ConfigError(`cannot read the token file ${path}: ${(error as Error).message}`);
+  }
+  const checked = SETTINGS.shape.dashboard_token.safeParse(line);
+  if (!checked.success)
+    throw new ConfigError(`the first line of ${path} ${issueText(checked.error.issues)}`);
+  return checked.data;
+}
+
+/** Whether an address can be reached from this machine only. */
+export function isLoopback(host: string): boolean {
+  return /^(localhost|\[?::1\]?|127\.\d+\.\d+\.\d+)$/i.test(host);
+}
+
+/** The configuration as it may be shown: without secrets. */
+export function withoutSecrets(config: BrokerConfig): BrokerConfig {
+  const { token, ...dashboard } = config.dashboard;
+  const shown = token === undefined ? {} : { token: '(set)' };
+  return { ...config, dashboard: { ...dashboard, ...shown } };
 }
 
 function buildLimits(values: SettingValues): { limits: Limits; memory: MemoryConfig } {

@@ -47,6 +47,11 @@ const boolean = z.union([z.boolean(), z.string()]).transform((raw, context) => {
 
 const text = z.string().trim().min(1, 'must not be empty');
 
+/** Long enough that nobody guesses it, and fit for a header. */
+const token = z.string().regex(/^[\x21-\x7e]{16,256}$/, {
+  error: 'must have 16 to 256 characters without spaces',
+});
+
 const parsed = (parse: (text: string) => number) =>
   z.union([z.number(), z.string()]).transform((raw, context) => {
     try {
@@ -186,6 +191,20 @@ export const SETTINGS = z.strictObject({
     fallback: 'auto',
     arg: 'auto|uws|node',
     description: 'HTTP server of the dashboard; auto = uWebSockets.js where it loads',
+  }),
+  dashboard_token: derived(token, {
+    arg: 'TOKEN',
+    description:
+      'what whoever uses the dashboard and its API must know; flags show in lists of processes: ' +
+      'prefer the environment or a file',
+  }),
+  dashboard_token_file: derived(text, {
+    arg: 'FILE',
+    description: 'file whose first line is that token',
+  }),
+  dashboard_read_only: setting(boolean, {
+    fallback: false,
+    description: 'let nobody change anything through the dashboard or its API',
   }),
   log_level: setting(z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']), {
     fallback: 'info',

@@ -3,7 +3,7 @@
 // The only other inputs are completions of the log, which Commit turns into `durable`.
 
 import { assert } from './assert.ts';
-import { Buckets } from './buckets.ts';
+import type { Buckets } from './buckets.ts';
 import { type Batch, Commit, type CommitEvents, type Resume } from './commit.ts';
 import { Compaction } from './compaction.ts';
 import { Consumer } from './consumer.ts';
@@ -13,18 +13,10 @@ import { FramePool } from './frames.ts';
 import { Indexing } from './indexing.ts';
 import type { Limits } from './limits.ts';
 import { Lookup } from './lookup.ts';
-import type {
-  CheckpointSource,
-  Codec,
-  Failure,
-  Link,
-  Log,
-  Notices,
-  Position,
-  Wake,
-} from './ports.ts';
+import { Paused } from './paused.ts';
+import type { Codec, Failure, Link, Log, Notices, Position, Wake } from './ports.ts';
 import { Producer } from './producer.ts';
-import { Retention } from './retention.ts';
+import type { Retention } from './retention.ts';
 import {
   BODY_BYTES,
   BUCKET_HIGH,
@@ -35,22 +27,7 @@ import {
   recordBytesOf,
   sequenceOf,
 } from './rows.ts';
-import { AttemptCounts, SequenceSet } from './settled.ts';
-
-/** What a log holds, as recovery rebuilds it before there is a broker. */
-export interface State {
-  buckets: Buckets<Consumer>;
-  retention: Retention;
-}
-
-/** An empty state; `hashSeed` is for the bucket directory, random in production. */
-export function createState(hashSeed: number, slotsMax?: number): State {
-  const fates = { settled: new SequenceSet(), attempts: new AttemptCounts() };
-  return {
-    buckets: new Buckets<Consumer>(hashSeed, fates, slotsMax),
-    retention: new Retention(),
-  };
-}
+import { checkpointOf, type State } from './state.ts';
 
 export interface BrokerOptions extends State {
   codec: Codec;
@@ -85,6 +62,9 @@ export class Broker implements Context, CommitEvents {
   readonly notices: Notices;
   readonly budget: Budget;
   readonly frames: FramePool;
+  readonly paused = new Paused();
+  /** Who takes a bucket's line instead of its consumers, by slot: a purge. */
+  readonly takers = new Map<number, () => void>();
   readonly producers = new Set<Producer>();
   readonly consumers = new Set<Consumer>();
   readonly #log: Log;
@@ -98,7 +78,7 @@ export class Broker implements Context, CommitEvents {
   #replies: Producer[] = [];
   readonly #starved = new Set<number>();
   #closing = false;
-  #onBatch: ((batch: Batch) => void) | undefined;
+  readonly #onBatch: ((batch: Batch) => void)[] = [];
 
   constructor(options: BrokerOptions) {
     this.#options = options;
@@ -170,9 +150,9 @@ export class Broker implements Context, CommitEvents {
     this.commit.resume(at);
   }
 
-  /** Observes every batch that became durable; for measuring. */
+  /** Observes every batch that became durable, once what it holds counts. */
   onBatch(observe: (batch: Batch) => void): void {
-    this.#onBatch = observe;
+    this.#onBatch.push(observe);
   }
 
   // --- inputs -----------------------------------------------------------------------------------
@@ -220,6 +200,7 @@ export class Broker implements Context, CommitEvents {
     assert(nowMs >= this.#now, 'time ran backwards');
     this.#now = nowMs;
     this.retention.nowMs = nowMs;
+    this.buckets.rates.nowMs = nowMs;
     for (const producer of this.producers) producer.advance(nowMs);
     for (const consumer of this.consumers) consumer.advance(nowMs);
     this.#relieveStuck();
@@ -283,7 +264,7 @@ export class Broker implements Context, CommitEvents {
     }
     if (touched !== 0) this.dispatch(touched);
     if (batch.trim > 0) this.#trimmed(batch.trim);
-    this.#onBatch?.(batch);
+    for (const observe of this.#onBatch) observe(batch);
   }
 
   #trimmed(position: Position): void {
@@ -339,6 +320,10 @@ export class Broker implements Context, CommitEvents {
   dispatch(slot: number): void {
     const share = this.buckets.share(slot);
     if (share === undefined || this.#closing) return;
+    const taker = this.takers.get(slot);
+    taker?.();
+    if (taker !== undefined) return;
+    if (this.paused.count > 0 && this.paused.has(this.buckets.idOf(slot))) return;
     for (const consumer of share.waiting) {
       if (this.buckets.peek(slot) === undefined) this.#lookup.start(slot);
       if (this.buckets.peek(slot) === undefined) return;
@@ -351,6 +336,20 @@ export class Broker implements Context, CommitEvents {
     }
     // Whoever comes next finds it there already.
     if (share.consumers > 0) this.#lookup.start(slot);
+  }
+
+  /** Looks up what comes next in a bucket's line, if it is not in memory. */
+  lookup(slot: number): void {
+    this.#lookup.start(slot);
+  }
+
+  get closing(): boolean {
+    return this.#closing;
+  }
+
+  /** Sequence behind the last durable message. */
+  get nextSequence(): number {
+    return this.#nextSequence;
   }
 
   // A segment's entries are in its index only: whoever waited for that goes on.
@@ -366,22 +365,12 @@ export class Broker implements Context, CommitEvents {
   /** Lets the log save what the indexed segments come to; with `now`, in any case. */
   saveCheckpoint(now = false, done = () => {}): void {
     const { memoryFrom } = this.indexing;
-    this.#log.checkpoint(memoryFrom, () => this.#checkpoint(memoryFrom), now, done);
-  }
-
-  #checkpoint(memoryFrom: Position): CheckpointSource {
-    const { segments } = this.retention;
-    const { settled, attempts } = this.buckets.fates;
-    const end = segments.find(({ base }) => base >= memoryFrom)?.first ?? this.#nextSequence;
-    return {
-      start: this.#log.startPosition,
-      segments: segments
-        .filter(({ base }) => base < memoryFrom)
-        .map(({ base, first, messages, live }) => ({ base, first, messages, live })),
-      end,
-      settled: { pages: () => settled.pages(end) },
-      attempts: { pages: () => attempts.pages(end) },
-    };
+    this.#log.checkpoint(
+      memoryFrom,
+      () => checkpointOf(this, this.#log.startPosition, memoryFrom, this.#nextSequence),
+      now,
+      done,
+    );
   }
 
   #compacted(failure: Failure, smaller: boolean): void {

@@ -17,6 +17,7 @@ import { assert } from './assert.ts';
 import { Directory } from './directory.ts';
 import { Entries } from './entries.ts';
 import type { Found, Position } from './ports.ts';
+import { BucketRates, grown } from './rates.ts';
 import { type Fates, SequenceSet } from './settled.ts';
 import { emptyPart, idText, type Part, Share } from './share.ts';
 
@@ -29,6 +30,7 @@ const COUNTED = 2; // `ready` counts those, too
 
 export class Buckets<Waiter> {
   readonly entries = new Entries();
+  readonly rates = new BucketRates();
   readonly fates: Fates;
   readonly #slotsMax: number;
   #forgetAt: number;
@@ -92,6 +94,7 @@ export class Buckets<Waiter> {
     this.#ready[slot] = 0;
     this.#unacked[slot] = 0;
     this.#directory.add(low, high, slot);
+    this.rates.open(slot);
     return slot;
   }
 
@@ -173,7 +176,7 @@ export class Buckets<Waiter> {
   #forgetIdle(): void {
     for (let slot = 1; slot < this.#slots; slot++) {
       if (this.#head[slot] !== 0 || this.#unacked[slot] !== 0 || this.#shares.has(slot)) continue;
-      if (this.#directory.find(this.#low[slot]!, this.#high[slot]!) !== slot) continue;
+      if (!this.inUse(slot)) continue;
       if (this.#has(slot, OLDER)) this.#forgetful = true;
       this.#remove(slot);
     }
@@ -202,6 +205,7 @@ export class Buckets<Waiter> {
     this.#tail[slot] = entry;
     this.#ready[slot]! += count;
     this.ready += count;
+    this.rates.published(slot, count);
   }
 
   /** What to deliver next; undefined also if it must be looked up first. */
@@ -307,6 +311,7 @@ export class Buckets<Waiter> {
     this.#unacked[slot]! -= count;
     this.unacked -= count;
     this.fates.settled.add(sequence, count);
+    this.rates.settled(slot, count);
   }
 
   /** Delivered messages come back at their old place: unacked -> ready. Keeps the part. */
@@ -343,25 +348,28 @@ export class Buckets<Waiter> {
   found(slot: number, records: readonly Found[]): number {
     const share = this.#shares.get(slot);
     assert(share !== undefined, 'a lookup ended for a bucket that nobody shares');
-    const next = this.#next[slot]!;
-    const ahead: Part[] = [];
-    let messages = 0;
-    for (const { position, sequence, messages: count, bodyBytes, attempts } of records) {
-      let first = Math.max(0, next - sequence);
-      while (first < count) {
-        const part = { position, sequence: sequence + first, first, count: count - first } as Part;
-        part.bodyBytes = bodyBytes;
-        part.attempts = attempts;
-        if (!this.#toUnsettled(part)) break;
-        ahead.push(part);
-        messages += part.count;
-        first = part.first + part.count;
-      }
-    }
+    const ahead = this.partsOf(records, this.#next[slot]!);
+    const messages = ahead.reduce((sum, { count }) => sum + count, 0);
     share.ahead = ahead;
     share.aheadAt = 0;
     if (!this.#has(slot, COUNTED)) this.#ready[slot]! += messages;
     return messages;
+  }
+
+  /** What waits of records that a lookup found, from sequence `next` on. */
+  partsOf(records: readonly Found[], next: number): Part[] {
+    const parts: Part[] = [];
+    for (const { position, sequence, messages: count, bodyBytes, attempts } of records) {
+      let first = Math.max(0, next - sequence);
+      while (first < count) {
+        const part: Part = { position, sequence, first, count: count - first, bodyBytes, attempts };
+        part.sequence += first;
+        if (!this.#toUnsettled(part)) break;
+        parts.push(part);
+        first = part.first + part.count;
+      }
+    }
+    return parts;
   }
 
   /** The runs hold nothing more of the bucket: its line goes on in entries. */
@@ -413,8 +421,6 @@ export class Buckets<Waiter> {
     }
   }
 
-  // --- recovery ---------------------------------------------------------------------------------
-
   /**
    * Recovery is done: entries before sequence `next` may be settled in part, `live` messages wait
    * in all. `forgetful`: some are in runs whose buckets are not known.
@@ -423,6 +429,7 @@ export class Buckets<Waiter> {
     const { entries } = this;
     this.#recoveredTo = next;
     this.ready = live;
+    this.rates.clear();
     this.#ready.fill(0); // what was released meanwhile is counted when it is found
     for (let entry = entries.from; entry < entries.end; entry++) {
       const slot = this.#directory.find(entries.bucketLow(entry), entries.bucketHigh(entry));
@@ -456,26 +463,25 @@ export class Buckets<Waiter> {
     return idText(this.#low[slot]!, this.#high[slot]!);
   }
 
-  /** The slots with the most messages ready, most first; one pass over a column of counts. */
-  largest(most: number): number[] {
-    const top: number[] = [];
-    for (let slot = 1; slot < this.#slots; slot++) {
-      const ready = this.#ready[slot]!;
-      const busy = ready > 0 || this.#unacked[slot]! > 0;
-      if (!busy || (top.length === most && ready <= this.#ready[top[most - 1]!]!)) continue;
-      let at = top.length;
-      while (at > 0 && this.#ready[top[at - 1]!]! < ready) at--;
-      top.splice(at, 0, slot);
-      if (top.length > most) top.pop();
-    }
-    return top;
+  /** Where the bucket's line goes on: its head, what is taken of that, and whether runs are first. */
+  headOf(slot: number): { entry: number; taken: number; isOlder: boolean } {
+    const isOlder = this.#has(slot, OLDER);
+    return { entry: this.#head[slot]!, taken: this.#taken[slot]!, isOlder };
+  }
+
+  /** Slots are below this. */
+  get slotsEnd(): number {
+    return this.#slots;
+  }
+
+  /** Whether a slot stands for a bucket. */
+  inUse(slot: number): boolean {
+    return this.#directory.find(this.#low[slot]!, this.#high[slot]!) === slot;
   }
 
   /** Slots that are in use, in no particular order. */
   *slots(): Generator<number> {
-    for (let slot = 1; slot < this.#slots; slot++) {
-      if (this.#directory.find(this.#low[slot]!, this.#high[slot]!) === slot) yield slot;
-    }
+    for (let slot = 1; slot < this.#slots; slot++) if (this.inUse(slot)) yield slot;
   }
 
   #grow(): void {
@@ -490,9 +496,4 @@ export class Buckets<Waiter> {
     this.#ready = grown(this.#ready, new Float64Array(size));
     this.#unacked = grown(this.#unacked, new Float64Array(size));
   }
-}
-
-function grown<T extends Uint8Array | Uint32Array | Float64Array>(from: T, into: T): T {
-  into.set(from);
-  return into;
 }

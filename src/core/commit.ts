@@ -63,6 +63,8 @@ export class Batch {
   readonly replyCounts: number[] = [];
   readonly refusals: (Uint8Array | undefined)[] = [];
   trim = 0;
+  /** Marks of settled messages written up to here, counted since the broker started. */
+  settledMarks = 0;
   /** Closes its segment: the log goes on at the start of the next one. */
   last = false;
 
@@ -78,6 +80,7 @@ export class Batch {
     this.replyCounts.length = 0;
     this.refusals.length = 0;
     this.trim = 0;
+    this.settledMarks = 0;
     this.last = false;
   }
 }
@@ -195,6 +198,11 @@ export class Commit {
     return this.#log.stalled();
   }
 
+  /** Whether publishes are refused, or soon will be, because the disk has no room. */
+  get refuses(): boolean {
+    return this.stalled || this.#log.blocked() !== undefined;
+  }
+
   get failure(): Error | undefined {
     return this.#failure;
   }
@@ -277,6 +285,16 @@ export class Commit {
 
   settle(sequence: number, count: number): void {
     this.#settled.add(sequence, count, 0);
+  }
+
+  /** Marks of settled messages so far: durable once a batch whose `settledMarks` reach it is. */
+  get settledMarks(): number {
+    return this.#settled.end;
+  }
+
+  /** Marks that wait to be written. */
+  get waitingMarks(): number {
+    return this.#settled.count + this.#returned.count;
   }
 
   comeBack(sequence: number, count: number, attempts: number): void {
@@ -383,6 +401,7 @@ export class Commit {
     const open = this.#open;
     this.#packMarks(RECORD_SETTLED, this.#settled);
     this.#packMarks(RECORD_RETURNED, this.#returned);
+    open.settledMarks = this.#settled.end - this.#settled.count;
     if (this.#trim > 0) {
       this.#codec.packControl(RECORD_TRIM, 0, this.#trim, 0, 0);
       open.records++;

@@ -12,6 +12,7 @@ export class Counters {
   ackedMessages = 0;
   failedMessages = 0;
   redeliveredMessages = 0;
+  purgedMessages = 0;
   heartbeats = 0;
   protocolErrors = 0;
   refusedConnections = 0;

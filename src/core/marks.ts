@@ -38,6 +38,12 @@ export class MarkList {
   #attempts = new Uint32Array(256);
   #from = 0;
   #to = 0;
+  #unloaded = 0;
+
+  /** Marks ever added, neighbours that became one counted once. */
+  get end(): number {
+    return this.#unloaded + this.count;
+  }
 
   get count(): number {
     return this.#to - this.#from;
@@ -72,6 +78,7 @@ export class MarkList {
       into.setUint32(at + MARK_ATTEMPTS_AT, this.#attempts[from]!, true);
     }
     this.#from += count;
+    this.#unloaded += count;
     if (this.#from === this.#to) {
       this.#from = 0;
       this.#to = 0;

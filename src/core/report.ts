@@ -3,6 +3,7 @@
 
 import { WIRE_U64 } from '../../assembly/layout.ts';
 import type { Broker } from './broker.ts';
+import type { Buckets } from './buckets.ts';
 import type { Consumer } from './consumer.ts';
 import type { Producer } from './producer.ts';
 import type { ConnectionSnapshot, Rates, Snapshot, Totals } from './snapshot.ts';
@@ -22,6 +23,7 @@ export function totalsOf(broker: Broker): Totals {
     failedMessages: c.failedMessages,
     redeliveredMessages: c.redeliveredMessages,
     unreadableMessages: c.unreadableMessages,
+    purgedMessages: c.purgedMessages,
     heartbeats: c.heartbeats,
     protocolErrors: c.protocolErrors,
   };
@@ -40,17 +42,38 @@ export function ratesOf(before: Totals, after: Totals, elapsedMs: number): Rates
   };
 }
 
+/** The slots with the most messages ready, most first; one pass over a column of counts. */
+export function largest(buckets: Buckets<unknown>, most: number): number[] {
+  const top: number[] = [];
+  for (let slot = 1; slot < buckets.slotsEnd; slot++) {
+    const ready = buckets.readyOf(slot);
+    const busy = ready > 0 || buckets.unackedOf(slot) > 0;
+    if (!busy || (top.length === most && ready <= buckets.readyOf(top[most - 1]!))) continue;
+    let at = top.length;
+    while (at > 0 && buckets.readyOf(top[at - 1]!) < ready) at--;
+    top.splice(at, 0, slot);
+    if (top.length > most) top.pop();
+  }
+  return top;
+}
+
 export function bucketsOf(broker: Broker): Snapshot['buckets'] {
   const { buckets } = broker;
-  const top = buckets.largest(BUCKETS_MAX).map((slot) => ({
+  const top = largest(buckets, BUCKETS_MAX).map((slot) => ({
     id: buckets.idOf(slot),
     ready: buckets.readyOf(slot),
     unacked: buckets.unackedOf(slot),
-    consumers: buckets.share(slot)?.consumers ?? 0,
+    consumers: consumersOf(broker, slot),
     exact: buckets.isCounted(slot),
   }));
   const { count, ready, unacked, forgetful } = buckets;
-  return { count, exact: !forgetful, ready, unacked, top };
+  return { count, exact: !forgetful, ready, unacked, paused: broker.paused.count, top };
+}
+
+// Consumers of a bucket; a purge counts as one of its share.
+function consumersOf(broker: Broker, slot: number): number {
+  const shared = broker.buckets.share(slot)?.consumers ?? 0;
+  return broker.takers.has(slot) ? shared - 1 : shared;
 }
 
 export function connectionsOf(broker: Broker): {
@@ -60,16 +83,13 @@ export function connectionsOf(broker: Broker): {
   list: ConnectionSnapshot[];
 } {
   const list: ConnectionSnapshot[] = [];
-  const now = broker.nowMs();
   for (const producer of broker.producers) {
     if (list.length >= CONNECTIONS_MAX / 2) break;
-    list.push(common(producer, 'intake', now));
+    list.push(connectionOf(broker, producer));
   }
   for (const consumer of broker.consumers) {
     if (list.length >= CONNECTIONS_MAX) break;
-    const { consumerId, slot, batchSize, unacked } = consumer;
-    const bucket = slot === 0 ? {} : { bucket: broker.buckets.idOf(slot) };
-    list.push({ ...common(consumer, 'exhaust', now), consumerId, ...bucket, batchSize, unacked });
+    list.push(connectionOf(broker, consumer));
   }
   return {
     intake: broker.producers.size,
@@ -77,6 +97,15 @@ export function connectionsOf(broker: Broker): {
     refused: broker.counters.refusedConnections,
     list,
   };
+}
+
+/** What is known of one connection. */
+export function connectionOf(broker: Broker, session: Producer | Consumer): ConnectionSnapshot {
+  const now = broker.nowMs();
+  if (!('consumerId' in session)) return common(session, 'intake', now);
+  const { consumerId, slot, batchSize, unacked } = session;
+  const bucket = slot === 0 ? {} : { bucket: broker.buckets.idOf(slot) };
+  return { ...common(session, 'exhaust', now), consumerId, ...bucket, batchSize, unacked };
 }
 
 function common(

@@ -28,6 +28,8 @@ export interface Totals {
   redeliveredMessages: number;
   /** Messages that could not be read back from disk and were set aside. */
   unreadableMessages: number;
+  /** Messages that operators purged. */
+  purgedMessages: number;
   heartbeats: number;
   protocolErrors: number;
 }
@@ -169,6 +171,7 @@ export interface Snapshot {
     exact: boolean;
     ready: number;
     unacked: number;
+    paused: number;
     top: BucketSnapshot[];
   };
   /** `list` holds at most 100 connections. */

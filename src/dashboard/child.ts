@@ -1,7 +1,11 @@
 // Entry of the dashboard process: picks a transport, listens, answers from what the broker tells.
 // Lives exactly as long as the channel to the broker; holds nothing that anybody would miss.
 
+import type { Command } from '../core/commands.ts';
 import { Asker } from './ask.ts';
+import { Commander } from './commander.ts';
+import { History } from './history.ts';
+import { Live } from './live.ts';
 import type { DashboardOptions, FromChild, ToChild } from './messages.ts';
 import { listenNode } from './node.ts';
 import { createRouter } from './routes.ts';
@@ -9,12 +13,15 @@ import { ListenError, type Listening, type ListenOptions } from './transport.ts'
 import { listenUws, loadUws } from './uws.ts';
 
 const EXIT_COULD_NOT_LISTEN = 1;
+const SAMPLE_MS = 1000;
 
 function tell(message: FromChild, then: () => void = () => {}): void {
   process.send?.(message, undefined, undefined, () => then());
 }
 
 const asker = new Asker((id) => tell({ type: 'ask', id }));
+const commander = new Commander((id, command) => tell({ type: 'command', id, command }));
+const history = new History();
 
 process.on('disconnect', () => process.exit(0));
 // A signal to the whole process group is for the broker; it takes this process along when it ends.
@@ -23,19 +30,34 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 process.on('message', (message: ToChild) => {
   if (message.type === 'start') void start(message.options);
   else if (message.type === 'answer') asker.answered(message.id, message.answer);
+  else if (message.type === 'outcome') commander.answered(message.id, message.outcome);
 });
 
 async function start(options: DashboardOptions): Promise<void> {
-  const { host, port, allowedHosts } = options;
-  const router = createRouter({ ask: () => asker.ask(), host, allowedHosts });
+  const { host, port } = options;
+  const ask = () => asker.ask();
+  const run = (command: Command) => commander.run(command);
+  const router = createRouter({ ...options, ask, run, history });
+  const live = new Live({ ...options, ask, run });
+  setInterval(() => void sample(), SAMPLE_MS);
   try {
-    const { listening, transport, note } = await listen(options.transport, { host, port, router });
+    const { listening, transport, note } = await listen(options.transport, {
+      host,
+      port,
+      router,
+      live,
+    });
     tell({ type: 'listening', port: listening.port, transport, note });
   } catch (error) {
     const code = error instanceof ListenError ? error.code : 'UNKNOWN';
     const message = (error as Error).message;
     tell({ type: 'failed', code, message }, () => process.exit(EXIT_COULD_NOT_LISTEN));
   }
+}
+
+async function sample(): Promise<void> {
+  const answer = await asker.ask();
+  if (answer?.snapshot !== undefined) history.add(answer.snapshot);
 }
 
 interface Chosen {

@@ -1,5 +1,6 @@
-// What the broker and its dashboard process say to each other over the fork's channel. Types only.
+// What the broker and its dashboard process say to each other over the fork's channel. Types, and one bound.
 
+import type { Command, Outcome } from '../core/commands.ts';
 import type { Snapshot, StartSnapshot } from '../core/snapshot.ts';
 
 export interface Check {
@@ -31,14 +32,23 @@ export interface DashboardOptions {
   port: number;
   transport: 'auto' | 'uws' | 'node';
   allowedHosts: string[];
+  /** Whoever wants more than the probes must name it; undefined: nobody needs one. */
+  token?: string | undefined;
+  /** Nothing can be changed from here. */
+  readOnly: boolean;
   version: string;
 }
 
+/** Commands that may be under way at a time; the broker ignores more. */
+export const COMMANDS_MAX = 8;
+
 export type ToChild =
   | { type: 'start'; options: DashboardOptions }
-  | { type: 'answer'; id: number; answer: Answer };
+  | { type: 'answer'; id: number; answer: Answer }
+  | { type: 'outcome'; id: number; outcome: Outcome };
 
 export type FromChild =
   | { type: 'ask'; id: number }
+  | { type: 'command'; id: number; command: Command }
   | { type: 'listening'; port: number; transport: 'uws' | 'node'; note?: string | undefined }
   | { type: 'failed'; code: string; message: string };

@@ -3,7 +3,11 @@
 
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { DashboardReply, Router } from './routes.ts';
+import type { Duplex } from 'node:stream';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { type DashboardReply, type DashboardRequest, problem, statusLine } from './http.ts';
+import { type Live, MESSAGE_BYTES_MAX, PROTOCOL } from './live.ts';
+import { LIVE_PATH, type Router } from './routes.ts';
 import {
   CONNECTIONS_MAX,
   HEADER_BYTES_MAX,
@@ -17,7 +21,7 @@ import {
  * Listens with node:http.
  * @throws ListenError
  */
-export function listenNode({ host, port, router }: ListenOptions): Promise<Listening> {
+export function listenNode({ host, port, router, live }: ListenOptions): Promise<Listening> {
   const server = http.createServer(
     {
       maxHeaderSize: HEADER_BYTES_MAX,
@@ -30,6 +34,18 @@ export function listenNode({ host, port, router }: ListenOptions): Promise<Liste
     },
     (request, response) => void serve(router, request, response),
   );
+  const sockets = new WebSocketServer({
+    noServer: true,
+    maxPayload: MESSAGE_BYTES_MAX,
+    perMessageDeflate: false,
+    handleProtocols: (offered) => (offered.has(PROTOCOL) ? PROTOCOL : false),
+  });
+  server.on('upgrade', (request, socket, head) => {
+    socket.on('error', () => {});
+    const refusal = upgradeRefusal(request, live);
+    if (refusal !== undefined) refuse(socket, refusal);
+    else sockets.handleUpgrade(request, socket, head, (page) => follow(page, live));
+  });
   server.maxConnections = CONNECTIONS_MAX;
   server.on('clientError', (_error, socket) => {
     if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
@@ -45,11 +61,41 @@ export function listenNode({ host, port, router }: ListenOptions): Promise<Liste
         port: (server.address() as AddressInfo).port,
         close: () => {
           server.close();
+          for (const page of sockets.clients) page.terminate();
           server.closeAllConnections();
         },
       });
     });
   });
+}
+
+function upgradeRefusal(request: http.IncomingMessage, live: Live): DashboardReply | undefined {
+  const head = requestOf(request);
+  if (head.url.split('?')[0] !== LIVE_PATH || head.method !== 'GET')
+    return problem(404, `the only WebSocket is ${LIVE_PATH}`);
+  return live.refusal(head, request.headers['sec-websocket-protocol']);
+}
+
+function refuse(socket: Duplex, { status, headers, body }: DashboardReply): void {
+  const all = { ...headers, 'content-length': Buffer.byteLength(body), connection: 'close' };
+  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}`);
+  socket.end(`HTTP/1.1 ${statusLine(status)}\r\n${lines.join('\r\n')}\r\n\r\n${body}`);
+}
+
+function follow(page: WebSocket, live: Live): void {
+  const follower = live.open({
+    send: (text) => page.send(text, () => {}),
+    queuedBytes: () => page.bufferedAmount,
+    close: (code, reason) => {
+      page.close(code, reason);
+      page.terminate(); // who does not read does not answer a close either
+    },
+  });
+  page.on('error', () => {});
+  page.on('message', (data, isBinary) => {
+    if (!isBinary) follower.message(String(data));
+  });
+  page.on('close', () => follower.closed());
 }
 
 async function serve(
@@ -58,13 +104,19 @@ async function serve(
   response: http.ServerResponse,
 ): Promise<void> {
   response.on('error', () => {});
-  const { 'content-length': length, 'transfer-encoding': coding, host } = request.headers;
-  const hasBody = (length !== undefined && length !== '0') || coding !== undefined;
-  const method = request.method ?? '';
-  const reply = await router({ method, url: request.url ?? '', host, hasBody });
-  write(response, reply, method === 'HEAD', hasBody);
+  const { hasBody, ...head } = requestOf(request);
+  const reply = await router({ ...head, hasBody });
+  write(response, reply, head.method === 'HEAD', hasBody);
   // A body that nobody asked for is not read to its end: the connection goes with the reply.
   if (hasBody) response.on('finish', () => request.socket.destroySoon());
+}
+
+function requestOf(request: http.IncomingMessage): DashboardRequest {
+  const { 'content-length': length, 'transfer-encoding': coding, ...headers } = request.headers;
+  const { host, origin, authorization, 'x-thrustmq-request': action } = headers;
+  const hasBody = (length !== undefined && length !== '0') || coding !== undefined;
+  const { method = '', url = '' } = request;
+  return { method, url, host, hasBody, origin, authorization, action: action?.toString() };
 }
 
 function write(

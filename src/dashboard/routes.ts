@@ -1,27 +1,18 @@
-// What the dashboard answers: request line and Host header in, status, headers and body out. Knows
-// no transport and no broker; must not throw, whatever the request holds.
+// What the dashboard answers: request line and headers in, status, headers and body out. Knows no
+// transport and no broker; must not throw, whatever the request holds.
 
-import { isIP } from 'node:net';
+import type { BucketRow } from '../core/commands.ts';
+import { answerApi, apiPatternOf, bucketsCommand } from './api.ts';
+import type { RunCommand } from './commander.ts';
+import { createGuard } from './guard.ts';
+import { History } from './history.ts';
+import { type DashboardReply, type DashboardRequest, problem, reply } from './http.ts';
 import type { Answer, Check } from './messages.ts';
+import { bucketMetricsText, METRICS_TYPE, metricsText } from './metrics.ts';
 import { PAGE_STYLE, renderPage } from './page.ts';
 
-export interface DashboardRequest {
-  /** As sent; upper or lower case. */
-  method: string;
-  /** Request target as sent, query included. */
-  url: string;
-  /** Host header, or undefined without one. */
-  host: string | undefined;
-  /** The request announces a body of any size. */
-  hasBody: boolean;
-}
-
-export interface DashboardReply {
-  status: number;
-  headers: Record<string, string>;
-  /** To be left out of a reply to HEAD, but counted. */
-  body: string;
-}
+export type { DashboardReply, DashboardRequest } from './http.ts';
+export { problem, statusLine } from './http.ts';
 
 /** Asks the broker; undefined when it has not answered within a second. */
 export type Ask = () => Promise<Answer | undefined>;
@@ -33,94 +24,130 @@ export interface RouterOptions {
   /** Bound address. */
   host: string;
   allowedHosts: readonly string[];
+  token?: string | undefined;
+  readOnly?: boolean | undefined;
+  /** Carries out a command of the broker's. */
+  run?: RunCommand;
+  history?: History;
 }
 
-const CONTENT_SECURITY_POLICY = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  "connect-src 'self'",
-  "img-src 'self'",
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-].join('; ');
+interface Call {
+  ask: Ask;
+  run: RunCommand;
+  query: URLSearchParams;
+  requests: Requests;
+}
 
-const SECURITY_HEADERS = {
-  'content-security-policy': CONTENT_SECURITY_POLICY,
-  'x-content-type-options': 'nosniff',
-  'x-frame-options': 'DENY',
-  'referrer-policy': 'no-referrer',
-  'cross-origin-resource-policy': 'same-origin',
-  'cache-control': 'no-store',
-};
+type Handler = (call: Call) => Promise<DashboardReply>;
+type Requests = Map<string, { route: string; code: number; count: number }>;
 
-const REASONS: Record<number, string> = {
-  400: 'Bad Request',
-  404: 'Not Found',
-  405: 'Method Not Allowed',
-  413: 'Content Too Large',
-  421: 'Misdirected Request',
-  500: 'Internal Server Error',
-  503: 'Service Unavailable',
-};
-
-type Handler = (ask: Ask, query: URLSearchParams) => Promise<DashboardReply>;
+/** Where pages push and pull over one socket; plain requests are told so. */
+export const LIVE_PATH = '/api/v1/live';
+const API_PREFIX = '/api/v1/';
+const TOP_USUAL = '50';
 
 const ROUTES = new Map<string, Handler>([
   ['/', showPage],
   ['/page.css', async () => reply(200, 'text/css; charset=utf-8', PAGE_STYLE)],
   ['/dash', showSnapshot],
-  ['/livez', (ask, query) => probe(ask, query, 'live')],
-  ['/readyz', (ask, query) => probe(ask, query, 'ready')],
-  ['/startupz', (ask, query) => probe(ask, query, 'started')],
+  ['/metrics', showMetrics],
+  ['/metrics/buckets', showBucketMetrics],
+  ['/livez', ({ ask, query }) => probe(ask, query, 'live')],
+  ['/readyz', ({ ask, query }) => probe(ask, query, 'ready')],
+  ['/startupz', ({ ask, query }) => probe(ask, query, 'started')],
 ]);
+
+/** Answered without a token: what an orchestrator asks, and what holds nothing of the broker. */
+const OPEN = new Set(['/livez', '/readyz', '/startupz', '/page.css']);
 
 /** Makes the one function that all transports call. */
 export function createRouter(options: RouterOptions): Router {
-  const isAllowed = hostCheck(options.host, options.allowedHosts);
-  return async (request) => {
-    try {
-      return await route(request, options.ask, isAllowed);
-    } catch {
-      return problem(500, 'the dashboard failed to answer');
+  const guard = createGuard(options);
+  const { ask, history = new History(), readOnly = false } = options;
+  const run: RunCommand = options.run ?? (async () => NO_COMMANDS);
+  const requests: Requests = new Map();
+
+  const route = async (request: DashboardRequest, path: string): Promise<DashboardReply> => {
+    const refusal = guard(request, OPEN.has(path));
+    const method = request.method.toUpperCase();
+    const query = new URLSearchParams(request.url.slice(path.length + 1));
+    const isApi = path.startsWith(API_PREFIX);
+    // A method that no route takes is the plainer thing to say, and says nothing of the broker.
+    const isChange = method !== 'GET' && method !== 'HEAD';
+    if (isChange && !isApi && (refusal === undefined || refusal.status === 403)) {
+      const plain = problem(405, 'only GET and HEAD are served here');
+      plain.headers.allow = 'GET, HEAD';
+      return plain;
     }
+    if (refusal !== undefined) return refusal;
+    if (request.hasBody) return problem(413, 'requests have no body here');
+    if (path === LIVE_PATH) return problem(426, `${LIVE_PATH} is a WebSocket: ask for an upgrade`);
+    if (isApi) return answerApi(method, path, query, { ask, run, history, readOnly });
+    const handler = ROUTES.get(path);
+    if (handler === undefined) return problem(404, 'there is no such page');
+    return handler({ ask, run, query, requests });
+  };
+
+  return async (request) => {
+    const mark = request.url.indexOf('?');
+    const path = mark < 0 ? request.url : request.url.slice(0, mark);
+    let answer: DashboardReply;
+    try {
+      answer = await route(request, path);
+    } catch {
+      answer = problem(500, 'the dashboard failed to answer');
+    }
+    count(requests, path, answer.status);
+    return answer;
   };
 }
 
-async function route(
-  request: DashboardRequest,
-  ask: Ask,
-  isAllowed: (host: string | undefined) => boolean,
-): Promise<DashboardReply> {
-  // First of all, also for paths that do not exist: a page of another origin whose name was
-  // pointed at this address must learn nothing.
-  if (!isAllowed(request.host))
-    return problem(421, 'this host name is not served here; see --dashboard-allow-host');
-  const method = request.method.toUpperCase();
-  if (method !== 'GET' && method !== 'HEAD') {
-    const refusal = problem(405, 'only GET and HEAD are served here');
-    refusal.headers.allow = 'GET, HEAD';
-    return refusal;
-  }
-  if (request.hasBody) return problem(413, 'requests have no body here');
-  const mark = request.url.indexOf('?');
-  const path = mark < 0 ? request.url : request.url.slice(0, mark);
-  const handler = ROUTES.get(path);
-  if (handler === undefined) return problem(404, 'there is no such page');
-  return handler(ask, new URLSearchParams(mark < 0 ? '' : request.url.slice(mark + 1)));
+const NO_COMMANDS = {
+  ok: false,
+  code: 'stopping',
+  detail: 'the broker takes no commands',
+} as const;
+
+// By pattern, never by path: whoever asks cannot make up series.
+function count(requests: Requests, path: string, code: number): void {
+  const known = ROUTES.has(path) || path === LIVE_PATH;
+  const route = known ? path : (apiPatternOf(path) ?? 'other');
+  const key = `${route} ${code}`;
+  const entry = requests.get(key);
+  if (entry === undefined) requests.set(key, { route, code, count: 1 });
+  else entry.count++;
 }
 
-async function showPage(ask: Ask): Promise<DashboardReply> {
+async function showPage({ ask }: Call): Promise<DashboardReply> {
   const answer = await ask();
   return reply(answer?.snapshot ? 200 : 503, 'text/html; charset=utf-8', renderPage(answer));
 }
 
-async function showSnapshot(ask: Ask): Promise<DashboardReply> {
+async function showSnapshot({ ask }: Call): Promise<DashboardReply> {
   const answer = await ask();
   if (answer === undefined) return problem(503, 'the broker does not answer');
   if (answer.snapshot === undefined) return problem(503, 'the broker is starting');
   return reply(200, 'application/json', JSON.stringify(answer.snapshot));
+}
+
+async function showMetrics({ ask, requests }: Call): Promise<DashboardReply> {
+  return reply(200, METRICS_TYPE, metricsText(await ask(), requests));
+}
+
+async function showBucketMetrics({ run, query }: Call): Promise<DashboardReply> {
+  const wanted = new URLSearchParams({ limit: query.get('top') ?? TOP_USUAL });
+  const sort = query.get('sort');
+  if (sort !== null) wanted.set('sort', sort);
+  let command: ReturnType<typeof bucketsCommand>;
+  try {
+    command = bucketsCommand(wanted);
+  } catch (error) {
+    return problem(400, (error as Error).message.replace('limit', 'top'));
+  }
+  const outcome = await run(command);
+  if (!outcome.ok) return problem(503, outcome.detail, outcome.code);
+  const { buckets } = outcome.result as { buckets: BucketRow[] };
+  return reply(200, METRICS_TYPE, bucketMetricsText(buckets));
 }
 
 async function probe(
@@ -144,39 +171,4 @@ async function probe(
   const reasons = Object.entries(checks).filter(([, check]) => !check.ok);
   const lines = reasons.map(([name, check]) => `${name}: ${check.detail}`);
   return reply(status, 'text/plain; charset=utf-8', `${['not ok', ...lines].join('\n')}\n`);
-}
-
-function reply(status: number, type: string, body: string): DashboardReply {
-  return { status, headers: { ...SECURITY_HEADERS, 'content-type': type }, body };
-}
-
-/** An error as RFC 9457 describes it. */
-export function problem(status: number, detail: string): DashboardReply {
-  const body = { type: 'about:blank', title: REASONS[status] ?? 'Error', status, detail };
-  return reply(status, 'application/problem+json', `${JSON.stringify(body)}\n`);
-}
-
-/** Status line text for transports that have to write it themselves. */
-export function statusLine(status: number): string {
-  return `${status} ${REASONS[status] ?? 'OK'}`;
-}
-
-/**
- * Which Host headers are ours. A page that rebinds its own name to our address sends its name, so
- * names are taken from a list only; on a wildcard address any plain IP address is fine, because
- * nobody can rebind one.
- */
-function hostCheck(bound: string, extra: readonly string[]): (host: string | undefined) => boolean {
-  const names = new Set(['localhost', '127.0.0.1', '::1', ...[bound, ...extra].map(plainHost)]);
-  const wildcard = bound === '0.0.0.0' || bound === '::' || bound === '[::]';
-  return (header) => {
-    const match = /^(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::\d{1,5})?$/i.exec(header ?? '');
-    if (match === null) return false;
-    const name = plainHost(match[1] ?? match[2]);
-    return names.has(name) || (wildcard && isIP(name) !== 0);
-  };
-}
-
-function plainHost(name: string): string {
-  return name.toLowerCase().replace(/^\[|\]$/g, '');
 }

@@ -1,11 +1,18 @@
 // The broker's side of the dashboard: starts the child, answers its questions, starts it again when
 // it ends. Whatever happens to the child stays its trouble: nothing here throws, waits for it, or
-// queues more than one message to it.
+// queues more to it than one answer and the outcomes of a few commands.
 
 import { type ChildProcess, fork } from 'node:child_process';
 import os from 'node:os';
 import { fileURLToPath } from 'node:url';
-import type { Answer, DashboardOptions, FromChild, ToChild } from './messages.ts';
+import type { Command, Outcome } from '../core/commands.ts';
+import {
+  type Answer,
+  COMMANDS_MAX,
+  type DashboardOptions,
+  type FromChild,
+  type ToChild,
+} from './messages.ts';
 
 /** The part of a logger that is used here. */
 export interface SupervisorLog {
@@ -20,6 +27,8 @@ export interface SupervisorOptions {
   log: SupervisorLog;
   /** State of the broker now; called at most once per question of the child. */
   answer(): Answer;
+  /** Carries out an operator's command; `done` comes once, now or later. */
+  command?: (command: Command, done: (outcome: Outcome) => void) => void;
   /** Called on each (re)start that listens. */
   onListening?: (port: number) => void;
   /** Entry of the child; for tests. */
@@ -41,6 +50,7 @@ export class DashboardSupervisor {
   #lastPort = 0;
   #closing = false;
   #sending = false;
+  #commands = 0;
   #backoffMs = BACKOFF_FIRST_MS;
   #retry: NodeJS.Timeout | undefined;
   #complaint = '';
@@ -95,6 +105,7 @@ export class DashboardSupervisor {
     }
     this.#child = child;
     this.#sending = false;
+    this.#commands = 0;
     let stderr = '';
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       stderr = (stderr + text).slice(-STDERR_CHARS_MAX);
@@ -123,6 +134,7 @@ export class DashboardSupervisor {
   #receive(child: ChildProcess, message: FromChild): void {
     if (this.#closing || child !== this.#child) return;
     if (message.type === 'ask') this.#answer(child, message.id);
+    else if (message.type === 'command') this.#command(child, message.id, message.command);
     else if (message.type === 'listening') this.#listening(message);
     else if (message.type === 'failed') this.#failed(message);
   }
@@ -141,6 +153,26 @@ export class DashboardSupervisor {
     this.#send(child, { type: 'answer', id, answer }, () => {
       this.#sending = false;
     });
+  }
+
+  /** A few commands under way at most, until their outcomes have left. */
+  #command(child: ChildProcess, id: number, command: Command): void {
+    if (this.#commands >= COMMANDS_MAX) return;
+    this.#commands++;
+    const done = (outcome: Outcome): void => {
+      if (child !== this.#child) return;
+      this.#send(child, { type: 'outcome', id, outcome }, () => {
+        if (child === this.#child) this.#commands--;
+      });
+    };
+    const none: Outcome = { ok: false, code: 'failed', detail: 'the broker takes no commands' };
+    try {
+      if (this.#options.command === undefined) done(none);
+      else this.#options.command(command, done);
+    } catch (error) {
+      this.#complain('dashboard.command-failed', (error as Error).message);
+      done({ ...none, detail: `the broker failed to carry it out: ${(error as Error).message}` });
+    }
   }
 
   #send(child: ChildProcess, message: ToChild, then: () => void): void {

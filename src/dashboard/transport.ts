@@ -1,5 +1,6 @@
 // What the two HTTP servers of the dashboard have in common: their interface and their bounds.
 
+import type { Live } from './live.ts';
 import type { Router } from './routes.ts';
 
 export interface Listening {
@@ -13,6 +14,7 @@ export interface ListenOptions {
   /** 0 = any free port. */
   port: number;
   router: Router;
+  live: Live;
 }
 
 /** Settles when listening. Rejects with a ListenError. */

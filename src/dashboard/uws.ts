@@ -2,11 +2,23 @@
 // uncatchably, when a handler returns without a reply and without an abort handler: every handler
 // here attaches one first, and the process is the dashboard's own.
 
-import type { HttpRequest, HttpResponse, TemplatedApp } from 'uWebSockets.js';
-import { type DashboardReply, type Router, statusLine } from './routes.ts';
+import type {
+  HttpRequest,
+  HttpResponse,
+  TemplatedApp,
+  us_socket_context_t,
+  WebSocket,
+} from 'uWebSockets.js';
+import { type DashboardReply, type DashboardRequest, statusLine } from './http.ts';
+import { type Follower, type Live, MESSAGE_BYTES_MAX, PROTOCOL } from './live.ts';
+import { LIVE_PATH, type Router } from './routes.ts';
 import { ListenError, type Listening, type ListenOptions } from './transport.ts';
 
 type Uws = typeof import('uWebSockets.js');
+
+// A page that stopped reading altogether; the hub skips it long before.
+const BACKPRESSURE_BYTES_MAX = 1024 * 1024;
+const IDLE_S = 60;
 
 /** Loads the addon, or says in a sentence why it cannot be used here. */
 export async function loadUws(): Promise<Uws | string> {
@@ -26,8 +38,10 @@ export async function loadUws(): Promise<Uws | string> {
  * Listens with uWebSockets.js.
  * @throws ListenError
  */
-export function listenUws(uws: Uws, { host, port, router }: ListenOptions): Promise<Listening> {
+export function listenUws(uws: Uws, options: ListenOptions): Promise<Listening> {
+  const { host, port, router, live } = options;
   const app = uws.App();
+  listenLive(app, live, router);
   app.any('/*', (response, request) => serve(router, response, request));
   return new Promise((resolve, reject) => {
     const done = (token: unknown): void => {
@@ -41,6 +55,55 @@ export function listenUws(uws: Uws, { host, port, router }: ListenOptions): Prom
     };
     listenExclusively(app, uws, { host, port }, done);
   });
+}
+
+interface Page {
+  follower?: Follower;
+}
+
+function listenLive(app: TemplatedApp, live: Live, router: Router): void {
+  app.ws<Page>(LIVE_PATH, {
+    maxPayloadLength: MESSAGE_BYTES_MAX,
+    maxBackpressure: BACKPRESSURE_BYTES_MAX,
+    closeOnBackpressureLimit: 1,
+    idleTimeout: IDLE_S,
+    upgrade: (response, request, context) => upgrade(live, router, response, request, context),
+    open: (page: WebSocket<Page>) => {
+      page.getUserData().follower = live.open({
+        send: (text) => void page.send(text),
+        queuedBytes: () => page.getBufferedAmount(),
+        close: () => page.close(),
+      });
+    },
+    message: (page, data, isBinary) => {
+      if (!isBinary) page.getUserData().follower?.message(Buffer.from(data).toString());
+    },
+    close: (page) => page.getUserData().follower?.closed(),
+  });
+}
+
+function upgrade(
+  live: Live,
+  router: Router,
+  response: HttpResponse,
+  request: HttpRequest,
+  context: us_socket_context_t,
+): void {
+  const header = (name: string) => request.getHeader(name);
+  const protocols = header('sec-websocket-protocol');
+  const key = header('sec-websocket-key');
+  if (key === '') {
+    serve(router, response, request);
+    return;
+  }
+  const refusal = live.refusal(requestOf(request), protocols);
+  if (refusal !== undefined) {
+    response.cork(() => write(response, refusal, false, true));
+    return;
+  }
+  const offered = protocols.split(',').map((protocol) => protocol.trim());
+  const chosen = offered.includes(PROTOCOL) ? PROTOCOL : '';
+  response.upgrade<Page>({}, key, chosen, header('sec-websocket-extensions'), context);
 }
 
 /** The typings lack the form with host and options together, which the addon takes. */
@@ -60,18 +123,27 @@ function serve(router: Router, response: HttpResponse, request: HttpRequest): vo
   response.onAborted(() => {
     aborted = true;
   });
-  const method = request.getMethod();
-  const query = request.getQuery();
-  const url = query ? `${request.getUrl()}?${query}` : request.getUrl();
-  const length = request.getHeader('content-length');
-  const hasBody =
-    (length !== '' && length !== '0') || request.getHeader('transfer-encoding') !== '';
-  const host = request.getHeader('host') || undefined;
   // The request object is gone after this line; everything needed has been copied out of it.
-  void router({ method, url, host, hasBody }).then((reply) => {
+  const { hasBody, ...head } = requestOf(request);
+  void router({ ...head, hasBody }).then((reply) => {
     if (aborted) return;
-    response.cork(() => write(response, reply, method.toUpperCase() === 'HEAD', hasBody));
+    response.cork(() => write(response, reply, head.method.toUpperCase() === 'HEAD', hasBody));
   });
+}
+
+function requestOf(request: HttpRequest): DashboardRequest {
+  const query = request.getQuery();
+  const header = (name: string) => request.getHeader(name) || undefined;
+  const length = header('content-length');
+  return {
+    method: request.getMethod(),
+    url: query ? `${request.getUrl()}?${query}` : request.getUrl(),
+    host: header('host'),
+    hasBody: (length ?? '0') !== '0' || header('transfer-encoding') !== undefined,
+    origin: header('origin'),
+    authorization: header('authorization'),
+    action: header('x-thrustmq-request'),
+  };
 }
 
 function write(

@@ -46,6 +46,7 @@ export function fakeSnapshot(change: Partial<Snapshot> = {}): Snapshot {
       failedMessages: 4,
       redeliveredMessages: 5,
       unreadableMessages: 0,
+      purgedMessages: 0,
       heartbeats: 8,
       protocolErrors: 0,
     },
@@ -54,6 +55,7 @@ export function fakeSnapshot(change: Partial<Snapshot> = {}): Snapshot {
       exact: true,
       ready: 9,
       unacked: 2,
+      paused: 0,
       top: [{ id: '42', ready: 9, unacked: 2, consumers: 1, exact: true }],
     },
     connections: {

@@ -5,7 +5,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
-import { ConfigError, type LoadedConfig, loadConfig, type Sources } from '../../src/config/load.ts';
+import {
+  ConfigError,
+  type LoadedConfig,
+  loadConfig,
+  type Sources,
+  withoutSecrets,
+} from '../../src/config/load.ts';
 import { environmentNameOf, SETTING_KEYS, type SettingKey } from '../../src/config/schema.ts';
 import { DEFAULT_LIMITS } from '../../src/core/limits.ts';
 
@@ -13,6 +19,7 @@ let folder: string;
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'thrustmq config '));
+  writeFileSync(join(folder, 'token'), `${'f'.repeat(20)}\n`);
 });
 
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
@@ -54,6 +61,7 @@ test('defaults are those of the contract', async () => {
       port: 3888,
       transport: 'auto',
       allowedHosts: [],
+      readOnly: false,
     },
     log: { sync: 'commit', syncIntervalMs: 100, spareBytes: 0 },
     limits: {
@@ -115,9 +123,12 @@ const SAMPLES: Record<SettingKey, [string, (loaded: LoadedConfig['config']) => u
     max_message: ['2MiB', (c) => c.limits.messageBytesMax, 2_097_152],
     memory: ['640MiB', (c) => c.memory.budgetBytes, 671_088_640],
     dashboard: ['off', (c) => c.dashboard.enabled, false],
-    dashboard_host: ['10.0.0.1', (c) => c.dashboard.host, '10.0.0.1'],
+    dashboard_host: ['127.0.0.9', (c) => c.dashboard.host, '127.0.0.9'],
     dashboard_allow_host: ['mq.local q', (c) => c.dashboard.allowedHosts.join(), 'mq.local,q'],
     dashboard_transport: ['node', (c) => c.dashboard.transport, 'node'],
+    dashboard_token: ['t'.repeat(16), (c) => c.dashboard.token, 't'.repeat(16)],
+    dashboard_token_file: ['token', (c) => c.dashboard.token, 'f'.repeat(20)],
+    dashboard_read_only: ['on', (c) => c.dashboard.readOnly, true],
     log_level: ['trace', (c) => c.logging.level, 'trace'],
     log_format: ['pretty', (c) => c.logging.format, 'pretty'],
     max_batch: ['10', (c) => c.limits.batchMessagesMax, 10],
@@ -277,4 +288,20 @@ test('log lines are pretty on a terminal only', async () => {
   assert.equal((await load({ terminal: true })).config.logging.format, 'pretty');
   const forced = await load({ terminal: true, flags: { log_format: 'json' } });
   assert.equal(forced.config.logging.format, 'json');
+});
+
+test('a dashboard beyond loopback needs a token, and stays on loopback without one', async () => {
+  const open = { dashboard_host: '0.0.0.0' };
+  await rejects({ flags: open }, /0\.0\.0\.0 could be used by whoever reaches it/);
+  const { config: alone } = await load({ flags: { host: '0.0.0.0' } });
+  assert.equal(alone.intake[0].host, '0.0.0.0');
+  assert.equal(alone.dashboard.host, '127.0.0.1');
+  const token = 'a-secret-of-some-length';
+  const { config } = await load({ flags: { ...open, dashboard_token: token } });
+  assert.equal(config.dashboard.host, '0.0.0.0');
+  assert.ok(!JSON.stringify(withoutSecrets(config)).includes(token));
+  const both = { dashboard_token: token, dashboard_token_file: 'token' };
+  await rejects({ flags: both }, /both given/);
+  await rejects({ flags: { dashboard_token_file: 'none' } }, /cannot read the token file .*none/);
+  await rejects({ flags: { dashboard_token: 'short' } }, /16 to 256 characters/, 2);
 });

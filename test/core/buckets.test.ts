@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { BugError } from '../../src/core/assert.ts';
 import { Buckets, type Part } from '../../src/core/buckets.ts';
+import { largest } from '../../src/core/report.ts';
 import { AttemptCounts, SequenceSet } from '../../src/core/settled.ts';
 import { Random, seedOf } from '../support/random.ts';
 
@@ -124,7 +125,7 @@ test('push, take, settle, giveBack and tidy keep order and counts', () => {
     assert.deepEqual([buckets.ready, buckets.unacked, buckets.count], [ready, unacked, alive]);
     const counts = [...model.values()].map((m) => m.ready.length).sort((a, b) => b - a);
     assert.deepEqual(
-      buckets.largest(5).map((slot) => buckets.readyOf(slot)),
+      largest(buckets, 5).map((slot) => buckets.readyOf(slot)),
       counts.slice(0, 5),
     );
     assert.equal([...buckets.slots()].length, alive);
@@ -144,7 +145,7 @@ describe('rules', () => {
         buckets.tidy(slot);
       }
       assert.equal(buckets.count, 0);
-      assert.deepEqual(buckets.largest(10), []);
+      assert.deepEqual(largest(buckets, 10), []);
     }
   });
 

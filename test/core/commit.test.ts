@@ -20,7 +20,6 @@ import {
   SEGMENT_DATA_AT,
 } from '../../assembly/layout.ts';
 import { DeliveryDecoder } from '../../src/codec/wire.ts';
-import { createState, type State } from '../../src/core/broker.ts';
 import { Commit, type CommitEvents } from '../../src/core/commit.ts';
 import type { Codec } from '../../src/core/ports.ts';
 import {
@@ -34,6 +33,7 @@ import {
   TYPE,
   timeOf,
 } from '../../src/core/rows.ts';
+import { createState, type State } from '../../src/core/state.ts';
 import { Replay } from '../../src/log/replay.ts';
 import { Engine } from '../../src/wasm/engine.ts';
 import { Random, seedOf } from '../support/random.ts';

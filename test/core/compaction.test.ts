@@ -2,10 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createState } from '../../src/core/broker.ts';
 import { Compaction } from '../../src/core/compaction.ts';
 import type { CompactionRequest, Failure } from '../../src/core/ports.ts';
 import type { Retention } from '../../src/core/retention.ts';
+import { createState } from '../../src/core/state.ts';
 import { FakeLog, smallCodec } from '../support/world.ts';
 
 const SEGMENT = 20_000;

@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createState } from '../../src/core/broker.ts';
 import { Indexing } from '../../src/core/indexing.ts';
+import { createState } from '../../src/core/state.ts';
 import { FakeLog, smallCodec } from '../support/world.ts';
 
 class Bench {

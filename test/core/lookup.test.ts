@@ -2,9 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createState } from '../../src/core/broker.ts';
 import { Lookup } from '../../src/core/lookup.ts';
 import type { EntrySource, Found } from '../../src/core/ports.ts';
+import { createState } from '../../src/core/state.ts';
 import { FakeLog, smallCodec } from '../support/world.ts';
 
 const record = (sequence: number, messages: number): Found => ({

@@ -3,9 +3,9 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createState } from '../../src/core/broker.ts';
 import { Oldest, type OldestOptions } from '../../src/core/oldest.ts';
 import type { Failure } from '../../src/core/ports.ts';
+import { createState } from '../../src/core/state.ts';
 
 type Visit = OldestOptions['visit'];
 

@@ -9,7 +9,6 @@ import {
   RECORD_RETURNED,
   RECORD_SETTLED,
 } from '../../assembly/layout.ts';
-import { createState } from '../../src/core/broker.ts';
 import {
   ATTEMPTS,
   BODY_BYTES,
@@ -20,6 +19,7 @@ import {
   SEQUENCE_LOW,
   TYPE,
 } from '../../src/core/rows.ts';
+import { createState } from '../../src/core/state.ts';
 import { Replay } from '../../src/log/replay.ts';
 
 /** A replay that is fed rows as a scan would leave them. */

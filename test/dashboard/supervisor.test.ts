@@ -23,6 +23,7 @@ const DASHBOARD: DashboardOptions = {
   port: 0,
   transport: 'node',
   allowedHosts: [],
+  readOnly: false,
   version: '0',
 };
 const ANSWER: Answer = {

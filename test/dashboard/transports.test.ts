@@ -17,7 +17,14 @@ const uws = await loadUws();
 if (typeof uws === 'string') console.error(`uWebSockets.js does not load here: ${uws}`);
 
 function start(transport: 'uws' | 'node', answer: () => Answer): DashboardSupervisor {
-  const dashboard = { host: '127.0.0.1', port: 0, transport, allowedHosts: [], version: '0' };
+  const dashboard = {
+    host: '127.0.0.1',
+    port: 0,
+    transport,
+    allowedHosts: [],
+    readOnly: false,
+    version: '0',
+  };
   return new DashboardSupervisor({ dashboard, log: SILENT, answer });
 }
 
@@ -171,7 +178,14 @@ for (const transport of ['uws', 'node'] as const) {
     test('a port that is taken is reported, not shared', async () => {
       const failures: string[] = [];
       const log = { ...SILENT, error: (_: object, text: string) => failures.push(text) };
-      const dashboard = { host: '127.0.0.1', port, transport, allowedHosts: [], version: '0' };
+      const dashboard = {
+        host: '127.0.0.1',
+        port,
+        transport,
+        allowedHosts: [],
+        readOnly: false,
+        version: '0',
+      };
       const second = new DashboardSupervisor({
         dashboard,
         log,

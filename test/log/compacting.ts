@@ -3,8 +3,8 @@
 
 import assert from 'node:assert/strict';
 import { RECORD_START, RECORD_TRIM } from '../../assembly/layout.ts';
-import { createState } from '../../src/core/broker.ts';
 import type { Codec } from '../../src/core/ports.ts';
+import { createState } from '../../src/core/state.ts';
 import { type Compacted, type CompactOptions, compact } from '../../src/log/compact.ts';
 import { open } from '../../src/log/promises.ts';
 import { type Recovered, recover, type Sink, takeInventory } from '../../src/log/recovery.ts';

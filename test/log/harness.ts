@@ -21,11 +21,12 @@ import {
 } from '../../assembly/layout.ts';
 import { crc32c } from '../../src/codec/crc32c.ts';
 import { encodeBatch, encodeConsumerHeader } from '../../src/codec/wire.ts';
-import { Broker, createState } from '../../src/core/broker.ts';
+import { Broker } from '../../src/core/broker.ts';
 import type { Consumer } from '../../src/core/consumer.ts';
 import { DEFAULT_LIMITS, type Limits } from '../../src/core/limits.ts';
 import type { EntrySource, Found, Link } from '../../src/core/ports.ts';
 import { ATTEMPTS, COUNT, OFFSET, sequenceOf, TYPE, timeOf } from '../../src/core/rows.ts';
+import { createState } from '../../src/core/state.ts';
 import type { Checkpoint, KnownSegment } from '../../src/log/checkpoint.ts';
 import type { Files } from '../../src/log/files.ts';
 import { FileLog, type LogOptions } from '../../src/log/log.ts';

@@ -4,9 +4,10 @@
 import assert from 'node:assert/strict';
 import { INBOX_READ_BYTES, SEGMENT_DATA_AT } from '../../assembly/layout.ts';
 import { crc32c } from '../../src/codec/crc32c.ts';
-import { Broker, createState, type State } from '../../src/core/broker.ts';
+import { Broker } from '../../src/core/broker.ts';
 import { DEFAULT_LIMITS, type Limits } from '../../src/core/limits.ts';
 import type { Codec, CompactionRequest } from '../../src/core/ports.ts';
+import { createState, type State } from '../../src/core/state.ts';
 import type { Checkpoint } from '../../src/log/checkpoint.ts';
 import { FileLog } from '../../src/log/log.ts';
 import type { Recovered } from '../../src/log/recovery.ts';

@@ -1,5 +1,5 @@
 // A real broker in a process of its own, for tests that kill it, fill its disk or talk nonsense to
-// it. Starts on free ports with the dashboard off; everything that waits, waits for an event.
+// it. Starts on free ports with the dashboard off, unless told; whoever waits, waits for an event.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -23,6 +23,8 @@ export interface BrokerProcess {
   readonly child: ChildProcess;
   readonly intake: number;
   readonly exhaust: number;
+  /** Port of the dashboard; null: it is off. */
+  readonly dashboard: number | null;
   readonly dataDir: string;
   /** Lines logged so far. */
   readonly lines: LogLine[];
@@ -38,6 +40,8 @@ export interface BrokerProcess {
 export interface BrokerOptions {
   dataDir: string;
   flags?: string[];
+  /** With its dashboard, on a free port. */
+  dashboard?: boolean;
   /** Command in front of node, for example strace with its arguments. */
   wrapper?: string[];
   env?: NodeJS.ProcessEnv;
@@ -58,7 +62,8 @@ export function temporaryFolder(): string {
 }
 
 function launch(options: BrokerOptions): { child: ChildProcess; lines: LogLine[]; watch: Watch } {
-  const ports = ['--intake-port', '0', '--exhaust-port', '0', '--no-dashboard'];
+  const dashboard = options.dashboard ? ['--dashboard-port', '0'] : ['--no-dashboard'];
+  const ports = ['--intake-port', '0', '--exhaust-port', '0', ...dashboard];
   const serve = [MAIN, 'serve', '--data-dir', options.dataDir, '--log-format', 'json', ...ports];
   const [command, ...args] = [...(options.wrapper ?? []), process.execPath, ...serve];
   const child = spawn(command!, [...args, ...(options.flags ?? [])], {
@@ -124,6 +129,7 @@ export async function startBroker(options: BrokerOptions): Promise<BrokerProcess
     dataDir: options.dataDir,
     intake: ready.intake as number,
     exhaust: ready.exhaust as number,
+    dashboard: ready.dashboard as number | null,
     line: (wanted) => watch.line(wanted),
     // By the broker's own pid: the child may be a tracer around it.
     kill: async () => {

@@ -10,7 +10,7 @@ import {
 } from '../../assembly/layout.ts';
 import { PlainCodec } from '../../src/codec/plain.ts';
 import { encodeBatch, encodeConsumerHeader, type Wire } from '../../src/codec/wire.ts';
-import { Broker, createState } from '../../src/core/broker.ts';
+import { Broker } from '../../src/core/broker.ts';
 import type { Resume } from '../../src/core/commit.ts';
 import { DEFAULT_LIMITS, type Limits } from '../../src/core/limits.ts';
 import type {
@@ -24,6 +24,7 @@ import type {
   Log,
   Position,
 } from '../../src/core/ports.ts';
+import { createState } from '../../src/core/state.ts';
 
 interface Append {
   position: Position;

@@ -1,0 +1,205 @@
+// The verb `bucket`: lists the buckets of a running broker, looks into one, purges, pauses and
+// resumes it, all through the admin API.
+
+import { type Command, Option } from 'commander';
+import { formatDuration } from '../config/units.ts';
+import {
+  BUCKET_SORTS,
+  type BucketInfo,
+  type BucketPage,
+  type BucketRow,
+  PEEK_MAX,
+  type PeekResult,
+  type PurgeState,
+  ROWS_MAX,
+} from '../core/commands.ts';
+import { Dashboard, type DashboardTarget } from './dashboard.ts';
+import { CliError, EXIT, emit, note } from './output.ts';
+import { count, newTable, printable } from './tables.ts';
+import { addTargetOptions, bucketId, wholeNumber } from './target.ts';
+
+const EXAMPLES = `
+Examples:
+  thrustmq bucket ls --sort age         what waits longest
+  thrustmq bucket info 42               why it is not being delivered
+  thrustmq bucket peek 42 --count 3     the next messages, without taking them
+  thrustmq bucket purge 42 --yes        throw away what waits
+  thrustmq bucket pause 42              stop deliveries; publishes go on`;
+
+const POLL_MS = 250;
+const PREVIEW_CHARS = 72;
+
+interface Options extends DashboardTarget {
+  json?: boolean;
+}
+
+/** Adds `bucket` and its verbs. */
+export function registerBucket(program: Command): void {
+  const bucket = program
+    .command('bucket')
+    .description('list buckets, look into them, purge, pause and resume them')
+    .addHelpText('after', EXAMPLES);
+  const verb = (name: string, text: string) =>
+    addTargetOptions(bucket.command(name).description(text), 'dashboard').option(
+      '--json',
+      'the answer of the API as one line of JSON',
+    );
+  const onOne = (name: string, text: string) =>
+    verb(name, text).argument('<bucket>', 'number of the bucket', bucketId);
+  verb('ls', 'list buckets')
+    .addOption(
+      new Option('-s, --sort <ORDER>', 'largest first; by id: smallest')
+        .choices(BUCKET_SORTS)
+        .default('backlog'),
+    )
+    .option('-n, --limit <N>', 'rows at most', wholeNumber, 50)
+    .option('--prefix <DIGITS>', 'only ids that begin so')
+    .action(list);
+  onOne('info', 'show one bucket, its consumers, and why nothing more is delivered').action(info);
+  onOne('peek', 'show the next messages without taking them')
+    .option('-n, --count <N>', `messages at most, up to ${PEEK_MAX}`, wholeNumber, 10)
+    .option('--bytes <N>', 'bytes of each at most', wholeNumber, 4096)
+    .action(peek);
+  onOne('purge', 'settle every message that waits: none of them is delivered any more')
+    .option('-y, --yes', 'yes, throw them away')
+    .action(purge);
+  onOne('pause', 'stop deliveries; publishes go on').action(pauser('pause'));
+  onOne('resume', 'let deliveries go on').action(pauser('resume'));
+}
+
+interface ListOptions extends Options {
+  sort: string;
+  limit: number;
+  prefix?: string;
+}
+
+async function list(options: ListOptions): Promise<void> {
+  const dashboard = new Dashboard(options);
+  const all: BucketPage = { buckets: [], cursor: null, count: 0, more: false };
+  do {
+    const query = new URLSearchParams({ sort: options.sort });
+    query.set('limit', String(Math.min(ROWS_MAX, options.limit - all.buckets.length)));
+    if (options.prefix !== undefined) query.set('prefix', options.prefix);
+    if (all.cursor !== null) query.set('cursor', all.cursor);
+    const page = (await dashboard.get(`/api/v1/buckets?${query}`)) as BucketPage;
+    Object.assign(all, { ...page, buckets: [...all.buckets, ...page.buckets] });
+  } while (all.cursor !== null && all.buckets.length < options.limit);
+  if (options.json) {
+    await emit(`${JSON.stringify(all)}\n`);
+    return;
+  }
+  await emit(`${bucketTable(all.buckets)}\n`);
+  if (all.buckets.length < all.count && options.prefix === undefined)
+    note(`${all.buckets.length} of ${count(all.count)} buckets; more with --limit`);
+  if (all.more)
+    note('more buckets may have messages on disk that nobody asked for since the start');
+}
+
+/** Buckets as a table. */
+export function bucketTable(rows: readonly BucketRow[]): string {
+  const head = ['bucket', 'ready', 'unacked', 'consumers', 'in/s', 'out/s', 'oldest', 'why'];
+  const table = newTable(head, ['why']);
+  for (const row of rows) {
+    const ready = `${count(row.ready)}${row.exact ? '' : '+'}`;
+    const rates = [rate(row.publishedRate), rate(row.settledRate)];
+    const counts = [ready, count(row.unacked), count(row.consumers)];
+    table.push([row.id, ...counts, ...rates, ageText(row), row.why.code]);
+  }
+  return table.toString();
+}
+
+function rate(value: number): string {
+  return value >= 10 ? count(value) : value.toFixed(1);
+}
+
+function ageText({ oldestAgeMs, ageIs }: BucketRow): string {
+  if (oldestAgeMs === null) return '';
+  const sign = { exact: '', 'at-least': '> ', 'at-most': '< ' }[ageIs];
+  return `${sign}${formatDuration(Math.round(oldestAgeMs / 100) * 100)}`;
+}
+
+async function info(id: bigint, options: Options): Promise<void> {
+  const bucket = (await new Dashboard(options).get(`/api/v1/buckets/${id}`)) as BucketInfo;
+  if (options.json) {
+    await emit(`${JSON.stringify(bucket)}\n`);
+    return;
+  }
+  const { why, consumersList, purge: last } = bucket;
+  const since = why.since === undefined ? '' : `, since ${why.since}`;
+  const lines = [bucketTable([bucket]), `${why.code}: ${why.text}${since}`];
+  if (bucket.returned > 0) lines.push(`${count(bucket.returned)} came back and are next`);
+  if (last !== null)
+    lines.push(`purge of ${last.startedAt}: ${count(last.purged)}${last.done ? '' : ' so far'}`);
+  if (consumersList.length > 0) {
+    const table = newTable(
+      ['connection', 'peer', 'id', 'state', 'batch', 'unacked', 'silent'],
+      ['peer', 'id', 'state'],
+    );
+    for (const each of consumersList) {
+      const { connection, peer, consumerId, state, batchSize, unacked, silentMs } = each;
+      const numbers = [count(batchSize), count(unacked), formatDuration(silentMs)];
+      table.push([connection, peer, consumerId, state, ...numbers]);
+    }
+    lines.push(table.toString());
+  }
+  await emit(`${lines.join('\n')}\n`);
+}
+
+interface PeekOptions extends Options {
+  count: number;
+  bytes: number;
+}
+
+async function peek(id: bigint, options: PeekOptions): Promise<void> {
+  const query = `limit=${options.count}&bytes=${options.bytes}`;
+  const path = `/api/v1/buckets/${id}/messages?${query}`;
+  const result = (await new Dashboard(options).get(path)) as PeekResult;
+  if (options.json) {
+    await emit(`${JSON.stringify(result)}\n`);
+    return;
+  }
+  const table = newTable(['sequence', 'bytes', 'attempts', 'begins with'], ['begins with']);
+  for (const { sequence, length, attempts, payload } of result.messages)
+    table.push([sequence, count(length), attempts, previewOf(payload)]);
+  await emit(`${table.toString()}\n`);
+  if (result.cut) note('the answer was cut: ask for fewer messages, or fewer bytes of each');
+}
+
+function previewOf(payload: string): string {
+  const text = Buffer.from(payload, 'base64').toString();
+  return printable(text.slice(0, PREVIEW_CHARS));
+}
+
+async function purge(id: bigint, options: Options & { yes?: boolean }): Promise<void> {
+  const dashboard = new Dashboard(options);
+  const path = `/api/v1/buckets/${id}`;
+  if (!options.yes) {
+    const { ready } = (await dashboard.get(path)) as BucketInfo;
+    const text = `bucket ${id} has ${count(ready)} messages waiting; say --yes to throw them away`;
+    throw new CliError(EXIT.usage, text);
+  }
+  let state = (await dashboard.change('POST', `${path}/purge`)) as PurgeState;
+  const { startedAt } = state;
+  while (!state.done) {
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    const { purge: now } = (await dashboard.get(path)) as BucketInfo;
+    if (now === null || now.startedAt !== startedAt)
+      throw new CliError(
+        EXIT.failed,
+        `the broker stopped while bucket ${id} was being purged: ${count(state.purged)} messages are gone for sure. Purge it again`,
+      );
+    state = now;
+  }
+  if (options.json) await emit(`${JSON.stringify(state)}\n`);
+  else await emit(`${count(state.purged)} messages of bucket ${id} were purged\n`);
+}
+
+function pauser(kind: 'pause' | 'resume') {
+  return async (id: bigint, options: Options): Promise<void> => {
+    const done = await new Dashboard(options).change('POST', `/api/v1/buckets/${id}/${kind}`);
+    const text = kind === 'pause' ? 'are paused; publishes go on' : 'go on';
+    await emit(
+      options.json ? `${JSON.stringify(done)}\n` : `deliveries from bucket ${id} ${text}\n`,
+    );
+  };
+}

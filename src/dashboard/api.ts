@@ -1,0 +1,216 @@
+// The admin API under /api/v1: which routes there are, what their queries may say, and how the
+// broker's outcomes become replies. openapi.ts describes the same for people and programs.
+
+import {
+  BUCKET_SORTS,
+  type Command,
+  type Outcome,
+  PEEK_BYTES_MAX,
+  PEEK_MAX,
+  ROWS_MAX,
+} from '../core/commands.ts';
+import type { Snapshot } from '../core/snapshot.ts';
+import type { RunCommand } from './commander.ts';
+import { type History, SECONDS_MAX } from './history.ts';
+import { type DashboardReply, json, problem } from './http.ts';
+import type { Answer } from './messages.ts';
+import { OPENAPI } from './openapi.ts';
+
+export interface ApiOptions {
+  ask: () => Promise<Answer | undefined>;
+  run: RunCommand;
+  history: History;
+  readOnly: boolean;
+}
+
+interface Call extends ApiOptions {
+  /** Parts of the path that the pattern leaves open. */
+  params: Record<string, string>;
+  query: URLSearchParams;
+}
+
+type Handler = (call: Call) => Promise<DashboardReply>;
+
+export interface ApiRoute {
+  method: 'GET' | 'POST' | 'DELETE';
+  /** As OpenAPI writes it: {name} stands for one part of the path. */
+  path: string;
+  handle: Handler;
+}
+
+/** A query that does not fit; the message says which part. */
+class QueryError extends Error {}
+
+const LIMIT_USUAL = 100;
+const PEEK_USUAL = 10;
+const PEEK_BYTES_USUAL = 4096;
+const STATUSES = {
+  'bad-request': 400,
+  'not-found': 404,
+  conflict: 409,
+  'too-many': 429,
+  failed: 500,
+  stopping: 503,
+} as const;
+
+export const API_ROUTES: readonly ApiRoute[] = [
+  { method: 'GET', path: '/api/v1/overview', handle: overview },
+  { method: 'GET', path: '/api/v1/config', handle: config },
+  { method: 'GET', path: '/api/v1/history', handle: history },
+  { method: 'GET', path: '/api/v1/openapi.json', handle: async () => json(200, OPENAPI) },
+  { method: 'GET', path: '/api/v1/buckets', handle: buckets },
+  { method: 'GET', path: '/api/v1/buckets/{id}', handle: (call) => onBucket(call, 'bucket') },
+  { method: 'GET', path: '/api/v1/buckets/{id}/messages', handle: peek },
+  { method: 'POST', path: '/api/v1/buckets/{id}/purge', handle: (call) => onBucket(call, 'purge') },
+  { method: 'POST', path: '/api/v1/buckets/{id}/pause', handle: (call) => onBucket(call, 'pause') },
+  {
+    method: 'POST',
+    path: '/api/v1/buckets/{id}/resume',
+    handle: (call) => onBucket(call, 'resume'),
+  },
+  { method: 'GET', path: '/api/v1/connections', handle: (call) => list(call, 'connections') },
+  { method: 'DELETE', path: '/api/v1/connections/{id}', handle: close },
+  { method: 'GET', path: '/api/v1/segments', handle: (call) => list(call, 'segments') },
+];
+
+/** Pattern of the route that a path belongs to, for counting; undefined: none. */
+export function apiPatternOf(path: string): string | undefined {
+  return API_ROUTES.find((route) => matched(route.path, path) !== undefined)?.path;
+}
+
+/** Answers a request whose path begins with /api/v1/. Must not throw. */
+export async function answerApi(
+  method: string,
+  path: string,
+  query: URLSearchParams,
+  options: ApiOptions,
+): Promise<DashboardReply> {
+  const wanted = method === 'HEAD' ? 'GET' : method;
+  const there = API_ROUTES.filter((route) => matched(route.path, path) !== undefined);
+  const route = there.find((each) => each.method === wanted);
+  if (route === undefined) {
+    if (there.length === 0) return problem(404, `there is no ${path}: see /api/v1/openapi.json`);
+    const allowed = there.map((each) => each.method).join(', ');
+    const refusal = problem(405, `${path} takes ${allowed} only`);
+    refusal.headers.allow = allowed;
+    return refusal;
+  }
+  try {
+    return await route.handle({ ...options, params: matched(route.path, path)!, query });
+  } catch (error) {
+    if (error instanceof QueryError) return problem(400, error.message);
+    throw error;
+  }
+}
+
+function matched(pattern: string, path: string): Record<string, string> | undefined {
+  const [wanted, given] = [pattern.split('/'), path.split('/')];
+  if (wanted.length !== given.length) return undefined;
+  const params: Record<string, string> = {};
+  for (let i = 0; i < wanted.length; i++) {
+    const name = /^\{(.+)\}$/.exec(wanted[i]!)?.[1];
+    if (name !== undefined) params[name] = given[i]!;
+    else if (wanted[i] !== given[i]) return undefined;
+  }
+  return params;
+}
+
+function replyTo(outcome: Outcome, status = 200): DashboardReply {
+  if (outcome.ok) return json(status, outcome.result);
+  return problem(STATUSES[outcome.code] ?? 500, outcome.detail, outcome.code);
+}
+
+async function snapshotOf({ ask }: ApiOptions): Promise<Snapshot | DashboardReply> {
+  const answer = await ask();
+  if (answer === undefined) return problem(503, 'the broker does not answer');
+  return answer.snapshot ?? problem(503, 'the broker is starting');
+}
+
+async function overview(call: Call): Promise<DashboardReply> {
+  const snapshot = await snapshotOf(call);
+  if (isReply(snapshot)) return snapshot;
+  return json(200, overviewOf(snapshot, call.readOnly));
+}
+
+/** What the overview says: the snapshot without its lists and settings. */
+export function overviewOf(snapshot: Snapshot, readOnly: boolean): object {
+  const { config: _, buckets: all, connections: open, ...rest } = snapshot;
+  const { top: _top, ...counts } = all;
+  const { list: _list, ...connections } = open;
+  return { ...rest, buckets: counts, connections, readOnly };
+}
+
+async function config(call: Call): Promise<DashboardReply> {
+  const snapshot = await snapshotOf(call);
+  return isReply(snapshot) ? snapshot : json(200, snapshot.config);
+}
+
+function isReply(value: Snapshot | DashboardReply): value is DashboardReply {
+  return 'status' in value;
+}
+
+async function history({ query, history: kept }: Call): Promise<DashboardReply> {
+  return json(200, kept.last(wholeFrom(query, 'seconds', 300, SECONDS_MAX)));
+}
+
+/** Reads the query of a bucket list. @throws QueryError */
+export function bucketsCommand(query: URLSearchParams): Command {
+  const sort = query.get('sort') ?? 'backlog';
+  const known = BUCKET_SORTS.find((each) => each === sort);
+  if (known === undefined)
+    throw new QueryError(`sort is one of ${BUCKET_SORTS.join(', ')}, not "${shown(sort)}"`);
+  return {
+    kind: 'buckets',
+    sort: known,
+    limit: wholeFrom(query, 'limit', LIMIT_USUAL, ROWS_MAX),
+    cursor: query.get('cursor') ?? undefined,
+    prefix: query.get('prefix') ?? undefined,
+  };
+}
+
+async function buckets({ run, query }: Call): Promise<DashboardReply> {
+  return replyTo(await run(bucketsCommand(query)));
+}
+
+async function onBucket(
+  { run, params }: Call,
+  kind: 'bucket' | 'purge' | 'pause' | 'resume',
+): Promise<DashboardReply> {
+  const outcome = await run({ kind, id: params.id! });
+  // A purge goes on in the background: who asks for the bucket sees how far it is.
+  const isLater = outcome.ok && kind === 'purge' && !(outcome.result as { done: boolean }).done;
+  return replyTo(outcome, isLater ? 202 : 200);
+}
+
+async function peek({ run, params, query }: Call): Promise<DashboardReply> {
+  const limit = wholeFrom(query, 'limit', PEEK_USUAL, PEEK_MAX);
+  const bytes = wholeFrom(query, 'bytes', PEEK_BYTES_USUAL, PEEK_BYTES_MAX);
+  return replyTo(await run({ kind: 'peek', id: params.id!, limit, bytes }));
+}
+
+async function list(
+  { run, query }: Call,
+  kind: 'connections' | 'segments',
+): Promise<DashboardReply> {
+  const limit = wholeFrom(query, 'limit', LIMIT_USUAL, ROWS_MAX);
+  return replyTo(await run({ kind, limit, cursor: query.get('cursor') ?? undefined }));
+}
+
+async function close({ run, params }: Call): Promise<DashboardReply> {
+  const id = params.id!;
+  if (!/^\d{1,15}$/.test(id))
+    throw new QueryError(`"${shown(id)}" is no connection: give the number from the list`);
+  return replyTo(await run({ kind: 'close', connection: Number(id) }));
+}
+
+function wholeFrom(query: URLSearchParams, name: string, usual: number, most: number): number {
+  const text = query.get(name);
+  if (text === null) return usual;
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+  if (value >= 1 && value <= most) return value;
+  throw new QueryError(`${name} is a whole number from 1 to ${most}, not "${shown(text)}"`);
+}
+
+function shown(text: string): string {
+  return text.slice(0, 40);
+}

@@ -1,0 +1,232 @@
+// The broker's numbers as Prometheus text: counters of the broker that never shrink, no label whose
+// values a client could make up. Single buckets are in /metrics/buckets only, and only so many.
+
+import type { BucketRow } from '../core/commands.ts';
+import type { Distribution, Snapshot } from '../core/snapshot.ts';
+import { WHY_CODES, type WhyCode } from '../core/why.ts';
+import type { Answer } from './messages.ts';
+
+export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+
+type Kind = 'counter' | 'gauge' | 'summary';
+type Labels = Record<string, string>;
+
+/** Collects families in the order they are declared. */
+class Text {
+  readonly #lines: string[] = [];
+
+  family(name: string, kind: Kind, help: string, samples: [Labels, number][]): void {
+    this.#head(name, kind, help);
+    for (const [labels, value] of samples) this.#sample(name, labels, value);
+  }
+
+  one(name: string, kind: Kind, help: string, value: number): void {
+    this.family(name, kind, help, [[{}, value]]);
+  }
+
+  summary(name: string, help: string, { count, mean, p50, p99 }: Distribution, unit: number): void {
+    this.#head(name, 'summary', help);
+    this.#sample(name, { quantile: '0.5' }, p50 * unit);
+    this.#sample(name, { quantile: '0.99' }, p99 * unit);
+    this.#sample(`${name}_sum`, {}, count * mean * unit);
+    this.#sample(`${name}_count`, {}, count);
+  }
+
+  #head(name: string, kind: Kind, help: string): void {
+    this.#lines.push(`# HELP thrustmq_${name} ${help}`, `# TYPE thrustmq_${name} ${kind}`);
+  }
+
+  #sample(name: string, labels: Labels, value: number): void {
+    const pairs = Object.entries(labels).map(([key, text]) => `${key}="${escaped(text)}"`);
+    const list = pairs.length === 0 ? '' : `{${pairs.join(',')}}`;
+    this.#lines.push(`thrustmq_${name}${list} ${Number.isFinite(value) ? value : 0}`);
+  }
+
+  toString(): string {
+    return `${this.#lines.join('\n')}\n`;
+  }
+}
+
+function escaped(text: string): string {
+  return text.replace(/\\/g, '\\\\').replace(/"/g, '\\"').replace(/\n/g, '\\n');
+}
+
+const SECONDS = 1e-3; // from milliseconds
+
+/** Requests that the dashboard answered, by route and status. */
+export type Requests = ReadonlyMap<string, { route: string; code: number; count: number }>;
+
+/** Everything about the broker as a whole. Without a snapshot: only whether it is up. */
+export function metricsText(answer: Answer | undefined, requests: Requests): string {
+  const text = new Text();
+  const { started = false, ready = false } = answer?.health ?? {};
+  const state =
+    answer === undefined ? 'silent' : !started ? 'recovering' : ready ? 'ready' : 'not_ready';
+  const states = ['ready', 'recovering', 'not_ready', 'silent'];
+  text.family(
+    'up_state',
+    'gauge',
+    'Which state the broker is in: 1 for that one, 0 for the others.',
+    states.map((each) => [{ state: each }, each === state ? 1 : 0]),
+  );
+  text.family(
+    'http_requests_total',
+    'counter',
+    'Requests to the dashboard, since its process started.',
+    [...requests.values()].map(({ route, code, count }) => [{ route, code: String(code) }, count]),
+  );
+  const snapshot = answer?.snapshot;
+  if (snapshot !== undefined) {
+    ofBroker(text, snapshot);
+    ofMessages(text, snapshot);
+    ofLog(text, snapshot);
+  }
+  return text.toString();
+}
+
+function ofBroker(text: Text, snapshot: Snapshot): void {
+  const { version, connections, memory, eventLoopDelayMs, totals } = snapshot;
+  text.family('build_info', 'gauge', 'What is running; always 1.', [[{ version }, 1]]);
+  const startedAt = Date.parse(snapshot.startedAt) * SECONDS;
+  text.one('start_time_seconds', 'gauge', 'When the broker started, as Unix time.', startedAt);
+  text.family('connections', 'gauge', 'Open connections.', [
+    [{ side: 'intake' }, connections.intake],
+    [{ side: 'exhaust' }, connections.exhaust],
+  ]);
+  const refused = 'Connections turned away at the limit.';
+  text.one('connections_refused_total', 'counter', refused, connections.refused);
+  const breaches = 'Connections closed for what the peer did.';
+  text.one('protocol_errors_total', 'counter', breaches, totals.protocolErrors);
+  text.one('resident_memory_bytes', 'gauge', 'Memory of the broker process.', memory.rssBytes);
+  text.one('heap_bytes', 'gauge', 'JavaScript heap in use.', memory.heapBytes);
+  const buffered = 'Partial input and unread output of all connections.';
+  text.one('buffered_bytes', 'gauge', buffered, memory.bufferedBytes);
+  const most = 'What these may come to (--buffer).';
+  text.one('buffered_limit_bytes', 'gauge', most, memory.bufferBytesMax);
+  text.family('event_loop_delay_seconds', 'gauge', 'How late turns of the event loop were.', [
+    [{ quantile: '0.5' }, eventLoopDelayMs.p50 * SECONDS],
+    [{ quantile: '0.99' }, eventLoopDelayMs.p99 * SECONDS],
+    [{ quantile: '1' }, eventLoopDelayMs.max * SECONDS],
+  ]);
+}
+
+function ofMessages(text: Text, { totals, buckets, log }: Snapshot): void {
+  const { refused } = totals;
+  const counter = (name: string, help: string, value: number) =>
+    text.one(`${name}_total`, 'counter', help, value);
+  counter('messages_received', 'Messages stored and acked with 1.', totals.publishedMessages);
+  counter('received_bytes', 'Bytes of these.', totals.publishedBytes);
+  text.family('messages_refused_total', 'counter', 'Messages answered with 0.', [
+    [{ reason: 'empty' }, refused.empty],
+    [{ reason: 'too_large' }, refused.tooLarge],
+    [{ reason: 'storage_full' }, refused.storageFull],
+  ]);
+  counter('messages_delivered', 'Messages sent to consumers.', totals.deliveredMessages);
+  counter('sent_bytes', 'Bytes of these.', totals.deliveredBytes);
+  counter('messages_acknowledged', 'Messages acked by consumers.', totals.ackedMessages);
+  counter('messages_failed', 'Messages consumers could not handle.', totals.failedMessages);
+  counter('messages_redelivered', 'Messages sent once more.', totals.redeliveredMessages);
+  counter('messages_unreadable', 'Messages that could not be read.', totals.unreadableMessages);
+  counter('messages_purged', 'Messages purged by operators.', totals.purgedMessages);
+  counter('heartbeats', 'Heartbeats sent to consumers.', totals.heartbeats);
+  text.family('buckets', 'gauge', 'Buckets that are known.', [
+    [{ state: 'open' }, buckets.count],
+    [{ state: 'paused' }, buckets.paused],
+  ]);
+  text.one('messages_ready', 'gauge', 'Messages that wait for a consumer.', buckets.ready);
+  text.one('messages_unacked', 'gauge', 'Messages that consumers hold.', buckets.unacked);
+  const full = 'Whether publishes are refused, by reason.';
+  text.family('backpressure_active', 'gauge', full, [
+    [{ reason: 'storage_full' }, log.state === 'full' ? 1 : 0],
+    [{ reason: 'storage_failed' }, log.state === 'failed' ? 1 : 0],
+  ]);
+}
+
+function ofLog(text: Text, { commits, log }: Snapshot): void {
+  const reasons = Object.entries(commits.reasons);
+  text.family(
+    'log_commits_total',
+    'counter',
+    'Batches written, by what made the broker write them.',
+    reasons.map(([reason, count]) => [{ reason }, count]),
+  );
+  const { writeMs, syncMs, bytes, messages } = commits;
+  text.summary('log_append_duration_seconds', 'Time to write a batch.', writeMs, SECONDS);
+  text.summary('log_fsync_duration_seconds', 'Time to sync a batch.', syncMs, SECONDS);
+  text.summary('log_batch_bytes', 'Size of a batch.', bytes, 1);
+  text.summary('log_fsync_batch_messages', 'Messages made durable together.', messages, 1);
+  text.family('log_segments', 'gauge', 'Log files.', [
+    [{ state: 'used' }, log.segments],
+    [{ state: 'spare' }, log.spareSegments],
+  ]);
+  text.one('log_bytes', 'gauge', 'Disk space of the log.', log.diskBytes);
+  const { recovery } = log;
+  const took = 'What reading the log took at the last start.';
+  text.one('log_recovery_duration_seconds', 'gauge', took, recovery.durationMs * SECONDS);
+  const found = 'Messages that waited then.';
+  text.one('log_recovered_messages', 'gauge', found, recovery.messages);
+  const cut = 'Bytes cut off then, never acked.';
+  text.one('log_recovery_cut_bytes', 'gauge', cut, recovery.cutBytes);
+}
+
+/** Series of single buckets, for as many as were asked for. */
+export function bucketMetricsText(rows: readonly BucketRow[]): string {
+  const text = new Text();
+  const each = (value: (row: BucketRow) => number): [Labels, number][] =>
+    rows.map((row) => [{ bucket: row.id }, value(row)]);
+  text.family(
+    'bucket_messages_ready',
+    'gauge',
+    'Messages that wait.',
+    each((r) => r.ready),
+  );
+  text.family(
+    'bucket_messages_unacked',
+    'gauge',
+    'Messages held.',
+    each((r) => r.unacked),
+  );
+  text.family(
+    'bucket_consumers',
+    'gauge',
+    'Consumers.',
+    each((r) => r.consumers),
+  );
+  const published = 'Messages stored per second, about.';
+  text.family(
+    'bucket_published_rate',
+    'gauge',
+    published,
+    each((r) => r.publishedRate),
+  );
+  const settled = 'Messages acked or purged per second, about.';
+  text.family(
+    'bucket_settled_rate',
+    'gauge',
+    settled,
+    each((r) => r.settledRate),
+  );
+  const age = 'Age of the oldest message that waits.';
+  const aged = rows.filter((row) => row.oldestAgeMs !== null);
+  text.family(
+    'bucket_oldest_message_age_seconds',
+    'gauge',
+    age,
+    aged.map((row) => [{ bucket: row.id }, row.oldestAgeMs! * SECONDS]),
+  );
+  text.family(
+    'bucket_why',
+    'gauge',
+    'Why nothing more is delivered: always 1, the reason is the code.',
+    rows.map(({ id, why }) => [{ bucket: id, code: why.code }, 1]),
+  );
+  const counts = new Map<WhyCode, number>(WHY_CODES.map((code) => [code, 0]));
+  for (const { why } of rows) counts.set(why.code, counts.get(why.code)! + 1);
+  text.family(
+    'buckets_by_why',
+    'gauge',
+    'How many of these buckets have which reason.',
+    [...counts].map(([code, count]) => [{ code }, count]),
+  );
+  return text.toString();
+}

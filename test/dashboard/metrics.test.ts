@@ -1,0 +1,128 @@
+// The metrics as Prometheus reads them: form, names, no label that a client could make up, size;
+// and that the board and the alert rules in ops/ use names that exist.
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import type { BucketRow } from '../../src/core/commands.ts';
+import { WHY, WHY_CODES } from '../../src/core/why.ts';
+import { bucketMetricsText, metricsText } from '../../src/dashboard/metrics.ts';
+import { fakeSnapshot } from '../cli/fake-server.ts';
+
+const HEALTH = { started: true, live: true, ready: true, checks: {} };
+const ANSWER = { health: HEALTH, snapshot: fakeSnapshot() };
+const OPS = new URL('../../../ops/', import.meta.url);
+const ROW: BucketRow = {
+  id: '18446744073709551615',
+  ready: 5,
+  unacked: 1,
+  exact: true,
+  consumers: 2,
+  publishedRate: 1.5,
+  settledRate: 0.5,
+  oldestAgeMs: 1500,
+  ageIs: 'exact',
+  paused: false,
+  why: { code: 'consumer-silent', text: WHY['consumer-silent'] },
+};
+const requests = new Map([['a', { route: '/dash', code: 200, count: 3 }]]);
+
+/** Families by name; throws where the text is not in Prometheus form. */
+function families(text: string): Map<string, { kind: string; samples: string[] }> {
+  const found = new Map<string, { kind: string; samples: string[] }>();
+  let current = '';
+  for (const line of text.trimEnd().split('\n')) {
+    const help = /^# HELP (thrustmq_[a-z_]+) \S.*[.:a-z]$/.exec(line);
+    const type = /^# TYPE (thrustmq_[a-z_]+) (counter|gauge|summary)$/.exec(line);
+    const sample =
+      /^(thrustmq_[a-z_]+)(?:\{([a-z_]+="[^"\\]*",?)+\})? (-?\d+(\.\d+)?(e[+-]?\d+)?)$/.exec(line);
+    if (help !== null) {
+      assert.ok(!found.has(help[1]!), `${help[1]} comes twice`);
+      current = help[1]!;
+      found.set(current, { kind: '', samples: [] });
+    } else if (type !== null) {
+      assert.equal(type[1], current);
+      found.get(current)!.kind = type[2]!;
+    } else {
+      assert.ok(sample !== null, `no sample: ${line}`);
+      const family = found.get(current)!;
+      const plain = family.kind === 'summary' ? sample[1]!.replace(/_(sum|count)$/, '') : sample[1];
+      assert.equal(plain, current);
+      family.samples.push(line);
+    }
+  }
+  for (const [name, { kind, samples }] of found) {
+    assert.equal(kind === 'counter', name.endsWith('_total'), `${name} is a ${kind}`);
+    assert.equal(new Set(samples.map((line) => line.split(' ')[0])).size, samples.length, name);
+  }
+  return found;
+}
+
+test('the text is in form, with the numbers of the snapshot', () => {
+  const text = metricsText(ANSWER, requests);
+  families(text);
+  for (const line of [
+    'thrustmq_up_state{state="ready"} 1',
+    'thrustmq_build_info{version="9.9.9"} 1',
+    'thrustmq_messages_received_total 12345',
+    'thrustmq_messages_refused_total{reason="storage_full"} 3',
+    'thrustmq_connections{side="intake"} 1',
+    'thrustmq_http_requests_total{route="/dash",code="200"} 3',
+    'thrustmq_messages_ready 9',
+  ])
+    assert.ok(text.includes(`${line}\n`), line);
+  assert.ok(!text.includes('bucket='), 'a bucket must not be a label here');
+});
+
+test('a broker that starts, or is silent, is told from one that serves', () => {
+  const state = (answer: Parameters<typeof metricsText>[0]) =>
+    /state="(\w+)"\} 1/.exec(metricsText(answer, new Map()))?.[1];
+  assert.equal(state(undefined), 'silent');
+  assert.equal(state({ health: { ...HEALTH, started: false, ready: false } }), 'recovering');
+  assert.equal(state({ ...ANSWER, health: { ...HEALTH, ready: false } }), 'not_ready');
+  assert.equal(families(metricsText(undefined, new Map())).get('thrustmq_up_state')!.kind, 'gauge');
+});
+
+test('single buckets: as many as were asked for, and each reason counted', () => {
+  const text = bucketMetricsText([ROW, { ...ROW, id: '1', oldestAgeMs: null }]);
+  const found = families(text);
+  assert.equal(found.get('thrustmq_buckets_by_why')!.samples.length, WHY_CODES.length);
+  assert.ok(text.includes('thrustmq_buckets_by_why{code="consumer-silent"} 2\n'));
+  const silent = `thrustmq_bucket_why{bucket="${ROW.id}",code="consumer-silent"} 1\n`;
+  assert.ok(text.includes(silent));
+  assert.equal(found.get('thrustmq_bucket_oldest_message_age_seconds')!.samples.length, 1);
+  const many = Array.from({ length: 1000 }, (_, i) => ({
+    ...ROW,
+    id: String(10n ** 19n + BigInt(i)),
+  }));
+  assert.ok(bucketMetricsText(many).length < 1024 * 1024);
+});
+
+test('promtool agrees, where it is installed', (context) => {
+  const input = metricsText(ANSWER, requests) + bucketMetricsText([ROW]);
+  const ran = spawnSync('promtool', ['check', 'metrics'], { input, encoding: 'utf8' });
+  if (ran.error !== undefined) {
+    context.skip('promtool is not installed here');
+    return;
+  }
+  assert.equal(ran.status, 0, ran.stdout + ran.stderr);
+  const rules = fileURLToPath(new URL('alerts.yml', OPS));
+  const checked = spawnSync('promtool', ['check', 'rules', rules], { encoding: 'utf8' });
+  assert.equal(checked.status, 0, checked.stdout + checked.stderr);
+});
+
+test('the board and the alert rules use metrics that exist', () => {
+  const text = metricsText(ANSWER, requests) + bucketMetricsText([ROW]);
+  const known = new Set([...text.matchAll(/^(thrustmq_[a-z_]+)/gm)].map(([, name]) => name));
+  const board = JSON.parse(fs.readFileSync(new URL('grafana.json', OPS), 'utf8'));
+  assert.ok(board.panels.length >= 8);
+  const expressions: string = JSON.stringify(
+    board.panels.map((p: { targets: unknown }) => p.targets),
+  );
+  const rules = fs.readFileSync(new URL('alerts.yml', OPS), 'utf8');
+  assert.ok((rules.match(/- alert: /g)?.length ?? 0) >= 6);
+  for (const [, name] of `${expressions}\n${rules}`.matchAll(/\b(thrustmq_[a-z_]+)/g))
+    assert.ok(known.has(name), `${name} is no metric`);
+});
