@@ -104,9 +104,9 @@ function ofBroker(text: Text, snapshot: Snapshot): void {
   const most = 'What these may come to (--buffer).';
   text.one('buffered_limit_bytes', 'gauge', most, memory.bufferBytesMax);
   text.family('event_loop_delay_seconds', 'gauge', 'How late turns of the event loop were.', [
-    [{ quantile: '0.5' }, eventLoopDelayMs.p50 * SECONDS],
-    [{ quantile: '0.99' }, eventLoopDelayMs.p99 * SECONDS],
-    [{ quantile: '1' }, eventLoopDelayMs.max * SECONDS],
+    [{ of: 'median' }, eventLoopDelayMs.p50 * SECONDS],
+    [{ of: 'p99' }, eventLoopDelayMs.p99 * SECONDS],
+    [{ of: 'max' }, eventLoopDelayMs.max * SECONDS],
   ]);
 }
 
