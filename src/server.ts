@@ -9,6 +9,7 @@ import path from 'node:path';
 import { INBOX_READ_BYTES, WIRE_U32, WIRE_U64 } from '../assembly/layout.ts';
 import type { BrokerConfig, Listener } from './config/load.ts';
 import { Broker, createState } from './core/broker.ts';
+import type { Limits } from './core/limits.ts';
 import type { Snapshot } from './core/snapshot.ts';
 import { NodeFiles } from './io/files.ts';
 import { LockError, lock } from './io/lock.ts';
@@ -235,7 +236,7 @@ export class Server {
       ...parts.state,
       codec: parts.codec,
       log: parts.log,
-      limits: { ...config.limits, connectionsMax: connectionsMax(config, log) },
+      limits: connectionLimits(config, log),
       notices: {
         notice: (level, kind, text, fields) => this.#notices.write(kind, fields ?? {}, text, level),
       },
@@ -401,21 +402,22 @@ export class Server {
   }
 }
 
-// The configured number, or what the descriptor limit leaves room for.
-function connectionsMax(config: BrokerConfig, log: Logger): number {
-  const wanted = config.limits.connectionsMax;
+// The configured numbers, or what the descriptor limit leaves room for, in the same proportion.
+function connectionLimits({ limits: configured }: BrokerConfig, log: Logger): Limits {
+  const { connectionsMax: wanted, connectionsPerAddressMax } = configured;
   let limits = '';
   try {
     limits = fs.readFileSync('/proc/self/limits', 'utf8');
   } catch {
-    return wanted; // no such file outside Linux
+    return configured; // no such file outside Linux
   }
   const soft = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1]);
   const possible = Math.floor(soft * DESCRIPTOR_SHARE);
-  if (!(possible < wanted)) return wanted;
+  if (!(possible < wanted)) return configured;
   log.warn(
     { event: 'connections.limit', wanted, possible },
     `${wanted} connections need more descriptors than the ${soft} this process may open: ${possible} are accepted. Raise the limit (ulimit -n)`,
   );
-  return possible;
+  const perAddress = Math.ceil((connectionsPerAddressMax / wanted) * possible);
+  return { ...configured, connectionsMax: possible, connectionsPerAddressMax: perAddress };
 }

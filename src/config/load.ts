@@ -244,6 +244,8 @@ function buildLimits(values: SettingValues): Limits {
     messageBytesMax: values.max_message,
     batchMessagesMax: values.max_batch,
     connectionsMax: values.max_connections,
+    connectionsPerAddressMax:
+      values.max_connections_per_address ?? Math.ceil(values.max_connections / 2),
     consumerHeaderMs: values.consumer_header_timeout,
     partialMessageMs: values.partial_timeout,
     peerBytesMax: values.peer_buffer,

@@ -202,6 +202,13 @@ export const SETTINGS = z.strictObject({
     advanced: true,
     description: 'most connections of producers and consumers together',
   }),
+  max_connections_per_address: derived(number(1, 1_000_000), {
+    arg: 'N',
+    advanced: true,
+    description:
+      'most connections from one remote address, or IPv6 /64 network; loopback may use all ' +
+      '(default: half of --max-connections)',
+  }),
   segment_size: derived(size, {
     arg: 'SIZE',
     advanced: true,
