@@ -24,7 +24,7 @@ const FAILED = 74;
 
 interface Kind {
   name: string;
-  call: Call;
+  calls: readonly Call[];
   /** As strace says it, without the count. */
   fault: string;
   /** Calls that fail in a row, from the nth on. */
@@ -33,19 +33,22 @@ interface Kind {
   survives?: boolean;
 }
 
+// A batch is written as one piece or as two, and these are different calls.
+const WRITES: readonly Call[] = ['pwrite64', 'pwritev'];
+
 export const KINDS: readonly Kind[] = [
-  { name: 'EIO on sync', call: 'fdatasync', fault: 'error=EIO' },
-  { name: 'ENOSPC on sync', call: 'fdatasync', fault: 'error=ENOSPC' },
-  { name: 'EIO on sync of a folder', call: 'fsync', fault: 'error=EIO' },
-  { name: 'EIO on write', call: 'pwrite64', fault: 'error=EIO' },
-  { name: 'ENOSPC on write', call: 'pwrite64', fault: 'error=ENOSPC', times: 3, survives: true },
-  { name: 'no byte written', call: 'pwrite64', fault: 'retval=0' },
-  { name: 'EIO on read', call: 'pread64', fault: 'error=EIO', survives: true },
-  { name: 'EIO on rename', call: 'rename', fault: 'error=EIO', survives: true },
-  { name: 'EMFILE on open', call: 'openat', fault: 'error=EMFILE', survives: true },
-  { name: 'sync that does nothing', call: 'fdatasync', fault: 'retval=0', survives: true },
-  { name: 'slow sync', call: 'fdatasync', fault: 'delay_enter=400000', survives: true },
-  { name: 'slow write', call: 'pwrite64', fault: 'delay_enter=400000', survives: true },
+  { name: 'EIO on sync', calls: ['fdatasync'], fault: 'error=EIO' },
+  { name: 'ENOSPC on sync', calls: ['fdatasync'], fault: 'error=ENOSPC' },
+  { name: 'EIO on sync of a folder', calls: ['fsync'], fault: 'error=EIO' },
+  { name: 'EIO on write', calls: WRITES, fault: 'error=EIO' },
+  { name: 'ENOSPC on write', calls: WRITES, fault: 'error=ENOSPC', times: 3, survives: true },
+  { name: 'no byte written', calls: WRITES, fault: 'retval=0' },
+  { name: 'EIO on read', calls: ['pread64'], fault: 'error=EIO', survives: true },
+  { name: 'EIO on rename', calls: ['rename'], fault: 'error=EIO', survives: true },
+  { name: 'EMFILE on open', calls: ['openat'], fault: 'error=EMFILE', survives: true },
+  { name: 'sync that does nothing', calls: ['fdatasync'], fault: 'retval=0', survives: true },
+  { name: 'slow sync', calls: ['fdatasync'], fault: 'delay_enter=400000', survives: true },
+  { name: 'slow write', calls: WRITES, fault: 'delay_enter=400000', survives: true },
 ];
 
 interface Life {
@@ -99,21 +102,23 @@ export async function failingCall(kind: Kind, options: FaultOptions): Promise<Ve
   const tally = new Tally(kind.name);
   const plain = await live(temporaryFolder());
   if (plain.exit !== 0) throw new Error(`the run without a fault ended with ${plain.exit}`);
-  const calls = callsOf(plain.traced.trace()).get(kind.call) ?? 0;
-  const all = Array.from({ length: calls }, (_, i) => i + 1);
+  const counts = callsOf(plain.traced.trace());
+  const all = kind.calls.flatMap((call) =>
+    Array.from({ length: counts.get(call) ?? 0 }, (_, i) => ({ call, nth: i + 1 })),
+  );
   const ends = { ok: 0, refused: 0, failed: 0 };
-  for (const nth of spread(all, options.points, options.random)) {
+  for (const { call, nth } of spread(all, options.points, options.random)) {
     if (performance.now() > options.untilMs) break;
     const dataDir = temporaryFolder();
     const when = kind.times === undefined ? `${nth}` : `${nth}..${nth + kind.times - 1}`;
-    const life = await live(dataDir, { call: kind.call, fault: `${kind.fault}:when=${when}` });
-    check(kind, `${kind.name}, ${kind.call} ${nth}`, life, tally);
+    const life = await live(dataDir, { call, fault: `${kind.fault}:when=${when}` });
+    check(kind, `${kind.name}, ${call} ${nth}`, life, tally);
     if (life.exit === 0) ends.ok++;
     else if (life.traced.broker === undefined) ends.refused++;
     else ends.failed++;
     tally.found(await recoverTwice(dataDir, life.ledger));
   }
   return tally.verdict(
-    `of ${calls} ${kind.call}; ${ends.ok} outlived, ${ends.refused} starts refused, ${ends.failed} stopped with 74`,
+    `of ${all.length} calls; ${ends.ok} outlived, ${ends.refused} starts refused, ${ends.failed} stopped with 74`,
   );
 }
