@@ -60,8 +60,10 @@ const PEERS_MS = 5000;
 const DRAIN_MS = 1500;
 const LOG_MS = 2000;
 const END_MS = 500;
-// Descriptors that connections must leave for segments, the dashboard and the system.
+// Descriptors that connections must leave for segments, the dashboard and the system: a fifth, and
+// not less than a broker with a short log has open.
 const DESCRIPTOR_SHARE = 0.8;
+const DESCRIPTORS_KEPT = 64;
 
 /**
  * Starts a broker: locks the data folder, recovers the log, listens. Rejects with StartError:
@@ -412,7 +414,8 @@ function connectionLimits({ limits: configured }: BrokerConfig, log: Logger): Li
     return configured; // no such file outside Linux
   }
   const soft = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1]);
-  const possible = Math.floor(soft * DESCRIPTOR_SHARE);
+  const left = Math.min(Math.floor(soft * DESCRIPTOR_SHARE), soft - DESCRIPTORS_KEPT);
+  const possible = Math.max(1, left);
   if (!(possible < wanted)) return configured;
   log.warn(
     { event: 'connections.limit', wanted, possible },
