@@ -62,14 +62,18 @@ export async function judge(dataDir: string, ledger: Ledger): Promise<Found> {
   return found;
 }
 
-/** Publishes batches one by one, each when the last is acked; rejects when the connection ends. */
+/**
+ * Publishes batches to a port, or on a connection, one by one, each when the last is acked; resolves with how many messages were
+ * refused, rejects when the connection ends.
+ */
 export async function publishAll(
-  port: number,
+  to: number | RawPeer,
   ledger: Ledger,
   batches: number,
   acked: () => void = () => {},
-): Promise<void> {
-  const producer = await RawPeer.connect(port);
+): Promise<number> {
+  const producer = typeof to === 'number' ? await RawPeer.connect(to) : to;
+  let refused = 0;
   try {
     for (let i = 0; i < batches; i++) {
       const ids = Array.from({ length: BATCH }, () => ledger.sent++);
@@ -78,10 +82,12 @@ export async function publishAll(
       const acks = await producer.take(BATCH);
       ids.forEach((id, at) => {
         if (acks[at] === 1) ledger.acked.add(id);
-        else if (acks[at] !== 0) ledger.violations.push(`an ack of ${acks[at]}`);
+        else if (acks[at] === 0) refused++;
+        else ledger.violations.push(`an ack of ${acks[at]}`);
       });
       if (acks.includes(1)) acked();
     }
+    return refused;
   } finally {
     producer.destroy();
   }

@@ -5,7 +5,7 @@ import { fullDisk, powerCuts, readOnlyDisk } from './disks.ts';
 import { failingCall, KINDS } from './failing-calls.ts';
 import { hostileGreetings } from './greetings.ts';
 import { killPoints } from './kill-points.ts';
-import { fewDescriptors, littleMemory, stalledProcess } from './processes.ts';
+import { fewDescriptors, noMemory, stalledProcess } from './processes.ts';
 import { randomKills } from './random-kills.ts';
 import type { FaultRun } from './verdict.ts';
 
@@ -30,7 +30,7 @@ export const RUNS: readonly FaultRun[] = [
   { name: 'full disk', ...onDisk, small: 1, run: fullDisk },
   { name: 'read-only disk', ...onDisk, small: 1, run: readOnlyDisk },
   { name: 'few descriptors', skip: skipOf(needsPrlimit), small: 1, run: fewDescriptors },
-  { name: 'little memory', small: 1, run: littleMemory },
+  { name: 'no memory', skip: skipOf(needsPrlimit), small: 1, run: noMemory },
   { name: 'stalled process', small: 1, run: stalledProcess },
   { name: 'hostile greetings', small: 150, run: hostileGreetings },
 ];

@@ -1,10 +1,12 @@
 // A broker that is short of descriptors or of memory, or that the system does not run for a while.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { consume, Ledger } from '../e2e/load.ts';
+import { encodeBatch } from '../../src/codec/wire.ts';
+import { bodyOf, bucketOf, consume, Ledger } from '../e2e/load.ts';
 import { RawPeer, startBroker, temporaryFolder } from '../support/broker.ts';
-import { publish, TestConsumer } from '../support/client.ts';
+import { run } from '../support/machine.ts';
 import { publishAll, recoverTwice, SMALL } from './account.ts';
+import { load } from './random-kills.ts';
 import { type FaultOptions, Tally, type Verdict } from './verdict.ts';
 
 const DESCRIPTORS = 100;
@@ -18,60 +20,58 @@ export async function fewDescriptors(): Promise<Verdict> {
   const wrapper = ['prlimit', `--nofile=${DESCRIPTORS}:${DESCRIPTORS}`];
   const broker = await startBroker({ dataDir, flags: SMALL, wrapper });
   await broker.line((line) => line.event === 'connections.limit');
-  // One that came in time goes on, while each second publish rolls the log into a new file.
-  const idle = await TestConsumer.join(broker.exhaust, 900n, 1);
-  const early = publishAll(broker.intake, ledger, 40);
+  const early = await RawPeer.connect(broker.intake);
   const peers: RawPeer[] = [];
-  for (let i = 0; i < PEERS; i++) peers.push(await RawPeer.connect(broker.intake));
-  await broker.line((line) => line.event === 'connections.full');
-  await early;
   let turnedAway = 0;
-  for (const peer of peers) {
+  for (let i = 0; i < PEERS; i++) {
+    const peer = await RawPeer.connect(i % 2 === 0 ? broker.intake : broker.exhaust);
+    peers.push(peer);
     void peer.closed.then(() => turnedAway++);
   }
-  await sleep(0);
+  await broker.line((line) => line.event === 'connections.full');
+  // Who came in time publishes, and the log goes on from file to file beside them.
+  const refused = await publishAll(early, ledger, 60);
+  if (refused > 0) throw new Error(`few descriptors: ${refused} messages were refused`);
+  tally.fire();
+  const away = turnedAway;
   for (const peer of peers) peer.destroy();
   await Promise.all(peers.map((peer) => peer.closed));
-  tally.fire();
-  // Who left made room.
-  let again: number[] | undefined;
-  while (again === undefined)
-    again = await publish(broker.intake, 900n, ['room again']).catch(() => undefined);
-  if (again[0] !== 1) throw new Error('few descriptors: a publish was refused afterwards');
-  const [body] = await idle.take(1);
-  if (Buffer.from(body!).toString() !== 'room again')
-    throw new Error('few descriptors: the consumer that was there got something else');
-  idle.leave();
+  let back = false; // who left makes room, when the broker has seen it
+  while (!back)
+    back = await publishAll(broker.intake, ledger, 1).then(
+      () => true,
+      () => false,
+    );
   await broker.kill();
-  const found = await recoverTwice(dataDir, ledger);
-  found.altered--; // the one message that is not of the ledger's
-  tally.found(found);
-  return tally.verdict(`${PEERS} peers, ${DESCRIPTORS} descriptors, ${turnedAway} turned away`);
+  tally.found(await recoverTwice(dataDir, ledger));
+  return tally.verdict(`${PEERS} peers, ${DESCRIPTORS} descriptors, ${away} turned away`);
 }
 
-/** The process gets no memory beyond what a start needs: it ends, or goes on; nothing is lost. */
-export async function littleMemory({ points, untilMs }: FaultOptions): Promise<Verdict> {
-  const tally = new Tally('little memory');
-  const ends = new Map<number | string, number>();
+/** The system gives the process no further memory under load: it dies, and nothing is lost. */
+export async function noMemory({ points, untilMs, random }: FaultOptions): Promise<Verdict> {
+  const tally = new Tally('no memory');
+  const ends: (number | string)[] = [];
   for (let i = 0; i < points && performance.now() < untilMs; i++) {
     const dataDir = temporaryFolder();
     const ledger = new Ledger();
-    const env = { NODE_OPTIONS: `--max-old-space-size=${8 + 2 * i}` };
-    const broker = await startBroker({ dataDir, flags: SMALL, env }).catch(() => undefined);
-    tally.fire();
-    if (broker === undefined) {
-      ends.set('no start', (ends.get('no start') ?? 0) + 1);
-      continue;
-    }
-    const work = Array.from({ length: 8 }, () =>
-      publishAll(broker.intake, ledger, 30).catch(() => {}),
-    );
-    await Promise.all(work);
-    const how = await broker.stop();
-    ends.set(how, (ends.get(how) ?? 0) + 1);
+    const broker = await startBroker({ dataDir, flags: SMALL });
+    await load(broker, ledger, random);
+    const { pid } = await broker.line((line) => line.event === 'ready');
+    // What it has now, and not a page more.
+    run('prlimit', '--pid', String(pid), '--data=1:1');
+    const peers: RawPeer[] = [];
+    const crowd = async () => {
+      while (peers.length < 2000) peers.push(await RawPeer.connect(broker.exhaust));
+    };
+    const refused = crowd().catch(() => 'refused');
+    const how = await Promise.race([broker.exited, refused.then(() => sleep(3000, 'alive'))]);
+    if (how === 'alive') await broker.kill();
+    else tally.fire();
+    ends.push(how);
+    for (const peer of peers) peer.destroy();
     tally.found(await recoverTwice(dataDir, ledger));
   }
-  return tally.verdict([...ends].map(([how, times]) => `${times} ended with ${how}`).join(', '));
+  return tally.verdict(`ended with ${ends.join(', ')}`);
 }
 
 const STALL_MS = 5000;
@@ -89,7 +89,9 @@ export async function stalledProcess({ points, untilMs }: FaultOptions): Promise
     [0, 1, 2, 3].map((bucket) => consume(broker.exhaust, { bucket, ledger })),
   );
   const begun = await RawPeer.connect(broker.intake);
-  begun.send(Uint8Array.of(1, 0)); // half a header when it stalls, the rest afterwards
+  const id = ledger.sent++;
+  const batch = encodeBatch([{ bucket: BigInt(bucketOf(id)), body: bodyOf(id) }], 'u64');
+  begun.send(batch.subarray(0, 2)); // half a header when it stalls, the rest afterwards
   let dropped = 0;
   for (const socket of sockets) socket.once('close', () => dropped++);
   for (let i = 0; i < points && performance.now() < untilMs; i++) {
@@ -100,16 +102,14 @@ export async function stalledProcess({ points, untilMs }: FaultOptions): Promise
     await publishing;
     tally.fire();
   }
-  begun.send(Buffer.from('000084030000000000000100000000000000', 'hex'));
-  begun.send(Uint8Array.of(42));
+  begun.send(batch.subarray(2));
   const [ack] = await begun.take(1);
   if (ack !== 1 || dropped > 0)
     throw new Error(`stalled process: ack ${ack}, ${dropped} consumers were dropped`);
+  ledger.acked.add(id);
   begun.destroy();
   for (const socket of sockets) socket.destroy();
   await broker.kill();
-  const found = await recoverTwice(dataDir, ledger);
-  found.altered--; // the one byte that is not of the ledger's
-  tally.found(found);
+  tally.found(await recoverTwice(dataDir, ledger));
   return tally.verdict(`${tally.fired} stalls of ${STALL_MS} ms, nobody dropped`);
 }
