@@ -11,6 +11,7 @@ import type { BrokerConfig, Listener } from './config/load.ts';
 import { Admin } from './core/admin.ts';
 import { Broker } from './core/broker.ts';
 import type { Command, Outcome } from './core/commands.ts';
+import type { Limits } from './core/limits.ts';
 import type { Snapshot, StartSnapshot } from './core/snapshot.ts';
 import { createState } from './core/state.ts';
 import { NodeFiles } from './io/files.ts';
@@ -66,8 +67,10 @@ const PEERS_MS = 5000;
 const DRAIN_MS = 1500;
 const LOG_MS = 2000;
 const END_MS = 500;
-// Descriptors that connections must leave for segments, the dashboard and the system.
+// Descriptors that connections must leave for segments, the dashboard and the system: a fifth, and
+// not less than a broker with a short log has open.
 const DESCRIPTOR_SHARE = 0.8;
+const DESCRIPTORS_KEPT = 64;
 
 /**
  * Starts a broker: locks the data folder, recovers the log, listens. Rejects with StartError:
@@ -241,7 +244,7 @@ export class Server {
       ...parts.state,
       codec: parts.codec,
       log: parts.log,
-      limits: { ...config.limits, connectionsMax: connectionsMax(config, log) },
+      limits: connectionLimits(config, log),
       notices: {
         notice: (level, kind, text, fields) => this.#notices.write(kind, fields ?? {}, text, level),
       },
@@ -436,21 +439,23 @@ export class Server {
   }
 }
 
-// The configured number, or what the descriptor limit leaves room for.
-function connectionsMax(config: BrokerConfig, log: Logger): number {
-  const wanted = config.limits.connectionsMax;
+// The configured numbers, or what the descriptor limit leaves room for, in the same proportion.
+function connectionLimits({ limits: configured }: BrokerConfig, log: Logger): Limits {
+  const { connectionsMax: wanted, connectionsPerAddressMax } = configured;
   let limits = '';
   try {
     limits = fs.readFileSync('/proc/self/limits', 'utf8');
   } catch {
-    return wanted; // no such file outside Linux
+    return configured; // no such file outside Linux
   }
   const soft = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1]);
-  const possible = Math.floor(soft * DESCRIPTOR_SHARE);
-  if (!(possible < wanted)) return wanted;
+  const left = Math.min(Math.floor(soft * DESCRIPTOR_SHARE), soft - DESCRIPTORS_KEPT);
+  const possible = Math.max(1, left);
+  if (!(possible < wanted)) return configured;
   log.warn(
     { event: 'connections.limit', wanted, possible },
     `${wanted} connections need more descriptors than the ${soft} this process may open: ${possible} are accepted. Raise the limit (ulimit -n)`,
   );
-  return possible;
+  const perAddress = Math.ceil((connectionsPerAddressMax / wanted) * possible);
+  return { ...configured, connectionsMax: possible, connectionsPerAddressMax: perAddress };
 }

@@ -297,11 +297,16 @@ function buildLimits(values: SettingValues): { limits: Limits; memory: MemoryCon
     connectionsMax: values.max_connections,
     bufferBytesMax: values.buffer,
   });
+  const { connectionsMax } = DEFAULT_LIMITS;
+  const caps =
+    typeof plan === 'string'
+      ? { segmentBytes: values.segment_size ?? RING_BYTES, connectionsMax }
+      : plan.limits;
   const limits: Limits = {
     ...DEFAULT_LIMITS,
-    ...(typeof plan === 'string'
-      ? { segmentBytes: values.segment_size ?? RING_BYTES }
-      : plan.limits),
+    ...caps,
+    connectionsPerAddressMax:
+      values.max_connections_per_address ?? Math.ceil(caps.connectionsMax / 2),
     messageBytesMax: values.max_message,
     batchMessagesMax: values.max_batch,
     consumerHeaderMs: values.consumer_header_timeout,

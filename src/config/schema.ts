@@ -227,6 +227,13 @@ export const SETTINGS = z.strictObject({
     description:
       'most connections of producers and consumers (default: 10000, or what --memory has room for)',
   }),
+  max_connections_per_address: derived(number(1, 1_000_000), {
+    arg: 'N',
+    advanced: true,
+    description:
+      'most connections from one remote address, or IPv6 /64 network; loopback may use all ' +
+      '(default: half of --max-connections)',
+  }),
   segment_size: derived(size, {
     arg: 'SIZE',
     advanced: true,

@@ -2,6 +2,7 @@
 // run to their end without waiting; effects go out through ports. Time comes in through `advance`.
 // The only other inputs are completions of the log, which Commit turns into `durable`.
 
+import { Admission, type Refusal } from './admission.ts';
 import { assert } from './assert.ts';
 import type { Buckets } from './buckets.ts';
 import { type Batch, Commit, type CommitEvents, type Resume } from './commit.ts';
@@ -67,6 +68,7 @@ export class Broker implements Context, CommitEvents {
   readonly takers = new Map<number, () => void>();
   readonly producers = new Set<Producer>();
   readonly consumers = new Set<Consumer>();
+  readonly #admission: Admission;
   readonly #log: Log;
   readonly #options: BrokerOptions;
   #now = 0;
@@ -86,6 +88,7 @@ export class Broker implements Context, CommitEvents {
     this.limits = options.limits;
     this.notices = options.notices;
     this.#log = options.log;
+    this.#admission = new Admission(options.limits);
     this.budget = new Budget(options.limits.bufferBytesMax);
     this.frames = new FramePool(options.limits.framesMax);
     this.buckets = options.buckets;
@@ -174,17 +177,22 @@ export class Broker implements Context, CommitEvents {
   }
 
   #admit(link: Link): boolean {
-    const { connectionsMax } = this.limits;
-    if (!this.#closing && this.producers.size + this.consumers.size < connectionsMax) return true;
+    const refusal = this.#closing ? 'closing' : this.#admission.enter(link.address);
+    if (refusal === undefined) return true;
     this.counters.refusedConnections++;
-    if (!this.#closing)
-      this.notices.notice(
-        'warn',
-        'connections.full',
-        `connection from ${link.peer} refused: ${connectionsMax} connections are open, the limit (--max-connections)`,
-      );
+    if (refusal !== 'closing') this.#refused(link, refusal);
     link.destroy();
     return false;
+  }
+
+  #refused(link: Link, refusal: Refusal): void {
+    const { connectionsMax, connectionsPerAddressMax } = this.limits;
+    const why = {
+      full: `${connectionsMax} connections are open, the limit (--max-connections)`,
+      address: `${connectionsPerAddressMax} connections from that address are open, the limit for one (--max-connections-per-address)`,
+    }[refusal];
+    const text = `connection from ${link.peer} refused: ${why}`;
+    this.notices.notice('warn', `connections.${refusal}`, text);
   }
 
   /** Whatever arrived together has been received: commit what is worth it. */
@@ -442,6 +450,7 @@ export class Broker implements Context, CommitEvents {
   }
 
   closed(session: Producer | Consumer): void {
+    this.#admission.leave(session.link.address);
     if (session instanceof Producer) this.producers.delete(session);
     else this.consumers.delete(session);
   }

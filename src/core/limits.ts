@@ -22,6 +22,8 @@ export interface Limits {
   batchMessagesMax: number;
   /** Connections on all data listeners together. */
   connectionsMax: number;
+  /** The same from one remote address; loopback may use all. */
+  connectionsPerAddressMax: number;
   /** Time a consumer has to send its whole header. */
   consumerHeaderMs: number;
   /** Time a begun message or batch header has to arrive; grows with its declared length. */
@@ -56,6 +58,7 @@ export const DEFAULT_LIMITS: Limits = {
   messageBytesMax: MESSAGE_BYTES_DEFAULT,
   batchMessagesMax: BATCH_MESSAGES_MAX,
   connectionsMax: 10_000,
+  connectionsPerAddressMax: 5_000,
   consumerHeaderMs: 5_000,
   partialMessageMs: 30_000,
   peerBytesMax: 8 * MIB,

@@ -180,6 +180,8 @@ export interface Link {
   readonly id: number;
   /** Remote address and port, for people. */
   readonly peer: string;
+  /** Remote address alone, for the cap per address; absent where there is none. */
+  readonly address?: string | undefined;
   /** Dialect: bytes of Length. */
   readonly wire: number;
   /** Sends bytes that the core will not touch until `queuedBytes` is 0 or the link is gone. */

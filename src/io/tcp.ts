@@ -73,6 +73,7 @@ let nextId = 1;
 export class SocketLink implements Link {
   readonly id = nextId++;
   readonly peer: string;
+  readonly address: string;
   readonly wire: number;
   readonly key: string;
   readonly #socket: net.Socket;
@@ -90,6 +91,7 @@ export class SocketLink implements Link {
     this.#socket = socket;
     this.wire = wire;
     const { remoteAddress = '?', remotePort = 0, localPort = 0 } = socket;
+    this.address = remoteAddress;
     this.peer = remoteAddress.includes(':')
       ? `[${remoteAddress}]:${remotePort}`
       : `${remoteAddress}:${remotePort}`;

@@ -133,6 +133,7 @@ const SAMPLES: Record<SettingKey, [string, (loaded: LoadedConfig['config']) => u
     log_format: ['pretty', (c) => c.logging.format, 'pretty'],
     max_batch: ['10', (c) => c.limits.batchMessagesMax, 10],
     max_connections: ['7', (c) => c.limits.connectionsMax, 7],
+    max_connections_per_address: ['3', (c) => c.limits.connectionsPerAddressMax, 3],
     segment_size: ['128MiB', (c) => c.limits.segmentBytes, 134_217_728],
     reserve: ['1MiB', (c) => c.limits.reserveBytes, 1_048_576],
     buffer: ['48MiB', (c) => c.limits.bufferBytesMax, 50_331_648],

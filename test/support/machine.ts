@@ -15,6 +15,8 @@ export const needsLoopDisk =
 export const needsStrace =
   process.platform === 'linux' && has('strace') ? {} : { skip: 'needs strace' };
 
+export const needsPrlimit = has('prlimit') ? {} : { skip: 'needs prlimit' };
+
 export const needsNamespaces = canMakeNamespaces() ? {} : { skip: 'needs root and ip netns' };
 
 function canMakeNamespaces(): boolean {
