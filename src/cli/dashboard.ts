@@ -52,7 +52,8 @@ export class Dashboard {
       response = await fetch(url, { method, headers, signal, redirect: 'error' });
     } catch (error) {
       const { cause, message } = error as Error;
-      const why = cause instanceof Error ? (cause as NodeJS.ErrnoException).code : message;
+      const { code, message: reason } = (cause ?? {}) as NodeJS.ErrnoException;
+      const why = code ?? reason;
       throw new CliError(
         EXIT.unreachable,
         `no dashboard answers at ${url}: ${why ?? message}. Start a broker (thrustmq serve), or say where it is: --data-dir, or --host and --port`,

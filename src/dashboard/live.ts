@@ -52,7 +52,7 @@ export class Live {
   readonly #guard: ReturnType<typeof createGuard>;
   readonly #pages = new Set<Page>();
   #timer: NodeJS.Timeout | undefined;
-  #pushing = false;
+  #pushing: Promise<void> | undefined;
 
   constructor(options: LiveOptions) {
     this.#options = options;
@@ -78,7 +78,7 @@ export class Live {
   open(socket: LiveSocket): Follower {
     const page: Page = { socket, follows: [], skipped: 0 };
     this.#pages.add(page);
-    this.#timer ??= setInterval(() => void this.push(), PERIOD_MS);
+    this.#timer ??= setInterval(() => void this.push(), PERIOD_MS).unref();
     void this.push();
     return {
       message: (text) => this.#subscribe(page, text),
@@ -100,27 +100,28 @@ export class Live {
     }
   }
 
-  /** Pushes what there is to every page that reads. */
-  async push(): Promise<void> {
-    if (this.#pushing) return;
-    this.#pushing = true;
-    try {
-      const overview = await this.#overview();
-      // The same list is asked for once, whoever follows it, and one list after the other: however
-      // many pages there are, they cost the broker one command at a time.
-      const frames = new Map<string, string>();
-      for (const page of [...this.#pages]) {
-        if (this.#isBehind(page)) continue;
-        page.socket.send(overview);
-        for (const { type, command } of page.follows) {
-          const key = JSON.stringify(command);
-          const frame = frames.get(key) ?? frameOf(type, await this.#options.run(command));
-          frames.set(key, frame);
-          if (this.#pages.has(page)) page.socket.send(frame);
-        }
+  /** Pushes what there is to every page that reads; one push at a time, joined by who comes late. */
+  push(): Promise<void> {
+    this.#pushing ??= this.#pushAll().finally(() => {
+      this.#pushing = undefined;
+    });
+    return this.#pushing;
+  }
+
+  async #pushAll(): Promise<void> {
+    const overview = await this.#overview();
+    // The same list is asked for once, whoever follows it, and one list after the other: however
+    // many pages there are, they cost the broker one command at a time.
+    const frames = new Map<string, string>();
+    for (const page of [...this.#pages]) {
+      if (this.#isBehind(page)) continue;
+      page.socket.send(overview);
+      for (const { type, command } of page.follows) {
+        const key = JSON.stringify(command);
+        const frame = frames.get(key) ?? frameOf(type, await this.#options.run(command));
+        frames.set(key, frame);
+        if (this.#pages.has(page)) page.socket.send(frame);
       }
-    } finally {
-      this.#pushing = false;
     }
   }
 
