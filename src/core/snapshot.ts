@@ -92,6 +92,8 @@ export interface LogSnapshot {
   spareSegments: number;
   segmentBytes: number;
   diskBytes: number;
+  /** What the file system has left for us; null: not known. */
+  diskFreeBytes: number | null;
   epoch: number;
   recovery: {
     durationMs: number;
@@ -126,5 +128,6 @@ export interface Snapshot {
   commits: CommitSnapshot;
   log: LogSnapshot;
   memory: { rssBytes: number; heapBytes: number; bufferedBytes: number; bufferBytesMax: number };
-  eventLoopDelayMs: { p50: number; p99: number; max: number };
+  /** Over the broker's life; `recentMax`: over the last second. */
+  eventLoopDelayMs: { p50: number; p99: number; max: number; recentMax: number };
 }

@@ -143,6 +143,8 @@ function requestOf(request: HttpRequest): DashboardRequest {
     origin: header('origin'),
     authorization: header('authorization'),
     action: header('x-thrustmq-request'),
+    acceptEncoding: header('accept-encoding'),
+    ifNoneMatch: header('if-none-match'),
   };
 }
 
@@ -155,6 +157,7 @@ function write(
   response.writeStatus(statusLine(reply.status));
   for (const [name, value] of Object.entries(reply.headers)) response.writeHeader(name, value);
   if (close) response.writeHeader('connection', 'close');
-  if (headOnly) response.endWithoutBody(Buffer.byteLength(reply.body), close);
-  else response.end(reply.body, close);
+  const body = reply.bytes ?? reply.body;
+  if (headOnly) response.endWithoutBody(Buffer.byteLength(body), close);
+  else response.end(body, close);
 }

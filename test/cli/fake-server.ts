@@ -73,11 +73,12 @@ export function fakeSnapshot(change: Partial<Snapshot> = {}): Snapshot {
       spareSegments: 0,
       segmentBytes: 67108864,
       diskBytes: 67108864,
+      diskFreeBytes: 1e9,
       epoch: 1,
       recovery: { durationMs: 1, segments: 1, records: 0, messages: 0, cutBytes: 0 },
     },
     memory: { rssBytes: 1, heapBytes: 1, bufferedBytes: 0, bufferBytesMax: 1 },
-    eventLoopDelayMs: { p50: 0, p99: 0, max: 0 },
+    eventLoopDelayMs: { p50: 0, p99: 0, max: 0, recentMax: 0 },
     ...change,
   };
 }
