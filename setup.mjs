@@ -139,11 +139,17 @@ function removeOrphans() {
   }
 }
 
+const PAGE_SOURCE = path.join(ROOT, 'src', 'page');
+const PAGE = path.join(BUILD, 'src', 'dashboard', 'page');
+
+function isPageThere() {
+  const names = ['app.js', 'app.css', 'index.html', 'icon.svg'];
+  return !fs.existsSync(PAGE_SOURCE) || names.every((name) => fs.existsSync(path.join(PAGE, name)));
+}
+
 /** The files of the dashboard's page: type-checked by itself, because it runs in a browser. */
 async function buildPage() {
-  const from = path.join(ROOT, 'src', 'page');
-  const to = path.join(BUILD, 'src', 'dashboard', 'page');
-  if (!fs.existsSync(from)) return;
+  if (!fs.existsSync(PAGE_SOURCE)) return;
   runTool('typescript/bin/tsc', ['-p', 'src/page/tsconfig.json'], 'tsc (page)');
   const { build } = await import('esbuild');
   const options = { bundle: true, minify: true, legalComments: 'none', logLevel: 'silent' };
@@ -151,8 +157,8 @@ async function buildPage() {
     for (const name of ['main.tsx', 'app.css'])
       await build({
         ...options,
-        entryPoints: [path.join(from, name)],
-        outfile: path.join(to, name === 'main.tsx' ? 'app.js' : name),
+        entryPoints: [path.join(PAGE_SOURCE, name)],
+        outfile: path.join(PAGE, name === 'main.tsx' ? 'app.js' : name),
         format: 'esm',
         target: ['es2022'],
         jsx: 'automatic',
@@ -162,7 +168,7 @@ async function buildPage() {
     die(`the page does not build: ${error.message}`);
   }
   for (const name of ['index.html', 'icon.svg'])
-    fs.copyFileSync(path.join(from, name), path.join(to, name));
+    fs.copyFileSync(path.join(PAGE_SOURCE, name), path.join(PAGE, name));
 }
 
 async function ensureBuild() {
@@ -171,7 +177,7 @@ async function ensureBuild() {
   const there = (file) => fs.existsSync(path.join(BUILD, file));
   const current = {
     wasm: stamp.wasm === wanted.wasm && there('thrustmq.wasm') && there('thrustmq.debug.wasm'),
-    script: stamp.script === wanted.script && there('src/main.js'),
+    script: stamp.script === wanted.script && there('src/main.js') && isPageThere(),
   };
   if (current.wasm && current.script) return;
   note('building …');

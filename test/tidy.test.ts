@@ -178,6 +178,17 @@ test('only one file knows uWebSockets.js, and only wasm/ knows the module', () =
   );
 });
 
+test('the page makes text of what peers sent, never markup', () => {
+  const markup = /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|srcdoc/i;
+  none(
+    each((line, where, { name }) =>
+      name.startsWith('src/page/') && markup.test(line)
+        ? `${where} ${line.trim()}: let preact make a text node of it`
+        : undefined,
+    ),
+  );
+});
+
 test('every source is used by something', () => {
   const imported = new Set<string>();
   for (const { name, lines } of files) {

@@ -73,10 +73,10 @@ export function BucketScreen({ id }: { id: string }) {
 
 function Why({ bucket }: { bucket: BucketInfo }) {
   const { why } = bucket;
-  const since =
-    why.since === undefined ? '' : `, for ${duration(Date.now() - Date.parse(why.since))}`;
+  const forMs = why.since === undefined ? 0 : Date.now() - Date.parse(why.since);
+  const since = forMs < 1000 ? '' : `, for ${duration(forMs)}`;
   return (
-    <p class="why" role="status">
+    <p class="why">
       <WhyBadge why={why} />
       <span>{sentence(why.text) + since}.</span>
     </p>
@@ -93,7 +93,7 @@ function Head({ bucket, at }: { bucket: BucketInfo; at: number }) {
           detail={bucket.returned > 0 ? `${count(bucket.returned)} came back` : 'messages wait'}
         />
         <Tile label="In flight" text={count(bucket.unacked)} detail="delivered, not acked" />
-        <Tile label="Oldest" text={ageOf(bucket)} detail="of what waits" />
+        <Tile isCalm label="Oldest" text={ageOf(bucket)} detail="of what waits" />
         <Tile label="Consumers" text={count(bucket.consumers)} detail="connected now" />
       </dl>
       <div class="sparks">

@@ -21,6 +21,8 @@ interface ChartProps {
   /** Changes with each new row. */
   rows: number;
   format: (value: number) => string;
+  /** Ticks stand at powers of two. */
+  isBytes?: boolean;
   /** Changes with the colours of the page. */
   theme: string;
 }
@@ -61,7 +63,9 @@ function color(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-function optionsOf({ lines, format }: ChartProps, width: number): uPlot.Options {
+const BYTE_STEPS = Array.from({ length: 50 }, (_, power) => 2 ** power);
+
+function optionsOf({ lines, format, isBytes }: ChartProps, width: number): uPlot.Options {
   const axis = {
     stroke: color('--muted'),
     grid: { stroke: color('--line'), width: 1 },
@@ -84,6 +88,7 @@ function optionsOf({ lines, format }: ChartProps, width: number): uPlot.Options 
       {
         ...axis,
         size: 64,
+        ...(isBytes ? { incrs: BYTE_STEPS } : {}),
         space: 36,
         values: (_chart, ticks) => ticks.map((tick) => format(tick)),
       },

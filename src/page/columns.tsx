@@ -19,7 +19,12 @@ export function readyOf({ ready, exact }: BucketRow): string {
 export const BUCKET_COLUMNS: Column<BucketRow>[] = [
   { head: 'Bucket', cell: (row) => <BucketLink id={row.id} /> },
   { head: 'Ready', isNumber: true, cell: (row) => <Value text={readyOf(row)} /> },
-  { head: 'In flight', isNumber: true, cell: (row) => <Value text={count(row.unacked)} /> },
+  {
+    head: 'In flight',
+    isNumber: true,
+    isMinor: true,
+    cell: (row) => <Value text={count(row.unacked)} />,
+  },
   { head: 'Oldest', isNumber: true, cell: ageOf },
   { head: 'In/s', isNumber: true, isMinor: true, cell: (row) => rate(row.publishedRate) },
   { head: 'Settled/s', isNumber: true, isMinor: true, cell: (row) => rate(row.settledRate) },

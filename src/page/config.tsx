@@ -35,7 +35,7 @@ export function ConfigScreen() {
   const changed = settings.filter(({ source }) => source !== 'default');
   return (
     <Panel
-      title="Configuration"
+      title="Settings"
       aside={
         <label class="check">
           <input

@@ -2,7 +2,7 @@
 
 import { useRef, useState } from 'preact/hooks';
 import type { ConnectionSnapshot } from '../core/snapshot.ts';
-import { ago, bytes, count, NOTHING, rate } from './format.ts';
+import { ago, bytes, count, NOTHING, plural, rate } from './format.ts';
 import {
   BucketLink,
   type Column,
@@ -47,7 +47,9 @@ export function ConnectionsScreen() {
   };
   const columns = columnsOf(overview?.readOnly === true ? undefined : setClosing);
   const total =
-    data === undefined ? '' : `${count(data.intake)} producers, ${count(data.exhaust)} consumers`;
+    data === undefined
+      ? ''
+      : `${plural(data.intake, 'producer')}, ${plural(data.exhaust, 'consumer')}`;
   return (
     <Panel title="Connections" aside={<span class="muted">{total}</span>}>
       <Complaint problem={failed ?? problem} />

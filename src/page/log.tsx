@@ -19,7 +19,7 @@ interface Answer {
 }
 
 const COLUMNS: Column<SegmentRow>[] = [
-  { head: 'Begins at', isNumber: true, cell: (row) => row.base },
+  { head: 'Begins at', cell: (row) => row.base },
   { head: 'Size', isNumber: true, cell: (row) => bytes(row.bytes) },
   { head: 'Messages', isNumber: true, cell: (row) => count(row.messages) },
   { head: 'Live', isNumber: true, cell: (row) => count(row.live) },
@@ -147,7 +147,7 @@ function Storage({ overview }: { overview: Overview }) {
   const { recovery, oldest } = log;
   const free = log.diskFreeBytes;
   return (
-    <div class="columns">
+    <div class="columns even">
       <Panel title="On disk">
         <Facts
           facts={

@@ -7,6 +7,7 @@ import { BucketScreen } from './bucket.tsx';
 import { BucketsScreen } from './buckets.tsx';
 import { ConfigScreen } from './config.tsx';
 import { ConnectionsScreen } from './connections.tsx';
+import { duration } from './format.ts';
 import { HealthScreen } from './health.tsx';
 import { KeysDialog, useKeys } from './keys.tsx';
 import type { LiveState } from './live.ts';
@@ -58,6 +59,7 @@ function App() {
         <h1 class="unseen">{where}</h1>
         <Screen route={route} theme={theme} />
       </main>
+      <Footer />
       {isHelp && <KeysDialog onClose={() => setHelp(false)} />}
     </>
   );
@@ -104,6 +106,24 @@ function connectionWords({ phase, problem }: LiveState): { kind: string; text: s
     : { kind: 'live', text: 'live' };
 }
 
+function Footer() {
+  const { overview } = useLive();
+  const upMs = overview && Date.parse(overview.now) - Date.parse(overview.startedAt);
+  return (
+    <footer>
+      <span>
+        {overview === undefined
+          ? 'ThrustMQ'
+          : `ThrustMQ ${overview.version}, up ${duration(upMs ?? 0)}`}
+        {overview?.readOnly && ', read-only'}
+      </span>
+      <a href="/metrics">Metrics</a>
+      <a href="/api/v1/openapi.json">API</a>
+      <a href="/dash">Snapshot</a>
+    </footer>
+  );
+}
+
 /** Whether news arrives; said aloud only when that changes. */
 function Connection() {
   const { kind, text } = connectionWords(useLive());
@@ -148,8 +168,21 @@ function ThemeButton({ theme, setTheme }: ThemeProps) {
       title={`Switch to ${next} colours`}
       onClick={() => setTheme(next)}
     >
-      {theme === 'dark' ? '☀' : '☾'}
+      <ThemeIcon isDark={theme === 'dark'} />
     </button>
+  );
+}
+
+/** A sun in the dark, a moon in the light: what a press brings. */
+function ThemeIcon({ isDark }: { isDark: boolean }) {
+  const moon = 'M13.2 9.8A5.8 5.8 0 0 1 6.2 2.8 5.8 5.8 0 1 0 13.2 9.8Z';
+  const rays =
+    'M8 1v1.6M8 13.4V15M1 8h1.6M13.4 8H15M3 3l1.2 1.2M11.8 11.8 13 13M3 13l1.2-1.2M11.8 4.2 13 3';
+  return (
+    <svg class="icon" viewBox="0 0 16 16" aria-hidden="true">
+      {isDark && <circle cx="8" cy="8" r="3" />}
+      <path d={isDark ? rays : moon} />
+    </svg>
   );
 }
 

@@ -1,6 +1,6 @@
 // The first screen: whether all is well, the numbers that tell, and the last minutes as charts.
 
-import { useState } from 'preact/hooks';
+import { useRef, useState } from 'preact/hooks';
 import { Chart, type Line, resetZoom, useZoomed } from './chart.tsx';
 import { BUCKET_COLUMNS } from './columns.tsx';
 import { bytes, count, duration, milliseconds, percent, rate } from './format.ts';
@@ -16,9 +16,16 @@ const SHOWN = 8;
 const RANGES = [60, 300, 900];
 const TREND_S = 300;
 
-const CHARTS: { title: string; lines: Line[]; format: (value: number) => string }[] = [
+interface ChartOf {
+  title: string;
+  lines: Line[];
+  format: (value: number) => string;
+  isBytes?: boolean;
+}
+
+const CHARTS: ChartOf[] = [
   {
-    title: 'Messages per second',
+    title: 'Messages/s',
     format: rate,
     lines: [
       { name: 'publishedRate', label: 'in', color: 1 },
@@ -45,6 +52,7 @@ const CHARTS: { title: string; lines: Line[]; format: (value: number) => string 
   {
     title: 'Size of a commit',
     format: bytes,
+    isBytes: true,
     lines: [{ name: 'commitBytes', label: 'mean', color: 3 }],
   },
   {
@@ -55,6 +63,7 @@ const CHARTS: { title: string; lines: Line[]; format: (value: number) => string 
   {
     title: 'Memory',
     format: bytes,
+    isBytes: true,
     lines: [{ name: 'rssBytes', label: 'resident', color: 2 }],
   },
 ];
@@ -91,10 +100,16 @@ export function OverviewScreen({ theme }: { theme: string }) {
 function StatusLine({ state, overview }: { state: LiveState; overview: Overview }) {
   const rows = state.buckets?.buckets ?? [];
   const status = statusOf(overview, rows, rows.length < LARGEST);
+  // Read aloud when the state becomes another, not with every number in it.
+  const said = useRef(status);
+  if (said.current.level !== status.level) said.current = status;
   return (
-    <p class={`status ${status.level}`} role="status">
-      {status.text}
-    </p>
+    <>
+      <p class={`status ${status.level}`}>{status.text}</p>
+      <p class="unseen" role="status">
+        {said.current.text}
+      </p>
+    </>
   );
 }
 

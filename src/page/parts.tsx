@@ -28,16 +28,18 @@ interface TileProps {
   unit?: string;
   detail?: string | undefined;
   href?: string;
+  /** It changes all the time: no need to say so. */
+  isCalm?: boolean;
 }
 
 /** One number with its name, for the head of a screen. */
-export function Tile({ label, text, unit, detail, href }: TileProps) {
+export function Tile({ label, text, unit, detail, href, isCalm }: TileProps) {
   return (
     <div class="tile">
       <dt>{href === undefined ? label : <a href={href}>{label}</a>}</dt>
       <dd>
         <span class="tile-number">
-          <Value text={text} />
+          {isCalm ? text : <Value text={text} />}
           {unit !== undefined && <span class="unit"> {unit}</span>}
         </span>
         {detail !== undefined && <span class="tile-detail">{detail}</span>}

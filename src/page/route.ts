@@ -8,7 +8,7 @@ export const SCREENS = [
   { name: 'buckets', title: 'Buckets', key: 'b' },
   { name: 'connections', title: 'Connections', key: 'c' },
   { name: 'log', title: 'Log', key: 'l' },
-  { name: 'config', title: 'Configuration', key: 'f' },
+  { name: 'config', title: 'Settings', key: 'f' },
   { name: 'health', title: 'Health', key: 'h' },
 ] as const;
 
