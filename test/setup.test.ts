@@ -44,6 +44,7 @@ const TOOLS: Record<string, string> = {
 // The bundler is used as a library.
 const ESBUILD = `
   const fs = require('node:fs');
+  process.chdir(require('node:path').join(__dirname, '../..'));
   exports.build = async ({ entryPoints, outfile }) => {
     const name = require('node:path').basename(entryPoints[0]);
     fs.appendFileSync('calls', 'bundle ' + name + '\\n');
@@ -81,6 +82,7 @@ beforeEach(() => {
   copyFileSync(SETUP, join(folder, 'setup.mjs'));
   for (const [name, text] of Object.entries(TOOLS)) put(`node_modules/${name}`, text);
   put('node_modules/esbuild/index.js', ESBUILD);
+  put('node_modules/esbuild/package.json', '{"main":"index.js"}');
   put('package.json', '{"type":"module"}');
   put('node_modules/package.json', '{"type":"commonjs"}');
   put('npm/package.json', '{"type":"commonjs"}');

@@ -91,8 +91,9 @@ export function Table<Row>({ label, columns, rows, keyOf, empty }: TableProps<Ro
   if (rows.length === 0) return <p class="empty">{empty}</p>;
   return (
     // Scrolls sideways on its own where it is too wide, also by keyboard.
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must take the focus
-    <section class="scroll" tabIndex={0} aria-label={label}>
+    // biome-ignore lint/a11y/useSemanticElements: the elements for a group are those of forms
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must take the focus
+    <div class="scroll" role="group" tabIndex={0} aria-label={label}>
       <table>
         <thead>
           <tr>
@@ -115,7 +116,7 @@ export function Table<Row>({ label, columns, rows, keyOf, empty }: TableProps<Ro
           ))}
         </tbody>
       </table>
-    </section>
+    </div>
   );
 }
 
