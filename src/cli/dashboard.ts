@@ -60,8 +60,7 @@ export class Dashboard {
       );
     }
     const body = await response.json().catch(() => undefined);
-    const isOurs = response.headers.get('content-type')?.includes('json') === true;
-    if (!isOurs || typeof body !== 'object' || body === null)
+    if (typeof body !== 'object' || body === null)
       throw new CliError(EXIT.unreachable, `${url} is not the dashboard of a broker`);
     if (!response.ok) throw refused(url, response, body as Problem);
     return body;

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { formatDuration, formatSize } from '../config/units.ts';
 import type { Snapshot } from '../core/snapshot.ts';
 import { Dashboard, type DashboardTarget } from './dashboard.ts';
-import { CliError, colorsFor, emit, isBrokenPipe, note } from './output.ts';
+import { CliError, colorsFor, EXIT, emit, isBrokenPipe, note } from './output.ts';
 import { count, newTable } from './tables.ts';
 import { addTargetOptions, durationMs } from './target.ts';
 
@@ -35,7 +35,7 @@ export function registerStats(program: Command): void {
 
 async function show(options: StatsOptions): Promise<void> {
   const dashboard = new Dashboard(options);
-  const fetchSnapshot = async () => (await dashboard.get('/dash')) as Snapshot;
+  const fetchSnapshot = async () => snapshotFrom(await dashboard.get('/dash'));
   if (options.watch === undefined) {
     await emit(render(await fetchSnapshot(), options));
     return;
@@ -52,6 +52,11 @@ async function show(options: StatsOptions): Promise<void> {
     }
     await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
+}
+
+function snapshotFrom(body: unknown): Snapshot {
+  if ((body as Partial<Snapshot>).totals !== undefined) return body as Snapshot;
+  throw new CliError(EXIT.unreachable, 'it answered OK, but with no snapshot of a broker');
 }
 
 function render(snapshot: Snapshot, options: StatsOptions): string {

@@ -7,8 +7,8 @@ import type { BucketSort } from './commands.ts';
 import { oldestReady } from './upcoming.ts';
 
 /** Slots looked at in one turn; fewer where ids must be written out to be compared. */
-const SLICE = 16_384;
-const SLICE_PREFIX = 2048;
+const SLICE = 4096;
+const SLICE_PREFIX = 1024;
 
 export interface PageQuery {
   sort: BucketSort;
@@ -71,8 +71,15 @@ export function pageOf(
   const consider = (slot: number) => {
     if (!buckets.inUse(slot)) return;
     if (prefix !== undefined && !buckets.idOf(slot).startsWith(prefix)) return;
+    const ordered = value(slot);
+    // Most slots are done with here, at the price of a number or two.
+    if (cursor !== undefined && ordered > cursor.value) return;
+    if (heap.length === limit && ordered < heap[0]!.value) {
+      more = true;
+      return;
+    }
     const { low, high } = buckets.placeOf(slot);
-    const candidate = { slot, low, high, value: value(slot) };
+    const candidate = { slot, low, high, value: ordered };
     if (cursor !== undefined && compare(candidate, cursor) <= 0) return;
     if (heap.length < limit) {
       heap.push(candidate);

@@ -100,7 +100,7 @@ export class Live {
     }
   }
 
-  /** Pushes what there is to every page that reads; one push at a time, joined by who comes late. */
+  /** Pushes to every page that reads; one push at a time, joined by who comes late. */
   push(): Promise<void> {
     this.#pushing ??= this.#pushAll().finally(() => {
       this.#pushing = undefined;

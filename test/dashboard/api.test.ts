@@ -1,5 +1,5 @@
-// The admin API without a socket: that its document names its routes, who is let in, what a query may
-// say, and how refusals of the broker become problems.
+// The admin API without a socket: that its document names its routes, who is let in, what a query
+// may say, and how refusals of the broker become problems.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

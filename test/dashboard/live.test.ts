@@ -1,5 +1,5 @@
-// Pushing to pages over both transports, as real processes: who may connect, what comes, what a page
-// can ask for, and that nothing a page does ends the process. The hub's bounds without a socket.
+// Pushing to pages over both transports, as real processes: who may connect, what comes, what a
+// page can ask for, and that nothing a page does ends the process. The hub's bounds without a socket.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

@@ -1,5 +1,5 @@
-// The metrics as Prometheus reads them: form, names, no label that a client could make up, size; and
-// that the board and the alert rules in ops/ use names that exist.
+// The metrics as Prometheus reads them: form, names, no label that a client could make up, size;
+// and that the board and the alert rules in ops/ use names that exist.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';

@@ -1,5 +1,5 @@
-// The admin API of a real broker, and what it promises across deaths: what an answer said was purged
-// does not come back, a paused bucket is paused after a restart, a killed dashboard returns.
+// The admin API of a real broker, and what it promises across deaths: what an answer said was
+// purged does not come back, a paused bucket is paused after a restart, a killed dashboard returns.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';

@@ -1,5 +1,5 @@
 // A real broker in a process of its own, for tests that kill it, fill its disk or talk nonsense to
-// it. Starts on free ports with the dashboard off, unless told; everything that waits, waits for an event.
+// it. Starts on free ports with the dashboard off, unless told; whoever waits, waits for an event.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
