@@ -197,8 +197,10 @@ test('every source is used by something', () => {
       imported.add(path.join(path.dirname(name), match[1]! + kind));
     }
   }
-  const entries =
-    /^(src\/main|src\/client\/index|bench\/|src\/page\/main|test\/.*(\.test|fake-|-process)|assembly\/index)/;
+  const entries = new RegExp(
+    '^(src/main|src/client/index|src/page/main|bench/|assembly/index|' +
+      'test/.*(\\.test|fake-|-process))',
+  );
   none(
     files.flatMap(({ name }) =>
       imported.has(name) ||

@@ -99,7 +99,7 @@ function Message({ message }: { message: PeekedMessage }) {
           ))}
         </fieldset>
       </div>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must take the focus */}
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls takes the focus */}
       <pre dir="ltr" tabIndex={0}>
         <bdi>{text}</bdi>
       </pre>

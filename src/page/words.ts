@@ -58,7 +58,8 @@ export function sentence(text: string): string {
 }
 
 /**
- * Time until the disk is full at the pace of the last minutes, in ms; undefined if it does not grow.
+ * Time until the disk is full at the pace of the last minutes, in ms; undefined if it does not
+ * grow.
  * `points`: time in ms and bytes used, oldest first.
  */
 export function msToFull(points: [number, number][], freeBytes: number): number | undefined {
