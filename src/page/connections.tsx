@@ -119,9 +119,13 @@ function useRates(data: Answer | undefined): Row[] {
 function columnsOf(onClose: ((row: ConnectionSnapshot) => void) | undefined): Column<Row>[] {
   const columns: Column<Row>[] = [
     { head: 'Peer', cell: (row) => <Foreign text={row.peer} /> },
-    { head: 'Side', cell: (row) => (row.side === 'intake' ? 'producer' : 'consumer') },
+    {
+      head: 'Side',
+      isMinor: true,
+      cell: (row) => (row.side === 'intake' ? 'producer' : 'consumer'),
+    },
     { head: 'Dialect', isMinor: true, cell: (row) => row.wire },
-    { head: 'Name', cell: (row) => <Foreign text={row.consumerId ?? NOTHING} /> },
+    { head: 'Name', isMinor: true, cell: (row) => <Foreign text={row.consumerId ?? NOTHING} /> },
     {
       head: 'Bucket',
       cell: (row) => (row.bucket === undefined ? NOTHING : <BucketLink id={row.bucket} />),
@@ -130,6 +134,7 @@ function columnsOf(onClose: ((row: ConnectionSnapshot) => void) | undefined): Co
     {
       head: 'In flight',
       isNumber: true,
+      isMinor: true,
       cell: (row) => (row.unacked === undefined ? NOTHING : count(row.unacked)),
     },
     { head: 'Messages', isNumber: true, isMinor: true, cell: (row) => count(row.messages) },
