@@ -139,13 +139,45 @@ function removeOrphans() {
   }
 }
 
-function ensureBuild() {
+const PAGE_SOURCE = path.join(ROOT, 'src', 'page');
+const PAGE = path.join(BUILD, 'src', 'dashboard', 'page');
+
+function isPageThere() {
+  const names = ['app.js', 'app.css', 'index.html', 'icon.svg'];
+  return !fs.existsSync(PAGE_SOURCE) || names.every((name) => fs.existsSync(path.join(PAGE, name)));
+}
+
+/** The files of the dashboard's page: type-checked by itself, because it runs in a browser. */
+async function buildPage() {
+  if (!fs.existsSync(PAGE_SOURCE)) return;
+  runTool('typescript/bin/tsc', ['-p', 'src/page/tsconfig.json'], 'tsc (page)');
+  const { build } = await import('esbuild');
+  const options = { bundle: true, minify: true, legalComments: 'none', logLevel: 'silent' };
+  try {
+    for (const name of ['main.tsx', 'app.css'])
+      await build({
+        ...options,
+        entryPoints: [path.join(PAGE_SOURCE, name)],
+        outfile: path.join(PAGE, name === 'main.tsx' ? 'app.js' : name),
+        format: 'esm',
+        target: ['es2022'],
+        jsx: 'automatic',
+        jsxImportSource: 'preact',
+      });
+  } catch (error) {
+    die(`the page does not build: ${error.message}`);
+  }
+  for (const name of ['index.html', 'icon.svg'])
+    fs.copyFileSync(path.join(PAGE_SOURCE, name), path.join(PAGE, name));
+}
+
+async function ensureBuild() {
   const stamp = readJson(STAMP) ?? {};
   const wanted = { wasm: fingerprint(INPUTS.wasm), script: fingerprint(INPUTS.script) };
   const there = (file) => fs.existsSync(path.join(BUILD, file));
   const current = {
     wasm: stamp.wasm === wanted.wasm && there('thrustmq.wasm') && there('thrustmq.debug.wasm'),
-    script: stamp.script === wanted.script && there('src/main.js'),
+    script: stamp.script === wanted.script && there('src/main.js') && isPageThere(),
   };
   if (current.wasm && current.script) return;
   note('building …');
@@ -162,6 +194,7 @@ function ensureBuild() {
   if (!current.script) {
     removeOrphans();
     runTool('typescript/bin/tsc', ['-p', 'tsconfig.json'], 'tsc');
+    await buildPage();
   }
   fs.writeFileSync(STAMP, JSON.stringify(wanted));
 }
@@ -256,5 +289,5 @@ const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < NODE_LEAST[0] || (major === NODE_LEAST[0] && minor < NODE_LEAST[1]))
   die(`Node.js ${NODE_LEAST.join('.')} or newer is needed, this is ${process.versions.node}`);
 ensureDependencies();
-if (command !== 'lint' && command !== 'format') ensureBuild();
+if (command !== 'lint' && command !== 'format') await ensureBuild();
 await COMMANDS[command](args);

@@ -1,6 +1,7 @@
 // Gathers the numbers of a running broker into snapshots: rates, commit timings, log state, memory,
 // event-loop delay. Reads from the broker and the log, never the other way round.
 
+import { statfs } from 'node:fs';
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import { withoutSecrets } from './config/load.ts';
 import type { Broker } from './core/broker.ts';
@@ -13,6 +14,7 @@ import type { FileLog } from './log/log.ts';
 import type { ServerOptions } from './server.ts';
 
 const RATE_MS = 1000;
+const DISK_MS = 5000;
 const SYNC_WARNINGS = {
   commit: undefined,
   interval: 'acks are weaker: messages are synced at intervals, a power cut may lose acked ones',
@@ -25,6 +27,11 @@ export class Reporter {
   readonly #log: FileLog;
   readonly #startedAt = new Date().toISOString();
   readonly #loop: IntervalHistogram = monitorEventLoopDelay({ resolution: 10 });
+  // Of the last second, because what the other holds cannot be told apart by time.
+  readonly #recentLoop: IntervalHistogram = monitorEventLoopDelay({ resolution: 10 });
+  #recentLoopMs = 0;
+  #diskFreeBytes: number | null = null;
+  #diskAtMs = Number.NEGATIVE_INFINITY;
   readonly #bytes = new Distribution();
   readonly #messages = new Distribution();
   readonly #writeMs = new Distribution();
@@ -50,6 +57,7 @@ export class Reporter {
     this.#before = totalsOf(broker);
     this.#rates = ratesOf(this.#before, this.#before, 0);
     this.#loop.enable();
+    this.#recentLoop.enable();
     this.#oldest = new Oldest({
       retention: broker.retention,
       entries: broker.buckets.entries,
@@ -82,6 +90,16 @@ export class Reporter {
     this.#rates = ratesOf(this.#before, totals, nowMs - this.#beforeMs);
     this.#before = totals;
     this.#beforeMs = nowMs;
+    this.#recentLoopMs = this.#recentLoop.count === 0 ? 0 : this.#recentLoop.max / 1e6;
+    this.#recentLoop.reset();
+    if (nowMs - this.#diskAtMs >= DISK_MS) this.#lookAtDisk(nowMs);
+  }
+
+  #lookAtDisk(nowMs: number): void {
+    this.#diskAtMs = nowMs;
+    statfs(this.#options.config.dataDir, (failure, stats) => {
+      this.#diskFreeBytes = failure === null ? stats.bavail * stats.bsize : null;
+    });
   }
 
   snapshot(): Snapshot {
@@ -123,6 +141,7 @@ export class Reporter {
         p50: loopMs(this.#loop.percentile(50)),
         p99: loopMs(this.#loop.percentile(99)),
         max: loopMs(this.#loop.max),
+        recentMax: Math.round(this.#recentLoopMs * 100) / 100,
       },
     };
   }
@@ -150,6 +169,7 @@ export class Reporter {
       spareSegments: this.#log.spares,
       segmentBytes: this.#log.segmentBytes,
       diskBytes: this.#log.diskBytes,
+      diskFreeBytes: this.#diskFreeBytes,
       totalBytes,
       liveBytes,
       indexBytes: this.#log.indexBytes,

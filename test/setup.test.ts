@@ -37,9 +37,21 @@ const TOOLS: Record<string, string> = {
     for (const dir of ['src', 'test', 'bench'])
       for (const name of fs.existsSync(dir) ? fs.readdirSync(dir) : []) {
         fs.mkdirSync('build/' + dir, { recursive: true });
-        fs.copyFileSync(dir + '/' + name, 'build/' + dir + '/' + name.replace(/ts$/, 'js'));
+        if (name.endsWith('.ts')) fs.copyFileSync(dir + '/' + name, 'build/' + dir + '/' + name.replace(/ts$/, 'js'));
       }`,
 };
+
+// The bundler is used as a library.
+const ESBUILD = `
+  const fs = require('node:fs');
+  process.chdir(require('node:path').join(__dirname, '../..'));
+  exports.build = async ({ entryPoints, outfile }) => {
+    const name = require('node:path').basename(entryPoints[0]);
+    fs.appendFileSync('calls', 'bundle ' + name + '\\n');
+    if (fs.existsSync('break-esbuild')) throw new Error('esbuild says no');
+    fs.mkdirSync(require('node:path').dirname(outfile), { recursive: true });
+    fs.writeFileSync(outfile, 'bundled');
+  };`;
 
 const NPM = `${LOG_CALL}
   const fs = require('node:fs');
@@ -69,6 +81,8 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'thrustmq set up '));
   copyFileSync(SETUP, join(folder, 'setup.mjs'));
   for (const [name, text] of Object.entries(TOOLS)) put(`node_modules/${name}`, text);
+  put('node_modules/esbuild/index.js', ESBUILD);
+  put('node_modules/esbuild/package.json', '{"main":"index.js"}');
   put('package.json', '{"type":"module"}');
   put('node_modules/package.json', '{"type":"commonjs"}');
   put('npm/package.json', '{"type":"commonjs"}');
@@ -123,6 +137,24 @@ test('a change of a source builds its half again, also to an older file', async 
   assert.equal((await run('build')).calls, TSC);
   rmSync(join(folder, 'build/thrustmq.wasm'));
   assert.equal((await run('build')).calls, ASC);
+});
+
+test('the page is checked by itself, bundled, and made again when it is gone', async () => {
+  for (const name of ['main.tsx', 'app.css', 'index.html', 'icon.svg']) put(`src/page/${name}`, '');
+  const page = `${TSC}-p src/page/tsconfig.json\nbundle main.tsx\nbundle app.css\n`;
+  assert.equal((await run('build')).calls, ASC + page);
+  for (const name of ['app.js', 'app.css', 'index.html', 'icon.svg'])
+    assert.ok(existsSync(join(folder, 'build/src/dashboard/page', name)), name);
+  assert.equal((await run('build')).calls, '');
+  rmSync(join(folder, 'build/src/dashboard/page/app.js'));
+  assert.equal((await run('build')).calls, page);
+  put('src/page/app.css', 'x{}');
+  put('break-esbuild', '');
+  const broken = await run('build');
+  assert.notEqual(broken.code, 0);
+  assert.match(broken.stderr, /the page does not build: esbuild says no/);
+  rmSync(join(folder, 'break-esbuild'));
+  assert.equal((await run('build')).calls, page, 'what broke off does not count as built');
 });
 
 test('outputs whose source is gone are deleted, others stay', async () => {

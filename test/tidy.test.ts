@@ -29,7 +29,7 @@ function sources(): Source[] {
       ? listed.stdout.split('\n').filter((name) => name !== '')
       : walk('assembly').concat(walk('src'), walk('test'), walk('bench'));
   return names
-    .filter((name) => name.endsWith('.ts') && fs.existsSync(path.join(ROOT, name)))
+    .filter((name) => /\.tsx?$/.test(name) && fs.existsSync(path.join(ROOT, name)))
     .map((name) => ({ name, lines: fs.readFileSync(path.join(ROOT, name), 'utf8').split('\n') }));
 }
 
@@ -101,6 +101,13 @@ const ROOMS: Record<string, string[]> = {
   'src/client': ['src/codec', 'node:'],
   'src/config': ['src/core', 'node:', 'zod', 'smol-toml'],
   'src/load': ['src/codec', 'node:'],
+  'src/page': [
+    'src/core',
+    'src/dashboard/history.ts',
+    'src/dashboard/messages.ts',
+    'preact',
+    'uplot',
+  ],
   'src/dashboard': ['src/core', 'src/io', 'node:', 'uWebSockets.js', 'ws'],
 };
 
@@ -171,14 +178,29 @@ test('only one file knows uWebSockets.js, and only wasm/ knows the module', () =
   );
 });
 
+test('the page makes text of what peers sent, never markup', () => {
+  const markup = /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|srcdoc/i;
+  none(
+    each((line, where, { name }) =>
+      name.startsWith('src/page/') && markup.test(line)
+        ? `${where} ${line.trim()}: let preact make a text node of it`
+        : undefined,
+    ),
+  );
+});
+
 test('every source is used by something', () => {
   const imported = new Set<string>();
   for (const { name, lines } of files) {
-    for (const match of lines.join('\n').matchAll(/['"](\.[^'"]+)\.(?:ts|js)['"]/g))
-      imported.add(`${path.join(path.dirname(name), match[1]!)}.ts`);
+    for (const match of lines.join('\n').matchAll(/['"](\.[^'"]+\.)(tsx?|js)['"]/g)) {
+      const kind = match[2] === 'tsx' ? 'tsx' : 'ts';
+      imported.add(path.join(path.dirname(name), match[1]! + kind));
+    }
   }
-  const entries =
-    /^(src\/main|src\/client\/index|bench\/|test\/.*(\.test|fake-|-process)|assembly\/index)/;
+  const entries = new RegExp(
+    '^(src/main|src/client/index|src/page/main|bench/|assembly/index|' +
+      'test/faults/(main|pressure)|test/.*(\\.test|fake-|-process))',
+  );
   none(
     files.flatMap(({ name }) =>
       imported.has(name) ||

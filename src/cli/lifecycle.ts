@@ -6,7 +6,7 @@ import { basename, relative } from 'node:path';
 import { type BrokerConfig, isLoopback, type Listener } from '../config/load.ts';
 import type { Command, Outcome } from '../core/commands.ts';
 import type { Snapshot, StartSnapshot } from '../core/snapshot.ts';
-import type { Answer, Health } from '../dashboard/messages.ts';
+import type { Answer, Health, Setting } from '../dashboard/messages.ts';
 import { DashboardSupervisor } from '../dashboard/supervisor.ts';
 import type { Logger, LoggerHandle } from '../io/logger.ts';
 import { startBegun, startText } from '../starting.ts';
@@ -33,6 +33,8 @@ export interface LifecycleOptions {
   config: BrokerConfig;
   handle: LoggerHandle;
   version: string;
+  /** For the dashboard: where each setting came from. */
+  settings?: Setting[];
   /** Rejects with an error that has an `exitCode` when the broker cannot run. */
   startServer(options: {
     config: BrokerConfig;
@@ -113,7 +115,7 @@ class Lifecycle {
     const { config, handle, version } = this.#options;
     const { enabled, ...dashboard } = config.dashboard;
     this.#dashboard = new DashboardSupervisor({
-      dashboard: { ...dashboard, version },
+      dashboard: { ...dashboard, version, settings: this.#options.settings },
       log: handle.log,
       answer: () => this.#answer(),
       command: (command, done) => {

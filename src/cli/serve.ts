@@ -11,6 +11,7 @@ import {
   SETTING_KEYS,
   type SettingKey,
 } from '../config/schema.ts';
+import type { Setting } from '../dashboard/messages.ts';
 import { createLogger } from '../io/logger.ts';
 import { runBroker } from './lifecycle.ts';
 import { CliError, emit, wantsColor } from './output.ts';
@@ -100,8 +101,28 @@ async function serve(command: Command): Promise<void> {
   if (loaded.file !== undefined)
     handle.log.info({ event: 'config.file', file: loaded.file }, `settings from ${loaded.file}`);
   const { startServer } = await import('../server.ts');
-  const exitCode = await runBroker({ config, handle, version: readVersion(), startServer });
+  const settings = settingsOf(loaded);
+  const version = readVersion();
+  const exitCode = await runBroker({ config, handle, version, startServer, settings });
   process.exit(exitCode);
+}
+
+const SECRET: readonly SettingKey[] = ['dashboard_token'];
+
+/** The settings for people, with where each came from. */
+function settingsOf({ written, origins }: LoadedConfig): Setting[] {
+  return SETTING_KEYS.map((key) => {
+    const { fallback, description } = metaOf(key);
+    const value = written[key] ?? fallback ?? '';
+    const { source, name: origin } = origins[key];
+    const isHidden = SECRET.includes(key) && value !== '';
+    return { key, value: isHidden ? '(set)' : textOf(value), source, origin, description };
+  });
+}
+
+function textOf(value: unknown): string {
+  if (Array.isArray(value)) return value.map(textOf).join(' ');
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
 
 async function printConfig({ config, origins, file }: LoadedConfig): Promise<void> {

@@ -62,6 +62,8 @@ export interface Origin {
 export interface LoadedConfig {
   config: BrokerConfig;
   origins: Record<SettingKey, Origin>;
+  /** Values as their sources wrote them; absent: the default. */
+  written: Partial<Record<SettingKey, unknown>>;
   /** The file that was read, if any. */
   file: string | undefined;
 }
@@ -110,7 +112,8 @@ export async function loadConfig(sources: Sources): Promise<LoadedConfig> {
       found.set(key, { value, origin: { source: 'flag', name: flagOf(key) } });
   }
   const { values, origins } = check(found);
-  return { config: build(values, sources), origins, file };
+  const written = Object.fromEntries([...found].map(([key, { value }]) => [key, value]));
+  return { config: build(values, sources), origins, written, file };
 }
 
 function findFile(sources: Sources): string | undefined {

@@ -96,6 +96,8 @@ export interface LogSnapshot {
   segmentBytes: number;
   /** Bytes of all files of the log, spares and the prepared segment included. */
   diskBytes: number;
+  /** What the file system has left for us; null: not known. */
+  diskFreeBytes: number | null;
   /** Bytes of the segments. */
   totalBytes: number;
   /** Bytes of records in them whose messages still wait, about: each segment counts by the share of
@@ -179,5 +181,6 @@ export interface Snapshot {
   commits: CommitSnapshot;
   log: LogSnapshot;
   memory: MemorySnapshot;
-  eventLoopDelayMs: { p50: number; p99: number; max: number };
+  /** Over the broker's life; `recentMax`: over the last second. */
+  eventLoopDelayMs: { p50: number; p99: number; max: number; recentMax: number };
 }

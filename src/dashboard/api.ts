@@ -13,7 +13,7 @@ import type { Snapshot } from '../core/snapshot.ts';
 import type { RunCommand } from './commander.ts';
 import { type History, SECONDS_MAX } from './history.ts';
 import { type DashboardReply, json, problem } from './http.ts';
-import type { Answer } from './messages.ts';
+import type { Answer, Setting } from './messages.ts';
 import { OPENAPI } from './openapi.ts';
 
 export interface ApiOptions {
@@ -21,6 +21,7 @@ export interface ApiOptions {
   run: RunCommand;
   history: History;
   readOnly: boolean;
+  settings: readonly Setting[];
 }
 
 interface Call extends ApiOptions {
@@ -142,7 +143,7 @@ export function overviewOf(snapshot: Snapshot, readOnly: boolean): object {
 
 async function config(call: Call): Promise<DashboardReply> {
   const snapshot = await snapshotOf(call);
-  return isReply(snapshot) ? snapshot : json(200, snapshot.config);
+  return isReply(snapshot) ? snapshot : json(200, { ...snapshot.config, settings: call.settings });
 }
 
 function isReply(value: Snapshot | DashboardReply): value is DashboardReply {

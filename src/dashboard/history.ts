@@ -18,6 +18,8 @@ export const SERIES = [
   'commitRate',
   'writeMs',
   'syncMs',
+  'commitBytes',
+  'loopMs',
   'diskBytes',
   'rssBytes',
 ] as const;
@@ -40,7 +42,7 @@ export class History {
   add(snapshot: Snapshot): void {
     const { totals, commits, buckets, connections, log, memory } = snapshot;
     const atMs = Date.parse(snapshot.now);
-    const { writeMs, syncMs } = commits;
+    const { writeMs, syncMs, bytes } = commits;
     const counts = [
       totals.publishedMessages,
       totals.publishedBytes,
@@ -54,6 +56,8 @@ export class History {
       writeMs.count * writeMs.mean,
       syncMs.count,
       syncMs.count * syncMs.mean,
+      bytes.count,
+      bytes.count * bytes.mean,
     ];
     const before = this.#before;
     const { startedAt } = snapshot;
@@ -75,6 +79,8 @@ export class History {
         rate(7),
         mean(8, 9),
         mean(10, 11),
+        mean(12, 13),
+        snapshot.eventLoopDelayMs.recentMax,
         log.diskBytes,
         memory.rssBytes,
       ],

@@ -15,6 +15,10 @@ export interface DashboardRequest {
   authorization?: string | undefined;
   /** X-ThrustMQ-Request header, which a page of another origin cannot send. */
   action?: string | undefined;
+  /** Accept-Encoding header. */
+  acceptEncoding?: string | undefined;
+  /** If-None-Match header. */
+  ifNoneMatch?: string | undefined;
 }
 
 export interface DashboardReply {
@@ -22,6 +26,8 @@ export interface DashboardReply {
   headers: Record<string, string>;
   /** To be left out of a reply to HEAD, but counted. */
   body: string;
+  /** To be sent in place of `body` where it is there. */
+  bytes?: Uint8Array;
 }
 
 const CONTENT_SECURITY_POLICY = [
@@ -46,6 +52,7 @@ const SECURITY_HEADERS = {
 
 const REASONS: Record<number, string> = {
   202: 'Accepted',
+  304: 'Not Modified',
   400: 'Bad Request',
   401: 'Unauthorized',
   403: 'Forbidden',

@@ -26,6 +26,17 @@ export interface Answer {
   snapshot?: Snapshot | undefined;
 }
 
+/** A setting as its source wrote it, for people. */
+export interface Setting {
+  key: string;
+  /** Empty: it follows from other settings. Secrets are "(set)". */
+  value: string;
+  source: 'flag' | 'environment' | 'file' | 'default';
+  /** Where a person would look for it. */
+  origin: string;
+  description: string;
+}
+
 export interface DashboardOptions {
   host: string;
   /** 0 = any free port. */
@@ -36,6 +47,7 @@ export interface DashboardOptions {
   token?: string | undefined;
   /** Nothing can be changed from here. */
   readOnly: boolean;
+  settings?: Setting[] | undefined;
   version: string;
 }
 

@@ -114,9 +114,20 @@ async function serve(
 function requestOf(request: http.IncomingMessage): DashboardRequest {
   const { 'content-length': length, 'transfer-encoding': coding, ...headers } = request.headers;
   const { host, origin, authorization, 'x-thrustmq-request': action } = headers;
+  const { 'accept-encoding': encoding, 'if-none-match': ifNoneMatch } = headers;
   const hasBody = (length !== undefined && length !== '0') || coding !== undefined;
   const { method = '', url = '' } = request;
-  return { method, url, host, hasBody, origin, authorization, action: action?.toString() };
+  return {
+    method,
+    url,
+    host,
+    hasBody,
+    origin,
+    authorization,
+    action: action?.toString(),
+    acceptEncoding: encoding?.toString(),
+    ifNoneMatch,
+  };
 }
 
 function write(
@@ -128,8 +139,8 @@ function write(
   if (response.destroyed) return;
   response.writeHead(reply.status, {
     ...reply.headers,
-    'content-length': Buffer.byteLength(reply.body),
+    'content-length': Buffer.byteLength(reply.bytes ?? reply.body),
     ...(close ? { connection: 'close' } : {}),
   });
-  response.end(headOnly ? undefined : reply.body);
+  response.end(headOnly ? undefined : (reply.bytes ?? reply.body));
 }

@@ -64,7 +64,11 @@ const SCHEMAS: Record<string, Schema> = {
     memory: { type: 'object' },
     eventLoopDelayMs: { type: 'object' },
   }),
-  Config: { type: 'object', description: 'settings in effect; secrets are left out' },
+  Config: {
+    type: 'object',
+    description:
+      'settings in effect; secrets are left out; `settings` says of each where it came from',
+  },
   History: object({
     series: listOf(text),
     rows: {

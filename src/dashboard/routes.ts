@@ -7,9 +7,9 @@ import type { RunCommand } from './commander.ts';
 import { createGuard } from './guard.ts';
 import { History } from './history.ts';
 import { type DashboardReply, type DashboardRequest, problem, reply } from './http.ts';
-import type { Answer, Check } from './messages.ts';
+import type { Answer, Check, Setting } from './messages.ts';
 import { bucketMetricsText, METRICS_TYPE, metricsText } from './metrics.ts';
-import { PAGE_STYLE, renderPage } from './page.ts';
+import { PAGE_PATHS, Page } from './page.ts';
 
 export type { DashboardReply, DashboardRequest } from './http.ts';
 export { problem, statusLine } from './http.ts';
@@ -29,6 +29,9 @@ export interface RouterOptions {
   /** Carries out a command of the broker's. */
   run?: RunCommand;
   history?: History;
+  /** The files of the page; read from the build where it is not given. */
+  page?: Page;
+  settings?: readonly Setting[] | undefined;
 }
 
 interface Call {
@@ -36,6 +39,9 @@ interface Call {
   run: RunCommand;
   query: URLSearchParams;
   requests: Requests;
+  page: Page;
+  request: DashboardRequest;
+  path: string;
 }
 
 type Handler = (call: Call) => Promise<DashboardReply>;
@@ -47,8 +53,7 @@ const API_PREFIX = '/api/v1/';
 const TOP_USUAL = '50';
 
 const ROUTES = new Map<string, Handler>([
-  ['/', showPage],
-  ['/page.css', async () => reply(200, 'text/css; charset=utf-8', PAGE_STYLE)],
+  ...PAGE_PATHS.map((path): [string, Handler] => [path, showPage]),
   ['/dash', showSnapshot],
   ['/metrics', showMetrics],
   ['/metrics/buckets', showBucketMetrics],
@@ -58,14 +63,20 @@ const ROUTES = new Map<string, Handler>([
 ]);
 
 /** Answered without a token: what an orchestrator asks, and what holds nothing of the broker. */
-const OPEN = new Set(['/livez', '/readyz', '/startupz', '/page.css']);
+const OPEN = new Set([
+  '/livez',
+  '/readyz',
+  '/startupz',
+  ...PAGE_PATHS.filter((path) => path !== '/'),
+]);
 
 /** Makes the one function that all transports call. */
 export function createRouter(options: RouterOptions): Router {
   const guard = createGuard(options);
-  const { ask, history = new History(), readOnly = false } = options;
+  const { ask, history = new History(), readOnly = false, settings = [] } = options;
   const run: RunCommand = options.run ?? (async () => NO_COMMANDS);
   const requests: Requests = new Map();
+  const page = options.page ?? new Page();
 
   const route = async (request: DashboardRequest, path: string): Promise<DashboardReply> => {
     const refusal = guard(request, OPEN.has(path));
@@ -82,10 +93,10 @@ export function createRouter(options: RouterOptions): Router {
     if (refusal !== undefined) return refusal;
     if (request.hasBody) return problem(413, 'requests have no body here');
     if (path === LIVE_PATH) return problem(426, `${LIVE_PATH} is a WebSocket: ask for an upgrade`);
-    if (isApi) return answerApi(method, path, query, { ask, run, history, readOnly });
+    if (isApi) return answerApi(method, path, query, { ask, run, history, readOnly, settings });
     const handler = ROUTES.get(path);
     if (handler === undefined) return problem(404, 'there is no such page');
-    return handler({ ask, run, query, requests });
+    return handler({ ask, run, query, requests, page, request, path });
   };
 
   return async (request) => {
@@ -118,9 +129,8 @@ function count(requests: Requests, path: string, code: number): void {
   else entry.count++;
 }
 
-async function showPage({ ask }: Call): Promise<DashboardReply> {
-  const answer = await ask();
-  return reply(answer?.snapshot ? 200 : 503, 'text/html; charset=utf-8', renderPage(answer));
+async function showPage({ page, request, path }: Call): Promise<DashboardReply> {
+  return page.answer(path, request);
 }
 
 async function showSnapshot({ ask }: Call): Promise<DashboardReply> {

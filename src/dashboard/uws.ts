@@ -9,6 +9,7 @@ import type {
   us_socket_context_t,
   WebSocket,
 } from 'uWebSockets.js';
+import net from 'node:net';
 import { type DashboardReply, type DashboardRequest, statusLine } from './http.ts';
 import { type Follower, type Live, MESSAGE_BYTES_MAX, PROTOCOL } from './live.ts';
 import { LIVE_PATH, type Router } from './routes.ts';
@@ -38,8 +39,9 @@ export async function loadUws(): Promise<Uws | string> {
  * Listens with uWebSockets.js.
  * @throws ListenError
  */
-export function listenUws(uws: Uws, options: ListenOptions): Promise<Listening> {
-  const { host, port, router, live } = options;
+export async function listenUws(uws: Uws, options: ListenOptions): Promise<Listening> {
+  const { host, router, live } = options;
+  const port = options.port === 0 ? await freePort(host) : options.port;
   const app = uws.App();
   listenLive(app, live, router);
   app.any('/*', (response, request) => serve(router, response, request));
@@ -54,6 +56,23 @@ export function listenUws(uws: Uws, options: ListenOptions): Promise<Listening> 
       }
     };
     listenExclusively(app, uws, { host, port }, done);
+  });
+}
+
+/**
+ * A port that nobody uses now. The addon lets a port be used again soon after its process was
+ * killed, but only where it was given the number: 0 would cost a page its address in a restart.
+ */
+function freePort(host: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = net.createServer();
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      reject(new ListenError(error.code ?? 'UNKNOWN', error.message)),
+    );
+    server.listen({ host, port: 0, exclusive: true }, () => {
+      const { port } = server.address() as net.AddressInfo;
+      server.close(() => resolve(port));
+    });
   });
 }
 
@@ -143,6 +162,8 @@ function requestOf(request: HttpRequest): DashboardRequest {
     origin: header('origin'),
     authorization: header('authorization'),
     action: header('x-thrustmq-request'),
+    acceptEncoding: header('accept-encoding'),
+    ifNoneMatch: header('if-none-match'),
   };
 }
 
@@ -155,6 +176,7 @@ function write(
   response.writeStatus(statusLine(reply.status));
   for (const [name, value] of Object.entries(reply.headers)) response.writeHeader(name, value);
   if (close) response.writeHeader('connection', 'close');
-  if (headOnly) response.endWithoutBody(Buffer.byteLength(reply.body), close);
-  else response.end(reply.body, close);
+  const body = reply.bytes ?? reply.body;
+  if (headOnly) response.endWithoutBody(Buffer.byteLength(body), close);
+  else response.end(body, close);
 }

@@ -85,6 +85,7 @@ export function fakeSnapshot(change: Partial<Snapshot> = {}): Snapshot {
       spareSegments: 0,
       segmentBytes: 67108864,
       diskBytes: 67108864,
+      diskFreeBytes: 1e9,
       totalBytes: 67108864,
       liveBytes: 1048576,
       indexBytes: 4096,
@@ -103,7 +104,7 @@ export function fakeSnapshot(change: Partial<Snapshot> = {}): Snapshot {
       fatesBytes: 0,
       bucketsMax: 1,
     },
-    eventLoopDelayMs: { p50: 0, p99: 0, max: 0 },
+    eventLoopDelayMs: { p50: 0, p99: 0, max: 0, recentMax: 0 },
     ...change,
   };
 }

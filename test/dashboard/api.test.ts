@@ -82,7 +82,7 @@ describe('who is let in', () => {
     const { ask } = desk({ token: TOKEN });
     for (const url of ['/', '/dash', '/metrics', '/metrics/buckets', '/api/v1/config', '/none'])
       assert.equal((await ask('GET', url)).status, 401, url);
-    for (const url of ['/livez', '/readyz', '/startupz', '/page.css'])
+    for (const url of ['/livez', '/readyz', '/startupz', '/page.css', '/page.js'])
       assert.equal((await ask('GET', url)).status, 200, url);
     assert.equal((await desk({ readOnly: true }).ask('GET', '/api/v1/buckets')).status, 200);
   });

@@ -114,7 +114,7 @@ test('unknown and malformed paths are problems, never exceptions', async () => {
 });
 
 test('every reply carries the security headers', async () => {
-  const replies = [await get('/'), await get('/dash'), await get('/x'), await get('/', {}, 'evil')];
+  const replies = [await get('/dash'), await get('/x'), await get('/', {}, 'evil')];
   for (const { headers } of replies) {
     assert.match(headers['content-security-policy'], /^default-src 'none'/);
     assert.match(headers['content-security-policy'], /frame-ancestors 'none'/);
@@ -124,6 +124,9 @@ test('every reply carries the security headers', async () => {
     assert.equal(headers['cache-control'], 'no-store');
     assert.equal(headers['access-control-allow-origin'], undefined);
   }
+  const page = (await get('/')).headers;
+  assert.match(page['content-security-policy'], /script-src 'self';/);
+  assert.equal(page['cache-control'], 'no-cache');
 });
 
 test('/dash is the snapshot, or 503 while there is none', async () => {
@@ -153,32 +156,10 @@ test('health: each probe looks at its own part', async () => {
 });
 
 test('a broker that does not answer is not alive', async () => {
-  for (const url of ['/livez', '/readyz', '/startupz', '/dash', '/'])
+  for (const url of ['/livez', '/readyz', '/startupz', '/dash'])
     assert.equal((await get(url, { answer: undefined })).status, 503, url);
+  assert.equal((await get('/', { answer: undefined })).status, 200, 'the page says it itself');
   assert.match((await get('/livez', { answer: undefined })).body, /no answer within a second/);
-});
-
-test('the page shows the totals, has no script and escapes what peers sent', async () => {
-  const hostile = '"><script>alert(1)</script>';
-  const snapshot = fakeSnapshot({ warning: hostile });
-  snapshot.buckets.top[0].id = hostile;
-  const { body, status } = await get('/', { answer: { ...HEALTHY, snapshot } });
-  assert.equal(status, 200);
-  assert.match(body, /12,345/);
-  assert.match(body, /of them live<\/td><td class="number">1,048,576</);
-  assert.match(body, /bucket of the oldest message<\/td><td class="number">4711</);
-  assert.ok(!/<script|<b>|onload|javascript:/i.test(body), body);
-  assert.match(body, /&#60;script&#62;/);
-});
-
-test('the page says where numbers are only the least that it may be', async () => {
-  const snapshot = fakeSnapshot();
-  const page = async () => (await get('/', { answer: { ...HEALTHY, snapshot } })).body;
-  assert.ok(!/At least|≥/.test(await page()));
-  snapshot.buckets.exact = false;
-  snapshot.buckets.top[0]!.exact = false;
-  assert.match(await page(), /At least 1 with 9 messages ready/);
-  assert.match(await page(), /≥ 9/);
 });
 
 test('a failure while answering is a 500 and tells nothing', async () => {

@@ -34,8 +34,8 @@ export function copyOf(ledger: Ledger): Ledger {
 }
 
 /**
- * Reads the log of a broker that is not running. What it holds right after a crash decides what must
- * and what must not come again.
+ * Reads the log of a broker that is not running. What it holds right after a crash decides what
+ * must and what must not come again.
  */
 export async function judge(dataDir: string, ledger: Ledger): Promise<Found> {
   const { messages, settled } = await readLog(dataDir);
@@ -64,8 +64,8 @@ export async function judge(dataDir: string, ledger: Ledger): Promise<Found> {
 }
 
 /**
- * Publishes batches to a port, or on a connection, one by one, each when the last is acked; resolves with how many messages were
- * refused, rejects when the connection ends.
+ * Publishes batches to a port, or on a connection, one by one, each when the last is acked;
+ * resolves with how many messages were refused, rejects when the connection ends.
  */
 export async function publishAll(
   to: number | RawPeer,

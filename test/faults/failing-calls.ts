@@ -1,6 +1,6 @@
 // Calls on the files of the log that fail, lie or take long: one call at a time, from the start of
-// the broker to its orderly stop. After a failed sync of a segment no ack leaves and the broker ends
-// with 74; after anything else it ends with 74 or goes on; and recovery has everything acked.
+// the broker to its orderly stop. After a failed sync of a segment no ack leaves and the broker
+// ends with 74; after anything else it ends with 74 or goes on; and recovery has everything acked.
 
 import { Ledger } from '../e2e/load.ts';
 import { temporaryFolder } from '../support/broker.ts';
@@ -77,7 +77,8 @@ async function live(dataDir: string, inject?: Parameters<typeof startTraced>[2])
   return { traced, exit: await traced.exited, ledger, ackedMs };
 }
 
-// A failed sync of a file that is a segment: its name says that it may hold what somebody waits for.
+// A failed sync of a file that is a segment: its name says that it may hold what somebody waits
+// for.
 function failedSyncMs(lines: readonly string[]): number | undefined {
   const line = lines.find((one) => / fdatasync\(\d+<[^>]*\.log>\) += -1 /.test(one));
   return line === undefined ? undefined : timeOf(line);

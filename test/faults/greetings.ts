@@ -1,6 +1,6 @@
 // Peers that speak something else, or stop in the middle: greetings of other protocols and headers
-// of both dialects, cut at each byte, on both ports of both dialects; the peer then goes, resets, or
-// says nothing more. A producer and a consumer beside it go on, and nothing strange is stored.
+// of both dialects, cut at each byte, on both ports of both dialects; the peer then goes, resets,
+// or says nothing more. A producer and a consumer beside it go on, and nothing strange is stored.
 
 import { encodeBatch, encodeConsumerHeader, type Wire } from '../../src/codec/wire.ts';
 import { type BrokerProcess, RawPeer, startBroker, temporaryFolder } from '../support/broker.ts';

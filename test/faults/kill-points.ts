@@ -14,7 +14,9 @@ interface Point {
   nth: number;
 }
 
-/** Publishes, consumes two of four buckets, restarts on what is there, stops; or dies on the way. */
+/**
+ * Publishes, consumes two of four buckets, restarts on what is there, stops; or dies on the way.
+ */
 async function live(dataDir: string, ledger: Ledger, inject?: Parameters<typeof startTraced>[2]) {
   const traced = await startTraced(dataDir, [], inject);
   const { broker } = traced;

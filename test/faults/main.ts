@@ -1,8 +1,8 @@
 // The command: node build/test/faults/main.js [--points N] [--seconds N] [NAME…]
 //
 // Runs all fault runs, or those whose name contains one of the given texts, each with at most N
-// points (default: all there are) and N seconds. One line of JSON for each; ends with 1 if a message
-// was lost or altered, an ack was late, or a fault never fired.
+// points (default: all there are) and N seconds. One line of JSON for each; ends with 1 if a
+// message was lost or altered, an ack was late, or a fault never fired.
 
 import { parseArgs } from 'node:util';
 import { Random, seedOf } from '../support/random.ts';

@@ -1,5 +1,5 @@
-// What attacks cost the others: memory of the broker, and the time from publish to ack of one healthy
-// producer, quiet and under each attack. Prints a table; a measurement, not a test.
+// What attacks cost the others: memory of the broker, and the time from publish to ack of one
+// healthy producer, quiet and under each attack. Prints a table; a measurement, not a test.
 //
 //   node build/test/faults/pressure.js [SECONDS]
 

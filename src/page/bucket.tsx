@@ -1,0 +1,201 @@
+// One bucket: what is in it, why it does or does not move, who consumes it, and what an operator
+// can do about it.
+
+import { useState } from 'preact/hooks';
+import type { BucketInfo, ConsumerRow, PurgeState } from '../core/commands.ts';
+import { ageOf, readyOf } from './columns.tsx';
+import { ago, count, duration, plural, rate } from './format.ts';
+import { Messages } from './messages.tsx';
+import {
+  type Column,
+  Complaint,
+  Dialog,
+  Facts,
+  Foreign,
+  Panel,
+  Table,
+  Tile,
+  Value,
+  WhyBadge,
+} from './parts.tsx';
+import { change } from './request.ts';
+import { hrefOf } from './route.ts';
+import { Spark } from './spark.tsx';
+import { useFollow, useLive } from './store.ts';
+import type { Problem } from './types.ts';
+import { sentence } from './words.ts';
+
+const CONSUMER_COLUMNS: Column<ConsumerRow>[] = [
+  { head: 'Consumer', cell: (row) => <Foreign text={row.consumerId} /> },
+  { head: 'Peer', isMinor: true, cell: (row) => <Foreign text={row.peer} /> },
+  { head: 'State', cell: (row) => row.state },
+  { head: 'Batch', isNumber: true, cell: (row) => count(row.batchSize) },
+  { head: 'In flight', isNumber: true, cell: (row) => <Value text={count(row.unacked)} /> },
+  { head: 'Delivered', isNumber: true, isMinor: true, cell: (row) => count(row.messages) },
+  { head: 'Heard', isNumber: true, cell: (row) => ago(row.silentMs) },
+];
+
+export function BucketScreen({ id }: { id: string }) {
+  useFollow({ bucket: id });
+  const { bucket, overview, problem } = useLive();
+  const head = (
+    <p class="crumbs">
+      <a href={hrefOf('buckets')}>Buckets</a> <span aria-hidden="true">/</span> {id}
+    </p>
+  );
+  if (bucket === undefined)
+    return (
+      <>
+        {head}
+        {problem === undefined ? <p class="empty">Asking for the bucket …</p> : null}
+        <Complaint problem={problem} />
+      </>
+    );
+  return (
+    <>
+      {head}
+      <Why bucket={bucket} />
+      <Head bucket={bucket} at={Date.parse(overview?.now ?? '')} />
+      <Panel title="Consumers">
+        <Table
+          label={`Consumers of bucket ${id}`}
+          columns={CONSUMER_COLUMNS}
+          rows={bucket.consumersList}
+          keyOf={(row) => String(row.connection)}
+          empty="Nobody consumes this bucket."
+        />
+      </Panel>
+      <Messages key={id} id={id} />
+      <Actions bucket={bucket} isReadOnly={overview?.readOnly === true} />
+    </>
+  );
+}
+
+function Why({ bucket }: { bucket: BucketInfo }) {
+  const { why } = bucket;
+  const forMs = why.since === undefined ? 0 : Date.now() - Date.parse(why.since);
+  const since = forMs < 1000 ? '' : `, for ${duration(forMs)}`;
+  return (
+    <p class="why">
+      <WhyBadge why={why} />
+      <span>{sentence(why.text) + since}.</span>
+    </p>
+  );
+}
+
+function Head({ bucket, at }: { bucket: BucketInfo; at: number }) {
+  return (
+    <div class="bucket-head">
+      <dl class="tiles">
+        <Tile
+          label="Ready"
+          text={readyOf(bucket)}
+          detail={bucket.returned > 0 ? `${count(bucket.returned)} came back` : 'messages wait'}
+        />
+        <Tile label="In flight" text={count(bucket.unacked)} detail="delivered, not acked" />
+        <Tile isCalm label="Oldest" text={ageOf(bucket)} detail="of what waits" />
+        <Tile label="Consumers" text={count(bucket.consumers)} detail="connected now" />
+      </dl>
+      <div class="sparks">
+        <Spark label="Ready" value={bucket.ready} at={at} format={count} />
+        <Spark label="In per second" value={bucket.publishedRate} at={at} format={rate} />
+        <Spark label="Settled per second" value={bucket.settledRate} at={at} format={rate} />
+      </div>
+    </div>
+  );
+}
+
+function Actions({ bucket, isReadOnly }: { bucket: BucketInfo; isReadOnly: boolean }) {
+  const [isAsking, setAsking] = useState(false);
+  const [problem, setProblem] = useState<Problem>();
+  const { id, paused, purge } = bucket;
+  const act = async (verb: 'pause' | 'resume' | 'purge') => {
+    const result = await change('POST', `/buckets/${id}/${verb}`);
+    setProblem(result.ok ? undefined : result.problem);
+  };
+  return (
+    <Panel title="Actions">
+      {isReadOnly && <p class="hint">This dashboard is read-only: nothing can be changed here.</p>}
+      <div class="buttons">
+        <button
+          type="button"
+          disabled={isReadOnly}
+          onClick={() => void act(paused ? 'resume' : 'pause')}
+        >
+          {paused ? 'Resume deliveries' : 'Pause deliveries'}
+        </button>
+        <button type="button" class="danger" disabled={isReadOnly} onClick={() => setAsking(true)}>
+          Purge …
+        </button>
+      </div>
+      <Complaint problem={problem} />
+      {purge !== null && <PurgeFacts purge={purge} />}
+      {isAsking && (
+        <ConfirmPurge
+          bucket={bucket}
+          onClose={() => setAsking(false)}
+          onConfirm={() => {
+            setAsking(false);
+            void act('purge');
+          }}
+        />
+      )}
+    </Panel>
+  );
+}
+
+function PurgeFacts({ purge }: { purge: PurgeState }) {
+  return (
+    <Facts
+      facts={[
+        ['Purge', purge.done ? 'done' : 'under way'],
+        ['Begun', ago(Date.now() - Date.parse(purge.startedAt))],
+        ['Messages purged', count(purge.purged)],
+      ]}
+    />
+  );
+}
+
+interface ConfirmProps {
+  bucket: BucketInfo;
+  onClose: () => void;
+  onConfirm: () => void;
+}
+
+function ConfirmPurge({ bucket, onClose, onConfirm }: ConfirmProps) {
+  const [text, setText] = useState('');
+  const isSure = text.trim() === bucket.id;
+  return (
+    <Dialog title={`Purge bucket ${bucket.id}?`} onClose={onClose}>
+      <p>
+        This throws away what waits now: {bucket.exact ? '' : 'at least '}
+        {plural(bucket.ready, 'message')}. It cannot be undone. What consumers hold, and what is
+        published later, is not touched.
+      </p>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (isSure) onConfirm();
+        }}
+      >
+        <label>
+          <span>Type the id of the bucket to confirm</span>
+          <input
+            inputMode="numeric"
+            autoComplete="off"
+            value={text}
+            onInput={(event) => setText(event.currentTarget.value)}
+          />
+        </label>
+        <div class="buttons">
+          <button type="button" onClick={onClose}>
+            Cancel
+          </button>
+          <button type="submit" class="danger" disabled={!isSure}>
+            Purge {plural(bucket.ready, 'message')}
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}

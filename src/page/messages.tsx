@@ -1,0 +1,114 @@
+// Looks at the next messages of a bucket without taking them: as text, as JSON or in hex.
+
+import { useState } from 'preact/hooks';
+import type { PeekedMessage, PeekResult } from '../core/commands.ts';
+import { bytes, count, plural } from './format.ts';
+import { Complaint, Panel } from './parts.tsx';
+import { bytesOf, type Form, formFor, shown } from './payload.ts';
+import { get } from './request.ts';
+import type { Problem } from './types.ts';
+
+const LIMITS = [10, 50, 100];
+const BYTES = 4096;
+const FORMS: Form[] = ['text', 'json', 'hex'];
+const FORM_LABELS: Record<Form, string> = { text: 'Text', json: 'JSON', hex: 'Hex' };
+
+export function Messages({ id }: { id: string }) {
+  const [limit, setLimit] = useState(LIMITS[0]!);
+  const [peeked, setPeeked] = useState<PeekResult>();
+  const [problem, setProblem] = useState<Problem>();
+  const [isBusy, setBusy] = useState(false);
+  const peek = async () => {
+    setBusy(true);
+    const result = await get<PeekResult>(`/buckets/${id}/messages?limit=${limit}&bytes=${BYTES}`);
+    setBusy(false);
+    setProblem(result.ok ? undefined : result.problem);
+    if (result.ok) setPeeked(result.data);
+  };
+  return (
+    <Panel title="Messages">
+      <form
+        class="toolbar"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void peek();
+        }}
+      >
+        <label>
+          <span>How many</span>
+          <select value={limit} onChange={(event) => setLimit(Number(event.currentTarget.value))}>
+            {LIMITS.map((each) => (
+              <option key={each} value={each}>
+                {each}
+              </option>
+            ))}
+          </select>
+        </label>
+        <button type="submit" disabled={isBusy}>
+          Peek at the next messages
+        </button>
+        <span class="muted">They are not taken: consumers get them as before.</span>
+      </form>
+      <Complaint problem={problem} />
+      {peeked !== undefined && <Peeked key={peeked.messages[0]?.sequence} peeked={peeked} />}
+    </Panel>
+  );
+}
+
+function Peeked({ peeked }: { peeked: PeekResult }) {
+  const { messages, cut } = peeked;
+  if (messages.length === 0) return <p class="empty">Nothing waits in this bucket.</p>;
+  return (
+    <>
+      <p class="hint" role="status">
+        {plural(messages.length, 'message')}, in the order in which they will be delivered
+        {cut ? '; fewer than asked for, because they are large' : ''}.
+      </p>
+      <ol class="messages">
+        {messages.map((message) => (
+          <Message key={message.sequence} message={message} />
+        ))}
+      </ol>
+    </>
+  );
+}
+
+function Message({ message }: { message: PeekedMessage }) {
+  const { sequence, attempts, length, truncated, payload } = message;
+  const content = bytesOf(payload);
+  const [form, setForm] = useState<Form>(() => formFor(content, truncated));
+  const { text, note } = shown(content, form, truncated);
+  return (
+    <li>
+      <div class="message-head">
+        <span>
+          <b>#{sequence}</b>, {bytes(length)}
+          {attempts > 0 && `, delivered ${plural(attempts, 'time')} before`}
+        </span>
+        <fieldset class="choice">
+          <legend class="unseen">Show message {sequence} as</legend>
+          {FORMS.map((each) => (
+            <button
+              key={each}
+              type="button"
+              aria-pressed={each === form}
+              onClick={() => setForm(each)}
+            >
+              {FORM_LABELS[each]}
+            </button>
+          ))}
+        </fieldset>
+      </div>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls takes the focus */}
+      <pre dir="ltr" tabIndex={0}>
+        <bdi>{text}</bdi>
+      </pre>
+      {note !== undefined && <p class="hint">{note}</p>}
+      {truncated && (
+        <p class="hint">
+          The first {count(content.length)} of {count(length)} bytes.
+        </p>
+      )}
+    </li>
+  );
+}

@@ -1,0 +1,38 @@
+// What the broker's dashboard sends to the page, as far as it is not typed elsewhere.
+
+import type { BucketInfo, BucketPage } from '../core/commands.ts';
+import type { Snapshot } from '../core/snapshot.ts';
+
+type Buckets = Omit<Snapshot['buckets'], 'top'>;
+type Connections = Omit<Snapshot['connections'], 'list'>;
+
+/** The overview: the snapshot without its lists and settings. */
+export interface Overview extends Omit<Snapshot, 'config' | 'buckets' | 'connections'> {
+  buckets: Buckets & { exact?: boolean };
+  connections: Connections;
+  log: Snapshot['log'] & {
+    liveBytes?: number;
+    oldest?: { bucket: string; sequence: string };
+  };
+  memory: Snapshot['memory'] & { budgetBytes?: number };
+  readOnly: boolean;
+}
+
+/** An error as RFC 9457 describes it. */
+export interface Problem {
+  status: number;
+  code: string;
+  title: string;
+  detail: string;
+}
+
+export type Frame =
+  | { type: 'overview'; data: Overview }
+  | { type: 'bucket'; data: BucketInfo }
+  | { type: 'buckets'; data: BucketPage }
+  | { type: 'problem'; data: Problem };
+
+export interface Check {
+  ok: boolean;
+  detail: string;
+}
