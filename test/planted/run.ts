@@ -133,13 +133,13 @@ export function verdictOf(
 ): { caught: boolean; note: string } {
   if (late) return { caught: true, note: 'it did not end' };
   if (code === 0) return { caught: false, note: 'the test stays green' };
-  const failed = [...text.matchAll(/^\s*not ok \d+ - (.*)$/gm)].map(([, name]) => unescape(name!));
+  const failed = [...text.matchAll(/^\s*not ok \d+ - (.*)$/gm)].map(([, name]) => plain(name!));
   if (failed.includes(caughtBy)) return { caught: true, note: '' };
   const last = text.trim().split('\n').slice(-5).join(' | ');
   return { caught: false, note: `not the named test failed, but: ${failed.join(', ') || last}` };
 }
 
 // TAP puts a backslash before these.
-function unescape(name: string): string {
+function plain(name: string): string {
   return name.replace(/\\([\\#])/g, '$1');
 }

@@ -38,7 +38,11 @@ export async function goOn(files: MemoryFiles, found: Collector, bytes: number):
   assert.deepEqual(link.received, [1, 1], `no acks after the start: ${world.notes.join('; ')}`);
   const { got } = await recoverFrom(files.crash(loseAll));
   const first = Math.max(0, ...got.messages.keys()) - 1;
-  const expected = new Map([...found.messages, [first, '1:after it'], [first + 1, '77:and another']]);
+  const expected = new Map([
+    ...found.messages,
+    [first, '1:after it'],
+    [first + 1, '77:and another'],
+  ]);
   assert.equal(expected.size, found.messages.size + 2, 'a sequence was given out twice');
   assert.deepEqual(got.messages, expected, 'not the same messages after the next crash');
   assert.deepEqual(got.settled, found.settled, 'not the same acks after the next crash');

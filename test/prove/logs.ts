@@ -300,7 +300,10 @@ export class Directory implements Part {
       // Of two, the first may have taken away what the second is about.
       const names = files.names();
       const needed = one.includes('missing') || one.includes('swapped');
-      if (needed && !one.split(' ').every((word) => !POSITIONS.includes(word) || names.includes(word)))
+      if (
+        needed &&
+        !one.split(' ').every((word) => !POSITIONS.includes(word) || names.includes(word))
+      )
         continue;
       apply(files);
     }
