@@ -375,6 +375,13 @@ export const PLANTS: readonly Plant[] = [
       'a failed message is ready at once, at its old place',
     ],
     [
+      'ack written as of another message',
+      'commit.settle(sequence, count);',
+      'commit.settle(part.sequence, count);',
+      'test/sim/sim.test.ts',
+      '90 worlds of crashes and faults: every promise holds in each',
+    ],
+    [
       'one ack too many accepted',
       'if (bytes.length > this.unacked) {',
       'if (bytes.length > this.unacked + 1) {',
@@ -387,6 +394,13 @@ export const PLANTS: readonly Plant[] = [
       'batchSize >= limits.batchMessagesMax',
       'test/core/consumer.test.ts',
       'nothing before it is durable',
+    ],
+    [
+      'heartbeat counted as a message',
+      "if (this.#state === 'heartbeat') {",
+      "if (this.#state === 'heartbeat') {\n            this.#context.counters.ackedMessages += 1;",
+      'test/core/consumer.test.ts',
+      'in silence, acked like a message (4)',
     ],
     [
       'moved records not told to who holds them',
@@ -571,6 +585,13 @@ export const PLANTS: readonly Plant[] = [
     ],
   ]),
   ...plant('assembly/delivery.ts', [
+    [
+      'offset of another record used again',
+      'const known = position == lastPosition && ',
+      'const known = ',
+      'test/codec/plain.test.ts',
+      'where a delivery stopped in one record says nothing about another of its size',
+    ],
     [
       'delivery frame one byte too short',
       'if (out + whole > bytesMax &&',
