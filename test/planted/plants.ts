@@ -307,6 +307,13 @@ export const PLANTS: readonly Plant[] = [
       'test/log/cold.test.ts',
       'a damaged record is refused, and its neighbours are had all the same',
     ],
+    [
+      'read goes on into a segment that was replaced',
+      'window.stale = true;',
+      'window.stale = false;',
+      'test/log/cold.test.ts',
+      'what is read while its segment is replaced is not believed, and asked for again',
+    ],
   ]),
   ...plant('src/core/commit.ts', [
     [
@@ -447,6 +454,13 @@ export const PLANTS: readonly Plant[] = [
       '',
       'test/core/producer.test.ts',
       'refusals stand in their place, also between stored ones',
+    ],
+    [
+      'bytes of the inbox kept without a copy',
+      'this.#hold(copy ? bytes.slice() : bytes);',
+      'this.#hold(bytes);',
+      'test/core/producer.test.ts',
+      'what is kept of a chunk that was read into the inbox does not change with the inbox',
     ],
     [
       'acks of a goodbye lost',
