@@ -3,7 +3,7 @@
 // build are there and current, then runs. Plain JavaScript without dependencies, because it runs
 // before there are any. What the broker does is not decided here.
 //
-//   node setup.mjs start|test|build|bench|lint|format [ARGS]
+//   node setup.mjs start|test|build|bench|prove|lint|format [ARGS]
 
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -24,7 +24,7 @@ const INPUTS = {
   script: ['src', 'test', 'bench', 'assembly', 'tsconfig.json', 'package-lock.json'],
 };
 
-const COMMANDS = { start, test, build: () => {}, bench, lint, format };
+const COMMANDS = { start, test, build: () => {}, bench, prove, lint, format };
 
 function note(text) {
   process.stderr.write(`setup: ${text}\n`);
@@ -215,6 +215,10 @@ function start(args) {
 
 function bench(args) {
   return become('bench/run.js', args);
+}
+
+function prove(args) {
+  return become('test/prove/main.js', args);
 }
 
 async function test(filters) {

@@ -76,6 +76,11 @@ export function spareName(base: number): string {
   return `spare-${base}.tmp`;
 }
 
+/** The number in the name of a file held ready; of another name NaN. */
+export function numberIn(name: string): number {
+  return Number(/^spare-(\d+)\.tmp$/.exec(name)?.[1] ?? Number.NaN);
+}
+
 /** Whether a name is that of a file held ready for further segments. */
 export function isSpare(name: string): boolean {
   return /^spare-\d+\.tmp$/.test(name);

@@ -10,7 +10,7 @@
 
 import type { Failure } from '../core/ports.ts';
 import { type Files, type Handle, isNoSpace, writeAll } from './files.ts';
-import { spareName } from './segment.ts';
+import { numberIn, spareName } from './segment.ts';
 
 /** A file of a segment's size that is used again, or for the first time. */
 export interface Spare {
@@ -52,10 +52,16 @@ export class Spares {
   #coming = 0; // being renamed
   #stocking = false;
   #closed = false;
+  /** Number in the name of the next file that is made. */
+  #nextName = 1;
 
   constructor(options: SparesOptions, list: Spare[]) {
     this.#options = options;
     this.#list = list;
+    for (const { name } of list) {
+      const number = numberIn(name);
+      if (number % 2 === 1) this.#nextName = Math.max(this.#nextName, number + 2);
+    }
     this.#stock = stockOf(options.spareBytes, options.segmentBytes);
   }
 
@@ -200,13 +206,12 @@ export class Spares {
     return true;
   }
 
-  // Odd, so that it never meets the name of a segment that is given back.
+  // Odd, so that it never meets the name of a segment that is given back; and each but once, as one
+  // that was taken keeps its name until it has become a segment.
   #stockName(): string {
-    const taken = new Set(this.#list.map(({ name }) => name));
-    if (this.#lent !== undefined) taken.add(this.#lent.name);
-    let number = 1;
-    while (taken.has(spareName(number))) number += 2;
-    return spareName(number);
+    const name = spareName(this.#nextName);
+    this.#nextName += 2;
+    return name;
   }
 
   /** Keeps no more files. */

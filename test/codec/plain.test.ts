@@ -482,6 +482,24 @@ describe('deliver', () => {
   });
 });
 
+test('where a delivery stopped in one record says nothing about another of its size', () => {
+  const body = (bytes: number) => new Uint8Array(bytes).fill(bytes);
+  const sent = [honest(1n, body(2)), honest(1n, body(8)), honest(2n, body(8)), honest(2n, body(2))];
+  const bytes = encode(sent, WIRE_U64);
+  const setup = { wire: 8, offset: 0, limit: SEGMENT, proof: true, sequence: 1, base: 0 };
+  const bodyBytes = 2 * MESSAGE_SIZE_BYTES + 10;
+  const { frame } = twins.same((codec) => {
+    prepare(codec, setup);
+    codec.inbox.set(bytes);
+    const taken = takenFrom(codec, codec.intake(0, bytes.length, 4, WIRE_U64, LIMIT));
+    const [one, two] = [0, 1].map((row) => taken.rows[row * ROW_WORDS + OFFSET]!);
+    const at = codec.coldBytes + RECORD_HEADER_BYTES;
+    codec.deliver(at + one!, bodyBytes, 0, 1, WIRE_U64, 4, 1000);
+    return deliveryOf(codec, at + two!, bodyBytes, 1, 1, WIRE_U64, 4, 1000);
+  });
+  assert.deepEqual(frame.slice(BATCH_HEADER_BYTES + WIRE_U64), body(2));
+});
+
 /** Writes a small log of every record type at the start of the ring; returns its size in bytes. */
 function smallLog(codec: Codec, base: number): number {
   const setup = { wire: 8, offset: 0, limit: SEGMENT, proof: true, sequence: 10, base };

@@ -288,6 +288,8 @@ describe('heartbeats', () => {
       world.advance(1000);
       assert.deepEqual(consumer.take(), heartbeat);
       assert.equal(world.broker.counters.heartbeats, 2);
+      const { ackedMessages, deliveredMessages } = world.broker.counters;
+      assert.deepEqual([ackedMessages, deliveredMessages], [0, 0], 'it is no message');
     });
   }
 

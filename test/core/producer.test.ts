@@ -52,6 +52,23 @@ function drain(world: World, bucket: bigint | number): string[] {
   return texts;
 }
 
+test('what is kept of a chunk that was read into the inbox does not change with the inbox', () => {
+  const world = brokerOf({ limits: { messageBytesMax: 100_000, segmentBytes: 256 * 1024 } });
+  const { inbox } = world.codec;
+  const text = 'x'.repeat(90_000);
+  const bytes = batch('u64', [1, text]);
+  for (const first of [3, 100, 5000, 80_000]) {
+    const producer = world.producer();
+    inbox.set(bytes.subarray(0, first));
+    producer.session.receive(inbox.subarray(0, first));
+    inbox.fill(0, 0, bytes.length); // other connections are read into it
+    producer.send(bytes.subarray(first));
+    world.settle();
+    assert.deepEqual(producer.take(), acks(1));
+    assert.ok(drain(world, 1).join() === text, `${first} bytes that were kept have changed`);
+  }
+});
+
 describe('acks', () => {
   for (const [name, codec] of codecs) {
     test(`only after the append completed (${name})`, () => {

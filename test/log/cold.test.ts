@@ -123,6 +123,23 @@ test('a record that straddles the end of a window, and one larger than a window'
   assert.equal(files.count('read'), 4);
 });
 
+test('what is read while its segment is replaced is not believed, and asked for again', async () => {
+  const setup = await setUp([400, 400]);
+  const { cold, files, records } = setup;
+  files.auto = false;
+  const outcome = load(setup, records[0]!);
+  cold.forget(0, SEGMENT);
+  await files.settle();
+  // It may stand elsewhere by now: whoever waits finds nothing, without a failure.
+  assert.deepEqual(outcome, { calls: 1, failure: undefined });
+  assert.equal(body(setup, records[0]!), undefined);
+  const again = load(setup, records[0]!);
+  await files.settle();
+  assert.deepEqual(again, { calls: 1, failure: undefined });
+  assert.equal(body(setup, records[0]!), records[0]!.body);
+  assert.equal(files.count('read'), 2);
+});
+
 test('a damaged record is refused, and its neighbours are had all the same', async () => {
   for (const bad of [0, 1, 2]) {
     const setup = await setUp([400, 400, 400, 400]);

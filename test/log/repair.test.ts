@@ -495,10 +495,11 @@ test("a broker's log with holes: a broker delivers the rest in order, attempts k
   await world.advance(1000);
   const files = await world.close();
   const logs = files.names().filter((name) => name.endsWith('.log'));
-  assert.ok(logs.length > 5, `only ${logs.length} segments`);
+  assert.ok(logs.length > 3, `only ${logs.length} segments`);
   const whole = await repair(files.clone());
   assert.equal(whole.report.saved.messages, 398);
-  assert.ok(whole.report.written!.segments > 5);
+  // Less than before: it is written without the marks about what is gone.
+  assert.ok(whole.report.written!.segments > 3);
   assert.ok(whole.attempts.size >= 3);
   const { got } = await recoverFrom(files.clone());
   for (const [sequence, attempts] of whole.attempts)

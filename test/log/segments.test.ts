@@ -7,6 +7,7 @@ import { SEGMENT_DATA_AT } from '../../assembly/layout.ts';
 import { takeInventory } from '../../src/log/recovery.ts';
 import { decodeHeader, encodeHeader, segmentName } from '../../src/log/segment.ts';
 import { type Segment, Segments } from '../../src/log/segments.ts';
+import { Spares } from '../../src/log/spares.ts';
 import { anyFate, loseAll, MemoryFiles } from '../support/memory-files.ts';
 import { Random, seedOf } from '../support/random.ts';
 import { LOG_ID, SEGMENT_BYTES, TIME_MS } from './harness.ts';
@@ -433,4 +434,28 @@ test('close waits for the stock being made, and keeps it', async () => {
     assert.equal(files.openHandles, 0, `after ${steps} operations`);
     assert.equal(files.names().filter((name) => name.startsWith('spare-')).length, segments.spares);
   }
+});
+
+test('a file made ready never takes the name of one that is just becoming a segment', async () => {
+  const files = new MemoryFiles();
+  const list = [];
+  for (const name of ['spare-0.tmp', 'spare-1.tmp', 'spare-3.tmp']) {
+    files.put(name, new Uint8Array(SEGMENT_BYTES));
+    const handle = await new Promise<number>((resolve) =>
+      files.open(name, false, (_failure, opened) => resolve(opened)),
+    );
+    list.push({ name, handle, bytes: SEGMENT_BYTES });
+  }
+  const troubles: string[] = [];
+  const trouble = (text: string, failure: Error) =>
+    void troubles.push(`${text}: ${failure.message}`);
+  const zeros = new Uint8Array(4096);
+  const spareBytes = 2 * SEGMENT_BYTES;
+  const options = { files, zeros, segmentBytes: SEGMENT_BYTES, spareBytes, trouble };
+  const spares = new Spares(options, list);
+  // It still has its name, as the rename is yet to come.
+  assert.equal(spares.take()?.name, 'spare-3.tmp');
+  assert.ok(spares.stockUp(() => {}));
+  await files.settle();
+  assert.deepEqual([troubles, spares.count], [[], 3]);
 });

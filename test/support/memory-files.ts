@@ -106,6 +106,19 @@ class Inode {
     return this.version(page) === version;
   }
 
+  /** Another file with the same bytes and the same doubts. */
+  copy(): Inode {
+    const copy = new Inode();
+    copy.cache = this.cache.slice();
+    copy.disk = this.disk.slice();
+    copy.cutTo = this.cutTo;
+    for (const page of this.dirty) copy.dirty.add(page);
+    for (const page of this.lies) copy.lies.add(page);
+    for (const [page, version] of this.#written) copy.#written.set(page, version);
+    for (const [page, version] of this.#settled) copy.#settled.set(page, version);
+    return copy;
+  }
+
   page(page: number): Uint8Array {
     return this.cache.slice(page * PAGE_BYTES, (page + 1) * PAGE_BYTES);
   }
@@ -232,6 +245,32 @@ export class MemoryFiles implements Files {
     for (const [name, inode] of this.#names) copy.put(name, inode.cache);
     copy.capacity = this.capacity;
     return copy;
+  }
+
+  /** A copy with everything that is in doubt; nothing is open in it and nothing pending. */
+  fork(): MemoryFiles {
+    const copies = new Map<Inode, Inode>();
+    const copyOf = (inode: Inode) => {
+      const known = copies.get(inode) ?? inode.copy();
+      copies.set(inode, known);
+      return known;
+    };
+    const fork = new MemoryFiles();
+    fork.capacity = this.capacity;
+    for (const [name, inode] of this.#names) fork.#names.set(name, copyOf(inode));
+    for (const [name, inode] of this.#durable) fork.#durable.set(name, copyOf(inode));
+    fork.#changes = this.#changes.map((change) => ({ ...change, inode: copyOf(change.inode) }));
+    return fork;
+  }
+
+  /** How many things a crash would ask about now. */
+  get doubts(): number {
+    let count = 0;
+    this.fork().crash(() => {
+      count++;
+      return 'lose';
+    });
+    return count;
   }
 
   /** Lets one pending call happen, the oldest unless told otherwise. */

@@ -1,0 +1,185 @@
+// Every state that a crash can leave of a bounded workload: at each step of the disk, each subset of
+// the pages and changes of names that no sync had made durable, and seeded tears of them. Whatever
+// it is, a broker recovers, appends, loses power and recovers again.
+
+import assert from 'node:assert/strict';
+import { bodiesOf, indexOf, type Message, World } from '../log/harness.ts';
+import { type Fate, loseAll, MemoryFiles } from '../support/memory-files.ts';
+import { Random } from '../support/random.ts';
+import { type CaseOptions, type Counts, count, type Part, spread } from './part.ts';
+
+/** Subsets of one step beyond which a seeded choice of them is made. */
+const SUBSETS_MAX = 256;
+const TEARS = 16;
+const BUCKETS = 3;
+/** States of each workload before the next one begins; the rest of them comes with more budget. */
+const TURN = 400;
+const WORKLOADS = 8;
+
+/** What clients know at one step. */
+interface Known {
+  /** `bucket:body`, in the order of publishing. */
+  sent: string[];
+  acked: ReadonlySet<string>;
+  /** Acked by a consumer: they may come back, or not. */
+  done: ReadonlySet<string>;
+}
+
+interface Moment extends Known {
+  files: MemoryFiles;
+  doubts: number;
+  /** Subsets first, tears behind them. */
+  states: number;
+}
+
+interface Workload {
+  moments: Moment[];
+  /** States before each moment. */
+  from: number[];
+  states: number;
+}
+
+/** A few batches, acks and returns on small segments, and the disk at each step of them. */
+async function workload(seed: number): Promise<Workload> {
+  const random = new Random(seed);
+  const files = new MemoryFiles();
+  const world = await World.open(files);
+  await world.settle();
+  files.auto = false;
+  const moments: Moment[] = [];
+  const sent: string[] = [];
+  const acked = new Set<string>();
+  const done = new Set<string>();
+  const waiting: { expected: string[]; link: { received: number[] } }[] = [];
+  const { link, consumer } = world.consume(1, 3);
+  const listen = () => {
+    for (const { expected, link: each } of waiting)
+      for (const ack of each.received.splice(0)) {
+        assert.equal(ack, 1, 'a publish was refused');
+        acked.add(expected.shift()!);
+      }
+    const bodies = bodiesOf(link).filter((body) => body !== '');
+    link.received = [];
+    if (bodies.length === 0) return;
+    const acks = bodies.map(() => random.below(4) > 0);
+    acks.forEach((yes, i) => void (yes && done.add(`1:${bodies[i]}`)));
+    consumer.receive(Uint8Array.from(acks, Number));
+  };
+  let changes = -1;
+  const note = () => {
+    const now = files.changes + files.count('sync') + files.count('syncDirectory');
+    if (now === changes && files.pending.length > 0) return;
+    changes = now;
+    const { doubts } = files;
+    const subsets = Math.min(2 ** doubts, SUBSETS_MAX);
+    const known = { sent: [...sent], acked: new Set(acked), done: new Set(done) };
+    const states = subsets + (doubts > 0 ? TEARS : 0);
+    moments.push({ ...known, files: files.fork(), doubts, states });
+  };
+  for (let batch = 0; batch < 8; batch++) {
+    const messages: Message[] = Array.from({ length: 1 + random.below(5) }, (_, i) => ({
+      bucket: 1 + random.below(BUCKETS),
+      body: `${batch}-${i}-`.padEnd(8 + random.below(3000), '.'),
+    }));
+    const expected = messages.map(({ bucket, body }) => `${bucket}:${body}`);
+    sent.push(...expected);
+    waiting.push({ expected, link: world.publish(messages) });
+    for (let steps = 4 + random.below(24); steps > 0; steps--) {
+      world.turn();
+      await new Promise((resolve) => setImmediate(resolve));
+      if (files.pending.length > 0) files.step(random.below(files.pending.length));
+      await new Promise((resolve) => setImmediate(resolve));
+      listen();
+      note();
+    }
+    world.broker.advance((batch + 1) * 100);
+  }
+  files.kill();
+  const from: number[] = [];
+  let states = 0;
+  for (const moment of moments) {
+    from.push(states);
+    states += moment.states;
+  }
+  return { moments, from, states };
+}
+
+/** What a crash decides in the given state of a moment. */
+function fateOf(moment: Moment, state: number, seed: number): () => Fate {
+  const subsets = moment.states - (moment.doubts > 0 ? TEARS : 0);
+  const random = new Random((seed + state * 7919) >>> 0);
+  if (state >= subsets) return () => (['keep', 'lose', 'tear'] as const)[random.below(3)]!;
+  let asked = 0;
+  if (2 ** moment.doubts <= SUBSETS_MAX) return () => ((state >> asked++) & 1 ? 'keep' : 'lose');
+  // Too many for all of them: nothing, all, each prefix, and then others.
+  if (state === 0) return loseAll;
+  if (state <= moment.doubts) return () => (asked++ < state ? 'keep' : 'lose');
+  return () => (random.below(2) === 0 ? 'keep' : 'lose');
+}
+
+/** Every bucket's messages in the order of delivery, as `bucket:body`. */
+async function delivered(files: MemoryFiles): Promise<string[][]> {
+  const world = await World.open(files);
+  const lines: string[][] = [];
+  for (const bucket of [1, 2, 3])
+    lines.push((await world.drain(bucket)).map((body) => `${bucket}:${body}`));
+  assert.equal(world.failure, undefined);
+  return lines;
+}
+
+/** A broker starts, publishes and loses power; the next one must deliver what is owed. */
+async function judge(files: MemoryFiles, known: Known, cached: boolean): Promise<void> {
+  if (!cached) indexOf(files).clear();
+  const world = await World.open(files);
+  const more = [1, 2, 3].map((bucket) => ({ bucket, body: 'after the crash' }));
+  const link = world.publish(more);
+  await world.settle();
+  assert.deepEqual(link.received, [1, 1, 1], `no acks: ${world.notes.join('; ')}`);
+  const lines = await delivered(files.crash(loseAll));
+  const found = new Set<string>();
+  lines.forEach((line, i) => {
+    assert.equal(line.pop(), `${i + 1}:after the crash`, 'what was acked after the start is gone');
+    const places = line.map((message) => known.sent.indexOf(message));
+    assert.ok(!places.includes(-1), 'delivered, but never sent');
+    places.forEach((place, at) => {
+      assert.ok(at === 0 || places[at - 1]! < place, 'twice, or out of order');
+    });
+    for (const message of line) found.add(message);
+  });
+  for (const message of known.acked)
+    if (!known.done.has(message)) assert.ok(found.has(message), `lost: ${message.slice(0, 12)}`);
+}
+
+export class Crashes implements Part {
+  readonly name = 'crash';
+  readonly counts: Counts = {};
+  readonly skipped: string[] = [];
+  readonly cases = Number.POSITIVE_INFINITY;
+  #current: { seed: number; made: Workload } | undefined;
+
+  /** Cases go through some workloads by turns, and through all states of each in a seeded order. */
+  async run({ seed, index }: CaseOptions): Promise<void> {
+    const turn = Math.floor(index / TURN);
+    const group = Math.floor(turn / WORKLOADS);
+    const each = (seed + (turn % WORKLOADS)) >>> 0;
+    if (this.#current?.seed !== each) {
+      this.#current = { seed: each, made: await workload(each) };
+      count(this.counts, 'workloads');
+    }
+    const { made } = this.#current;
+    const at = group * TURN + (index % TURN);
+    if (at >= made.states) return;
+    const state = spread(at, made.states, seed);
+    const which = made.from.findLastIndex((from) => from <= state);
+    const moment = made.moments[which]!;
+    const fate = fateOf(moment, state - made.from[which]!, each);
+    const after = moment.files.fork().crash(fate, new Random(state));
+    count(this.counts, 'states');
+    await judge(after, moment, state % 2 === 0).catch((error) => {
+      const where = `workload ${each}, step ${which}, state ${state - made.from[which]!}`;
+      throw new Error(`${where}: ${error.message}`, { cause: error });
+    });
+  }
+
+  async close(): Promise<void> {}
+}

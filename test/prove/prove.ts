@@ -1,0 +1,116 @@
+// Divides a budget of time among the parts, runs their cases and says what was done. It knows nothing
+// about what a part does.
+
+import { Crashes } from './crashes.ts';
+import { Fuzz } from './fuzz.ts';
+import { Directory, Flips, Truncations } from './logs.ts';
+import { Faults, PlantedBugs, Worlds } from './others.ts';
+import type { Counts, Part, PartPlan } from './part.ts';
+
+/** All parts, in the order in which they run, with their shares of the budget. */
+export const PARTS = {
+  sim: { weight: 4, make: () => new Worlds() },
+  crash: { weight: 5, make: () => new Crashes() },
+  truncate: { weight: 3, make: () => new Truncations() },
+  flip: { weight: 3, make: () => new Flips() },
+  directory: { weight: 3, make: () => new Directory() },
+  fuzz: { weight: 4, make: () => new Fuzz() },
+  kill: { weight: 4, make: () => Faults.of('kill') },
+  faults: { weight: 4, make: () => Faults.of('faults') },
+  planted: { weight: 5, make: () => new PlantedBugs() },
+} satisfies Record<string, PartPlan>;
+
+export type PartName = keyof typeof PARTS;
+export const PART_NAMES = Object.keys(PARTS) as PartName[];
+
+export interface ProveOptions {
+  seed: number;
+  budgetMs: number;
+  only: readonly PartName[];
+  /** One case alone, of the one part that is named. */
+  index?: number | undefined;
+  /** Instead of the parts above, by name. */
+  made?: Partial<Record<PartName, Part>>;
+}
+
+export interface Result {
+  name: PartName;
+  ran: number;
+  /** Cases that there are; null: as many as wanted. */
+  of: number | null;
+  seconds: number;
+  counts: Counts;
+  skipped: string[];
+  failure?: { text: string; replay: string };
+}
+
+/** Runs the parts one after the other. A part ends with its first failure, the others still run. */
+export async function prove(options: ProveOptions): Promise<Result[]> {
+  const results: Result[] = [];
+  const endMs = performance.now() + options.budgetMs;
+  let weights = options.only.reduce((sum, name) => sum + PARTS[name].weight, 0);
+  for (const name of options.only) {
+    const { weight, make } = PARTS[name];
+    const begun = performance.now();
+    const untilMs = begun + Math.max(0, ((endMs - begun) * weight) / weights);
+    weights -= weight;
+    results.push(await runPart(options.made?.[name] ?? (await make()), name, untilMs, options));
+  }
+  return results;
+}
+
+async function runPart(
+  part: Part,
+  name: PartName,
+  untilMs: number,
+  { seed, index }: ProveOptions,
+): Promise<Result> {
+  const begun = performance.now();
+  const { counts, skipped } = part;
+  const result: Result = { name, ran: 0, of: null, seconds: 0, counts, skipped };
+  const idle = part instanceof Faults && part.idle;
+  let at = index ?? 0;
+  const replay = () => `npm run prove -- --only ${name} --seed ${seed} --case ${at}`;
+  try {
+    // At least one case, however small the budget is.
+    for (; !idle && at < part.cases; at++) {
+      if (result.ran > 0 && (index !== undefined || performance.now() >= untilMs)) break;
+      await part.run({ seed, index: at, untilMs });
+      result.ran++;
+    }
+  } catch (error) {
+    result.failure = { text: textOf(error), replay: replay() };
+  }
+  try {
+    await part.close();
+  } catch (error) {
+    result.failure ??= { text: textOf(error), replay: replay().replace(/ --case.*/, '') };
+  }
+  if (Number.isFinite(part.cases)) result.of = part.cases;
+  result.seconds = Math.round((performance.now() - begun) / 100) / 10;
+  return result;
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+/** One line for each part: cases, time, what was counted. */
+export function tableOf(results: readonly Result[]): string {
+  const rows = results.map(({ name, ran, of, seconds, counts, failure }) => {
+    const cases = of === null ? `${ran}` : `${ran} of ${of}`;
+    const counted = Object.entries(counts).map(([what, times]) => `${times} ${what}`);
+    const verdict = failure === undefined ? (ran === 0 ? 'skipped' : 'holds') : 'FAILS';
+    return [name, verdict, `${cases} cases`, `${seconds} s`, counted.join(', ')];
+  });
+  const widths = [0, 1, 2, 3].map((at) => Math.max(0, ...rows.map((row) => row[at]!.length)));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, at) => cell.padEnd(widths[at] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .concat(results.flatMap(({ skipped }) => skipped.map((why) => `skipped: ${why}`)))
+    .join('\n');
+}
