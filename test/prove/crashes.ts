@@ -1,6 +1,6 @@
-// Every state that a crash can leave of a bounded workload: at each step of the disk, each subset of
-// the pages and changes of names that no sync had made durable, and seeded tears of them. Whatever
-// it is, a broker recovers, appends, loses power and recovers again.
+// Every state that a crash can leave of a bounded workload: at each step of the disk, each subset
+// of the pages and changes of names that no sync had made durable, and seeded tears of them.
+// Whatever it is, a broker recovers, appends, loses power and recovers again.
 
 import assert from 'node:assert/strict';
 import { bodiesOf, indexOf, type Message, World } from '../log/harness.ts';

@@ -1,5 +1,5 @@
-// What every case on a log does in the end: recover, append, crash, recover. The log must go on from
-// what recovery found, and nothing that it found or acked may be gone or changed afterwards.
+// What every case on a log does in the end: recover, append, crash, recover. The log must go on
+// from what recovery found, and nothing that it found or acked may be gone or changed afterwards.
 
 import assert from 'node:assert/strict';
 import { LogError } from '../../src/log/errors.ts';

@@ -14,7 +14,7 @@ export interface CaseOptions {
 
 export interface Part {
   readonly name: string;
-  /** How many cases there are; Infinity: as many as wanted. Known after the first case at the latest. */
+  /** Cases there are; Infinity: as many as wanted. Known after the first one at the latest. */
   readonly cases: number;
   /** What it counts. */
   readonly counts: Counts;

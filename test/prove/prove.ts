@@ -1,5 +1,5 @@
-// Divides a budget of time among the parts, runs their cases and says what was done. It knows nothing
-// about what a part does.
+// Divides a budget of time among the parts, runs their cases and says what was done. It knows
+// nothing about what a part does.
 
 import { Crashes } from './crashes.ts';
 import { Fuzz } from './fuzz.ts';
