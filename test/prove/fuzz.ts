@@ -18,7 +18,6 @@ import { type CaseOptions, type Counts, count, type Part } from './part.ts';
 const FRAMES = 100;
 const LOGS = 10;
 const PEERS = 12;
-const LIMIT = 300;
 const SEGMENT = 64 * 1024;
 const LOG_BYTES = 16 * 1024;
 const LOOK = 32 * 1024;
@@ -76,10 +75,14 @@ export class Fuzz implements Part {
       const wire = random.below(2) === 0 ? WIRE_U32 : WIRE_U64;
       const messages = messagesOf(random);
       const frame = encodeBatch(messages, wire === WIRE_U64 ? 'u64' : 'u32').subarray(4);
-      const bytes = random.below(8) === 0 ? frame : mutate(frame, random);
+      if (random.below(4) === 0) announce(frame, wire, random);
+      const bytes = random.below(4) === 0 ? frame : mutate(frame, random);
       const limit = random.below(3) === 0 ? random.below(1000) : SEGMENT;
       const left = messages.length + random.below(3);
-      const written = this.#twins.same((codec) => intake(codec, bytes, left, wire, limit));
+      // Around the size of one of them.
+      const most = messages[random.below(messages.length)]!.body.length + random.below(3);
+      const sizes = { left, limit, most: random.below(3) === 0 ? most : 300 };
+      const written = this.#twins.same((codec) => intake(codec, bytes, wire, sizes));
       count(this.counts, 'frames');
       // What came of it is scanned, whole and bent.
       const log = written.ring.subarray(0, written.writeAt);
@@ -154,13 +157,28 @@ export class Fuzz implements Part {
   }
 }
 
-function intake(codec: Codec, bytes: Uint8Array, left: number, wire: number, limit: number) {
+/** Another length in the first message's head. */
+function announce(frame: Uint8Array, wire: number, random: Random): void {
+  const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
+  view.setUint32(BUCKET_BYTES, ODD[random.below(ODD.length)]!, true);
+  if (wire === WIRE_U64) view.setUint32(BUCKET_BYTES + 4, random.below(2), true);
+}
+
+interface Sizes {
+  /** Messages of the batch still to come. */
+  left: number;
+  /** Room in the segment, and of the largest message, in bytes. */
+  limit: number;
+  most: number;
+}
+
+function intake(codec: Codec, bytes: Uint8Array, wire: number, { left, limit, most }: Sizes) {
   codec.memory.fill(0, codec.coldBytes, codec.coldBytes + LOOK);
   codec.openSegment(0, 0, SEGMENT, 7);
   codec.openBatch(true);
   codec.setSequence(1);
   codec.setLimit(limit - (limit % BUCKET_BYTES));
   codec.inbox.set(bytes);
-  const taken = takenFrom(codec, codec.intake(0, bytes.length, left, wire, LIMIT));
+  const taken = takenFrom(codec, codec.intake(0, bytes.length, left, wire, most));
   return { ...taken, ring: ring(codec, 0, LOOK) };
 }
