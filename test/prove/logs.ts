@@ -250,8 +250,6 @@ export class Directory implements Part {
   #accidents: Accident[] = [];
   #records: { segment: number; from: number; to: number }[] = [];
   #whole!: Collector;
-  /** Without the last batch, which nothing proves. */
-  #proved!: Collector;
 
   async run({ seed, index }: CaseOptions): Promise<void> {
     if (this.#seed !== seed) await this.#make(seed);
@@ -278,14 +276,10 @@ export class Directory implements Part {
       this.#segments.push(built);
       sequence = built.sequence;
     }
-    const tail = this.#segments.at(-1)!;
-    const image = tail.image.slice();
-    image.fill(0, tail.offsets.at(-2)!);
-    const without = await startOn(filesOf(...this.#segments.slice(0, -1), { ...tail, image }));
     this.#segments.push(buildSegment({ base: SEGMENTS * SMALL, bytes: SMALL, sequence }, []));
     const whole = await startOn(filesOf(...this.#segments));
-    assert.ok(whole instanceof Collector && without instanceof Collector);
-    [this.#whole, this.#proved] = [whole, without];
+    assert.ok(whole instanceof Collector);
+    this.#whole = whole;
     this.#accidents = accidents(this.#segments);
     this.#records = this.#segments
       .slice(0, SEGMENTS)
@@ -308,7 +302,18 @@ export class Directory implements Part {
       apply(files);
     }
     count(this.counts, list.length === 1 ? 'accidents' : 'pairs of accidents');
-    await this.#judge(files, why, false);
+    await this.#judge(files, why);
+  }
+
+  // The log as it was before the batch at, or around, `offset` of its last segment.
+  async #before(offset: number): Promise<Collector> {
+    const tail = this.#segments[SEGMENTS - 1]!;
+    const image = tail.image.slice();
+    image.fill(0, Math.max(...tail.offsets.filter((each) => each <= offset)));
+    const others = this.#segments.filter((each) => each !== tail);
+    const before = await startOn(filesOf(...others, { ...tail, image }));
+    assert.ok(before instanceof Collector);
+    return before;
   }
 
   async #move(index: number): Promise<void> {
@@ -322,12 +327,15 @@ export class Directory implements Part {
     const files = filesOf(...this.#segments);
     files.put(target.name, image);
     count(this.counts, 'misplaced records');
+    // What proves a batch durable is the batch behind it. Where the last one is damaged, too, all from
+    // the first damaged one on looks as a torn tail does, and is cut; nothing before it may be.
     const lastAt = this.#segments[SEGMENTS - 1]!.offsets.at(-2)!;
     const inLast = to.segment === SEGMENTS - 1 && to.from + bytes.length > lastAt;
-    await this.#judge(files, `record at ${from.from} over ${to.from} of ${target.name}`, inLast);
+    const why = `record at ${from.from} over ${to.from} of ${target.name}`;
+    await this.#judge(files, why, inLast ? to.from : undefined);
   }
 
-  async #judge(files: MemoryFiles, why: string, mayCut: boolean): Promise<void> {
+  async #judge(files: MemoryFiles, why: string, cutAt?: number): Promise<void> {
     const got = await startOn(files).catch((error) => {
       throw new Error(`${why}: ${error.message}`, { cause: error });
     });
@@ -335,8 +343,8 @@ export class Directory implements Part {
       count(this.counts, 'refused');
       return;
     }
-    const cut = mayCut && got.messages.size < this.#whole.messages.size;
-    same(got, cut ? this.#proved : this.#whole, why);
+    const cut = cutAt !== undefined && got.messages.size < this.#whole.messages.size;
+    same(got, cut ? await this.#before(cutAt) : this.#whole, why);
     await goOn(files, got, SMALL);
     count(this.counts, 'went on');
   }
