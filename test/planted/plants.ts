@@ -512,10 +512,12 @@ export const PLANTS: readonly Plant[] = [
       'test/core/admin.test.ts',
       'paused comes before whoever consumes',
     ],
+  ]),
+  ...plant('src/core/admission.ts', [
     [
       'connection cap off by one',
-      'this.producers.size + this.consumers.size < connectionsMax',
-      'this.producers.size + this.consumers.size <= connectionsMax',
+      'this.#open >= this.#limits.connectionsMax',
+      'this.#open > this.#limits.connectionsMax',
       'test/core/producer.test.ts',
       'connections beyond the limit are turned away',
     ],

@@ -327,8 +327,8 @@ export class Directory implements Part {
     const files = filesOf(...this.#segments);
     files.put(target.name, image);
     count(this.counts, 'misplaced records');
-    // What proves a batch durable is the batch behind it. Where the last one is damaged, too, all from
-    // the first damaged one on looks as a torn tail does, and is cut; nothing before it may be.
+    // What proves a batch durable is the batch behind it. Where the last one is damaged, too, all
+    // from the first damaged one on looks as a torn tail does, and is cut; nothing before it is.
     const lastAt = this.#segments[SEGMENTS - 1]!.offsets.at(-2)!;
     const inLast = to.segment === SEGMENTS - 1 && to.from + bytes.length > lastAt;
     const why = `record at ${from.from} over ${to.from} of ${target.name}`;
