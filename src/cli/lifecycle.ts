@@ -8,6 +8,7 @@ import type { Command, Outcome } from '../core/commands.ts';
 import type { Snapshot, StartSnapshot } from '../core/snapshot.ts';
 import type { Answer, Health, Setting } from '../dashboard/messages.ts';
 import { DashboardSupervisor } from '../dashboard/supervisor.ts';
+import { keepHeapSmall } from '../io/heap.ts';
 import type { Logger, LoggerHandle } from '../io/logger.ts';
 import { startBegun, startText } from '../starting.ts';
 import { EXIT } from './output.ts';
@@ -251,6 +252,7 @@ class Lifecycle {
 /** Runs a broker until it stops; gives the exit code. The caller then exits the process. */
 export function runBroker(options: LifecycleOptions): Promise<number> {
   exitOnBugs(options.handle);
+  keepHeapSmall();
   return new Lifecycle(options).run();
 }
 
