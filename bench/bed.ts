@@ -35,7 +35,7 @@ export interface BedOptions {
  * (`--spare`), so that it writes where blocks exist already, as one does that has run for a while;
  * 'broker' starts on an empty folder.
  */
-export type Server = 'broker' | 'stocked' | 'sink' | 'relay';
+export type Server = 'broker' | 'stocked' | 'journal' | 'sink' | 'relay';
 
 /** What one sample gives. */
 export interface Sample extends LoadResult {
@@ -106,22 +106,22 @@ export class Bed {
   }
 
   /**
-   * Samples of two servers in turn, so that what changes on the machine hits both; `before` runs
-   * before each pair.
+   * Samples of several servers in turn, so that what changes on the machine hits all; `before` runs
+   * before each round. Gives the samples of each server.
    */
-  async pairs(
-    first: Server,
-    second: Server,
+  async turns<const Servers extends readonly Server[]>(
+    servers: Servers,
     load: Load,
     before: () => Promise<void> = async () => {},
-  ): Promise<[Sample, Sample][]> {
-    const pairs: [Sample, Sample][] = [];
+  ): Promise<{ [At in keyof Servers]: Sample[] }> {
+    const samples = servers.map((): Sample[] => []);
     for (let run = 1; run <= this.options.runs; run++) {
-      this.options.note(`run ${run} of ${this.options.runs}: ${first}, ${second}`);
+      this.options.note(`run ${run} of ${this.options.runs}: ${servers.join(', ')}`);
       await before();
-      pairs.push([await this.sample(first, load), await this.sample(second, load)]);
+      for (const [at, server] of servers.entries())
+        samples[at].push(await this.sample(server, load));
     }
-    return pairs;
+    return samples as { [At in keyof Servers]: Sample[] };
   }
 
   /** Runs the load generator to its end in a process of its own. */
@@ -205,12 +205,18 @@ export class Bed {
     return (seconds + warmupSeconds) * STOCKED_BYTES_PER_SECOND;
   }
 
+  async #argumentOf(server: Server, load: Load): Promise<string> {
+    if (server !== 'journal') return String(load.consumerBatchMessages ?? 1000);
+    await mkdir(this.options.dir, { recursive: true });
+    return join(resolve(this.options.dir), `journal-${process.pid}-${Date.now()}`);
+  }
+
   async start(server: Server, load: Load): Promise<Started> {
     if (server === 'broker' || server === 'stocked')
       return startedOf(
         server === 'broker' ? await this.broker() : await this.stocked(this.#stock()),
       );
-    const args = ['u64', String(load.consumerBatchMessages ?? 1000)];
+    const args = ['u64', await this.#argumentOf(server, load)];
     const child = new Child(script(server), { args });
     try {
       const { intake, exhaust = 0 } = await child.event('ready');

@@ -45,9 +45,7 @@ export const latency: Scenario = {
   name: 'latency',
   title: `publish to delivery, ${RATE.toLocaleString('en-US')} msg/s by a schedule, 100 B, batches of 100`,
   async measure(bed) {
-    const pairs = await bed.pairs('relay', 'broker', LOAD);
-    const relay = pairs.map(([below]) => below);
-    const broker = pairs.map(([, above]) => above);
+    const [relay, broker] = await bed.turns(['relay', 'broker'], LOAD);
     const published = broker.map(({ publish }) => publish?.msgPerSecond ?? 0);
     const late = broker.map(({ publish }) => publish?.lateMs?.p99 ?? Number.NaN);
     return [

@@ -1,7 +1,8 @@
-// The part of the WebAssembly JavaScript interface that wasm/instance.ts uses. The types that come
+// The part of the WebAssembly JavaScript interface that is used here. The types that come
 // with TypeScript's DOM library would bring every browser global along.
 declare namespace WebAssembly {
   class Memory {
+    constructor(descriptor: { initial: number });
     readonly buffer: ArrayBuffer;
   }
   class Module {
