@@ -1,6 +1,6 @@
-// The least that keeps the promise of an ack, in plain Node: what producers send is put one after the
-// other, written past the page cache and synced, one at a time; then its batches are acked. Nothing is
-// checked, nothing could be found again or delivered. A program of its own:
+// The least that keeps the promise of an ack, in plain Node: what producers send is put one after
+// the other, written past the page cache and synced, one at a time; then its batches are acked.
+// Nothing is checked, nothing could be found again or delivered. A program of its own:
 // `node build/bench/journal.js [u64|u32] FILE`.
 
 import fs from 'node:fs';

@@ -1,6 +1,6 @@
-// Keeps garbage a small share of the JavaScript heap. By itself V8 lets a heap grow to several times
-// of what is alive as long as the machine has memory: with 10,000 busy consumers that was 300 MiB
-// around 80 MiB. The budget of the broker counts on what is set here.
+// Keeps garbage a small share of the JavaScript heap. By itself V8 lets a heap grow to several
+// times of what is alive as long as the machine has memory: with 10,000 busy consumers that was
+// 300 MiB around 80 MiB. The budget of the broker counts on what is set here.
 
 import v8 from 'node:v8';
 

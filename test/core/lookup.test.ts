@@ -3,8 +3,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Lookup } from '../../src/core/lookup.ts';
-import type { EntrySource, Found } from '../../src/core/ports.ts';
+import type { Found } from '../../src/core/ports.ts';
 import { createState } from '../../src/core/state.ts';
+import { NO_ENTRIES } from '../support/entries.ts';
 import { FakeLog, smallCodec } from '../support/world.ts';
 
 const record = (sequence: number, messages: number): Found => ({
@@ -14,17 +15,6 @@ const record = (sequence: number, messages: number): Found => ({
   bodyBytes: 8,
   attempts: 0,
 });
-
-const NOTHING: EntrySource = {
-  count: 0,
-  bucketLow: () => 1,
-  bucketHigh: () => 0,
-  sequence: () => 0,
-  position: () => 0,
-  messages: () => 0,
-  bodyBytes: () => 0,
-  attempts: () => 0,
-};
 
 /** Five segments of ten sequences each; the last two are in memory. Bucket 1 has a consumer. */
 class Bench {
@@ -43,7 +33,7 @@ class Bench {
       retention.open(base, 1 + base / 10, 10, 10);
     }
     for (const base of [0, 100, 200]) {
-      this.log.index(base, NOTHING, () => {});
+      this.log.index(base, NO_ENTRIES, () => {});
       this.log.indexed();
       const named = (records[base] ?? []).map((each) => ({ ...each, low: 1, high: 0 }));
       this.log.indexes.set(base, named);

@@ -6,24 +6,8 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { RawPeer, startBroker, temporaryFolder } from '../support/broker.ts';
 import { batchOf, publish, TestConsumer, texts } from '../support/client.ts';
-import { needsLoopDisk, needsStrace, run } from '../support/machine.ts';
-
-// A file system of its own, `megabytes` large, in an image file; unmounted when `use` ends.
-async function withDisk(megabytes: number, use: (folder: string) => Promise<void>): Promise<void> {
-  const folder = temporaryFolder();
-  const image = path.join(folder, 'disk.img');
-  const mount = path.join(folder, 'mount');
-  fs.mkdirSync(mount);
-  fs.writeFileSync(image, '');
-  fs.truncateSync(image, megabytes * 1024 * 1024);
-  run('mkfs.ext4', '-q', '-m', '0', image);
-  run('mount', '-o', 'loop', image, mount);
-  try {
-    await use(mount);
-  } finally {
-    run('umount', '-l', mount);
-  }
-}
+import { withDisk } from '../support/loop-disk.ts';
+import { needsLoopDisk, needsStrace } from '../support/machine.ts';
 
 const SMALL = ['--segment-size', '8MiB', '--max-message', '64KiB', '--reserve', '1MiB'];
 

@@ -2,32 +2,15 @@
 // not to keep the disk full, and nothing that was acked is to be lost.
 
 import assert from 'node:assert/strict';
-import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { startBroker, temporaryFolder } from '../support/broker.ts';
+import { startBroker } from '../support/broker.ts';
 import { publish, TestConsumer } from '../support/client.ts';
-import { needsLoopDisk, run } from '../support/machine.ts';
+import { withDisk } from '../support/loop-disk.ts';
+import { needsLoopDisk } from '../support/machine.ts';
 
 const FLAGS = ['--segment-size', '8MiB', '--max-message', '64KiB', '--reserve', '1MiB'];
 const BODY_BYTES = 20_000;
-
-// A file system of its own in an image file; unmounted when `use` ends.
-async function withDisk(megabytes: number, use: (folder: string) => Promise<void>): Promise<void> {
-  const folder = temporaryFolder();
-  const image = path.join(folder, 'disk.img');
-  const mount = path.join(folder, 'mount');
-  fs.mkdirSync(mount);
-  fs.writeFileSync(image, '');
-  fs.truncateSync(image, megabytes * 1024 * 1024);
-  run('mkfs.ext4', '-q', '-m', '0', image);
-  run('mount', '-o', 'loop', image, mount);
-  try {
-    await use(mount);
-  } finally {
-    run('umount', '-l', mount);
-  }
-}
 
 function bodyOf(id: number): Buffer {
   const body = Buffer.alloc(BODY_BYTES, id % 251);

@@ -35,6 +35,7 @@ import { Replay } from '../../src/log/replay.ts';
 import { encodeHeader, keyOf, segmentName } from '../../src/log/segment.ts';
 import type { SyncMode } from '../../src/log/writer.ts';
 import { Engine } from '../../src/wasm/engine.ts';
+import { NO_ENTRIES } from '../support/entries.ts';
 import { Folder } from '../support/folder.ts';
 import { MemoryFiles } from '../support/memory-files.ts';
 import type { Random } from '../support/random.ts';
@@ -256,17 +257,6 @@ export class Collector implements Sink {
     _visit: (base: number, record: (found: Found) => void) => Promise<void>,
   ): Promise<void> {}
 }
-
-const NO_ENTRIES: EntrySource = {
-  count: 0,
-  bucketLow: () => 0,
-  bucketHigh: () => 0,
-  sequence: () => 0,
-  position: () => 0,
-  messages: () => 0,
-  bodyBytes: () => 0,
-  attempts: () => 0,
-};
 
 /** The folder of indexes on the disk of a log. */
 export function indexOf(files: MemoryFiles): Folder {
