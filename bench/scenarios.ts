@@ -4,6 +4,7 @@
 import type { Flow, LoadResult } from '../src/load/result.ts';
 import { BACKLOG_SCENARIOS } from './backlog.ts';
 import type { Bed, Load, Sample } from './bed.ts';
+import { beside } from './beside.ts';
 import { dashboard } from './dashboard.ts';
 import { latency } from './latency.ts';
 import { END_TO_END, STREAM, SYNCHRONOUS } from './loads.ts';
@@ -262,6 +263,7 @@ export const SCENARIOS: readonly Scenario[] = [
   idle,
   dashboard,
   codec,
+  beside,
   ...BACKLOG_SCENARIOS,
   peers,
 ];
