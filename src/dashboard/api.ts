@@ -133,9 +133,9 @@ async function overview(call: Call): Promise<DashboardReply> {
   return json(200, overviewOf(snapshot, call.readOnly));
 }
 
-/** What the overview says: the snapshot without its lists and settings. */
+/** What the overview says: the snapshot without its lists, histograms and settings. */
 export function overviewOf(snapshot: Snapshot, readOnly: boolean): object {
-  const { config: _, buckets: all, connections: open, ...rest } = snapshot;
+  const { config: _, histograms: _h, buckets: all, connections: open, ...rest } = snapshot;
   const { top: _top, ...counts } = all;
   const { list: _list, ...connections } = open;
   return { ...rest, buckets: counts, connections, readOnly };

@@ -6,8 +6,9 @@ import type { Snapshot } from '../core/snapshot.ts';
 type Buckets = Omit<Snapshot['buckets'], 'top'>;
 type Connections = Omit<Snapshot['connections'], 'list'>;
 
-/** The overview: the snapshot without its lists and settings. */
-export interface Overview extends Omit<Snapshot, 'config' | 'buckets' | 'connections'> {
+/** The overview: the snapshot without its lists, histograms and settings. */
+export interface Overview
+  extends Omit<Snapshot, 'config' | 'histograms' | 'buckets' | 'connections'> {
   buckets: Buckets & { exact?: boolean };
   connections: Connections;
   log: Snapshot['log'] & {
