@@ -55,6 +55,7 @@ const SCHEMAS: Record<string, Schema> = {
     now: time,
     'warning?': text,
     readOnly: flag,
+    'servedBy?': object({ transport: { enum: ['uws', 'node'] }, 'why?': text }),
     rates: { type: 'object' },
     totals: { type: 'object' },
     buckets: object({

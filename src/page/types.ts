@@ -2,6 +2,7 @@
 
 import type { BucketInfo, BucketPage } from '../core/commands.ts';
 import type { Snapshot } from '../core/snapshot.ts';
+import type { ServedBy } from '../dashboard/messages.ts';
 
 type Buckets = Omit<Snapshot['buckets'], 'top'>;
 type Connections = Omit<Snapshot['connections'], 'list'>;
@@ -17,6 +18,7 @@ export interface Overview
   };
   memory: Snapshot['memory'] & { budgetBytes?: number };
   readOnly: boolean;
+  servedBy?: ServedBy;
 }
 
 /** An error as RFC 9457 describes it. */
