@@ -18,7 +18,9 @@ const BUCKETS = 40;
 /** Several hours: whoever waits for the next frame waits for ever. */
 const SELDOM = ['--interval', '9h'];
 
-describe('top', { skip: hasPython ? false : 'python3 makes the terminal' }, () => {
+const skip = hasPython ? false : 'python3 makes the terminal';
+
+describe('top', { skip, timeout: 120_000 }, () => {
   let broker: BrokerProcess;
   before(async () => {
     broker = await startBroker({ dataDir: temporaryFolder(), dashboard: true });
