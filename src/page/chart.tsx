@@ -1,6 +1,6 @@
-// Charts over uPlot: one look, one cursor and one zoom for all that are shown together, by mouse and
-// by keys. The canvas says nothing to a screen reader, so each chart has its newest values as text
-// beside its title, and what a zoom shows is said.
+// Charts over uPlot: one look, one cursor and one zoom for all that are shown together, by mouse
+// and by keys. The canvas says nothing to a screen reader, so each chart has its newest values as
+// text beside its title, and what a zoom shows is said.
 
 import './language.ts';
 import { useEffect, useRef, useState } from 'preact/hooks';
