@@ -9,8 +9,7 @@ export interface Commits {
 }
 
 interface Summary {
-  count: number;
-  mean: number;
+  sum: number;
 }
 
 interface Snapshot {
@@ -25,8 +24,7 @@ export async function commitsOf(port: number): Promise<Commits> {
   });
   if (!response.ok) throw new Error(`the dashboard answers ${response.status} instead of figures`);
   const { now, commits } = (await response.json()) as Snapshot;
-  const total = ({ count, mean }: Summary): number => count * mean;
-  return { atMs: Date.parse(now), busyMs: total(commits.writeMs) + total(commits.syncMs) };
+  return { atMs: Date.parse(now), busyMs: commits.writeMs.sum + commits.syncMs.sum };
 }
 
 /**

@@ -5,11 +5,11 @@ import { statfs } from 'node:fs';
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import { withoutSecrets } from './config/load.ts';
 import type { Broker } from './core/broker.ts';
-import { Distribution } from './core/distribution.ts';
+import { Distribution, POWERS } from './core/distribution.ts';
 import { Oldest } from './core/oldest.ts';
 import { bucketsOf, connectionsOf, ratesOf, totalsOf } from './core/report.ts';
 import { liveBytesOf } from './core/retention.ts';
-import type { LogSnapshot, Rates, Snapshot, Totals } from './core/snapshot.ts';
+import type { Histograms, LogSnapshot, Rates, Snapshot, Totals } from './core/snapshot.ts';
 import type { FileLog } from './log/log.ts';
 import type { ServerOptions } from './server.ts';
 
@@ -25,7 +25,7 @@ export class Reporter {
   readonly #options: ServerOptions;
   readonly #broker: Broker;
   readonly #log: FileLog;
-  readonly #startedAt = new Date().toISOString();
+  readonly #startedMs = Date.now();
   readonly #loop: IntervalHistogram = monitorEventLoopDelay({ resolution: 10 });
   // Of the last second, because what the other holds cannot be told apart by time.
   readonly #recentLoop: IntervalHistogram = monitorEventLoopDelay({ resolution: 10 });
@@ -49,6 +49,7 @@ export class Reporter {
   };
   #epoch = 0;
   readonly #oldest: Oldest;
+  #settledTo = 0; // nothing waited when this was the next sequence
 
   constructor(options: ServerOptions, broker: Broker, log: FileLog) {
     this.#options = options;
@@ -85,6 +86,7 @@ export class Reporter {
 
   tick(nowMs: number): void {
     this.#oldest.advance(nowMs);
+    if (this.#broker.retention.live === 0) this.#settledTo = this.#broker.nextSequence;
     if (nowMs - this.#beforeMs < RATE_MS) return;
     const totals = totalsOf(this.#broker);
     this.#rates = ratesOf(this.#before, totals, nowMs - this.#beforeMs);
@@ -111,13 +113,13 @@ export class Reporter {
     return {
       version,
       pid: process.pid,
-      startedAt: this.#startedAt,
+      startedAt: new Date(this.#startedMs).toISOString(),
       now: new Date().toISOString(),
       ...(warning === undefined ? {} : { warning }),
       config: { ...withoutSecrets(config) },
       rates: this.#rates,
       totals: totalsOf(this.#broker),
-      buckets: bucketsOf(this.#broker),
+      buckets: bucketsOf(this.#broker, this.#oldestAgeMs()),
       connections: connectionsOf(this.#broker),
       commits: {
         count: this.#commits,
@@ -127,6 +129,8 @@ export class Reporter {
         writeMs: this.#writeMs.summary(),
         syncMs: this.#syncMs.summary(),
       },
+      latency: this.#latency(),
+      histograms: this.#histograms(),
       log: this.#logSnapshot(),
       memory: {
         rssBytes: memory.rss,
@@ -143,6 +147,36 @@ export class Reporter {
         max: loopMs(this.#loop.max),
         recentMax: Math.round(this.#recentLoopMs * 100) / 100,
       },
+    };
+  }
+
+  // From about when the oldest was stored; for what was there before this start, from the start.
+  #oldestAgeMs(): number {
+    const { retention, latency } = this.#broker;
+    if (retention.live === 0) return 0;
+    const sequence = Math.max(this.#oldest.from, this.#settledTo);
+    return Math.max(0, Date.now() - (latency.times.of(sequence) ?? this.#startedMs));
+  }
+
+  #latency(): Snapshot['latency'] {
+    const { publishMs, deliveryMs, ackMs } = this.#broker.latency;
+    return {
+      publishMs: publishMs.summary(),
+      deliveryMs: deliveryMs.summary(),
+      ackMs: ackMs.summary(),
+    };
+  }
+
+  #histograms(): Histograms {
+    const { publishMs, deliveryMs, ackMs } = this.#broker.latency;
+    return {
+      publishMs: publishMs.upTo(POWERS.ms),
+      deliveryMs: deliveryMs.upTo(POWERS.ms),
+      ackMs: ackMs.upTo(POWERS.ms),
+      writeMs: this.#writeMs.upTo(POWERS.ms),
+      syncMs: this.#syncMs.upTo(POWERS.ms),
+      commitBytes: this.#bytes.upTo(POWERS.bytes),
+      commitMessages: this.#messages.upTo(POWERS.messages),
     };
   }
 

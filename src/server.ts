@@ -250,6 +250,7 @@ export class Server {
       },
       wake: { soon: () => void setImmediate(() => this.#broker.flush()) },
       wallMs: Date.now,
+      clockMs: () => performance.now(),
       strict: config.log.sync === 'commit',
       onFailed: (failure) => this.#failed(failure),
     });

@@ -24,7 +24,6 @@ const LEAVE = '\x1b[?25h\x1b[?1049l';
 const HOME = '\x1b[H';
 const REST_OF_LINE = '\x1b[K';
 const REST_OF_SCREEN = '\x1b[J';
-const CTRL_C = '\u0003';
 /** Lines of a frame beside its buckets: numbers above, and the frame of the table. */
 const LINES_AROUND = 10;
 const ROWS_USUAL = 20;
@@ -90,23 +89,30 @@ async function watch(dashboard: Dashboard, options: Options): Promise<void> {
     wake();
   };
   const onKey = (key: Buffer) => {
-    if (['q', 'Q', CTRL_C].includes(String(key))) end();
+    // Keys that were pressed quickly come together.
+    if (/[qQ\x03]/.test(String(key))) end();
   };
   if (stdin.isTTY) stdin.setRawMode(true).on('data', onKey);
   process.once('SIGINT', end).once('SIGTERM', end);
-  stdout.on('resize', () => wake());
+  const onResize = () => wake();
+  stdout.on('resize', onResize);
   try {
     await emit(ENTER);
     while (!ended) {
       await emit(await screen(dashboard, options, stdout.rows ?? ROWS_USUAL + LINES_AROUND));
+      if (ended) break; // while the frame was fetched
+      let timer: NodeJS.Timeout | undefined;
       await new Promise<void>((resolve) => {
         wake = resolve;
-        setTimeout(resolve, Math.max(100, options.interval));
+        timer = setTimeout(resolve, Math.max(100, options.interval));
       });
+      clearTimeout(timer);
     }
   } catch (error) {
     if (!isBrokenPipe(error)) throw error;
   } finally {
+    stdout.off('resize', onResize);
+    process.off('SIGINT', end).off('SIGTERM', end);
     await emit(LEAVE).catch(() => {});
     if (stdin.isTTY) stdin.setRawMode(false).off('data', onKey).pause();
   }

@@ -20,7 +20,6 @@ import type { Log } from './ports.ts';
 import type { Producer } from './producer.ts';
 import { Purge } from './purge.ts';
 import { connectionOf } from './report.ts';
-import { Times } from './times.ts';
 import { oldestReady } from './upcoming.ts';
 import { WHY, whyOf } from './why.ts';
 
@@ -44,20 +43,15 @@ type Done = (outcome: Outcome) => void;
 
 export class Admin {
   readonly #options: AdminOptions;
-  readonly #times = new Times();
   // By bucket, oldest first; those that are done are kept for whoever asks how it went.
   readonly #purges = new Map<string, Purge>();
   readonly #startedMs: number;
-  #noted: number;
 
   constructor(options: AdminOptions) {
     this.#options = options;
     const { broker } = options;
     this.#startedMs = options.wallMs();
-    this.#noted = broker.nextSequence;
     broker.onBatch((batch) => {
-      if (batch.messages > 0) this.#times.note(this.#noted, options.wallMs());
-      this.#noted = broker.nextSequence;
       for (const purge of this.#purges.values()) purge.durable(batch.settledMarks);
     });
   }
@@ -166,7 +160,7 @@ export class Admin {
     const known = oldestReady(buckets, slot) !== 0;
     if (!known || (buckets.readyOf(slot) <= 0 && buckets.isCounted(slot)))
       return { oldestAgeMs: null, ageIs: 'exact' };
-    const at = this.#times.of(oldest);
+    const at = this.#options.broker.latency.times.of(oldest);
     // Stored before this start, or so long ago that only that much is remembered.
     if (at === undefined)
       return { oldestAgeMs: Math.max(0, now - this.#startedMs), ageIs: 'at-least' };

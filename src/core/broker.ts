@@ -12,6 +12,7 @@ import { type BreachKind, Budget, type Context } from './context.ts';
 import { Counters } from './counters.ts';
 import { FramePool } from './frames.ts';
 import { Indexing } from './indexing.ts';
+import { Latency } from './latency.ts';
 import type { Limits } from './limits.ts';
 import { Lookup } from './lookup.ts';
 import { Paused } from './paused.ts';
@@ -37,6 +38,8 @@ export interface BrokerOptions extends State {
   notices: Notices;
   wake: Wake;
   wallMs: () => number;
+  /** Monotonic time in ms that latencies are measured with; else that of `advance`. */
+  clockMs?: () => number;
   /** Entries released in one turn, where the default is not wanted. */
   releaseMax?: number;
   /** Mode commit: an append that is done is synced. */
@@ -60,6 +63,7 @@ export class Broker implements Context, CommitEvents {
   readonly buckets: Buckets<Consumer>;
   readonly retention: Retention;
   readonly counters = new Counters();
+  readonly latency: Latency;
   readonly notices: Notices;
   readonly budget: Budget;
   readonly frames: FramePool;
@@ -93,7 +97,8 @@ export class Broker implements Context, CommitEvents {
     this.frames = new FramePool(options.limits.framesMax);
     this.buckets = options.buckets;
     this.retention = options.retention;
-    const { buckets, retention, log } = options;
+    const { buckets, retention, log, wallMs, clockMs = () => this.#now } = options;
+    this.latency = new Latency({ clockMs, wallMs });
     this.indexing = new Indexing({
       buckets,
       retention,
@@ -131,7 +136,8 @@ export class Broker implements Context, CommitEvents {
       codec: options.codec,
       log: options.log,
       events: this,
-      wallMs: options.wallMs,
+      wallMs,
+      clockMs,
       strict: options.strict,
       reserveBytes: options.limits.reserveBytes,
       messageBytesMax: options.limits.messageBytesMax,
@@ -254,7 +260,9 @@ export class Broker implements Context, CommitEvents {
       this.indexing.open(batch.base);
     }
     this.#sendReplies();
-    this.counters.publishedMessages += batch.messages;
+    const { messages, sinceMs } = batch;
+    if (messages > 0) this.latency.committed(this.#nextSequence, sinceMs, batch.replyTo.length);
+    this.counters.publishedMessages += messages;
     this.counters.publishedBytes += batch.payload;
     const { words } = batch.rows;
     let touched = 0;

@@ -65,6 +65,8 @@ export class Batch {
   trim = 0;
   /** Marks of settled messages written up to here, counted since the broker started. */
   settledMarks = 0;
+  /** When its first message was taken in, in ms of the options' clock. */
+  sinceMs = 0;
   /** Closes its segment: the log goes on at the start of the next one. */
   last = false;
 
@@ -91,6 +93,8 @@ export interface CommitOptions {
   events: CommitEvents;
   /** Wall clock in ms since 1970, for the time in commit records; display only. */
   wallMs: () => number;
+  /** Monotonic time in ms, as fine as it is to be had; measures only. */
+  clockMs: () => number;
   /** Whether an append that is done is synced (mode commit), so that the next batch proves it. */
   strict: boolean;
   reserveBytes: number;
@@ -260,6 +264,7 @@ export class Commit {
   /** Takes over what an intake packed. */
   packed(rows: number, messages: number, payload: number): void {
     const open = this.#open;
+    if (open.messages === 0) open.sinceMs = this.#options.clockMs();
     open.rows.add(this.#codec.rows, rows);
     open.records += rows;
     this.#entries += rows;

@@ -42,6 +42,7 @@ export class Consumer {
   #queuedBytes = 0;
   #evicted = false;
   #sentMs: number;
+  #deliveredMs = 0; // by the clock of latencies
   heardMs: number;
   slot = 0;
   consumerId = '';
@@ -162,6 +163,9 @@ export class Consumer {
     this.bytes += bytes;
     this.unacked = count;
     this.#state = 'unacked';
+    const { latency } = this.#context;
+    const { sequence, attempts } = this.#parts[0]!;
+    this.#deliveredMs = attempts === 0 ? latency.delivered(sequence) : latency.clockMs();
     this.#frame = this.#context.frames.take(bytes);
     this.#send(codec.takeFrame(count, bytes, this.#frame));
     return true;
@@ -202,6 +206,7 @@ export class Consumer {
     }
     this.#parts.length = 0;
     this.#partAt = 0;
+    this.#context.latency.acked(this.#deliveredMs);
     this.#sentMs = this.heardMs;
     this.#wait();
   }

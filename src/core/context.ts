@@ -5,6 +5,7 @@ import type { Commit } from './commit.ts';
 import type { Consumer } from './consumer.ts';
 import type { Counters } from './counters.ts';
 import type { FramePool } from './frames.ts';
+import type { Latency } from './latency.ts';
 import type { Limits } from './limits.ts';
 import type { Codec, Link, Notices } from './ports.ts';
 import type { Producer } from './producer.ts';
@@ -20,6 +21,7 @@ export interface Context {
   readonly buckets: Buckets<Consumer>;
   readonly retention: Retention;
   readonly counters: Counters;
+  readonly latency: Latency;
   readonly notices: Notices;
   /** Bytes of partial input and unread output of all connections. */
   readonly budget: Budget;

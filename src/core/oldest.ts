@@ -30,8 +30,9 @@ export interface OldestMessage {
   sequence: number;
 }
 
-// How often it is looked for at most.
+// How often it is looked for at most: on disk, and where it costs no more than what came since.
 const EVERY_MS = 5000;
+const MEMORY_EVERY_MS = 1000;
 // Entries looked at in one turn.
 const ENTRIES_MAX = 16_384;
 
@@ -40,6 +41,7 @@ export class Oldest {
   #found: OldestMessage | undefined;
   #busy = false;
   #nextMs = 0;
+  #from = 0;
   #entry = 0; // where the search in entries goes on
 
   constructor(options: OldestOptions) {
@@ -50,6 +52,12 @@ export class Oldest {
   get message(): OldestMessage | undefined {
     const found = this.#found;
     return found === undefined || this.#isSettled(found.sequence) ? undefined : found;
+  }
+
+  /** No message before this sequence waits. */
+  get from(): number {
+    const segment = this.#options.retention.segments.find(({ live }) => live > 0);
+    return Math.max(this.#from, segment?.first ?? 0);
   }
 
   // What was settled long ago may be forgotten.
@@ -65,7 +73,7 @@ export class Oldest {
     if (releasing()) return;
     this.#found = undefined;
     const segment = retention.segments.find(({ live }) => live > 0);
-    if (segment === undefined) this.#nextMs = nowMs + EVERY_MS;
+    if (segment === undefined) this.#nextMs = nowMs + MEMORY_EVERY_MS;
     else if (segment.base >= memoryFrom()) this.#inMemory(nowMs);
     else {
       this.#nextMs = nowMs + EVERY_MS;
@@ -85,12 +93,13 @@ export class Oldest {
         bucket: idText(entries.bucketLow(entry), entries.bucketHigh(entry)),
         sequence,
       };
+      this.#from = sequence;
       this.#entry = entry;
-      this.#nextMs = nowMs + EVERY_MS;
+      this.#nextMs = nowMs + MEMORY_EVERY_MS;
       return;
     }
     this.#entry = to;
-    if (to === entries.end) this.#nextMs = nowMs + EVERY_MS;
+    if (to === entries.end) this.#nextMs = nowMs + MEMORY_EVERY_MS;
   }
 
   #inRun(base: Position): void {
@@ -109,6 +118,7 @@ export class Oldest {
         this.#busy = false;
         // An index that cannot be read is made again when somebody needs it.
         if (failure === undefined) this.#found = oldest;
+        this.#from = Math.max(this.#from, oldest?.sequence ?? 0);
       },
     );
   }

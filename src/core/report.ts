@@ -57,7 +57,7 @@ export function largest(buckets: Buckets<unknown>, most: number): number[] {
   return top;
 }
 
-export function bucketsOf(broker: Broker): Snapshot['buckets'] {
+export function bucketsOf(broker: Broker, oldestAgeMs: number): Snapshot['buckets'] {
   const { buckets } = broker;
   const top = largest(buckets, BUCKETS_MAX).map((slot) => ({
     id: buckets.idOf(slot),
@@ -67,7 +67,8 @@ export function bucketsOf(broker: Broker): Snapshot['buckets'] {
     exact: buckets.isCounted(slot),
   }));
   const { count, ready, unacked, forgetful } = buckets;
-  return { count, exact: !forgetful, ready, unacked, paused: broker.paused.count, top };
+  const paused = broker.paused.count;
+  return { count, exact: !forgetful, ready, unacked, paused, oldestAgeMs, top };
 }
 
 // Consumers of a bucket; a purge counts as one of its share.

@@ -73,9 +73,34 @@ export interface CommitSnapshot {
   syncMs: Distribution;
 }
 
+/** How long messages take through the broker. */
+export interface LatencySnapshot {
+  /** From the intake of the first message of a commit until its acks are released; each batch of a
+   * producer counts with the time of the commit that completes it. */
+  publishMs: Distribution;
+  /** From there until it is sent, of the first message of a delivery; those that are sent once
+   * more, or were stored before this start, do not count. */
+  deliveryMs: Distribution;
+  /** From a delivery until the last of its messages is acked. */
+  ackMs: Distribution;
+}
+
+/** How many values do not exceed each bound: the powers of two that POWERS lists. */
+export interface Histograms {
+  publishMs: number[];
+  deliveryMs: number[];
+  ackMs: number[];
+  writeMs: number[];
+  syncMs: number[];
+  commitBytes: number[];
+  commitMessages: number[];
+}
+
 /** Percentiles over the broker's life. */
 export interface Distribution {
   count: number;
+  /** Exact, so that what was added between two snapshots can be told. */
+  sum: number;
   mean: number;
   p50: number;
   p99: number;
@@ -166,19 +191,23 @@ export interface Snapshot {
   rates: Rates;
   totals: Totals;
   /** `count` is of buckets that are remembered; all of them if `exact`, else there may be more whose
-   * messages are on disk only. `ready` and `unacked` count all messages in any case. `top` holds the
-   * buckets with the largest backlog, at most 50. */
+   * messages are on disk only. `ready` and `unacked` count all messages in any case. `oldestAgeMs`:
+   * age of the oldest message that is not acked, about; 0: there is none; what was stored before
+   * this start counts from it. `top` holds the buckets with the largest backlog, at most 50. */
   buckets: {
     count: number;
     exact: boolean;
     ready: number;
     unacked: number;
     paused: number;
+    oldestAgeMs: number;
     top: BucketSnapshot[];
   };
   /** `list` holds at most 100 connections. */
   connections: { intake: number; exhaust: number; refused: number; list: ConnectionSnapshot[] };
   commits: CommitSnapshot;
+  latency: LatencySnapshot;
+  histograms: Histograms;
   log: LogSnapshot;
   memory: MemorySnapshot;
   /** Over the broker's life; `recentMax`: over the last second. */

@@ -13,7 +13,7 @@ import type { Snapshot } from '../core/snapshot.ts';
 import type { RunCommand } from './commander.ts';
 import { type History, SECONDS_MAX } from './history.ts';
 import { type DashboardReply, json, problem } from './http.ts';
-import type { Answer, Setting } from './messages.ts';
+import type { Answer, ServedBy, Setting } from './messages.ts';
 import { OPENAPI } from './openapi.ts';
 
 export interface ApiOptions {
@@ -22,6 +22,7 @@ export interface ApiOptions {
   history: History;
   readOnly: boolean;
   settings: readonly Setting[];
+  servedBy: () => ServedBy | undefined;
 }
 
 interface Call extends ApiOptions {
@@ -130,15 +131,19 @@ async function snapshotOf({ ask }: ApiOptions): Promise<Snapshot | DashboardRepl
 async function overview(call: Call): Promise<DashboardReply> {
   const snapshot = await snapshotOf(call);
   if (isReply(snapshot)) return snapshot;
-  return json(200, overviewOf(snapshot, call.readOnly));
+  return json(200, overviewOf(snapshot, call.readOnly, call.servedBy()));
 }
 
-/** What the overview says: the snapshot without its lists and settings. */
-export function overviewOf(snapshot: Snapshot, readOnly: boolean): object {
-  const { config: _, buckets: all, connections: open, ...rest } = snapshot;
+/** What the overview says: the snapshot without its lists, histograms and settings. */
+export function overviewOf(
+  snapshot: Snapshot,
+  readOnly: boolean,
+  servedBy: ServedBy | undefined,
+): object {
+  const { config: _, histograms: _h, buckets: all, connections: open, ...rest } = snapshot;
   const { top: _top, ...counts } = all;
   const { list: _list, ...connections } = open;
-  return { ...rest, buckets: counts, connections, readOnly };
+  return { ...rest, buckets: counts, connections, readOnly, servedBy };
 }
 
 async function config(call: Call): Promise<DashboardReply> {

@@ -6,7 +6,7 @@ import { Asker } from './ask.ts';
 import { Commander } from './commander.ts';
 import { History } from './history.ts';
 import { Live } from './live.ts';
-import type { DashboardOptions, FromChild, ToChild } from './messages.ts';
+import type { DashboardOptions, FromChild, ServedBy, ToChild } from './messages.ts';
 import { listenNode } from './node.ts';
 import { createRouter } from './routes.ts';
 import { ListenError, type Listening, type ListenOptions } from './transport.ts';
@@ -37,17 +37,17 @@ async function start(options: DashboardOptions): Promise<void> {
   const { host, port } = options;
   const ask = () => asker.ask();
   const run = (command: Command) => commander.run(command);
-  const router = createRouter({ ...options, ask, run, history });
-  const live = new Live({ ...options, ask, run });
+  let chosen: ServedBy | undefined;
+  const servedBy = () => chosen;
+  const router = createRouter({ ...options, ask, run, history, servedBy });
+  const live = new Live({ ...options, ask, run, servedBy });
   setInterval(() => void sample(), SAMPLE_MS);
   try {
-    const { listening, transport, note } = await listen(options.transport, {
-      host,
-      port,
-      router,
-      live,
-    });
-    tell({ type: 'listening', port: listening.port, transport, note });
+    const { listening, ...by } = await listen(options.transport, { host, port, router, live });
+    chosen = by;
+    const isSecond = by.transport === 'node' && options.transport === 'auto';
+    const note = isSecond ? `${by.why}, using node:http` : undefined;
+    tell({ type: 'listening', port: listening.port, transport: by.transport, note });
   } catch (error) {
     const code = error instanceof ListenError ? error.code : 'UNKNOWN';
     const message = (error as Error).message;
@@ -60,21 +60,23 @@ async function sample(): Promise<void> {
   if (answer?.snapshot !== undefined) history.add(answer.snapshot);
 }
 
-interface Chosen {
+interface Chosen extends ServedBy {
   listening: Listening;
-  transport: 'uws' | 'node';
-  note?: string | undefined;
 }
 
 async function listen(
   wanted: DashboardOptions['transport'],
   options: ListenOptions,
 ): Promise<Chosen> {
-  if (wanted === 'node') return { listening: await listenNode(options), transport: 'node' };
+  const second = async (why: string): Promise<Chosen> => ({
+    listening: await listenNode(options),
+    transport: 'node',
+    why,
+  });
+  if (wanted === 'node') return second('node:http was asked for (dashboard_transport)');
   const uws = await loadUws();
   if (typeof uws !== 'string')
     return { listening: await listenUws(uws, options), transport: 'uws' };
   if (wanted === 'uws') throw new ListenError('NOUWS', `uWebSockets.js does not load: ${uws}`);
-  const note = `uWebSockets.js does not load (${uws}), using node:http`;
-  return { listening: await listenNode(options), transport: 'node', note };
+  return second(`uWebSockets.js does not load (${uws})`);
 }

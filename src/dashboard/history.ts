@@ -19,6 +19,8 @@ export const SERIES = [
   'writeMs',
   'syncMs',
   'commitBytes',
+  'publishMs',
+  'deliveryMs',
   'loopMs',
   'diskBytes',
   'rssBytes',
@@ -43,6 +45,7 @@ export class History {
     const { totals, commits, buckets, connections, log, memory } = snapshot;
     const atMs = Date.parse(snapshot.now);
     const { writeMs, syncMs, bytes } = commits;
+    const { publishMs, deliveryMs } = snapshot.latency;
     const counts = [
       totals.publishedMessages,
       totals.publishedBytes,
@@ -52,12 +55,7 @@ export class History {
       Object.values(totals.refused).reduce((sum, count) => sum + count, 0),
       totals.redeliveredMessages,
       commits.count,
-      writeMs.count,
-      writeMs.count * writeMs.mean,
-      syncMs.count,
-      syncMs.count * syncMs.mean,
-      bytes.count,
-      bytes.count * bytes.mean,
+      ...[writeMs, syncMs, bytes, publishMs, deliveryMs].flatMap(({ count, sum }) => [count, sum]),
     ];
     const before = this.#before;
     const { startedAt } = snapshot;
@@ -80,6 +78,8 @@ export class History {
         mean(8, 9),
         mean(10, 11),
         mean(12, 13),
+        mean(14, 15),
+        mean(16, 17),
         snapshot.eventLoopDelayMs.recentMax,
         log.diskBytes,
         memory.rssBytes,

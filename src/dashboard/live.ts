@@ -7,7 +7,7 @@ import { bucketsCommand, overviewOf } from './api.ts';
 import type { RunCommand } from './commander.ts';
 import { createGuard, type GuardOptions } from './guard.ts';
 import { type DashboardReply, type DashboardRequest, problem } from './http.ts';
-import type { Answer } from './messages.ts';
+import type { Answer, ServedBy } from './messages.ts';
 
 /** One page's socket as a transport shows it. No method throws. */
 export interface LiveSocket {
@@ -20,6 +20,7 @@ export interface LiveSocket {
 export interface LiveOptions extends GuardOptions {
   ask: () => Promise<Answer | undefined>;
   run: RunCommand;
+  servedBy?: () => ServedBy | undefined;
 }
 
 export const SOCKETS_MAX = 100;
@@ -142,7 +143,8 @@ export class Live {
       const detail = answer === undefined ? 'the broker does not answer' : 'the broker is starting';
       return problemFrame(503, detail);
     }
-    const data = overviewOf(answer.snapshot, this.#options.readOnly === true);
+    const { readOnly = false, servedBy } = this.#options;
+    const data = overviewOf(answer.snapshot, readOnly, servedBy?.());
     return JSON.stringify({ type: 'overview', data });
   }
 }

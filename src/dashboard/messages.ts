@@ -37,6 +37,13 @@ export interface Setting {
   description: string;
 }
 
+/** Which of its two servers the dashboard runs on. */
+export interface ServedBy {
+  transport: 'uws' | 'node';
+  /** Why it is not uWebSockets.js. */
+  why?: string | undefined;
+}
+
 export interface DashboardOptions {
   host: string;
   /** 0 = any free port. */

@@ -2,13 +2,14 @@
 // values a client could make up. Single buckets are in /metrics/buckets only, and only so many.
 
 import type { BucketRow } from '../core/commands.ts';
-import type { Distribution, Snapshot } from '../core/snapshot.ts';
+import { POWERS } from '../core/distribution.ts';
+import type { Distribution, Histograms, Snapshot } from '../core/snapshot.ts';
 import { WHY_CODES, type WhyCode } from '../core/why.ts';
 import type { Answer } from './messages.ts';
 
 export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
-type Kind = 'counter' | 'gauge' | 'summary';
+type Kind = 'counter' | 'gauge' | 'histogram';
 type Labels = Record<string, string>;
 
 /** Collects families in the order they are declared. */
@@ -24,12 +25,13 @@ class Text {
     this.family(name, kind, help, [[{}, value]]);
   }
 
-  summary(name: string, help: string, { count, mean, p50, p99 }: Distribution, unit: number): void {
-    this.#head(name, 'summary', help);
-    this.#sample(name, { quantile: '0.5' }, p50 * unit);
-    this.#sample(name, { quantile: '0.99' }, p99 * unit);
-    this.#sample(`${name}_sum`, {}, count * mean * unit);
-    this.#sample(`${name}_count`, {}, count);
+  histogram(name: string, help: string, { unit, powers, upTo, all }: HistogramOf): void {
+    this.#head(name, 'histogram', help);
+    for (const [i, power] of powers.entries())
+      this.#sample(`${name}_bucket`, { le: String(2 ** power * unit) }, upTo[i]!);
+    this.#sample(`${name}_bucket`, { le: '+Inf' }, all.count);
+    this.#sample(`${name}_sum`, {}, all.sum * unit);
+    this.#sample(`${name}_count`, {}, all.count);
   }
 
   #head(name: string, kind: Kind, help: string): void {
@@ -52,6 +54,14 @@ function escaped(text: string): string {
 }
 
 const SECONDS = 1e-3; // from milliseconds
+
+interface HistogramOf {
+  /** What one of the recorded numbers is in the unit of the metric. */
+  unit: number;
+  powers: readonly number[];
+  upTo: readonly number[];
+  all: Distribution;
+}
 
 /** Requests that the dashboard answered, by route and status. */
 export type Requests = ReadonlyMap<string, { route: string; code: number; count: number }>;
@@ -79,6 +89,8 @@ export function metricsText(answer: Answer | undefined, requests: Requests): str
   if (snapshot !== undefined) {
     ofBroker(text, snapshot);
     ofMessages(text, snapshot);
+    ofLatency(text, snapshot);
+    ofCommits(text, snapshot);
     ofLog(text, snapshot);
   }
   return text.toString();
@@ -86,7 +98,9 @@ export function metricsText(answer: Answer | undefined, requests: Requests): str
 
 function ofBroker(text: Text, snapshot: Snapshot): void {
   const { version, connections, memory, eventLoopDelayMs, totals } = snapshot;
-  text.family('build_info', 'gauge', 'What is running; always 1.', [[{ version }, 1]]);
+  text.family('build_info', 'gauge', 'What is running; always 1.', [
+    [{ version, node: process.versions.node }, 1], // the dashboard's, started with the broker's
+  ]);
   const startedAt = Date.parse(snapshot.startedAt) * SECONDS;
   text.one('start_time_seconds', 'gauge', 'When the broker started, as Unix time.', startedAt);
   text.family('connections', 'gauge', 'Open connections.', [
@@ -99,6 +113,8 @@ function ofBroker(text: Text, snapshot: Snapshot): void {
   text.one('protocol_errors_total', 'counter', breaches, totals.protocolErrors);
   text.one('resident_memory_bytes', 'gauge', 'Memory of the broker process.', memory.rssBytes);
   text.one('heap_bytes', 'gauge', 'JavaScript heap in use.', memory.heapBytes);
+  const budget = 'What the memory is to stay below (--memory).';
+  text.one('memory_limit_bytes', 'gauge', budget, memory.budgetBytes);
   const buffered = 'Partial input and unread output of all connections.';
   text.one('buffered_bytes', 'gauge', buffered, memory.bufferedBytes);
   const most = 'What these may come to (--buffer).';
@@ -135,6 +151,10 @@ function ofMessages(text: Text, { totals, buckets, log }: Snapshot): void {
   ]);
   text.one('messages_ready', 'gauge', 'Messages that wait for a consumer.', buckets.ready);
   text.one('messages_unacked', 'gauge', 'Messages that consumers hold.', buckets.unacked);
+  const age = 'Age of the oldest message that is not acked; before this start, of the start.';
+  text.one('oldest_message_age_seconds', 'gauge', age, buckets.oldestAgeMs * SECONDS);
+  const live = 'Bytes of the log that messages need which are not acked, about.';
+  text.one('backlog_bytes', 'gauge', live, log.liveBytes);
   const full = 'Whether publishes are refused, by reason.';
   text.family('backpressure_active', 'gauge', full, [
     [{ reason: 'storage_full' }, log.state === 'full' ? 1 : 0],
@@ -142,7 +162,30 @@ function ofMessages(text: Text, { totals, buckets, log }: Snapshot): void {
   ]);
 }
 
-function ofLog(text: Text, { commits, log }: Snapshot): void {
+const times = (histograms: Histograms, name: keyof Histograms, all: Distribution): HistogramOf => ({
+  unit: SECONDS,
+  powers: POWERS.ms,
+  upTo: histograms[name],
+  all,
+});
+
+function ofLatency(text: Text, { latency, histograms }: Snapshot): void {
+  const each = (name: string, of: keyof Snapshot['latency'], help: string) =>
+    text.histogram(`${name}_seconds`, help, times(histograms, of, latency[of]));
+  each(
+    'publish_duration',
+    'publishMs',
+    'From intake to acks, for batches of producers; each counts with the time of its commit.',
+  );
+  each(
+    'delivery_latency',
+    'deliveryMs',
+    'From intake to the first delivery, for the first message of each delivery.',
+  );
+  each('ack_duration', 'ackMs', 'From a delivery to the ack of its last message.');
+}
+
+function ofCommits(text: Text, { commits, histograms }: Snapshot): void {
   const reasons = Object.entries(commits.reasons);
   text.family(
     'log_commits_total',
@@ -150,16 +193,40 @@ function ofLog(text: Text, { commits, log }: Snapshot): void {
     'Batches written, by what made the broker write them.',
     reasons.map(([reason, count]) => [{ reason }, count]),
   );
-  const { writeMs, syncMs, bytes, messages } = commits;
-  text.summary('log_append_duration_seconds', 'Time to write a batch.', writeMs, SECONDS);
-  text.summary('log_fsync_duration_seconds', 'Time to sync a batch.', syncMs, SECONDS);
-  text.summary('log_batch_bytes', 'Size of a batch.', bytes, 1);
-  text.summary('log_fsync_batch_messages', 'Messages made durable together.', messages, 1);
+  const written = times(histograms, 'writeMs', commits.writeMs);
+  text.histogram('log_append_duration_seconds', 'Time to write a batch.', written);
+  const synced = times(histograms, 'syncMs', commits.syncMs);
+  text.histogram('log_fsync_duration_seconds', 'Time to sync a batch.', synced);
+  text.histogram('log_batch_bytes', 'Size of a batch.', {
+    unit: 1,
+    powers: POWERS.bytes,
+    upTo: histograms.commitBytes,
+    all: commits.bytes,
+  });
+  text.histogram('log_fsync_batch_messages', 'Messages made durable together.', {
+    unit: 1,
+    powers: POWERS.messages,
+    upTo: histograms.commitMessages,
+    all: commits.messages,
+  });
+}
+
+function ofLog(text: Text, { log }: Snapshot): void {
   text.family('log_segments', 'gauge', 'Log files.', [
     [{ state: 'used' }, log.segments],
     [{ state: 'spare' }, log.spareSegments],
   ]);
   text.one('log_bytes', 'gauge', 'Disk space of the log.', log.diskBytes);
+  if (log.diskFreeBytes !== null)
+    text.one('disk_free_bytes', 'gauge', 'What the file system has left.', log.diskFreeBytes);
+  text.one('log_index_bytes', 'gauge', 'Disk space of the index.', log.indexBytes);
+  const { compactions, coldReads } = log;
+  const counter = (name: string, help: string, value: number) =>
+    text.one(`${name}_total`, 'counter', help, value);
+  counter('log_compactions', 'Compactions that made the log smaller.', compactions.count);
+  counter('log_compaction_bytes', 'Bytes that these wrote.', compactions.movedBytes);
+  counter('log_cold_reads', 'Reads for deliveries no longer in memory.', coldReads.count);
+  counter('log_cold_read_bytes', 'Bytes of these.', coldReads.bytes);
   const { recovery } = log;
   const took = 'What reading the log took at the last start.';
   text.one('log_recovery_duration_seconds', 'gauge', took, recovery.durationMs * SECONDS);

@@ -7,7 +7,7 @@ import type { RunCommand } from './commander.ts';
 import { createGuard } from './guard.ts';
 import { History } from './history.ts';
 import { type DashboardReply, type DashboardRequest, problem, reply } from './http.ts';
-import type { Answer, Check, Setting } from './messages.ts';
+import type { Answer, Check, ServedBy, Setting } from './messages.ts';
 import { bucketMetricsText, METRICS_TYPE, metricsText } from './metrics.ts';
 import { PAGE_PATHS, Page } from './page.ts';
 
@@ -32,6 +32,8 @@ export interface RouterOptions {
   /** The files of the page; read from the build where it is not given. */
   page?: Page;
   settings?: readonly Setting[] | undefined;
+  /** What the requests come through, once that is known. */
+  servedBy?: () => ServedBy | undefined;
 }
 
 interface Call {
@@ -75,6 +77,8 @@ export function createRouter(options: RouterOptions): Router {
   const guard = createGuard(options);
   const { ask, history = new History(), readOnly = false, settings = [] } = options;
   const run: RunCommand = options.run ?? (async () => NO_COMMANDS);
+  const servedBy = options.servedBy ?? (() => undefined);
+  const api = { ask, run, history, readOnly, settings, servedBy };
   const requests: Requests = new Map();
   const page = options.page ?? new Page();
 
@@ -93,7 +97,7 @@ export function createRouter(options: RouterOptions): Router {
     if (refusal !== undefined) return refusal;
     if (request.hasBody) return problem(413, 'requests have no body here');
     if (path === LIVE_PATH) return problem(426, `${LIVE_PATH} is a WebSocket: ask for an upgrade`);
-    if (isApi) return answerApi(method, path, query, { ask, run, history, readOnly, settings });
+    if (isApi) return answerApi(method, path, query, api);
     const handler = ROUTES.get(path);
     if (handler === undefined) return problem(404, 'there is no such page');
     return handler({ ask, run, query, requests, page, request, path });

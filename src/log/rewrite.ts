@@ -107,6 +107,7 @@ export class Rewriter {
         failed: (failure) => events.fail(failure),
       },
       wallMs,
+      clockMs: () => 0,
       strict: true,
       reserveBytes: 0,
       messageBytesMax: bodyBytesMax,

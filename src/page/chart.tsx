@@ -1,5 +1,6 @@
-// Charts over uPlot: one look, one cursor and one zoom for all that are shown together. The canvas
-// says nothing to a screen reader, so each chart has its newest values as text beside its title.
+// Charts over uPlot: one look, one cursor and one zoom for all that are shown together, by mouse
+// and by keys. The canvas says nothing to a screen reader, so each chart has its newest values as
+// text beside its title, and what a zoom shows is said.
 
 import './language.ts';
 import { useEffect, useRef, useState } from 'preact/hooks';
@@ -13,9 +14,16 @@ export interface Line {
   color: number;
 }
 
+/** A value that the lines are to stay below; drawn as a dashed line. */
+export interface Bound {
+  label: string;
+  value: number;
+}
+
 interface ChartProps {
   title: string;
   lines: Line[];
+  bound?: Bound | undefined;
   series: Series;
   seconds: number;
   /** Changes with each new row. */
@@ -27,10 +35,20 @@ interface ChartProps {
   theme: string;
 }
 
+/** Part of the time, in seconds since 1970. */
+interface Range {
+  min: number;
+  max: number;
+}
+
 const HEIGHT = 148;
 const SYNC_KEY = 'thrustmq';
+/** Id of the text that says which keys a chart takes. */
+export const KEYS_TEXT = 'chart-keys';
+const SECONDS_MIN = 4;
+const STEP = 0.25; // of what is shown
 const together = new Set<uPlot>();
-let zoom: { min: number; max: number } | undefined;
+let zoom: Range | undefined;
 const onZoom = new Set<() => void>();
 
 /** Shows all of the time again, in every chart. */
@@ -38,23 +56,45 @@ export function resetZoom(): void {
   setZoom(undefined);
 }
 
-/** Whether the charts show a part of the time only. */
-export function useZoomed(): boolean {
-  const [isZoomed, setZoomed] = useState(zoom !== undefined);
+/** The part of the time that the charts show; undefined: all of it. */
+export function useZoom(): Range | undefined {
+  const [shown, show] = useState(zoom);
   useEffect(() => {
-    const changed = () => setZoomed(zoom !== undefined);
+    const changed = () => show(zoom);
     onZoom.add(changed);
     return () => void onZoom.delete(changed);
   }, []);
-  return isZoomed;
+  return shown;
+}
+
+function allOfTime(chart: uPlot): Range {
+  const times = chart.data[0];
+  return { min: times[0] ?? 0, max: times.at(-1) ?? 1 };
+}
+
+/** What a key does to the zoom; false: nothing. */
+function zoomByKey(key: string, chart: uPlot): boolean {
+  const all = allOfTime(chart);
+  const now = zoom ?? all;
+  const span = now.max - now.min;
+  const show = (middle: number, seconds: number): void => {
+    const min = Math.max(all.min, Math.min(all.max - seconds, middle - seconds / 2));
+    setZoom(seconds >= all.max - all.min ? undefined : { min, max: min + seconds });
+  };
+  const middle = (now.min + now.max) / 2;
+  if (key === '+' || key === '=') show(middle, Math.max(SECONDS_MIN, span / 2));
+  else if (key === '-') show(middle, span * 2);
+  else if (key === 'ArrowLeft') show(middle - span * STEP, span);
+  else if (key === 'ArrowRight') show(middle + span * STEP, span);
+  else if (key === 'Escape' && zoom !== undefined) resetZoom();
+  else return false;
+  return true;
 }
 
 function setZoom(next: typeof zoom): void {
   zoom = next;
   for (const chart of together) {
-    const times = chart.data[0];
-    const range = next ?? { min: times[0] ?? 0, max: times.at(-1) ?? 1 };
-    chart.setScale('x', range);
+    chart.setScale('x', next ?? allOfTime(chart));
   }
   for (const changed of onZoom) changed();
 }
@@ -65,7 +105,7 @@ function color(name: string): string {
 
 const BYTE_STEPS = Array.from({ length: 50 }, (_, power) => 2 ** power);
 
-function optionsOf({ lines, format, isBytes }: ChartProps, width: number): uPlot.Options {
+function optionsOf({ lines, bound, format, isBytes }: ChartProps, width: number): uPlot.Options {
   const axis = {
     stroke: color('--muted'),
     grid: { stroke: color('--line'), width: 1 },
@@ -101,6 +141,17 @@ function optionsOf({ lines, format, isBytes }: ChartProps, width: number): uPlot
         width: 1.5,
         points: { show: false },
       })),
+      ...(bound === undefined
+        ? []
+        : [
+            {
+              label: bound.label,
+              stroke: color('--muted'),
+              width: 1.5,
+              dash: [6, 4],
+              points: { show: false },
+            },
+          ]),
     ],
     hooks: {
       setSelect: [
@@ -118,10 +169,16 @@ function optionsOf({ lines, format, isBytes }: ChartProps, width: number): uPlot
 
 /** One chart with its title and the newest values of its lines. */
 export function Chart(props: ChartProps) {
-  const { title, lines, series, seconds, rows, format, theme } = props;
+  const { title, lines, bound, series, seconds, rows, format, theme } = props;
   const box = useRef<HTMLDivElement>(null);
   const drawn = useRef<uPlot>(null);
   const names = lines.map(({ name }) => name);
+  const columns = (): uPlot.AlignedData => {
+    const [times = [], ...values] = series.columns(names, seconds);
+    const line = bound === undefined ? [] : [times.map(() => bound.value)];
+    return [times, ...values, ...line] as uPlot.AlignedData;
+  };
+  const hasBound = bound !== undefined;
   // Its lines and its format never change.
   useEffect(() => {
     const place = box.current!;
@@ -138,13 +195,17 @@ export function Chart(props: ChartProps) {
       together.delete(chart);
       chart.destroy();
     };
-  }, [theme]);
+  }, [theme, hasBound]);
   // A change of rows stands for new ones in the series.
   useEffect(() => {
     const chart = drawn.current;
-    chart?.setData(series.columns(names, seconds) as uPlot.AlignedData, zoom === undefined);
+    chart?.setData(columns(), zoom === undefined);
     if (zoom !== undefined) chart?.redraw();
-  }, [rows, seconds, theme]);
+  }, [rows, seconds, theme, bound?.value]);
+  const pressed = (event: KeyboardEvent) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || drawn.current === null) return;
+    if (zoomByKey(event.key, drawn.current)) event.preventDefault();
+  };
   return (
     <figure class="chart">
       <figcaption>
@@ -155,8 +216,24 @@ export function Chart(props: ChartProps) {
             {line.label} <b>{format(series.last(line.name))}</b>
           </span>
         ))}
+        {bound !== undefined && (
+          <span class="legend">
+            <span class="swatch dashed" />
+            {bound.label} <b>{format(bound.value)}</b>
+          </span>
+        )}
       </figcaption>
-      <div ref={box} class="plot" aria-hidden="true" />
+      <div
+        class="keyed"
+        role="application"
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: screen readers leave the keys to it
+        tabIndex={0}
+        aria-label={`Zoom of ${title}`}
+        aria-describedby={KEYS_TEXT}
+        onKeyDown={pressed}
+      >
+        <div ref={box} class="plot" aria-hidden="true" />
+      </div>
     </figure>
   );
 }

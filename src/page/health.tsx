@@ -96,8 +96,18 @@ function ProbeTile({ title, path, words, answer }: ProbeProps) {
   );
 }
 
+/** Which server the page comes from. */
+function servedFacts(servedBy: Overview['servedBy']): [string, string][] {
+  if (servedBy === undefined) return [];
+  const { transport, why } = servedBy;
+  return [
+    ['This page is served by', transport === 'uws' ? 'uWebSockets.js' : 'node:http and ws'],
+    ...(why === undefined ? [] : [['Because', why] as [string, string]]),
+  ];
+}
+
 function Process({ overview }: { overview: Overview }) {
-  const { memory, eventLoopDelayMs: delay, totals } = overview;
+  const { memory, eventLoopDelayMs: delay, totals, servedBy } = overview;
   const budget = memory.budgetBytes;
   return (
     <Panel title="Process">
@@ -116,6 +126,7 @@ function Process({ overview }: { overview: Overview }) {
           ['Event loop, longest', milliseconds(delay.max)],
           ['Messages that could not be read', count(totals.unreadableMessages)],
           ['Protocol errors', count(totals.protocolErrors)],
+          ...servedFacts(servedBy),
         ]}
       />
     </Panel>

@@ -1,4 +1,5 @@
 // Keys that work on every screen: g and a letter goes to a screen, / searches, ? shows this list.
+// Those of a chart are in chart.tsx.
 
 import { useEffect } from 'preact/hooks';
 import { Dialog } from './parts.tsx';
@@ -61,6 +62,12 @@ export function KeysDialog({ onClose }: { onClose: () => void }) {
         </div>
         <div>
           <dt>
+            <kbd>+</kbd> <kbd>−</kbd> <kbd>←</kbd> <kbd>→</kbd>
+          </dt>
+          <dd>Zoom and move all charts, on one of them</dd>
+        </div>
+        <div>
+          <dt>
             <kbd>?</kbd>
           </dt>
           <dd>This list</dd>
@@ -69,7 +76,7 @@ export function KeysDialog({ onClose }: { onClose: () => void }) {
           <dt>
             <kbd>Esc</kbd>
           </dt>
-          <dd>Close a dialog</dd>
+          <dd>Close a dialog; on a chart: show all of the time</dd>
         </div>
       </dl>
       <div class="buttons">

@@ -1,7 +1,7 @@
 // The first screen: whether all is well, the numbers that tell, and the last minutes as charts.
 
 import { useRef, useState } from 'preact/hooks';
-import { Chart, type Line, resetZoom, useZoomed } from './chart.tsx';
+import { type Bound, Chart, KEYS_TEXT, type Line, resetZoom, useZoom } from './chart.tsx';
 import { BUCKET_COLUMNS } from './columns.tsx';
 import { bytes, count, duration, milliseconds, percent, rate } from './format.ts';
 import type { LiveState } from './live.ts';
@@ -21,6 +21,7 @@ interface ChartOf {
   lines: Line[];
   format: (value: number) => string;
   isBytes?: boolean;
+  boundOf?: (overview: Overview) => Bound | undefined;
 }
 
 const CHARTS: ChartOf[] = [
@@ -34,11 +35,28 @@ const CHARTS: ChartOf[] = [
     ],
   },
   {
+    title: 'Bytes/s',
+    format: bytes,
+    isBytes: true,
+    lines: [
+      { name: 'publishedBytesRate', label: 'in', color: 1 },
+      { name: 'deliveredBytesRate', label: 'out', color: 2 },
+    ],
+  },
+  {
     title: 'Backlog',
     format: count,
     lines: [
       { name: 'ready', label: 'ready', color: 1 },
       { name: 'unacked', label: 'in flight', color: 2 },
+    ],
+  },
+  {
+    title: 'Latency',
+    format: milliseconds,
+    lines: [
+      { name: 'publishMs', label: 'publish to ack', color: 1 },
+      { name: 'deliveryMs', label: 'to delivery', color: 2 },
     ],
   },
   {
@@ -65,6 +83,14 @@ const CHARTS: ChartOf[] = [
     format: bytes,
     isBytes: true,
     lines: [{ name: 'rssBytes', label: 'resident', color: 2 }],
+    boundOf: ({ memory }) =>
+      memory.budgetBytes === undefined ? undefined : { label: 'budget', value: memory.budgetBytes },
+  },
+  {
+    title: 'Disk',
+    format: bytes,
+    isBytes: true,
+    lines: [{ name: 'diskBytes', label: 'log', color: 3 }],
   },
 ];
 
@@ -78,7 +104,7 @@ export function OverviewScreen({ theme }: { theme: string }) {
     <>
       <StatusLine state={state} overview={overview} />
       <Tiles overview={overview} />
-      <Charts rows={state.rows} theme={theme} />
+      <Charts overview={overview} rows={state.rows} theme={theme} />
       <div class="columns">
         <Panel title="Largest backlogs" aside={<a href={hrefOf('buckets')}>All buckets</a>}>
           <Table
@@ -173,15 +199,21 @@ function diskDetail({ log }: Overview): string | undefined {
   return fullMs === undefined ? left : `${left}, full in ${duration(fullMs)}`;
 }
 
-function Charts({ rows, theme }: { rows: number; theme: string }) {
+interface ChartsProps {
+  overview: Overview;
+  rows: number;
+  theme: string;
+}
+
+function Charts({ overview, rows, theme }: ChartsProps) {
   const [seconds, setSeconds] = useState(300);
-  const isZoomed = useZoomed();
+  const zoom = useZoom();
   return (
     <Panel
       title="Last minutes"
       aside={
         <div class="choice">
-          {isZoomed && (
+          {zoom !== undefined && (
             <button type="button" onClick={resetZoom}>
               Reset zoom
             </button>
@@ -203,10 +235,11 @@ function Charts({ rows, theme }: { rows: number; theme: string }) {
       }
     >
       <div class="charts">
-        {CHARTS.map((chart) => (
+        {CHARTS.map(({ boundOf, ...chart }) => (
           <Chart
             key={chart.title}
             {...chart}
+            bound={boundOf?.(overview)}
             series={live.series}
             seconds={seconds}
             rows={rows}
@@ -214,8 +247,28 @@ function Charts({ rows, theme }: { rows: number; theme: string }) {
           />
         ))}
       </div>
-      <p class="hint">Drag over a chart to zoom all of them; double-click to see all again.</p>
+      <p class="hint" id={KEYS_TEXT}>
+        Drag over a chart to zoom all of them, double-click to see all again; or with the keys{' '}
+        <kbd>+</kbd> <kbd>−</kbd> <kbd>←</kbd> <kbd>→</kbd> and <kbd>Esc</kbd> on a chart.
+      </p>
+      <ZoomSaid zoom={zoom} />
     </Panel>
+  );
+}
+
+/** What is shown after a change of the zoom, for those who do not see it. */
+function ZoomSaid({ zoom }: { zoom: ReturnType<typeof useZoom> }) {
+  const first = useRef(true);
+  if (zoom !== undefined) first.current = false;
+  const time = (seconds: number) => new Date(seconds * 1000).toLocaleTimeString('en-GB');
+  const text =
+    zoom === undefined
+      ? 'The charts show all of the time.'
+      : `The charts show ${time(zoom.min)} to ${time(zoom.max)}.`;
+  return (
+    <p class="unseen" role="status">
+      {first.current ? '' : text}
+    </p>
   );
 }
 

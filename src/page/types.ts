@@ -2,12 +2,14 @@
 
 import type { BucketInfo, BucketPage } from '../core/commands.ts';
 import type { Snapshot } from '../core/snapshot.ts';
+import type { ServedBy } from '../dashboard/messages.ts';
 
 type Buckets = Omit<Snapshot['buckets'], 'top'>;
 type Connections = Omit<Snapshot['connections'], 'list'>;
 
-/** The overview: the snapshot without its lists and settings. */
-export interface Overview extends Omit<Snapshot, 'config' | 'buckets' | 'connections'> {
+/** The overview: the snapshot without its lists, histograms and settings. */
+export interface Overview
+  extends Omit<Snapshot, 'config' | 'histograms' | 'buckets' | 'connections'> {
   buckets: Buckets & { exact?: boolean };
   connections: Connections;
   log: Snapshot['log'] & {
@@ -16,6 +18,7 @@ export interface Overview extends Omit<Snapshot, 'config' | 'buckets' | 'connect
   };
   memory: Snapshot['memory'] & { budgetBytes?: number };
   readOnly: boolean;
+  servedBy?: ServedBy;
 }
 
 /** An error as RFC 9457 describes it. */

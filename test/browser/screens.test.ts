@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Browser, Page } from 'playwright-core';
 import { loadUws } from '../../src/dashboard/uws.ts';
 import { RawPeer } from '../support/broker.ts';
@@ -21,6 +22,7 @@ import {
 } from '../support/page.ts';
 
 declare const document: PageDocument;
+declare const requestAnimationFrame: (call: (value: unknown) => void) => void;
 
 const HOSTILE = '18446744073709551615';
 const BODIES: (string | Uint8Array)[] = [
@@ -67,7 +69,7 @@ for (const transport of ['uws', 'node'] as const) {
     });
     screens(() => scene, transport);
     news(() => scene);
-    changes(() => scene);
+    changes(() => scene, transport);
     hostile(() => scene);
   });
 }
@@ -172,7 +174,7 @@ function news(scene: () => Scene): void {
   test('charts have lines, and zoom together', async () => {
     const { page } = await openTab(browser!);
     await visit(page, scene().url, 'overview');
-    assert.equal(await page.locator('.chart canvas').count(), 6);
+    assert.equal(await page.locator('.chart canvas').count(), 9);
     await page.waitForFunction(() => !/in –/.test(document.querySelector('.chart')!.textContent!));
     const box = (await page.locator('.chart .u-over').first().boundingBox())!;
     await page.mouse.move(box.x + box.width * 0.3, box.y + 40);
@@ -181,6 +183,75 @@ function news(scene: () => Scene): void {
     await page.mouse.up();
     await page.getByRole('button', { name: 'Reset zoom' }).click();
     await page.getByRole('button', { name: 'Reset zoom' }).waitFor({ state: 'detached' });
+    await page.context().close();
+  });
+
+  test('charts are zoomed together by keys, and it is said what they show', async () => {
+    // Something to zoom into: more seconds than are shown at the closest.
+    for (let rows = 0; rows < 12; await sleep(100)) {
+      const answer = await fetch(`${scene().url}api/v1/history?seconds=900`);
+      rows = ((await answer.json()) as { rows: unknown[] }).rows.length;
+    }
+    const { page, troubles } = await openTab(browser!);
+    await visit(page, scene().url, 'overview');
+    const chart = page.getByRole('application', { name: 'Zoom of Memory' });
+    const said = page.locator('.panel:has(.charts) [role=status]');
+    const reset = page.getByRole('button', { name: 'Reset zoom' });
+    assert.equal(await said.innerText(), '');
+    await chart.focus();
+    const shown = async (): Promise<number[]> => {
+      await said.filter({ hasText: ' to ' }).waitFor();
+      return [...(await said.innerText()).matchAll(/(\d+):(\d+):(\d+)/g)].map(
+        ([, hours, minutes, seconds]) => +hours! * 3600 + +minutes! * 60 + +seconds!,
+      );
+    };
+    const before = await page.locator('.chart canvas').evaluateAll(pictures);
+    // Until what happened before the page is there, there is no part of it to show.
+    for (let tries = 0; tries < 500 && (await reset.count()) === 0; tries++) {
+      await page.keyboard.press('+');
+      await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(resolve)));
+    }
+    await reset.waitFor();
+    const [from, to] = await shown();
+    const first = await said.innerText();
+    assert.ok(to! - from! >= 3, `${from} to ${to}`);
+    await page.keyboard.press('ArrowLeft');
+    await page.keyboard.press('ArrowLeft');
+    await page.keyboard.press('ArrowLeft');
+    await page.waitForFunction(
+      (text) => document.querySelector('.panel:has(.charts) [role=status]')!.textContent !== text,
+      first,
+    );
+    const [moved] = await shown();
+    assert.ok(moved! < from!, 'earlier');
+    const after = await page.locator('.chart canvas').evaluateAll(pictures);
+    for (const [i, picture] of after.entries())
+      assert.notEqual(picture, before[i], `chart ${i} is drawn anew`);
+    assert.deepEqual(await axeFindings(page), []);
+    for (let tries = 0; tries < 8; tries++) await page.keyboard.press('-');
+    await reset.waitFor({ state: 'detached' });
+    await page.keyboard.press('+');
+    await reset.waitFor();
+    await page.keyboard.press('Escape');
+    await reset.waitFor({ state: 'detached' });
+    await said.filter({ hasText: 'all of the time' }).waitFor();
+    assert.equal(await chart.evaluate((element) => element === document.activeElement), true);
+    assert.deepEqual(troubles, []);
+    await page.context().close();
+  });
+
+  test('memory is drawn against its budget', async () => {
+    const { page } = await openTab(browser!);
+    await visit(page, scene().url, 'overview');
+    const { memory } = (await (await fetch(`${scene().url}api/v1/overview`)).json()) as {
+      memory: { budgetBytes: number };
+    };
+    const legend = page.locator('.chart', { hasText: 'Memory' }).locator('.legend');
+    await legend.filter({ hasText: `budget ${memory.budgetBytes / 2 ** 20} MiB` }).waitFor();
+    const canvases = page.locator('.chart:has-text("Memory") canvas');
+    assert.ok((await canvases.evaluate(dashes, '#58616c')) > 50, 'no line for the budget');
+    const others = page.locator('.chart:has-text("Disk") canvas');
+    assert.equal(await others.evaluate(dashes, '#58616c'), 0, 'a line where there is no bound');
     await page.context().close();
   });
 
@@ -203,13 +274,38 @@ function news(scene: () => Scene): void {
   });
 }
 
+/** Pixels of a colour within the axes of a chart; runs in the page. */
+function dashes(element: unknown, colour: string): number {
+  const canvas = element as {
+    width: number;
+    height: number;
+    getContext(kind: '2d'): {
+      getImageData(x: number, y: number, w: number, h: number): { data: Uint8Array };
+    };
+  };
+  const wanted = [1, 3, 5].map((at) => Number.parseInt(colour.slice(at, at + 2), 16));
+  const { data } = canvas
+    .getContext('2d')
+    .getImageData(70, 0, canvas.width - 70, canvas.height - 30);
+  let found = 0;
+  for (let at = 0; at < data.length; at += 4)
+    if (wanted.every((value, i) => Math.abs(value - data[at + i]!) < 8) && data[at + 3]! > 200)
+      found++;
+  return found;
+}
+
+/** What canvases show; runs in the page. */
+function pictures(elements: unknown[]): string[] {
+  return elements.map((element) => (element as { toDataURL(): string }).toDataURL());
+}
+
 async function childrenOf(pid: number): Promise<number[]> {
   const { readFile } = await import('node:fs/promises');
   const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8');
   return text.trim().split(' ').filter(Boolean).map(Number);
 }
 
-function changes(scene: () => Scene): void {
+function changes(scene: () => Scene, transport: string): void {
   test('a bucket is paused, resumed, and purged only after its id was typed', async () => {
     const { page } = await openTab(browser!);
     await publish(scene().broker.intake, 555n, ['1', '2', '3']);
@@ -243,6 +339,17 @@ function changes(scene: () => Scene): void {
     await page.getByRole('button', { name: 'Close the connection' }).click();
     await victim.closed;
     await row.waitFor({ state: 'detached' });
+    await page.context().close();
+  });
+
+  test('health says which server the page comes from, and why', async () => {
+    const { page } = await openTab(browser!);
+    await visit(page, scene().url, 'health');
+    const facts = page.locator('.panel', { hasText: 'Process' });
+    const served = transport === 'uws' ? 'uWebSockets.js' : 'node:http and ws';
+    await facts.getByText(served, { exact: true }).waitFor();
+    const why = await facts.getByText('node:http was asked for (dashboard_transport)').count();
+    assert.equal(why, transport === 'node' ? 1 : 0);
     await page.context().close();
   });
 

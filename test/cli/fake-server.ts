@@ -5,6 +5,7 @@ import net, { type AddressInfo } from 'node:net';
 import { pathToFileURL } from 'node:url';
 import { type RunningServer, runBroker } from '../../src/cli/lifecycle.ts';
 import { type BrokerConfig, loadConfig } from '../../src/config/load.ts';
+import { POWERS } from '../../src/core/distribution.ts';
 import type { Snapshot, StartSnapshot } from '../../src/core/snapshot.ts';
 import { createLogger } from '../../src/io/logger.ts';
 
@@ -19,7 +20,11 @@ export const HALF_WAY: StartSnapshot = {
   elapsedMs: 0,
 };
 
-const DISTRIBUTION = { count: 0, mean: 0, p50: 0, p99: 0, max: 0 };
+const DISTRIBUTION = { count: 0, sum: 0, mean: 0, p50: 0, p99: 0, max: 0 };
+const NO_TIMES: number[] = POWERS.ms.map(() => 0);
+// Three of 0.25, 1 and 3 ms.
+const TIMES = { count: 3, sum: 4.25, mean: 1.417, p50: 1, p99: 3, max: 3 };
+const THREE_TIMES = POWERS.ms.map((power) => [0.25, 1, 3].filter((ms) => ms <= 2 ** power).length);
 
 /** A snapshot that is complete, with recognisable numbers. */
 export function fakeSnapshot(change: Partial<Snapshot> = {}): Snapshot {
@@ -56,6 +61,7 @@ export function fakeSnapshot(change: Partial<Snapshot> = {}): Snapshot {
       ready: 9,
       unacked: 2,
       paused: 0,
+      oldestAgeMs: 1500,
       top: [{ id: '42', ready: 9, unacked: 2, consumers: 1, exact: true }],
     },
     connections: {
@@ -73,6 +79,16 @@ export function fakeSnapshot(change: Partial<Snapshot> = {}): Snapshot {
       messages: DISTRIBUTION,
       writeMs: DISTRIBUTION,
       syncMs: DISTRIBUTION,
+    },
+    latency: { publishMs: TIMES, deliveryMs: DISTRIBUTION, ackMs: DISTRIBUTION },
+    histograms: {
+      publishMs: THREE_TIMES,
+      deliveryMs: NO_TIMES,
+      ackMs: NO_TIMES,
+      writeMs: NO_TIMES,
+      syncMs: NO_TIMES,
+      commitBytes: POWERS.bytes.map(() => 0),
+      commitMessages: POWERS.messages.map(() => 0),
     },
     log: {
       state: 'ready',

@@ -26,7 +26,6 @@ class Desk {
   readonly admin: Admin;
   readonly turns: (() => void)[] = [];
   readonly saves: { text: string; done: (failure: Error | undefined) => void }[] = [];
-  wallMs = WALL_MS;
 
   constructor(world: World) {
     this.world = world;
@@ -34,10 +33,18 @@ class Desk {
       broker: world.broker,
       log: world.log,
       settings: { save: (text, done) => void this.saves.push({ text, done }) },
-      wallMs: () => this.wallMs,
+      wallMs: () => world.wallMs,
       base64: (bytes) => Buffer.from(bytes).toString('base64'),
       soon: (call) => void this.turns.push(call),
     });
+  }
+
+  get wallMs(): number {
+    return this.world.wallMs;
+  }
+
+  set wallMs(ms: number) {
+    this.world.wallMs = ms;
   }
 
   /** Lets everything happen that needs no time. */

@@ -109,6 +109,7 @@ class Bench implements CommitEvents {
       log: this.log,
       events: this,
       wallMs: () => WALL_MS,
+      clockMs: () => 0,
       strict: options.strict ?? true,
       reserveBytes: 4096,
       messageBytesMax: 1024,

@@ -47,9 +47,11 @@ test('in memory: the first entry with a message that is not settled, and then th
   settle(0, 2);
   settle(100, 3);
   assert.equal(oldest.message, undefined, 'settled, and the next not known yet');
-  oldest.advance(4999);
+  assert.equal(oldest.from, 2, 'but it is none before the last one');
+  oldest.advance(999);
   assert.equal(oldest.message, undefined, 'not so soon again');
-  oldest.advance(5000);
+  oldest.advance(1000);
+  assert.equal(oldest.from, 4);
   assert.deepEqual(oldest.message, { bucket: String(2n ** 32n + 8n), sequence: 4 });
 });
 

@@ -154,7 +154,14 @@ test('a purge that goes on is 202, one that is done 200', async () => {
 test('the configuration and the overview are parts of the snapshot', async () => {
   const { ask } = desk({ ask: async () => ({ health: HEALTH, snapshot: fakeSnapshot() }) });
   const overview = JSON.parse((await ask('GET', '/api/v1/overview')).body);
-  assert.deepEqual(overview.buckets, { count: 1, exact: true, ready: 9, unacked: 2, paused: 0 });
+  assert.deepEqual(overview.buckets, {
+    count: 1,
+    exact: true,
+    ready: 9,
+    unacked: 2,
+    paused: 0,
+    oldestAgeMs: 1500,
+  });
   assert.equal(overview.config, undefined);
   assert.equal(overview.readOnly, false);
   const silent = await desk({ ask: async () => undefined }).ask('GET', '/api/v1/overview');
@@ -228,6 +235,25 @@ describe('history', () => {
       ],
     );
     assert.equal(history.last(1).rows.length, 1);
+  });
+
+  test('mean times of a second, however many there were before', () => {
+    const history = new History();
+    const timed = (seconds: number, count: number, sum: number) => {
+      const snapshot = at(seconds, 0);
+      // Rounded, as the snapshot's mean is.
+      const mean = Number((sum / count).toPrecision(4));
+      snapshot.commits.syncMs = { count, sum, mean, p50: 0, p99: 0, max: 0 };
+      snapshot.latency.publishMs = { count, sum: sum * 2, mean: mean * 2, p50: 0, p99: 0, max: 0 };
+      return snapshot;
+    };
+    history.add(timed(1, 10_000_000, 1_234_567));
+    history.add(timed(2, 10_001_000, 1_234_817));
+    const { series, rows } = history.last(1);
+    const value = (name: string) => rows[0]![series.indexOf(name) + 1];
+    assert.equal(value('syncMs'), 0.25);
+    assert.equal(value('publishMs'), 0.5);
+    assert.equal(value('deliveryMs'), 0);
   });
 
   test('keeps so many rows, and leaves a gap where nobody looked', () => {

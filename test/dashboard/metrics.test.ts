@@ -4,6 +4,8 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { BucketRow } from '../../src/core/commands.ts';
@@ -29,13 +31,16 @@ const ROW: BucketRow = {
 };
 const requests = new Map([['a', { route: '/dash', code: 200, count: 3 }]]);
 
+const board = (): { panels: { targets: { expr: string }[] }[] } =>
+  JSON.parse(fs.readFileSync(new URL('grafana.json', OPS), 'utf8'));
+
 /** Families by name; throws where the text is not in Prometheus form. */
 function families(text: string): Map<string, { kind: string; samples: string[] }> {
   const found = new Map<string, { kind: string; samples: string[] }>();
   let current = '';
   for (const line of text.trimEnd().split('\n')) {
     const help = /^# HELP (thrustmq_[a-z_]+) \S.*[.:a-z]$/.exec(line);
-    const type = /^# TYPE (thrustmq_[a-z_]+) (counter|gauge|summary)$/.exec(line);
+    const type = /^# TYPE (thrustmq_[a-z_]+) (counter|gauge|histogram)$/.exec(line);
     const sample =
       /^(thrustmq_[a-z_]+)(?:\{([a-z_]+="[^"\\]*",?)+\})? (-?\d+(\.\d+)?(e[+-]?\d+)?)$/.exec(line);
     if (help !== null) {
@@ -48,7 +53,8 @@ function families(text: string): Map<string, { kind: string; samples: string[] }
     } else {
       assert.ok(sample !== null, `no sample: ${line}`);
       const family = found.get(current)!;
-      const plain = family.kind === 'summary' ? sample[1]!.replace(/_(sum|count)$/, '') : sample[1];
+      const isHistogram = family.kind === 'histogram';
+      const plain = isHistogram ? sample[1]!.replace(/_(bucket|sum|count)$/, '') : sample[1];
       assert.equal(plain, current);
       family.samples.push(line);
     }
@@ -65,15 +71,58 @@ test('the text is in form, with the numbers of the snapshot', () => {
   families(text);
   for (const line of [
     'thrustmq_up_state{state="ready"} 1',
-    'thrustmq_build_info{version="9.9.9"} 1',
+    `thrustmq_build_info{version="9.9.9",node="${process.versions.node}"} 1`,
     'thrustmq_messages_received_total 12345',
     'thrustmq_messages_refused_total{reason="storage_full"} 3',
     'thrustmq_connections{side="intake"} 1',
     'thrustmq_http_requests_total{route="/dash",code="200"} 3',
     'thrustmq_messages_ready 9',
+    'thrustmq_oldest_message_age_seconds 1.5',
+    'thrustmq_backlog_bytes 1048576',
+    'thrustmq_memory_limit_bytes 536870912',
+    'thrustmq_disk_free_bytes 1000000000',
   ])
     assert.ok(text.includes(`${line}\n`), line);
   assert.ok(!text.includes('bucket='), 'a bucket must not be a label here');
+});
+
+test('a histogram: seconds, cumulative, its last bucket is its count', () => {
+  const text = metricsText(ANSWER, requests);
+  const found = families(text);
+  const histograms = [...found].filter(([, { kind }]) => kind === 'histogram');
+  assert.equal(histograms.length, 7);
+  for (const [name, { samples }] of histograms) {
+    const values = samples.map((line) => Number(line.split(' ')[1]));
+    const bounds = samples.flatMap((line) => /le="([^"]+)"/.exec(line)?.[1] ?? []);
+    assert.equal(bounds.at(-1), '+Inf', name);
+    const numbers = bounds.slice(0, -1).map(Number);
+    assert.deepEqual(
+      numbers,
+      [...numbers].sort((a, b) => a - b),
+      name,
+    );
+    assert.ok(bounds.length <= 24 && !bounds.join().includes('e'), `${name}: ${bounds}`);
+    const counts = values.slice(0, bounds.length);
+    assert.deepEqual(
+      counts,
+      [...counts].sort((a, b) => a - b),
+      name,
+    );
+    assert.equal(counts.at(-1), values.at(-1), name);
+  }
+  // Three publishes of 0.25, 1 and 3 ms.
+  for (const line of [
+    'thrustmq_publish_duration_seconds_bucket{le="0.000015625"} 0',
+    'thrustmq_publish_duration_seconds_bucket{le="0.00025"} 1',
+    'thrustmq_publish_duration_seconds_bucket{le="0.0005"} 1',
+    'thrustmq_publish_duration_seconds_bucket{le="0.001"} 2',
+    'thrustmq_publish_duration_seconds_bucket{le="0.004"} 3',
+    'thrustmq_publish_duration_seconds_bucket{le="65.536"} 3',
+    'thrustmq_publish_duration_seconds_bucket{le="+Inf"} 3',
+    'thrustmq_publish_duration_seconds_sum 0.00425',
+    'thrustmq_publish_duration_seconds_count 3',
+  ])
+    assert.ok(text.includes(`${line}\n`), line);
 });
 
 test('a broker that starts, or is silent, is told from one that serves', () => {
@@ -113,14 +162,67 @@ test('promtool agrees, where it is installed', (context) => {
   assert.equal(checked.status, 0, checked.stdout + checked.stderr);
 });
 
+test('promtool: the board asks what can be asked; slow syncs and old messages raise alerts', (context) => {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'thrustmq-promtool-'));
+  context.after(() => fs.rmSync(dir, { recursive: true, force: true }));
+  const promtool = (kind: string, verb: string, content: unknown) => {
+    const file = path.join(dir, `${kind}.yml`);
+    fs.writeFileSync(file, JSON.stringify(content)); // JSON is YAML
+    return spawnSync('promtool', [verb, 'rules', file], { encoding: 'utf8' });
+  };
+  const asked = board().panels.flatMap(({ targets }) => targets.map(({ expr }) => expr));
+  const rules = asked.map((expr, i) => ({
+    record: `asked:${i}`,
+    expr: expr.replaceAll('$__rate_interval', '5m').replaceAll('$instance', '.*'),
+  }));
+  const checked = promtool('board', 'check', { groups: [{ name: 'board', rules }] });
+  if (checked.error !== undefined) {
+    context.skip('promtool is not installed here');
+    return;
+  }
+  assert.equal(checked.status, 0, checked.stdout + checked.stderr);
+  // Ten syncs a minute: on one broker each takes 0.3 to 0.5 s, on the other 1 to 2 ms.
+  const sync = (instance: string, le: string, perMinute: number) => ({
+    series: `thrustmq_log_fsync_duration_seconds_bucket{instance="${instance}",le="${le}"}`,
+    values: `0+${perMinute}x30`,
+  });
+  const slow = { severity: 'warning', instance: 'slow' };
+  const alerts = fs.readFileSync(new URL('alerts.yml', OPS), 'utf8');
+  const fired = (alertname: string) => {
+    const rule = alerts.slice(alerts.indexOf(`- alert: ${alertname}\n`));
+    const said = (name: string) =>
+      new RegExp(` ${name}: (.*)`).exec(rule)![1]!.replaceAll('{{ $labels.instance }}', 'slow');
+    const exp_annotations = { summary: said('summary'), description: said('description') };
+    const exp_alerts = [{ exp_labels: slow, exp_annotations }];
+    return { eval_time: '25m', alertname, exp_alerts };
+  };
+  const ran = promtool('alerts', 'test', {
+    rule_files: [fileURLToPath(new URL('alerts.yml', OPS))],
+    tests: [
+      {
+        interval: '1m',
+        input_series: [
+          ...[sync('slow', '0.256', 0), sync('slow', '0.512', 10), sync('slow', '+Inf', 10)],
+          ...[sync('quick', '0.256', 10), sync('quick', '0.512', 10), sync('quick', '+Inf', 10)],
+          {
+            series: 'thrustmq_oldest_message_age_seconds{instance="slow"}',
+            values: '90000+60x30',
+          },
+          { series: 'thrustmq_oldest_message_age_seconds{instance="quick"}', values: '0x30' },
+        ],
+        alert_rule_test: ['ThrustMQSyncSlow', 'ThrustMQOldestMessage'].map(fired),
+      },
+    ],
+  });
+  assert.equal(ran.status, 0, ran.stdout + ran.stderr);
+});
+
 test('the board and the alert rules use metrics that exist', () => {
   const text = metricsText(ANSWER, requests) + bucketMetricsText([ROW]);
   const known = new Set([...text.matchAll(/^(thrustmq_[a-z_]+)/gm)].map(([, name]) => name));
-  const board = JSON.parse(fs.readFileSync(new URL('grafana.json', OPS), 'utf8'));
-  assert.ok(board.panels.length >= 8);
-  const expressions: string = JSON.stringify(
-    board.panels.map((p: { targets: unknown }) => p.targets),
-  );
+  const { panels } = board();
+  assert.ok(panels.length >= 8);
+  const expressions = JSON.stringify(panels.map(({ targets }) => targets));
   const rules = fs.readFileSync(new URL('alerts.yml', OPS), 'utf8');
   assert.ok((rules.match(/- alert: /g)?.length ?? 0) >= 6);
   for (const [, name] of `${expressions}\n${rules}`.matchAll(/\b(thrustmq_[a-z_]+)/g))

@@ -499,6 +499,9 @@ export class World {
   readonly peers: Peer<Session>[] = [];
   failure: Error | undefined;
   nowMs = 0;
+  wallMs = WALL_MS;
+  /** What latencies are measured with; the test moves it. */
+  clockMs = 0;
   woken = false;
 
   constructor(options: WorldOptions = {}) {
@@ -524,7 +527,8 @@ export class World {
           this.woken = true;
         },
       },
-      wallMs: () => WALL_MS,
+      wallMs: () => this.wallMs,
+      clockMs: () => this.clockMs,
       strict: options.strict ?? true,
       ...(options.releaseMax === undefined ? {} : { releaseMax: options.releaseMax }),
       onFailed: (failure) => {
