@@ -3,7 +3,7 @@
 // build are there and current, then runs. Plain JavaScript without dependencies, because it runs
 // before there are any. What the broker does is not decided here.
 //
-//   node setup.mjs start|test|build|bench|prove|lint|format [ARGS]
+//   node setup.mjs start|test|build|bench|prove|coverage|lint|format [ARGS]
 
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -24,7 +24,7 @@ const INPUTS = {
   script: ['src', 'test', 'bench', 'assembly', 'tsconfig.json', 'package-lock.json'],
 };
 
-const COMMANDS = { start, test, build: () => {}, bench, prove, lint, format };
+const COMMANDS = { start, test, build: () => {}, bench, prove, coverage, lint, format };
 
 function note(text) {
   process.stderr.write(`setup: ${text}\n`);
@@ -219,6 +219,10 @@ function bench(args) {
 
 function prove(args) {
   return become('test/prove/main.js', args);
+}
+
+function coverage(args) {
+  return become('test/coverage/main.js', args);
 }
 
 async function test(filters) {

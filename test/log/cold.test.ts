@@ -27,8 +27,20 @@ interface Setup {
   records: Place[];
 }
 
+interface Turns {
+  /** Without a second segment. */
+  only: boolean;
+  areaBytes: number;
+  soon: (call: () => void) => void;
+  later: (call: () => void) => void;
+}
+
 /** A segment of records with bodies of these sizes, and a second segment behind it. */
-async function setUp(sizes: number[], bytes = SEGMENT): Promise<Setup> {
+async function setUp(
+  sizes: number[],
+  bytes = SEGMENT,
+  { areaBytes, only = false, soon = setImmediate, later = setImmediate }: Partial<Turns> = {},
+): Promise<Setup> {
   const bodies = sizes.map((size, i) => `${i}:`.padEnd(size, String.fromCharCode(97 + (i % 26))));
   const built = buildSegment(
     { bytes },
@@ -37,7 +49,7 @@ async function setUp(sizes: number[], bytes = SEGMENT): Promise<Setup> {
   const next = buildSegment({ bytes, base: bytes }, [{ messages: [{ bucket: 1, body: 'next' }] }]);
   const files = filesOf(built, next);
   const list = [];
-  for (const { name, base } of [built, next]) {
+  for (const { name, base } of only ? [built] : [built, next]) {
     const handle = await new Promise<number>((resolve) =>
       files.open(name, false, (_failure, opened) => resolve(opened)),
     );
@@ -67,7 +79,7 @@ async function setUp(sizes: number[], bytes = SEGMENT): Promise<Setup> {
   return {
     files,
     segments,
-    cold: new Cold(codec, files, () => segments, setImmediate, setImmediate),
+    cold: new Cold(codec, files, () => segments, soon, later, areaBytes),
     records,
   };
 }
@@ -141,10 +153,14 @@ test('what is read while its segment is replaced is not believed, and asked for 
 });
 
 test('a damaged record is refused, and its neighbours are had all the same', async () => {
-  for (const bad of [0, 1, 2]) {
+  // In its body, and in its header, without which a window begins behind it.
+  for (const [bad, at] of [0, 1, 2].flatMap((i) => [
+    [i, 200],
+    [i, 20],
+  ]) as [number, number][]) {
     const setup = await setUp([400, 400, 400, 400]);
     const { records, files } = setup;
-    files.image('00000000000000000000.log')[records[bad]!.position + 200]! ^= 1;
+    files.image('00000000000000000000.log')[records[bad]!.position + at]! ^= 1;
     const outcomes = records.map((record) => load(setup, record));
     await files.settle();
     outcomes.forEach(({ calls, failure }, i) => {
@@ -250,4 +266,185 @@ test('a segment given back while it is read serves the read; its windows are for
   assert.ok(files.names().includes('spare-0.tmp'));
   cold.trim(SEGMENT);
   assert.equal(body(setup, records[0]!), undefined);
+});
+
+test('a crowd is served from one sweep, a few a turn, and gathers before the next', async () => {
+  const turns: (() => void)[] = [];
+  const moments: (() => void)[] = [];
+  const setup = await setUp(Array(1600).fill(15_000), SEGMENT, {
+    areaBytes: 16 * MIB,
+    soon: (call) => void turns.push(call),
+    later: (call) => void moments.push(call),
+  });
+  const { cold, files } = setup;
+  const records = setup.records.filter((_, i) => i % 4 === 0);
+  let served = 0;
+  const ask = (place: Place) =>
+    cold.load(place.position, place.bytes, (failure) => {
+      assert.equal(failure, undefined);
+      assert.equal(body(setup, place), place.body, 'who is served finds it in memory');
+      served++;
+    });
+  for (let i = 0; i < 200; i++) ask(records[i]!);
+  await files.settle();
+  // More than a sweep's share of the area is not read ahead of those who wait.
+  const begun = cold.readBytes;
+  assert.ok(begun >= 12 * MIB && begun <= 16 * MIB, `${begun} bytes were read`);
+  assert.equal(served, 64, 'the first few are served, the others in later turns');
+  // Who comes now waits until all of them are.
+  ask(records[399]!);
+  await files.settle();
+  assert.deepEqual([served, cold.readBytes], [64, begun]);
+  while (turns.length > 0) turns.shift()!();
+  await files.settle();
+  assert.equal(served, 200);
+  // The next sweep begins when half as many wait again, or a moment later.
+  assert.equal(cold.readBytes, begun);
+  for (let i = 300; i < 398; i++) ask(records[i]!);
+  await files.settle();
+  assert.equal(cold.readBytes, begun, 'too few to begin');
+  ask(records[398]!);
+  await files.settle();
+  while (turns.length > 0) turns.shift()!();
+  assert.equal(served, 300);
+  assert.ok(cold.readBytes > begun);
+  // The moment of the first crowd is over; that of the second lets a single one through.
+  ask(records[200]!);
+  moments.shift()!();
+  await files.settle();
+  assert.equal(served, 300);
+  moments.shift()!();
+  await files.settle();
+  assert.equal(served, 301);
+  assert.equal(setup.segments.list[0]!.reads, 0);
+});
+
+// Consumers who ask for one record after the other, near each other or far apart, while segments
+// are replaced under them; each is served everything, whatever the order.
+for (const { areaBytes, seed } of [
+  { areaBytes: 2 * MIB, seed: 1 },
+  { areaBytes: 16 * MIB, seed: 2 },
+])
+  test(`crowds, and others apart from them, all get what they ask for in ${areaBytes} bytes`, async () => {
+    const sizes = Array.from({ length: 1500 }, (_, i) => (i % 150 === 149 ? 700_000 : 14_000));
+    const setup = await setUp(sizes, 32 * MIB - 4096, {
+      areaBytes,
+      soon: (call) => void turns.push(call),
+      later: (call) => void turns.push(call),
+    });
+    const { cold, files, records, segments } = setup;
+    const turns: (() => void)[] = [];
+    const order = new Random(seed);
+    files.auto = false;
+    let left = 0;
+    let again = 0;
+    const ask = (places: Place[]): void => {
+      const missing = places.findIndex((place) => body(setup, place) !== place.body);
+      const place = places[missing];
+      if (place === undefined) {
+        left--;
+        return;
+      }
+      cold.load(place.position, place.bytes, (failure) => {
+        assert.equal(failure, undefined);
+        if (body(setup, place) === undefined) again++;
+        else assert.equal(body(setup, place), place.body);
+        ask(places.slice(missing));
+      });
+    };
+    for (let consumer = 0; consumer < 300; consumer++) {
+      left++;
+      const from = consumer < 200 ? consumer * 3 : order.below(1500);
+      ask(Array.from({ length: 4 }, (_, i) => records[(from + i * 601) % 1500]!));
+    }
+    for (let round = 0; left > 0; round++) {
+      assert.ok(round < 100_000, `${left} consumers are never served`);
+      if (files.pending.length > 0) files.step(order.below(files.pending.length));
+      if (turns.length > 0) turns.splice(order.below(turns.length), 1)[0]!();
+      if (round % 20 === 0) {
+        const at = order.below(31) * MIB;
+        cold.forget(at, at + order.below(4) * MIB);
+      }
+      await null;
+    }
+    await files.settle();
+    assert.ok(again > 0, 'nobody had to ask again');
+    assert.equal(segments.list[0]!.reads, 0);
+  });
+
+test('who reads to the end of what is there finds nothing to read ahead', async () => {
+  const ends: [bytes: number, only: boolean][] = [
+    [4 * MIB, false],
+    [4 * MIB + 4096, false],
+    [4 * MIB, true],
+  ];
+  for (const [bytes, only] of ends) {
+    const setup = await setUp(Array(250).fill(15_000), bytes, { only, soon: (call) => call() });
+    const outcomes = setup.records.slice(100).map((record) => load(setup, record));
+    await setup.files.settle();
+    assert.deepEqual(outcomes, Array(150).fill({ calls: 1, failure: undefined }));
+    assert.ok(setup.cold.readBytes < bytes, 'nothing of the open segment is read');
+  }
+});
+
+test('a crowd reads ahead from behind the windows that are there', async () => {
+  const setup = await setUp(Array(1600).fill(15_000), SEGMENT, { soon: (call) => call() });
+  const { cold, files, records } = setup;
+  // One who reads in order has been here, with windows that grew.
+  for (let i = 700; i < 1100; i++)
+    if (body(setup, records[i]!) === undefined) {
+      load(setup, records[i]!);
+      await files.settle();
+    }
+  const before = cold.reads;
+  const outcomes = records.slice(500, 700).map((record) => load(setup, record));
+  await files.settle();
+  assert.deepEqual(outcomes, Array(200).fill({ calls: 1, failure: undefined }));
+  assert.ok(cold.reads > before);
+  for (const record of records.slice(500, 1200)) assert.equal(body(setup, record), record.body);
+});
+
+test('a window that grows over one that is being read leaves that its place', async () => {
+  const setup = await setUp(Array(40).fill(15_000));
+  const { files, records } = setup;
+  const inUnit = (unit: number) =>
+    records.find(({ position }) => position >= unit * 64 * 1024) as Place;
+  load(setup, inUnit(2));
+  await files.settle();
+  files.auto = false;
+  const places = [inUnit(4), inUnit(3)];
+  const outcomes = places.map((place) => load(setup, place));
+  // The second one, which reaches over the first, ends first; who waits for that is not forgotten.
+  files.step(1);
+  const waits = load(setup, records[records.indexOf(places[0]!) + 1]!);
+  assert.equal(files.pending.length, 1);
+  await files.settle();
+  assert.deepEqual([...outcomes, waits], Array(3).fill({ calls: 1, failure: undefined }));
+  for (const place of places) assert.equal(body(setup, place), place.body);
+});
+
+test('a file that ends before the record does is told as damage', async () => {
+  const setup = await setUp([1000]);
+  const name = '00000000000000000000.log';
+  setup.files.put(name, setup.files.image(name).slice(0, 30));
+  const handle = await new Promise<number>((resolve) =>
+    setup.files.open(name, false, (_failure, opened) => resolve(opened)),
+  );
+  (setup.segments.list[0] as { handle: number }).handle = handle;
+  const outcome = load(setup, setup.records[0]!);
+  await setup.files.settle();
+  assert.match(outcome.failure!.message, /does not verify/);
+});
+
+test('a window of very many small records is verified to its end', async () => {
+  const setup = await setUp(Array(40_000).fill(1));
+  const { cold, records, files } = setup;
+  // Windows grow for who reads in order.
+  for (const record of records)
+    if (body(setup, record) === undefined) {
+      assert.equal(load(setup, record).failure, undefined);
+      await files.settle();
+      assert.equal(body(setup, record), record.body);
+    }
+  assert.ok(cold.reads < 12, `${cold.reads} windows`);
 });

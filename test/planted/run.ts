@@ -6,12 +6,11 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { copyOfBuild } from '../support/build-copy.ts';
 import type { Plant } from './plants.ts';
 
 const BUILD = fileURLToPath(new URL('../../', import.meta.url));
 const ROOT = path.dirname(path.resolve(BUILD));
-// What a build is read together with: fixtures, names of sources, the packages.
-const LINKED = ['node_modules', 'src', 'test', 'bench', 'package.json', 'asconfig.json'];
 
 export interface Planted {
   plant: Plant;
@@ -28,21 +27,7 @@ export class Garden {
 
   constructor(timeoutMs = 60_000) {
     this.#timeoutMs = timeoutMs;
-    this.#folder = fs.mkdtempSync(path.join(BUILD, 'planted-'));
-    const script = (file: string) => fs.statSync(file).isDirectory() || file.endsWith('.js');
-    for (const name of ['src', 'test', 'assembly'])
-      fs.cpSync(path.join(BUILD, name), path.join(this.#folder, 'build', name), {
-        recursive: true,
-        filter: script,
-      });
-    for (const name of ['thrustmq.wasm', 'thrustmq.debug.wasm'])
-      fs.copyFileSync(path.join(BUILD, name), path.join(this.#folder, 'build', name));
-    fs.cpSync(path.join(ROOT, 'assembly'), path.join(this.#folder, 'assembly'), {
-      recursive: true,
-    });
-    for (const name of LINKED)
-      if (fs.existsSync(path.join(ROOT, name)))
-        fs.symlinkSync(path.join(ROOT, name), path.join(this.#folder, name));
+    this.#folder = copyOfBuild('planted-');
   }
 
   /** Runs one plant's test on the faulty copy. Throws if the plant does not fit the code. */
