@@ -313,7 +313,8 @@ export class Server {
       const bytes = wire === 'u64' ? WIRE_U64 : WIRE_U32;
       const { inbox } = this.#broker.codec;
       const readInto = inbox.subarray(inbox.length - INBOX_READ_BYTES);
-      return await this.#listeners.listen({ host, port, wire: bytes, accept, readInto });
+      const room = () => this.#broker.room;
+      return await this.#listeners.listen({ host, port, wire: bytes, accept, room, readInto });
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       const hint =

@@ -5,6 +5,7 @@
 import { Admission, type Refusal } from './admission.ts';
 import { assert } from './assert.ts';
 import type { Buckets } from './buckets.ts';
+import { Blocks } from './carry.ts';
 import { type Batch, Commit, type CommitEvents, type Resume } from './commit.ts';
 import { Compaction } from './compaction.ts';
 import { Consumer } from './consumer.ts';
@@ -67,6 +68,7 @@ export class Broker implements Context, CommitEvents {
   readonly notices: Notices;
   readonly budget: Budget;
   readonly frames: FramePool;
+  readonly blocks: Blocks;
   readonly paused = new Paused();
   /** Who takes a bucket's line instead of its consumers, by slot: a purge. */
   readonly takers = new Map<number, () => void>();
@@ -95,6 +97,7 @@ export class Broker implements Context, CommitEvents {
     this.#admission = new Admission(options.limits);
     this.budget = new Budget(options.limits.bufferBytesMax);
     this.frames = new FramePool(options.limits.framesMax);
+    this.blocks = new Blocks(options.limits.bufferBytesMax);
     this.buckets = options.buckets;
     this.retention = options.retention;
     const { buckets, retention, log, wallMs, clockMs = () => this.#now } = options;
@@ -180,6 +183,11 @@ export class Broker implements Context, CommitEvents {
     const consumer = new Consumer(this, link);
     this.consumers.add(consumer);
     return consumer;
+  }
+
+  /** Connections that could still be opened. */
+  get room(): number {
+    return this.limits.connectionsMax - this.#admission.open;
   }
 
   #admit(link: Link): boolean {
@@ -465,9 +473,11 @@ export class Broker implements Context, CommitEvents {
 
   relieve(): void {
     let worst: Producer | Consumer | undefined;
-    for (const session of [...this.producers, ...this.consumers]) {
+    const compare = (session: Producer | Consumer) => {
       if (worst === undefined || session.heldBytes > worst.heldBytes) worst = session;
-    }
+    };
+    this.producers.forEach(compare);
+    this.consumers.forEach(compare);
     if (worst === undefined || worst.heldBytes === 0) return;
     worst.evict(`it held ${worst.heldBytes} bytes, the most, ${this.#whenOver()}`);
   }

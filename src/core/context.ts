@@ -1,6 +1,7 @@
 // What sessions share: the broker's parts as they see them. Assembled once by broker.ts.
 
 import type { Buckets } from './buckets.ts';
+import type { Blocks } from './carry.ts';
 import type { Commit } from './commit.ts';
 import type { Consumer } from './consumer.ts';
 import type { Counters } from './counters.ts';
@@ -26,6 +27,8 @@ export interface Context {
   /** Bytes of partial input and unread output of all connections. */
   readonly budget: Budget;
   readonly frames: FramePool;
+  /** Memory for messages that are not complete. */
+  readonly blocks: Blocks;
   /** Monotonic time in ms as of the last input. */
   nowMs(): number;
   /** Asks for a flush after the inputs that wait now. */

@@ -28,6 +28,7 @@ import {
   RESULT_ROWS,
 } from '../../assembly/layout.ts';
 import { assert, BugError } from './assert.ts';
+import { Carry } from './carry.ts';
 import type { Replyable } from './commit.ts';
 import type { BreachKind, Context } from './context.ts';
 import type { Link } from './ports.ts';
@@ -35,10 +36,6 @@ import type { Link } from './ports.ts';
 const ONES = new Uint8Array(BATCH_MESSAGES_MAX).fill(ACK_STORED);
 // A slow but honest sender may take this long for each part of a message it has announced.
 const BYTES_PER_GRACE_SECOND = 65536;
-// Memory for the short pieces of an incomplete message, doubling from the one to the other.
-const PIECE_BYTES = 4096;
-const TAIL_BYTES_MIN = 256;
-const TAIL_BYTES_MAX = 65536;
 // Replies of a batch with refusals, when the first is noted.
 const REFUSALS_MIN = 64;
 
@@ -51,10 +48,7 @@ export class Producer implements Replyable {
   #stored = false; // whether a message of the current batch was packed
   #refusing = false; // the disk is full: the rest of this batch is refused
   #skip = 0; // bytes of an oversized message still to be dropped
-  #carry: Uint8Array[] = []; // bytes of an incomplete message or header
-  #carryBytes = 0;
-  #carryHeld = 0; // memory they take
-  #tailBytes = 0; // bytes used of the last part, if it has room for more; 0 = it has none
+  readonly #carry: Carry; // bytes of an incomplete message or header
   #need = 0; // bytes that must be there before it is worth looking again
   #partialSinceMs = -1;
   #partialAllowedMs = 0;
@@ -75,13 +69,14 @@ export class Producer implements Replyable {
 
   constructor(context: Context, link: Link) {
     this.#context = context;
+    this.#carry = new Carry(context.budget, context.blocks);
     this.link = link;
     this.heardMs = context.nowMs();
   }
 
   /** Bytes this connection keeps in memory; 0 once it is on its way out because of them. */
   get heldBytes(): number {
-    return this.#evicted ? 0 : this.#carryHeld + this.#queuedBytes;
+    return this.#evicted ? 0 : this.#carry.heldBytes + this.#queuedBytes;
   }
 
   /** Bytes from the peer, split anywhere. The chunk is not kept unless it is incomplete. */
@@ -95,7 +90,7 @@ export class Producer implements Replyable {
       if (skipped === chunk.length) return;
       chunk = chunk.subarray(skipped);
     }
-    if (this.#blocked || this.#carryBytes + chunk.length < this.#need) {
+    if (this.#blocked || this.#carry.bytes + chunk.length < this.#need) {
       this.#keep(chunk);
       return;
     }
@@ -107,23 +102,17 @@ export class Producer implements Replyable {
   #process(chunk: Uint8Array): void {
     const { inbox } = this.#context.codec;
     const inPlace = chunk.buffer === inbox.buffer;
-    const carried = this.#carryBytes;
+    const carried = this.#carry.bytes;
     const start = inPlace ? chunk.byteOffset - inbox.byteOffset - carried : 0;
     const end = start + carried + chunk.length;
     assert(start >= 0 && end <= inbox.length, 'a connection holds more than the inbox');
-    let at = start;
-    this.#closeTail();
-    for (const part of this.#carry) {
-      inbox.set(part, at);
-      at += part.length;
-    }
-    if (!inPlace) inbox.set(chunk, at);
-    this.#dropCarry();
+    if (!inPlace) inbox.set(chunk, start + carried);
+    this.#carry.moveTo(inbox, start);
     const stopped = this.#work(start, end);
     if (stopped > start) this.#partialSinceMs = -1;
     if (this.#ended || stopped === end) return;
     if (stopped >= start + carried) this.#keep(chunk.subarray(stopped - start - carried));
-    else this.#keep(inbox.slice(stopped, end));
+    else this.#keep(inbox.subarray(stopped, end));
   }
 
   // Takes whole messages from the inbox; returns where the first incomplete one begins.
@@ -340,7 +329,7 @@ export class Producer implements Replyable {
   /** The peer will send nothing more, as after a goodbye: it still gets the replies it is owed. */
   finished(): void {
     this.#ended = true;
-    this.#dropCarry();
+    this.#carry.drop();
     if (this.#owed === 0) this.sendReplies();
   }
 
@@ -348,7 +337,7 @@ export class Producer implements Replyable {
   gone(): void {
     this.#gone = true;
     this.#ended = true;
-    this.#dropCarry();
+    this.#carry.drop();
     this.#context.budget.bytes -= this.#queuedBytes;
     this.#queuedBytes = 0;
     this.#context.closed(this);
@@ -356,7 +345,7 @@ export class Producer implements Replyable {
 
   /** Time passes: a message that was begun must end. */
   advance(nowMs: number): void {
-    const partial = (this.#carryBytes > 0 || this.#skip > 0) && !this.#blocked && !this.#paused;
+    const partial = (this.#carry.bytes > 0 || this.#skip > 0) && !this.#blocked && !this.#paused;
     if (!partial || this.#ended) {
       this.#partialSinceMs = -1;
     } else if (this.#partialSinceMs < 0) {
@@ -374,69 +363,11 @@ export class Producer implements Replyable {
       );
   }
 
-  // What stands in the inbox is overwritten by the next read, and a short rest of a long chunk
-  // would keep the whole chunk alive: both are copied. Short pieces share memory that doubles, so
-  // that a peer which sends byte by byte does not cost an array for each.
+  // What stands in the inbox is overwritten by the next read: it is copied.
   #keep(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
-    const { buffer } = this.#context.codec.inbox;
-    const copy = bytes.buffer === buffer || bytes.length * 2 < bytes.buffer.byteLength;
-    if (bytes.length < PIECE_BYTES || (copy && bytes.length < TAIL_BYTES_MAX)) {
-      this.#append(bytes);
-    } else {
-      this.#closeTail();
-      this.#hold(copy ? bytes.slice() : bytes);
-    }
-    this.#carryBytes += bytes.length;
+    this.#carry.append(bytes);
     if (this.#context.budget.over) this.#context.relieve();
-  }
-
-  #hold(part: Uint8Array): void {
-    this.#carry.push(part);
-    this.#carryHeld += part.length;
-    this.#context.budget.bytes += part.length;
-  }
-
-  #append(bytes: Uint8Array): void {
-    const used = this.#tailBytes;
-    const need = used + bytes.length;
-    const tail = used > 0 ? this.#carry.at(-1)! : undefined;
-    if (tail !== undefined && need <= tail.length) {
-      tail.set(bytes, used);
-    } else if (need > TAIL_BYTES_MAX) {
-      this.#closeTail();
-      this.#append(bytes);
-      return;
-    } else {
-      const size = tail === undefined ? need : 2 * need;
-      const grown = new Uint8Array(Math.min(TAIL_BYTES_MAX, Math.max(TAIL_BYTES_MIN, size)));
-      if (tail !== undefined) {
-        grown.set(tail.subarray(0, used));
-        this.#release(this.#carry.pop()!.length);
-      }
-      grown.set(bytes, used);
-      this.#hold(grown);
-    }
-    this.#tailBytes = need;
-  }
-
-  // The last part takes no more: only its used bytes count.
-  #closeTail(): void {
-    if (this.#tailBytes === 0) return;
-    this.#carry.push(this.#carry.pop()!.subarray(0, this.#tailBytes));
-    this.#tailBytes = 0;
-  }
-
-  #release(bytes: number): void {
-    this.#carryHeld -= bytes;
-    this.#context.budget.bytes -= bytes;
-  }
-
-  #dropCarry(): void {
-    this.#release(this.#carryHeld);
-    this.#carry = [];
-    this.#carryBytes = 0;
-    this.#tailBytes = 0;
   }
 
   /** Closes the connection, because its memory is needed. */
@@ -447,7 +378,7 @@ export class Producer implements Replyable {
 
   #breach(why: BreachKind, text: string): void {
     this.#ended = true;
-    this.#dropCarry();
+    this.#carry.drop();
     this.#context.breach(this.link, 'intake', why, text);
   }
 }

@@ -23,6 +23,8 @@ export interface ListenOptions {
   wire: number;
   /** Makes a session for a link, or refuses it (and has destroyed it). */
   accept: (link: Link) => Session | undefined;
+  /** How many more connections may be open now. */
+  room: () => number;
   /** Where all sockets read into; what is read is handed on before the next read. */
   readInto: Uint8Array;
 }
@@ -37,6 +39,9 @@ const RETRANSMISSIONS_MIN = 5;
 // What all sockets together may read in one turn of the event loop. A commit's write and sync end
 // as events too: behind megabytes that one busy producer has sent, the disk would stand idle.
 const TURN_BYTES = 128 * 1024;
+// Connections that are begun in one turn. The system hands over as many as there are, and a flood of
+// them would be all that happens.
+const TURN_CONNECTIONS = 4;
 
 /** Shares out the event loop: who reads past the turn's bytes goes on in the next one. */
 class Turn {
@@ -70,32 +75,51 @@ const turn = new Turn();
 
 let nextId = 1;
 
+interface PeerName {
+  localPort: number;
+  remoteAddress: string;
+  remotePort: number;
+}
+
 export class SocketLink implements Link {
   readonly id = nextId++;
-  readonly peer: string;
   readonly address: string;
   readonly wire: number;
-  readonly key: string;
-  readonly #socket: net.Socket;
+  readonly #name: PeerName;
+  // There is none yet while the broker decides about the connection.
+  #socket: net.Socket | undefined;
   #session: Session | undefined;
+  #destroyed = false; // before there was a socket
   #held = false; // by its session
   #waitsTurn = false;
   #queued = false; // the system did not take everything at once
   readonly #written = () => {
-    if (!this.#queued || this.#socket.writableLength > 0) return;
+    if (!this.#queued || this.queuedBytes > 0) return;
     this.#queued = false;
     this.#session?.drained();
   };
 
-  constructor(socket: net.Socket, wire: number) {
-    this.#socket = socket;
+  constructor(name: PeerName, wire: number) {
+    this.#name = name;
     this.wire = wire;
-    const { remoteAddress = '?', remotePort = 0, localPort = 0 } = socket;
-    this.address = remoteAddress;
-    this.peer = remoteAddress.includes(':')
+    this.address = name.remoteAddress;
+  }
+
+  get peer(): string {
+    const { remoteAddress, remotePort } = this.#name;
+    return remoteAddress.includes(':')
       ? `[${remoteAddress}]:${remotePort}`
       : `${remoteAddress}:${remotePort}`;
-    this.key = keyOf({ localPort, remoteAddress, remotePort });
+  }
+
+  /** As the system's table of sockets names it. */
+  get key(): string {
+    return keyOf(this.#name);
+  }
+
+  /** The connection is wanted. */
+  open(socket: net.Socket): void {
+    this.#socket = socket;
   }
 
   attach(session: Session): void {
@@ -107,66 +131,84 @@ export class SocketLink implements Link {
   }
 
   get destroyed(): boolean {
-    return this.#socket.destroyed;
+    return this.#socket?.destroyed ?? this.#destroyed;
   }
 
   get queuedBytes(): number {
-    return this.#socket.writableLength;
+    return this.#socket?.writableLength ?? 0;
   }
 
   send(bytes: Uint8Array): void {
-    if (this.#socket.destroyed || this.#socket.writableEnded) return;
-    this.#socket.write(bytes, this.#written);
-    if (this.#socket.writableLength > 0) this.#queued = true;
+    const socket = this.#socket;
+    if (socket === undefined || socket.destroyed || socket.writableEnded) return;
+    socket.write(bytes, this.#written);
+    if (socket.writableLength > 0) this.#queued = true;
   }
 
   end(): void {
-    if (!this.#socket.writableEnded) this.#socket.end();
+    if (this.#socket?.writableEnded === false) this.#socket.end();
   }
 
   destroy(): void {
-    this.#socket.destroy();
+    this.#destroyed = true;
+    this.#socket?.destroy();
   }
 
   pause(): void {
     this.#held = true;
-    this.#socket.pause();
+    this.#socket?.pause();
   }
 
   resume(): void {
     this.#held = false;
-    if (!this.#waitsTurn) this.#socket.resume();
+    if (!this.#waitsTurn) this.#socket?.resume();
   }
 
   /** Reads nothing more until `takeTurn`. */
   waitTurn(): void {
     this.#waitsTurn = true;
-    this.#socket.pause();
+    this.#socket?.pause();
   }
 
   takeTurn(): void {
     this.#waitsTurn = false;
-    if (!this.#held) this.#socket.resume();
+    if (!this.#held) this.#socket?.resume();
   }
 }
 
-// Node offers reading into a buffer of one's own (`onread`) to sockets that connect, but not to those
-// a server accepts; it would allocate 64 KiB for each read, and collecting them stops the broker
-// dozens of times a second. So an accepted socket's handle moves to a socket made with that option.
-// Not on Windows, where reads are under way before there is anything to read. If a Node has no such
-// handle, the accepted socket is used as it is.
-function readingInto(
-  accepted: net.Socket,
+// What Node has under a socket, as far as it is used here.
+interface RawHandle {
+  useUserBuffer?: unknown;
+  getpeername?: (into: { address?: string; port?: number }) => number;
+  close(): void;
+}
+
+interface RawServer {
+  onconnection?: (status: number, handle: RawHandle | undefined) => void;
+}
+
+// Node makes a socket of every connection, which costs more than all that the system does for it,
+// and goes on while there are more of them. So what the system hands over is taken before that: it
+// waits for its turn as a bare handle, and costs a socket when the broker wants it. It also lets
+// reads go into a buffer of our own (`onread`), which Node offers to sockets that connect, but not to
+// those a server accepts; it would allocate 64 KiB for each read, and collecting them stops the
+// broker dozens of times a second. Not on Windows, where reads are under way before there is
+// anything to read. If a Node has no such handles, its sockets are used as they are.
+function rawServerOf(server: net.Server): RawServer | undefined {
+  const { _handle } = server as unknown as { _handle: RawServer | null };
+  if (process.platform === 'win32' || typeof _handle?.onconnection !== 'function') return undefined;
+  return _handle;
+}
+
+function isUsable(handle: RawHandle): boolean {
+  return typeof handle.useUserBuffer === 'function' && typeof handle.getpeername === 'function';
+}
+
+function socketOf(
+  handle: RawHandle,
   buffer: Uint8Array,
   receive: (chunk: Uint8Array) => void,
 ): net.Socket {
-  const holder = accepted as unknown as { _handle: { useUserBuffer?: unknown } | null };
-  const handle = holder._handle;
-  if (process.platform === 'win32' || typeof handle?.useUserBuffer !== 'function') {
-    accepted.on('data', receive);
-    return accepted;
-  }
-  holder._handle = null;
   const onread = {
     buffer,
     callback: (bytes: number) => {
@@ -175,12 +217,59 @@ function readingInto(
     },
   };
   const options = { handle, allowHalfOpen: true, onread, pauseOnCreate: true };
-  return new net.Socket(options as unknown as net.SocketConstructorOpts);
+  const socket = new net.Socket(options as unknown as net.SocketConstructorOpts);
+  socket.setNoDelay(true);
+  socket.setKeepAlive(true, KEEP_ALIVE_MS);
+  return socket;
+}
+
+/** Lets only so many connections begin in one turn of the event loop; the others wait in line. */
+class Door {
+  readonly #options: ListenOptions;
+  readonly #meet: (handle: RawHandle) => void;
+  #waiting: RawHandle[] = [];
+  #left = TURN_CONNECTIONS;
+  #begun = false;
+
+  constructor(options: ListenOptions, meet: (handle: RawHandle) => void) {
+    this.#options = options;
+    this.#meet = meet;
+  }
+
+  knock(handle: RawHandle): void {
+    // Those who wait have descriptors: never more than there is room for. The next ones are refused,
+    // which costs little.
+    const waits = this.#left <= 0 && this.#waiting.length < this.#options.room();
+    if (waits) this.#waiting.push(handle);
+    else this.#enter(handle);
+    if (this.#begun) return;
+    this.#begun = true;
+    setImmediate(() => this.#next());
+  }
+
+  #enter(handle: RawHandle): void {
+    this.#left--;
+    this.#meet(handle);
+  }
+
+  #next(): void {
+    this.#left = TURN_CONNECTIONS;
+    for (const handle of this.#waiting.splice(0, TURN_CONNECTIONS)) this.#enter(handle);
+    this.#begun = this.#waiting.length > 0;
+    if (this.#begun) setImmediate(() => this.#next());
+    else this.#left = TURN_CONNECTIONS;
+  }
+
+  /** Nobody who waits gets in any more. */
+  close(): void {
+    for (const handle of this.#waiting.splice(0)) handle.close();
+  }
 }
 
 /** The data listeners of a broker. */
 export class Listeners {
   readonly #servers: net.Server[] = [];
+  readonly #doors: Door[] = [];
   readonly #links = new Set<SocketLink>();
 
   get links(): ReadonlySet<SocketLink> {
@@ -197,7 +286,7 @@ export class Listeners {
         keepAliveInitialDelay: KEEP_ALIVE_MS,
         pauseOnConnect: true,
       },
-      (socket) => this.#accept(socket, options),
+      (socket) => this.#acceptSocket(socket, options),
     );
     this.#servers.push(server);
     return new Promise((resolve, reject) => {
@@ -206,40 +295,79 @@ export class Listeners {
       server.listen({ host, port, exclusive: true, backlog: 4096 }, () => {
         server.off('error', reject);
         server.on('error', () => {}); // a failed accept costs that connection, nothing else
-        resolve(server.address() as net.AddressInfo);
+        const address = server.address() as net.AddressInfo;
+        this.#takeRaw(server, { ...options, port: address.port });
+        resolve(address);
       });
     });
   }
 
-  #accept(accepted: net.Socket, options: ListenOptions): void {
-    let session: Session | undefined;
-    let socket = accepted;
-    let link: SocketLink | undefined;
-    const receive = (chunk: Uint8Array) => {
-      if (socket.destroyed || link === undefined) return;
-      turn.spend(link, chunk.length);
-      session?.receive(chunk);
+  #takeRaw(server: net.Server, options: ListenOptions): void {
+    const raw = rawServerOf(server);
+    if (raw === undefined) return;
+    const usual = raw.onconnection!;
+    const door = new Door(options, (handle) => this.#acceptRaw(handle, options));
+    this.#doors.push(door);
+    raw.onconnection = (status, handle) => {
+      if (status === 0 && handle !== undefined && isUsable(handle)) door.knock(handle);
+      else usual.call(raw, status, handle);
     };
-    socket = readingInto(accepted, options.readInto, receive);
+  }
+
+  #acceptRaw(handle: RawHandle, options: ListenOptions): void {
+    const name: { address?: string; port?: number } = {};
+    // Fails if it was reset before we got to it.
+    const failed = handle.getpeername!(name) !== 0 || name.address === undefined;
+    const peer = {
+      localPort: options.port,
+      remoteAddress: name.address ?? '',
+      remotePort: name.port ?? 0,
+    };
+    const link = failed ? undefined : new SocketLink(peer, options.wire);
+    const session = link && options.accept(link);
+    if (link === undefined || session === undefined) {
+      handle.close();
+      return;
+    }
+    const receive = (chunk: Uint8Array) => this.#receive(link, session, chunk);
+    this.#join(link, session, socketOf(handle, options.readInto, receive));
+  }
+
+  #acceptSocket(socket: net.Socket, options: ListenOptions): void {
     // From the first tick on: a socket error without a listener would end the process.
     socket.on('error', () => {});
-    if (socket.remoteAddress === undefined) {
+    const { remoteAddress, remotePort = 0, localPort = 0 } = socket;
+    if (remoteAddress === undefined) {
       socket.destroy(); // reset before we got to it
       return;
     }
-    const opened = new SocketLink(socket, options.wire);
-    link = opened;
-    session = options.accept(opened);
-    if (session === undefined) return;
-    const joined = session;
-    opened.attach(joined);
-    this.#links.add(opened);
+    const link = new SocketLink({ localPort, remoteAddress, remotePort }, options.wire);
+    const session = options.accept(link);
+    if (session === undefined) {
+      socket.destroy();
+      return;
+    }
+    socket.on('data', (chunk) => this.#receive(link, session, chunk));
+    this.#join(link, session, socket);
+  }
+
+  #receive(link: SocketLink, session: Session, chunk: Uint8Array): void {
+    if (link.destroyed) return;
+    turn.spend(link, chunk.length);
+    session.receive(chunk);
+  }
+
+  #join(link: SocketLink, session: Session, socket: net.Socket): void {
+    socket.on('error', () => {});
+    link.open(socket);
+    link.attach(session);
+    this.#links.add(link);
     socket.on('end', () => {
-      if (!socket.destroyed) joined.finished();
+      if (!socket.destroyed) session.finished();
     });
     socket.on('close', () => {
-      this.#links.delete(opened);
-      joined.gone();
+      this.#links.delete(link);
+      session.gone();
     });
     socket.resume();
   }
@@ -259,6 +387,7 @@ export class Listeners {
   /** Stops accepting; open connections stay. */
   stop(): void {
     for (const server of this.#servers) server.close();
+    for (const door of this.#doors) door.close();
   }
 
   /** Disconnects everybody at once. */

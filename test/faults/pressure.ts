@@ -1,94 +1,178 @@
-// What attacks cost the others: memory of the broker, and the time from publish to ack of one
-// healthy producer, quiet and under each attack. Prints a table; a measurement, not a test.
+// What attacks cost the others: memory of the broker against its budget, and the time from publish
+// to ack of one healthy producer, quiet and under each attack. Prints a table; a measurement, not a
+// test.
 //
-//   node build/test/faults/pressure.js [SECONDS]
+//   node build/test/faults/pressure.js [--seconds 5] [--rounds 3] [--memory 512MiB,192MiB] [NAME…]
+//
+// Rounds go through quiet and all attacks in turn, so that a slow minute of the machine meets them
+// all; the table has medians of the rounds, and the greatest memory. Attackers run only where
+// nobody else wants to (SCHED_IDLE): what is measured is the broker, not who gets a processor. The
+// control is the same attack on a server that keeps nothing, beside a broker that is left alone.
 
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
+import os from 'node:os';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { type BrokerProcess, RawPeer, startBroker, temporaryFolder } from '../support/broker.ts';
 import { batchOf } from '../support/client.ts';
 import { ATTACKS, type Attack } from './attacks.ts';
 
-const MIB = 1024 * 1024;
-const ATTACKS_FILE = fileURLToPath(new URL('./attacks.js', import.meta.url));
-// Small enough for a short attack to use up. Beside it stand what a quiet broker has, the log's
-// buffer of one segment as far as it was used, and places of messages in the newest segments.
-const BUFFER = 64 * MIB;
+// /proc counts a process's time in these.
+const TICKS_PER_SECOND = 100;
+const PAUSE_MS = 3; // between two batches of the healthy producer
+
+const file = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
 interface Measured {
   p50Ms: number;
   p99Ms: number;
+  mostMs: number;
+  /** Most that the broker's process ever had. */
   peakMiB: number;
   acks: number;
+  /** Of one processor, while it was measured. */
+  brokerShare: number;
+  attackerShare: number;
 }
 
-function residentMiB(pid: number): number {
+function peakMiB(pid: number): number {
   const status = fs.readFileSync(`/proc/${pid}/status`, 'utf8');
-  return Number(/^VmRSS:\s+(\d+)/m.exec(status)![1]) / 1024;
+  return Number(/^VmHWM:\s+(\d+)/m.exec(status)![1]) / 1024;
 }
 
-/** One batch of ten every few milliseconds, for `seconds`. */
-async function healthy(broker: BrokerProcess, pid: number, seconds: number): Promise<Measured> {
+function secondsOf(pid: number | undefined): number {
+  if (pid === undefined) return 0;
+  const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
+
+/** One batch of ten messages every few milliseconds for `seconds`; ms until each was acked. */
+async function healthy(broker: BrokerProcess, seconds: number): Promise<number[]> {
   const producer = await RawPeer.connect(broker.intake);
   const batch = batchOf(1n, Array(10).fill(Buffer.alloc(100, 1)));
   const took: number[] = [];
-  let peakMiB = 0;
   const until = performance.now() + seconds * 1000;
   while (performance.now() < until) {
     const begun = performance.now();
     producer.send(batch);
     await producer.take(10);
     took.push(performance.now() - begun);
-    peakMiB = Math.max(peakMiB, residentMiB(pid));
-    await sleep(3); // the rate of this producer
+    await sleep(PAUSE_MS);
   }
   producer.destroy();
-  took.sort((a, b) => a - b);
-  const at = (share: number) => took[Math.min(took.length - 1, Math.floor(took.length * share))]!;
-  return { p50Ms: at(0.5), p99Ms: at(0.99), peakMiB, acks: took.length };
+  return took;
 }
 
-/** Runs an attack in a process of its own beside a healthy producer. */
-async function under(attack: Attack | undefined, seconds: number): Promise<Measured> {
-  const flags = ['--buffer', String(BUFFER), '--max-message', '1MiB'];
-  const broker = await startBroker({ dataDir: temporaryFolder(), flags });
+/** A program beside this file, where no other wants the processor; and its first line. */
+async function idly(name: string, ...args: string[]): Promise<[ChildProcess, string]> {
+  const child = spawn('chrt', ['-i', '0', process.execPath, file(name), ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [line] = (await once(createInterface({ input: child.stdout! }), 'line')) as [string];
+  return [child, line];
+}
+
+interface Scene {
+  memory: string;
+  attack: Attack | undefined;
+  /** The attack meets the sink. */
+  control?: boolean;
+}
+
+async function measure({ memory, attack, control }: Scene, seconds: number): Promise<Measured> {
+  const broker = await startBroker({ dataDir: temporaryFolder(), flags: ['--memory', memory] });
   const pid = (await broker.line((line) => line.event === 'ready')).pid as number;
-  await healthy(broker, pid, 1); // everything is compiled and touched once
-  const ports = [String(broker.intake), String(broker.exhaust)];
-  const attacker =
-    attack === undefined
-      ? undefined
-      : spawn(process.execPath, [ATTACKS_FILE, attack, ...ports], {
-          stdio: ['ignore', 'pipe', 'inherit'],
-        });
-  if (attacker !== undefined) await once(createInterface({ input: attacker.stdout! }), 'line');
+  await healthy(broker, 1); // everything is compiled and touched once
+  const children: ChildProcess[] = [];
   try {
-    return await healthy(broker, pid, seconds);
+    let ports = [String(broker.intake), String(broker.exhaust)];
+    if (control) {
+      const [sink, line] = await idly('./sink.js');
+      children.push(sink);
+      ports = line.split(' ');
+    }
+    if (attack !== undefined) children.push((await idly('./attacks.js', attack, ...ports))[0]);
+    const attacker = attack === undefined ? undefined : children.at(-1)!.pid;
+    const begun = performance.now();
+    const before = [secondsOf(pid), secondsOf(attacker)] as const;
+    const took = await healthy(broker, seconds);
+    const spent = (performance.now() - begun) / 1000;
+    took.sort((a, b) => a - b);
+    const at = (share: number) => took[Math.min(took.length - 1, Math.floor(took.length * share))]!;
+    return {
+      p50Ms: at(0.5),
+      p99Ms: at(0.99),
+      mostMs: at(1),
+      peakMiB: peakMiB(pid),
+      acks: took.length,
+      brokerShare: (secondsOf(pid) - before[0]) / spent,
+      attackerShare: (secondsOf(attacker) - before[1]) / spent,
+    };
   } finally {
-    attacker?.kill('SIGKILL');
+    for (const child of children) child.kill('SIGKILL');
     await broker.kill();
   }
 }
 
-const seconds = Number(process.argv[2] ?? 5);
-const quiet = await under(undefined, seconds);
-const row = (name: string, { p50Ms, p99Ms, peakMiB, acks }: Measured) =>
-  [
-    name.padEnd(24),
-    `${p50Ms.toFixed(2)} ms`.padStart(10),
-    `${p99Ms.toFixed(2)} ms`.padStart(10),
-    `${(p99Ms / quiet.p99Ms).toFixed(1)} x`.padStart(8),
-    `${peakMiB.toFixed(0)} MiB`.padStart(9),
-    `${(peakMiB - quiet.peakMiB).toFixed(0)} MiB`.padStart(10),
-    String(acks).padStart(6),
+function median(numbers: number[]): number {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)]!;
+}
+
+function row(name: string, all: Measured[], quietMs: number, budgetMiB: number): string {
+  const of = (field: keyof Measured) => median(all.map((one) => one[field]));
+  const peak = Math.max(...all.map((one) => one.peakMiB));
+  return [
+    name.padEnd(34),
+    `${of('p50Ms').toFixed(2)}`.padStart(7),
+    `${of('p99Ms').toFixed(2)}`.padStart(8),
+    `${(of('p99Ms') / quietMs).toFixed(1)} x`.padStart(8),
+    `${of('mostMs').toFixed(1)}`.padStart(8),
+    `${peak.toFixed(0)} MiB`.padStart(9),
+    `${((100 * peak) / budgetMiB).toFixed(0)} %`.padStart(7),
+    `${(100 * of('brokerShare')).toFixed(0)} %`.padStart(7),
+    `${(100 * of('attackerShare')).toFixed(0)} %`.padStart(8),
+    String(of('acks')).padStart(6),
   ].join(' ');
-console.log(`buffers ${BUFFER / MIB} MiB; ${seconds} s each`);
-console.log('attack                          p50        p99    quiet  resident  beyond it   acks');
-console.log(row('quiet', quiet));
-for (const attack of Object.keys(ATTACKS) as Attack[])
-  console.log(row(attack, await under(attack, seconds)));
+}
+
+const HEAD = `${''.padEnd(34)}     p50      p99    quiet     most  resident  budget  broker attacker   acks`;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    seconds: { type: 'string', default: '5' },
+    rounds: { type: 'string', default: '3' },
+    memory: { type: 'string', default: '512MiB,192MiB' },
+  },
+});
+const names = (Object.keys(ATTACKS) as Attack[]).filter(
+  (name) => positionals.length === 0 || positionals.some((part) => name.includes(part)),
+);
+if (names.length === 0) throw new Error(`no attack is called ${positionals.join(' or ')}`);
+const seconds = Number(values.seconds);
+const budgets = values.memory.split(',');
+const [cpu] = os.cpus();
+console.log(`${os.cpus().length} x ${cpu?.model}, node ${process.version}`);
+console.log(`${seconds} s each, ${values.rounds} rounds; times in ms, shares of one processor`);
+
+for (const memory of budgets) {
+  const scenes: [string, Scene][] = [['quiet', { memory, attack: undefined }]];
+  for (const attack of names) {
+    scenes.push([attack, { memory, attack }]);
+    scenes.push([`  control: ${attack}`, { memory, attack, control: true }]);
+  }
+  const found = new Map<string, Measured[]>(scenes.map(([name]) => [name, []]));
+  for (let round = 0; round < Number(values.rounds); round++)
+    for (const [name, scene] of scenes) found.get(name)!.push(await measure(scene, seconds));
+  const quietMs = median(found.get('quiet')!.map((one) => one.p99Ms));
+  console.log(`\n--memory ${memory}\n${HEAD}`);
+  for (const [name, all] of found)
+    console.log(row(name, all, quietMs, Number.parseInt(memory, 10)));
+}
 process.exit();
