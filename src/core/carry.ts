@@ -9,7 +9,7 @@ import type { Budget } from './context.ts';
 const BLOCK_BYTES = 65536;
 const SMALL_BYTES_MIN = 256;
 const SMALL_BYTES_MAX = BLOCK_BYTES / 2;
-// Blocks that nobody has: enough for the messages that come and go, and a small part of the buffers.
+// Blocks that nobody has: enough for messages that come and go, and a small part of the buffers.
 const KEPT_MOST = 64;
 const KEPT_SHARE = 0.25;
 

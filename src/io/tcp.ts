@@ -39,8 +39,8 @@ const RETRANSMISSIONS_MIN = 5;
 // What all sockets together may read in one turn of the event loop. A commit's write and sync end
 // as events too: behind megabytes that one busy producer has sent, the disk would stand idle.
 const TURN_BYTES = 128 * 1024;
-// Connections that are begun in one turn. The system hands over as many as there are, and a flood of
-// them would be all that happens.
+// Connections that are begun in one turn. The system hands over as many as there are, and a flood
+// of them would be all that happens.
 const TURN_CONNECTIONS = 4;
 
 /** Shares out the event loop: who reads past the turn's bytes goes on in the next one. */
@@ -237,8 +237,8 @@ class Door {
   }
 
   knock(handle: RawHandle): void {
-    // Those who wait have descriptors: never more than there is room for. The next ones are refused,
-    // which costs little.
+    // Those who wait have descriptors: never more than there is room for. The next ones are
+    // refused, which costs little.
     const waits = this.#left <= 0 && this.#waiting.length < this.#options.room();
     if (waits) this.#waiting.push(handle);
     else this.#enter(handle);

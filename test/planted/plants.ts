@@ -315,6 +315,15 @@ export const PLANTS: readonly Plant[] = [
       'what is read while its segment is replaced is not believed, and asked for again',
     ],
   ]),
+  ...plant('src/core/carry.ts', [
+    [
+      'bytes of the inbox kept without a copy',
+      'this.#small.set(bytes, this.#bytes);',
+      'this.#small = bytes;',
+      'test/core/producer.test.ts',
+      'what is kept of a chunk that was read into the inbox does not change with the inbox',
+    ],
+  ]),
   ...plant('src/core/commit.ts', [
     [
       'acks before the batch is durable',
@@ -454,13 +463,6 @@ export const PLANTS: readonly Plant[] = [
       '',
       'test/core/producer.test.ts',
       'refusals stand in their place, also between stored ones',
-    ],
-    [
-      'bytes of the inbox kept without a copy',
-      'this.#hold(copy ? bytes.slice() : bytes);',
-      'this.#hold(bytes);',
-      'test/core/producer.test.ts',
-      'what is kept of a chunk that was read into the inbox does not change with the inbox',
     ],
     [
       'acks of a goodbye lost',
