@@ -271,7 +271,10 @@ test('wrong usage exits 2 before anything is installed', async () => {
   for (const args of [[], ['deploy'], ['constructor']]) {
     const { code, stderr, calls } = await run(...args);
     assert.equal(code, 2);
-    assert.match(stderr, /usage: node setup\.mjs start\|test\|build\|bench\|prove\|coverage\|lint\|format/);
+    assert.match(
+      stderr,
+      /usage: node setup\.mjs start\|test\|build\|bench\|prove\|coverage\|lint\|format/,
+    );
     assert.equal(calls, '');
   }
 });
