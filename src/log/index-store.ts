@@ -16,7 +16,7 @@ import { type Files, isNoSpace } from './files.ts';
 import { HeldIndexes, isHeldPlace } from './held.ts';
 import { settle } from './promises.ts';
 import { entriesOf } from './reindex.ts';
-import { Runs } from './runs.ts';
+import { isGivenUp, Runs } from './runs.ts';
 import { readFully, type Scannable } from './scan.ts';
 
 export interface IndexStoreOptions {
@@ -150,7 +150,8 @@ export class IndexStore {
   // Writes an index that nobody else has the entries for: if it cannot be, they stay in memory.
   #writeOrHold(segment: Indexed, source: EntrySource, done: (failure: Failure) => void): void {
     this.write(segment, source, (failure) => {
-      if (failure === undefined || !this.#held.add(segment, source)) return done(failure);
+      if (failure === undefined || isGivenUp(failure)) return done(failure);
+      if (!this.#held.add(segment, source)) return done(failure);
       const { note } = this.#options;
       note(
         'warn',
@@ -230,10 +231,7 @@ export class IndexStore {
     this.#making.set(segment.base, waiters);
     const { note } = this.#options;
     note('warn', `the index of ${segment.name} is made again: ${why.message}`);
-    const end = (failure: Failure) => {
-      this.#making.delete(segment.base);
-      for (const waiter of waiters) waiter(failure);
-    };
+    const end = (failure: Failure) => this.#made(segment.base, waiters, failure);
     this.remake(segment).then(
       () => end(undefined),
       (failure: Error) => end(failure),
@@ -258,10 +256,15 @@ export class IndexStore {
     const waiters: ((failure: Failure) => void)[] = [];
     this.#making.set(segment.base, waiters);
     this.#held.drop(segment.base);
-    this.#writeOrHold(segment, source, () => {
-      this.#making.delete(segment.base);
-      for (const waiter of waiters) waiter(undefined); // who finds none makes it
-    });
+    this.#runs.giveUp(segment.base);
+    // Who finds none makes it.
+    this.#writeOrHold(segment, source, () => this.#made(segment.base, waiters, undefined));
+  }
+
+  // A segment that took the place meanwhile has waiters of its own.
+  #made(base: number, waiters: ((failure: Failure) => void)[], failure: Failure): void {
+    if (this.#making.get(base) === waiters) this.#making.delete(base);
+    for (const waiter of waiters) waiter(failure);
   }
 
   /** Makes the index of a complete segment from its records. */

@@ -167,7 +167,7 @@ export class Runs {
         next();
       };
       writeRun(plan, (failure, bytes) => {
-        if (failure !== undefined) end(failure);
+        if (failure !== undefined) end(writing.stopped ?? failure);
         else this.#publish(writing, bytes, end);
       });
     });
@@ -294,16 +294,25 @@ export class Runs {
     else this.#open.read(run, loaded, chunks, done);
   }
 
+  /** Ends the writing of a segment's run that is under way or waits, with `isGivenUp`. */
+  giveUp(base: Position): void {
+    for (const writing of this.#writings)
+      if (writing.base === base)
+        writing.stopped = givenUp(`${runName(base)} is not needed any more`);
+  }
+
   /**
    * Forgets the run of a segment at once and removes the file; no harm if there is none. Searches
    * under way end as if they came before, or with a failure; a write under way is given up.
    * `done` when the file is gone, or with what kept it.
    */
   drop(base: Position, done: (failure: Failure) => void = () => {}): void {
-    for (const writing of this.#writings)
-      if (writing.base === base) writing.stopped = new Error(`${runName(base)} was dropped`);
+    this.giveUp(base);
     this.#forget(base);
-    if (this.#closed) return;
+    if (this.#closed) {
+      this.#options.soon(() => done(closedError()));
+      return;
+    }
     this.#change((next) => {
       this.#files.remove(runName(base), (failure) => {
         // A file that can't be removed stays until it is replaced, or found at the next start.
@@ -428,5 +437,16 @@ export class Runs {
 const NOTHING = new DataView(new ArrayBuffer(0));
 
 function closedError(): Error {
-  return new Error('the runs are closed');
+  return givenUp('the runs are closed');
+}
+
+const GIVEN_UP = 'GIVEN_UP';
+
+function givenUp(message: string): Error {
+  return Object.assign(new Error(message), { code: GIVEN_UP });
+}
+
+/** Whether a write ended because nobody needs what it wrote, and not because it failed. */
+export function isGivenUp(failure: Error): boolean {
+  return (failure as NodeJS.ErrnoException).code === GIVEN_UP;
 }

@@ -5,6 +5,7 @@
 //   next.tmp                   being made
 //   compact.tmp                what a compaction writes, until it takes the place of a segment
 //   spare-67108864.tmp         given back, to be used again
+//   fill-7.tmp                 becoming a spare: not all of it is on disk yet
 
 import {
   SEGMENT_BASE_AT,
@@ -32,6 +33,7 @@ import { LogError } from './errors.ts';
 export const INCOMPLETE_FOLDER = 'log.incomplete';
 
 const NAME = /^(\d{20})\.log$/;
+const FILL = /^fill-\d+\.tmp$/;
 
 export interface SegmentHeader {
   /** Position of the segment's first byte. */
@@ -71,6 +73,11 @@ export const NEXT_NAME = 'next.tmp';
 /** Name of a compacted segment until it takes the place of the first one that it replaces. */
 export const COMPACT_NAME = 'compact.tmp';
 
+/** Name of a file that is being filled, to become the spare of the same number. */
+export function fillName(number: number): string {
+  return `fill-${number}.tmp`;
+}
+
 /** Name of the file of the segment based at `base` after it was given back. */
 export function spareName(base: number): string {
   return `spare-${base}.tmp`;
@@ -88,7 +95,7 @@ export function isSpare(name: string): boolean {
 
 /** Whether a file of that name holds nothing when the broker starts. */
 export function isTemporary(name: string): boolean {
-  return name === NEXT_NAME || name === COMPACT_NAME || isSpare(name);
+  return name === NEXT_NAME || name === COMPACT_NAME || FILL.test(name) || isSpare(name);
 }
 
 /** Key of a log's records, as 32 bits (layout.ts, record). */

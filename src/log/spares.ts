@@ -10,7 +10,7 @@
 
 import type { Failure } from '../core/ports.ts';
 import { type Files, type Handle, isNoSpace, writeAll } from './files.ts';
-import { numberIn, spareName } from './segment.ts';
+import { fillName, numberIn, spareName } from './segment.ts';
 
 /** A file of a segment's size that is used again, or for the first time. */
 export interface Spare {
@@ -196,22 +196,27 @@ export class Spares {
     const least = segmentBytes * (this.#held === 0 ? SLACK : STOCK_FREE);
     files.free((failure, bytes) => {
       if (failure !== undefined || bytes < least) return end(failure ?? noSpace());
-      this.make(this.#stockName(), (makeFailure, spare) => {
+      // Odd, so that it never meets the name of a segment that is given back; and each but once, as
+      // one that was taken keeps its name until it has become a segment.
+      const number = this.#nextName;
+      this.#nextName += 2;
+      this.make(fillName(number), (makeFailure, spare) => {
         if (makeFailure !== undefined) return end(makeFailure);
         if (this.#closed) return this.discard(spare, () => end(noSpace()));
-        this.#list.push(spare);
-        end(undefined);
+        this.#filled(spare, spareName(number), end);
       });
     });
     return true;
   }
 
-  // Odd, so that it never meets the name of a segment that is given back; and each but once, as one
-  // that was taken keeps its name until it has become a segment.
-  #stockName(): string {
-    const name = spareName(this.#nextName);
-    this.#nextName += 2;
-    return name;
+  // A file has the name of a spare only when all of it is on disk. One whose sync failed, and that
+  // could not be removed, looks complete until power is lost: the next start may not take it.
+  #filled(spare: Spare, name: string, done: (failure: Failure) => void): void {
+    this.#options.files.rename(spare.name, name, (failure) => {
+      if (failure !== undefined) return this.discard(spare, () => done(failure));
+      this.#list.push({ ...spare, name });
+      done(undefined);
+    });
   }
 
   /** Keeps no more files. */

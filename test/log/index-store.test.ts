@@ -4,12 +4,18 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { crc32c } from '../../src/codec/crc32c.ts';
 import { CHECKPOINT_NAME } from '../../src/log/checkpoint.ts';
 import { LogError } from '../../src/log/errors.ts';
+import { type Indexed, IndexStore } from '../../src/log/index-store.ts';
 import { RUN_HEADER_BYTES, runName } from '../../src/log/run.ts';
+import { Runs } from '../../src/log/runs.ts';
 import { decodeHeader, encodeHeader, segmentName } from '../../src/log/segment.ts';
+import { NO_ENTRIES } from '../support/entries.ts';
 import { MemoryFiles } from '../support/memory-files.ts';
+import { Random } from '../support/random.ts';
 import { bodiesOf, indexOf, SEGMENT_BYTES, World, type WorldOptions } from './harness.ts';
+import { BASE, bucket, entriesOf, sourceOf } from './run-harness.ts';
 
 const BUCKETS = [1, 2, 3];
 const MANY = Number.POSITIVE_INFINITY;
@@ -312,4 +318,90 @@ test('a segment that cannot be read is reported; what waits elsewhere goes on', 
     lines[0]!.filter((body) => got.includes(body)),
   );
   assert.equal(world.failure, undefined);
+});
+
+const ENTRIES = entriesOf(new Random(1), 3000, (i) => i % 7);
+
+/** A store over empty folders, whose segments cannot be read. */
+function emptyStore() {
+  const files = new MemoryFiles();
+  const notes: string[] = [];
+  const store = new IndexStore({
+    files,
+    segmentFiles: files,
+    logId: 1n,
+    hashSeed: 1,
+    crc32c,
+    soon: (call) => void setImmediate(call),
+    sideCodec: () => assert.fail('no segment is read'),
+    note: (_level, text) => void notes.push(text),
+  });
+  return { files, notes, store };
+}
+
+/** The segment that this identity tells from others at its place. */
+function segmentOf(identity: number): Indexed {
+  const [name, bytes] = [segmentName(BASE), SEGMENT_BYTES];
+  return { base: BASE, name, bytes, handle: 1, key: 1, identity };
+}
+
+/** Waits until the index of the segment is written. */
+async function written(store: IndexStore, segment: Indexed): Promise<void> {
+  const query = { ...bucket(1), sequence: 0, at: 0 };
+  await new Promise((resolve) => store.find(segment, query, 1, resolve));
+}
+
+test('a segment given back or compacted again while its index is written: nothing is said or kept', async () => {
+  let ended = 0;
+  for (let steps = 0; ended < 3; steps++) {
+    const { files, notes, store } = emptyStore();
+    files.auto = false;
+    store.replace(segmentOf(7), sourceOf(ENTRIES));
+    for (let i = 0; i < steps; i++) {
+      await new Promise((resolve) => setImmediate(resolve));
+      files.step();
+    }
+    ended += files.count('rename');
+    store.replace(segmentOf(8), sourceOf(ENTRIES.slice(9)));
+    store.retry();
+    files.auto = true;
+    files.step();
+    await written(store, segmentOf(8));
+    assert.ok(await store.has(segmentOf(8)), `after ${steps} steps`);
+    files.auto = false;
+    store.replace(segmentOf(9), sourceOf(ENTRIES.slice(99)));
+    for (let i = 0; i < steps; i++) {
+      await new Promise((resolve) => setImmediate(resolve));
+      files.step();
+    }
+    store.drop(BASE);
+    store.retry();
+    files.auto = true;
+    while (files.step());
+    await new Promise<void>((resolve) => store.close(resolve));
+    assert.deepEqual([files.names(), notes], [[], []], `after ${steps} steps`);
+  }
+});
+
+test('an index that failed after its segment was compacted again is not written any more', async () => {
+  const { files, store } = emptyStore();
+  const fault = files.fail({ op: 'write', nth: 1, code: 'EIO' });
+  files.auto = false;
+  store.replace(segmentOf(7), sourceOf(ENTRIES));
+  while (files.pending.at(-1)?.op !== 'write') {
+    await new Promise((resolve) => setImmediate(resolve));
+    if (files.pending.at(-1)?.op !== 'write') files.step();
+  }
+  store.replace(segmentOf(8), sourceOf(ENTRIES.slice(9)));
+  files.auto = true;
+  files.step();
+  await written(store, segmentOf(8));
+  assert.equal(fault.fired, 1);
+  store.retry();
+  const other = { ...segmentOf(1), base: BASE + SEGMENT_BYTES };
+  await new Promise((resolve) => store.write(other, NO_ENTRIES, resolve)); // one after the other
+  await new Promise<void>((resolve) => store.close(resolve));
+  const again = new Runs({ files, logId: 1n, hashSeed: 1, crc32c, soon: setImmediate });
+  await new Promise((resolve) => again.open(resolve));
+  assert.ok(await new Promise((resolve) => again.check(BASE, 8, resolve)));
 });

@@ -187,12 +187,12 @@ test('what a compacted segment stands for is superseded, if it lies within and i
 
 test('half-made files are leftovers, strangers are named and kept', async () => {
   const files = filesOf(...threeSegments());
-  for (const name of ['next.tmp', 'spare-0.tmp', 'compact.tmp', 'notes.txt', 'backup.tmp'])
+  for (const name of ['next.tmp', 'spare-0.tmp', 'fill-1.tmp', 'compact.tmp', 'notes.txt', 'my-fill-1.tmp'])
     files.put(name, new Uint8Array(10));
   const { segments, leftovers, foreign } = await takeInventory(files);
   assert.equal(segments.length, 3);
-  assert.deepEqual(leftovers.sort(), ['compact.tmp', 'next.tmp', 'spare-0.tmp']);
-  assert.deepEqual(foreign.sort(), ['backup.tmp', 'notes.txt']);
+  assert.deepEqual(leftovers.sort(), ['compact.tmp', 'fill-1.tmp', 'next.tmp', 'spare-0.tmp']);
+  assert.deepEqual(foreign.sort(), ['my-fill-1.tmp', 'notes.txt']);
 });
 
 test('a segment given back before an older one is no gap, if the log says it was not needed', async () => {

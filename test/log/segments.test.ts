@@ -4,13 +4,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SEGMENT_DATA_AT } from '../../assembly/layout.ts';
+import { adopt } from '../../src/log/folder.ts';
 import { takeInventory } from '../../src/log/recovery.ts';
 import { decodeHeader, encodeHeader, segmentName } from '../../src/log/segment.ts';
 import { type Segment, Segments } from '../../src/log/segments.ts';
 import { Spares } from '../../src/log/spares.ts';
 import { anyFate, loseAll, MemoryFiles } from '../support/memory-files.ts';
 import { Random, seedOf } from '../support/random.ts';
-import { LOG_ID, SEGMENT_BYTES, TIME_MS } from './harness.ts';
+import { indexOf, LOG_ID, logOptions, SEGMENT_BYTES, TIME_MS } from './harness.ts';
 
 const random = new Random(seedOf('segments.test'));
 const NAMES = [0, 1, 2, 3, 4, 5].map((n) => segmentName(n * SEGMENT_BYTES));
@@ -458,4 +459,26 @@ test('a file made ready never takes the name of one that is just becoming a segm
   assert.ok(spares.stockUp(() => {}));
   await files.settle();
   assert.deepEqual([troubles, spares.count], [[], 3]);
+});
+
+test('a file whose sync failed and that stayed is no spare for the next start', async () => {
+  const setup = await setUp(1, SEGMENT_BYTES, SEGMENT_BYTES, 2 * SEGMENT_BYTES);
+  const { files, segments } = setup;
+  await prepared(setup);
+  const made = { name: /-\d+\.tmp$/ };
+  const faults = (['sync', 'remove'] as const).map((op) =>
+    files.fail({ op, nth: 1, code: 'EIO', ...made }),
+  );
+  for (let tries = 0; tries < 3; tries++) {
+    segments.retry();
+    await files.settle();
+  }
+  assert.deepEqual([faults.map(({ fired }) => fired), segments.spares], [[1, 1], 3]);
+  assert.equal(setup.troubles.length, 1, setup.troubles.join());
+  const after = files.kill();
+  const { leftovers } = await takeInventory(after);
+  const options = logOptions(after, indexOf(after), {}, [], []);
+  const spares = await adopt({ ...options, spareBytes: 9 * SEGMENT_BYTES }, leftovers);
+  assert.equal(spares.length, 3);
+  for (const { name } of spares) assert.equal(after.durable(name)?.length, SEGMENT_BYTES, name);
 });

@@ -96,6 +96,13 @@ export const PLANTS: readonly Plant[] = [
   ]),
   ...plant('src/log/spares.ts', [
     [
+      'file held ready before it is on disk',
+      'this.make(fillName(number)',
+      'this.make(spareName(number)',
+      'test/log/segments.test.ts',
+      'a file whose sync failed and that stayed is no spare for the next start',
+    ],
+    [
       'file used again before its name is synced',
       'files.syncDirectory(end);',
       'end(undefined);',
