@@ -57,13 +57,15 @@ export class Compaction {
     if (range === undefined) return;
     const { log, buckets, retention, moved, ended } = this.#options;
     const { settled, attempts } = buckets.fates;
+    const oldest = retention.segments[0]!;
     this.#running = true;
     log.compact(
       {
         bases: range.map(({ base }) => base),
         isSettled: (sequence) => settled.has(sequence),
         attemptsOf: (sequence) => attempts.get(sequence),
-        oldestNeeded: retention.segments[0]!.first,
+        start: oldest.base,
+        oldestNeeded: oldest.first,
         hurry: () => this.excessBytes > EXCESS_BYTES,
         moved: (base, end, entries) => {
           this.count++;

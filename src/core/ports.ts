@@ -106,6 +106,8 @@ export interface CompactionRequest {
   attemptsOf: (sequence: number) => number;
   /** Whether it is urgent; asked again and again. Otherwise it takes a small share of the time. */
   hurry: () => boolean;
+  /** Base of the oldest segment that is needed. */
+  start: Position;
   /** Sequence of the oldest message that marks may still speak of. */
   oldestNeeded: number;
   /** Called within the turn in which the records from `base` to before `end` changed places. */

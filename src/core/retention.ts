@@ -101,11 +101,16 @@ export class Retention {
     this.#hint = 0;
   }
 
-  /** The segments from `base` to before `end` are one now. */
+  /**
+   * The segments from `base` to before `end` are one now. Those that were trimmed while that one
+   * took its name are a part of it again; nothing is left of it if all of them were.
+   */
   merged(base: Position, end: Position): void {
-    const from = this.#segments.findIndex((segment) => segment.base === base);
+    const from = this.#segments.findIndex((segment) => segment.base >= base);
     let to = from + 1;
-    const merged = this.#segments[from]!;
+    const merged = this.#segments[from];
+    if (merged === undefined || merged.base >= end) return;
+    merged.base = base;
     while (to < this.#segments.length && this.#segments[to]!.base < end) {
       merged.live += this.#segments[to]!.live;
       to++;

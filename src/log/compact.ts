@@ -24,7 +24,6 @@ import {
   RECORD_MESSAGES,
   RECORD_RETURNED,
   RECORD_SETTLED,
-  RECORD_TRIM,
   SEGMENT_HEADER_BYTES,
 } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
@@ -85,9 +84,9 @@ export interface CompactOptions {
   isSettled: (sequence: number) => boolean;
   /** Deliveries of a message of these segments that ended without an ack. */
   attemptsOf: (sequence: number) => number;
-  /** Position that a durable trim record or header says the log needs at the oldest: its start. */
+  /** Base of the oldest segment that is needed; durably so, as older ones go at the next start. */
   start: Position;
-  /** Sequence of the first message at or behind `start`: marks about older ones are dropped. */
+  /** Sequence of the first message at or behind `start`: marks about older ones are left out. */
   oldestNeeded: number;
   wallMs: () => number;
   /** Called after every MiB or so that was read or written; work goes on when it settles. */
@@ -189,7 +188,6 @@ class Compaction {
   // Sequence that these segments begin with; unknown until the first batch says it.
   #first = -1;
   #next = 0;
-  #start: Position;
   #liveMessages = 0;
   #liveBytes = 0;
   /** Offset behind what is in the file. */
@@ -201,7 +199,6 @@ class Compaction {
     this.#headers = headers;
     this.#handle = handle;
     this.#timeMs = options.wallMs();
-    this.#start = Math.max(options.start, ...headers.map(({ start }) => start));
     this.#repacker = new Repacker({
       codec: options.codec,
       base: headers[0]!.base,
@@ -225,7 +222,9 @@ class Compaction {
       base,
       bytes,
       end,
-      start: this.#start,
+      // Not what older headers and trim records say: if the marks behind a trim were lost with the
+      // broker that wrote it, messages before it wait again, and their segments are needed.
+      start: this.#options.start,
       logId: this.#options.logId,
       timeMs: this.#timeMs,
       epoch: Math.max(...this.#headers.map(({ epoch }) => epoch)),
@@ -297,8 +296,6 @@ class Compaction {
     this.#repacker.setEpoch(rows[at + EPOCH]!);
     if (type === RECORD_SETTLED || type === RECORD_RETURNED) {
       this.#noteMarks(type, rows[at + COUNT]!, bytes, rows[at + OFFSET]! + RECORD_HEADER_BYTES);
-    } else if (type === RECORD_TRIM) {
-      this.#start = Math.max(this.#start, sequenceOf(rows, at));
     } else if (type === RECORD_MESSAGES || type === RECORD_COMMIT) {
       if (this.#first < 0) this.#begin(sequenceOf(rows, at));
       if (type === RECORD_MESSAGES) this.#keepLive(rows, at, bytes);

@@ -67,7 +67,6 @@ export class Compactor {
           logId,
           segments: sources,
           into,
-          start: segments.list[0]!.base,
           wallMs,
           turn: () => this.#pace(hurry()),
         }),

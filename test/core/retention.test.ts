@@ -102,6 +102,26 @@ describe('retention', () => {
     assert.equal(retention.segments[1]!.live, 0);
   });
 
+  test('segments that were trimmed meanwhile are in what they were merged into', () => {
+    const shape = (retention: Retention) =>
+      retention.segments.map(({ base, live }) => [base, live]);
+    const retention = new Retention();
+    for (const base of [0, 100, 200, 300, 400]) retention.open(base, 1 + base, 10, 3);
+    retention.settle(0, 3);
+    retention.trimmed(100);
+    retention.merged(0, 300);
+    assert.deepEqual(shape(retention), [
+      [0, 6],
+      [300, 3],
+      [400, 3],
+    ]);
+    retention.settle(50, 6);
+    assert.equal(retention.needed(400), 300);
+    retention.trimmed(400);
+    retention.merged(0, 400);
+    assert.deepEqual([shape(retention), retention.live], [[[400, 3]], 3]);
+  });
+
   test('the time of the last change', () => {
     const retention = new Retention();
     const changes = () => retention.segments.map(({ changedMs }) => changedMs);

@@ -206,3 +206,53 @@ test('acks that use up the last of a segment on a full disk leave a log that sta
     assert.equal(again.failure, undefined);
   }
 });
+
+test('a segment is given back while it is compacted: what stays of the others is delivered', async () => {
+  const world = await World.open(new MemoryFiles());
+  const { broker, files } = world;
+  // A few messages that stay among many that are consumed, in six segments; bucket 2 in the first.
+  for (let i = 0; i < 48; i++) {
+    const [few, many] = [{ bucket: i < 7 ? 2 : 3, body: `${i}` }, batch(7, 600)];
+    world.publish([few, ...many]);
+    await world.settle();
+  }
+  await world.drain(1);
+  const { link, consumer } = world.consume(2, 10);
+  await world.settle();
+  assert.equal(bodiesOf(link).length, 7);
+  files.auto = false;
+  let nowMs = 10_000;
+  const turn = async () => {
+    nowMs += 10;
+    broker.advance(nowMs);
+    for (let i = 0; i < 4; i++) {
+      await new Promise((resolve) => setImmediate(resolve));
+      world.turn();
+    }
+  };
+  // All calls but the renaming of the new segment, which waits.
+  const renaming = () =>
+    files.pending.findIndex(({ op, name }) => op === 'rename' && !/^fill|run|check/.test(name));
+  const others = () => files.pending.findIndex((_call, i) => i !== renaming());
+  while (renaming() < 0) {
+    await turn();
+    if (others() >= 0) files.step(others());
+  }
+  const before = broker.retention.segments.length;
+  consumer.receive(new Uint8Array(7).fill(1));
+  for (let i = 0; i < 1000 && broker.retention.segments.length === before; i++) {
+    await turn();
+    while (others() >= 0) files.step(others());
+  }
+  assert.ok(broker.retention.segments.length < before, 'nothing was given back');
+  assert.ok(renaming() >= 0);
+  files.auto = true;
+  while (files.step());
+  await world.settle();
+  assert.deepEqual([world.notes, broker.compaction.count], [[], 1]);
+  const rest = Array.from({ length: 41 }, (_, i) => `${i + 7}`);
+  assert.deepEqual(await world.drain(3), rest);
+  consumer.gone();
+  const again = await World.open(await world.close());
+  assert.deepEqual([broker.retention.live, await again.drain(3)], [0, []]);
+});

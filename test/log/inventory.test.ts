@@ -187,7 +187,14 @@ test('what a compacted segment stands for is superseded, if it lies within and i
 
 test('half-made files are leftovers, strangers are named and kept', async () => {
   const files = filesOf(...threeSegments());
-  for (const name of ['next.tmp', 'spare-0.tmp', 'fill-1.tmp', 'compact.tmp', 'notes.txt', 'my-fill-1.tmp'])
+  for (const name of [
+    'next.tmp',
+    'spare-0.tmp',
+    'fill-1.tmp',
+    'compact.tmp',
+    'notes.txt',
+    'my-fill-1.tmp',
+  ])
     files.put(name, new Uint8Array(10));
   const { segments, leftovers, foreign } = await takeInventory(files);
   assert.equal(segments.length, 3);

@@ -481,6 +481,13 @@ export const PLANTS: readonly Plant[] = [
   ]),
   ...plant('src/core/retention.ts', [
     [
+      'segment forgotten that was given back while it was compacted',
+      'segment.base >= base);',
+      'segment.base === base);',
+      'test/log/broker.test.ts',
+      'a segment is given back while it is compacted: what stays of the others is delivered',
+    ],
+    [
       'segment with live messages given back',
       'segments[at].live === 0 &&',
       'segments[at].live <= 1 &&',

@@ -547,9 +547,11 @@ export class World {
       assert.equal(this.#disk.files.openHandles, 0, 'files were left open');
     this.#tally.add('orderly stops');
     const crash = this.#strikes('crash', 0.5);
+    const { struck } = this.#disk;
+    const orderly = !crash && struck.size === 0; // or its checkpoint may be one from before
     if (crash) this.#disk.crash(true);
     else this.#disk.exit();
-    this.#dead(!crash);
+    this.#dead(orderly);
   }
 
   // Takes everything out and compares it with the model, twice.
