@@ -79,14 +79,11 @@ const client: Scenario = {
   async measure(bed) {
     const disk: { p50: number; p99: number }[] = [];
     const blocks: number[] = [];
-    const broker: LoadResult[] = [];
-    for (let run = 1; run <= bed.options.runs; run++) {
-      bed.options.note(`run ${run} of ${bed.options.runs}: disk, broker`);
+    const [journal, broker] = await bed.turns(['journal', 'broker'], SYNCHRONOUS, async () => {
       const measured = await bed.tool('disk');
       disk.push(measured.sync4KiB as { p50: number; p99: number });
       blocks.push(measured.againMBps as number);
-      broker.push(await bed.sample('broker', SYNCHRONOUS));
-    }
+    });
     const raw = disk.map(({ p50 }) => p50);
     const median = broker.map(ackMs('p50'));
     return [
@@ -100,7 +97,9 @@ const client: Scenario = {
       figure('broker, ack, median', 'ms', median),
       figure('broker, ack, p99', 'ms', broker.map(ackMs('p99'))),
       figure('broker, published', 'msg/s', broker.map(published)),
+      ...journalFigures(journal, broker),
       ratio('ack ÷ raw write + fdatasync, medians', median, raw),
+      ratio('journal: ack ÷ raw write + fdatasync, medians', journal.map(ackMs('p50')), raw),
     ];
   },
 };
