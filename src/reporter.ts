@@ -30,6 +30,10 @@ export class Reporter {
   // Of the last second, because what the other holds cannot be told apart by time.
   readonly #recentLoop: IntervalHistogram = monitorEventLoopDelay({ resolution: 10 });
   #recentLoopMs = 0;
+  // How late the ticks were: a histogram that can be shown as one.
+  readonly #late = new Distribution();
+  #tickedMs = Number.NaN;
+  #fullMs = 0;
   #diskFreeBytes: number | null = null;
   #diskAtMs = Number.NEGATIVE_INFINITY;
   readonly #bytes = new Distribution();
@@ -84,7 +88,14 @@ export class Reporter {
     if (syncMs > 0) this.#syncMs.record(syncMs);
   }
 
-  tick(nowMs: number): void {
+  /** To be called every `periodMs`. */
+  tick(nowMs: number, periodMs: number): void {
+    const passedMs = nowMs - this.#tickedMs;
+    this.#tickedMs = nowMs;
+    if (passedMs >= 0) {
+      this.#late.record(Math.max(0, passedMs - periodMs));
+      if (this.#log.full) this.#fullMs += passedMs;
+    }
     this.#oldest.advance(nowMs);
     if (this.#broker.retention.live === 0) this.#settledTo = this.#broker.nextSequence;
     if (nowMs - this.#beforeMs < RATE_MS) return;
@@ -136,6 +147,7 @@ export class Reporter {
         rssBytes: memory.rss,
         budgetBytes: config.memory.budgetBytes,
         heapBytes: memory.heapUsed,
+        wasmBytes: this.#broker.codec.memory.buffer.byteLength,
         bufferedBytes: this.#broker.budget.bytes,
         bufferBytesMax: this.#broker.budget.bytesMax,
         fatesBytes: fates.settled.bytes + fates.attempts.bytes,
@@ -146,6 +158,7 @@ export class Reporter {
         p99: loopMs(this.#loop.percentile(99)),
         max: loopMs(this.#loop.max),
         recentMax: Math.round(this.#recentLoopMs * 100) / 100,
+        all: this.#late.summary(),
       },
     };
   }
@@ -177,6 +190,7 @@ export class Reporter {
       syncMs: this.#syncMs.upTo(POWERS.ms),
       commitBytes: this.#bytes.upTo(POWERS.bytes),
       commitMessages: this.#messages.upTo(POWERS.messages),
+      loopDelayMs: this.#late.upTo(POWERS.ms),
     };
   }
 
@@ -194,6 +208,7 @@ export class Reporter {
     const oldest = this.#oldest.message;
     return {
       state: failed ? 'failed' : this.#log.full ? 'full' : 'ready',
+      fullMs: Math.round(this.#fullMs),
       sync: this.#options.config.log.sync,
       startPosition: String(this.#log.startPosition),
       endPosition: String(commit.endPosition),

@@ -341,7 +341,7 @@ export class Server {
     this.#clockMs += Math.min(now - this.#tickedMs, TICK_MS_MAX);
     this.#tickedMs = now;
     this.#broker.advance(this.#clockMs);
-    this.#reporter.tick(now);
+    this.#reporter.tick(now, TICK_MS);
   }
 
   #segmentChanged(): void {
@@ -366,6 +366,7 @@ export class Server {
     for (const link of await this.#listeners.unreachable(suspects)) {
       const text = `${link.peer} does not answer the network any more: closed`;
       this.#notices.write('peer.unreachable', { peer: link.peer }, text, 'info');
+      if (link.session !== undefined) link.session.closedFor = 'unreachable';
       link.destroy();
     }
     this.#lookingForPeers = false;
@@ -416,7 +417,10 @@ export class Server {
     if (this.#failure === undefined) {
       this.#broker.close();
       await this.#until(() => this.#broker.buckets.unacked === 0, DRAIN_MS);
-      for (const consumer of this.#broker.consumers) consumer.link.destroy();
+      for (const consumer of this.#broker.consumers) {
+        consumer.closedFor = 'shutdown';
+        consumer.link.destroy();
+      }
       await this.#until(() => this.#broker.consumers.size === 0, END_MS);
       await this.#until(() => {
         this.#broker.commit.drain();

@@ -240,6 +240,7 @@ export class Admin {
     const { peer } = session.link;
     const text = `${peer} closed by an operator`;
     broker.notices.notice('info', 'admin.close', text, { peer, connection });
+    session.closedFor = 'operator';
     session.link.destroy();
     return { ok: true, result: { connection, peer } };
   }

@@ -467,6 +467,8 @@ export class Broker implements Context, CommitEvents {
 
   closed(session: Producer | Consumer): void {
     this.#admission.leave(session.link.address);
+    const side = session instanceof Producer ? 'intake' : 'exhaust';
+    this.counters.closedConnections[side][session.closedFor]++;
     if (session instanceof Producer) this.producers.delete(session);
     else this.consumers.delete(session);
   }

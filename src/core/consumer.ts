@@ -20,6 +20,7 @@ import {
 import { assert } from './assert.ts';
 import type { Part } from './buckets.ts';
 import type { BreachKind, Context } from './context.ts';
+import type { CloseReason } from './counters.ts';
 import type { Link } from './ports.ts';
 
 // Runs of messages in one batch, so that a large batch of scattered messages stays small in memory.
@@ -50,6 +51,8 @@ export class Consumer {
   unacked = 0;
   messages = 0;
   bytes = 0;
+  /** Who closes it, or what for. */
+  closedFor: CloseReason = 'peer';
 
   constructor(context: Context, link: Link) {
     this.#context = context;
@@ -159,6 +162,7 @@ export class Consumer {
     }
     if (count === 0) return false;
     counters.deliveredMessages += count;
+    counters.deliveries++;
     this.messages += count;
     this.bytes += bytes;
     this.unacked = count;
@@ -336,6 +340,7 @@ export class Consumer {
   }
 
   #breach(why: BreachKind, text: string): void {
+    this.closedFor = why;
     this.#context.buckets.share(this.slot)?.waiting.delete(this);
     this.#context.breach(this.link, 'exhaust', why, text);
   }

@@ -1,6 +1,24 @@
 // What the broker counts, from its start on. Plain numbers, incremented on the hot path, read by
 // the snapshot; they never shrink.
 
+/** Why a connection ended: who closed it, or what for. */
+export const CLOSE_REASONS = [
+  'peer',
+  'protocol',
+  'timeout',
+  'memory',
+  'unreachable',
+  'operator',
+  'shutdown',
+] as const;
+
+export type CloseReason = (typeof CLOSE_REASONS)[number];
+
+function closed(): Record<CloseReason, number> {
+  const counts = CLOSE_REASONS.map((reason) => [reason, 0]);
+  return Object.fromEntries(counts) as Record<CloseReason, number>;
+}
+
 export class Counters {
   publishedMessages = 0;
   publishedBytes = 0;
@@ -16,6 +34,10 @@ export class Counters {
   heartbeats = 0;
   protocolErrors = 0;
   refusedConnections = 0;
+  readonly closedConnections = { intake: closed(), exhaust: closed() };
+  /** Batches of producers that were taken whole, and deliveries that were sent. */
+  batches = 0;
+  deliveries = 0;
   /** Messages that could not be read back and were set aside. */
   unreadableMessages = 0;
 }

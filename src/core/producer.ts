@@ -31,6 +31,7 @@ import { assert, BugError } from './assert.ts';
 import { Carry } from './carry.ts';
 import type { Replyable } from './commit.ts';
 import type { BreachKind, Context } from './context.ts';
+import type { CloseReason } from './counters.ts';
 import type { Link } from './ports.ts';
 
 const ONES = new Uint8Array(BATCH_MESSAGES_MAX).fill(ACK_STORED);
@@ -66,6 +67,8 @@ export class Producer implements Replyable {
   heardMs: number;
   messages = 0;
   bytes = 0;
+  /** Who closes it, or what for. */
+  closedFor: CloseReason = 'peer';
 
   constructor(context: Context, link: Link) {
     this.#context = context;
@@ -245,6 +248,7 @@ export class Producer implements Replyable {
     const refusals = this.#refusals;
     this.#refusals = undefined;
     this.#owed++;
+    this.#context.counters.batches++;
     const queued =
       (this.#stored || this.#owed > 1) && this.#context.commit.reply(this, this.#count, refusals);
     if (queued) this.#context.flushSoon();
@@ -377,6 +381,7 @@ export class Producer implements Replyable {
   }
 
   #breach(why: BreachKind, text: string): void {
+    this.closedFor = why;
     this.#ended = true;
     this.#carry.drop();
     this.#context.breach(this.link, 'intake', why, text);

@@ -25,6 +25,8 @@ export function totalsOf(broker: Broker): Totals {
     unreadableMessages: c.unreadableMessages,
     purgedMessages: c.purgedMessages,
     heartbeats: c.heartbeats,
+    batches: c.batches,
+    deliveries: c.deliveries,
     protocolErrors: c.protocolErrors,
   };
 }
@@ -77,12 +79,8 @@ function consumersOf(broker: Broker, slot: number): number {
   return broker.takers.has(slot) ? shared - 1 : shared;
 }
 
-export function connectionsOf(broker: Broker): {
-  intake: number;
-  exhaust: number;
-  refused: number;
-  list: ConnectionSnapshot[];
-} {
+export function connectionsOf(broker: Broker): Snapshot['connections'] {
+  const { closedConnections: closed } = broker.counters;
   const list: ConnectionSnapshot[] = [];
   for (const producer of broker.producers) {
     if (list.length >= CONNECTIONS_MAX / 2) break;
@@ -96,8 +94,17 @@ export function connectionsOf(broker: Broker): {
     intake: broker.producers.size,
     exhaust: broker.consumers.size,
     refused: broker.counters.refusedConnections,
+    opened: {
+      intake: broker.producers.size + sumOf(closed.intake),
+      exhaust: broker.consumers.size + sumOf(closed.exhaust),
+    },
+    closed: { intake: { ...closed.intake }, exhaust: { ...closed.exhaust } },
     list,
   };
+}
+
+function sumOf(counts: Record<string, number>): number {
+  return Object.values(counts).reduce((sum, count) => sum + count, 0);
 }
 
 /** What is known of one connection. */

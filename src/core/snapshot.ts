@@ -2,6 +2,10 @@
 // see. Plain JSON; every 64-bit number is a decimal string. A snapshot costs O(active + top), never
 // O(buckets).
 
+import type { CloseReason } from './counters.ts';
+
+export type Side = 'intake' | 'exhaust';
+
 /** Rates over the last second, per second. */
 export interface Rates {
   publishedMessages: number;
@@ -31,6 +35,9 @@ export interface Totals {
   /** Messages that operators purged. */
   purgedMessages: number;
   heartbeats: number;
+  /** Batches of producers that were taken whole, and deliveries that were sent. */
+  batches: number;
+  deliveries: number;
   protocolErrors: number;
 }
 
@@ -94,6 +101,7 @@ export interface Histograms {
   syncMs: number[];
   commitBytes: number[];
   commitMessages: number[];
+  loopDelayMs: number[];
 }
 
 /** Percentiles over the broker's life. */
@@ -109,6 +117,8 @@ export interface Distribution {
 
 export interface LogSnapshot {
   state: 'ready' | 'full' | 'failed';
+  /** How long publishes were refused because the disk was full, since the start. */
+  fullMs: number;
   sync: 'commit' | 'interval' | 'none';
   /** Oldest position still on disk, end of what was written, end of what is synced. */
   startPosition: string;
@@ -155,6 +165,8 @@ export interface MemorySnapshot {
   budgetBytes: number;
   /** JavaScript objects. */
   heapBytes: number;
+  /** Linear memory of the codec; what was never touched is not resident. */
+  wasmBytes: number;
   /** Partial input and unread output of all connections, and the most that it may be. */
   bufferedBytes: number;
   bufferBytesMax: number;
@@ -204,12 +216,26 @@ export interface Snapshot {
     top: BucketSnapshot[];
   };
   /** `list` holds at most 100 connections. */
-  connections: { intake: number; exhaust: number; refused: number; list: ConnectionSnapshot[] };
+  connections: {
+    intake: number;
+    exhaust: number;
+    refused: number;
+    /** Since the broker started, as `closed`, by why they ended. */
+    opened: Record<Side, number>;
+    closed: Record<Side, Record<CloseReason, number>>;
+    list: ConnectionSnapshot[];
+  };
   commits: CommitSnapshot;
   latency: LatencySnapshot;
   histograms: Histograms;
   log: LogSnapshot;
   memory: MemorySnapshot;
-  /** Over the broker's life; `recentMax`: over the last second. */
-  eventLoopDelayMs: { p50: number; p99: number; max: number; recentMax: number };
+  /** Over the broker's life; `recentMax`: over the last second; `all`: as a timer of 25 ms saw it. */
+  eventLoopDelayMs: {
+    p50: number;
+    p99: number;
+    max: number;
+    recentMax: number;
+    all: Distribution;
+  };
 }

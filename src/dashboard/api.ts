@@ -142,7 +142,7 @@ export function overviewOf(
 ): object {
   const { config: _, histograms: _h, buckets: all, connections: open, ...rest } = snapshot;
   const { top: _top, ...counts } = all;
-  const { list: _list, ...connections } = open;
+  const { list: _list, opened: _opened, closed: _closed, ...connections } = open;
   return { ...rest, buckets: counts, connections, readOnly, servedBy };
 }
 

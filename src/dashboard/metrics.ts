@@ -97,7 +97,7 @@ export function metricsText(answer: Answer | undefined, requests: Requests): str
 }
 
 function ofBroker(text: Text, snapshot: Snapshot): void {
-  const { version, connections, memory, eventLoopDelayMs, totals } = snapshot;
+  const { version, connections, memory, eventLoopDelayMs, histograms, totals } = snapshot;
   text.family('build_info', 'gauge', 'What is running; always 1.', [
     [{ version, node: process.versions.node }, 1], // the dashboard's, started with the broker's
   ]);
@@ -107,6 +107,17 @@ function ofBroker(text: Text, snapshot: Snapshot): void {
     [{ side: 'intake' }, connections.intake],
     [{ side: 'exhaust' }, connections.exhaust],
   ]);
+  const opened = 'Connections that were opened.';
+  const { closed } = connections;
+  text.family('connections_opened_total', 'counter', opened, [
+    [{ side: 'intake' }, connections.opened.intake],
+    [{ side: 'exhaust' }, connections.opened.exhaust],
+  ]);
+  const ended = (['intake', 'exhaust'] as const).flatMap((side) =>
+    Object.entries(closed[side]).map(([reason, n]): [Labels, number] => [{ side, reason }, n]),
+  );
+  const why = 'Connections that ended, by who closed them or what for.';
+  text.family('connections_closed_total', 'counter', why, ended);
   const refused = 'Connections turned away at the limit.';
   text.one('connections_refused_total', 'counter', refused, connections.refused);
   const breaches = 'Connections closed for what the peer did.';
@@ -119,11 +130,10 @@ function ofBroker(text: Text, snapshot: Snapshot): void {
   text.one('buffered_bytes', 'gauge', buffered, memory.bufferedBytes);
   const most = 'What these may come to (--buffer).';
   text.one('buffered_limit_bytes', 'gauge', most, memory.bufferBytesMax);
-  text.family('event_loop_delay_seconds', 'gauge', 'How late turns of the event loop were.', [
-    [{ of: 'median' }, eventLoopDelayMs.p50 * SECONDS],
-    [{ of: 'p99' }, eventLoopDelayMs.p99 * SECONDS],
-    [{ of: 'max' }, eventLoopDelayMs.max * SECONDS],
-  ]);
+  const wasm = 'Linear memory of a WebAssembly module; what was never touched is not resident.';
+  text.family('wasm_memory_bytes', 'gauge', wasm, [[{ module: 'engine' }, memory.wasmBytes]]);
+  const late = times(histograms, 'loopDelayMs', eventLoopDelayMs.all);
+  text.histogram('event_loop_delay_seconds', 'How late a timer of the event loop was.', late);
 }
 
 function ofMessages(text: Text, { totals, buckets, log }: Snapshot): void {
@@ -144,7 +154,11 @@ function ofMessages(text: Text, { totals, buckets, log }: Snapshot): void {
   counter('messages_redelivered', 'Messages sent once more.', totals.redeliveredMessages);
   counter('messages_unreadable', 'Messages that could not be read.', totals.unreadableMessages);
   counter('messages_purged', 'Messages purged by operators.', totals.purgedMessages);
-  counter('heartbeats', 'Heartbeats sent to consumers.', totals.heartbeats);
+  text.family('frames_total', 'counter', 'Whole frames of the protocol, acks aside.', [
+    [{ side: 'intake', type: 'batch' }, totals.batches],
+    [{ side: 'exhaust', type: 'delivery' }, totals.deliveries],
+    [{ side: 'exhaust', type: 'heartbeat' }, totals.heartbeats],
+  ]);
   text.family('buckets', 'gauge', 'Buckets that are known.', [
     [{ state: 'open' }, buckets.count],
     [{ state: 'paused' }, buckets.paused],
@@ -159,6 +173,9 @@ function ofMessages(text: Text, { totals, buckets, log }: Snapshot): void {
   text.family('backpressure_active', 'gauge', full, [
     [{ reason: 'storage_full' }, log.state === 'full' ? 1 : 0],
     [{ reason: 'storage_failed' }, log.state === 'failed' ? 1 : 0],
+  ]);
+  text.family('backpressure_seconds_total', 'counter', 'How long publishes were refused.', [
+    [{ reason: 'storage_full' }, log.fullMs * SECONDS],
   ]);
 }
 

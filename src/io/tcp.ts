@@ -2,6 +2,7 @@
 // Decides nothing, except that a peer which is provably unreachable is disconnected.
 
 import net from 'node:net';
+import type { CloseReason } from '../core/counters.ts';
 import type { Link } from '../core/ports.ts';
 import { keyOf, retransmissions } from './peers.ts';
 
@@ -14,6 +15,8 @@ export interface Session {
   gone(): void;
   /** When the peer was last heard, in the broker's monotonic ms. */
   readonly heardMs: number;
+  /** Why it is being closed; counted when it is gone. */
+  closedFor: CloseReason;
 }
 
 export interface ListenOptions {

@@ -5,6 +5,7 @@ import net, { type AddressInfo } from 'node:net';
 import { pathToFileURL } from 'node:url';
 import { type RunningServer, runBroker } from '../../src/cli/lifecycle.ts';
 import { type BrokerConfig, loadConfig } from '../../src/config/load.ts';
+import { Counters } from '../../src/core/counters.ts';
 import { POWERS } from '../../src/core/distribution.ts';
 import type { Snapshot, StartSnapshot } from '../../src/core/snapshot.ts';
 import { createLogger } from '../../src/io/logger.ts';
@@ -24,6 +25,8 @@ const DISTRIBUTION = { count: 0, sum: 0, mean: 0, p50: 0, p99: 0, max: 0 };
 const NO_TIMES: number[] = POWERS.ms.map(() => 0);
 // Three of 0.25, 1 and 3 ms.
 const TIMES = { count: 3, sum: 4.25, mean: 1.417, p50: 1, p99: 3, max: 3 };
+const COUNTERS = new Counters();
+const NONE_CLOSED = COUNTERS.closedConnections.intake;
 const THREE_TIMES = POWERS.ms.map((power) => [0.25, 1, 3].filter((ms) => ms <= 2 ** power).length);
 
 /** A snapshot that is complete, with recognisable numbers. */
@@ -53,6 +56,8 @@ export function fakeSnapshot(change: Partial<Snapshot> = {}): Snapshot {
       unreadableMessages: 0,
       purgedMessages: 0,
       heartbeats: 8,
+      batches: 12,
+      deliveries: 34,
       protocolErrors: 0,
     },
     buckets: {
@@ -68,6 +73,8 @@ export function fakeSnapshot(change: Partial<Snapshot> = {}): Snapshot {
       intake: 1,
       exhaust: 1,
       refused: 0,
+      opened: { intake: 5, exhaust: 4 },
+      closed: { ...COUNTERS.closedConnections, intake: { ...NONE_CLOSED, timeout: 4 } },
       list: [
         { id: 1, side: 'intake', peer: '<b>&"', wire: 'u64', messages: 3, bytes: 300, idleMs: 10 },
       ],
@@ -89,9 +96,11 @@ export function fakeSnapshot(change: Partial<Snapshot> = {}): Snapshot {
       syncMs: NO_TIMES,
       commitBytes: POWERS.bytes.map(() => 0),
       commitMessages: POWERS.messages.map(() => 0),
+      loopDelayMs: THREE_TIMES,
     },
     log: {
       state: 'ready',
+      fullMs: 2500,
       sync: 'commit',
       startPosition: '0',
       endPosition: '4096',
@@ -115,12 +124,13 @@ export function fakeSnapshot(change: Partial<Snapshot> = {}): Snapshot {
       rssBytes: 1,
       budgetBytes: 536870912,
       heapBytes: 1,
+      wasmBytes: 1024,
       bufferedBytes: 0,
       bufferBytesMax: 1,
       fatesBytes: 0,
       bucketsMax: 1,
     },
-    eventLoopDelayMs: { p50: 0, p99: 0, max: 0, recentMax: 0 },
+    eventLoopDelayMs: { p50: 0, p99: 0, max: 0, recentMax: 0, all: TIMES },
     ...change,
   };
 }

@@ -81,6 +81,15 @@ test('the text is in form, with the numbers of the snapshot', () => {
     'thrustmq_backlog_bytes 1048576',
     'thrustmq_memory_limit_bytes 536870912',
     'thrustmq_disk_free_bytes 1000000000',
+    'thrustmq_connections_opened_total{side="intake"} 5',
+    'thrustmq_connections_closed_total{side="intake",reason="timeout"} 4',
+    'thrustmq_connections_closed_total{side="exhaust",reason="shutdown"} 0',
+    'thrustmq_frames_total{side="intake",type="batch"} 12',
+    'thrustmq_frames_total{side="exhaust",type="delivery"} 34',
+    'thrustmq_frames_total{side="exhaust",type="heartbeat"} 8',
+    'thrustmq_backpressure_seconds_total{reason="storage_full"} 2.5',
+    'thrustmq_wasm_memory_bytes{module="engine"} 1024',
+    'thrustmq_event_loop_delay_seconds_count 3',
   ])
     assert.ok(text.includes(`${line}\n`), line);
   assert.ok(!text.includes('bucket='), 'a bucket must not be a label here');
@@ -90,7 +99,7 @@ test('a histogram: seconds, cumulative, its last bucket is its count', () => {
   const text = metricsText(ANSWER, requests);
   const found = families(text);
   const histograms = [...found].filter(([, { kind }]) => kind === 'histogram');
-  assert.equal(histograms.length, 7);
+  assert.equal(histograms.length, 8);
   for (const [name, { samples }] of histograms) {
     const values = samples.map((line) => Number(line.split(' ')[1]));
     const bounds = samples.flatMap((line) => /le="([^"]+)"/.exec(line)?.[1] ?? []);

@@ -68,7 +68,34 @@ test('publish, delivery and ack are timed; the oldest message ages until it is a
   assert.equal(after('delivery_latency_seconds_count'), 3);
   assert.ok(after('delivery_latency_seconds_sum') > 0);
   await until(broker, (value) => value('oldest_message_age_seconds') === 0);
+  assert.equal(after('frames_total{side="intake",type="batch"}'), 3);
+  assert.equal(after('frames_total{side="exhaust",type="delivery"}'), 3);
+  assert.ok(after('event_loop_delay_seconds_count') > 0);
+  assert.ok(after('wasm_memory_bytes{module="engine"}') > 0);
   consumer.destroy();
+  await broker.stop();
+});
+
+test('connections are counted by why they ended', async () => {
+  const broker = await startBroker({ dataDir: temporaryFolder(), dashboard: true });
+  const ended = (side: string, reason: string) =>
+    `connections_closed_total{side="${side}",reason="${reason}"}`;
+  await publish(broker, 1000, () => 7n); // and leaves
+  const foreign = await RawPeer.connect(broker.intake);
+  foreign.send(new Uint8Array(64).fill(255));
+  const killed = await RawPeer.connect(broker.exhaust);
+  killed.send(encodeConsumerHeader({ consumerId: 1n, bucket: 7n, batchSize: 10 }));
+  await killed.take(4);
+  const api = `http://127.0.0.1:${broker.dashboard}/api/v1/connections`;
+  const { connections } = (await (await fetch(api)).json()) as { connections: { id: string }[] };
+  const headers = { 'X-ThrustMQ-Request': '1' };
+  const closing = await fetch(`${api}/${connections[0]!.id}`, { method: 'DELETE', headers });
+  assert.ok(closing.ok, await closing.text());
+  const value = await until(broker, (each) => each(ended('exhaust', 'operator')) === 1);
+  assert.equal(value(ended('intake', 'peer')), 1);
+  assert.equal(value(ended('intake', 'protocol')), 1);
+  assert.equal(value('connections_opened_total{side="intake"}'), 2);
+  assert.equal(value('connections_opened_total{side="exhaust"}'), 1);
   await broker.stop();
 });
 
