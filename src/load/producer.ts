@@ -22,6 +22,8 @@ export interface ProducerContext {
   ledger: Ledger | undefined;
   /** Acks came. */
   onAcks: () => void;
+  /** The pacer holds it back. */
+  onHeld: (producer: LoadProducer) => void;
   onFailure: (error: LoadError) => void;
 }
 
@@ -60,8 +62,8 @@ export class LoadProducer {
     });
   }
 
-  /** Sends what may go now. */
-  pump(nowMs: number): void {
+  /** Sends what may go now; true: it could send more if the pacer let it. */
+  pump(nowMs: number): boolean {
     const { plan, pacer, source, meter } = this.#context;
     while (this.#open < plan.inFlight && pacer.take(nowMs)) {
       const slot = (this.#head + this.#open) % plan.inFlight;
@@ -72,18 +74,19 @@ export class LoadProducer {
       this.#open += 1;
       this.#socket!.write(source.next(pacer.messages, pacer.grantedDueMs));
     }
+    return this.#open < plan.inFlight;
   }
 
   #receive(bytes: Uint8Array): void {
     const nowMs = performance.now();
-    const { meter, ledger, onAcks } = this.#context;
+    const { meter, ledger, onAcks, onHeld } = this.#context;
     const refused = bytes.indexOf(0) < 0 ? 0 : countRefused(bytes);
     meter.stored += bytes.length - refused;
     meter.refused += refused;
     meter.storedAtMs = nowMs;
     if (ledger !== undefined) this.#enter(bytes, ledger);
     this.#settle(bytes.length, nowMs);
-    this.pump(nowMs);
+    if (this.pump(nowMs)) onHeld(this);
     onAcks();
   }
 

@@ -85,6 +85,7 @@ class LoadRun {
   #tick: NodeJS.Timeout | undefined;
   #closed = false;
   #turn = 0; // producer that an open loop asks first
+  readonly #held = new Set<LoadProducer>(); // by the backlog
 
   constructor(plan: LoadPlan, hooks: LoadHooks) {
     this.#plan = plan;
@@ -106,9 +107,11 @@ class LoadRun {
     };
     const sources = createSources(plan, run);
     const onAcks = (): void => this.#check();
+    const onHeld = (producer: LoadProducer): void => void this.#held.add(producer);
     const onFrame = (): void => this.#onFrame();
     this.#producers = sources.map(
-      (source, index) => new LoadProducer({ ...common, index, source, pacer: this.#pacer, onAcks }),
+      (source, index) =>
+        new LoadProducer({ ...common, index, source, pacer: this.#pacer, onAcks, onHeld }),
     );
     this.#consumers = Array.from(
       { length: consumers },
@@ -207,9 +210,21 @@ class LoadRun {
   #pump(): void {
     const nowMs = performance.now();
     const { length } = this.#producers;
-    for (let index = 0; index < length; index++)
-      this.#producers[(this.#turn + index) % length].pump(nowMs);
+    for (let index = 0; index < length; index++) {
+      const producer = this.#producers[(this.#turn + index) % length];
+      if (producer.pump(nowMs)) this.#held.add(producer);
+    }
     this.#turn += 1;
+  }
+
+  // Only those that are held back, longest first: asking all of them for each frame would make the
+  // generator what is measured.
+  #release(): void {
+    const nowMs = performance.now();
+    for (const producer of this.#held) {
+      if (producer.pump(nowMs)) return;
+      this.#held.delete(producer);
+    }
   }
 
   /** Wakes when the next batch is due; turns in circles when that is too soon for a timer. */
@@ -225,7 +240,7 @@ class LoadRun {
   }
 
   #onFrame(): void {
-    if (this.#plan.backlogMessagesMax !== undefined) this.#pump();
+    if (this.#plan.backlogMessagesMax !== undefined) this.#release();
     this.#check();
   }
 

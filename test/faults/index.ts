@@ -1,12 +1,13 @@
 // All fault runs, for tests and for the command beside this file.
 
-import { needsLoopDisk, needsPrlimit, needsStrace } from '../support/machine.ts';
+import { needsCompiler, needsLoopDisk, needsPrlimit, needsStrace } from '../support/machine.ts';
 import { fullDisk, powerCuts, readOnlyDisk } from './disks.ts';
 import { failingCall, KINDS } from './failing-calls.ts';
 import { hostileGreetings } from './greetings.ts';
 import { killPoints } from './kill-points.ts';
 import { fewDescriptors, noMemory, stalledProcess } from './processes.ts';
 import { randomKills } from './random-kills.ts';
+import { shortWrites } from './short-writes.ts';
 import type { FaultRun } from './verdict.ts';
 
 export type { FaultOptions, FaultRun, Verdict } from './verdict.ts';
@@ -26,6 +27,7 @@ export const RUNS: readonly FaultRun[] = [
     small: 1,
     run: (options: Parameters<FaultRun['run']>[0]) => failingCall(kind, options),
   })),
+  { name: 'short write', skip: skipOf(needsCompiler), small: 2, run: shortWrites },
   { name: 'power cut', ...onDisk, small: 2, run: powerCuts },
   { name: 'full disk', ...onDisk, small: 1, run: fullDisk },
   { name: 'read-only disk', ...onDisk, small: 1, run: readOnlyDisk },

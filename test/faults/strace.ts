@@ -26,6 +26,7 @@ export type Call = (typeof CALLS)[number];
 
 // strace takes paths, not patterns: those of the segments that a short run can come to.
 const SEGMENTS = 40;
+const STOCK = 10;
 
 export interface Traced {
   /** The broker, or undefined if it ended before it was ready. */
@@ -47,6 +48,7 @@ export async function startTraced(
 ): Promise<Traced> {
   const log = path.join(temporaryFolder(), 'strace');
   const paths = ['log', 'log/next.tmp', 'log/compact.tmp', 'log/spare-0.tmp', 'index'];
+  for (let i = 1; i < STOCK; i += 2) paths.push(`log/fill-${i}.tmp`, `log/spare-${i}.tmp`);
   for (let i = 0; i < SEGMENTS; i++)
     paths.push(`log/${String(i * SEGMENT_BYTES).padStart(20, '0')}.log`);
   const wrapper = ['strace', '-f', '-y', '-ttt', '-qq', '-o', log];

@@ -15,6 +15,8 @@ const BUCKETS = 3;
 /** States of each workload before the next one begins; the rest of them comes with more budget. */
 const TURN = 400;
 const WORKLOADS = 8;
+/** Cases of each workload, more than any has states; behind them come other workloads. */
+const CASES = 40 * TURN;
 
 /** What clients know at one step. */
 interface Known {
@@ -156,18 +158,24 @@ export class Crashes implements Part {
   readonly skipped: string[] = [];
   readonly cases = Number.POSITIVE_INFINITY;
   #current: { seed: number; made: Workload } | undefined;
+  readonly #states = new Map<number, number>(); // by seed of the workload
 
   /** Cases go through some workloads by turns, and through all states of each in a seeded order. */
   async run({ seed, index }: CaseOptions): Promise<void> {
+    const set = Math.floor(index / (WORKLOADS * CASES));
     const turn = Math.floor(index / TURN);
-    const group = Math.floor(turn / WORKLOADS);
-    const each = (seed + (turn % WORKLOADS)) >>> 0;
+    const group = Math.floor(turn / WORKLOADS) % (CASES / TURN);
+    const each = (seed + set * WORKLOADS + (turn % WORKLOADS)) >>> 0;
+    const at = group * TURN + (index % TURN);
+    if (at >= (this.#states.get(each) ?? CASES)) return;
     if (this.#current?.seed !== each) {
       this.#current = { seed: each, made: await workload(each) };
-      count(this.counts, 'workloads');
+      const { states } = this.#current.made;
+      assert.ok(states <= CASES, `a workload of ${states} states: only ${CASES} would be tried`);
+      if (!this.#states.has(each)) count(this.counts, 'workloads');
+      this.#states.set(each, states);
     }
     const { made } = this.#current;
-    const at = group * TURN + (index % TURN);
     if (at >= made.states) return;
     const state = spread(at, made.states, seed);
     const which = made.from.findLastIndex((from) => from <= state);

@@ -39,6 +39,9 @@ export class Worlds implements Part {
   async close(): Promise<void> {}
 }
 
+// Rounds after which the points of a run do not grow any more.
+const ROUNDS_MAX = 10;
+
 /** What this needs of a run of `test/faults`. */
 interface FaultRun {
   name: string;
@@ -87,7 +90,10 @@ export class Faults implements Part {
     const each = this.#runs[index % Math.max(1, this.#runs.length)];
     if (each === undefined) return;
     const random = new Random((seed + index) >>> 0);
-    const verdict = await each.run({ points: each.small, untilMs, random });
+    // What a run does before its first point is dear: each round has twice as many points.
+    const round = Math.floor(index / this.#runs.length);
+    const points = each.small * 2 ** Math.min(round, ROUNDS_MAX);
+    const verdict = await each.run({ points, untilMs, random });
     count(this.counts, this.name === 'kill' ? 'kills' : 'faults fired', verdict.fired);
     const { ackedLost, altered, ackAfterFailedSync } = verdict;
     const wrong = { ackedLost, altered, ackAfterFailedSync };

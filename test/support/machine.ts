@@ -15,6 +15,10 @@ export const needsLoopDisk =
 export const needsStrace =
   process.platform === 'linux' && has('strace') ? {} : { skip: 'needs strace' };
 
+/** A library to be preloaded is made from C. */
+export const needsCompiler =
+  process.platform === 'linux' && has('cc') ? {} : { skip: 'needs a C compiler (cc)' };
+
 export const needsPrlimit = has('prlimit') ? {} : { skip: 'needs prlimit' };
 
 export const needsNamespaces = canMakeNamespaces() ? {} : { skip: 'needs root and ip netns' };
