@@ -64,9 +64,15 @@ export function writeAll(
     if (failure !== undefined) return done(failure);
     const rest = behind(parts, written);
     if (rest.length === 0) return done(undefined);
-    if (written <= 0) return done(new Error(`a write of ${sizeOf(parts)} bytes wrote nothing`));
+    if (written <= 0) return done(wroteNothing(sizeOf(parts)));
     writeAll(files, handle, rest, at + written, done);
   });
+}
+
+// The system neither failed nor moved a byte: as good as an error of the device.
+function wroteNothing(bytes: number): Error {
+  const message = `EIO: a write of ${bytes} bytes wrote nothing`;
+  return Object.assign(new Error(message), { code: 'EIO', syscall: 'write' });
 }
 
 // What is left of the parts behind their first `bytes` bytes.
