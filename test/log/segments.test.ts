@@ -459,6 +459,8 @@ test('a file made ready never takes the name of one that is just becoming a segm
   assert.ok(spares.stockUp(() => {}));
   await files.settle();
   assert.deepEqual([troubles, spares.count], [[], 3]);
+  const names = ['spare-0.tmp', 'spare-1.tmp', 'spare-3.tmp', 'spare-5.tmp'];
+  assert.deepEqual(files.names(), names, 'the one that is taken was replaced');
 });
 
 test('a file whose sync failed and that stayed is no spare for the next start', async () => {

@@ -419,8 +419,6 @@ export class World {
     if (text.startsWith('the checkpoint does not fit') && !this.#orderly) return;
     const torn = this.#tally.get('power cuts') + this.#tally.get('flip') > 0;
     if (/^the index of .* is made again/.test(text) && torn) return;
-    // A file of the stock may be on its way to be a segment when another is made: tried again.
-    if (text.startsWith('no further space can be held ready: EEXIST')) return;
     assert.ok(excused, `nothing was wrong, but: ${text}`);
     this.#tally.add(`notice ${kind}`);
     if (kind !== 'log.unreadable') return;
