@@ -109,7 +109,7 @@ export async function failingCall(kind: Kind, options: FaultOptions): Promise<Ve
   );
   const ends = { ok: 0, refused: 0, failed: 0 };
   for (const { call, nth } of spread(all, options.points, options.random)) {
-    if (performance.now() > options.untilMs) break;
+    if (tally.fired > 0 && performance.now() > options.untilMs) break;
     const dataDir = temporaryFolder();
     const when = kind.times === undefined ? `${nth}` : `${nth}..${nth + kind.times - 1}`;
     const life = await live(dataDir, { call, fault: `${kind.fault}:when=${when}` });

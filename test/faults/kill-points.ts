@@ -50,7 +50,7 @@ export async function killPoints(options: FaultOptions): Promise<Verdict> {
   const kinds = new Set<Call>();
   let tried = 0;
   for (const { call, nth } of spread(all, options.points, options.random)) {
-    if (performance.now() > options.untilMs) break;
+    if (tally.fired > 0 && performance.now() > options.untilMs) break;
     tried++;
     const dataDir = temporaryFolder();
     const ledger = new Ledger();
