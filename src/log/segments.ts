@@ -142,10 +142,13 @@ export class Segments {
       const spare = this.#spares.take();
       if (spare !== undefined) return this.#finish(spare, free);
       if (free < this.#spares.needed) return this.#failed(noSpace());
-      this.#spares.make(NEXT_NAME, (makeFailure, made) => {
-        if (makeFailure !== undefined) this.#failed(makeFailure);
-        else this.#finish(made, free - segmentBytes);
-      });
+      // What an earlier attempt could not remove goes first; there may be nothing.
+      files.remove(NEXT_NAME, () =>
+        this.#spares.make(NEXT_NAME, (makeFailure, made) => {
+          if (makeFailure !== undefined) this.#failed(makeFailure);
+          else this.#finish(made, free - segmentBytes);
+        }),
+      );
     });
   }
 

@@ -255,6 +255,22 @@ test('a failure at any step of making one is said with its reason and can be tri
   }
 });
 
+test('a file that could not be made a segment, nor removed, is not in the way of the next', async () => {
+  const setup = await setUp();
+  const { files, segments } = setup;
+  const rename = files.fail({ op: 'rename', nth: 1, code: 'EIO' });
+  // The first removal is of what an earlier attempt left, which is nothing.
+  const remove = files.fail({ op: 'remove', nth: 2, code: 'EIO' });
+  await prepared(setup);
+  assert.equal(rename.fired + remove.fired, 2);
+  assert.ok(files.names().includes('next.tmp'));
+  segments.retry();
+  await files.settle();
+  assert.equal(segments.blocked, undefined);
+  assert.equal(segments.next?.base, SEGMENT_BYTES);
+  assert.ok(!files.names().includes('next.tmp'));
+});
+
 test('of what is given back the first file is the reserve, the next one a segment, at once', async () => {
   const setup = await setUp(3);
   const { files, segments } = setup;

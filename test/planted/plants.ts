@@ -93,6 +93,13 @@ export const PLANTS: readonly Plant[] = [
       'test/log/segments.test.ts',
       'a segment that is being read is given back when the last read ends',
     ],
+    [
+      'what is left of a failed segment in the way of the next',
+      'files.remove(NEXT_NAME, () => this.#spares.make',
+      '((go) => go())(() => this.#spares.make',
+      'test/log/segments.test.ts',
+      'a file that could not be made a segment, nor removed, is not in the way of the next',
+    ],
   ]),
   ...plant('src/log/spares.ts', [
     [

@@ -15,8 +15,11 @@ const BUCKETS = 3;
 /** States of each workload before the next one begins; the rest of them comes with more budget. */
 const TURN = 400;
 const WORKLOADS = 8;
-/** Cases of each workload, more than any has states; behind them come other workloads. */
-const CASES = 40 * TURN;
+const BATCHES = 8;
+/** Steps of the disk in one batch, fewer than this. */
+const STEPS = 28;
+/** Cases of each workload, as many as it can have states; behind them come other workloads. */
+const CASES = Math.ceil((BATCHES * STEPS * (SUBSETS_MAX + TEARS)) / TURN) * TURN;
 
 /** What clients know at one step. */
 interface Known {
@@ -78,7 +81,7 @@ async function workload(seed: number): Promise<Workload> {
     const states = subsets + (doubts > 0 ? TEARS : 0);
     moments.push({ ...known, files: files.fork(), doubts, states });
   };
-  for (let batch = 0; batch < 8; batch++) {
+  for (let batch = 0; batch < BATCHES; batch++) {
     const messages: Message[] = Array.from({ length: 1 + random.below(5) }, (_, i) => ({
       bucket: 1 + random.below(BUCKETS),
       body: `${batch}-${i}-`.padEnd(8 + random.below(3000), '.'),
@@ -86,7 +89,7 @@ async function workload(seed: number): Promise<Workload> {
     const expected = messages.map(({ bucket, body }) => `${bucket}:${body}`);
     sent.push(...expected);
     waiting.push({ expected, link: world.publish(messages) });
-    for (let steps = 4 + random.below(24); steps > 0; steps--) {
+    for (let steps = 4 + random.below(STEPS - 4); steps > 0; steps--) {
       world.turn();
       await new Promise((resolve) => setImmediate(resolve));
       if (files.pending.length > 0) files.step(random.below(files.pending.length));
