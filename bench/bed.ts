@@ -153,6 +153,13 @@ export class Bed {
     };
   }
 
+  /** Starts a program that computes and speaks to nobody; `stop` ends it and gives 0. */
+  async spin(): Promise<{ stop(): Promise<number> }> {
+    const child = new Child(script('spin'));
+    await child.event('ready');
+    return { stop: () => child.stop().then(() => 0) };
+  }
+
   /** Runs `disk` or `codec` to its end; gives what it says. */
   async tool(name: 'disk' | 'codec', what = 'sync'): Promise<Record<string, unknown>> {
     const ms = String(Math.ceil(this.options.seconds * 1000));

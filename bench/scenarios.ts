@@ -31,7 +31,7 @@ const publish: Scenario = {
     );
     return [
       ...publishFigures('', sink, broker),
-      ...journalFigures(journal, broker),
+      ...journalFigures('', journal, broker, sink),
       ...diskFigures('', disk, broker),
       ...commitFigures(broker),
     ];
@@ -79,13 +79,16 @@ const client: Scenario = {
   async measure(bed) {
     const disk: { p50: number; p99: number }[] = [];
     const blocks: number[] = [];
-    const [journal, broker] = await bed.turns(['journal', 'broker'], SYNCHRONOUS, async () => {
+    const servers = ['sink', 'journal', 'broker'] as const;
+    const [sink, journal, broker] = await bed.turns(servers, SYNCHRONOUS, async () => {
       const measured = await bed.tool('disk');
       disk.push(measured.sync4KiB as { p50: number; p99: number });
       blocks.push(measured.againMBps as number);
     });
     const raw = disk.map(({ p50 }) => p50);
     const median = broker.map(ackMs('p50'));
+    const there = sink.map(ackMs('p50'));
+    const least = raw.map((ms, run) => ms + there[run]);
     return [
       figure('disk, write + fdatasync of 4 KiB, median', 'ms', raw),
       figure(
@@ -94,12 +97,15 @@ const client: Scenario = {
         disk.map(({ p99 }) => p99),
       ),
       figure('disk, blocks written before, synced each 1 MiB', 'MB/s', blocks),
+      figure('sink, ack, median', 'ms', there),
       figure('broker, ack, median', 'ms', median),
       figure('broker, ack, p99', 'ms', broker.map(ackMs('p99'))),
       figure('broker, published', 'msg/s', broker.map(published)),
-      ...journalFigures(journal, broker),
+      ...journalFigures('', journal, broker, sink),
       ratio('ack ÷ raw write + fdatasync, medians', median, raw),
       ratio('journal: ack ÷ raw write + fdatasync, medians', journal.map(ackMs('p50')), raw),
+      ratio('raw and the sink, one after the other: ÷ raw', least, raw),
+      ratio('broker: ack, p99 ÷ its median', broker.map(ackMs('p99')), median),
     ];
   },
 };
@@ -112,7 +118,7 @@ const clients: Scenario = {
     const [sink, journal, broker] = await bed.turns(['sink', 'journal', 'broker'], load);
     return [
       ...publishFigures('', sink, broker),
-      ...journalFigures(journal, broker),
+      ...journalFigures('', journal, broker, sink),
       figure('broker, ack, median', 'ms', broker.map(ackMs('p50'))),
       figure('broker, ack, p99', 'ms', broker.map(ackMs('p99'))),
     ];
@@ -133,8 +139,10 @@ const sizes: Scenario = {
     for (const [size, load] of SIZES) {
       bed.options.note(`size ${size}`);
       const disk: number[] = [];
-      const [sink, broker] = await bed.turns(['sink', 'stocked'], load, () => readDisk(bed, disk));
+      const servers = ['sink', 'journal', 'stocked'] as const;
+      const [sink, journal, broker] = await bed.turns(servers, load, () => readDisk(bed, disk));
       figures.push(...publishFigures(`${size}, `, sink, broker));
+      figures.push(...journalFigures(`${size}, `, journal, broker, sink));
       figures.push(...diskFigures(`${size}, `, disk, broker));
     }
     return figures;
@@ -224,11 +232,18 @@ function publishFigures(prefix: string, sink: LoadResult[], broker: LoadResult[]
   ];
 }
 
-function journalFigures(journal: LoadResult[], broker: LoadResult[]): Figure[] {
+/** What the promise of an ack costs the least program that keeps it, and how ours compares. */
+function journalFigures(
+  prefix: string,
+  journal: LoadResult[],
+  broker: LoadResult[],
+  sink: LoadResult[],
+): Figure[] {
   const below = journal.map(published);
   return [
-    figure('journal, published', 'msg/s', below),
-    ratio('broker ÷ journal', broker.map(published), below),
+    figure(`${prefix}journal, published`, 'msg/s', below),
+    ratio(`${prefix}journal ÷ sink`, below, sink.map(published)),
+    ratio(`${prefix}broker ÷ journal`, broker.map(published), below),
   ];
 }
 

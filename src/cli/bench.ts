@@ -99,7 +99,11 @@ export function registerBench(program: Command): void {
     )
     .option('--duration <TIME>', 'length of the measured window', durationMs, usual.durationMs)
     .option('-n, --count <N>', 'messages instead of a duration', wholeNumber)
-    .option('--rate <N>', 'messages per second: open loop (also 50000/s)', perSecond)
+    .option(
+      '--rate <N>',
+      'messages per second: open loop (also 50000/s); with --producers 0, taken at most',
+      perSecond,
+    )
     .option('--backlog <N>', 'hold producers back above this backlog', wholeNumber)
     .option('--warmup <TIME>', 'load before the window (default: 1s; 0 with --count)', durationMs)
     .option('--verify', 'stamp messages; find losses, duplicates, disorder, changed bytes')

@@ -225,6 +225,7 @@ export class Broker implements Context, CommitEvents {
     this.buckets.rates.nowMs = nowMs;
     for (const producer of this.producers) producer.advance(nowMs);
     for (const consumer of this.consumers) consumer.advance(nowMs);
+    this.counters.tick();
     this.#relieveStuck();
     if (!this.budget.over && this.#starved.size > 0) {
       const slots = [...this.#starved];
@@ -434,12 +435,13 @@ export class Broker implements Context, CommitEvents {
     assert(share !== undefined, 'a record was fetched for a bucket that nobody shares');
     if (share.loading) return -1;
     share.loading = true;
-    this.#log.load(position, recordBytes, (failure) => {
+    const done = (failure: Failure) => {
       share.loading = false;
       if (failure !== undefined) this.#setAside(slot, position, failure);
       this.dispatch(slot);
       this.buckets.tidy(slot);
-    });
+    };
+    this.#log.load(position, recordBytes, done, this.counters.publishing);
     return -1;
   }
 

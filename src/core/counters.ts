@@ -40,4 +40,17 @@ export class Counters {
   deliveries = 0;
   /** Messages that could not be read back and were set aside. */
   unreadableMessages = 0;
+  #publishedBefore = 0;
+  #publishing = false;
+
+  /** Whether anything was published between the last two ticks. */
+  get publishing(): boolean {
+    return this.#publishing;
+  }
+
+  /** Time passes. */
+  tick(): void {
+    this.#publishing = this.publishedMessages > this.#publishedBefore;
+    this.#publishedBefore = this.publishedMessages;
+  }
 }

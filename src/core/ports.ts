@@ -143,8 +143,16 @@ export interface Log {
   roll(base: Position): void;
   /** Place of a record that is in memory and verified, or -1. */
   resident(position: Position, recordBytes: number): number;
-  /** Brings a record into memory; `done` with why it cannot be had. */
-  load(position: Position, recordBytes: number, done: (failure: Failure) => void): void;
+  /**
+   * Brings a record into memory; `done` with why it cannot be had. `gently`: others publish, whose
+   * commits should not wait behind long reads.
+   */
+  load(
+    position: Position,
+    recordBytes: number,
+    done: (failure: Failure) => void,
+    gently?: boolean,
+  ): void;
   /**
    * Writes the index of the segment based at `base`, which is complete, so that `find` knows its
    * records. `source` must not change before `done`. After a failure it may be tried again.

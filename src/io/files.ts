@@ -65,10 +65,10 @@ export class NodeFiles implements Files {
     into: Uint8Array,
     at: number,
     done: (failure: Error | undefined, bytes: number) => void,
+    once = false,
   ): void {
-    fs.read(handle, into, 0, into.length, at, (failure, bytes) =>
-      done(failure ?? undefined, bytes),
-    );
+    if (once) this.#direct.use(handle, [into], at, (fd, end) => readFrom(fd, into, at, end), done);
+    else readFrom(handle, into, at, done);
   }
 
   write(
@@ -77,19 +77,7 @@ export class NodeFiles implements Files {
     at: number,
     done: (failure: Error | undefined, bytes: number) => void,
   ): void {
-    if (!this.#direct.mayTake(parts, at)) {
-      writeTo(handle, parts, at, done);
-      return;
-    }
-    this.#direct.twin(handle, (twin) => {
-      if (twin < 0) return writeTo(handle, parts, at, done);
-      writeTo(twin, parts, at, (failure, written) => {
-        if ((failure as NodeJS.ErrnoException | undefined)?.code !== 'EINVAL')
-          return done(failure, written);
-        this.#direct.refused(handle);
-        writeTo(handle, parts, at, done);
-      });
-    });
+    this.#direct.use(handle, parts, at, (fd, end) => writeTo(fd, parts, at, end), done);
   }
 
   truncate(handle: Handle, bytes: number, done: Done): void {
@@ -121,6 +109,15 @@ export class NodeFiles implements Files {
       done(failure ?? undefined, failure === null ? stats.bavail * stats.bsize : 0),
     );
   }
+}
+
+function readFrom(
+  fd: number,
+  into: Uint8Array,
+  at: number,
+  done: (failure: Error | undefined, bytes: number) => void,
+): void {
+  fs.read(fd, into, 0, into.length, at, (failure, bytes) => done(failure ?? undefined, bytes));
 }
 
 function writeTo(

@@ -7,6 +7,7 @@ import { DeliveryDecoder, encodeConsumerHeader, type Frame, WireError } from '..
 import { connect, endSocket, LoadError } from './connect.ts';
 import type { Ledger } from './ledger.ts';
 import { type Meter, recordMs } from './meter.ts';
+import { AckPace } from './pacer.ts';
 import { type LoadPlan, stamps } from './plan.ts';
 import { FrameScanner } from './scanner.ts';
 import {
@@ -43,6 +44,7 @@ export class LoadConsumer {
   readonly #push: (bytes: Uint8Array) => void;
   readonly #lastSequence: Map<number, number> = new Map(); // by producer
   readonly #filler: Buffer;
+  readonly #pace: AckPace | undefined;
   #socket: net.Socket | undefined;
   #leaving = false;
 
@@ -50,6 +52,9 @@ export class LoadConsumer {
     this.#context = context;
     const { plan } = context;
     this.#filler = Buffer.from(filler(plan.messageBytes));
+    const { rate, producers, consumers } = plan;
+    // With producers the rate is theirs.
+    if (rate !== undefined && producers === 0) this.#pace = new AckPace(rate / consumers);
     if (stamps(plan)) {
       const decoder = new DeliveryDecoder(plan.wire);
       this.#push = (bytes) => {
@@ -93,7 +98,9 @@ export class LoadConsumer {
 
   #took(count: number, payloadBytes: number): void {
     const { meter, onFrame } = this.#context;
-    if (!this.#leaving) this.#socket!.write(DONE.subarray(0, count));
+    const delayMs = this.#pace?.delayMs(count, performance.now()) ?? 0;
+    if (delayMs > 0) setTimeout(() => this.#ack(count), delayMs);
+    else this.#ack(count);
     if (count === 1 && payloadBytes === 0) {
       meter.heartbeats += 1;
       return;
@@ -102,6 +109,10 @@ export class LoadConsumer {
     meter.deliveredBytes += payloadBytes;
     meter.deliveredAtMs = performance.now();
     onFrame();
+  }
+
+  #ack(count: number): void {
+    if (!this.#leaving) this.#socket!.write(DONE.subarray(0, count));
   }
 
   #inspect(frame: Frame): void {

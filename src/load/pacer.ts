@@ -1,7 +1,7 @@
 // Says whether the next batch may go, how large it is and when it was due. Closed loop: whenever a
 // producer has room. Open loop: by a schedule that does not care how the broker is doing, so a
-// batch that could not be sent in time has waited since it was due. Keeps no timer; the caller
-// asks.
+// batch that could not be sent in time has waited since it was due. And when a consumer that is to
+// take only so much may ack. Keeps no timer; the caller asks.
 
 export interface PacerOptions {
   batchMessages: number;
@@ -76,5 +76,23 @@ export class Pacer {
     this.messages = Math.min(batchMessages, this.#left);
     this.#left -= this.messages;
     return true;
+  }
+}
+
+/** Holds acks of one consumer back, so that it takes no more than its rate. */
+export class AckPace {
+  readonly #perSecond: number;
+  #dueMs = 0;
+
+  constructor(perSecond: number) {
+    this.#perSecond = perSecond;
+  }
+
+  /** How long the ack of `count` messages that came at `nowMs` has to wait, ms. */
+  delayMs(count: number, nowMs: number): number {
+    const delay = Math.max(0, this.#dueMs - nowMs);
+    // What was not taken in time is not made up for: a burst is what this is to prevent.
+    this.#dueMs = nowMs + delay + (1000 * count) / this.#perSecond;
+    return delay;
   }
 }

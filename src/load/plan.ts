@@ -29,7 +29,10 @@ export interface LoadPlan {
   durationMs: number;
   /** Messages to publish (or to consume, without producers) instead of a duration. */
   count: number | undefined;
-  /** Messages per second in all, sent by a schedule that does not wait for answers. */
+  /**
+   * Messages per second in all, sent by a schedule that does not wait for answers; without
+   * producers, what consumers take at most: their acks wait.
+   */
   rate: number | undefined;
   /** Load before the measured window that counts for nothing. */
   warmupMs: number;

@@ -7,13 +7,23 @@
 // other they grow, so that one who reads in order reads far ahead and one who picks here and there
 // reads little. Loads that wait are taken in the order of the log, in one sweep after the other.
 //
+// Long windows are wanted once, by one who reads in order: they need not go through the system's
+// cache, whose copies cost more than the disk does. What a crowd wants may be read more than once.
+// Who reads in order has the next window read while the last is delivered, unless others publish:
+// then windows are shorter and nothing is read ahead, so that a commit waits for little.
+//
 // Where very many wait for records of one stretch, as consumers of thousands of buckets do whose
 // messages are interleaved, each would be served a message or two for each window. So all of them
 // wait until the area is full, as far as the stretch is dense, and are served then, a few a turn;
 // the next sweep begins when half of them wait again, or a moment later. Who is far from the crowd
 // has a sweep of its own.
 
-import { RECORD_HEADER_BYTES, RESULT_CONSUMED, SCAN_ROWS } from '../../assembly/layout.ts';
+import {
+  BLOCK_BYTES,
+  RECORD_HEADER_BYTES,
+  RESULT_CONSUMED,
+  SCAN_ROWS,
+} from '../../assembly/layout.ts';
 import type { Codec, Failure, Position } from '../core/ports.ts';
 import { LogError } from './errors.ts';
 import type { Files } from './files.ts';
@@ -30,6 +40,10 @@ interface Window {
   /** Where it goes on: units from here on are others'. */
   end: Position;
   loading: boolean;
+  /** It is long: somebody reads in order. */
+  inOrder: boolean;
+  /** Read before anybody asked for it, and not used yet. */
+  ahead: boolean;
   /** Its records were moved while it was read. */
   stale: boolean;
   waiters: Load[];
@@ -45,6 +59,8 @@ interface Load {
 
 const UNIT = 64 * 1024;
 const WINDOW_BYTES_MAX = 2 * 1024 * 1024;
+// The same while others publish.
+const GENTLE_BYTES_MAX = 512 * 1024;
 // Read beyond the last unit, for the record that reaches over its end.
 const OVERLAP = 16 * 1024;
 // A window holds at least about so many records of the size that is wanted; a larger one is read
@@ -55,6 +71,10 @@ const LARGE = WINDOW_BYTES_MAX / 4;
 const AREA_BYTES = 64 * 1024 * 1024;
 // Reads under way.
 const READS_MAX = 4;
+// Windows that nobody has asked for yet: so many, and in all not more than a quarter of the area, or
+// they would push out what somebody reads.
+const AHEAD_MAX = 4;
+const AHEAD_SHARE = 0.25;
 // So many loads together wait for a whole sweep; it may fill this share of the area.
 const CROWD = 64;
 const SWEEP_SHARE = 0.75;
@@ -71,6 +91,8 @@ export class Cold {
   readonly #byUnit = new Map<number, Window>();
   readonly #alone = new Map<Position, Window>(); // by the position of their one record
   #cursor = 0;
+  #ahead = 0;
+  #gently = false;
   #queue: Load[] = [];
   #sweep: Position = 0; // where the next load is looked for
   // Loads whose window is being read or that are among the crowd, whose answers wait for the end of
@@ -92,6 +114,7 @@ export class Cold {
   readonly #later: (call: () => void) => void;
   readonly #areaBytes: number;
   readonly #sweepBytes: number;
+  readonly #aheadMax: number;
 
   /**
    * `soon` calls back once, after other work had its turn; `later` after some ms. Windows take
@@ -107,6 +130,8 @@ export class Cold {
   ) {
     this.#areaBytes = areaBytes;
     this.#sweepBytes = SWEEP_SHARE * areaBytes;
+    const room = Math.floor((AHEAD_SHARE * areaBytes) / WINDOW_BYTES_MAX);
+    this.#aheadMax = Math.min(AHEAD_MAX, room);
     this.#soon = soon;
     this.#later = later;
     this.#codec = codec;
@@ -114,17 +139,26 @@ export class Cold {
     this.#segments = segments;
   }
 
-  /** Place of a verified record, or -1. */
+  /** Place of a verified record, or -1. Its window counts as used, and the next may be read. */
   resident(position: Position, recordBytes: number): number {
-    const window = this.#byUnit.get(Math.floor(position / UNIT));
+    const window = this.#unit(position);
     const place = window === undefined ? -1 : placeIn(window, position, recordBytes);
-    if (place >= 0) return place;
+    if (place >= 0) {
+      if (window!.ahead) this.#readOn(window!);
+      return place;
+    }
     const alone = this.#alone.get(position);
     return alone === undefined ? -1 : placeIn(alone, position, recordBytes);
   }
 
   /** Reads the record at `position`, and what stands around it, into a window. */
-  load(position: Position, recordBytes: number, done: (failure: Failure) => void): void {
+  load(
+    position: Position,
+    recordBytes: number,
+    done: (failure: Failure) => void,
+    gently = false,
+  ): void {
+    this.#gently = gently;
     this.#queue.push({ position, recordBytes, done, alone: false });
     this.#next();
   }
@@ -181,6 +215,27 @@ export class Cold {
     const segment = this.#segments().find(position);
     if (segment === undefined || segment === this.#segments().open) return false;
     return this.#begin(segment, position, position, WINDOW_BYTES_MAX, []);
+  }
+
+  // The window is used: begins to read the one behind it, if whoever uses it reads in order.
+  #readOn(window: Window): void {
+    if (window.ahead) this.#ahead--;
+    window.ahead = false;
+    if (!window.inOrder || this.#gently || this.#crowded || this.#ahead >= this.#aheadMax) return;
+    if (window.bytes - window.valid > LARGE) return; // its records end here, or a large one follows
+    const { end } = window;
+    const segment = this.#segments().find(end);
+    if (segment === undefined || segment === this.#segments().open) return;
+    if (this.#reading >= READS_MAX || this.#unit(end) !== undefined) return;
+    // The record that reaches over the window's end has to be whole in the next one.
+    const begin = Math.max(segment.base, unitAt(window.position + window.valid));
+    if (!this.#begin(segment, begin, begin, WINDOW_BYTES_MAX, [], window)) return;
+    this.#windows.at(-1)!.ahead = true;
+    this.#ahead++;
+  }
+
+  get #crowded(): boolean {
+    return this.#asked + this.#queue.length >= CROWD;
   }
 
   #unit(position: Position): Window | undefined {
@@ -252,23 +307,25 @@ export class Cold {
     const begin = Math.max(segment.base, unitAt(position));
     // Some records of its size, so that who reads in order has more than one of them.
     const some = unitAt(SOME_RECORDS * recordBytes) + UNIT;
-    const size = Math.max(this.#growth(begin), some);
+    const size = Math.max(this.#growth(begin, position), some);
     return this.#begin(segment, begin, position, size, [load]);
   }
 
-  // Begins to read a window: of whole units from `begin` on, or of one record, alone.
+  // Begins to read a window: of whole units from `begin` on, or of one record, alone. `used`: a window
+  // whose place may not be taken, because somebody is about to read from it.
   #begin(
     segment: Segment,
     begin: Position,
     wanted: Position,
     size: number,
     waiters: Load[],
+    used?: Window,
   ): boolean {
     const own = waiters[0]?.alone === true;
     const segmentEnd = segment.base + segment.bytes;
     const end = own ? begin : Math.min(begin + size, segmentEnd);
     const bytes = Math.min(own ? size : end - begin + OVERLAP, segmentEnd - begin);
-    const place = this.#room(bytes);
+    const place = this.#room(Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES, used);
     if (place < 0) return false;
     const window: Window = {
       position: begin,
@@ -278,6 +335,8 @@ export class Cold {
       valid: 0,
       end,
       loading: true,
+      inOrder: !own && size >= GENTLE_BYTES_MAX,
+      ahead: false,
       stale: false,
       waiters,
     };
@@ -301,31 +360,40 @@ export class Cold {
     if (this.#byUnit.get(unit)?.loading !== true) this.#byUnit.set(unit, window);
   }
 
-  // Bytes of a window that begins there: twice those of the one it follows.
-  #growth(begin: Position): number {
-    const before = this.#byUnit.get(Math.floor((begin - 1) / UNIT));
-    if (before === undefined || before.end !== begin) return UNIT;
-    return Math.min(2 * (before.end - before.position), WINDOW_BYTES_MAX);
+  // Bytes of a window that begins there for a record: twice those of the one that it follows, be it at
+  // its end or with the first record that did not fit into it.
+  #growth(begin: Position, wanted: Position): number {
+    const before = this.#unit(begin - 1);
+    if (before?.end === begin) return this.#grown(before);
+    const over = this.#unit(wanted - 1);
+    if (over !== undefined && over.position + over.valid === wanted) return this.#grown(over);
+    return UNIT;
+  }
+
+  #grown({ position, end }: Window): number {
+    return Math.min(2 * (end - position), this.#gently ? GENTLE_BYTES_MAX : WINDOW_BYTES_MAX);
   }
 
   // Goes on after short reads.
   #read(window: Window, segment: Segment, got: number): void {
     const { place, bytes, position } = window;
+    const once = window.inOrder && !this.#crowded;
     const into = this.#codec.memory.subarray(place + got, place + bytes);
-    this.#files.read(segment.handle, into, position + got - segment.base, (failure, read) => {
+    const ended = (failure: Failure, read: number) => {
       this.readBytes += read;
       const all = got + read;
       if (failure === undefined && read > 0 && all < bytes) this.#read(window, segment, all);
       else this.#loaded(window, segment, failure, all);
-    });
+    };
+    this.#files.read(segment.handle, into, position + got - segment.base, ended, once);
   }
 
-  // Takes room behind the cursor from the oldest windows; -1 while one of them is being read.
-  #room(bytes: number): number {
+  // Takes room behind the cursor from the oldest windows; -1 while one of them is being read or used.
+  #room(bytes: number, used: Window | undefined): number {
     const area = Math.min(this.#codec.coldBytes, Math.max(this.#areaBytes, bytes));
     const at = this.#cursor + bytes > area ? 0 : this.#cursor;
     const inTheWay = (w: Window) => w.place < at + bytes && at < w.place + w.bytes;
-    if (this.#windows.some((w) => w.loading && inTheWay(w))) return -1;
+    if (this.#windows.some((w) => (w.loading || w === used) && inTheWay(w))) return -1;
     this.#drop(inTheWay);
     this.#cursor = at + bytes;
     return at;
@@ -338,6 +406,7 @@ export class Cold {
         kept.push(window);
         continue;
       }
+      if (window.ahead) this.#ahead--;
       if (this.#alone.get(window.position) === window) this.#alone.delete(window.position);
       for (let unit = window.position; unit < window.end; unit += UNIT) {
         const key = Math.floor(unit / UNIT);
@@ -356,14 +425,14 @@ export class Cold {
     window.waiters = [];
     if (failure !== undefined || window.stale || window.valid === window.from)
       this.#drop((w) => w === window);
-    const together = this.#asked + this.#queue.length;
-    const crowded = together >= CROWD && failure === undefined && !window.stale;
+    const crowded = this.#crowded && failure === undefined && !window.stale;
     for (const load of waiters)
       if (crowded && !load.alone) this.#crowd.push(() => this.#answer(window, load, undefined));
       else {
         this.#answered(1);
         this.#answer(window, load, failure);
       }
+    if (waiters.length > 0 && window.valid > window.from) this.#readOn(window);
     this.#next();
   }
 

@@ -18,12 +18,16 @@ export interface Files {
     create: boolean,
     done: (failure: Error | undefined, handle: Handle, bytes: number) => void,
   ): void;
-  /** Reads at a position; fewer bytes than asked for mean the end of the file. */
+  /**
+   * Reads at a position; fewer bytes than asked for mean the end of the file. `once`: nobody will
+   * want these bytes again soon, so whole blocks of them, as with `write`, may bypass the cache.
+   */
   read(
     handle: Handle,
     into: Uint8Array,
     at: number,
     done: (failure: Error | undefined, bytes: number) => void,
+    once?: boolean,
   ): void;
   /**
    * Writes at a position, the parts one behind the other. May write fewer bytes than given without

@@ -297,8 +297,13 @@ export class FileLog implements Log {
     return this.#cold.resident(position, recordBytes);
   }
 
-  load(position: Position, recordBytes: number, done: (failure: Failure) => void): void {
-    this.#cold.load(position, recordBytes, done);
+  load(
+    position: Position,
+    recordBytes: number,
+    done: (failure: Failure) => void,
+    gently = false,
+  ): void {
+    this.#cold.load(position, recordBytes, done, gently);
   }
 
   index(base: Position, source: EntrySource, done: (failure: Failure) => void): void {

@@ -1,4 +1,4 @@
-// Writes that bypass the system's cache: same bytes, same file, whichever way each of them went.
+// Writes and reads that bypass the system's cache: same bytes, same file, whichever way each of them went.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -20,7 +20,7 @@ for (let i = 0; i < memory.length; i++) memory[i] = i * 7 + (i >> 8);
 interface Watched {
   files: NodeFiles;
   handle: number;
-  /** Writes that went past the cache, and bytes of them. */
+  /** Writes and reads that went past the cache. */
   direct: () => number;
 }
 
@@ -31,7 +31,7 @@ async function watched(): Promise<Watched> {
   fs.writeFileSync(path.join(folder, 'a'), new Uint8Array(16 * BLOCK_BYTES));
   const { handle } = await open(files, 'a');
   const twins = new Set<number>();
-  const { open: realOpen, write: realWrite, writev: realWritev } = fs;
+  const { open: realOpen, write: realWrite, writev: realWritev, read: realRead } = fs;
   mock.method(fs, 'open', ((name: string, flags: number, ...rest: unknown[]) => {
     const done = rest.pop() as (failure: Error | null, fd: number) => void;
     realOpen(name, flags, 0o600, (failure, fd) => {
@@ -43,6 +43,7 @@ async function watched(): Promise<Watched> {
   for (const [name, real] of [
     ['write', realWrite],
     ['writev', realWritev],
+    ['read', realRead],
   ] as const)
     mock.method(fs, name, ((fd: number, ...rest: unknown[]) => {
       if (twins.has(fd)) count++;
@@ -87,6 +88,43 @@ test('whole blocks of the module go direct, everything else through the cache', 
   const before = fs.readdirSync('/proc/self/fd').length;
   await settle((done) => files.close(handle, done));
   assert.equal(fs.readdirSync('/proc/self/fd').length, before - 2, 'both descriptors are closed');
+  mock.restoreAll();
+});
+
+test('what is read once goes direct in whole blocks, everything else through the cache', {
+  skip: O_DIRECT === undefined ? 'this system has no O_DIRECT' : false,
+}, async () => {
+  const { files, handle, direct } = await watched();
+  const written = new Uint8Array(16 * BLOCK_BYTES).map((_, i) => i * 13 + (i >> 7));
+  await put(files, handle, [written], 0);
+  const into = (from: number, bytes: number) => memory.subarray(from, from + bytes);
+  const steps: [into: Uint8Array, at: number, once: boolean, direct: boolean][] = [
+    [into(0, 2 * BLOCK_BYTES), BLOCK_BYTES, true, true],
+    [into(0, 2 * BLOCK_BYTES), BLOCK_BYTES, false, false],
+    [into(BLOCK_BYTES, 4 * BLOCK_BYTES), 14 * BLOCK_BYTES, true, true], // beyond the file's end
+    [into(100, BLOCK_BYTES), 0, true, false],
+    [into(0, BLOCK_BYTES), 100, true, false],
+    [into(0, 100), 0, true, false],
+    [new Uint8Array(BLOCK_BYTES), 0, true, false],
+  ];
+  for (const [place, at, once, goesDirect] of steps) {
+    place.fill(0);
+    const before = direct();
+    const bytes = await new Promise<number>((resolve, reject) =>
+      files.read(
+        handle,
+        place,
+        at,
+        (failure, got) => (failure ? reject(failure) : resolve(got)),
+        once,
+      ),
+    );
+    assert.equal(direct() - before, goesDirect ? 1 : 0, `${place.length} at ${at}`);
+    const expected = written.subarray(at, at + place.length);
+    assert.equal(bytes, expected.length);
+    assert.deepEqual(place.subarray(0, bytes), expected);
+  }
+  await settle((done) => files.close(handle, done));
   mock.restoreAll();
 });
 

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Pacer } from '../../src/load/pacer.ts';
+import { AckPace, Pacer } from '../../src/load/pacer.ts';
 
 const options = { rate: undefined, backlogMessagesMax: undefined, waiting: () => 0 };
 
@@ -64,4 +64,13 @@ test('nothing goes while more waits than may', () => {
   assert.equal(pacer.take(1), false);
   waiting = 100;
   assert.equal(pacer.take(1), true);
+});
+
+test('a paced consumer acks when its share is due, and makes up for nothing', () => {
+  const pace = new AckPace(1000); // one each millisecond
+  assert.equal(pace.delayMs(10, 100), 0);
+  assert.equal(pace.delayMs(10, 103), 7); // the first ten fill the time up to 110
+  assert.equal(pace.delayMs(1, 115), 5);
+  assert.equal(pace.delayMs(5, 500), 0);
+  assert.equal(pace.delayMs(5, 500), 5);
 });

@@ -448,3 +448,153 @@ test('a window of very many small records is verified to its end', async () => {
     }
   assert.ok(cold.reads < 12, `${cold.reads} windows`);
 });
+
+interface Read {
+  bytes: number;
+  once: boolean;
+  into: Uint8Array;
+}
+
+/** Keeps account of all reads, and of those under way. */
+function watchReads({ files }: Setup): { all: Read[]; underWay: Set<Read> } {
+  const all: Read[] = [];
+  const underWay = new Set<Read>();
+  const real = files.read.bind(files);
+  files.read = (handle, into, at, done, once = false) => {
+    const read = { bytes: into.length, once, into };
+    all.push(read);
+    underWay.add(read);
+    real(handle, into, at, (failure, bytes) => {
+      underWay.delete(read);
+      done(failure, bytes);
+    });
+  };
+  return { all, underWay };
+}
+
+/** Reads all records in order, each when it is had; gives how often it had to wait. */
+async function readAll(setup: Setup, gently = false): Promise<number> {
+  const { cold, files, records } = setup;
+  let waits = 0;
+  for (const record of records) {
+    if (body(setup, record) === undefined) {
+      waits++;
+      cold.load(
+        record.position,
+        record.bytes,
+        (failure) => assert.equal(failure, undefined),
+        gently,
+      );
+      await files.settle();
+    }
+    assert.equal(body(setup, record), record.body);
+    await files.settle(); // what is read ahead has time
+  }
+  return waits;
+}
+
+// Small ones, and such as reach over the end of every window.
+for (const [recordBytes, waitsMax] of [
+  [15_000, 4],
+  [40_000, 3],
+  [104_000, 2],
+] as const)
+  test(`who reads records of ${recordBytes} bytes in order has the next window read meanwhile`, async () => {
+    const count = Math.floor((38 * MIB) / recordBytes);
+    const setup = await setUp(Array(count).fill(recordBytes));
+    const reads = watchReads(setup);
+    const waits = await readAll(setup);
+    assert.ok(waits <= waitsMax, `waited ${waits} times: windows double until they are long`);
+    assert.ok(reads.all.some(({ bytes }) => bytes > 2 * MIB));
+    for (const { bytes, once } of reads.all) assert.equal(once, bytes > 512 * 1024, `${bytes}`);
+    const most = 1.15 * count * recordBytes; // what reaches over an end is read twice
+    assert.ok(setup.cold.readBytes < most, `${setup.cold.readBytes} of ${most} bytes`);
+    assert.equal(setup.segments.list[0]!.reads, 0);
+  });
+
+test('while others publish, windows are shorter and nothing is read ahead', async () => {
+  const setup = await setUp(Array(250).fill(120_000));
+  const reads = watchReads(setup);
+  const waits = await readAll(setup, true);
+  assert.equal(reads.all.length, waits);
+  for (const { bytes } of reads.all) assert.ok(bytes <= 576 * 1024, `${bytes}`);
+  assert.ok(reads.all.some(({ once }) => once));
+});
+
+test('what is read ahead stays within its share, and never takes a place that is used', async () => {
+  const setup = await setUp(Array(2400).fill(15_000), SEGMENT, { areaBytes: 9 * MIB });
+  const { cold, files, records } = setup;
+  const { underWay } = watchReads(setup);
+  files.auto = false;
+  const readers = [0, 600, 1200, 1800].map((from) => ({ at: from, end: from + 590, waits: false }));
+  let ahead = 0;
+  for (let round = 0; readers.some(({ at, end }) => at < end); round++) {
+    assert.ok(round < 100_000, 'somebody is never served');
+    const reader = readers[random.below(readers.length)]!;
+    const record = records[reader.at]!;
+    if (reader.at < reader.end && !reader.waits) {
+      const place = cold.resident(record.position, record.bytes);
+      if (place >= 0) {
+        reader.at++;
+        const bytes = codec.memory.subarray(place, place + record.bytes);
+        for (const { into } of underWay)
+          assert.ok(!overlap(into, bytes), 'a read is under way into what was just handed out');
+      } else {
+        reader.waits = true;
+        cold.load(record.position, record.bytes, (failure) => {
+          assert.equal(failure, undefined);
+          reader.waits = false;
+        });
+      }
+    }
+    const asked = readers.filter(({ waits }) => waits).length;
+    ahead = Math.max(ahead, underWay.size - asked);
+    if (files.pending.length > 0 && random.below(8) === 0)
+      files.step(random.below(files.pending.length));
+    await null;
+  }
+  assert.equal(ahead, 1, 'a quarter of the area is one window');
+  files.auto = true;
+  await files.settle();
+});
+
+test('a window that was read ahead keeps its place when it is used, however long that took', async () => {
+  let used = 0;
+  for (let others = 0; others < 16; others++) {
+    const sizes = [...Array(500).fill(15_000), ...Array(16).fill(700_000)];
+    const setup = await setUp(sizes, SEGMENT, { areaBytes: 9 * MIB });
+    const { all, underWay } = watchReads(setup);
+    const { cold, files, records } = setup;
+    // In order, until a window has come that nobody asked for.
+    let at = 0;
+    for (let waits = 0; all.length === waits; at++) {
+      if (cold.resident(records[at]!.position, records[at]!.bytes) >= 0) continue;
+      waits++;
+      load(setup, records[at]!);
+      await files.settle();
+    }
+    for (const large of records.slice(500, 500 + others)) {
+      load(setup, large);
+      await files.settle();
+    }
+    files.auto = false;
+    for (const record of records.slice(at, 500)) {
+      const place = cold.resident(record.position, record.bytes);
+      if (place < 0) continue;
+      const bytes = codec.memory.subarray(place, place + record.bytes);
+      if (underWay.size === 0) continue;
+      used++;
+      for (const { into } of underWay)
+        assert.ok(!overlap(into, bytes), `after ${others} others, a read into what was handed out`);
+      break;
+    }
+    files.auto = true;
+    await files.settle();
+  }
+  assert.ok(used > 3, `only ${used} times something was read ahead`);
+});
+
+function overlap(one: Uint8Array, other: Uint8Array): boolean {
+  const [from, to] = [other.byteOffset, other.byteOffset + other.length];
+  return one.byteOffset < to && from < one.byteOffset + one.length;
+}

@@ -328,6 +328,13 @@ export const PLANTS: readonly Plant[] = [
       'test/log/cold.test.ts',
       'what is read while its segment is replaced is not believed, and asked for again',
     ],
+    [
+      'read ahead into the place that a delivery is made from',
+      '(w.loading || w === used)',
+      'w.loading',
+      'test/log/cold.test.ts',
+      'a window that was read ahead keeps its place when it is used, however long that took',
+    ],
   ]),
   ...plant('src/core/carry.ts', [
     [
