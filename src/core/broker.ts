@@ -51,8 +51,6 @@ export interface BrokerOptions extends State {
 
 // A reader that takes nothing for this long is closed when its memory is needed.
 const STUCK_MS = 10_000;
-// An index that could not be written is tried again after this long.
-const INDEX_RETRY_MS = 1000;
 
 export class Broker implements Context, CommitEvents {
   readonly codec: Codec;
@@ -79,7 +77,6 @@ export class Broker implements Context, CommitEvents {
   readonly #options: BrokerOptions;
   #now = 0;
   #flushAsked = false;
-  #indexRetryMs = 0;
   #lastBase: Position = -1;
   #nextSequence = 1;
   #blocked: Producer[] = [];
@@ -236,10 +233,7 @@ export class Broker implements Context, CommitEvents {
     if (needed > this.#log.startPosition) this.commit.trim(needed);
     this.compaction.advance(nowMs, this.#log.blocked() !== undefined);
     this.commit.advance(nowMs);
-    if (nowMs - this.#indexRetryMs >= INDEX_RETRY_MS) {
-      this.#indexRetryMs = nowMs;
-      this.indexing.retry();
-    }
+    this.indexing.advance(nowMs);
     this.#sendReplies();
   }
 

@@ -22,12 +22,14 @@ export interface IndexingOptions {
 const SEGMENTS_MAX = 3;
 // Entries released in one turn.
 const RELEASE_MAX = 32_768;
+const RETRY_MS = 1000;
 
 export class Indexing {
   readonly #options: IndexingOptions;
   // Segments whose entries are in memory, oldest first: where their entries begin.
   readonly #segments: { base: Position; from: number }[] = [];
   #writing = false;
+  #retriedMs = 0;
   #failed = false;
   #releaseTo = 0;
 
@@ -101,8 +103,15 @@ export class Indexing {
     indexed();
   }
 
-  /** Tries again what failed; to be called about once a second. */
+  /** Tries again what failed. */
   retry(): void {
     if (this.#failed) this.#write();
+  }
+
+  /** Time passes: what failed is tried again, a second after the last time. */
+  advance(nowMs: number): void {
+    if (nowMs - this.#retriedMs < RETRY_MS) return;
+    this.#retriedMs = nowMs;
+    this.retry();
   }
 }

@@ -2,8 +2,8 @@
 // write and sync through it for large commits here, at less than half of the processor time; a
 // backlog that is read back takes a third of the time of the threads that read. The kernel takes
 // whole blocks only, of the file and of memory; file systems that cannot do it say so with EINVAL,
-// and their files go through the cache from then on. It is done through a second descriptor, so that
-// everything else still goes through the first; the kernel keeps both views of a file the same.
+// and their files go through the cache from then on. It is done through a second descriptor, so
+// that everything else still goes through the first; the kernel keeps both views alike.
 
 import fs from 'node:fs';
 import { BLOCK_BYTES } from '../../assembly/layout.ts';

@@ -71,8 +71,8 @@ const LARGE = WINDOW_BYTES_MAX / 4;
 const AREA_BYTES = 64 * 1024 * 1024;
 // Reads under way.
 const READS_MAX = 4;
-// Windows that nobody has asked for yet: so many, and in all not more than a quarter of the area, or
-// they would push out what somebody reads.
+// Windows that nobody has asked for yet: so many, and in all a quarter of the area, or they would
+// push out what somebody reads.
 const AHEAD_MAX = 4;
 const AHEAD_SHARE = 0.25;
 // So many loads together wait for a whole sweep; it may fill this share of the area.
@@ -360,8 +360,8 @@ export class Cold {
     if (this.#byUnit.get(unit)?.loading !== true) this.#byUnit.set(unit, window);
   }
 
-  // Bytes of a window that begins there for a record: twice those of the one that it follows, be it at
-  // its end or with the first record that did not fit into it.
+  // Bytes of a window that begins there for a record: twice those of the one that it follows, be it
+  // at its end or with the first record that did not fit into it.
   #growth(begin: Position, wanted: Position): number {
     const before = this.#unit(begin - 1);
     if (before?.end === begin) return this.#grown(before);
@@ -388,7 +388,7 @@ export class Cold {
     this.#files.read(segment.handle, into, position + got - segment.base, ended, once);
   }
 
-  // Takes room behind the cursor from the oldest windows; -1 while one of them is being read or used.
+  // Takes room behind the cursor from the oldest windows; -1 while one of them is read or used.
   #room(bytes: number, used: Window | undefined): number {
     const area = Math.min(this.#codec.coldBytes, Math.max(this.#areaBytes, bytes));
     const at = this.#cursor + bytes > area ? 0 : this.#cursor;
