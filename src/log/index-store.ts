@@ -300,7 +300,7 @@ export class IndexStore {
     now: boolean,
     state: () => CheckpointSource,
     identityOf: (base: number) => number | undefined,
-    done: (failure: Failure) => void = () => {},
+    done: (failure: Failure) => void,
   ): void {
     const grown = behind.base - this.#savedAt;
     const { bytes: least, sizes } = this.#options.checkpointDue ?? CHECKPOINT_DUE;
