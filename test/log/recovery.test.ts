@@ -8,7 +8,6 @@ import {
   RECORD_ALIGN,
   RECORD_BACK_AT,
   RECORD_BODY_BYTES_AT,
-  RECORD_CRC_AT,
   RECORD_HEADER_BYTES,
   RECORD_POSITION_AT,
   RECORD_START,
@@ -16,7 +15,6 @@ import {
   RECORD_TYPE_AT,
   SEGMENT_DATA_AT,
 } from '../../assembly/layout.ts';
-import { crc32c } from '../../src/codec/crc32c.ts';
 import { LogError } from '../../src/log/errors.ts';
 import { keyOf, segmentName } from '../../src/log/segment.ts';
 import { loseAll, MemoryFiles } from '../support/memory-files.ts';
@@ -30,6 +28,7 @@ import {
   LOG_ID,
   recoverFrom,
   SEGMENT_BYTES,
+  seal,
 } from './harness.ts';
 
 const SMALL = 8 * 1024;
@@ -350,12 +349,6 @@ test('a sector or page copied over another is damage or torn tail, never a new r
       assert.equal(got.batches, 30, `${size} bytes from ${from} over ${to} were cut silently`);
   }
 });
-
-/** Makes the header at `at` hold again after a change, with the log's key or another. */
-function seal(image: Uint8Array, at: number, key = keyOf(LOG_ID)): void {
-  const crc = crc32c(image.subarray(at + 4, at + RECORD_HEADER_BYTES)) ^ key;
-  new DataView(image.buffer, image.byteOffset).setUint32(at + RECORD_CRC_AT, crc, true);
-}
 
 test('bytes in a message that look like a record of a later batch are none', async () => {
   for (const [key, verdict] of [
