@@ -537,3 +537,22 @@ test('a batch proves its predecessors only with its flag', async () => {
   holds((await recoverFrom(filesOf(built))).got, 2, 'nothing says that it was synced');
   assert.equal(segmentName(0), built.name);
 });
+
+test('a file that ends where it is written again is told, and not taken for done', async () => {
+  const built = log();
+  const files = filesOf(built);
+  const again = built.offsets.at(-2)!; // of the last batch, which proves those before it
+  const read = files.read.bind(files);
+  let asked = 0;
+  files.read = (handle, into, at, done) => {
+    const hit = at === again;
+    if (hit) asked++;
+    read(handle, hit ? into.subarray(0, 0) : into, at, done);
+  };
+  await assert.rejects(recoverFrom(files), {
+    name: 'LogError',
+    code: 'io',
+    message: `${built.name} ended while it was read`,
+  });
+  assert.equal(asked, 1);
+});

@@ -200,6 +200,7 @@ function forge(image: Uint8Array, at: number, value: number): Uint8Array {
 
 test('tables that make no sense are refused although their checksums hold', () => {
   const short = imageOf(entriesOf(random, 300, (i) => i % 7));
+  const wide = imageOf(entriesOf(random, 300, (i) => i));
   const long = imageOf(entriesOf(random, CHUNK_ENTRIES + 1, () => 0));
   const row = pageOf(bucket(0).low, bucket(0).high, SEED, 5);
   const forgeries: [Uint8Array, number, number][] = [
@@ -207,7 +208,8 @@ test('tables that make no sense are refused although their checksums hold', () =
     [short, 12, 3], // pages
     [short, 40, 0xffffffff], // entries
     [short, 56, 0x7fffffff], // chunks
-    [short, 64, 1], // first entry of the first page
+    [short, 64, 1], // first entry of the first page, which is empty
+    [wide, 64, 1], // and of one that is not
     [short, 64 + 8, 301], // beyond the end
     [short, 64 + 4 * 8, 299], // entries in all
     [short, 64 + 4 * 8 + 4, 1], // chunks in all
