@@ -309,3 +309,145 @@ test('a checkpoint leaves out what is not there any more, and does not hold up w
   log.checkpoint(2 ** 40, () => assert.fail('there is no such segment'));
   await world.settle();
 });
+
+// --- compactions that end otherwise -----------------------------------------------------------
+
+interface Asked {
+  bases: readonly number[];
+  hurry?: () => boolean;
+}
+
+/** Asks for a compaction as the broker does. */
+function compact(world: World, { bases, hurry = () => false }: Asked) {
+  const { broker, log } = world;
+  const { settled, attempts } = broker.buckets.fates;
+  const outcome = { calls: 0, failure: undefined as Failure, smaller: false };
+  log.compact(
+    {
+      bases,
+      hurry,
+      isSettled: (sequence) => settled.has(sequence),
+      attemptsOf: (sequence) => attempts.get(sequence),
+      start: log.startPosition,
+      oldestNeeded: 1,
+      moved: () => {},
+    },
+    (failure, smaller) => {
+      outcome.calls++;
+      outcome.failure = failure;
+      outcome.smaller = smaller;
+    },
+  );
+  return outcome;
+}
+
+/** What a start on the files finds of the few. */
+async function fewIn(files: MemoryFiles): Promise<string[]> {
+  const world = await World.open(files);
+  assert.deepEqual(world.notes, []);
+  const bodies = await world.drain(FEW);
+  await world.close();
+  return bodies;
+}
+
+const isLogFile = (name: string): boolean => name.endsWith('.log');
+
+test('asked for by bases of which the last became part of another one: nothing is done', async () => {
+  const world = await mixed();
+  const { log, files } = world;
+  const bases = log.bases().slice(0, 2);
+  await compacted(world);
+  const { changes } = files;
+  const outcome = compact(world, { bases });
+  await world.settle();
+  assert.deepEqual(outcome, { calls: 1, failure: undefined, smaller: false });
+  assert.equal(files.changes, changes);
+});
+
+test('a compaction pauses between its steps, and does not when there is haste', async () => {
+  for (const haste of [false, true]) {
+    const files = await (await mixed()).close();
+    const later: (() => void)[] = [];
+    const options = logOptions(files, indexOf(files), {}, later, []);
+    const paused: (() => void)[] = [];
+    const pause = (call: () => void) => void paused.push(call);
+    const { log } = await FileLog.open({ ...options, pause }, new Collector());
+    const outcome: unknown[] = [];
+    const bases = log.bases().slice(0, 2);
+    log.compact(
+      {
+        bases,
+        hurry: () => haste,
+        isSettled: () => true,
+        attemptsOf: () => 0,
+        start: 0,
+        oldestNeeded: 1,
+        moved: () => {},
+      },
+      (...answer) => outcome.push(answer),
+    );
+    for (let i = 0; i < 20; i++) await files.settle();
+    assert.equal(paused.length, haste ? 0 : 1);
+    while (outcome.length === 0) {
+      for (const call of paused.splice(0)) call();
+      await files.settle();
+    }
+    assert.deepEqual(outcome, [[undefined, true]]);
+    await log.close();
+  }
+});
+
+test('closed at any moment of a compaction: it is done or given up, and nothing is left of it', async () => {
+  const said = new Set<string>();
+  const stopped = await (await mixed()).close();
+  for (let steps = 0, over = false; !over; steps++) {
+    const world = await World.open(stopped.clone());
+    const { files, log } = world;
+    await world.settle();
+    const before = files.names().filter(isLogFile).length;
+    files.auto = false;
+    const outcome = compact(world, { bases: log.bases().slice(0, 3) });
+    for (let i = 0; i < steps && outcome.calls === 0; i++) {
+      while (files.pending.length === 0 && outcome.calls === 0)
+        await new Promise((resolve) => setImmediate(resolve));
+      files.step();
+    }
+    over = outcome.calls > 0;
+    const closed = log.close();
+    files.auto = true;
+    while (files.step());
+    await world.settle();
+    await closed;
+    assert.equal(outcome.calls, 1, `after ${steps} operations`);
+    assert.deepEqual([files.openHandles, files.names().includes('compact.tmp')], [0, false]);
+    said.add(outcome.failure?.message ?? `${outcome.smaller}`);
+    const gone = before - files.names().filter(isLogFile).length;
+    assert.equal(gone, outcome.smaller ? 2 : 0, `after ${steps} operations`);
+    assert.deepEqual(await fewIn(files.kill()), BODIES, `after ${steps} operations`);
+  }
+  assert.deepEqual([...said].sort(), ['false', 'the log is being closed', 'true']);
+});
+
+test('a segment is given back while another is read for the compaction: it is given up', async () => {
+  const world = await mixed();
+  const { files, log } = world;
+  const [first, second] = log.bases() as [number, number];
+  files.auto = false;
+  const outcome = compact(world, { bases: [first, second] });
+  // Up to the last step before the new name.
+  const isLast = () => files.pending.some(({ op, name }) => op === 'sync' && /tmp/.test(name));
+  for (let i = 0; i < 1000 && !isLast(); i++) {
+    files.step();
+    await new Promise((resolve) => setImmediate(resolve));
+    world.turn();
+  }
+  assert.ok(isLast());
+  log.trim(second);
+  files.auto = true;
+  while (files.step());
+  await world.settle();
+  assert.deepEqual(outcome, { calls: 1, failure: undefined, smaller: false });
+  assert.equal(log.startPosition, second);
+  assert.ok(!files.names().includes(segmentName(first)));
+  assert.equal(log.fileBytes(second), SEGMENT_BYTES);
+});
