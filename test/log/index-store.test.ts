@@ -12,10 +12,11 @@ import { type Indexed, IndexStore } from '../../src/log/index-store.ts';
 import { open } from '../../src/log/promises.ts';
 import { RUN_HEADER_BYTES, runName } from '../../src/log/run.ts';
 import { Runs } from '../../src/log/runs.ts';
-import { decodeHeader, encodeHeader, segmentName } from '../../src/log/segment.ts';
+import { decodeHeader, encodeHeader, keyOf, segmentName } from '../../src/log/segment.ts';
 import { NO_ENTRIES } from '../support/entries.ts';
 import { MemoryFiles } from '../support/memory-files.ts';
 import { Random } from '../support/random.ts';
+import { smallPlainCodec } from '../support/twins.ts';
 import { bodiesOf, indexOf, LOG_ID, SEGMENT_BYTES, World, type WorldOptions } from './harness.ts';
 import { BASE, bucket, type Entry, entriesOf, expected, inOrder, sourceOf } from './run-harness.ts';
 
@@ -528,6 +529,45 @@ test('an index that is written late is not taken for that of the segment there b
   await new Promise((resolve) => store.write(other, NO_ENTRIES, resolve)); // one after the other
   assert.ok(await store.has(segmentOf(8)), 'it was dropped with the older one');
   assert.deepEqual((await find(store, segmentOf(8))).found, expected(less, 1));
+});
+
+test('what came to be held while another state of the segment was written stays held', async () => {
+  // A search of the segment as it was has its index made again, beside the one that is retried.
+  const segmentFiles = LOG.clone();
+  const files = new MemoryFiles();
+  const [base, name] = [FIRST[1]!, segmentName(FIRST[1]!)];
+  const { handle, bytes } = await open(segmentFiles, name);
+  const segment = { base, name, bytes, handle, key: keyOf(LOG_ID) };
+  const store = new IndexStore({
+    files,
+    segmentFiles,
+    logId: LOG_ID,
+    hashSeed: 1,
+    crc32c,
+    soon: (call) => void setImmediate(call),
+    sideCodec: smallPlainCodec,
+    note: () => {},
+  });
+  const fault = files.fail({ op: 'write', nth: 1, code: 'ENOSPC', times: 2 });
+  const now = { ...segment, identity: 7 };
+  store.replace(now, NO_ENTRIES);
+  assert.deepEqual((await find(store, now)).found, []);
+  assert.equal(fault.fired, 1);
+  const before = { ...segment, identity: 6 };
+  files.auto = false;
+  const remade = store.remake(before);
+  while (!files.pending.some(({ op }) => op === 'write'))
+    if (!files.step()) await new Promise((resolve) => setImmediate(resolve));
+  store.retry(); // which comes after it
+  files.auto = true;
+  files.step();
+  await remade;
+  assert.equal(fault.fired, 2);
+  const other = { ...segmentOf(1), base: BASE };
+  for (let i = 0; i < 2; i++)
+    await new Promise((resolve) => store.write(other, NO_ENTRIES, resolve)); // behind both
+  assert.ok(await store.has(before), 'it was let go without being written');
+  assert.ok((await visited(store, before)).length > 3);
 });
 
 test('entries beyond what memory may hold are not held: who searches hears that there are none', async () => {
