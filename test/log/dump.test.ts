@@ -1,4 +1,4 @@
-// A dump of a log that is not whole: what is wrong is told as entries, and what can be read follows.
+// A dump of a log that is not whole: what is wrong is told as entries, what can be read follows.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

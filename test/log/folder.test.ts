@@ -1,5 +1,5 @@
-// What is done to the folder of a log before it is read: files that were made for other settings go,
-// and only those.
+// What is done to the folder of a log before it is read: files made for other settings go, and
+// only those.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

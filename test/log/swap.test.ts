@@ -1,5 +1,5 @@
-// The files of a compaction that is given up: what was lent comes back as it was, what was made goes,
-// and a disk that refuses that changes nothing about why.
+// The files of a compaction that is given up: what was lent comes back as it was, what was made
+// goes, and a disk that refuses that changes nothing about why.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
