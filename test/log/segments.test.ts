@@ -353,6 +353,27 @@ test('the last spare is lent to compaction, comes back, or is replaced by what t
   assert.deepEqual([segments.spares, gone], [1, 1]);
 });
 
+test('while one is lent the reserve is on its way back: a last spare may become a segment', async () => {
+  const setup = await setUp(4);
+  const { files, segments } = setup;
+  await prepared(setup);
+  segments.trim(2 * SEGMENT_BYTES);
+  await files.settle();
+  assert.equal(segments.spares, 2);
+  assert.ok(segments.lend() !== undefined);
+  segments.roll();
+  await files.settle();
+  assert.deepEqual([segments.spares, segments.next?.base], [0, 5 * SEGMENT_BYTES]);
+  segments.returned(false);
+  await files.settle();
+  assert.equal(segments.spares, 1, 'the one that came back is the reserve');
+  // None is left to be lent, so the last one is no segment's.
+  const opened = files.count('open');
+  segments.roll();
+  await files.settle();
+  assert.deepEqual([segments.spares, files.count('open')], [1, opened + 1]);
+});
+
 test('what an index lacks is given up, the reserve last, and nothing else takes its room', async () => {
   const setup = await setUp(3);
   const { files, segments } = setup;
