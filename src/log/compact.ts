@@ -283,7 +283,6 @@ class Compaction {
   async #flush(): Promise<void> {
     const { files } = this.#options;
     const bytes = this.#repacker.take();
-    if (bytes.length === 0) return;
     await write(files, this.#handle, bytes, this.written);
     this.written += bytes.length;
     if (this.written - this.#synced < SYNC_BYTES) return;

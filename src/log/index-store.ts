@@ -107,10 +107,10 @@ export class IndexStore {
   // back an older copy of the log, it would say of messages yet to come that they are settled; also
   // if that copy has grown past the place since.
   async #precedes(checkpoint: Checkpoint, segments: readonly Indexed[]): Promise<boolean> {
-    const last = checkpoint.segments.at(-1);
-    const at = segments.findIndex(({ base }) => base === last?.base);
+    const last = checkpoint.segments.at(-1)!;
+    const at = segments.findIndex(({ base }) => base === last.base);
     const behind = segments[at + 1];
-    if (last === undefined || at < 0 || behind === undefined) return false;
+    if (at < 0 || behind === undefined) return false;
     if (segments[at]!.identity !== last.identity) return false;
     const codec = this.#options.sideCodec();
     codec.setKey(behind.key);
@@ -300,7 +300,7 @@ export class IndexStore {
     now: boolean,
     state: () => CheckpointSource,
     identityOf: (base: number) => number | undefined,
-    done: (failure: Failure) => void = () => {},
+    done: (failure: Failure) => void,
   ): void {
     const grown = behind.base - this.#savedAt;
     const { bytes: least, sizes } = this.#options.checkpointDue ?? CHECKPOINT_DUE;

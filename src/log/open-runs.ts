@@ -242,8 +242,10 @@ export class OpenRuns {
   }
 }
 
+// Makes a run that is among these the one that was used last.
 function touch(order: Set<Run>, run: Run): void {
-  if (order.delete(run)) order.add(run);
+  order.delete(run);
+  order.add(run);
 }
 
 function attempt<T>(call: () => T): T | Error {

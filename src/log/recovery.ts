@@ -145,8 +145,9 @@ function headerOf(head: Uint8Array, name: string): SegmentHeader {
   try {
     return decodeHeader(head, name);
   } catch (error) {
-    if (!(error instanceof LogError) || error.code !== 'damaged') throw error;
-    const text = `${error.message}. Nothing was changed. Restore it from a copy, or, ${HOW_TO_REPAIR}`;
+    const { code, message } = error as LogError;
+    if (code !== 'damaged') throw error;
+    const text = `${message}. Nothing was changed. Restore it from a copy, or, ${HOW_TO_REPAIR}`;
     throw new LogError('damaged', text, { cause: error });
   }
 }

@@ -17,7 +17,6 @@ import {
   RECORD_EPOCH_AT,
   RECORD_FLAGS_AT,
   RECORD_HEADER_BYTES,
-  RECORD_MESSAGES,
   RECORD_POSITION_AT,
   RECORD_SEQUENCE_AT,
   RECORD_TYPE_AT,
@@ -173,7 +172,6 @@ export class Moved implements EntrySource {
   count = 0;
 
   add(fields: Fields, position: Position, bodyBytes: number): void {
-    if (fields.type !== RECORD_MESSAGES) return;
     const row = this.count++;
     if (row * WORDS === this.#words.length) this.#grow();
     this.#places[row * 2] = fields.sequence;

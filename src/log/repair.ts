@@ -182,7 +182,7 @@ function refuseUnopened(segments: ToolSegment[]): void {
     if (handle < 0)
       throw new LogError(
         'io',
-        `${name} cannot be opened: ${problems[0]?.text}. Nothing was written. Make it readable, or move it out of the folder if it is no part of the log, and run this again`,
+        `${name} cannot be opened: ${problems[0]!.text}. Nothing was written. Make it readable, or move it out of the folder if it is no part of the log, and run this again`,
       );
 }
 

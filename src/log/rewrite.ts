@@ -4,7 +4,6 @@
 import {
   BLOCK_BYTES,
   INTAKE_FULL,
-  INTAKE_ROWS,
   MESSAGE_BYTES_CEILING,
   MESSAGE_SIZE_BYTES,
   RECORD_HEADER_BYTES,
@@ -42,15 +41,17 @@ export interface RewriterOptions {
 }
 
 // A new log has nothing to say.
+const nothing = (): void => {};
+const nothingLater = async (): Promise<void> => {};
 const NOBODY: Sink = {
-  segment: () => {},
-  known: () => {},
-  record: () => {},
-  commit: () => {},
-  drop: () => {},
-  sealed: async () => {},
-  restore: () => {},
-  finish: async () => {},
+  segment: nothing,
+  known: nothing,
+  record: nothing,
+  commit: nothing,
+  drop: nothing,
+  sealed: nothingLater,
+  restore: nothing,
+  finish: nothingLater,
 };
 
 const HEAD_BYTES = 8 + WIRE_U32;
@@ -63,7 +64,7 @@ export function segmentBytesFor(found: number, bodyBytesMax: number): number {
   return Math.min(RING_BYTES, Math.ceil(least / BLOCK_BYTES) * BLOCK_BYTES);
 }
 
-// What happened since somebody waited; a failure stays.
+// What happened since somebody waited; a failure stays, and ends the writing, so there is but one.
 class Events {
   failure: Error | undefined;
   #changed: (() => void) | undefined;
@@ -74,7 +75,7 @@ class Events {
   }
 
   fail(failure: Error): void {
-    this.failure ??= failure;
+    this.failure = failure;
     this.wake();
   }
 
@@ -98,13 +99,14 @@ export class Rewriter {
     this.#codec = codec;
     this.#log = log;
     this.#events = events;
+    const failed = (failure: Error) => events.fail(failure);
     this.#commit = new Commit({
       codec,
       log,
       events: {
         durable: () => events.wake(),
         roomAgain: () => events.wake(),
-        failed: (failure) => events.fail(failure),
+        failed,
       },
       wallMs,
       clockMs: () => 0,
@@ -118,7 +120,7 @@ export class Rewriter {
     });
     log.listen({
       segmentChanged: () => events.wake(),
-      failed: (failure) => events.fail(failure),
+      failed,
       wrote: () => {},
     });
   }
@@ -194,10 +196,8 @@ export class Rewriter {
       // Commit records say the next one to be given out.
       this.#sequence = Math.max(this.#sequence, this.#codec.sequence());
       this.#codec.setSequence(this.#sequence);
-      assert(
-        left === 0 || status === INTAKE_FULL || status === INTAKE_ROWS,
-        'a message that was in a log is none',
-      );
+      // One bucket makes one record, so there is no lack of rows.
+      assert(left === 0 || status === INTAKE_FULL, 'a message that was in a log is none');
       if (status === INTAKE_FULL) await this.#room();
     }
   }
@@ -205,7 +205,8 @@ export class Rewriter {
   async #room(): Promise<void> {
     const answer = this.#commit.makeRoom();
     if (answer === 'again') this.segments++;
-    if (answer === 'refuse') throw noSpace(this.#log.blocked() ?? 'no space left on the disk');
+    // An append without space has failed already: it is the next segment that there is none for.
+    if (answer === 'refuse') throw noSpace(this.#log.blocked()!);
     if (answer === 'wait') {
       this.#commit.flush();
       await this.#events.change();

@@ -11,7 +11,6 @@ import {
   RESULT_LENGTH,
   RESULT_ROWS,
   SCAN_BAD,
-  SCAN_END,
   SCAN_MORE,
   SCAN_ROWS,
   SCAN_UNKNOWN,
@@ -161,7 +160,7 @@ function scanChunk(
         `${segment.name} holds a record of unknown type at offset ${offset + consumed}: it was written by a newer release. Nothing was changed`,
       );
     if (status === SCAN_MORE) return { consumed, need, stop: false };
-    return { consumed, need: 0, stop: status === SCAN_BAD || (status === SCAN_END && bytes === 0) };
+    return { consumed, need: 0, stop: status === SCAN_BAD || bytes === 0 };
   }
 }
 

@@ -265,10 +265,8 @@ export class Segments {
       if (list[middle]!.base <= position) low = middle;
       else high = middle - 1;
     }
-    const found = list[low];
-    return found !== undefined && position >= found.base && position < found.end
-      ? found
-      : undefined;
+    const found = list[low]!; // the open one is always there
+    return position >= found.base && position < found.end ? found : undefined;
   }
 
   /** Keeps a segment's file until `readDone`. */

@@ -8,7 +8,6 @@
 
 import {
   MESSAGE_SIZE_BYTES,
-  RECORD_COMMIT,
   RECORD_HEADER_BYTES,
   RECORD_MESSAGES,
   RECORD_RETURNED,
@@ -143,7 +142,8 @@ export class Survey {
       this.#stage(type, bytes, rows[at + OFFSET]! + RECORD_HEADER_BYTES, count);
     } else if (type === RECORD_TRIM) {
       this.#trim = Math.max(this.#trim, sequenceOf(rows, at));
-    } else if (type === RECORD_COMMIT || type === RECORD_START) {
+    } else {
+      // A commit or a start: a scan hands on no other type.
       this.#noteSequences(segment, sequenceOf(rows, at), 0);
       this.#noteTime((BigInt(rows[at + BUCKET_HIGH]!) << 32n) | BigInt(rows[at + BUCKET_LOW]!));
     }

@@ -100,7 +100,7 @@ async function assignKeys(files: FilesToRead, inventory: ToolInventory): Promise
     segment.key = key;
     if (segment.header === undefined || segment.header.logId === logId) continue;
     segment.skip = true;
-    segment.problems.push({ code: 'damaged', text: `belongs to another log than ${first?.name}` });
+    segment.problems.push({ code: 'damaged', text: `belongs to another log than ${first!.name}` });
   }
 }
 

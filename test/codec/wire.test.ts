@@ -186,6 +186,21 @@ for (const wire of WIRES) {
       assert.deepEqual(seen.map(bodiesOf), [messages.map(({ body }) => body)]);
     });
 
+    test('a frame that comes in pieces, larger than what is kept for one at first', () => {
+      const bodies = [1, 2, 3].map((n) => Uint8Array.from({ length: 9001 * n }, (_, i) => i * n));
+      const large = encodeDelivery(bodies, wire);
+      for (const size of [1000, 4096, 4097, 30_000]) {
+        const decoder = new DeliveryDecoder(wire);
+        const frames = [];
+        for (let at = 0; at < large.length; at += size) {
+          frames.push(...decoder.push(large.subarray(at, at + size)));
+          const pending = at + size < large.length ? at + size : 0;
+          assert.equal(decoder.pendingBytes, pending);
+        }
+        assert.deepEqual(frames.map(bodiesOf), [bodies], `pieces of ${size}`);
+      }
+    });
+
     test('every truncation yields nothing and is counted as pending', () => {
       for (let size = 0; size < batch.length; size++) {
         const decoder = new BatchDecoder(wire);

@@ -18,7 +18,7 @@ import {
 import { type Compacted, type CompactOptions, compact } from '../../src/log/compact.ts';
 import { type DumpEntry, dumpLog, lineOf, type RecordEntry } from '../../src/log/dump.ts';
 import { open } from '../../src/log/promises.ts';
-import { decodeHeader, segmentName } from '../../src/log/segment.ts';
+import { decodeHeader, encodeHeader, segmentName } from '../../src/log/segment.ts';
 import { removeReplaced, swap } from '../../src/log/swap.ts';
 import { verifyLog } from '../../src/log/verify.ts';
 import { Engine } from '../../src/wasm/engine.ts';
@@ -32,6 +32,7 @@ import {
   codec,
   filesOf,
   LOG_ID,
+  TIME_MS,
   World,
 } from './harness.ts';
 
@@ -207,6 +208,16 @@ test('segments that do not verify, or are not what they are called, are refused'
     /with what is before it, but that ends at 16384: only neighbours/,
   );
   assert.match(await refused(() => ({ logId: 5n })), /is not the segment that was to be compacted/);
+  type Source = CompactOptions['segments'][number];
+  const others: ((one: Source, next: Source) => object)[] = [
+    () => ({ bytes: 8192 }),
+    (_one, { handle }) => ({ handle }),
+  ];
+  for (const change of others)
+    assert.match(
+      await refused(({ segments: [a, b] }) => ({ segments: [{ ...a!, ...change(a!, b!) }, b!] })),
+      /0{20}\.log is not the segment that was to be compacted/,
+    );
   const image = log.files.image(names[1]!);
   image[SEGMENT_DATA_AT + 200]! ^= 4;
   assert.match(
@@ -215,6 +226,32 @@ test('segments that do not verify, or are not what they are called, are refused'
   );
   image[SEGMENT_DATA_AT + 200]! ^= 4;
   await log.check('afterwards');
+});
+
+test('more bytes than a segment can have are refused before anything is read of them', async () => {
+  const half = 2 ** 31;
+  const heads = [0, 1].map((n) => {
+    const header = {
+      base: n * half,
+      bytes: half,
+      start: 0,
+      logId: LOG_ID,
+      timeMs: TIME_MS,
+      epoch: 1,
+    };
+    const image = encodeHeader(header);
+    return { name: segmentName(header.base), base: header.base, image, offsets: [], sequence: 1 };
+  });
+  const files = filesOf(...heads);
+  const segments: { base: number; bytes: number; handle: number }[] = [];
+  for (const { name, base } of heads)
+    segments.push({ base, bytes: half, handle: (await open(files, name)).handle });
+  const options = { ...(await new ModelLog(new Random(1), 2).options(0, 1)), files, segments };
+  await assert.rejects(compact(options), {
+    name: 'RangeError',
+    message: /the segments from 0{20}\.log on have over 4294963200 bytes: compact fewer at a time/,
+  });
+  assert.equal(files.changes, 0);
 });
 
 test('marks about older messages stay, merged; those about what is gone do not', async () => {

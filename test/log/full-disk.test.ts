@@ -4,7 +4,6 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { HeldIndexes } from '../../src/log/held.ts';
 import { anyFate, loseAll, MemoryFiles, type Op } from '../support/memory-files.ts';
 import { Random, seedOf } from '../support/random.ts';
 import { bodiesOf, FakeLink, LIMITS, type Message, SEGMENT_BYTES, World } from './harness.ts';
@@ -303,37 +302,4 @@ test('an index that finds no space is searched in memory, and written when there
   const left = await story.world.drain(LEFT);
   assert.deepEqual(left.sort(), [...story.left].sort());
   assert.ok(!notes.some((note) => /cannot be found/.test(note)));
-});
-
-test('entries that are held: found by bucket, a part at a time, of the right state only', () => {
-  const held = new HeldIndexes();
-  const source = {
-    count: 10,
-    bucketLow: (i: number) => i % 2,
-    bucketHigh: () => 0,
-    sequence: (i: number) => 100 + i * 2,
-    position: (i: number) => 4096 + i * 64,
-    messages: () => 2,
-    bodyBytes: () => 8,
-    attempts: () => 0,
-  };
-  const segment = { name: 's', base: 7, bytes: 1, handle: 1, key: 1, identity: 3 };
-  assert.ok(held.add(segment, source));
-  const query = { low: 1, high: 0, sequence: 103, at: 0 };
-  const first = held.find(segment, query, 2)!;
-  assert.deepEqual(
-    first.found.map(({ sequence }) => sequence),
-    [102, 106],
-  );
-  const second = held.find(segment, { ...query, at: first.next! }, 9)!;
-  assert.deepEqual(
-    second.found.map(({ sequence }) => sequence),
-    [110, 114, 118],
-  );
-  assert.equal(second.next, undefined);
-  assert.equal(held.find({ ...segment, identity: 4 }, query, 2), undefined);
-  assert.ok(!held.add({ ...segment, base: 8 }, { ...source, count: 4 * 1024 * 1024 }));
-  held.drop(7);
-  assert.equal(held.oldest(), undefined);
-  assert.ok(held.add({ ...segment, base: 8 }, { ...source, count: 4 * 1024 * 1024 }));
 });

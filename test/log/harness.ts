@@ -10,6 +10,7 @@ import {
   MARK_SEQUENCE_AT,
   MESSAGE_SIZE_BYTES,
   RECORD_COMMIT,
+  RECORD_CRC_AT,
   RECORD_HEADER_BYTES,
   RECORD_MESSAGES,
   RECORD_RETURNED,
@@ -169,6 +170,12 @@ function packMarks(type: number, marks: Mark[]): number {
   });
   codec.packMarks(type, marks.length);
   return 1;
+}
+
+/** Makes the header at `at` hold again after a change, with the log's key or another. */
+export function seal(image: Uint8Array, at: number, key = keyOf(LOG_ID)): void {
+  const crc = crc32c(image.subarray(at + 4, at + RECORD_HEADER_BYTES)) ^ key;
+  new DataView(image.buffer, image.byteOffset).setUint32(at + RECORD_CRC_AT, crc, true);
 }
 
 /** Files that hold these segments. */

@@ -5,17 +5,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { crc32c } from '../../src/codec/crc32c.ts';
-import { CHECKPOINT_NAME } from '../../src/log/checkpoint.ts';
+import type { CheckpointSource, Failure, Found } from '../../src/core/ports.ts';
+import { CHECKPOINT_NAME, readCheckpoint } from '../../src/log/checkpoint.ts';
 import { LogError } from '../../src/log/errors.ts';
 import { type Indexed, IndexStore } from '../../src/log/index-store.ts';
+import { open } from '../../src/log/promises.ts';
 import { RUN_HEADER_BYTES, runName } from '../../src/log/run.ts';
 import { Runs } from '../../src/log/runs.ts';
-import { decodeHeader, encodeHeader, segmentName } from '../../src/log/segment.ts';
+import { decodeHeader, encodeHeader, keyOf, segmentName } from '../../src/log/segment.ts';
 import { NO_ENTRIES } from '../support/entries.ts';
 import { MemoryFiles } from '../support/memory-files.ts';
 import { Random } from '../support/random.ts';
-import { bodiesOf, indexOf, SEGMENT_BYTES, World, type WorldOptions } from './harness.ts';
-import { BASE, bucket, entriesOf, sourceOf } from './run-harness.ts';
+import { smallPlainCodec } from '../support/twins.ts';
+import { bodiesOf, indexOf, LOG_ID, SEGMENT_BYTES, World, type WorldOptions } from './harness.ts';
+import { BASE, bucket, type Entry, entriesOf, expected, inOrder, sourceOf } from './run-harness.ts';
 
 const BUCKETS = [1, 2, 3];
 const MANY = Number.POSITIVE_INFINITY;
@@ -60,14 +63,14 @@ function segmentsOf(files: MemoryFiles): number[] {
   return names.map((name) => Number(name.slice(0, 20)));
 }
 
-interface Found {
+interface Started {
   state: unknown;
   used: World['used'];
   notes: string[];
 }
 
 /** What a start on a copy of these files comes to, and what it took from checkpoint and indexes. */
-async function start(files: MemoryFiles): Promise<Found> {
+async function start(files: MemoryFiles): Promise<Started> {
   const world = await World.open(files.clone());
   const { fates } = world.broker.buckets;
   const { segments, live } = world.broker.retention;
@@ -93,7 +96,7 @@ function without(files: MemoryFiles): MemoryFiles {
 }
 
 /** Asserts that a start comes to what the log says; gives what was used. */
-async function same(files: MemoryFiles, why: string): Promise<Found> {
+async function same(files: MemoryFiles, why: string): Promise<Started> {
   const found = await start(files);
   const whole = await start(without(files));
   assert.deepEqual(whole.used, { segments: [], checkpoint: false });
@@ -197,6 +200,22 @@ test('an older copy of the log is put back: the checkpoint is not used, nor when
   assert.equal((await same(recycled, 'recycled')).used.checkpoint, false);
 });
 
+test('a segment behind the checkpoint that cannot be read there shows nothing: all is read', async () => {
+  const known = (await readCheckpoint(indexOf(LOG), LOG_ID, crc32c))!.segments.at(-1)!.base;
+  const behind = segmentsOf(LOG).find((base) => base > known)!;
+  const files = LOG.clone();
+  // After its header was read, and only then.
+  const name = RegExp(segmentName(behind));
+  const fault = files.fail({ op: 'read', nth: 2, name, short: 0 });
+  const world = await World.open(files);
+  assert.equal(fault.fired, 1);
+  assert.deepEqual(world.used, { segments: [], checkpoint: false });
+  assert.ok(world.notes.some((note) => note.includes('does not fit the log')));
+  const { lines } = (await start(LOG)).state as { lines: string[][] };
+  for (const [i, bucket] of BUCKETS.entries())
+    assert.deepEqual(await world.drain(bucket), lines[i]);
+});
+
 test('a segment that was made anew at its place is read, whatever is known of the old one', async () => {
   const anew = (base: number) => {
     const files = LOG.clone();
@@ -295,6 +314,18 @@ test('indexes found damaged while serving are made again, several at a time', as
   assert.ok(world.notes.some((note) => /the index of .* is made again: /.test(note)));
 });
 
+test('an index that is made again and finds no space is searched in memory', async () => {
+  const { world, lines } = await damaged();
+  const fault = world.files.fail({ op: 'write', nth: 1, name: /run/, code: 'ENOSPC', times: MANY });
+  const got: string[][] = [];
+  for (const bucket of BUCKETS) got.push(await world.drain(bucket));
+  assert.ok(fault.fired > 3, `${fault.fired}`);
+  assert.deepEqual(got, lines);
+  assert.ok(
+    world.notes.some((note) => /cannot be written: ENOSPC.* It stays in memory/.test(note)),
+  );
+});
+
 test('a segment that cannot be read is reported; what waits elsewhere goes on', async () => {
   const { world, lines } = await damaged();
   const name = segmentName(FIRST[2]!);
@@ -323,10 +354,10 @@ test('a segment that cannot be read is reported; what waits elsewhere goes on', 
 const ENTRIES = entriesOf(new Random(1), 3000, (i) => i % 7);
 
 /** A store over empty folders, whose segments cannot be read. */
-function emptyStore() {
+function emptyStore(noted: () => void = () => {}) {
   const files = new MemoryFiles();
   const notes: string[] = [];
-  const store = new IndexStore({
+  const store: IndexStore = new IndexStore({
     files,
     segmentFiles: files,
     logId: 1n,
@@ -334,9 +365,37 @@ function emptyStore() {
     crc32c,
     soon: (call) => void setImmediate(call),
     sideCodec: () => assert.fail('no segment is read'),
-    note: (_level, text) => void notes.push(text),
+    note: (_level, text) => {
+      notes.push(text);
+      noted();
+    },
   });
   return { files, notes, store };
+}
+
+interface Answer {
+  failure: Failure;
+  found: Found[];
+  next: number | undefined;
+}
+
+function find(store: IndexStore, segment: Indexed, most = 1e6, at = 0): Promise<Answer> {
+  const query = { ...bucket(1), sequence: 0, at };
+  return new Promise((resolve) =>
+    store.find(segment, query, most, (failure, found, next) => resolve({ failure, found, next })),
+  );
+}
+
+/** Everything of a segment, however the store has it. */
+function visited(store: IndexStore, segment: Indexed): Promise<Entry[]> {
+  const entries: Entry[] = [];
+  return new Promise((resolve, reject) =>
+    store.visit(
+      segment,
+      (low, high, found) => void entries.push({ low, high, ...found }),
+      (failure) => (failure === undefined ? resolve(entries) : reject(failure)),
+    ),
+  );
 }
 
 /** The segment that this identity tells from others at its place. */
@@ -404,4 +463,189 @@ test('an index that failed after its segment was compacted again is not written 
   const again = new Runs({ files, logId: 1n, hashSeed: 1, crc32c, soon: setImmediate });
   await new Promise((resolve) => again.open(resolve));
   assert.ok(await new Promise((resolve) => again.check(BASE, 8, resolve)));
+});
+
+test('an index without space is held, searched and visited in memory, until it is written', async () => {
+  const { files, notes, store } = emptyStore();
+  const fault = files.fail({ op: 'write', nth: 1, code: 'ENOSPC', times: 2 });
+  store.replace(segmentOf(7), sourceOf(ENTRIES));
+  const check = async (segment: Indexed, entries: Entry[], why: string) => {
+    const first = await find(store, segment, 10);
+    const rest = await find(store, segment, 1e6, first.next);
+    const found = [...first.found, ...rest.found];
+    assert.deepEqual([first.failure, rest.failure], [undefined, undefined], why);
+    assert.deepEqual(found, expected(entries, 1), why);
+    assert.deepEqual(inOrder(await visited(store, segment)), entries, why);
+    return first.next!;
+  };
+  const held = await check(segmentOf(7), ENTRIES, 'held');
+  assert.deepEqual([fault.fired, files.names(), store.bytes], [1, [], 0]);
+  assert.match(notes.join(), /cannot be written: ENOSPC.*It stays in memory until it can be$/);
+  const retried = async () => {
+    store.retry();
+    store.retry(); // one at a time
+    const other = { ...segmentOf(1), base: BASE - SEGMENT_BYTES };
+    await new Promise((resolve) => store.write(other, NO_ENTRIES, resolve));
+  };
+  await retried();
+  await check(segmentOf(7), ENTRIES, 'it failed again');
+  assert.equal(fault.fired, 2);
+  const writes = files.count('write');
+  await retried();
+  assert.ok(store.bytes > ENTRIES.length * 20 && files.names().includes(runName(BASE)));
+  const place = await check(segmentOf(7), ENTRIES, 'on disk');
+  assert.ok(held < 2 ** 32 && place > 2 ** 32, 'places tell where they are from');
+  // A place in what was held means nothing there: from the start, by sequence.
+  assert.deepEqual((await find(store, segmentOf(7), 1e6, held)).found, expected(ENTRIES, 1));
+  const after = files.count('write');
+  assert.ok(after > writes);
+  await retried();
+  assert.ok(files.count('write') - after < after - writes, 'it was written once more');
+});
+
+test('an index that is written late is not taken for that of the segment there by then', async () => {
+  const { files, store } = emptyStore();
+  const fault = files.fail({ op: 'write', nth: 1, code: 'ENOSPC', times: 2 });
+  store.replace(segmentOf(7), sourceOf(ENTRIES));
+  await find(store, segmentOf(7));
+  files.auto = false;
+  fault.times = 1;
+  store.retry();
+  while (!files.pending.some(({ op }) => op === 'close')) {
+    await new Promise((resolve) => setImmediate(resolve));
+    files.step();
+  }
+  // Written, and about to have its name: the segment is compacted again, and that finds no space.
+  const again = files.fail({ op: 'write', nth: 1, code: 'ENOSPC' });
+  const less = ENTRIES.slice(99);
+  store.replace(segmentOf(8), sourceOf(less));
+  files.auto = true;
+  while (files.step());
+  await files.settle();
+  assert.deepEqual((await find(store, segmentOf(8))).found, expected(less, 1));
+  assert.equal(again.fired, 1);
+  store.retry();
+  const other = { ...segmentOf(1), base: BASE + SEGMENT_BYTES };
+  await new Promise((resolve) => store.write(other, NO_ENTRIES, resolve)); // one after the other
+  assert.ok(await store.has(segmentOf(8)), 'it was dropped with the older one');
+  assert.deepEqual((await find(store, segmentOf(8))).found, expected(less, 1));
+});
+
+test('what came to be held while another state of the segment was written stays held', async () => {
+  // A search of the segment as it was has its index made again, beside the one that is retried.
+  const segmentFiles = LOG.clone();
+  const files = new MemoryFiles();
+  const [base, name] = [FIRST[1]!, segmentName(FIRST[1]!)];
+  const { handle, bytes } = await open(segmentFiles, name);
+  const segment = { base, name, bytes, handle, key: keyOf(LOG_ID) };
+  const store = new IndexStore({
+    files,
+    segmentFiles,
+    logId: LOG_ID,
+    hashSeed: 1,
+    crc32c,
+    soon: (call) => void setImmediate(call),
+    sideCodec: smallPlainCodec,
+    note: () => {},
+  });
+  const fault = files.fail({ op: 'write', nth: 1, code: 'ENOSPC', times: 2 });
+  const now = { ...segment, identity: 7 };
+  store.replace(now, NO_ENTRIES);
+  assert.deepEqual((await find(store, now)).found, []);
+  assert.equal(fault.fired, 1);
+  const before = { ...segment, identity: 6 };
+  files.auto = false;
+  const remade = store.remake(before);
+  while (!files.pending.some(({ op }) => op === 'write'))
+    if (!files.step()) await new Promise((resolve) => setImmediate(resolve));
+  store.retry(); // which comes after it
+  files.auto = true;
+  files.step();
+  await remade;
+  assert.equal(fault.fired, 2);
+  const other = { ...segmentOf(1), base: BASE };
+  for (let i = 0; i < 2; i++)
+    await new Promise((resolve) => store.write(other, NO_ENTRIES, resolve)); // behind both
+  assert.ok(await store.has(before), 'it was let go without being written');
+  assert.ok((await visited(store, before)).length > 3);
+});
+
+test('entries beyond what memory may hold are not held: who searches hears that there are none', async () => {
+  const { notes, store } = emptyStore();
+  store.replace(segmentOf(7), { ...NO_ENTRIES, count: 5_000_000 }); // more than fit a file, too
+  const { failure, found } = await find(store, segmentOf(7));
+  assert.match(failure!.message, /no segment is read/);
+  assert.deepEqual(found, []);
+  assert.match(notes.join(), /^the index of .* is made again: .*there is none/);
+});
+
+test('who searches while an index is made again waits for that, and hears of its failure', async () => {
+  const waiting: Promise<Answer>[] = [];
+  const { notes, store } = emptyStore(() => void waiting.push(find(store, segmentOf(7))));
+  const first = await find(store, segmentOf(7));
+  const [second] = await Promise.all(waiting);
+  assert.deepEqual([notes.length, waiting.length], [1, 1], 'it was tried twice');
+  assert.deepEqual(second, first);
+  assert.match(first.failure!.message, /no segment is read/);
+});
+
+/** A store with a segment whose first record can be read, and what a checkpoint would say. */
+async function savingStore() {
+  const { files, store, notes } = emptyStore();
+  files.put('behind.log', LOG.image(segmentName(FIRST[1]!)));
+  const { handle } = await open(files, 'behind.log');
+  let asked = 0;
+  const state = (): CheckpointSource => {
+    asked++;
+    const segments = [{ base: BASE, first: 1, messages: 5, live: 5 }];
+    const none = { pages: () => [] };
+    return { start: BASE, segments, end: 6, settled: none, attempts: none };
+  };
+  const save = (base: number, done: (failure: Failure) => void, now = false) =>
+    store.save({ ...segmentOf(7), base, handle }, now, state, () => 7, done);
+  return { files, store, notes, save, asked: () => asked };
+}
+
+const MIB = 1024 * 1024;
+
+test('a checkpoint is due after 256 MiB of log, if nothing else is said, or when it is asked for', async () => {
+  const { save, asked } = await savingStore();
+  const saved = (base: number, now = false) =>
+    new Promise<Failure>((resolve) => save(base, resolve, now));
+  const steps: [base: number, now: boolean, count: number][] = [
+    [BASE, false, 1],
+    [BASE + 256 * MIB - 4096, false, 1],
+    [BASE + 256 * MIB, false, 2],
+    [BASE + 300 * MIB, false, 2],
+    [BASE + 300 * MIB, true, 3],
+    [BASE + 512 * MIB, false, 3],
+    [BASE + 556 * MIB, false, 4],
+  ];
+  for (const [base, now, count] of steps) {
+    assert.equal(await saved(base, now), undefined);
+    assert.equal(asked(), count, `at ${(base - BASE) / MIB} MiB`);
+  }
+});
+
+test('closed while a checkpoint is saved: that comes first, a further one is not begun', async () => {
+  const { files, store, save, asked } = await savingStore();
+  const order: string[] = [];
+  files.auto = false;
+  save(BASE, (failure) => void order.push(`saved ${failure}`));
+  save(BASE, () => void order.push('not begun'), true);
+  while (!files.pending.some(({ op }) => op === 'write')) {
+    await new Promise((resolve) => setImmediate(resolve));
+    files.step();
+  }
+  store.close(() => void order.push('closed'));
+  await files.settle();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(order, ['not begun', 'saved undefined', 'closed']);
+  assert.equal(asked(), 1);
+  files.auto = true;
+  const checkpoint = await readCheckpoint(files, 1n, crc32c);
+  assert.deepEqual(
+    checkpoint!.segments.map(({ base, end }) => [base, end]),
+    [[BASE, 6]],
+  );
 });

@@ -8,7 +8,6 @@ import {
   RECORD_ALIGN,
   RECORD_BACK_AT,
   RECORD_BODY_BYTES_AT,
-  RECORD_CRC_AT,
   RECORD_HEADER_BYTES,
   RECORD_POSITION_AT,
   RECORD_START,
@@ -16,7 +15,6 @@ import {
   RECORD_TYPE_AT,
   SEGMENT_DATA_AT,
 } from '../../assembly/layout.ts';
-import { crc32c } from '../../src/codec/crc32c.ts';
 import { LogError } from '../../src/log/errors.ts';
 import { keyOf, segmentName } from '../../src/log/segment.ts';
 import { loseAll, MemoryFiles } from '../support/memory-files.ts';
@@ -30,6 +28,7 @@ import {
   LOG_ID,
   recoverFrom,
   SEGMENT_BYTES,
+  seal,
 } from './harness.ts';
 
 const SMALL = 8 * 1024;
@@ -351,12 +350,6 @@ test('a sector or page copied over another is damage or torn tail, never a new r
   }
 });
 
-/** Makes the header at `at` hold again after a change, with the log's key or another. */
-function seal(image: Uint8Array, at: number, key = keyOf(LOG_ID)): void {
-  const crc = crc32c(image.subarray(at + 4, at + RECORD_HEADER_BYTES)) ^ key;
-  new DataView(image.buffer, image.byteOffset).setUint32(at + RECORD_CRC_AT, crc, true);
-}
-
 test('bytes in a message that look like a record of a later batch are none', async () => {
   for (const [key, verdict] of [
     [0, 'cut'], // what somebody who publishes can make
@@ -543,4 +536,23 @@ test('a batch proves its predecessors only with its flag', async () => {
   built.image[built.offsets[2]! + 60]! ^= 1;
   holds((await recoverFrom(filesOf(built))).got, 2, 'nothing says that it was synced');
   assert.equal(segmentName(0), built.name);
+});
+
+test('a file that ends where it is written again is told, and not taken for done', async () => {
+  const built = log();
+  const files = filesOf(built);
+  const again = built.offsets.at(-2)!; // of the last batch, which proves those before it
+  const read = files.read.bind(files);
+  let asked = 0;
+  files.read = (handle, into, at, done) => {
+    const hit = at === again;
+    if (hit) asked++;
+    read(handle, hit ? into.subarray(0, 0) : into, at, done);
+  };
+  await assert.rejects(recoverFrom(files), {
+    name: 'LogError',
+    code: 'io',
+    message: `${built.name} ended while it was read`,
+  });
+  assert.equal(asked, 1);
 });

@@ -4,7 +4,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { crc32c } from '../../src/codec/crc32c.ts';
-import { CHUNK_ENTRIES, pageOf, runName } from '../../src/log/run.ts';
+import {
+  CHUNK_ENTRIES,
+  decodeRunHeader,
+  pageOf,
+  RUN_HEADER_BYTES,
+  runName,
+} from '../../src/log/run.ts';
 import type { Runs } from '../../src/log/runs.ts';
 import { MemoryFiles } from '../support/memory-files.ts';
 import { Random, seedOf } from '../support/random.ts';
@@ -194,6 +200,7 @@ function forge(image: Uint8Array, at: number, value: number): Uint8Array {
 
 test('tables that make no sense are refused although their checksums hold', () => {
   const short = imageOf(entriesOf(random, 300, (i) => i % 7));
+  const wide = imageOf(entriesOf(random, 300, (i) => i));
   const long = imageOf(entriesOf(random, CHUNK_ENTRIES + 1, () => 0));
   const row = pageOf(bucket(0).low, bucket(0).high, SEED, 5);
   const forgeries: [Uint8Array, number, number][] = [
@@ -201,11 +208,13 @@ test('tables that make no sense are refused although their checksums hold', () =
     [short, 12, 3], // pages
     [short, 40, 0xffffffff], // entries
     [short, 56, 0x7fffffff], // chunks
-    [short, 64, 1], // first entry of the first page
+    [short, 64, 1], // first entry of the first page, which is empty
+    [wide, 64, 1], // and of one that is not
     [short, 64 + 8, 301], // beyond the end
     [short, 64 + 4 * 8, 299], // entries in all
     [short, 64 + 4 * 8 + 4, 1], // chunks in all
     [long, 64 + row * 8 + 4, 1], // a page's first chunk
+    [long, 64 + (row + 1) * 8, CHUNK_ENTRIES], // no page that has chunks, though there are some
   ];
   for (const [image, at, value] of forgeries) {
     assert.ok(worldOf(forge(image, 44, IDENTITY)).check(), 'forged as it was, it holds');
@@ -242,12 +251,25 @@ test('what does not fit is refused, by name', () => {
     assert.deepEqual(world.files.names(), []);
     assert.equal(world.runs.bytes, 0);
   }
-  const world = new World();
-  const source = { ...sourceOfCount(5_000_000) };
-  const [failure] = world.ask<[Error | undefined]>((done) =>
-    world.runs.write(BASE, IDENTITY, source, done),
-  );
-  assert.match(String(failure), /5000000 entries, it holds 0 … 4793490/);
+  for (const count of [5_000_000, -1, 1.5]) {
+    const world = new World();
+    const [failure] = world.ask<[Error | undefined]>((done) =>
+      world.runs.write(BASE, IDENTITY, sourceOfCount(count), done),
+    );
+    assert.match(String(failure), new RegExp(`: ${count} entries, it holds 0 … 4793490`));
+    assert.deepEqual(world.files.names(), []);
+  }
+});
+
+test('fewer bytes than a header has are none', () => {
+  const image = imageOf(entriesOf(random, 5, (i) => i));
+  const expected = { base: BASE, logId: LOG_ID, fileBytes: image.length };
+  assert.equal(decodeRunHeader(image, expected, crc32c).count, 5);
+  for (let length = 0; length < RUN_HEADER_BYTES; length++)
+    assert.throws(() => decodeRunHeader(image.slice(0, length), expected, crc32c), {
+      name: 'LogError',
+      message: `${NAME} does not begin like an index run`,
+    });
 });
 
 function sourceOfCount(count: number) {

@@ -244,6 +244,64 @@ test('the tables kept are the ones used last', () => {
   );
 });
 
+test('a run whose file was closed for others is opened again, its tables are still there', () => {
+  const entries = entriesOf(random, 300, (i) => i % 9);
+  const world = new World().open();
+  const bases = Array.from({ length: RUN_HANDLES_MAX + 1 }, (_, n) => BASE + n * 2 ** 26);
+  for (const base of bases) world.write(movedTo(base, entries), base);
+  const asked = (base: number) => {
+    const before = [world.files.count('open'), world.files.count('read')] as const;
+    const { found } = world.find(3, 0, 0, 1e9, base);
+    assert.deepEqual(found, expected(movedTo(base, entries), 3));
+    return [world.files.count('open') - before[0], world.files.count('read') - before[1]];
+  };
+  for (const base of bases) assert.deepEqual(asked(base), [1, 3], 'header, tables, entries');
+  assert.deepEqual(asked(bases[0]!), [1, 1], 'entries alone');
+  assert.deepEqual(asked(bases[0]!), [0, 1]);
+});
+
+test('a search for no entries, or for half of one, is a bug that is said', () => {
+  const world = new World().open().write(entriesOf(random, 9, () => 0));
+  for (const most of [0, -1, 1.5, Number.NaN])
+    assert.throws(() => world.find(0, 0, 0, most), /bug: a search in a run for/);
+  assert.equal(world.find(0, 0, 0, 1).found.length, 1);
+});
+
+test('a run that could not be removed still counts, and is gone for who searches', () => {
+  const entries = entriesOf(random, 300, (i) => i % 9);
+  const world = new World().open().write(entries);
+  const { bytes } = world.runs;
+  const fault = world.files.fail({ op: 'remove', nth: 1, ...EIO });
+  const drop = () => world.ask<[Failure]>((done) => world.runs.drop(BASE, done))[0];
+  assert.match(String(drop()), /EIO/);
+  assert.equal(fault.fired, 1);
+  assert.deepEqual([world.runs.bytes, world.check()], [bytes, false]);
+  assert.equal(drop(), undefined);
+  assert.deepEqual([world.runs.bytes, world.files.names()], [0, []]);
+  assert.equal(drop(), undefined, 'there is none, which is no failure');
+});
+
+test('closed in the middle of a visit: it ends with a failure, and nothing is removed any more', () => {
+  const entries = entriesOf(random, 40_000, () => 0);
+  const world = new World().open().write(entries);
+  let visited = 0;
+  const ended: Failure[] = [];
+  world.runs.visit(
+    BASE,
+    IDENTITY,
+    () => void visited++,
+    (failure) => void ended.push(failure),
+  );
+  while (visited === 0) world.step();
+  world.runs.close(() => {});
+  const dropped = world.begin<[Failure]>((done) => world.runs.drop(BASE, done));
+  world.settle();
+  assert.match(String(ended), /the runs are closed/);
+  assert.ok(visited < entries.length);
+  assert.match(String(dropped[0]?.[0]), /the runs are closed/);
+  assert.deepEqual([world.files.names(), world.files.openHandles], [[NAME], 0]);
+});
+
 test('writing takes at most 16,384 entries a turn', () => {
   const entries = entriesOf(random, 70_000, (i) => i % 1000);
   const world = new World();

@@ -70,3 +70,34 @@ test('any other failure is passed on', async () => {
   await assert.rejects(read(salvage, handle, new Uint8Array(10), 0), /ENXIO/);
   assert.deepEqual(salvage.unreadable, []);
 });
+
+test('another failure around a bad block is passed on, whichever part of the read it meets', async () => {
+  for (const [bad, other] of [
+    [3, 9],
+    [9, 3],
+  ] as const) {
+    const { files } = disk([bad]);
+    const inner = files.read;
+    files.read = (handle, into, at, done) => {
+      // Only where it is asked for without the bad block.
+      const hit = at <= other * BLOCK && other * BLOCK < at + into.length;
+      const both = at <= bad * BLOCK && bad * BLOCK < at + into.length;
+      if (!hit || both) inner.call(files, handle, into, at, done);
+      else queueMicrotask(() => done(Object.assign(new Error('ENXIO'), { code: 'ENXIO' }), 0));
+    };
+    const salvage = new Salvage(files);
+    const { handle } = await open(salvage, 'a');
+    await assert.rejects(read(salvage, handle, new Uint8Array(BYTES), 0), /ENXIO/);
+    await assert.rejects(read(salvage, handle, new Uint8Array(BYTES), 0), /ENXIO/);
+  }
+});
+
+test('a file that ends before a bad block is only as long as it is', async () => {
+  const { files, image } = disk([15]);
+  const salvage = new Salvage(files);
+  const { handle } = await open(salvage, 'a');
+  const into = new Uint8Array(40 * BLOCK).fill(99);
+  const got = await readFully(salvage, handle, into, 0);
+  assert.ok(got >= BYTES);
+  assert.deepEqual(into.subarray(0, BYTES), image);
+});

@@ -10,7 +10,17 @@ import {
 } from '../../assembly/layout.ts';
 import { crc32c } from '../../src/codec/crc32c.ts';
 import { LogError } from '../../src/log/errors.ts';
-import { baseOf, decodeHeader, encodeHeader, endOf, segmentName } from '../../src/log/segment.ts';
+import {
+  baseOf,
+  decodeHeader,
+  encodeHeader,
+  endOf,
+  headerMatches,
+  isSpare,
+  numberIn,
+  segmentName,
+  spareName,
+} from '../../src/log/segment.ts';
 
 const HEADER = {
   base: 67108864,
@@ -107,6 +117,9 @@ test('what is too short or something else is no header', () => {
   const bytes = encodeHeader(HEADER);
   for (let length = 0; length < SEGMENT_HEADER_BYTES; length++)
     assert.equal(code(bytes.slice(0, length)), 'damaged', `${length} bytes`);
+  // Whoever asks only for the checksum may have a file that has just become shorter.
+  for (let length = 0; length <= SEGMENT_HEADER_BYTES; length++)
+    assert.equal(headerMatches(bytes.slice(0, length)), length === SEGMENT_HEADER_BYTES);
   assert.equal(code(new Uint8Array(4096)), 'damaged');
 });
 
@@ -122,4 +135,15 @@ test('names are positions, in an order that sorts', () => {
     'x00000000000000000000.log',
   ])
     assert.equal(baseOf(name), undefined, name);
+});
+
+test('files held ready are told by their names, and numbered by them', () => {
+  for (const number of [0, 7, 67108864]) {
+    assert.ok(isSpare(spareName(number)));
+    assert.equal(numberIn(spareName(number)), number);
+  }
+  for (const name of ['fill-1.tmp', 'spare-.tmp', 'spare-1.tmp~', 'xspare-1.tmp', 'next.tmp']) {
+    assert.ok(!isSpare(name));
+    assert.equal(numberIn(name), Number.NaN, name);
+  }
 });

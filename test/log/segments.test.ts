@@ -353,6 +353,27 @@ test('the last spare is lent to compaction, comes back, or is replaced by what t
   assert.deepEqual([segments.spares, gone], [1, 1]);
 });
 
+test('while one is lent the reserve is on its way back: a last spare may become a segment', async () => {
+  const setup = await setUp(4);
+  const { files, segments } = setup;
+  await prepared(setup);
+  segments.trim(2 * SEGMENT_BYTES);
+  await files.settle();
+  assert.equal(segments.spares, 2);
+  assert.ok(segments.lend() !== undefined);
+  segments.roll();
+  await files.settle();
+  assert.deepEqual([segments.spares, segments.next?.base], [0, 5 * SEGMENT_BYTES]);
+  segments.returned(false);
+  await files.settle();
+  assert.equal(segments.spares, 1, 'the one that came back is the reserve');
+  // None is left to be lent, so the last one is no segment's.
+  const opened = files.count('open');
+  segments.roll();
+  await files.settle();
+  assert.deepEqual([segments.spares, files.count('open')], [1, opened + 1]);
+});
+
 test('what an index lacks is given up, the reserve last, and nothing else takes its room', async () => {
   const setup = await setUp(3);
   const { files, segments } = setup;
@@ -499,4 +520,106 @@ test('a file whose sync failed and that stayed is no spare for the next start', 
   const spares = await adopt({ ...options, spareBytes: 9 * SEGMENT_BYTES }, leftovers);
   assert.equal(spares.length, 3);
   for (const { name } of spares) assert.equal(after.durable(name)?.length, SEGMENT_BYTES, name);
+});
+
+test('a disk that does not say what is free is tried, also behind the next segment', async () => {
+  const setup = await setUp();
+  const { files, segments } = setup;
+  files.capacity = SEGMENT_BYTES * 3.3;
+  await prepared(setup);
+  assert.deepEqual([segments.next?.base, segments.roomy], [SEGMENT_BYTES, false]);
+  assert.equal(segments.blocked, 'no space left on the disk');
+  const fault = files.fail({ op: 'free', nth: 1, code: 'EIO' });
+  const { changes } = setup;
+  segments.prepare();
+  await files.settle();
+  assert.equal(fault.fired, 1);
+  assert.deepEqual(
+    [segments.roomy, segments.blocked, setup.changes],
+    [true, undefined, changes + 1],
+  );
+});
+
+test('a replaced segment that is being read keeps its file until the last read ends', async () => {
+  const setup = await setUp(3);
+  const { files, segments } = setup;
+  const held = segments.hold(SEGMENT_BYTES);
+  let gone = 0;
+  const [replaced] = segments.replace({ ...segments.list[1]!, handle: segments.list[0]!.handle });
+  segments.retire(replaced!, false, () => gone++);
+  await files.settle();
+  assert.deepEqual([gone, files.openHandles, files.count('rename')], [0, 3, 0]);
+  segments.readDone(held);
+  await files.settle();
+  assert.deepEqual([gone, segments.spares], [1, 1]);
+});
+
+test('closed before there is a next segment: every file is closed, and nothing begins any more', async () => {
+  const setup = await setUp(3);
+  const { files, segments } = setup;
+  segments.trim(SEGMENT_BYTES);
+  await files.settle();
+  files.capacity = files.usedBytes;
+  await prepared(setup);
+  assert.equal(segments.next, undefined);
+  const lent = segments.lend()!;
+  let closed = 0;
+  segments.close(() => closed++);
+  await files.settle();
+  assert.deepEqual([closed, files.openHandles], [1, 1], 'only what is lent is open');
+  files.capacity = Number.POSITIVE_INFINITY;
+  const asked = files.count('free');
+  files.close(lent.handle, () => {});
+  segments.returned(true);
+  await files.settle();
+  assert.deepEqual([files.openHandles, files.count('free')], [0, asked], 'a file was made');
+});
+
+const MIB = 1024 * 1024;
+
+test('a large file is synced every 4 MiB while it is filled, and given up where that fails', async () => {
+  const setup = await setUp(1, SEGMENT_BYTES, 9 * MIB);
+  const { files, segments } = setup;
+  for (const nth of [1, 2, 3]) {
+    const fault = files.fail({ op: 'sync', nth, code: 'EIO', name: /next/ });
+    await prepared(setup);
+    assert.equal(fault.fired, 1);
+    assert.match(segments.blocked!, /EIO/);
+    assert.deepEqual(files.names(), [NAMES[0]], `sync ${nth}`);
+  }
+  files.auto = false;
+  segments.prepare();
+  let most = 0;
+  let unsynced = 0;
+  while (segments.next === undefined) {
+    const { op } = files.pending[0]!;
+    unsynced = op === 'sync' ? 0 : unsynced + (op === 'write' ? 4096 : 0);
+    most = Math.max(most, unsynced);
+    files.step();
+  }
+  assert.equal(most, 4 * MIB);
+  const after = files.crash(loseAll);
+  assert.equal(after.image(NAMES[1]!).length, 9 * MIB);
+});
+
+test('a stock that cannot be made is said once for each try, and made when it can be', async () => {
+  for (const [op, name] of [
+    ['free', undefined],
+    ['rename', /fill/],
+  ] as const) {
+    const setup = await setUp(1, SEGMENT_BYTES, SEGMENT_BYTES, SEGMENT_BYTES);
+    const { files, segments, troubles } = setup;
+    await prepared(setup);
+    const { openHandles } = files;
+    const fault = files.fail({ op, nth: 1, code: 'EIO', ...(name === undefined ? {} : { name }) });
+    segments.retry();
+    await files.settle();
+    assert.deepEqual([fault.fired, segments.spares], [1, 0], op);
+    assert.deepEqual(troubles, ['no further space can be held ready']);
+    assert.equal(files.openHandles, openHandles);
+    assert.deepEqual(files.names().filter(isLog), files.names(), 'something half-made stays');
+    segments.retry();
+    await files.settle();
+    assert.deepEqual([segments.spares, troubles.length], [2, 1], op);
+  }
 });

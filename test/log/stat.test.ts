@@ -151,3 +151,31 @@ test("a broker's log: the same counts as the broker that recovers it", async () 
     new Map([...ready].filter(([, messages]) => messages > 0)),
   );
 });
+
+test('a file that cannot be opened is said, and the rest is counted', async () => {
+  const files = filesOf(...twoSegments());
+  const fault = files.fail({ op: 'open', nth: 1, code: 'EACCES', name: /8192/ });
+  const report = await stat(files);
+  assert.equal(fault.fired, 1);
+  assert.deepEqual([report.unreadable, report.live.messages], [true, 3]);
+});
+
+test('buckets with as many messages each are named in the order of their numbers', async () => {
+  const names = Array.from({ length: 9 }, (_, i) => i + 1);
+  for (let round = 0; round < 20; round++) {
+    const buckets = [...names];
+    for (let i = buckets.length - 1; i > 0; i--) {
+      const j = random.below(i + 1);
+      [buckets[i], buckets[j]] = [buckets[j]!, buckets[i]!];
+    }
+    const messages = [...buckets, 7, 7, 3].map((bucket) => ({ bucket, body: 'x' }));
+    const report = await stat(filesOf(buildSegment({ bytes: SMALL }, [{ messages }, {}])));
+    assert.deepEqual(
+      report.buckets.top.map(({ bucket, messages }) => [bucket, messages]),
+      [
+        ['7', 3],
+        ['3', 2],
+      ].concat([1, 2, 4, 5, 6, 8, 9].map((bucket) => [`${bucket}`, 1])),
+    );
+  }
+});

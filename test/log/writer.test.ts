@@ -231,3 +231,50 @@ test('a sync with nothing to do is done', async () => {
   await run(setup);
   assert.deepEqual([calls, setup.files.count('sync')], [1, 0]);
 });
+
+test('of several failures the first one is told, whatever fails after it', async () => {
+  const setup = await setUp('interval');
+  const { files, writer } = setup;
+  append(setup);
+  await run(setup);
+  // A sync fails while an append is under way, which fails, too.
+  files.fail({ op: 'sync', nth: 1, code: 'EIO' });
+  files.fail({ op: 'write', nth: 1, code: 'EROFS' });
+  writer.syncNow(() => {});
+  const outcome = append(setup, SEGMENT_DATA_AT + BATCH.length);
+  assert.deepEqual(
+    files.pending.map(({ op }) => op),
+    ['sync', 'write'],
+  );
+  await run(setup);
+  assert.deepEqual(outcome, { calls: 1, failure: setup.failures[0] });
+  assert.equal((outcome.failure as NodeJS.ErrnoException).code, 'EIO');
+});
+
+test('a sync over two segments of which both fail is one failure, the first', async () => {
+  const setup = await setUp('none');
+  const { files, writer, segment } = setup;
+  append(setup);
+  await run(setup);
+  files.put('b', new Uint8Array(BYTES));
+  const handle = new Promise<number>((resolve) =>
+    files.open('b', false, (_failure, opened) => resolve(opened)),
+  );
+  await files.settle();
+  const next = { ...segment, base: BASE + BYTES, end: BASE + 2 * BYTES, handle: await handle };
+  append({ ...setup, segment: next });
+  await run(setup);
+  const faults = [
+    files.fail({ op: 'sync', nth: 1, code: 'EIO', name: /a/ }),
+    files.fail({ op: 'sync', nth: 1, code: 'ENOSPC', name: /b/ }),
+  ];
+  const told: unknown[] = [];
+  writer.syncNow((failure) => told.push((failure as NodeJS.ErrnoException).code));
+  await run(setup);
+  assert.deepEqual(
+    faults.map(({ fired }) => fired),
+    [1, 1],
+  );
+  assert.deepEqual(told, ['EIO']);
+  assert.equal(setup.failures.length, 1);
+});
