@@ -132,9 +132,8 @@ export class Consumer {
    * False if nothing could be sent, because the first message is still on disk.
    */
   deliver(): boolean {
-    const { buckets, codec, counters, limits } = this.#context;
+    const { buckets, codec, counters } = this.#context;
     let bytes = BATCH_HEADER_BYTES;
-    let bytesMax = this.#frameBytesMax;
     let count = 0;
     while (count < this.batchSize && this.#parts.length < PARTS_MAX) {
       const part = buckets.peek(this.slot);
@@ -142,9 +141,6 @@ export class Consumer {
       const { position, sequence, first, bodyBytes, attempts } = part;
       const place = this.#context.fetch(this.slot, position, RECORD_HEADER_BYTES + bodyBytes);
       if (place < 0) break;
-      if (place < codec.coldBytes && counters.publishing)
-        bytesMax = Math.min(bytesMax, limits.coldDeliveryBytesMax);
-      if (bytes >= bytesMax) break;
       const wanted = Math.min(part.count, this.batchSize - count);
       const packed = codec.deliver(
         place + RECORD_HEADER_BYTES,
@@ -153,7 +149,7 @@ export class Consumer {
         wanted,
         this.link.wire,
         bytes,
-        bytesMax,
+        this.#frameBytesMax,
       );
       if (packed === 0) break;
       bytes = codec.result[RESULT_BYTES_OUT]!;

@@ -36,8 +36,6 @@ export interface Limits {
   deliveryBytesMax: number;
   /** The same on a u32 listener, whose published clients expect one read to return all of it. */
   deliveryBytesMaxU32: number;
-  /** Largest one from disk while others publish, whose commits a longer turn would hold up. */
-  coldDeliveryBytesMax: number;
   /** Silence after which a waiting consumer gets a heartbeat. */
   heartbeatMs: number;
   /** Time a consumer has to ack a heartbeat before its connection counts as dead. */
@@ -67,7 +65,6 @@ export const DEFAULT_LIMITS: Limits = {
   bufferBytesMax: 128 * MIB,
   deliveryBytesMax: 1 * MIB,
   deliveryBytesMaxU32: 64 * KIB,
-  coldDeliveryBytesMax: 32 * KIB,
   heartbeatMs: 800,
   heartbeatAckMs: 20_000,
   ackCommitMs: 50,

@@ -37,6 +37,8 @@ export interface Scannable {
   base: Position;
   bytes: number;
   handle: Handle;
+  /** Bytes of its file, where that may have been cut short. */
+  fileBytes?: number;
   /** Key of the log it belongs to. */
   key: number;
 }
@@ -105,7 +107,7 @@ export async function walk(
   let want = least;
   while (offset < segment.bytes && !result.last) {
     const bytes = Math.min(want, segment.bytes - offset, codec.coldBytes);
-    const got = await readFully(files, segment.handle, codec.memory.subarray(0, bytes), offset);
+    const got = await readChunk(files, segment, codec.memory.subarray(0, bytes), offset);
     const step = scanChunk(codec, segment, offset, got, result, visitor);
     offset += step.consumed;
     result.stopped = offset;
@@ -227,7 +229,7 @@ export async function* headers(
   codec.setKey(segment.key);
   for (let offset = from; offset + RECORD_HEADER_BYTES <= segment.bytes; ) {
     const bytes = Math.min(CHUNK_BYTES, segment.bytes - offset);
-    const got = await readFully(files, segment.handle, codec.memory.subarray(0, bytes), offset);
+    const got = await readChunk(files, segment, codec.memory.subarray(0, bytes), offset);
     if (got < RECORD_HEADER_BYTES) return;
     for (let at = 0; at + RECORD_HEADER_BYTES <= got; at += RECORD_ALIGN) {
       at += codec.seek(at, got - at, segment.base + offset + at);
@@ -238,6 +240,23 @@ export async function* headers(
     // A header that straddles the chunk's end is looked at again.
     offset += Math.max(RECORD_ALIGN, got - RECORD_HEADER_BYTES + RECORD_ALIGN);
   }
+}
+
+// A file that gives less than it has is no end of the log: what stands behind would be overwritten.
+async function readChunk(
+  files: FilesToRead,
+  segment: Scannable,
+  into: Uint8Array,
+  at: number,
+): Promise<number> {
+  const { name, bytes, handle, fileBytes = bytes } = segment;
+  const got = await readFully(files, handle, into, at);
+  if (got < into.length && at + got < fileBytes)
+    throw new LogError(
+      'io',
+      `${name} ended at byte ${at + got} while it was read, but has ${fileBytes}`,
+    );
+  return got;
 }
 
 /** Reads until the buffer is full or the file ends. */

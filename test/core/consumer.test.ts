@@ -457,22 +457,18 @@ describe('from disk', () => {
     assert.deepEqual(got, letters(50));
   });
 
-  test('comes in small deliveries while others publish, or their commits would wait', () => {
-    const world = brokerOf({ limits: { ...limits, coldDeliveryBytesMax: 2000 } });
-    world.publish(1, ...letters(8).map((letter) => letter.padEnd(900)));
-    for (let i = 0; i < 50; i++) world.publish(2, 'z'.padEnd(900));
-    world.publish(9, 'somebody publishes');
+  test('is read gently while others publish', () => {
+    const world = brokerOf({ limits });
+    chill(world);
     world.advance(25);
-    const consumer = world.consumer(1, 100);
-    world.settle();
-    assert.equal(frames(consumer)[0]!.length, 2);
-    world.publish(9, 'and goes on');
-    world.advance(25);
-    consumer.send(acks(1, 1));
-    assert.equal(frames(consumer)[0]!.length, 2);
+    const first = world.consumer(1, 1);
+    world.log.answered();
+    assert.equal(world.log.loads[0]!.gently, true);
     world.advance(25); // nobody published since
-    consumer.send(acks(1, 1));
-    assert.equal(frames(consumer)[0]!.length, 4);
+    world.log.loaded();
+    assert.deepEqual(frames(first), [['m0'.padEnd(900)]]);
+    first.send(acks(1));
+    assert.equal(world.log.loads[0]!.gently, false);
   });
 
   test('a record that cannot be read is set aside and reported, the others go on', () => {

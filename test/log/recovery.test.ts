@@ -556,3 +556,32 @@ test('a file that ends where it is written again is told, and not taken for done
   });
   assert.equal(asked, 1);
 });
+
+test('a file that gives less than it has is no end of the log, whichever read it is', async () => {
+  const built = log();
+  const whole = filesOf(built);
+  await recoverFrom(whole);
+  const reads = whole.count('read');
+  assert.ok(reads > 1);
+  let refused = 0;
+  for (let nth = 1; nth <= reads; nth++)
+    for (const short of [0, 8, built.offsets[2]!, built.offsets[2]! + 8]) {
+      const files = filesOf(built);
+      const faults = [
+        files.fail({ op: 'read', nth, short }),
+        files.fail({ op: 'read', nth: nth + 1, short: 0 }),
+      ];
+      const name = files.names()[0]!;
+      const before = files.image(name).slice();
+      try {
+        const { got } = await recoverFrom(files);
+        holds(got, 5, `read ${nth} gave ${short} bytes`);
+      } catch (error) {
+        assert.ok(error instanceof LogError, `${error}`);
+        assert.deepEqual(files.image(name), before, 'nothing is changed');
+        refused++;
+      }
+      assert.ok(faults[0]!.fired > 0);
+    }
+  assert.ok(refused > 0);
+});

@@ -198,6 +198,13 @@ export const PLANTS: readonly Plant[] = [
   ]),
   ...plant('src/log/scan.ts', [
     [
+      'file that ends while it is read taken for the end of the log',
+      'got < into.length && ',
+      'false && ',
+      'test/log/recovery.test.ts',
+      'a file that gives less than it has is no end of the log, whichever read it is',
+    ],
+    [
       'record of an older life believed',
       'rows[at + EPOCH] >= result.epoch && ',
       '',

@@ -40,6 +40,7 @@ interface Load {
   position: Position;
   recordBytes: number;
   done: (failure: Failure) => void;
+  gently: boolean;
 }
 
 /** A record as the index of its segment names it. */
@@ -192,8 +193,13 @@ export class FakeLog implements Log {
     return this.#windows.get(position) ?? -1;
   }
 
-  load(position: Position, recordBytes: number, done: (failure: Failure) => void): void {
-    this.loads.push({ position, recordBytes, done });
+  load(
+    position: Position,
+    recordBytes: number,
+    done: (failure: Failure) => void,
+    gently = false,
+  ): void {
+    this.loads.push({ position, recordBytes, done, gently });
   }
 
   /** Ends the oldest load. */
