@@ -12,6 +12,7 @@ import { type Figure, figure, ratio } from './samples.ts';
 import type { Scenario } from './scenario.ts';
 
 const OLD_BUCKET = '7000000';
+const PACED_BUCKET = '7100000';
 const NEW_BUCKET = '9000000';
 
 /** What is new: an open loop far below what the broker could take. */
@@ -29,6 +30,8 @@ const NEW: Load = {
 
 /** What a reader that takes its time takes: four times what is new. */
 const PACED_RATE = 200_000;
+/** It has a backlog of its own, so much smaller. */
+const PACED_SHARE = 0.2;
 /** Until a neighbour runs at full speed. */
 const SETTLED_MS = 200;
 
@@ -40,8 +43,10 @@ interface Neighbour {
 const NEIGHBOURS = {
   alone: async () => ({ stop: async () => 0 }),
   'beside a program that computes': (bed: Bed) => bed.spin(),
-  'beside a paced reader': (bed: Bed, exhaustPort: number) => reader(bed, exhaustPort, PACED_RATE),
-  'beside a reader': (bed: Bed, exhaustPort: number) => reader(bed, exhaustPort, undefined),
+  'beside a paced reader': (bed: Bed, exhaustPort: number) =>
+    reader(bed, { exhaustPort, firstBucket: PACED_BUCKET, rate: PACED_RATE }),
+  'beside a reader': (bed: Bed, exhaustPort: number) =>
+    reader(bed, { exhaustPort, firstBucket: OLD_BUCKET }),
 } satisfies Record<string, (bed: Bed, exhaustPort: number) => Promise<Neighbour>>;
 
 type Name = keyof typeof NEIGHBOURS;
@@ -54,35 +59,37 @@ interface Timed {
 
 type Run = Record<Name, Timed>;
 
-async function reader(bed: Bed, exhaustPort: number, rate: number | undefined): Promise<Neighbour> {
+async function reader(bed: Bed, load: Load): Promise<Neighbour> {
   const held = await bed.hold({
-    exhaustPort,
     producers: 0,
     consumers: 1,
-    firstBucket: OLD_BUCKET,
     consumerBatchMessages: 1000,
     warmupMs: 0,
     durationMs: 2 ** 31 - 1,
-    ...(rate === undefined ? {} : { rate }),
+    ...load,
   });
   return { stop: async () => (await held.stop()).consume?.messages ?? 0 };
 }
 
-/** Leaves a backlog behind that no memory knows, and measures what is new beside each neighbour. */
+/** Leaves backlogs behind that no memory knows, and measures what is new beside each neighbour. */
 async function runOnce(bed: Bed): Promise<Run> {
   const { seconds, warmupSeconds, messages = MESSAGES } = bed.options;
   let broker = await bed.broker();
   try {
     const { intakePort, exhaustPort } = broker;
-    await bed.load({
-      ...STREAM,
-      intakePort,
-      exhaustPort,
-      firstBucket: OLD_BUCKET,
-      count: messages,
-      warmupMs: 0,
-      drain: false,
-    });
+    for (const [firstBucket, count] of [
+      [PACED_BUCKET, Math.ceil(PACED_SHARE * messages)],
+      [OLD_BUCKET, messages],
+    ] as const)
+      await bed.load({
+        ...STREAM,
+        intakePort,
+        exhaustPort,
+        firstBucket,
+        count,
+        warmupMs: 0,
+        drain: false,
+      });
     broker = await broker.crash();
     const ports = { intakePort: broker.intakePort, exhaustPort: broker.exhaustPort };
     const timing = { durationMs: seconds * 1000, warmupMs: warmupSeconds * 1000 };

@@ -19,8 +19,8 @@ after(() => rm(dir, { recursive: true, force: true }));
 const bed = new Bed({
   dir,
   runs: 1,
-  seconds: 0.1,
-  warmupSeconds: 0.05,
+  seconds: 0.2,
+  warmupSeconds: 0.1,
   idle: 20,
   messages: 40_000,
   many: 5,
@@ -28,7 +28,7 @@ const bed = new Bed({
   note: () => {},
 });
 
-/** May be 0 in a tenth of a second: nobody was idle long enough, or nothing got through. */
+/** May be 0 in so short a time: nobody was idle long enough, or nothing got through. */
 const MAY_BE_ZERO = /heartbeats/;
 
 describe('scenarios', () => {
