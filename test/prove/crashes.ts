@@ -21,6 +21,9 @@ const STEPS = 28;
 /** Cases of each workload, as many as it can have states; behind them come other workloads. */
 const CASES = Math.ceil((BATCHES * STEPS * (SUBSETS_MAX + TEARS)) / TURN) * TURN;
 
+// A pool of frames for one frame would be a megabyte to clear in each state.
+const OPTIONS = { limits: { framesMax: 0 } };
+
 /** What clients know at one step. */
 interface Known {
   /** `bucket:body`, in the order of publishing. */
@@ -124,7 +127,7 @@ function fateOf(moment: Moment, state: number, seed: number): () => Fate {
 
 /** Every bucket's messages in the order of delivery, as `bucket:body`. */
 async function delivered(files: MemoryFiles): Promise<string[][]> {
-  const world = await World.open(files);
+  const world = await World.open(files, OPTIONS);
   const lines: string[][] = [];
   for (const bucket of [1, 2, 3])
     lines.push((await world.drain(bucket)).map((body) => `${bucket}:${body}`));
@@ -135,7 +138,7 @@ async function delivered(files: MemoryFiles): Promise<string[][]> {
 /** A broker starts, publishes and loses power; the next one must deliver what is owed. */
 async function judge(files: MemoryFiles, known: Known, cached: boolean): Promise<void> {
   if (!cached) indexOf(files).clear();
-  const world = await World.open(files);
+  const world = await World.open(files, OPTIONS);
   const more = [1, 2, 3].map((bucket) => ({ bucket, body: 'after the crash' }));
   const link = world.publish(more);
   await world.settle();
