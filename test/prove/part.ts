@@ -23,8 +23,10 @@ export interface Part {
   readonly counts: Counts;
   /** What cannot run here, and why. */
   readonly skipped: string[];
-  /** Runs one case. Rejects with what is wrong; gives how many of the next cases are empty. */
-  run(options: CaseOptions): Promise<number | void>;
+  /** Runs one case. Rejects with what is wrong. */
+  run(options: CaseOptions): Promise<void>;
+  /** The first case from `index` on that is not known to be empty. */
+  next?(index: number): number;
   /** Ends what it started. */
   close(): Promise<void>;
 }

@@ -101,12 +101,11 @@ async function runPart(
     `npm run prove -- --only ${name} --seed ${seed} --case ${at}${full === undefined ? '' : ' --full'}`;
   try {
     // At least one case, however small the budget is.
-    for (; !idle && at < part.cases; at++) {
+    for (; !idle && at < part.cases; at = part.next?.(at + 1) ?? at + 1) {
       if (result.ran > 0 && (index !== undefined || isDone(part, result.ran, untilMs, limit)))
         break;
-      const empty = await part.run({ seed, index: at, untilMs });
+      await part.run({ seed, index: at, untilMs });
       result.ran++;
-      at += empty ?? 0;
     }
   } catch (error) {
     result.failure = { text: textOf(error), replay: replay() };

@@ -5,6 +5,7 @@
 // It knows nothing about the log.
 
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import type { Done, Files, Handle } from '../../src/log/files.ts';
 import { Random } from './random.ts';
 
@@ -58,6 +59,17 @@ const SOON = Promise.resolve();
 const NOTHING = new Uint8Array(0);
 // What tests hold and may change at any time: it is no other file's, and not written to.
 const LENT = new WeakSet<Uint8Array>();
+
+// Shared bytes do not change, so theirs are kept.
+const HASHES = new WeakMap<Uint8Array, string>();
+
+function hashOf(bytes: Uint8Array, shared: boolean): string {
+  const known = shared ? HASHES.get(bytes) : undefined;
+  if (known !== undefined) return known;
+  const hash = createHash('sha1').update(bytes).digest('base64');
+  if (shared) HASHES.set(bytes, hash);
+  return hash;
+}
 
 function unlent(bytes: Uint8Array): Uint8Array {
   return LENT.has(bytes) ? bytes.slice() : bytes;
@@ -196,6 +208,14 @@ class Inode {
     for (const [page, version] of this.#written) copy.#written.set(page, version);
     for (const [page, version] of this.#settled) copy.#settled.set(page, version);
     return copy;
+  }
+
+  /** Equal if and only if two files are, with all that is in doubt. */
+  fingerprint(): string {
+    const doubts = [this.dirty, this.lies].map((pages) => [...pages].sort((a, b) => a - b).join());
+    const cache = hashOf(this.#cache, this.#cacheShared);
+    const disk = this.#disk === this.#cache ? cache : hashOf(this.#disk, this.#diskShared);
+    return [cache, disk, this.cutTo, ...doubts].join(' ');
   }
 
   page(page: number): Uint8Array {
@@ -343,6 +363,18 @@ export class MemoryFiles implements Files {
     for (const [name, inode] of this.#durable) fork.#durable.set(name, copyOf(inode));
     fork.#changes = this.#changes.map((change) => ({ ...change, inode: copyOf(change.inode) }));
     return fork;
+  }
+
+  /** Equal if and only if two disks are, so that crashes can leave the same of them. */
+  fingerprint(): string {
+    const lines: string[] = [];
+    for (const names of [this.#names, this.#durable]) {
+      for (const [name, inode] of names) lines.push(`${name} ${inode.fingerprint()}`);
+      lines.push('');
+    }
+    for (const { change, name, to, inode } of this.#changes)
+      lines.push(`${change} ${name} ${to} ${inode.fingerprint()}`);
+    return createHash('sha1').update(lines.join('\n')).digest('base64');
   }
 
   /** How many things a crash would ask about now. */
