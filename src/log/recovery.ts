@@ -391,7 +391,7 @@ async function rewrite(
 }
 
 async function zero(files: Files, segment: FoundSegment, from: number): Promise<void> {
-  const zeros = new Uint8Array(1024 * 1024);
+  const zeros = new Uint8Array(Math.min(1024 * 1024, segment.bytes - from));
   for (let at = from; at < segment.bytes; at += zeros.length) {
     const bytes = zeros.subarray(0, Math.min(zeros.length, segment.bytes - at));
     await write(files, segment.handle, bytes, at);

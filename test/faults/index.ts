@@ -15,26 +15,68 @@ export type { FaultOptions, FaultRun, Verdict } from './verdict.ts';
 const skipOf = (needs: { skip?: string }): string | undefined => needs.skip;
 
 const traced = { skip: skipOf(needsStrace) };
+const limited = { skip: skipOf(needsPrlimit) };
+const EVERY = Number.POSITIVE_INFINITY;
 const onDisk = { skip: skipOf(needsLoopDisk) };
 
 /** Cheap and telling first. A run's options say how much of it is wanted. */
 export const RUNS: readonly FaultRun[] = [
-  { name: 'kill -9 at every I/O call', ...traced, small: 6, run: killPoints },
-  { name: 'kill -9 at random under load', small: 2, run: randomKills },
+  {
+    name: 'kill -9 at every I/O call',
+    counted: 'kills at I/O calls',
+    ...traced,
+    small: 6,
+    full: { runs: 12, points: EVERY },
+    run: killPoints,
+  },
+  {
+    name: 'kill -9 at random under load',
+    counted: 'random kills',
+    small: 2,
+    // On a data folder of their own each time: the account of all messages must fit into memory.
+    full: { runs: 0, points: 25, more: true },
+    run: randomKills,
+  },
   ...KINDS.map((kind) => ({
     name: kind.name,
     ...traced,
     small: 1,
+    full: { runs: 1, points: 20 },
     run: (options: Parameters<FaultRun['run']>[0]) => failingCall(kind, options),
   })),
-  { name: 'short write', skip: skipOf(needsCompiler), small: 2, run: shortWrites },
-  { name: 'power cut', ...onDisk, small: 2, run: powerCuts },
-  { name: 'full disk', ...onDisk, small: 1, run: fullDisk },
-  { name: 'read-only disk', ...onDisk, small: 1, run: readOnlyDisk },
-  { name: 'few descriptors', skip: skipOf(needsPrlimit), small: 1, run: fewDescriptors },
-  { name: 'no memory', skip: skipOf(needsPrlimit), small: 1, run: noMemory },
-  { name: 'stalled process', small: 1, run: stalledProcess },
-  { name: 'hostile greetings', small: 150, run: hostileGreetings },
+  {
+    name: 'short write',
+    counted: 'short writes',
+    skip: skipOf(needsCompiler),
+    small: 2,
+    full: { runs: 1, points: 12 },
+    run: shortWrites,
+  },
+  {
+    name: 'power cut',
+    counted: 'power cuts',
+    ...onDisk,
+    small: 2,
+    full: { runs: 0, points: 10, more: true },
+    run: powerCuts,
+  },
+  { name: 'full disk', ...onDisk, small: 1, full: { runs: 3, points: 1 }, run: fullDisk },
+  { name: 'read-only disk', ...onDisk, small: 1, full: { runs: 3, points: 1 }, run: readOnlyDisk },
+  {
+    name: 'few descriptors',
+    ...limited,
+    small: 1,
+    full: { runs: 3, points: 1 },
+    run: fewDescriptors,
+  },
+  { name: 'no memory', ...limited, small: 1, full: { runs: 1, points: 4 }, run: noMemory },
+  { name: 'stalled process', small: 1, full: { runs: 1, points: 3 }, run: stalledProcess },
+  {
+    name: 'hostile greetings',
+    small: 150,
+    full: { runs: 1, points: EVERY },
+    run: hostileGreetings,
+  },
 ];
 
 /** What is wrong with a verdict, in one line, or undefined. */

@@ -9,6 +9,8 @@ import { type FaultOptions, spread, Tally, type Verdict } from './verdict.ts';
 
 const BATCHES = 40;
 
+// The number of a call among those of its kind, and not its place among all, says which slice it is
+// in: how many there are of each kind varies a little from run to run.
 interface Point {
   call: Call;
   nth: number;
@@ -46,7 +48,8 @@ async function pointsOf(): Promise<Point[]> {
 
 export async function killPoints(options: FaultOptions): Promise<Verdict> {
   const tally = new Tally('kill -9 at every I/O call');
-  const all = await pointsOf();
+  const { at, of } = options.slice ?? { at: 0, of: 1 };
+  const all = (await pointsOf()).filter(({ nth }) => nth % of === at);
   const kinds = new Set<Call>();
   let tried = 0;
   for (const { call, nth } of spread(all, options.points, options.random)) {

@@ -23,6 +23,8 @@ export interface FaultOptions {
   /** `performance.now()` after which no further point is begun. */
   untilMs: number;
   random: Random;
+  /** Only one of `of` parts of all points there are; the parts together are all of them. */
+  slice?: { at: number; of: number };
 }
 
 export interface FaultRun {
@@ -31,6 +33,13 @@ export interface FaultRun {
   skip?: string | undefined;
   /** Points that fit into `npm test`. */
   small: number;
+  /**
+   * For `npm run prove -- --full`: how many runs of how many points; with several, each has its
+   * slice of all points. `more`: as many runs as its full count needs.
+   */
+  full: { runs: number; points: number; more?: boolean };
+  /** What it counts, for people, where that is not its name. */
+  counted?: string;
   run: (options: FaultOptions) => Promise<Verdict>;
 }
 

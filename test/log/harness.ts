@@ -285,11 +285,28 @@ export class FakeLink implements Link {
   readonly peer = 'test:1';
   readonly wire = WIRE_U64;
   readonly queuedBytes = 0;
-  received: number[] = [];
   closed = false;
+  #received: number[] = [];
+  #frames: Uint8Array[] = [];
 
   send(bytes: Uint8Array): void {
-    for (const byte of bytes) this.received.push(byte);
+    this.#frames.push(bytes.slice());
+  }
+
+  /** All bytes that came, one by one; a test may take some of them away. */
+  get received(): number[] {
+    for (const frame of this.#frames.splice(0)) for (const byte of frame) this.#received.push(byte);
+    return this.#received;
+  }
+
+  set received(bytes: number[]) {
+    this.#received = bytes;
+    this.#frames = [];
+  }
+
+  /** The same in one piece, which costs less. */
+  get bytes(): Buffer {
+    return Buffer.concat([Uint8Array.from(this.#received), ...this.#frames]);
   }
 
   end(): void {
@@ -500,7 +517,7 @@ export function logOptions(
 
 /** Bodies of all messages in the delivery frames that a link received. */
 export function bodiesOf(link: FakeLink): string[] {
-  const bytes = Buffer.from(link.received);
+  const { bytes } = link;
   const bodies: string[] = [];
   for (let at = 0; at < bytes.length; ) {
     let count = bytes.readUInt32LE(at);

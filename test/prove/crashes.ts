@@ -21,10 +21,13 @@ const STEPS = 28;
 /** Cases of each workload, as many as it can have states; behind them come other workloads. */
 const CASES = Math.ceil((BATCHES * STEPS * (SUBSETS_MAX + TEARS)) / TURN) * TURN;
 
+// A pool of frames for one frame would be a megabyte to clear in each state.
+const OPTIONS = { limits: { framesMax: 0 } };
+
 /** What clients know at one step. */
 interface Known {
-  /** `bucket:body`, in the order of publishing. */
-  sent: string[];
+  /** How many were sent. */
+  sent: number;
   acked: ReadonlySet<string>;
   /** Acked by a consumer: they may come back, or not. */
   done: ReadonlySet<string>;
@@ -38,6 +41,8 @@ interface Moment extends Known {
 }
 
 interface Workload {
+  /** Place of each message, as `bucket:body`, in the order of publishing. */
+  places: ReadonlyMap<string, number>;
   moments: Moment[];
   /** States before each moment. */
   from: number[];
@@ -52,7 +57,7 @@ async function workload(seed: number): Promise<Workload> {
   await world.settle();
   files.auto = false;
   const moments: Moment[] = [];
-  const sent: string[] = [];
+  const places = new Map<string, number>();
   const acked = new Set<string>();
   const done = new Set<string>();
   const waiting: { expected: string[]; link: { received: number[] } }[] = [];
@@ -70,16 +75,17 @@ async function workload(seed: number): Promise<Workload> {
     acks.forEach((yes, i) => void (yes && done.add(`1:${bodies[i]}`)));
     consumer.receive(Uint8Array.from(acks, Number));
   };
-  let changes = -1;
+  let last = '';
   const note = () => {
-    const now = files.changes + files.count('sync') + files.count('syncDirectory');
-    if (now === changes && files.pending.length > 0) return;
-    changes = now;
+    const fork = files.fork();
+    const now = `${fork.fingerprint()} ${knowledge({ sent: places.size, acked, done })}`;
+    if (now === last) return;
+    last = now;
     const { doubts } = files;
     const subsets = Math.min(2 ** doubts, SUBSETS_MAX);
-    const known = { sent: [...sent], acked: new Set(acked), done: new Set(done) };
+    const known = { sent: places.size, acked: new Set(acked), done: new Set(done) };
     const states = subsets + (doubts > 0 ? TEARS : 0);
-    moments.push({ ...known, files: files.fork(), doubts, states });
+    moments.push({ ...known, files: fork, doubts, states });
   };
   for (let batch = 0; batch < BATCHES; batch++) {
     const messages: Message[] = Array.from({ length: 1 + random.below(5) }, (_, i) => ({
@@ -87,7 +93,7 @@ async function workload(seed: number): Promise<Workload> {
       body: `${batch}-${i}-`.padEnd(8 + random.below(3000), '.'),
     }));
     const expected = messages.map(({ bucket, body }) => `${bucket}:${body}`);
-    sent.push(...expected);
+    for (const message of expected) places.set(message, places.size);
     waiting.push({ expected, link: world.publish(messages) });
     for (let steps = 4 + random.below(STEPS - 4); steps > 0; steps--) {
       world.turn();
@@ -106,7 +112,12 @@ async function workload(seed: number): Promise<Workload> {
     from.push(states);
     states += moment.states;
   }
-  return { moments, from, states };
+  return { places, moments, from, states };
+}
+
+// What clients know only grows: its sizes tell what it is.
+function knowledge({ sent, acked, done }: Known): string {
+  return `${sent},${acked.size},${done.size}`;
 }
 
 /** What a crash decides in the given state of a moment. */
@@ -124,7 +135,7 @@ function fateOf(moment: Moment, state: number, seed: number): () => Fate {
 
 /** Every bucket's messages in the order of delivery, as `bucket:body`. */
 async function delivered(files: MemoryFiles): Promise<string[][]> {
-  const world = await World.open(files);
+  const world = await World.open(files, OPTIONS);
   const lines: string[][] = [];
   for (const bucket of [1, 2, 3])
     lines.push((await world.drain(bucket)).map((body) => `${bucket}:${body}`));
@@ -133,9 +144,8 @@ async function delivered(files: MemoryFiles): Promise<string[][]> {
 }
 
 /** A broker starts, publishes and loses power; the next one must deliver what is owed. */
-async function judge(files: MemoryFiles, known: Known, cached: boolean): Promise<void> {
-  if (!cached) indexOf(files).clear();
-  const world = await World.open(files);
+async function judge(files: MemoryFiles, known: Known, order: Workload['places']): Promise<void> {
+  const world = await World.open(files, OPTIONS);
   const more = [1, 2, 3].map((bucket) => ({ bucket, body: 'after the crash' }));
   const link = world.publish(more);
   await world.settle();
@@ -144,8 +154,11 @@ async function judge(files: MemoryFiles, known: Known, cached: boolean): Promise
   const found = new Set<string>();
   lines.forEach((line, i) => {
     assert.equal(line.pop(), `${i + 1}:after the crash`, 'what was acked after the start is gone');
-    const places = line.map((message) => known.sent.indexOf(message));
-    assert.ok(!places.includes(-1), 'delivered, but never sent');
+    const places = line.map((message) => order.get(message) ?? known.sent);
+    assert.ok(
+      places.every((place) => place < known.sent),
+      'delivered, but never sent',
+    );
     places.forEach((place, at) => {
       assert.ok(at === 0 || places[at - 1]! < place, 'twice, or out of order');
     });
@@ -160,17 +173,23 @@ export class Crashes implements Part {
   readonly counts: Counts = {};
   readonly skipped: string[] = [];
   readonly cases = Number.POSITIVE_INFINITY;
+  #seed = 0;
+  #set = 0;
   #current: { seed: number; made: Workload } | undefined;
-  readonly #states = new Map<number, number>(); // by seed of the workload
+  // By seed of the workload.
+  readonly #states = new Map<number, number>();
+  readonly #judged = new Map<number, Set<string>>();
 
   /** Cases go through some workloads by turns, and through all states of each in a seeded order. */
   async run({ seed, index }: CaseOptions): Promise<void> {
-    const set = Math.floor(index / (WORKLOADS * CASES));
-    const turn = Math.floor(index / TURN);
-    const group = Math.floor(turn / WORKLOADS) % (CASES / TURN);
-    const each = (seed + set * WORKLOADS + (turn % WORKLOADS)) >>> 0;
-    const at = group * TURN + (index % TURN);
+    this.#seed = seed;
+    const { set, workload: each, at } = this.#placeOf(seed, index);
     if (at >= (this.#states.get(each) ?? CASES)) return;
+    if (set !== this.#set) {
+      this.#set = set;
+      this.#judged.clear();
+      this.#states.clear();
+    }
     if (this.#current?.seed !== each) {
       this.#current = { seed: each, made: await workload(each) };
       const { states } = this.#current.made;
@@ -185,11 +204,42 @@ export class Crashes implements Part {
     const moment = made.moments[which]!;
     const fate = fateOf(moment, state - made.from[which]!, each);
     const after = moment.files.fork().crash(fate, new Random(state));
+    if (state % 2 === 1) indexOf(after).clear();
+    const seen = this.#seen(each);
+    const print = `${after.fingerprint()} ${knowledge(moment)}`;
+    if (seen.has(print)) {
+      count(this.counts, 'seen before');
+      return;
+    }
+    seen.add(print);
     count(this.counts, 'states');
-    await judge(after, moment, state % 2 === 0).catch((error) => {
+    await judge(after, moment, made.places).catch((error) => {
       const where = `workload ${each}, step ${which}, state ${state - made.from[which]!}`;
       throw new Error(`${where}: ${error.message}`, { cause: error });
     });
+  }
+
+  // Many crashes leave the same: a page may have been on disk already, or be torn in parts that are
+  // equal. Such a state is judged once, and counted once.
+  #seen(workload: number): Set<string> {
+    const seen = this.#judged.get(workload) ?? new Set();
+    this.#judged.set(workload, seen);
+    return seen;
+  }
+
+  #placeOf(seed: number, index: number): { set: number; workload: number; at: number } {
+    const set = Math.floor(index / (WORKLOADS * CASES));
+    const turn = Math.floor(index / TURN);
+    const group = Math.floor(turn / WORKLOADS) % (CASES / TURN);
+    const workload = (seed + set * WORKLOADS + (turn % WORKLOADS)) >>> 0;
+    return { set, workload, at: group * TURN + (index % TURN) };
+  }
+
+  next(index: number): number {
+    for (let at = index; ; at += TURN - (at % TURN)) {
+      const place = this.#placeOf(this.#seed, at);
+      if (place.at < (this.#states.get(place.workload) ?? CASES)) return at;
+    }
   }
 
   async close(): Promise<void> {}

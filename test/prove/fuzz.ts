@@ -10,12 +10,12 @@ import { Collector, filesOf } from '../log/harness.ts';
 import { type BrokerProcess, RawPeer, startBroker, temporaryFolder } from '../support/broker.ts';
 import { publish, TestConsumer, texts } from '../support/client.ts';
 import { Random } from '../support/random.ts';
-import { ring, scanOf, Twins, takenFrom } from '../support/twins.ts';
+import { ringView, scanOf, Twins, takenFrom } from '../support/twins.ts';
 import { goOn, startOn } from './goes-on.ts';
 import { fullSegment } from './logs.ts';
 import { type CaseOptions, type Counts, count, type Part } from './part.ts';
 
-const FRAMES = 100;
+const FRAMES = 1000;
 const LOGS = 10;
 const PEERS = 12;
 const SEGMENT = 64 * 1024;
@@ -25,7 +25,7 @@ const ODD = [0, 1, 255, 256, 2 ** 16, 2 ** 26, 2 ** 26 + 1, 2 ** 31, 2 ** 32 - 1
 
 /** Changes some bytes: flips, odd numbers, pieces copied, cut out or put in. */
 export function mutate(bytes: Uint8Array, random: Random): Uint8Array {
-  let out = Uint8Array.from(bytes);
+  let out = joined(bytes);
   for (let times = 1 + random.below(4); times > 0 && out.length > 0; times--) {
     const at = random.below(out.length);
     const size = 1 + random.below(Math.min(64, out.length - at));
@@ -42,14 +42,26 @@ export function mutate(bytes: Uint8Array, random: Random): Uint8Array {
 }
 
 function joined(...parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(Buffer.concat(parts));
+  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
 }
 
 function messagesOf(random: Random) {
   return Array.from({ length: 1 + random.below(12) }, () => ({
     bucket: random.below(4) === 0 ? 2n ** 64n - 1n : BigInt(random.below(3)),
-    body: Uint8Array.from({ length: 1 + random.below(40) }, () => random.below(256)),
+    body: bodyOf(random),
   }));
+}
+
+function bodyOf(random: Random): Uint8Array {
+  const body = new Uint8Array(1 + random.below(40));
+  for (let i = 0; i < body.length; i++) body[i] = random.below(256);
+  return body;
 }
 
 export class Fuzz implements Part {
@@ -85,7 +97,7 @@ export class Fuzz implements Part {
       const written = this.#twins.same((codec) => intake(codec, bytes, wire, sizes));
       count(this.counts, 'frames');
       // What came of it is scanned, whole and bent.
-      const log = written.ring.subarray(0, written.writeAt);
+      const log = written.ring.slice(0, written.writeAt);
       for (const each of [log, mutate(log, random)])
         this.#twins.same((codec) => {
           codec.memory.set(each, 0);
@@ -180,5 +192,5 @@ function intake(codec: Codec, bytes: Uint8Array, wire: number, { left, limit, mo
   codec.setLimit(limit - (limit % BUCKET_BYTES));
   codec.inbox.set(bytes);
   const taken = takenFrom(codec, codec.intake(0, bytes.length, left, wire, most));
-  return { ...taken, ring: ring(codec, 0, LOOK) };
+  return Object.assign(taken, { ring: ringView(codec, LOOK) });
 }

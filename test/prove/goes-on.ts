@@ -29,7 +29,7 @@ export async function startOn(files: MemoryFiles): Promise<Collector | string> {
  * recovery of the same files has found.
  */
 export async function goOn(files: MemoryFiles, found: Collector, bytes: number): Promise<void> {
-  const world = await World.open(files, { limits: { segmentBytes: bytes } });
+  const world = await World.open(files, { limits: { segmentBytes: bytes, framesMax: 0 } });
   const link = world.publish([
     { bucket: 1, body: 'after it' },
     { bucket: 77, body: 'and another' },

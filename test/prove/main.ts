@@ -1,10 +1,11 @@
-// The command of proof: npm run prove -- [--budget 60s] [--seed S] [--only PART,…] [--case N]
-// [--planted]. First line: seed and commit; then a table; last a line of JSON. Ends with 1 if
-// anything failed, with the command that runs it again; with 2 for wrong usage.
+// The command of proof: npm run prove -- [--budget 60s | --full [--share S]] [--seed S]
+// [--only PART,…] [--case N] [--planted] [--jobs N]. First line: seed and commit; then a table; last
+// a line of JSON. Ends with 1 if anything failed, with the command that runs it again; with 2 for
+// wrong usage.
 
 import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
-import { PlantedBugs } from './others.ts';
+import { proveIn, withLines } from './jobs.ts';
 import { PART_NAMES, type PartName, type ProveOptions, prove, tableOf } from './prove.ts';
 
 const UNITS: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000 };
@@ -29,13 +30,16 @@ function partsOf(text: string | undefined): PartName[] {
   return PART_NAMES.filter((name) => text.split(',').includes(name));
 }
 
-function optionsOf(): ProveOptions {
+function optionsOf(): { options: ProveOptions; jobs: number } {
   const options = {
     budget: { type: 'string', default: '60s' },
     seed: { type: 'string' },
     only: { type: 'string' },
     case: { type: 'string' },
     planted: { type: 'boolean' },
+    full: { type: 'boolean' },
+    share: { type: 'string', default: '1' },
+    jobs: { type: 'string', default: '1' },
   } as const;
   let values: ReturnType<typeof parseArgs<{ options: typeof options }>>['values'];
   try {
@@ -52,25 +56,24 @@ function optionsOf(): ProveOptions {
   const only = partsOf(values.planted ? 'planted' : values.only);
   if (index !== undefined && only.length !== 1) wrong('--case needs one part: --only PART');
   const budgetMs = values.planted ? Number.POSITIVE_INFINITY : Number(number) * UNITS[unit!]!;
-  return { seed, budgetMs, only, index };
+  const share = Number(values.share);
+  if (!(share > 0 && share <= 1))
+    wrong(`--share ${values.share} is no share: give a number above 0, at most 1, as in 0.01`);
+  const full = values.full ? share : undefined;
+  const jobs = whole('jobs', values.jobs);
+  if (jobs < 1 || (index !== undefined && jobs > 1))
+    wrong('--jobs is a number of processes, at least 1, and one where a case is given');
+  return { options: { seed, budgetMs, only, index, full }, jobs };
 }
 
-const options = optionsOf();
+const { options, jobs } = optionsOf();
 const git = spawnSync('git', ['rev-parse', '--short=12', 'HEAD'], { encoding: 'utf8' });
 const commit = git.status === 0 ? git.stdout.trim() : null;
 process.stdout.write(
   `seed ${options.seed}, commit ${commit ?? 'unknown: this is no git clone'}\n\n`,
 );
 
-if (options.only.includes('planted'))
-  options.made = {
-    planted: new PlantedBugs(({ plant, caught, note, ms }) => {
-      const by = caught ? `${plant.test}: ${plant.caughtBy}` : `NOT CAUGHT: ${note}`;
-      const late = caught && note !== '' ? ` (${note})` : '';
-      process.stdout.write(`${plant.name.padEnd(54)} ${`${ms} ms`.padStart(9)}  ${by}${late}\n`);
-    }),
-  };
-const results = await prove(options);
+const results = await (jobs > 1 ? proveIn(jobs, options) : prove(withLines(options)));
 process.stdout.write(`\n${tableOf(results)}\n`);
 const failures = results.flatMap(({ failure }) => failure ?? []);
 for (const { text, replay } of failures)

@@ -2,14 +2,19 @@
 // processes, planted bugs.
 
 import assert from 'node:assert/strict';
-import fs from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { Engine } from '../../src/wasm/engine.ts';
 import { PLANTS } from '../planted/plants.ts';
 import { Garden, type Planted } from '../planted/run.ts';
 import { ALL_FAULTS, DEFAULT_STEPS, describe, minimise, run } from '../sim/run.ts';
 import { Random } from '../support/random.ts';
-import { type CaseOptions, type Counts, count, type Part, spread } from './part.ts';
+import {
+  type CaseOptions,
+  type Counts,
+  count,
+  type Part,
+  type PartOptions,
+  spread,
+} from './part.ts';
 
 /** A world of the simulator for each case. */
 export class Worlds implements Part {
@@ -47,7 +52,16 @@ interface FaultRun {
   name: string;
   skip?: string | undefined;
   small: number;
-  run: (options: { points: number; untilMs: number; random: Random }) => Promise<{
+  /** Of `--full`: runs, points of each, and whether there are as many runs as its count asks for. */
+  full: { runs: number; points: number; more?: boolean };
+  /** What it counts, where that is not its name. */
+  counted?: string;
+  run: (options: {
+    points: number;
+    untilMs: number;
+    random: Random;
+    slice?: { at: number; of: number };
+  }) => Promise<{
     fired: number;
     ackedLost: number;
     altered: number;
@@ -60,44 +74,68 @@ export class Faults implements Part {
   readonly name: string;
   readonly counts: Counts = {};
   readonly skipped: string[] = [];
-  readonly cases = Number.POSITIVE_INFINITY;
+  readonly cases: number;
+  readonly least: number;
   readonly #runs: readonly FaultRun[];
+  readonly #share: number | undefined;
+  // Of `--full`: the run of each case, and behind them what is repeated until there is enough.
+  readonly #listed: { run: FaultRun; at: number }[];
+  readonly #repeated: FaultRun | undefined;
 
-  private constructor(name: string, runs: readonly FaultRun[], skipped: string[]) {
+  constructor(name: string, runs: readonly FaultRun[], { full }: PartOptions) {
     this.name = name;
-    this.skipped = skipped;
-    this.#runs = runs;
-  }
-
-  static async of(name: 'kill' | 'faults'): Promise<Faults> {
-    const module = new URL('../faults/index.js', import.meta.url);
-    if (!fs.existsSync(fileURLToPath(module)))
-      return new Faults(name, [], [`${name}: test/faults is not there`]);
-    const { RUNS } = (await import(module.href)) as { RUNS: readonly FaultRun[] };
-    const isKill = (each: FaultRun) => each.name.startsWith('kill');
-    const mine = RUNS.filter((each) => isKill(each) === (name === 'kill'));
-    const skipped = mine.flatMap((each) =>
+    this.#share = full;
+    this.skipped = runs.flatMap((each) =>
       each.skip === undefined ? [] : [`${each.name}: ${each.skip}`],
     );
+    this.#runs = runs.filter(({ skip }) => skip === undefined);
+    this.#repeated = this.#runs.find((each) => each.full.more === true);
+    const listed = this.#runs.flatMap((run) =>
+      Array.from({ length: run === this.#repeated ? 0 : run.full.runs }, (_, at) => ({ run, at })),
+    );
+    this.#listed = full === undefined ? [] : listed.slice(0, Math.ceil(listed.length * full));
+    this.least = this.#listed.length;
+    const isEndless = full === undefined || this.#repeated !== undefined;
+    this.cases = isEndless ? Number.POSITIVE_INFINITY : this.#listed.length;
+  }
+
+  static async of(name: 'kill' | 'faults', options: PartOptions): Promise<Faults> {
+    const module = new URL('../faults/index.js', import.meta.url);
+    const { RUNS } = (await import(module.href)) as { RUNS: readonly FaultRun[] };
+    const isKill = (each: FaultRun) => each.name.startsWith('kill');
     return new Faults(
       name,
-      mine.filter(({ skip }) => skip === undefined),
-      skipped,
+      RUNS.filter((each) => isKill(each) === (name === 'kill')),
+      options,
     );
   }
 
   async run({ seed, index, untilMs }: CaseOptions): Promise<void> {
-    const each = this.#runs[index % Math.max(1, this.#runs.length)];
-    if (each === undefined) return;
+    if (this.idle) return;
     const random = new Random((seed + index) >>> 0);
+    const { run, points, slice } = this.#planOf(index);
+    const verdict = await run.run({ points, untilMs, random, ...(slice && { slice }) });
+    count(this.counts, this.name === 'kill' ? 'kills' : 'faults fired', verdict.fired);
+    count(this.counts, run.counted ?? run.name, verdict.fired);
+    const { ackedLost, altered, ackAfterFailedSync } = verdict;
+    count(this.counts, 'acked messages lost', ackedLost);
+    count(this.counts, 'altered', altered);
+    count(this.counts, 'acks after a failed sync', ackAfterFailedSync);
+    const wrong = { ackedLost, altered, ackAfterFailedSync };
+    assert.deepEqual(wrong, { ackedLost: 0, altered: 0, ackAfterFailedSync: 0 }, run.name);
+  }
+
+  #planOf(index: number): { run: FaultRun; points: number; slice?: { at: number; of: number } } {
+    if (this.#share !== undefined) {
+      const { run, at } = this.#listed[index] ?? { run: this.#repeated!, at: 0 };
+      const { points: all, runs, more } = run.full;
+      const points = this.#share < 1 ? Math.min(all, run.small) : all;
+      return runs > 1 && !more ? { run, points, slice: { at, of: runs } } : { run, points };
+    }
+    const run = this.#runs[index % this.#runs.length]!;
     // What a run does before its first point is dear: each round has twice as many points.
     const round = Math.floor(index / this.#runs.length);
-    const points = each.small * 2 ** Math.min(round, ROUNDS_MAX);
-    const verdict = await each.run({ points, untilMs, random });
-    count(this.counts, this.name === 'kill' ? 'kills' : 'faults fired', verdict.fired);
-    const { ackedLost, altered, ackAfterFailedSync } = verdict;
-    const wrong = { ackedLost, altered, ackAfterFailedSync };
-    assert.deepEqual(wrong, { ackedLost: 0, altered: 0, ackAfterFailedSync: 0 }, each.name);
+    return { run, points: run.small * 2 ** Math.min(round, ROUNDS_MAX) };
   }
 
   get idle(): boolean {

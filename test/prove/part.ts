@@ -14,22 +14,37 @@ export interface CaseOptions {
 
 export interface Part {
   readonly name: string;
-  /** Cases there are; Infinity: as many as wanted. Known after the first one at the latest. */
+  /** Cases there are; Infinity: as many as wanted, until the budget is spent or the counts of
+   * `--full` are reached. Known after the first one at the latest. */
   readonly cases: number;
+  /** Cases that `--full` wants where there is no end of them, whatever is counted. */
+  readonly least?: number;
   /** What it counts. */
   readonly counts: Counts;
   /** What cannot run here, and why. */
   readonly skipped: string[];
   /** Runs one case. Rejects with what is wrong. */
   run(options: CaseOptions): Promise<void>;
+  /** The first case from `index` on that is not known to be empty. */
+  next?(index: number): number;
   /** Ends what it started. */
   close(): Promise<void>;
 }
 
-/** Share of the budget, and how the part is made. */
+/** Counts that a part must reach. */
+export type Targets = Readonly<Record<string, number>>;
+
+/** What the parts are told before they begin. */
+export interface PartOptions {
+  /** Until this share of the full counts is reached; undefined: until the time is up. */
+  full: number | undefined;
+}
+
+/** Share of the budget, what `--full` asks for beside all cases, and how the part is made. */
 export interface PartPlan {
   weight: number;
-  make: () => Part | Promise<Part>;
+  full?: Targets;
+  make: (options: PartOptions) => Part | Promise<Part>;
 }
 
 export function count(counts: Counts, name: string, by = 1): void {

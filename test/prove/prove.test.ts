@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { seedOf } from '../support/random.ts';
+import { Faults } from './others.ts';
 import { type Part, spread } from './part.ts';
 import { PART_NAMES, prove, tableOf } from './prove.ts';
 
@@ -56,6 +57,95 @@ test('a failure ends its part, and is told with the command that runs that case 
   assert.deepEqual([alone.seen, again!.failure?.replay], [[3], replay]);
 });
 
+test('full counts: a part ends when they are reached, and one with an end does all its cases', async () => {
+  const share = 1e-4;
+  const options = { seed: 5, budgetMs: 0, only: ['crash', 'flip', 'fuzz'] as const, full: share };
+  const [crash, flip, fuzz] = (await prove(options)).map(({ failure, counts }) => {
+    assert.equal(failure, undefined, failure?.text);
+    return counts;
+  });
+  assert.equal(crash!.states, 100);
+  assert.equal(fuzz!.frames, 1000);
+  assert.equal(flip!.flips, Math.ceil(16 * 1024 * 8 * share));
+  const all = failing(-1);
+  const [whole] = await prove({ ...options, full: 1, only: ['flip'], made: { flip: all } });
+  assert.deepEqual([whole!.ran, all.seen.length], [9, 9]);
+  const broken = failing(3);
+  const [failed] = await prove({ ...options, full: 1, only: ['flip'], made: { flip: broken } });
+  assert.equal(failed!.failure!.replay, 'npm run prove -- --only flip --seed 5 --case 3 --full');
+});
+
+test('full counts of kills and faults: each slice once, then as many runs as are wanted', async () => {
+  const made: { points: number; slice?: { at: number; of: number } }[] = [];
+  const run = async (given: (typeof made)[number]) => {
+    made.push({ points: given.points, ...(given.slice && { slice: given.slice }) });
+    return { fired: 2, ackedLost: 0, altered: 0, ackAfterFailedSync: 0 };
+  };
+  const runs = [
+    { name: 'kill each', small: 1, full: { runs: 2, points: 7 }, run },
+    {
+      name: 'kill more',
+      counted: 'random kills',
+      small: 1,
+      full: { runs: 0, points: 9, more: true },
+      run,
+    },
+    { name: 'kill not', skip: 'no tool', small: 1, full: { runs: 1, points: 1 }, run },
+  ];
+  const kill = new Faults('kill', runs, { full: 1 });
+  const options = { seed: 1, budgetMs: 0, only: ['kill'] as const, full: 1 };
+  const [result] = await prove({ ...options, made: { kill } });
+  assert.equal(result!.failure, undefined);
+  assert.equal(result!.counts['random kills'], 1000);
+  assert.deepEqual([result!.counts['kill each'], result!.counts.kills], [4, 1004]);
+  assert.equal(made.length, 502);
+  assert.deepEqual(made.slice(0, 3), [
+    { points: 7, slice: { at: 0, of: 2 } },
+    { points: 7, slice: { at: 1, of: 2 } },
+    { points: 9 },
+  ]);
+  assert.deepEqual(result!.skipped, ['kill not: no tool']);
+  // Where what is wanted in numbers cannot run, the rest still comes to its end.
+  const less = new Faults('kill', [runs[0]!, { ...runs[1]!, skip: 'no tool' }], { full: 1 });
+  const [ended] = await prove({ ...options, made: { kill: less } });
+  assert.deepEqual([ended!.ran, ended!.of, ended!.skipped.length], [2, 2, 1]);
+});
+
+test('what went wrong in a run of faults is said, and counted by its name', async () => {
+  const run = async () => ({ fired: 1, ackedLost: 3, altered: 0, ackAfterFailedSync: 0 });
+  const each = {
+    name: 'power cut',
+    counted: 'power cuts',
+    small: 1,
+    full: { runs: 1, points: 1 },
+    run,
+  };
+  const faults = new Faults('faults', [each], { full: undefined });
+  const options = { seed: 1, budgetMs: 0, only: ['faults'] as const };
+  const [result] = await prove({ ...options, made: { faults } });
+  assert.match(result!.failure!.text, /power cut/);
+  assert.deepEqual([result!.counts['power cuts'], result!.counts['acked messages lost']], [1, 3]);
+});
+
+test('parts in processes of their own: one table, one line of JSON, the same counts', () => {
+  const args = ['--full', '--share', '0.0001', '--seed', '7', '--only', 'flip,truncate,crash'];
+  const summaries = [[], ['--jobs', '2']].map((jobs) => {
+    const ran = command(...args, ...jobs);
+    assert.equal(ran.status, 0, ran.stderr + ran.stdout);
+    assert.match(ran.stdout, /^crash .*100 states.*\ntruncate .*\nflip /m);
+    return JSON.parse(ran.stdout.trim().split('\n').at(-1)!);
+  });
+  const [one, two] = summaries.map(({ parts }) =>
+    parts.map(({ name, ran, counts }: { name: string; ran: number; counts: object }) => ({
+      name,
+      ran,
+      counts,
+    })),
+  );
+  assert.deepEqual(two, one);
+  assert.equal(summaries[1].failures, 0);
+});
+
 test('cases in their seeded order: each once', () => {
   for (const cases of [1, 2, 9, 1000, 4096])
     for (const each of [0, 1, seed]) {
@@ -83,6 +173,9 @@ test('wrong usage is refused with what to give instead', () => {
     [['--seed', '-1x'], /seed/],
     [['--seed', '4294967296'], /no whole number below 2\^32/],
     [['--case', '3'], /--case needs one part/],
+    [['--full', '--share', '2'], /--share 2 is no share/],
+    [['--jobs', '0'], /--jobs is a number of processes/],
+    [['--jobs', '2', '--only', 'flip', '--case', '1'], /one where a case is given/],
     [['--what'], /Unknown option/],
   ];
   for (const [args, text] of cases) {

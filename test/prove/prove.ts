@@ -1,22 +1,30 @@
-// Divides a budget of time among the parts, runs their cases and says what was done. It knows
-// nothing about what a part does.
+// Divides a budget of time among the parts, or runs each until its counts are full, and says what
+// was done. It knows nothing about what a part does.
 
 import { Crashes } from './crashes.ts';
 import { Fuzz } from './fuzz.ts';
 import { Directory, Flips, Truncations } from './logs.ts';
 import { Faults, PlantedBugs, Worlds } from './others.ts';
-import type { Counts, Part, PartPlan } from './part.ts';
+import type { Counts, Part, PartPlan, Targets } from './part.ts';
 
-/** All parts, in the order in which they run, with their shares of the budget. */
+/** All parts, in the order in which they run, with their shares of the budget and full counts. */
 export const PARTS = {
-  sim: { weight: 4, make: () => new Worlds() },
-  crash: { weight: 5, make: () => new Crashes() },
+  sim: { weight: 4, full: { worlds: 2000 }, make: () => new Worlds() },
+  crash: { weight: 5, full: { states: 1_000_000 }, make: () => new Crashes() },
   truncate: { weight: 3, make: () => new Truncations() },
   flip: { weight: 3, make: () => new Flips() },
   directory: { weight: 3, make: () => new Directory() },
-  fuzz: { weight: 4, make: () => new Fuzz() },
-  kill: { weight: 4, make: () => Faults.of('kill') },
-  faults: { weight: 4, make: () => Faults.of('faults') },
+  fuzz: { weight: 4, full: { frames: 10_000_000 }, make: () => new Fuzz() },
+  kill: {
+    weight: 4,
+    full: { 'random kills': 1000 },
+    make: (options) => Faults.of('kill', options),
+  },
+  faults: {
+    weight: 4,
+    full: { 'power cuts': 100 },
+    make: (options) => Faults.of('faults', options),
+  },
   planted: { weight: 5, make: () => new PlantedBugs() },
 } satisfies Record<string, PartPlan>;
 
@@ -27,6 +35,8 @@ export interface ProveOptions {
   seed: number;
   budgetMs: number;
   only: readonly PartName[];
+  /** Until the full counts, or this share of them, are reached; the budget does not matter then. */
+  full?: number | undefined;
   /** One case alone, of the one part that is named. */
   index?: number | undefined;
   /** Instead of the parts above, by name. */
@@ -50,31 +60,50 @@ export async function prove(options: ProveOptions): Promise<Result[]> {
   const endMs = performance.now() + options.budgetMs;
   let weights = options.only.reduce((sum, name) => sum + PARTS[name].weight, 0);
   for (const name of options.only) {
-    const { weight, make } = PARTS[name];
+    const { weight, make }: PartPlan = PARTS[name];
     const begun = performance.now();
     const untilMs = begun + Math.max(0, ((endMs - begun) * weight) / weights);
     weights -= weight;
-    results.push(await runPart(options.made?.[name] ?? (await make()), name, untilMs, options));
+    const part = options.made?.[name] ?? (await make({ full: options.full }));
+    results.push(await runPart(part, name, untilMs, options));
   }
   return results;
+}
+
+/** Whether there is more to do after `ran` cases. */
+function isDone(part: Part, ran: number, untilMs: number, { full }: Limit): boolean {
+  if (full === undefined) return performance.now() >= untilMs;
+  const { targets, share } = full;
+  if (ran < (part.least ?? (Number.isFinite(part.cases) ? part.cases * share : 0))) return false;
+  const wanted = Object.entries(targets);
+  return wanted.every(([what, times]) => (part.counts[what] ?? 0) >= times * share);
+}
+
+interface Limit {
+  full: { targets: Targets; share: number } | undefined;
 }
 
 async function runPart(
   part: Part,
   name: PartName,
-  untilMs: number,
-  { seed, index }: ProveOptions,
+  budgetEndMs: number,
+  { seed, index, full }: ProveOptions,
 ): Promise<Result> {
   const begun = performance.now();
   const { counts, skipped } = part;
   const result: Result = { name, ran: 0, of: null, seconds: 0, counts, skipped };
   const idle = part instanceof Faults && part.idle;
+  const { full: targets = {} }: PartPlan = PARTS[name];
+  const limit = { full: full === undefined ? undefined : { targets, share: full } };
+  const untilMs = full === undefined ? budgetEndMs : Number.POSITIVE_INFINITY;
   let at = index ?? 0;
-  const replay = () => `npm run prove -- --only ${name} --seed ${seed} --case ${at}`;
+  const replay = () =>
+    `npm run prove -- --only ${name} --seed ${seed} --case ${at}${full === undefined ? '' : ' --full'}`;
   try {
     // At least one case, however small the budget is.
-    for (; !idle && at < part.cases; at++) {
-      if (result.ran > 0 && (index !== undefined || performance.now() >= untilMs)) break;
+    for (; !idle && at < part.cases; at = part.next?.(at + 1) ?? at + 1) {
+      if (result.ran > 0 && (index !== undefined || isDone(part, result.ran, untilMs, limit)))
+        break;
       await part.run({ seed, index: at, untilMs });
       result.ran++;
     }

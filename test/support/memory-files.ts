@@ -5,6 +5,7 @@
 // It knows nothing about the log.
 
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import type { Done, Files, Handle } from '../../src/log/files.ts';
 import { Random } from './random.ts';
 
@@ -54,9 +55,32 @@ export type Fate = 'keep' | 'lose' | 'tear';
 export const PAGE_BYTES = 4096;
 export const SECTOR_BYTES = 512;
 
+const SOON = Promise.resolve();
+const NOTHING = new Uint8Array(0);
+// What tests hold and may change at any time: it is no other file's, and not written to.
+const LENT = new WeakSet<Uint8Array>();
+
+// Shared bytes do not change, so theirs are kept.
+const HASHES = new WeakMap<Uint8Array, string>();
+
+function hashOf(bytes: Uint8Array, shared: boolean): string {
+  const known = shared ? HASHES.get(bytes) : undefined;
+  if (known !== undefined) return known;
+  const hash = createHash('sha1').update(bytes).digest('base64');
+  if (shared) HASHES.set(bytes, hash);
+  return hash;
+}
+
+function unlent(bytes: Uint8Array): Uint8Array {
+  return LENT.has(bytes) ? bytes.slice() : bytes;
+}
+
 class Inode {
-  cache = new Uint8Array(0);
-  disk = new Uint8Array(0);
+  // Copies share their bytes until one of them changes: a test forks a disk a million times.
+  #cache: Uint8Array = NOTHING;
+  #disk: Uint8Array = NOTHING;
+  #cacheShared = true;
+  #diskShared = true;
   /** Pages that differ from disk and that the next sync will write. */
   readonly dirty = new Set<number>();
   /** Pages that differ from disk although the system calls them clean: a failed sync's work. */
@@ -65,18 +89,80 @@ class Inode {
   readonly #written = new Map<number, number>();
   readonly #settled = new Map<number, number>();
 
+  /** A file with these bytes, all of them on disk. They must never change afterwards. */
+  static of(bytes: Uint8Array): Inode {
+    const inode = new Inode();
+    inode.#cache = bytes;
+    inode.#disk = bytes;
+    return inode;
+  }
+
+  /** What a reader sees; not to be changed. */
+  get cache(): Uint8Array {
+    return this.#cache;
+  }
+
+  /** What is on disk; not to be changed. */
+  get disk(): Uint8Array {
+    return this.#disk;
+  }
+
+  /** What is on disk, for another file to have. */
+  shareDisk(): Uint8Array {
+    this.#diskShared = true;
+    return unlent(this.#disk);
+  }
+
+  /** The bytes for a test to change: in the cache and, if nothing is in doubt, on disk, too. */
+  lend(): Uint8Array {
+    if (this.#cacheShared) this.#cache = this.#cache.slice();
+    this.#cacheShared = false;
+    LENT.add(this.#cache);
+    if (this.dirty.size === 0 && this.lies.size === 0) {
+      this.cutTo = Number.POSITIVE_INFINITY;
+      this.#disk = this.#cache;
+      this.#diskShared = false;
+    }
+    return this.#cache;
+  }
+
+  // Before bytes change: from now on they are of this file only, of its cache or of its disk.
+  #ownCache(length: number): void {
+    const isShared = this.#cacheShared || this.#cache === this.#disk || LENT.has(this.#cache);
+    if (!isShared && this.#cache.length >= length) return;
+    this.#cache = grown(this.#cache, length);
+    this.#cacheShared = false;
+  }
+
+  #ownDisk(length: number): void {
+    const isShared = this.#diskShared || this.#cache === this.#disk || LENT.has(this.#disk);
+    if (!isShared && this.#disk.length >= length) return;
+    this.#disk = grown(this.#disk, length);
+    this.#diskShared = false;
+  }
+
   write(bytes: Uint8Array, at: number): void {
-    this.cache = grown(this.cache, at + bytes.length);
-    this.cache.set(bytes, at);
+    this.#ownCache(at + bytes.length);
+    this.#cache.set(bytes, at);
     for (let page = Math.floor(at / PAGE_BYTES); page * PAGE_BYTES < at + bytes.length; page++)
       this.#note(page);
+  }
+
+  /** Flips bits of one byte in the cache and on disk. */
+  flip(at: number, bits: number): void {
+    this.#ownDisk(0);
+    this.#ownCache(0);
+    for (const bytes of [this.#cache, this.#disk]) if (at < bytes.length) bytes[at]! ^= bits;
   }
 
   /** Size to which the file was cut since the last sync. */
   cutTo = Number.POSITIVE_INFINITY;
 
   truncate(bytes: number): void {
-    this.cache = this.cache.slice(0, bytes);
+    if (bytes < this.#cache.length) {
+      this.#cache = this.#cache.slice(0, bytes);
+      this.#cacheShared = false;
+    }
     this.cutTo = Math.min(this.cutTo, bytes);
     for (const pages of [this.dirty, this.lies])
       for (const page of pages) if (page * PAGE_BYTES >= bytes) pages.delete(page);
@@ -84,7 +170,10 @@ class Inode {
 
   /** The cut is on disk. */
   cut(): void {
-    this.disk = this.disk.slice(0, this.cutTo);
+    if (this.cutTo < this.#disk.length) {
+      this.#disk = this.#disk.slice(0, this.cutTo);
+      this.#diskShared = false;
+    }
     this.cutTo = Number.POSITIVE_INFINITY;
   }
 
@@ -109,14 +198,24 @@ class Inode {
   /** Another file with the same bytes and the same doubts. */
   copy(): Inode {
     const copy = new Inode();
-    copy.cache = this.cache.slice();
-    copy.disk = this.disk.slice();
+    this.#cacheShared = true;
+    this.#diskShared = true;
+    copy.#cache = unlent(this.#cache);
+    copy.#disk = unlent(this.#disk);
     copy.cutTo = this.cutTo;
     for (const page of this.dirty) copy.dirty.add(page);
     for (const page of this.lies) copy.lies.add(page);
     for (const [page, version] of this.#written) copy.#written.set(page, version);
     for (const [page, version] of this.#settled) copy.#settled.set(page, version);
     return copy;
+  }
+
+  /** Equal if and only if two files are, with all that is in doubt. */
+  fingerprint(): string {
+    const doubts = [this.dirty, this.lies].map((pages) => [...pages].sort((a, b) => a - b).join());
+    const cache = hashOf(this.#cache, this.#cacheShared);
+    const disk = this.#disk === this.#cache ? cache : hashOf(this.#disk, this.#diskShared);
+    return [cache, disk, this.cutTo, ...doubts].join(' ');
   }
 
   page(page: number): Uint8Array {
@@ -126,8 +225,8 @@ class Inode {
   /** Puts bytes of a page on disk. */
   settle(page: number, bytes: Uint8Array, from = 0, to = bytes.length): void {
     const at = page * PAGE_BYTES;
-    this.disk = grown(this.disk, at + to);
-    this.disk.set(bytes.subarray(from, to), at + from);
+    this.#ownDisk(at + to);
+    this.#disk.set(bytes.subarray(from, to), at + from);
   }
 }
 
@@ -144,8 +243,13 @@ interface Change {
   inode: Inode;
 }
 
+// Without a stack, as the errors of real calls are: a stack is dear, and most are a file not there.
 function failure(code: string, op: string): Error {
-  return Object.assign(new Error(`${code}: injected, ${op}`), { code, syscall: op });
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 0;
+  const error = new Error(`${code}: injected, ${op}`);
+  Error.stackTraceLimit = limit;
+  return Object.assign(error, { code, syscall: op });
 }
 
 export class MemoryFiles implements Files {
@@ -201,9 +305,7 @@ export class MemoryFiles implements Files {
   image(name: string): Uint8Array {
     const inode = this.#names.get(name);
     assert.ok(inode !== undefined, `there is no ${name}`);
-    if (inode.dirty.size === 0 && inode.lies.size === 0) inode.cut();
-    if (inode.dirty.size === 0 && inode.lies.size === 0) inode.disk = inode.cache;
-    return inode.cache;
+    return inode.lend();
   }
 
   /** The bytes of a file that a power cut would leave at worst; undefined: not even its name. */
@@ -215,16 +317,16 @@ export class MemoryFiles implements Files {
   flip(name: string, at: number, bits: number): void {
     const inode = this.#names.get(name);
     assert.ok(inode !== undefined, `there is no ${name}`);
-    inode.cache = inode.cache.slice();
-    inode.disk = inode.disk.slice();
-    for (const bytes of [inode.cache, inode.disk]) if (at < bytes.length) bytes[at]! ^= bits;
+    inode.flip(at, bits);
   }
 
   /** Makes or replaces a file, durably. */
   put(name: string, bytes: Uint8Array): void {
-    const inode = new Inode();
-    inode.cache = bytes.slice();
-    inode.disk = bytes.slice();
+    this.#put(name, bytes.slice());
+  }
+
+  #put(name: string, bytes: Uint8Array): void {
+    const inode = Inode.of(bytes);
     this.#names.set(name, inode);
     this.#durable.set(name, inode);
   }
@@ -261,6 +363,18 @@ export class MemoryFiles implements Files {
     for (const [name, inode] of this.#durable) fork.#durable.set(name, copyOf(inode));
     fork.#changes = this.#changes.map((change) => ({ ...change, inode: copyOf(change.inode) }));
     return fork;
+  }
+
+  /** Equal if and only if two disks are, so that crashes can leave the same of them. */
+  fingerprint(): string {
+    const lines: string[] = [];
+    for (const names of [this.#names, this.#durable]) {
+      for (const [name, inode] of names) lines.push(`${name} ${inode.fingerprint()}`);
+      lines.push('');
+    }
+    for (const { change, name, to, inode } of this.#changes)
+      lines.push(`${change} ${name} ${to} ${inode.fingerprint()}`);
+    return createHash('sha1').update(lines.join('\n')).digest('base64');
   }
 
   /** How many things a crash would ask about now. */
@@ -313,7 +427,7 @@ export class MemoryFiles implements Files {
       if (fate({ kind: 'entry', change, name: to }) !== 'lose') this.#apply(each);
     }
     const after = new MemoryFiles();
-    for (const [name, inode] of this.#durable) after.put(name, inode.disk);
+    for (const [name, inode] of this.#durable) after.#put(name, inode.shareDisk());
     after.capacity = this.capacity;
     return after;
   }
@@ -530,7 +644,8 @@ export class MemoryFiles implements Files {
       if (armed.code !== undefined) fault = failure(armed.code, op);
     }
     this.pending.push({ op, name, run: () => effect(fault, short) });
-    if (this.auto) queueMicrotask(() => this.auto && this.step());
+    // As queueMicrotask, without the async context that it makes each time.
+    if (this.auto) void SOON.then(() => this.auto && this.step());
   }
 }
 

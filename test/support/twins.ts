@@ -104,6 +104,32 @@ export function ring(codec: Codec, offset: number, bytes: number): Uint8Array {
   return codec.memory.slice(at, at + bytes);
 }
 
+/** The first `bytes` bytes of the ring as they are until the next call. */
+export function ringView(codec: Codec, bytes: number): Uint8Array {
+  return codec.memory.subarray(codec.coldBytes, codec.coldBytes + bytes);
+}
+
+// Most answers are the same, and saying so is then much quicker than a deep comparison. What this
+// does not know counts as different, and is compared again.
+function isSame(a: unknown, b: unknown): boolean {
+  if (Object.is(a, b)) return true;
+  if (a instanceof Uint8Array && b instanceof Uint8Array) return Buffer.compare(a, b) === 0;
+  if (Array.isArray(a) && Array.isArray(b))
+    return a.length === b.length && a.every((each, i) => Object.is(each, b[i]));
+  if (!isPlain(a) || !isPlain(b)) return false;
+  const names = Object.keys(a);
+  return (
+    names.length === Object.keys(b).length &&
+    names.every((name) => Object.hasOwn(b, name) && isSame(a[name], b[name]))
+  );
+}
+
+function isPlain(value: unknown): value is Record<string, unknown> {
+  return (
+    typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
+  );
+}
+
 const TRAPPED = 'stopped on a broken invariant';
 
 export class Twins {
@@ -122,7 +148,8 @@ export class Twins {
     const answers = [...this.codecs].map(([name, codec]) => ({ name, answer: call(codec) }));
     const [first, ...others] = answers;
     for (const { name, answer } of others)
-      assert.deepEqual(answer, first!.answer, `${name} and ${first!.name} differ`);
+      if (!isSame(answer, first!.answer))
+        assert.deepEqual(answer, first!.answer, `${name} and ${first!.name} differ`);
     return first!.answer;
   }
 
