@@ -435,7 +435,7 @@ export class Broker implements Context, CommitEvents {
       this.dispatch(slot);
       this.buckets.tidy(slot);
     };
-    this.#log.load(position, recordBytes, done, this.counters.publishing);
+    this.#log.load(position, recordBytes, done, this.counters.publishingLightly);
     return -1;
   }
 

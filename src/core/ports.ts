@@ -144,8 +144,8 @@ export interface Log {
   /** Place of a record that is in memory and verified, or -1. */
   resident(position: Position, recordBytes: number): number;
   /**
-   * Brings a record into memory; `done` with why it cannot be had. `gently`: others publish, whose
-   * commits should not wait behind long reads.
+   * Brings a record into memory; `done` with why it cannot be had. `gently`: others publish now and
+   * then, and should not wait for somebody who reads as fast as he can.
    */
   load(
     position: Position,

@@ -9,8 +9,9 @@
 //
 // Long windows are wanted once, by one who reads in order: they need not go through the system's
 // cache, whose copies cost more than the disk does. What a crowd wants may be read more than once.
-// Who reads in order has the next window read while the last is delivered, unless others publish:
-// then windows are shorter and nothing is read ahead, so that a commit waits for little.
+// Who reads in order has the next window read while the last is delivered, unless others publish now
+// and then: then windows are shorter, nothing is read ahead, and each is followed by a pause, so that
+// what is new hardly waits.
 //
 // Where very many wait for records of one stretch, as consumers of thousands of buckets do whose
 // messages are interleaved, each would be served a message or two for each window. So all of them
@@ -57,6 +58,13 @@ interface Load {
   alone: boolean;
 }
 
+/** Calls back once: after other work had its turn, after some ms, after few ms. */
+export interface Turns {
+  soon: (call: () => void) => void;
+  later: (call: () => void) => void;
+  pause: (call: () => void) => void;
+}
+
 const UNIT = 64 * 1024;
 const WINDOW_BYTES_MAX = 2 * 1024 * 1024;
 // The same while others publish.
@@ -93,6 +101,7 @@ export class Cold {
   #cursor = 0;
   #ahead = 0;
   #gently = false;
+  #resting = false;
   #queue: Load[] = [];
   #sweep: Position = 0; // where the next load is looked for
   // Loads whose window is being read or that are among the crowd, whose answers wait for the end of
@@ -110,30 +119,24 @@ export class Cold {
   reads = 0;
   readBytes = 0;
 
-  readonly #soon: (call: () => void) => void;
-  readonly #later: (call: () => void) => void;
+  readonly #turns: Turns;
   readonly #areaBytes: number;
   readonly #sweepBytes: number;
   readonly #aheadMax: number;
 
-  /**
-   * `soon` calls back once, after other work had its turn; `later` after some ms. Windows take
-   * `areaBytes` of memory unless one record needs more: memory that is touched stays touched.
-   */
+  /** Windows take `areaBytes` of memory unless one record needs more: touched memory stays touched. */
   constructor(
     codec: Codec,
     files: Files,
     segments: () => Segments,
-    soon: (call: () => void) => void,
-    later: (call: () => void) => void,
+    turns: Turns,
     areaBytes = AREA_BYTES,
   ) {
     this.#areaBytes = areaBytes;
     this.#sweepBytes = SWEEP_SHARE * areaBytes;
     const room = Math.floor((AHEAD_SHARE * areaBytes) / WINDOW_BYTES_MAX);
     this.#aheadMax = Math.min(AHEAD_MAX, room);
-    this.#soon = soon;
-    this.#later = later;
+    this.#turns = turns;
     this.#codec = codec;
     this.#files = files;
     this.#segments = segments;
@@ -165,7 +168,7 @@ export class Cold {
 
   // Begins loads while there is room for them; then, for a crowd, what comes behind them.
   #next(): void {
-    if (this.#queue.length < this.#gathering) return;
+    if (this.#resting || this.#queue.length < this.#gathering) return;
     this.#gathering = 0;
     while (!this.#answering && this.#reading < READS_MAX && this.#queue.length > 0) {
       if (this.#asked >= CROWD && this.#stretchBytes >= this.#sweepBytes) break;
@@ -251,7 +254,7 @@ export class Cold {
     const go = (from: number) => {
       for (const answer of crowd.slice(from, from + ANSWERS_MAX)) answer();
       if (from + ANSWERS_MAX < crowd.length) {
-        this.#soon(() => go(from + ANSWERS_MAX));
+        this.#turns.soon(() => go(from + ANSWERS_MAX));
         return;
       }
       this.#answering = false;
@@ -274,7 +277,7 @@ export class Cold {
   #gather(served: number): void {
     const crowd = ++this.#crowds;
     this.#gathering = Math.max(this.#gathering, Math.floor(served / 2));
-    this.#later(() => {
+    this.#turns.later(() => {
       if (crowd !== this.#crowds) return;
       this.#gathering = 0;
       this.#next();
@@ -433,6 +436,7 @@ export class Cold {
         this.#answer(window, load, failure);
       }
     if (waiters.length > 0 && window.valid > window.from) this.#readOn(window);
+    if (window.inOrder && this.#gently && !this.#crowded) this.#rest();
     this.#next();
   }
 
@@ -446,6 +450,16 @@ export class Cold {
     else if (alone) done(new LogError('damaged', `the record at ${position} does not verify`));
     // It may reach over the window's end, or another record before it is damaged.
     else this.#queue.push({ ...load, alone: true });
+  }
+
+  // Lets others have the machine for a moment.
+  #rest(): void {
+    if (this.#resting) return;
+    this.#resting = true;
+    this.#turns.pause(() => {
+      this.#resting = false;
+      this.#next();
+    });
   }
 
   // Finds where the first record begins, and how far records follow it.

@@ -195,7 +195,7 @@ export class FileLog implements Log {
   ): FileLog {
     const { files, codec, segmentBytes, spareBytes, wallMs, coldBytesMax } = options;
     const { resume, logId, next } = recovered;
-    const cold = new Cold(codec, files, () => segments, options.soon, options.later, coldBytesMax);
+    const cold = new Cold(codec, files, () => segments, options, coldBytesMax);
     const segments: Segments = new Segments(
       {
         files,

@@ -33,13 +33,20 @@ interface Turns {
   areaBytes: number;
   soon: (call: () => void) => void;
   later: (call: () => void) => void;
+  pause: (call: () => void) => void;
 }
 
 /** A segment of records with bodies of these sizes, and a second segment behind it. */
 async function setUp(
   sizes: number[],
   bytes = SEGMENT,
-  { areaBytes, only = false, soon = setImmediate, later = setImmediate }: Partial<Turns> = {},
+  {
+    areaBytes,
+    only = false,
+    soon = setImmediate,
+    later = setImmediate,
+    pause = setImmediate,
+  }: Partial<Turns> = {},
 ): Promise<Setup> {
   const bodies = sizes.map((size, i) => `${i}:`.padEnd(size, String.fromCharCode(97 + (i % 26))));
   const built = buildSegment(
@@ -79,7 +86,7 @@ async function setUp(
   return {
     files,
     segments,
-    cold: new Cold(codec, files, () => segments, soon, later, areaBytes),
+    cold: new Cold(codec, files, () => segments, { soon, later, pause }, areaBytes),
     records,
   };
 }
