@@ -175,29 +175,26 @@ export class Crashes implements Part {
   readonly cases = Number.POSITIVE_INFINITY;
   #seed = 0;
   #set = 0;
-  #current: { seed: number; made: Workload } | undefined;
-  // By seed of the workload.
-  readonly #states = new Map<number, number>();
+  // By seed of the workload; those of one set, as its cases come by turns.
+  readonly #made = new Map<number, Workload>();
   readonly #judged = new Map<number, Set<string>>();
 
   /** Cases go through some workloads by turns, and through all states of each in a seeded order. */
   async run({ seed, index }: CaseOptions): Promise<void> {
     this.#seed = seed;
     const { set, workload: each, at } = this.#placeOf(seed, index);
-    if (at >= (this.#states.get(each) ?? CASES)) return;
     if (set !== this.#set) {
       this.#set = set;
       this.#judged.clear();
-      this.#states.clear();
+      this.#made.clear();
     }
-    if (this.#current?.seed !== each) {
-      this.#current = { seed: each, made: await workload(each) };
-      const { states } = this.#current.made;
+    const made = this.#made.get(each) ?? (await workload(each));
+    if (!this.#made.has(each)) {
+      const { states } = made;
       assert.ok(states <= CASES, `a workload of ${states} states: only ${CASES} would be tried`);
-      if (!this.#states.has(each)) count(this.counts, 'workloads');
-      this.#states.set(each, states);
+      count(this.counts, 'workloads');
+      this.#made.set(each, made);
     }
-    const { made } = this.#current;
     if (at >= made.states) return;
     const state = spread(at, made.states, seed);
     const which = made.from.findLastIndex((from) => from <= state);
@@ -238,7 +235,7 @@ export class Crashes implements Part {
   next(index: number): number {
     for (let at = index; ; at += TURN - (at % TURN)) {
       const place = this.#placeOf(this.#seed, at);
-      if (place.at < (this.#states.get(place.workload) ?? CASES)) return at;
+      if (place.at < (this.#made.get(place.workload)?.states ?? CASES)) return at;
     }
   }
 

@@ -1,7 +1,7 @@
 // The command of proof: npm run prove -- [--budget 60s | --full [--share S]] [--seed S]
-// [--only PART,…] [--case N] [--planted] [--jobs N]. First line: seed and commit; then a table; last
-// a line of JSON. Ends with 1 if anything failed, with the command that runs it again; with 2 for
-// wrong usage.
+// [--only PART,…] [--case N] [--planted] [--jobs N]. First line: seed and commit; then a table;
+// last a line of JSON. Ends with 1 if anything failed, with the command that runs it again; with 2
+// for wrong usage.
 
 import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
