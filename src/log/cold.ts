@@ -9,9 +9,9 @@
 //
 // Long windows are wanted once, by one who reads in order: they need not go through the system's
 // cache, whose copies cost more than the disk does. What a crowd wants may be read more than once.
-// Who reads in order has the next window read while the last is delivered, unless others publish now
-// and then: then windows are shorter, nothing is read ahead, and each is followed by a pause, so that
-// what is new hardly waits.
+// Who reads in order has the next window read while the last is delivered, unless others publish
+// now and then: then windows are shorter, nothing is read ahead, and each is followed by a pause,
+// so that what is new hardly waits.
 //
 // Where very many wait for records of one stretch, as consumers of thousands of buckets do whose
 // messages are interleaved, each would be served a message or two for each window. So all of them
@@ -29,34 +29,7 @@ import type { Codec, Failure, Position } from '../core/ports.ts';
 import { LogError } from './errors.ts';
 import type { Files } from './files.ts';
 import type { Segment, Segments } from './segments.ts';
-
-interface Window {
-  position: Position;
-  place: number;
-  /** Room taken in the area. */
-  bytes: number;
-  /** Verified records stand from here to before `valid`, as offsets in the window. */
-  from: number;
-  valid: number;
-  /** Where it goes on: units from here on are others'. */
-  end: Position;
-  loading: boolean;
-  /** It is long: somebody reads in order. */
-  inOrder: boolean;
-  /** Read before anybody asked for it, and not used yet. */
-  ahead: boolean;
-  /** Its records were moved while it was read. */
-  stale: boolean;
-  waiters: Load[];
-}
-
-interface Load {
-  position: Position;
-  recordBytes: number;
-  done: (failure: Failure) => void;
-  /** A window of units did not hold it: it is read for itself. */
-  alone: boolean;
-}
+import { type Load, placeIn, UNIT, unitAt, type Window } from './window.ts';
 
 /** Calls back once: after other work had its turn, after some ms, after few ms. */
 export interface Turns {
@@ -65,7 +38,6 @@ export interface Turns {
   pause: (call: () => void) => void;
 }
 
-const UNIT = 64 * 1024;
 const WINDOW_BYTES_MAX = 2 * 1024 * 1024;
 // The same while others publish.
 const GENTLE_BYTES_MAX = 512 * 1024;
@@ -492,14 +464,4 @@ export class Cold {
   trim(position: Position): void {
     this.#drop((w) => !w.loading && w.position < position);
   }
-}
-
-function unitAt(position: Position): Position {
-  return position - (position % UNIT);
-}
-
-function placeIn(window: Window, position: Position, recordBytes: number): number {
-  const offset = position - window.position;
-  const within = offset >= window.from && offset + recordBytes <= window.valid;
-  return within && !window.loading ? window.place + offset : -1;
 }

@@ -471,6 +471,16 @@ describe('from disk', () => {
     assert.equal(world.log.loads[0]!.gently, false);
   });
 
+  test('is read at full speed while much is published: who is behind must catch up', () => {
+    const world = brokerOf({ limits });
+    chill(world);
+    for (let i = 0; i < 2400; i++) world.publish(9, 'x'.repeat(900));
+    world.advance(25);
+    world.consumer(1, 1);
+    world.log.answered();
+    assert.equal(world.log.loads[0]!.gently, false);
+  });
+
   test('a record that cannot be read is set aside and reported, the others go on', () => {
     const world = brokerOf({ limits });
     chill(world);

@@ -528,6 +528,38 @@ test('while others publish, windows are shorter and nothing is read ahead', asyn
   assert.ok(reads.all.some(({ once }) => once));
 });
 
+test('while others publish, who reads in order pauses after each long window', async () => {
+  const pauses: (() => void)[] = [];
+  const setup = await setUp(Array(250).fill(104_000), SEGMENT, {
+    pause: (call) => void pauses.push(call),
+  });
+  const { cold, files, records } = setup;
+  let served = 0;
+  let gently = true;
+  const next = (): void => {
+    while (served < records.length && body(setup, records[served]!) !== undefined) served++;
+    const record = records[served];
+    if (record !== undefined) cold.load(record.position, record.bytes, next, gently);
+  };
+  next();
+  for (let windows = 1; windows < 5; windows++) {
+    await files.settle();
+    const before = cold.reads;
+    await files.settle();
+    assert.equal(cold.reads, before, 'nothing is read during a pause');
+    assert.equal(pauses.length, 1);
+    pauses.shift()!();
+    assert.equal(cold.reads, before + 1);
+  }
+  gently = false; // nobody publishes any more
+  await files.settle();
+  while (pauses.length > 0) {
+    pauses.shift()!();
+    await files.settle();
+  }
+  assert.equal(served, records.length);
+});
+
 test('what is read ahead stays within its share, and never takes a place that is used', async () => {
   const setup = await setUp(Array(2400).fill(15_000), SEGMENT, { areaBytes: 9 * MIB });
   const { cold, files, records } = setup;
