@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { RECORD_HEADER_BYTES } from '../../assembly/layout.ts';
+import { RECORD_HEADER_BYTES, SEGMENT_DATA_AT } from '../../assembly/layout.ts';
 import { Cold } from '../../src/log/cold.ts';
 import { Segments } from '../../src/log/segments.ts';
 import type { MemoryFiles } from '../support/memory-files.ts';
@@ -398,9 +398,9 @@ test('a crowd reads ahead from behind the windows that are there', async () => {
   const setup = await setUp(Array(1600).fill(15_000), SEGMENT, { soon: (call) => call() });
   const { cold, files, records } = setup;
   // One who reads in order has been here, with windows that grew.
-  for (let i = 700; i < 1100; i++)
-    if (body(setup, records[i]!) === undefined) {
-      load(setup, records[i]!);
+  for (const { position, bytes } of records.slice(700, 1100))
+    if (cold.resident(position, bytes) < 0) {
+      cold.load(position, bytes, () => {}, true);
       await files.settle();
     }
   const before = cold.reads;
@@ -518,6 +518,42 @@ for (const [recordBytes, waitsMax] of [
     assert.ok(setup.cold.readBytes < most, `${setup.cold.readBytes} of ${most} bytes`);
     assert.equal(setup.segments.list[0]!.reads, 0);
   });
+
+test('who reads in order to the end of what may be read finds nothing to read ahead', async () => {
+  const bytes = 8 * MIB;
+  const count = Math.floor((bytes - SEGMENT_DATA_AT) / (15_000 + 200));
+  for (const only of [true, false]) {
+    const setup = await setUp(Array(count).fill(15_000), bytes, { only });
+    const { all } = watchReads(setup);
+    assert.ok((await readAll(setup)) <= 4);
+    assert.ok(bytes - setup.records.at(-1)!.position < 512 * 1024, 'the segment is full');
+    const inAll = all.reduce((sum, read) => sum + read.bytes, 0);
+    assert.ok(inAll < 1.1 * bytes, `${inAll} bytes were read`);
+  }
+});
+
+test('nothing is read ahead while there are reads enough', async () => {
+  const setup = await setUp(Array(2400).fill(15_000));
+  const { all, underWay } = watchReads(setup);
+  const { cold, files, records } = setup;
+  let at = 0;
+  for (let waits = 0; all.length === waits; at++) {
+    if (cold.resident(records[at]!.position, records[at]!.bytes) >= 0) continue;
+    waits++;
+    load(setup, records[at]!);
+    await files.settle();
+  }
+  files.auto = false;
+  for (const other of [1200, 1500, 1800, 2100]) load(setup, records[other]!);
+  assert.equal(underWay.size, 4);
+  const end = records.findIndex(
+    (record, i) => i > at && cold.resident(record.position, record.bytes) < 0,
+  );
+  assert.ok(end > at, 'the window that was read ahead was used, to its end');
+  assert.equal(underWay.size, 4);
+  files.auto = true;
+  await files.settle();
+});
 
 test('while others publish, windows are shorter and nothing is read ahead', async () => {
   const setup = await setUp(Array(250).fill(120_000));
