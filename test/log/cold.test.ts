@@ -525,7 +525,8 @@ test('who reads in order to the end of what may be read finds nothing to read ah
   for (const only of [true, false]) {
     const setup = await setUp(Array(count).fill(15_000), bytes, { only });
     const { all } = watchReads(setup);
-    assert.ok((await readAll(setup)) <= 4);
+    // Nothing of the open segment is read ahead: it is being written.
+    assert.equal(await readAll(setup), only ? 8 : 4);
     assert.ok(bytes - setup.records.at(-1)!.position < 512 * 1024, 'the segment is full');
     const inAll = all.reduce((sum, read) => sum + read.bytes, 0);
     assert.ok(inAll < 1.1 * bytes, `${inAll} bytes were read`);
