@@ -644,6 +644,18 @@ describe('scan and seek', () => {
     assert.equal(sought(new Uint8Array(4096)).found, 4096);
   });
 
+  test('seek finds a header that ends with what is given, and none that is cut', () => {
+    starts.forEach((start, i) => {
+      const from = i === 0 ? 0 : starts[i - 1]! + 8;
+      const end = start + RECORD_HEADER_BYTES;
+      assert.equal(sought(log.subarray(from, end), BASE + from).found, start - from);
+      for (const cut of [1, 8]) {
+        const { found } = sought(log.subarray(from, end - cut), BASE + from);
+        assert.equal(found, end - cut - from);
+      }
+    });
+  });
+
   test('rows run out', () => {
     const records = ROWS_MAX + 3;
     const first = twins.same((codec) => {

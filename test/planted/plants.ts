@@ -595,7 +595,7 @@ export const PLANTS: readonly Plant[] = [
       'offset + RECORD_HEADER_BYTES <= bytes',
       'offset + RECORD_HEADER_BYTES < bytes',
       'test/codec/plain.test.ts',
-      'records that stand twice or elsewhere',
+      'seek finds a header that ends with what is given, and none that is cut',
     ],
   ]),
   ...plant('assembly/crc32c.ts', [
