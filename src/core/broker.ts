@@ -423,7 +423,8 @@ export class Broker implements Context, CommitEvents {
   fetch(slot: number, position: Position, recordBytes: number): number {
     const hot = this.commit.hot(position);
     if (hot >= 0) return hot;
-    const cold = this.#log.resident(position, recordBytes);
+    const gently = this.counters.publishingLightly;
+    const cold = this.#log.resident(position, recordBytes, gently);
     if (cold >= 0) return cold;
     const share = this.buckets.share(slot);
     assert(share !== undefined, 'a record was fetched for a bucket that nobody shares');
@@ -435,7 +436,7 @@ export class Broker implements Context, CommitEvents {
       this.dispatch(slot);
       this.buckets.tidy(slot);
     };
-    this.#log.load(position, recordBytes, done, this.counters.publishingLightly);
+    this.#log.load(position, recordBytes, done, gently);
     return -1;
   }
 

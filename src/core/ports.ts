@@ -141,11 +141,11 @@ export interface Log {
   readonly syncedPosition: Position;
   /** The open segment is complete; the one based at `base` is open now. */
   roll(base: Position): void;
-  /** Place of a record that is in memory and verified, or -1. */
-  resident(position: Position, recordBytes: number): number;
+  /** Place of a record that is in memory and verified, or -1; `gently` as with `load`. */
+  resident(position: Position, recordBytes: number, gently?: boolean): number;
   /**
    * Brings a record into memory; `done` with why it cannot be had. `gently`: others publish now and
-   * then, and should not wait for somebody who reads as fast as he can.
+   * then, and should not wait for somebody who reads as fast as he can; without it, as before.
    */
   load(
     position: Position,

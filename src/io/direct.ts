@@ -10,6 +10,8 @@ import { BLOCK_BYTES } from '../../assembly/layout.ts';
 import type { Handle } from '../log/files.ts';
 
 type Moved = (failure: Error | undefined, bytes: number) => void;
+/** Moves bytes by way of a descriptor. */
+export type Move = (fd: number, end: Moved) => void;
 
 // Not there on other systems than Linux.
 const O_DIRECT: number | undefined = fs.constants.O_DIRECT;
@@ -18,6 +20,8 @@ const NONE = -1;
 export class DirectFiles {
   // The second descriptor of each file used this way; NONE: the file system cannot do it.
   readonly #twins = new Map<Handle, number>();
+  // Second descriptors that are not used any more.
+  readonly #unused = new Map<Handle, number>();
   readonly #memory: ArrayBufferLike | undefined;
   #possible = O_DIRECT !== undefined;
 
@@ -30,13 +34,7 @@ export class DirectFiles {
    * Calls `move` with the descriptor that is right for these parts of memory at this place of the
    * file; with the file's own one again if the system does not want it the other way.
    */
-  use(
-    handle: Handle,
-    parts: readonly Uint8Array[],
-    at: number,
-    move: (fd: number, end: Moved) => void,
-    done: Moved,
-  ): void {
+  use(handle: Handle, parts: readonly Uint8Array[], at: number, move: Move, done: Moved): void {
     if (!this.#mayTake(parts, at)) {
       move(handle, done);
       return;
@@ -44,8 +42,7 @@ export class DirectFiles {
     this.#twin(handle, (twin) => {
       if (twin === NONE) return move(handle, done);
       move(twin, (failure, bytes) => {
-        if ((failure as NodeJS.ErrnoException | undefined)?.code !== 'EINVAL')
-          return done(failure, bytes);
+        if (!isRefusal(failure)) return done(failure, bytes);
         this.#refused(handle);
         move(handle, done);
       });
@@ -72,23 +69,36 @@ export class DirectFiles {
     fs.open(`/proc/self/fd/${handle}`, fs.constants.O_RDWR | O_DIRECT!, (failure, fd) => {
       if (failure?.code === 'EINVAL') this.#possible = false;
       if (failure !== null) return done(NONE);
+      if (!this.#twins.has(handle)) {
+        fs.close(fd, () => done(NONE)); // the file was closed meanwhile
+        return;
+      }
       this.#twins.set(handle, fd);
       done(fd);
     });
   }
 
-  // Refused for the shape: the file system wants another one, or cannot do it.
+  // Refused for the shape: the file system wants another one, or cannot do it. Others may be using
+  // the descriptor at this moment, so it stays open as long as the file.
   #refused(handle: Handle): void {
-    this.close(handle, () => {});
+    const twin = this.#twins.get(handle);
     this.#twins.set(handle, NONE);
+    if (twin !== undefined && twin !== NONE) this.#unused.set(handle, twin);
   }
 
   close(handle: Handle, done: () => void): void {
-    const twin = this.#twins.get(handle);
+    const open = this.#twins.get(handle) ?? NONE;
+    const twin = open === NONE ? this.#unused.get(handle) : open;
     this.#twins.delete(handle);
-    if (twin === undefined || twin === NONE) done();
+    this.#unused.delete(handle);
+    if (twin === undefined) done();
     else fs.close(twin, () => done());
   }
+}
+
+/** Whether a call failed for its shape. */
+export function isRefusal(failure: Error | undefined): boolean {
+  return (failure as NodeJS.ErrnoException | undefined)?.code === 'EINVAL';
 }
 
 function isAligned(offset: number): boolean {

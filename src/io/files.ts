@@ -3,7 +3,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Done, Files, Handle } from '../log/files.ts';
-import { DirectFiles } from './direct.ts';
+import { DirectFiles, isRefusal, type Move } from './direct.ts';
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR } = fs.constants;
 
@@ -67,8 +67,18 @@ export class NodeFiles implements Files {
     done: (failure: Error | undefined, bytes: number) => void,
     once = false,
   ): void {
-    if (once) this.#direct.use(handle, [into], at, (fd, end) => readFrom(fd, into, at, end), done);
-    else readFrom(handle, into, at, done);
+    if (!once) {
+      readFrom(handle, into, at, done);
+      return;
+    }
+    const move: Move = (fd, end) =>
+      readFrom(fd, into, at, (failure, bytes) => {
+        // Not every file system says EINVAL; the usual way has the last word.
+        if (failure !== undefined && fd !== handle && !isRefusal(failure))
+          readFrom(handle, into, at, end);
+        else end(failure, bytes);
+      });
+    this.#direct.use(handle, [into], at, move, done);
   }
 
   write(

@@ -96,7 +96,7 @@ export class Cold {
   readonly #sweepBytes: number;
   readonly #aheadMax: number;
 
-  /** Windows take `areaBytes` of memory unless one record needs more: touched memory stays touched. */
+  /** Windows take `areaBytes` of memory unless one record needs more: it stays touched. */
   constructor(
     codec: Codec,
     files: Files,
@@ -114,8 +114,12 @@ export class Cold {
     this.#segments = segments;
   }
 
-  /** Place of a verified record, or -1. Its window counts as used, and the next may be read. */
-  resident(position: Position, recordBytes: number): number {
+  /**
+   * Place of a verified record, or -1. Its window counts as used, and the next may be read.
+   * `gently` as with `load`; without it, as it was said last.
+   */
+  resident(position: Position, recordBytes: number, gently = this.#gently): number {
+    this.#gently = gently;
     const window = this.#unit(position);
     const place = window === undefined ? -1 : placeIn(window, position, recordBytes);
     if (place >= 0) {
@@ -131,7 +135,7 @@ export class Cold {
     position: Position,
     recordBytes: number,
     done: (failure: Failure) => void,
-    gently = false,
+    gently = this.#gently,
   ): void {
     this.#gently = gently;
     this.#queue.push({ position, recordBytes, done, alone: false });
@@ -196,7 +200,9 @@ export class Cold {
   #readOn(window: Window): void {
     if (window.ahead) this.#ahead--;
     window.ahead = false;
-    if (!window.inOrder || this.#gently || this.#crowded || this.#ahead >= this.#aheadMax) return;
+    // A crowd that waits for its answers needs the area, and an end of the reads.
+    if (this.#crowded || this.#crowd.length > 0 || this.#answering) return;
+    if (!window.inOrder || this.#gently || this.#ahead >= this.#aheadMax) return;
     if (window.bytes - window.valid > LARGE) return; // its records end here, or a large one follows
     const { end } = window;
     const segment = this.#segments().find(end);
@@ -322,9 +328,11 @@ export class Cold {
     this.reads++;
     this.#reading++;
     this.#asked += waiters.length;
-    this.#stretchBytes += bytes;
-    this.#stretchFrom = Math.min(this.#stretchFrom, begin);
-    this.#stretchTo = Math.max(this.#stretchTo, end);
+    if (used === undefined) {
+      this.#stretchBytes += bytes;
+      this.#stretchFrom = Math.min(this.#stretchFrom, begin);
+      this.#stretchTo = Math.max(this.#stretchTo, end);
+    }
     this.#read(window, segment, 0);
     return true;
   }
@@ -382,6 +390,7 @@ export class Cold {
         continue;
       }
       if (window.ahead) this.#ahead--;
+      window.ahead = false;
       if (this.#alone.get(window.position) === window) this.#alone.delete(window.position);
       for (let unit = window.position; unit < window.end; unit += UNIT) {
         const key = Math.floor(unit / UNIT);
@@ -418,9 +427,9 @@ export class Cold {
     const held = placeIn(window, position, recordBytes) >= 0;
     // Who finds nothing in a stale one asks again, for where it stands now.
     if (stale || held) done(undefined);
-    else if (failure !== undefined) done(failure);
-    else if (alone) done(new LogError('damaged', `the record at ${position} does not verify`));
-    // It may reach over the window's end, or another record before it is damaged.
+    else if (alone)
+      done(failure ?? new LogError('damaged', `the record at ${position} does not verify`));
+    // It may reach over the window's end, or what is damaged or cannot be read is another record.
     else this.#queue.push({ ...load, alone: true });
   }
 

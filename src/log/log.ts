@@ -293,15 +293,15 @@ export class FileLog implements Log {
       throw new LogError('missing', `the segment after this one is at ${this.#segments.open.base}`);
   }
 
-  resident(position: Position, recordBytes: number): number {
-    return this.#cold.resident(position, recordBytes);
+  resident(position: Position, recordBytes: number, gently?: boolean): number {
+    return this.#cold.resident(position, recordBytes, gently);
   }
 
   load(
     position: Position,
     recordBytes: number,
     done: (failure: Failure) => void,
-    gently = false,
+    gently?: boolean,
   ): void {
     this.#cold.load(position, recordBytes, done, gently);
   }

@@ -128,6 +128,39 @@ test('what is read once goes direct in whole blocks, everything else through the
   mock.restoreAll();
 });
 
+test('where a direct read fails, the usual way has the last word', {
+  skip: O_DIRECT === undefined ? 'this system has no O_DIRECT' : false,
+}, async () => {
+  const { files, handle } = await watched();
+  const written = new Uint8Array(4 * BLOCK_BYTES).map((_, i) => i * 5 + (i >> 6));
+  await put(files, handle, [written], 0);
+  const into = memory.subarray(0, BLOCK_BYTES);
+  const { read: realRead } = fs;
+  let failed = 0;
+  mock.method(fs, 'read', ((fd: number, ...rest: unknown[]) => {
+    if (fd === handle) return (realRead as (...all: unknown[]) => unknown)(fd, ...rest);
+    failed++;
+    const failure = Object.assign(new Error('not supported'), { code: 'EOPNOTSUPP' });
+    setImmediate(() => (rest.at(-1) as (failure: Error) => void)(failure));
+  }) as never);
+  for (const block of [0, 2]) {
+    const bytes = await new Promise<number>((resolve, reject) =>
+      files.read(
+        handle,
+        into,
+        block * BLOCK_BYTES,
+        (failure, got) => (failure ? reject(failure) : resolve(got)),
+        true,
+      ),
+    );
+    assert.equal(bytes, BLOCK_BYTES);
+    assert.deepEqual(into, written.subarray(block * BLOCK_BYTES, (block + 1) * BLOCK_BYTES));
+  }
+  assert.equal(failed, 2);
+  await settle((done) => files.close(handle, done));
+  mock.restoreAll();
+});
+
 test('a file system that refuses is written through the cache, and asked once', {
   skip: O_DIRECT === undefined ? 'this system has no O_DIRECT' : false,
 }, async () => {
@@ -163,7 +196,10 @@ test('a file system that refuses is written through the cache, and asked once', 
       assert.deepEqual(seen, part);
     }
     assert.equal(refused, 1, when);
+    // A descriptor that somebody may be using stays open until the file is closed.
+    for (const fd of direct) assert.ok(fs.fstatSync(fd));
     await settle((done) => files.close(handle, done));
+    for (const fd of direct) assert.throws(() => fs.fstatSync(fd), /EBADF/);
     mock.restoreAll();
   }
 });

@@ -181,12 +181,25 @@ test('a damaged record is refused, and its neighbours are had all the same', asy
   }
 });
 
-test('a read that fails is told, and the next one may succeed', async () => {
+test('a window that cannot be read is no verdict on its records: each is read for itself', async () => {
   const setup = await setUp([100, 100]);
   const fault = setup.files.fail({ op: 'read', nth: 1, code: 'EIO' });
-  const first = load(setup, setup.records[0]!);
+  const outcomes = setup.records.map((record) => load(setup, record));
   await setup.files.settle();
   assert.equal(fault.fired, 1);
+  assert.deepEqual(outcomes, Array(2).fill({ calls: 1, failure: undefined }));
+  for (const record of setup.records) assert.equal(body(setup, record), record.body);
+});
+
+test('a read that fails is told, and the next one may succeed', async () => {
+  const setup = await setUp([100, 100]);
+  const faults = [1, 2].map((nth) => setup.files.fail({ op: 'read', nth, code: 'EIO' }));
+  const first = load(setup, setup.records[0]!);
+  await setup.files.settle();
+  assert.deepEqual(
+    faults.map(({ fired }) => fired),
+    [1, 1],
+  );
   assert.equal((first.failure as NodeJS.ErrnoException).code, 'EIO');
   assert.equal(body(setup, setup.records[0]!), undefined);
   const again = load(setup, setup.records[0]!);
@@ -554,6 +567,37 @@ test('nothing is read ahead while there are reads enough', async () => {
   assert.equal(underWay.size, 4);
   files.auto = true;
   await files.settle();
+});
+
+test('who reads ahead is no part of a crowd far away, and leaves it the disk', async () => {
+  const turns: (() => void)[] = [];
+  const setup = await setUp(Array(2400).fill(15_000), SEGMENT, {
+    soon: (call) => void turns.push(call),
+  });
+  const { all } = watchReads(setup);
+  const { cold, files, records } = setup;
+  let at = 0;
+  const goOn = () => {
+    while (cold.resident(records[at]!.position, records[at]!.bytes) >= 0) at++;
+  };
+  // One who reads in order, until nothing makes him wait.
+  for (let waits = 0; all.length === waits; waits++) {
+    load(setup, records[at]!);
+    await files.settle();
+    goOn();
+  }
+  const crowd = records.slice(1600, 1800);
+  const outcomes = crowd.map((record) => load(setup, record));
+  await files.settle();
+  // The stretch of the crowd alone is dense enough to read on behind it.
+  assert.equal(body(setup, records[2100]!), records[2100]!.body);
+  assert.ok(turns.length > 0, 'some wait for their answers');
+  const before = all.length;
+  goOn();
+  assert.equal(all.length, before, 'nothing is read ahead meanwhile');
+  while (turns.length > 0) turns.shift()!();
+  await files.settle();
+  assert.deepEqual(outcomes, Array(200).fill({ calls: 1, failure: undefined }));
 });
 
 test('while others publish, windows are shorter and nothing is read ahead', async () => {
