@@ -492,6 +492,19 @@ function watchReads({ files }: Setup): { all: Read[]; underWay: Set<Read> } {
   return { all, underWay };
 }
 
+/** Reads in order until a window has come that nobody asked for; gives the next record. */
+async function untilReadAhead(setup: Setup, all: readonly Read[]): Promise<number> {
+  const { cold, files, records } = setup;
+  let at = 0;
+  for (let waits = 0; all.length === waits; at++) {
+    if (cold.resident(records[at]!.position, records[at]!.bytes) >= 0) continue;
+    waits++;
+    load(setup, records[at]!);
+    await files.settle();
+  }
+  return at;
+}
+
 /** Reads all records in order, each when it is had; gives how often it had to wait. */
 async function readAll(setup: Setup, gently = false): Promise<number> {
   const { cold, files, records } = setup;
@@ -550,13 +563,7 @@ test('nothing is read ahead while there are reads enough', async () => {
   const setup = await setUp(Array(2400).fill(15_000));
   const { all, underWay } = watchReads(setup);
   const { cold, files, records } = setup;
-  let at = 0;
-  for (let waits = 0; all.length === waits; at++) {
-    if (cold.resident(records[at]!.position, records[at]!.bytes) >= 0) continue;
-    waits++;
-    load(setup, records[at]!);
-    await files.settle();
-  }
+  const at = await untilReadAhead(setup, all);
   files.auto = false;
   for (const other of [1200, 1500, 1800, 2100]) load(setup, records[other]!);
   assert.equal(underWay.size, 4);
@@ -685,14 +692,7 @@ test('a window that was read ahead keeps its place when it is used, however long
     const setup = await setUp(sizes, SEGMENT, { areaBytes: 9 * MIB });
     const { all, underWay } = watchReads(setup);
     const { cold, files, records } = setup;
-    // In order, until a window has come that nobody asked for.
-    let at = 0;
-    for (let waits = 0; all.length === waits; at++) {
-      if (cold.resident(records[at]!.position, records[at]!.bytes) >= 0) continue;
-      waits++;
-      load(setup, records[at]!);
-      await files.settle();
-    }
+    const at = await untilReadAhead(setup, all);
     for (const large of records.slice(500, 500 + others)) {
       load(setup, large);
       await files.settle();
