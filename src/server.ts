@@ -193,6 +193,7 @@ export class Server {
         wallMs: Date.now,
         later: (call) => void setTimeout(call, TICK_MS),
         soon: (call) => void setImmediate(call),
+        breath: (call) => void setTimeout(call, 1),
         pause: (call) => void setTimeout(call, PAUSE_MS),
         note: (level, text) => log[level]({ event: 'log.note' }, text),
         progress: (step) => starting.step(step),

@@ -4,15 +4,17 @@
 
 import { Admission, type Refusal } from './admission.ts';
 import { assert } from './assert.ts';
+import type { Batch } from './batch.ts';
 import type { Buckets } from './buckets.ts';
 import { Blocks } from './carry.ts';
-import { type Batch, Commit, type CommitEvents, type Resume } from './commit.ts';
+import { Commit, type CommitEvents, type Resume } from './commit.ts';
 import { Compaction } from './compaction.ts';
 import { Consumer } from './consumer.ts';
 import { type BreachKind, Budget, type Context } from './context.ts';
 import { Counters } from './counters.ts';
 import { FramePool } from './frames.ts';
 import { Indexing } from './indexing.ts';
+import { Intake } from './intake.ts';
 import { Latency } from './latency.ts';
 import type { Limits } from './limits.ts';
 import { Lookup } from './lookup.ts';
@@ -56,6 +58,7 @@ export class Broker implements Context, CommitEvents {
   readonly codec: Codec;
   readonly limits: Limits;
   readonly commit: Commit;
+  readonly intake: Intake;
   readonly indexing: Indexing;
   readonly compaction: Compaction;
   readonly #lookup: Lookup;
@@ -79,7 +82,6 @@ export class Broker implements Context, CommitEvents {
   #flushAsked = false;
   #lastBase: Position = -1;
   #nextSequence = 1;
-  #blocked: Producer[] = [];
   #replies: Producer[] = [];
   readonly #starved = new Set<number>();
   #closing = false;
@@ -146,6 +148,7 @@ export class Broker implements Context, CommitEvents {
       proofMs: options.limits.proofMs,
       lag: () => this.indexing.lag,
     });
+    this.intake = new Intake(this.commit);
   }
 
   /**
@@ -221,6 +224,8 @@ export class Broker implements Context, CommitEvents {
     this.retention.nowMs = nowMs;
     this.buckets.rates.nowMs = nowMs;
     for (const producer of this.producers) producer.advance(nowMs);
+    if (this.intake.tick(this.producers)) this.roomAgain();
+    this.#log.beGentle(this.intake.shared);
     for (const consumer of this.consumers) consumer.advance(nowMs);
     this.counters.tick();
     this.#relieveStuck();
@@ -294,11 +299,7 @@ export class Broker implements Context, CommitEvents {
   }
 
   roomAgain(): void {
-    if (this.#blocked.length === 0) return;
-    const blocked = this.#blocked;
-    this.#blocked = [];
-    for (const producer of blocked) producer.room();
-    this.flushSoon();
+    if (this.intake.roomAgain()) this.flushSoon();
   }
 
   failed(failure: Error): void {
@@ -318,10 +319,6 @@ export class Broker implements Context, CommitEvents {
     if (this.#flushAsked) return;
     this.#flushAsked = true;
     this.#options.wake.soon();
-  }
-
-  waitForRoom(producer: Producer): void {
-    this.#blocked.push(producer);
   }
 
   replyLater(producer: Producer): void {
@@ -403,6 +400,7 @@ export class Broker implements Context, CommitEvents {
   }
 
   #notIndexed(base: Position, failure: Error): void {
+    if (this.#closing) return; // given up: the next start makes it
     this.notices.notice(
       'warn',
       'index.write',

@@ -27,17 +27,9 @@ import {
   SEGMENT_DATA_AT,
 } from '../../assembly/layout.ts';
 import { assert } from './assert.ts';
+import { Batch, type Reason, type Replyable } from './batch.ts';
 import { MarkList } from './marks.ts';
 import type { Codec, Failure, Log, Position } from './ports.ts';
-import { RowList } from './rows.ts';
-
-export type Reason = 'publish' | 'acks' | 'proof' | 'roll' | 'control';
-
-/** Whoever is owed a reply when a batch is durable. */
-export interface Replyable {
-  /** One wire batch is answered: 1 for each message, or `refusals` where some were refused. */
-  answered(count: number, refusals: Uint8Array | undefined): void;
-}
 
 /** What happens to the world after a commit; implemented by the broker. */
 export interface CommitEvents {
@@ -47,44 +39,6 @@ export interface CommitEvents {
   roomAgain(): void;
   /** The log failed; nothing may be acked any more. */
   failed(failure: Error): void;
-}
-
-/** Messages and replies that became, or become, durable together. */
-export class Batch {
-  base = 0;
-  offset = 0;
-  bytes = 0;
-  messages = 0;
-  payload = 0;
-  records = 0;
-  reason: Reason = 'publish';
-  readonly rows = new RowList();
-  readonly replyTo: Replyable[] = [];
-  readonly replyCounts: number[] = [];
-  readonly refusals: (Uint8Array | undefined)[] = [];
-  trim = 0;
-  /** Marks of settled messages written up to here, counted since the broker started. */
-  settledMarks = 0;
-  /** When its first message was taken in, in ms of the options' clock. */
-  sinceMs = 0;
-  /** Closes its segment: the log goes on at the start of the next one. */
-  last = false;
-
-  reset(base: Position, offset: number): void {
-    this.base = base;
-    this.offset = offset;
-    this.bytes = 0;
-    this.messages = 0;
-    this.payload = 0;
-    this.records = 0;
-    this.rows.clear();
-    this.replyTo.length = 0;
-    this.replyCounts.length = 0;
-    this.refusals.length = 0;
-    this.trim = 0;
-    this.settledMarks = 0;
-    this.last = false;
-  }
 }
 
 export interface CommitOptions {
@@ -124,6 +78,8 @@ const TRIM_RESERVE_BYTES = 4096;
 const TRIM_WORTH = 1 / 16;
 // Attempts that wait to be written at most. A message may come back again and again.
 const RETURNED_MAX = 1024 * 1024;
+// From here on the rest of a segment is for who publishes little, if the next one is not there yet.
+const SCARCE = 7 / 8;
 // Bytes that may wait to become durable; beyond it producers are held back. One record of the
 // largest message may always wait, or it could never be taken.
 const DIRTY_BYTES_MAX = 16 * 1024 * 1024;
@@ -138,6 +94,7 @@ export class Commit {
   readonly #sealed: Batch[] = [];
   readonly #spare: Batch[] = [];
   #open = new Batch();
+  #opened = 0; // batches so far
   #inFlight: Batch | undefined;
   #base = 0;
   #segmentBytes = 0;
@@ -211,9 +168,29 @@ export class Commit {
     return this.#failure;
   }
 
-  /** Lets the next intake write as far as segment, ring and unsynced bytes allow. */
-  allow(): void {
-    this.#codec.setLimit(Math.max(this.#limit(), this.#codec.writeAt()));
+  /** Batches that were opened: the number of the open one. */
+  get openNumber(): number {
+    return this.#opened;
+  }
+
+  /** What the messages of the open batch cost. */
+  get openCost(): number {
+    return this.#open.cost;
+  }
+
+  /** Whether the rest of the open segment must do until it is known whether there is a next one. */
+  get scarce(): boolean {
+    const { entriesMax, lag } = this.#options;
+    const full = this.#codec.writeAt() >= SCARCE * this.#segmentBytes;
+    if (!full && this.#entries < SCARCE * entriesMax) return false;
+    if (this.refuses) return false;
+    return lag() === 'wait' || !this.#log.nextReady();
+  }
+
+  /** Lets the next intake write as far as segment, ring and unsynced bytes allow, but `most`. */
+  allow(most = Number.POSITIVE_INFINITY): void {
+    const at = this.#codec.writeAt();
+    this.#codec.setLimit(Math.max(Math.min(this.#limit(), at + most), at));
   }
 
   #limit(): number {
@@ -363,6 +340,7 @@ export class Commit {
   #begin(): void {
     const proof = this.#options.strict || this.#log.syncedPosition >= this.endPosition;
     this.#codec.openBatch(proof);
+    this.#opened++;
     this.#open = this.#spare.pop() ?? new Batch();
     this.#open.reset(this.#base, this.#codec.writeAt());
   }

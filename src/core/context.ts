@@ -6,6 +6,7 @@ import type { Commit } from './commit.ts';
 import type { Consumer } from './consumer.ts';
 import type { Counters } from './counters.ts';
 import type { FramePool } from './frames.ts';
+import type { Intake } from './intake.ts';
 import type { Latency } from './latency.ts';
 import type { Limits } from './limits.ts';
 import type { Codec, Link, Notices } from './ports.ts';
@@ -19,6 +20,7 @@ export interface Context {
   readonly codec: Codec;
   readonly limits: Limits;
   readonly commit: Commit;
+  readonly intake: Intake;
   readonly buckets: Buckets<Consumer>;
   readonly retention: Retention;
   readonly counters: Counters;
@@ -33,8 +35,6 @@ export interface Context {
   nowMs(): number;
   /** Asks for a flush after the inputs that wait now. */
   flushSoon(): void;
-  /** The producer must be called back when there is room. */
-  waitForRoom(producer: Producer): void;
   /** The producer has replies to send when the current input is done. */
   replyLater(producer: Producer): void;
   /** Gives waiting consumers of a bucket what is ready. */

@@ -21,7 +21,7 @@ export interface IndexingOptions {
 // Segments whose entries may be in memory.
 const SEGMENTS_MAX = 3;
 // Entries released in one turn.
-const RELEASE_MAX = 32_768;
+const RELEASE_MAX = 512;
 const RETRY_MS = 1000;
 
 export class Indexing {

@@ -28,10 +28,11 @@ import {
   RESULT_ROWS,
 } from '../../assembly/layout.ts';
 import { assert, BugError } from './assert.ts';
+import type { Replyable } from './batch.ts';
 import { Carry } from './carry.ts';
-import type { Replyable } from './commit.ts';
 import type { BreachKind, Context } from './context.ts';
 import type { CloseReason } from './counters.ts';
+import { PORTION_BYTES, PORTION_MESSAGES, Spending, type Waiting } from './intake.ts';
 import type { Link } from './ports.ts';
 
 const ONES = new Uint8Array(BATCH_MESSAGES_MAX).fill(ACK_STORED);
@@ -40,7 +41,7 @@ const BYTES_PER_GRACE_SECOND = 65536;
 // Replies of a batch with refusals, when the first is noted.
 const REFUSALS_MIN = 64;
 
-export class Producer implements Replyable {
+export class Producer implements Replyable, Waiting {
   readonly link: Link;
   readonly #context: Context;
   #left = 0; // messages of the current batch still to come
@@ -53,6 +54,8 @@ export class Producer implements Replyable {
   #need = 0; // bytes that must be there before it is worth looking again
   #partialSinceMs = -1;
   #partialAllowedMs = 0;
+  readonly spending = new Spending();
+  #large = false; // the next message is larger than a portion
   #blocked = false;
   #paused = false;
   #evicted = false;
@@ -120,7 +123,7 @@ export class Producer implements Replyable {
 
   // Takes whole messages from the inbox; returns where the first incomplete one begins.
   #work(start: number, end: number): number {
-    const { codec, commit, limits } = this.#context;
+    const { codec, limits } = this.#context;
     let at = start;
     this.#need = 0;
     while (at < end) {
@@ -133,10 +136,13 @@ export class Producer implements Replyable {
         at += BATCH_HEADER_BYTES;
         continue;
       }
-      commit.allow();
+      if (!this.#refusing && this.#context.intake.mustWait(this)) {
+        this.#wait();
+        return at;
+      }
       const status = this.#refusing
         ? codec.skim(at, end, this.#left, this.link.wire, limits.messageBytesMax)
-        : codec.intake(at, end, this.#left, this.link.wire, limits.messageBytesMax);
+        : codec.intake(at, end, this.#portion(), this.link.wire, limits.messageBytesMax);
       const length = codec.result[RESULT_LENGTH]!;
       at += codec.result[RESULT_CONSUMED]!;
       this.#took(codec.result[RESULT_MESSAGES]!);
@@ -164,7 +170,7 @@ export class Producer implements Replyable {
           );
           return end;
         case INTAKE_FULL:
-          if (!this.#makeRoom()) return at;
+          if (!this.#portionUsed() && !this.#makeRoom()) return at;
           break;
         default:
           throw new BugError(`bug: unknown intake status ${status}`);
@@ -172,6 +178,23 @@ export class Producer implements Replyable {
       if (this.#left === 0) this.#endBatch();
     }
     return at;
+  }
+
+  // How many messages are taken in one go, and room for them. Others may go first after that.
+  #portion(): number {
+    const { commit, intake } = this.#context;
+    const whole = !intake.shared || this.#large;
+    commit.allow(whole ? Number.POSITIVE_INFINITY : PORTION_BYTES);
+    if (this.#large) return 1;
+    return whole ? this.#left : Math.min(this.#left, PORTION_MESSAGES);
+  }
+
+  // Whether no more than a portion was full: there may be room yet.
+  #portionUsed(): boolean {
+    const { codec, intake } = this.#context;
+    const whole = !intake.shared || this.#large;
+    this.#large = !whole && codec.result[RESULT_MESSAGES] === 0;
+    return !whole;
   }
 
   #beginBatch(at: number): boolean {
@@ -206,10 +229,14 @@ export class Producer implements Replyable {
       counters.refusedFull += messages;
       return;
     }
+    const rows = codec.result[RESULT_ROWS]!;
+    const payload = codec.result[RESULT_PAYLOAD]!;
     this.#stored = true;
+    this.#large = false;
     this.#left -= messages;
     this.messages += messages;
-    commit.packed(codec.result[RESULT_ROWS]!, messages, codec.result[RESULT_PAYLOAD]!);
+    this.spending.add(commit.openNumber, payload, rows);
+    commit.packed(rows, messages, payload);
   }
 
   #refuse(messages: number): void {
@@ -235,12 +262,16 @@ export class Producer implements Replyable {
         this.#refusing = true;
         return true;
       case 'wait':
-        this.#blocked = true;
-        this.link.pause();
-        this.#context.waitForRoom(this);
-        this.#context.flushSoon(); // what takes the room may be waiting for this batch to end
+        this.#wait();
         return false;
     }
+  }
+
+  #wait(): void {
+    this.#blocked = true;
+    this.link.pause();
+    this.#context.intake.wait(this);
+    this.#context.flushSoon(); // what takes the room may be waiting for this batch to end
   }
 
   #endBatch(): void {

@@ -43,6 +43,7 @@ import {
 import { AttemptCounts, SequenceSet } from '../core/settled.ts';
 import { LogError } from './errors.ts';
 import type { Files, Handle } from './files.ts';
+import type { Pace } from './pace.ts';
 import { settle, write } from './promises.ts';
 import { type Fields, Moved, Repacker } from './repack.ts';
 import { readFully, type Visitor, walk } from './scan.ts';
@@ -89,7 +90,8 @@ export interface CompactOptions {
   /** Sequence of the first message at or behind `start`: marks about older ones are left out. */
   oldestNeeded: number;
   wallMs: () => number;
-  /** Called after every MiB or so that was read or written; work goes on when it settles. */
+  pace: Pace;
+  /** Called after every piece that was read or written; work goes on when it settles. */
   turn: () => Promise<void>;
 }
 
@@ -116,7 +118,10 @@ export interface Compacted {
   replaced: string[];
 }
 
+// Read at a time; and what so many records take, while others are not to wait.
 const CHUNK_BYTES = 1024 * 1024;
+const SMALL_CHUNK_RECORDS = 512;
+const SMALL_CHUNK_BYTES_MIN = 32 * 1024;
 // Synced every so often, so that its writeback does not delay a commit for long.
 const SYNC_BYTES = 4 * 1024 * 1024;
 const BYTES_MAX = 2 ** 32 - BLOCK_BYTES;
@@ -193,6 +198,8 @@ class Compaction {
   /** Offset behind what is in the file. */
   written = 0;
   #synced = 0;
+  #readRecords = 0;
+  #readBytes = 0;
 
   constructor(options: CompactOptions, headers: readonly SegmentHeader[], handle: Handle) {
     this.#options = options;
@@ -251,12 +258,12 @@ class Compaction {
 
   // Keeps what is needed of each segment; gives the sequence behind the last.
   async #readAll(): Promise<number> {
-    const { files, codec, logId, segments } = this.#options;
+    const { files, codec, logId, segments, pace } = this.#options;
     const visitor: Visitor = {
       record: (rows, at, _chunk, bytes) => this.#record(rows, at, bytes),
       commit: () => {},
       chunk: () => this.#chunk(),
-      chunkBytes: CHUNK_BYTES,
+      chunkBytes: () => pace.piece(this.#smallChunk(), CHUNK_BYTES),
     };
     let epoch = 0;
     let next = 0;
@@ -272,6 +279,13 @@ class Compaction {
       ({ epoch, sequence: next } = found);
     }
     return next;
+  }
+
+  // What costs time is records, whatever their size.
+  #smallChunk(): number {
+    const each = this.#readBytes / Math.max(1, this.#readRecords);
+    const bytes = Math.floor(each * SMALL_CHUNK_RECORDS);
+    return Math.min(CHUNK_BYTES, Math.max(SMALL_CHUNK_BYTES_MIN, bytes));
   }
 
   async #chunk(): Promise<void> {
@@ -292,6 +306,8 @@ class Compaction {
 
   #record(rows: Uint32Array, at: number, bytes: Uint8Array): void {
     const type = rows[at + TYPE]!;
+    this.#readRecords++;
+    this.#readBytes += RECORD_HEADER_BYTES + rows[at + BODY_BYTES]!;
     this.#repacker.setEpoch(rows[at + EPOCH]!);
     if (type === RECORD_SETTLED || type === RECORD_RETURNED) {
       this.#noteMarks(type, rows[at + COUNT]!, bytes, rows[at + OFFSET]! + RECORD_HEADER_BYTES);

@@ -6,6 +6,7 @@ import type { Cold } from './cold.ts';
 import { type Compacted, compact } from './compact.ts';
 import type { Files } from './files.ts';
 import type { Indexed, IndexStore } from './index-store.ts';
+import type { Pace } from './pace.ts';
 import type { Segment, Segments } from './segments.ts';
 import { abandon, removeReplaced, swap } from './swap.ts';
 
@@ -16,8 +17,7 @@ export interface CompactorOptions {
   store: IndexStore;
   logId: bigint;
   wallMs: () => number;
-  soon: (call: () => void) => void;
-  pause: (call: () => void) => void;
+  pace: Pace;
   /** Everything before it is on disk. */
   synced: () => Position;
   /** The segment that stands for a position. */
@@ -51,7 +51,7 @@ export class Compactor {
   }
 
   async #compact({ bases, moved, hurry, ...fates }: CompactionRequest): Promise<boolean> {
-    const { files, segments, store, logId, wallMs, synced, indexed } = this.#options;
+    const { files, segments, store, pace, logId, wallMs, synced, indexed } = this.#options;
     const sources = bases.map(indexed);
     const newest = segments.find(bases.at(-1)!);
     if (newest === undefined || synced() < newest.end) return false;
@@ -68,6 +68,7 @@ export class Compactor {
           segments: sources,
           into,
           wallMs,
+          pace,
           turn: () => this.#pace(hurry()),
         }),
       );
@@ -125,7 +126,7 @@ export class Compactor {
   // Leaves most of the time of disk and processor to everything else.
   #pace(hurry: boolean): Promise<void> {
     if (this.#closed) return Promise.reject(new Error('the log is being closed'));
-    const { soon, pause } = this.#options;
-    return new Promise((resolve) => (hurry ? soon : pause)(resolve));
+    const { pace } = this.#options;
+    return new Promise((resolve) => pace.later(resolve, hurry));
   }
 }

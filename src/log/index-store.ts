@@ -14,6 +14,7 @@ import {
 } from './checkpoint.ts';
 import { type Files, isNoSpace } from './files.ts';
 import { HeldIndexes, isHeldPlace } from './held.ts';
+import type { Pace } from './pace.ts';
 import { settle } from './promises.ts';
 import { entriesOf } from './reindex.ts';
 import { isGivenUp, Runs } from './runs.ts';
@@ -29,6 +30,8 @@ export interface IndexStoreOptions {
   crc32c: (bytes: Uint8Array) => number;
   /** Calls back once, soon, after other work had its turn. */
   soon: (call: () => void) => void;
+  /** How indexes are made beside what is published. */
+  pace: Pace;
   /** A codec of its own for reading segments beside the broker; made when it is first needed. */
   sideCodec: () => Codec;
   note: (level: 'info' | 'warn' | 'error', text: string) => void;
@@ -72,9 +75,9 @@ export class IndexStore {
   readonly #known = new Map<number, KnownSegment>();
 
   constructor(options: IndexStoreOptions) {
-    const { files, logId, hashSeed, crc32c, soon, tableBytesMax } = options;
+    const { files, logId, hashSeed, crc32c, soon, pace, tableBytesMax } = options;
     this.#options = options;
-    this.#runs = new Runs({ files, logId, hashSeed, crc32c, soon, tableBytesMax });
+    this.#runs = new Runs({ files, logId, hashSeed, crc32c, soon, pace, tableBytesMax });
   }
 
   /** Bytes of indexes on disk. */
@@ -269,9 +272,8 @@ export class IndexStore {
 
   /** Makes the index of a complete segment from its records. */
   async remake(segment: Indexed): Promise<void> {
-    const { segmentFiles, soon } = this.#options;
-    const turn = () => new Promise<void>((resolve) => soon(resolve));
-    const source = await this.alone((codec) => entriesOf(segmentFiles, codec, segment, turn));
+    const { segmentFiles, pace } = this.#options;
+    const source = await this.alone((codec) => entriesOf(segmentFiles, codec, segment, pace));
     await settle((done) => this.#writeOrHold(segment, source, done));
   }
 

@@ -19,6 +19,7 @@ import { LogError } from './errors.ts';
 import type { Files } from './files.ts';
 import { adopt, asSegment, createFirst, cutSurplus, dropOdd } from './folder.ts';
 import { type CheckpointDue, type Indexed, IndexStore } from './index-store.ts';
+import { Pace } from './pace.ts';
 import type { Tell } from './progress.ts';
 import { settle } from './promises.ts';
 import { type Recovered, recover, type Sink, takeInventory } from './recovery.ts';
@@ -60,6 +61,8 @@ export interface LogOptions {
   later: (call: () => void) => void;
   /** Calls back once, as soon as other work had its turn. */
   soon: (call: () => void) => void;
+  /** The same after a break about as long as a small piece of work takes (pace.ts). */
+  breath: (call: () => void) => void;
   /** The same for work that can wait: it is to take a small share of the time. */
   pause: (call: () => void) => void;
   /** A line for the operator. */
@@ -86,10 +89,11 @@ export class FileLog implements Log {
   #closed = false;
   readonly #compactor: Compactor;
   #trimLater: Position = 0;
+  readonly #pace: Pace;
 
   private constructor(
     options: LogOptions,
-    parts: { cold: Cold; segments: Segments; store: IndexStore; logId: bigint },
+    parts: { cold: Cold; segments: Segments; store: IndexStore; pace: Pace; logId: bigint },
     end: Position,
   ) {
     this.#options = options;
@@ -98,6 +102,7 @@ export class FileLog implements Log {
     this.#segments = parts.segments;
     this.#store = parts.store;
     this.#logId = parts.logId;
+    this.#pace = parts.pace;
     this.#writer = new Writer(
       {
         files: options.files,
@@ -109,12 +114,13 @@ export class FileLog implements Log {
       },
       end,
     );
-    const { segments, cold, store, logId } = parts;
+    const { segments, cold, store, pace, logId } = parts;
     this.#compactor = new Compactor({
       ...options,
       segments,
       cold,
       store,
+      pace,
       logId,
       synced: () => this.#writer.synced,
       indexed: (base) => this.#indexed(base),
@@ -142,8 +148,10 @@ export class FileLog implements Log {
     }
     const { logId } = inventory.segments[0]!.header;
     const { indexFiles, note, progress } = options;
+    const pace = new Pace(options);
     const store = new IndexStore({
       ...options,
+      pace,
       files: indexFiles,
       segmentFiles: files,
       logId,
@@ -177,7 +185,7 @@ export class FileLog implements Log {
     }
     await dropOdd(options, recovered);
     await cutSurplus(files, recovered);
-    const log = FileLog.#assemble(options, recovered, spares, store);
+    const log = FileLog.#assemble(options, recovered, spares, store, pace);
     progress({ phase: 'counting' });
     giveUp = () => log.#segments.giveUp();
     await sink.finish((base, record) => log.#visit(base, record));
@@ -192,6 +200,7 @@ export class FileLog implements Log {
     recovered: Recovered,
     spares: Spare[],
     store: IndexStore,
+    pace: Pace,
   ): FileLog {
     const { files, codec, segmentBytes, spareBytes, wallMs, coldBytesMax } = options;
     const { resume, logId, next } = recovered;
@@ -200,6 +209,7 @@ export class FileLog implements Log {
       {
         files,
         zeros: codec.zeros,
+        pace,
         segmentBytes,
         spareBytes,
         logId,
@@ -214,7 +224,7 @@ export class FileLog implements Log {
       spares,
     );
     const end = resume.base + resume.offset;
-    const log: FileLog = new FileLog(options, { cold, segments, store, logId }, end);
+    const log: FileLog = new FileLog(options, { cold, segments, store, pace, logId }, end);
     return log;
   }
 
@@ -240,6 +250,10 @@ export class FileLog implements Log {
       this.#waiting = resolve;
       this.#segments.prepare();
     });
+  }
+
+  beGentle(gentle: boolean): void {
+    this.#pace.gentle = gentle;
   }
 
   /** Connects the broker. */

@@ -28,5 +28,6 @@ export const WITHOUT_INDEXES = {
   crc32c,
   hashSeed: 0,
   soon,
+  breath: soon,
   pause: soon,
 };

@@ -17,17 +17,18 @@ import {
 } from '../core/rows.ts';
 import { LogError } from './errors.ts';
 import type { Files } from './files.ts';
+import type { Pace } from './pace.ts';
 import { type Scannable, walk } from './scan.ts';
 
 /**
- * Reads a complete segment; `turn` lets other work have its turn between chunks. Throws LogError
+ * Reads a complete segment; other work has its turn between chunks. Throws LogError
  * `damaged` if it does not read as one, and what the system said.
  */
 export async function entriesOf(
   files: Files,
   codec: Codec,
   segment: Scannable,
-  turn: () => Promise<void>,
+  pace: Pace,
 ): Promise<EntrySource> {
   const rows = new RowList();
   const positions: number[] = [];
@@ -41,7 +42,7 @@ export async function entriesOf(
     commit: () => {
       committed = rows.count;
     },
-    chunk: turn,
+    chunk: () => new Promise((resolve) => pace.next(resolve)),
   });
   if (!state.last)
     throw new LogError('damaged', `${segment.name} does not verify at offset ${state.stopped}`);

@@ -11,6 +11,7 @@
 import { RECORD_HEADER_BYTES, RING_BYTES } from '../../assembly/layout.ts';
 import type { EntrySource, Failure, Position } from '../core/ports.ts';
 import { type Files, type Handle, writeAll } from './files.ts';
+import type { Pace } from './pace.ts';
 import {
   type Checksum,
   ENTRY_BYTES,
@@ -28,7 +29,7 @@ import {
 export interface RunPlan {
   files: Files;
   crc32c: Checksum;
-  soon: (call: () => void) => void;
+  pace: Pace;
   logId: bigint;
   hashSeed: number;
   base: Position;
@@ -40,6 +41,8 @@ export interface RunPlan {
 
 /** Most entries that are worked on in one turn. */
 export const SLICE_ENTRIES = 16_384;
+// The same while others are not to wait: at least one chunk, of 2340.
+const SMALL_SLICE_ENTRIES = 512;
 // More records than that fit no segment.
 const ENTRIES_MAX = Math.floor(RING_BYTES / RECORD_HEADER_BYTES);
 const U32 = 2 ** 32;
@@ -89,19 +92,20 @@ class RunWriter {
 
   // Calls `each` for every entry, a slice of them a turn; `then` unless there was a problem.
   #inSlices(each: (i: number) => void, then: () => void): void {
-    const { source, soon, stopped } = this.#plan;
+    const { source, pace, stopped } = this.#plan;
     let at = 0;
     const turn = () => {
       this.#problem ??= stopped();
-      for (let slice = 0; slice < SLICE_ENTRIES && at < source.count; slice++) {
+      const end = Math.min(source.count, at + pace.piece(SMALL_SLICE_ENTRIES, SLICE_ENTRIES));
+      while (at < end) {
         if (this.#problem !== undefined) break;
         each(at++);
       }
       if (this.#problem !== undefined) this.#fail(this.#problem);
-      else if (at < source.count) soon(turn);
+      else if (at < source.count) pace.next(turn);
       else then();
     };
-    soon(turn);
+    pace.next(turn);
   }
 
   #count(i: number): void {
@@ -162,10 +166,11 @@ class RunWriter {
 
   // Writes the entries from one that begins a chunk, a slice of whole chunks at a time.
   #writeEntries(page: number, entry: number, buffer: Uint8Array): void {
-    const { files, stopped, crc32c } = this.#plan;
+    const { files, pace, stopped, crc32c } = this.#plan;
     const table = this.#table!;
     const problem = stopped();
-    const chunks = table.chunksFrom(page, entry, SLICE_ENTRIES);
+    const most = pace.piece(SMALL_SLICE_ENTRIES, SLICE_ENTRIES);
+    const chunks = table.chunksFrom(page, entry, most);
     const last = chunks.at(-1);
     if (problem !== undefined || last === undefined) {
       if (problem !== undefined) this.#fail(problem);
@@ -182,7 +187,7 @@ class RunWriter {
     const at = entryAt(this.#pageBits, table.chunks, entry);
     writeAll(files, this.#handle, [bytes], at, (failure) => {
       if (failure !== undefined) this.#fail(failure);
-      else this.#writeEntries(last.page, last.to, buffer);
+      else pace.resume(() => this.#writeEntries(last.page, last.to, buffer));
     });
   }
 

@@ -12,6 +12,7 @@ import { assert } from '../core/assert.ts';
 import type { EntrySource, Failure, Found, Position } from '../core/ports.ts';
 import type { Files } from './files.ts';
 import { absent, type Loaded, OpenRuns, RUN_HANDLES_MAX, type Run } from './open-runs.ts';
+import type { Pace } from './pace.ts';
 import {
   type Checksum,
   type Chunk,
@@ -35,6 +36,8 @@ export interface RunsOptions {
   crc32c: Checksum;
   /** Calls back once, soon, after other work had its turn. */
   soon: (call: () => void) => void;
+  /** How runs are written beside what is published. */
+  pace: Pace;
   /** Bytes of tables that are kept in memory while nobody uses them; default 16 MiB. */
   tableBytesMax?: number | undefined;
 }
@@ -155,10 +158,10 @@ export class Runs {
     source: EntrySource,
     done: (failure: Failure) => void,
   ): void {
-    const { files, crc32c, soon, logId, hashSeed } = this.#options;
+    const { files, crc32c, pace, logId, hashSeed } = this.#options;
     const writing: Writing = { base, stopped: this.#closed ? closedError() : undefined };
     const stopped = () => writing.stopped;
-    const plan = { files, crc32c, soon, logId, hashSeed, base, identity, source, stopped };
+    const plan = { files, crc32c, pace, logId, hashSeed, base, identity, source, stopped };
     this.#writings.add(writing);
     this.#change((next) => {
       const end = (failure: Failure) => {

@@ -50,8 +50,8 @@ export interface Visitor {
   commit(): void;
   /** Called after each chunk; the walk goes on when it settles. */
   chunk?(): Promise<void>;
-  /** Bytes to read at a time, unless a record has more; 8 MiB without it. */
-  chunkBytes?: number;
+  /** Bytes to read next, unless a record has more; 8 MiB without it. */
+  chunkBytes?: () => number;
 }
 
 /** Where in a segment a walk begins. */
@@ -102,9 +102,9 @@ export async function walk(
     records: 0,
   };
   codec.setKey(segment.key);
-  const least = visitor.chunkBytes ?? CHUNK_BYTES;
+  const least = () => visitor.chunkBytes?.() ?? CHUNK_BYTES;
   let { offset } = from;
-  let want = least;
+  let want = least();
   while (offset < segment.bytes && !result.last) {
     const bytes = Math.min(want, segment.bytes - offset, codec.coldBytes);
     const got = await readChunk(files, segment, codec.memory.subarray(0, bytes), offset);
@@ -115,7 +115,7 @@ export async function walk(
     if (step.stop) break;
     const enough = step.need > 0 && offset + step.need <= segment.bytes && got === bytes;
     if (step.need > 0 && !enough) break; // a record that claims to end beyond the segment
-    want = Math.max(least, step.need);
+    want = Math.max(least(), step.need);
     if (step.need > codec.coldBytes) break;
   }
   return result;

@@ -10,6 +10,7 @@
 
 import type { Failure } from '../core/ports.ts';
 import { type Files, type Handle, isNoSpace, writeAll } from './files.ts';
+import type { Pace } from './pace.ts';
 import { fillName, numberIn, spareName } from './segment.ts';
 
 /** A file of a segment's size that is used again, or for the first time. */
@@ -24,6 +25,7 @@ export interface SparesOptions {
   /** As many as are written at a time. */
   zeros: Uint8Array;
   segmentBytes: number;
+  pace: Pace;
   /** Disk space to hold ready beyond the next segment and the reserve. */
   spareBytes: number;
   /** A background step failed in a way that has no other reporter. */
@@ -34,6 +36,9 @@ export interface SparesOptions {
 const SPARES_MIN = 4;
 // Zeros are synced every so many bytes, so that their writeback does not delay a commit for long.
 const FILL_SYNC_BYTES = 4 * 1024 * 1024;
+// Written at a time while others are not to wait: then a commit that writes beside it is as fast as
+// it can be. Larger pieces take less time in all.
+const SMALL_PIECE_BYTES = 256 * 1024;
 // What is never taken for a file, as a share of a segment: indexes and checkpoint need some room.
 const SLACK = 1.25;
 // Files beyond the reserve are made only while there are so many segments' bytes free.
@@ -160,12 +165,13 @@ export class Spares {
   }
 
   #fill(spare: Spare, at: number, done: (failure: Failure) => void): void {
-    const { files, zeros: source } = this.#options;
+    const { files, zeros: source, pace } = this.#options;
     if (at >= spare.bytes) {
       files.sync(spare.handle, done);
       return;
     }
-    const zeros = source.subarray(0, Math.min(source.length, spare.bytes - at));
+    const piece = pace.piece(SMALL_PIECE_BYTES, source.length);
+    const zeros = source.subarray(0, Math.min(piece, spare.bytes - at));
     writeAll(files, spare.handle, [zeros], at, (failure) => {
       if (failure !== undefined) return done(failure);
       const end = at + zeros.length;

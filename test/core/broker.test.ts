@@ -440,6 +440,15 @@ describe('a segment on its way from memory to its index', () => {
     assert.equal(world.broker.indexing.segments, 1);
   });
 
+  test('an index that is given up because the broker stops is nothing to warn of', () => {
+    const world = brokerOf({ limits: SMALL });
+    roll(world);
+    const { length } = world.notices;
+    world.broker.close();
+    world.log.indexed(new Error('the runs are closed'));
+    assert.equal(world.notices.length, length);
+  });
+
   test('an index that could not be written is tried again as time passes', () => {
     const world = brokerOf({ limits: SMALL });
     roll(world);

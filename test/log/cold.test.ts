@@ -7,6 +7,7 @@ import { RECORD_HEADER_BYTES, SEGMENT_DATA_AT } from '../../assembly/layout.ts';
 import { Cold } from '../../src/log/cold.ts';
 import { Segments } from '../../src/log/segments.ts';
 import type { MemoryFiles } from '../support/memory-files.ts';
+import { paceOf } from '../support/pace.ts';
 import { Random, seedOf } from '../support/random.ts';
 import { buildSegment, codec, filesOf, LOG_ID } from './harness.ts';
 
@@ -66,6 +67,7 @@ async function setUp(
     {
       files,
       zeros: new Uint8Array(4096),
+      pace: paceOf(setImmediate),
       segmentBytes: bytes,
       spareBytes: 0,
       logId: LOG_ID,

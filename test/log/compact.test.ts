@@ -23,6 +23,7 @@ import { removeReplaced, swap } from '../../src/log/swap.ts';
 import { verifyLog } from '../../src/log/verify.ts';
 import { Engine } from '../../src/wasm/engine.ts';
 import type { MemoryFiles } from '../support/memory-files.ts';
+import { paceOf } from '../support/pace.ts';
 import { Random, seedOf } from '../support/random.ts';
 import { ModelLog, startOn } from './compacting.ts';
 import {
@@ -323,6 +324,7 @@ async function compactThese(
     start: 0,
     oldestNeeded: 1,
     wallMs: () => 0,
+    pace: paceOf(setImmediate),
     turn: async () => {},
     ...more,
   });

@@ -12,6 +12,7 @@ import { Replay } from '../../src/log/replay.ts';
 import { segmentName } from '../../src/log/segment.ts';
 import { removeReplaced, swap } from '../../src/log/swap.ts';
 import type { MemoryFiles } from '../support/memory-files.ts';
+import { paceOf } from '../support/pace.ts';
 import type { Random } from '../support/random.ts';
 import { smallPlainCodec } from '../support/twins.ts';
 import {
@@ -232,6 +233,7 @@ export class ModelLog {
       start: sealed[0]!.base,
       oldestNeeded: sealed[0]!.first,
       wallMs: () => TIME_MS,
+      pace: paceOf(setImmediate),
       turn: async () => {},
     };
   }

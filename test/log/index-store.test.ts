@@ -15,6 +15,7 @@ import { Runs } from '../../src/log/runs.ts';
 import { decodeHeader, encodeHeader, keyOf, segmentName } from '../../src/log/segment.ts';
 import { NO_ENTRIES } from '../support/entries.ts';
 import { MemoryFiles } from '../support/memory-files.ts';
+import { paceOf } from '../support/pace.ts';
 import { Random } from '../support/random.ts';
 import { smallPlainCodec } from '../support/twins.ts';
 import { bodiesOf, indexOf, LOG_ID, SEGMENT_BYTES, World, type WorldOptions } from './harness.ts';
@@ -364,6 +365,7 @@ function emptyStore(noted: () => void = () => {}) {
     hashSeed: 1,
     crc32c,
     soon: (call) => void setImmediate(call),
+    pace: paceOf(setImmediate),
     sideCodec: () => assert.fail('no segment is read'),
     note: (_level, text) => {
       notes.push(text);
@@ -460,7 +462,9 @@ test('an index that failed after its segment was compacted again is not written 
   const other = { ...segmentOf(1), base: BASE + SEGMENT_BYTES };
   await new Promise((resolve) => store.write(other, NO_ENTRIES, resolve)); // one after the other
   await new Promise<void>((resolve) => store.close(resolve));
-  const again = new Runs({ files, logId: 1n, hashSeed: 1, crc32c, soon: setImmediate });
+  const soon = setImmediate;
+  const pace = paceOf(soon);
+  const again = new Runs({ files, logId: 1n, hashSeed: 1, crc32c, soon, pace });
   await new Promise((resolve) => again.open(resolve));
   assert.ok(await new Promise((resolve) => again.check(BASE, 8, resolve)));
 });
@@ -545,6 +549,7 @@ test('what came to be held while another state of the segment was written stays 
     hashSeed: 1,
     crc32c,
     soon: (call) => void setImmediate(call),
+    pace: paceOf(setImmediate),
     sideCodec: smallPlainCodec,
     note: () => {},
   });

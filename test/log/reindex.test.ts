@@ -6,6 +6,7 @@ import type { EntrySource } from '../../src/core/ports.ts';
 import { open } from '../../src/log/promises.ts';
 import { entriesOf } from '../../src/log/reindex.ts';
 import { keyOf } from '../../src/log/segment.ts';
+import { paceOf } from '../support/pace.ts';
 import { type Built, buildSegment, codec, filesOf, LOG_ID } from './harness.ts';
 
 const BASE = 8 * 1024;
@@ -15,9 +16,12 @@ async function read(built: Built): Promise<{ source: EntrySource; turns: number 
   const files = filesOf(built);
   const { handle, bytes } = await open(files, name);
   let turns = 0;
-  const turn = async () => void turns++;
+  const pace = paceOf((call) => {
+    turns++;
+    setImmediate(call);
+  });
   const segment = { name, base, bytes, handle, key: keyOf(LOG_ID) };
-  return { source: await entriesOf(files, codec, segment, turn), turns };
+  return { source: await entriesOf(files, codec, segment, pace), turns };
 }
 
 function segment(last: boolean): Built {

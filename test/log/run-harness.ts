@@ -6,6 +6,7 @@ import { crc32c } from '../../src/codec/crc32c.ts';
 import type { EntrySource, Failure, Found } from '../../src/core/ports.ts';
 import { Runs, type RunsOptions } from '../../src/log/runs.ts';
 import { MemoryFiles } from '../support/memory-files.ts';
+import { paceOf } from '../support/pace.ts';
 import type { Random } from '../support/random.ts';
 
 export const LOG_ID = 0xfedcba9876543210n;
@@ -88,7 +89,8 @@ export class World {
     this.files = files;
     files.auto = false;
     const soon = (call: () => void) => void this.turns.push(call);
-    this.runs = new Runs({ files, logId: LOG_ID, hashSeed: SEED, crc32c, soon, ...options });
+    const pace = paceOf(soon);
+    this.runs = new Runs({ files, logId: LOG_ID, hashSeed: SEED, crc32c, soon, pace, ...options });
   }
 
   /** Lets one thing happen: the oldest, or one that `random` picks. */

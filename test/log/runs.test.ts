@@ -14,6 +14,7 @@ import { RUN_HANDLES_MAX } from '../../src/log/open-runs.ts';
 import { CHUNK_ENTRIES, pageBitsFor, pageOf, RUN_TEMPORARY, runName } from '../../src/log/run.ts';
 import { Runs } from '../../src/log/runs.ts';
 import { anyFate, type Doubt, loseAll, MemoryFiles, PAGE_BYTES } from '../support/memory-files.ts';
+import { paceOf } from '../support/pace.ts';
 import { Random, seedOf } from '../support/random.ts';
 import {
   BASE,
@@ -685,6 +686,7 @@ test('written, found, replaced and dropped in a real folder', async (t) => {
       hashSeed: 6,
       crc32c,
       soon: (call: () => void) => setImmediate(call),
+      pace: paceOf(setImmediate),
     };
     return new Runs({ files: new NodeFiles(path.join(folder, 'runs')), ...options });
   };

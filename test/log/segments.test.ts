@@ -10,6 +10,7 @@ import { decodeHeader, encodeHeader, segmentName } from '../../src/log/segment.t
 import { type Segment, Segments } from '../../src/log/segments.ts';
 import { Spares } from '../../src/log/spares.ts';
 import { anyFate, loseAll, MemoryFiles } from '../support/memory-files.ts';
+import { paceOf } from '../support/pace.ts';
 import { Random, seedOf } from '../support/random.ts';
 import { indexOf, LOG_ID, logOptions, SEGMENT_BYTES, TIME_MS } from './harness.ts';
 
@@ -50,6 +51,7 @@ async function setUp(
     {
       files,
       zeros: new Uint8Array(4096),
+      pace: paceOf(setImmediate),
       segmentBytes: next,
       spareBytes,
       logId: LOG_ID,
@@ -489,7 +491,8 @@ test('a file made ready never takes the name of one that is just becoming a segm
     void troubles.push(`${text}: ${failure.message}`);
   const zeros = new Uint8Array(4096);
   const spareBytes = 2 * SEGMENT_BYTES;
-  const options = { files, zeros, segmentBytes: SEGMENT_BYTES, spareBytes, trouble };
+  const pace = paceOf(setImmediate);
+  const options = { files, zeros, pace, segmentBytes: SEGMENT_BYTES, spareBytes, trouble };
   const spares = new Spares(options, list);
   // It still has its name, as the rename is yet to come.
   assert.equal(spares.take()?.name, 'spare-3.tmp');

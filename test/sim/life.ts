@@ -58,6 +58,7 @@ export interface Notice {
 const TIME_MS = 1_700_000_000_000;
 const RETRY_MS = 1000;
 const LATER_MS = 25;
+const BREATH_MS = 1;
 const PAUSE_MS = 4;
 
 class CountingReplay extends Replay {
@@ -134,6 +135,7 @@ export class Life {
         wallMs: () => TIME_MS + this.nowMs,
         later: (call) => this.#after(LATER_MS, call),
         soon: (call) => void this.#soon.push(call),
+        breath: (call) => this.#after(BREATH_MS, call),
         pause: (call) => this.#after(PAUSE_MS, call),
         note: (level, text) => this.#notice({ level, kind: 'log.note', text, fields: {} }),
         progress: () => {},

@@ -120,6 +120,13 @@ export class FakeLog implements Log {
     this.#bases = [base];
   }
 
+  /** Whether somebody publishes little. */
+  gentle = false;
+
+  beGentle(gentle: boolean): void {
+    this.gentle = gentle;
+  }
+
   nextReady(): boolean {
     return this.next;
   }

@@ -1,0 +1,56 @@
+// One batch of a commit: what is written and synced together, and whom that is owed to.
+
+import { ROW_COST } from './intake.ts';
+import type { Position } from './ports.ts';
+import { RowList } from './rows.ts';
+
+export type Reason = 'publish' | 'acks' | 'proof' | 'roll' | 'control';
+
+/** Whoever is owed a reply when a batch is durable. */
+export interface Replyable {
+  /** One wire batch is answered: 1 for each message, or `refusals` where some were refused. */
+  answered(count: number, refusals: Uint8Array | undefined): void;
+}
+
+/** Messages and replies that became, or become, durable together. */
+export class Batch {
+  base = 0;
+  offset = 0;
+  bytes = 0;
+  messages = 0;
+  payload = 0;
+  records = 0;
+  reason: Reason = 'publish';
+  readonly rows = new RowList();
+  readonly replyTo: Replyable[] = [];
+  readonly replyCounts: number[] = [];
+  readonly refusals: (Uint8Array | undefined)[] = [];
+  trim = 0;
+  /** Marks of settled messages written up to here, counted since the broker started. */
+  settledMarks = 0;
+  /** When its first message was taken in, in ms of the options' clock. */
+  sinceMs = 0;
+  /** Closes its segment: the log goes on at the start of the next one. */
+  last = false;
+
+  /** What its messages cost (intake.ts). */
+  get cost(): number {
+    return this.payload + this.rows.count * ROW_COST;
+  }
+
+  reset(base: Position, offset: number): void {
+    this.base = base;
+    this.offset = offset;
+    this.bytes = 0;
+    this.messages = 0;
+    this.payload = 0;
+    this.records = 0;
+    this.rows.clear();
+    this.replyTo.length = 0;
+    this.replyCounts.length = 0;
+    this.refusals.length = 0;
+    this.trim = 0;
+    this.settledMarks = 0;
+    this.last = false;
+  }
+}

@@ -1,0 +1,228 @@
+// Who publishes little beside who publishes much: how much goes into one batch, who waits, and in
+// which order.
+
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import {
+  BATCH_COST_MAX,
+  Intake,
+  LITTLE_COST_MAX,
+  PORTION_BYTES,
+  PORTION_MESSAGES,
+  ROW_COST,
+  SHARED_TICKS,
+  Spending,
+  type Waiting,
+} from '../../src/core/intake.ts';
+import { Engine } from '../../src/wasm/engine.ts';
+import { acks, batch, brokerOf, type World } from '../support/world.ts';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const TICK_MS = 25;
+const engine = new Engine();
+
+/** A broker with room for several large batches in a segment. */
+function large(): World {
+  return brokerOf({
+    codec: engine,
+    limits: { segmentBytes: 32 * MIB, messageBytesMax: 2 * MIB, bufferBytesMax: 64 * MIB },
+  });
+}
+
+/** A broker that somebody with little to publish is known to; it holds one message of theirs. */
+function shared(world = large()) {
+  const little = world.producer();
+  little.send(batch('u64', [1, 'little']));
+  world.settle();
+  world.advance(TICK_MS);
+  assert.deepEqual(little.take(), acks(1));
+  assert.ok(world.broker.intake.shared);
+  return { world, little };
+}
+
+const sized = (bytes: number, count: number, bucket = 2) =>
+  batch(
+    'u64',
+    ...Array.from({ length: count }, (): [number, string] => [bucket, 'x'.repeat(bytes)]),
+  );
+
+describe('what a producer spends', () => {
+  test('little, much, and little again after a tick', () => {
+    const spending = new Spending();
+    assert.equal(spending.tick(), false, 'nothing is not little');
+    spending.add(1, LITTLE_COST_MAX - ROW_COST, 1);
+    assert.equal(spending.much, false);
+    assert.equal(spending.tick(), true);
+    spending.add(2, LITTLE_COST_MAX - ROW_COST, 1);
+    spending.add(2, 1, 0);
+    assert.equal(spending.much, true, 'at once');
+    assert.equal(spending.tick(), false);
+    assert.equal(spending.tick(), false, 'silence says nothing');
+    assert.equal(spending.much, true);
+    spending.add(3, 1, 1);
+    assert.equal(spending.tick(), true);
+    assert.equal(spending.much, false);
+  });
+
+  test('each batch by itself', () => {
+    const spending = new Spending();
+    for (let number = 1; number < 100; number++) spending.add(number, LITTLE_COST_MAX / 2, 0);
+    assert.equal(spending.much, false);
+  });
+});
+
+describe('who waits', () => {
+  class Waiter implements Waiting {
+    messages = 0;
+    readonly spending = new Spending();
+    readonly #intake: Intake;
+    readonly #wants: number;
+    constructor(intake: Intake, wants: number) {
+      this.#intake = intake;
+      this.#wants = wants;
+    }
+    room(): void {
+      if (room.left > 0) this.messages++;
+      room.left--;
+      if (this.messages < this.#wants) this.#intake.wait(this);
+    }
+  }
+  const room = { left: 0 };
+
+  test('comes behind those who got nothing, once it got something', () => {
+    const intake = new Intake({ openCost: 0, scarce: false });
+    const waiters = [3, 1, 3, 3].map((wants) => new Waiter(intake, wants));
+    for (const waiter of waiters) intake.wait(waiter);
+    const got: string[] = [];
+    do {
+      room.left = 2;
+      intake.roomAgain();
+      got.push(waiters.map(({ messages }) => messages).join(''));
+    } while (waiters.some(({ messages }, i) => messages < [3, 1, 3, 3][i]!));
+    assert.deepEqual(got, ['1100', '1111', '2121', '3122', '3133']);
+    assert.equal(intake.roomAgain(), false);
+  });
+});
+
+describe('a batch that is shared', () => {
+  test('is closed to who publishes much when it has cost enough, and open to who publishes little', () => {
+    const { world, little } = shared();
+    const much = world.producer();
+    much.send(sized(64 * KIB, 64));
+    assert.ok(much.link.paused);
+    const { openCost } = world.broker.commit;
+    assert.ok(openCost >= BATCH_COST_MAX, `closed at ${openCost}`);
+    assert.ok(openCost < BATCH_COST_MAX + PORTION_BYTES + 2 * ROW_COST, `${openCost} in one batch`);
+    little.send(batch('u64', [1, 'more']));
+    assert.ok(!little.link.paused);
+    world.turn();
+    assert.ok(world.log.appending);
+    world.log.complete();
+    assert.deepEqual(little.take(), acks(1));
+    assert.deepEqual(much.take(), acks());
+    world.settle();
+    assert.deepEqual(much.take(), acks(...Array(64).fill(1)));
+  });
+
+  test('is closed by records, too, however small', () => {
+    const { world } = shared();
+    const much = world.producer();
+    const messages = Array.from({ length: 3000 }, (_, i): [number, string] => [10 + i, 'x']);
+    much.send(batch('u64', ...messages));
+    assert.ok(much.link.paused);
+    const { openCost } = world.broker.commit;
+    assert.ok(openCost < BATCH_COST_MAX + (PORTION_MESSAGES + 1) * ROW_COST, `${openCost}`);
+    world.settle();
+    assert.deepEqual(much.take(), acks(...Array(3000).fill(1)));
+  });
+
+  test('takes a message larger than a portion, and one larger than a batch should be', () => {
+    const { world } = shared();
+    const much = world.producer();
+    much.send(sized(PORTION_BYTES + 1, 2), sized(BATCH_COST_MAX + 1, 3), sized(10, 3));
+    world.settle();
+    assert.deepEqual(much.take(), acks(...Array(8).fill(1)));
+  });
+
+  test('has no bound when nobody publishes little', () => {
+    const world = large();
+    const much = world.producer();
+    much.send(sized(64 * KIB, 64));
+    world.settle();
+    world.advance(TICK_MS);
+    assert.ok(!world.broker.intake.shared);
+    much.send(sized(64 * KIB, 64));
+    assert.ok(!much.link.paused);
+    assert.ok(world.broker.commit.openCost > 4 * MIB);
+    world.settle();
+    assert.deepEqual(much.take(), acks(...Array(128).fill(1)));
+  });
+});
+
+describe('the end of a segment', () => {
+  /** Fills the open segment until who publishes much has to wait for the next one. */
+  function scarce() {
+    const { world, little } = shared();
+    const much = world.producer();
+    world.log.next = false;
+    for (let i = 0; i < 100 && !much.link.paused; i++) {
+      much.send(sized(256 * KIB, 2));
+      world.settle();
+    }
+    assert.ok(world.broker.commit.scarce);
+    assert.ok(much.link.paused && !world.log.appending);
+    much.take();
+    return { world, little, much };
+  }
+
+  test('is for who publishes little, while there is no next one', () => {
+    const { world, little, much } = scarce();
+    for (let i = 0; i < 20; i++) {
+      little.send(batch('u64', [1, 'x'.repeat(1000)]));
+      world.settle();
+      assert.deepEqual(little.take(), acks(1));
+    }
+    assert.deepEqual(much.take(), acks());
+    world.log.next = true;
+    world.broker.segmentChanged();
+    world.settle();
+    assert.ok(!much.link.paused);
+    assert.ok(much.take().length > 0);
+  });
+
+  test('is for all again when nobody has published little for a while', () => {
+    const { world, much } = scarce();
+    const { messages } = much.session;
+    for (let i = 0; i < SHARED_TICKS; i++) {
+      assert.equal(much.session.messages, messages);
+      world.advance(TICK_MS);
+    }
+    assert.ok(!world.broker.intake.shared);
+    assert.ok(much.session.messages > messages, 'it went on, although no append has ended');
+    world.settle();
+    assert.ok(much.take().length > 0);
+  });
+
+  test('is no reason to wait when the disk is full: messages are refused', () => {
+    const { world } = shared();
+    const much = world.producer();
+    world.log.next = false;
+    world.log.blockedBy = 'no space';
+    const replies: number[] = [];
+    for (let i = 0; i < 100 && !replies.includes(0); i++) {
+      much.send(sized(256 * KIB, 2));
+      world.settle();
+      replies.push(...much.take());
+    }
+    assert.ok(replies.includes(0));
+    assert.ok(!much.link.paused);
+  });
+});
+
+test('the log is told while somebody publishes little, and when nobody does', () => {
+  const { world } = shared();
+  assert.ok(world.log.gentle);
+  for (let i = 0; i < SHARED_TICKS; i++) world.advance(TICK_MS);
+  assert.ok(!world.log.gentle);
+});
