@@ -133,7 +133,7 @@ function divide(wishes: MemoryWishes, budgetBytes: number): MemoryPlan {
     frames: framesMax * FRAME_BYTES,
   };
   const left = budgetBytes - Object.values(shares).reduce((sum, bytes) => sum + bytes, 0);
-  // Columns double when they are full, so nothing between two powers of two is worth anything.
+  // The tables of the directory are full, and doubled, all at about the same number of buckets.
   const fits = 2 ** Math.floor(Math.log2(Math.max(1, left / BUCKET_BYTES)));
   const buckets = clamp(fits, LEAST.buckets, MOST.buckets);
   shares.buckets = buckets * BUCKET_BYTES;

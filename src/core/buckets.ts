@@ -14,46 +14,54 @@
 // although it is not empty: what waits is found again in the runs, from the oldest segment on.
 
 import { assert } from './assert.ts';
+import {
+  Columns,
+  countsAt,
+  FLAGS,
+  HEAD,
+  HIGH,
+  LOW,
+  NEXT,
+  numbersAt,
+  PAGE_BITS,
+  type Page,
+  READY,
+  TAIL,
+  TAKEN,
+  UNACKED,
+  USED,
+  wordsAt,
+} from './columns.ts';
 import { Directory } from './directory.ts';
 import { Entries } from './entries.ts';
 import type { Found, Position } from './ports.ts';
-import { BucketRates, grown } from './rates.ts';
-import { type Fates, SequenceSet } from './settled.ts';
+import { BucketRates } from './rates.ts';
+import type { Fates } from './settled.ts';
 import { emptyPart, idText, type Part, Share } from './share.ts';
+import { Waiting } from './waiting.ts';
 
 export { idText, type Part, Share } from './share.ts';
 
-const FIELD_GROWTH = 1024;
-// Flags of a slot.
+// Flags of a slot, beside `USED`.
 const OLDER = 1; // runs may hold messages of the bucket from `next` on
 const COUNTED = 2; // `ready` counts those, too
+// Slots looked at for idle buckets when one comes and there are enough.
+const LOOKS_MAX = 8;
 
 export class Buckets<Waiter> {
   readonly entries = new Entries();
-  readonly rates = new BucketRates();
+  readonly #columns = new Columns();
+  readonly #pages = this.#columns.pages;
+  readonly rates = new BucketRates(this.#columns);
   readonly fates: Fates;
   readonly #slotsMax: number;
-  #forgetAt: number;
   readonly #directory: Directory;
-  // Columns by slot.
-  #low = new Uint32Array(FIELD_GROWTH);
-  #high = new Uint32Array(FIELD_GROWTH);
-  #head = new Float64Array(FIELD_GROWTH); // entry
-  #tail = new Float64Array(FIELD_GROWTH); // entry
-  #taken = new Uint32Array(FIELD_GROWTH); // messages of the head that were taken
-  #next = new Float64Array(FIELD_GROWTH); // sequence behind the last one taken in line
-  #flags = new Uint8Array(FIELD_GROWTH);
-  #ready = new Float64Array(FIELD_GROWTH);
-  #unacked = new Float64Array(FIELD_GROWTH);
   readonly #shares = new Map<number, Share<Waiter>>();
-  readonly #freeSlots: number[] = [];
-  #slots = 1;
+  // The slot at which the search for idle buckets goes on: it goes round.
+  #hand = 1;
   // Whether a bucket that is not known may have messages in runs.
   #forgetful = false;
-  // Entries before this sequence came from recovery: some of their messages may be settled.
-  #recoveredTo = 0;
-  // What cannot be read: lookups find it again, and must not.
-  readonly #aside = new SequenceSet();
+  readonly #waiting: Waiting;
   readonly #headPart: Part = emptyPart();
   /** Messages over all buckets. */
   ready = 0;
@@ -61,10 +69,10 @@ export class Buckets<Waiter> {
 
   /** Beyond `slotsMax` buckets, idle ones are forgotten whose messages are all in runs. */
   constructor(hashSeed: number, fates: Fates, slotsMax = 1 << 20) {
-    this.#directory = new Directory(hashSeed);
+    this.#directory = new Directory(hashSeed, this.#columns);
     this.fates = fates;
+    this.#waiting = new Waiting(fates);
     this.#slotsMax = slotsMax;
-    this.#forgetAt = slotsMax;
   }
 
   /** Buckets that are known. */
@@ -81,20 +89,10 @@ export class Buckets<Waiter> {
   open(low: number, high: number): number {
     const found = this.#directory.find(low, high);
     if (found !== 0) return found;
-    if (this.#directory.count >= this.#forgetAt) this.#forgetIdle();
-    const slot = this.#freeSlots.pop() ?? this.#slots++;
-    if (slot >= this.#low.length) this.#grow();
-    this.#low[slot] = low;
-    this.#high[slot] = high;
-    this.#head[slot] = 0;
-    this.#tail[slot] = 0;
-    this.#taken[slot] = 0;
-    this.#next[slot] = 0;
-    this.#flags[slot] = this.#forgetful ? OLDER : COUNTED;
-    this.#ready[slot] = 0;
-    this.#unacked[slot] = 0;
+    if (this.#directory.count >= this.#slotsMax) this.#forgetIdle();
+    const flags = this.#forgetful ? OLDER : COUNTED;
+    const slot = this.#columns.open(low, high, flags, this.rates.nowMs);
     this.#directory.add(low, high, slot);
-    this.rates.open(slot);
     return slot;
   }
 
@@ -125,34 +123,36 @@ export class Buckets<Waiter> {
     return this.#shares.values();
   }
 
+  #page(slot: number): Page {
+    return this.#pages[slot >>> PAGE_BITS]!;
+  }
+
   #has(slot: number, flag: number): boolean {
-    return (this.#flags[slot]! & flag) !== 0;
+    return (this.#page(slot).words[wordsAt(slot) + FLAGS]! & flag) !== 0;
   }
 
   /** Forgets whatever of the bucket costs something and is not needed. */
   tidy(slot: number): void {
     const share = this.#shares.get(slot);
     if (share !== undefined && share.consumers === 0 && !share.loading) this.#park(share);
-    if (this.#ready[slot] !== 0 || this.#unacked[slot] !== 0 || this.#shares.has(slot)) return;
+    if (this.readyOf(slot) !== 0 || this.unackedOf(slot) !== 0 || this.#shares.has(slot)) return;
     if (this.#has(slot, OLDER) && !this.#has(slot, COUNTED)) return;
     this.#remove(slot);
   }
 
   #remove(slot: number): void {
-    this.#directory.remove(this.#low[slot]!, this.#high[slot]!);
-    this.#freeSlots.push(slot);
-    if (this.#directory.count === 0) {
-      this.#freeSlots.length = 0;
-      this.#slots = 1;
-    }
+    const { low, high } = this.placeOf(slot);
+    this.#directory.remove(low, high);
+    this.#columns.close(slot);
   }
 
   // Nobody consumes the bucket any more: what came back is found again in the runs, if it is there
   // already.
   #park(share: Share<Waiter>): void {
     const { slot, returned } = share;
+    const { numbers, words, counts } = this.#page(slot);
     const indexed = this.#indexedTo();
-    let next = this.#next[slot]!;
+    let next = numbers[numbersAt(slot) + NEXT]!;
     for (const part of returned.parts) {
       if (part.sequence >= indexed) return;
       next = Math.min(next, part.sequence);
@@ -160,10 +160,11 @@ export class Buckets<Waiter> {
     if (!this.#has(slot, COUNTED)) {
       // They are counted again when they are read again.
       const ahead = share.ahead.slice(share.aheadAt);
-      for (const part of [...returned.parts, ...ahead]) this.#ready[slot]! -= part.count;
+      for (const part of [...returned.parts, ...ahead])
+        counts[countsAt(slot) + READY]! -= part.count;
     }
-    if (returned.size > 0) this.#flags[slot]! |= OLDER;
-    this.#next[slot] = next;
+    if (returned.size > 0) words[wordsAt(slot) + FLAGS]! |= OLDER;
+    numbers[numbersAt(slot) + NEXT] = next;
     this.#shares.delete(slot);
   }
 
@@ -173,14 +174,30 @@ export class Buckets<Waiter> {
     return from < end ? this.entries.sequence(from) : Number.POSITIVE_INFINITY;
   }
 
+  // Some at a time, so that nobody waits while all are looked at. Who comes takes the slot of one
+  // that was just forgotten, which is behind the hand, and so stays for a whole round.
   #forgetIdle(): void {
-    for (let slot = 1; slot < this.#slots; slot++) {
-      if (this.#head[slot] !== 0 || this.#unacked[slot] !== 0 || this.#shares.has(slot)) continue;
-      if (!this.inUse(slot)) continue;
+    const { end } = this.#columns;
+    for (let looks = 0; looks < LOOKS_MAX && this.count >= this.#slotsMax; looks++) {
+      const slot = this.#hand < end ? this.#hand : 1;
+      this.#hand = this.#columns.behind(slot);
+      if (!this.#isIdle(slot)) continue;
       if (this.#has(slot, OLDER)) this.#forgetful = true;
       this.#remove(slot);
     }
-    this.#forgetAt = Math.max(this.#slotsMax, Math.floor(this.#directory.count * 1.25));
+  }
+
+  // Whether all that is known of the bucket is in runs, and nobody needs it now.
+  #isIdle(slot: number): boolean {
+    const page = this.#pages[slot >>> PAGE_BITS];
+    if (page === undefined) return false;
+    const { numbers, words, counts } = page;
+    return (
+      (words[wordsAt(slot) + FLAGS]! & USED) !== 0 &&
+      numbers[numbersAt(slot) + HEAD] === 0 &&
+      counts[countsAt(slot) + UNACKED] === 0 &&
+      !this.#shares.has(slot)
+    );
   }
 
   /** Puts the messages of a durable record at the end of the line. */
@@ -193,19 +210,24 @@ export class Buckets<Waiter> {
     attempts: number,
   ): void {
     const { entries } = this;
-    const [low, high] = [this.#low[slot]!, this.#high[slot]!];
-    const entry = entries.add(low, high, position, sequence, count, bodyBytes, attempts);
-    if (this.#head[slot] === 0) {
-      this.#head[slot] = entry;
-      this.#taken[slot] = 0;
-      if (!this.#has(slot, OLDER)) this.#next[slot] = sequence;
+    const page = this.#page(slot);
+    const { numbers, words, counts } = page;
+    const at = wordsAt(slot);
+    const places = numbersAt(slot);
+    const low = words[at + LOW]!;
+    const high = words[at + HIGH]!;
+    const entry = entries.add(low, high, position, sequence, count, bodyBytes, attempts, slot);
+    if (numbers[places + HEAD] === 0) {
+      numbers[places + HEAD] = entry;
+      words[at + TAKEN] = 0;
+      if ((words[at + FLAGS]! & OLDER) === 0) numbers[places + NEXT] = sequence;
     } else {
-      entries.link(this.#tail[slot]!, entry);
+      entries.link(numbers[places + TAIL]!, entry);
     }
-    this.#tail[slot] = entry;
-    this.#ready[slot]! += count;
+    numbers[places + TAIL] = entry;
+    counts[countsAt(slot) + READY]! += count;
     this.ready += count;
-    this.rates.published(slot, count);
+    this.rates.published(page, slot, count);
   }
 
   /** What to deliver next; undefined also if it must be looked up first. */
@@ -216,90 +238,62 @@ export class Buckets<Waiter> {
       if (returned !== undefined) return returned;
       if (share.aheadAt < share.ahead.length) return share.ahead[share.aheadAt];
     }
-    return this.#has(slot, OLDER) ? undefined : this.#peekHead(slot);
+    const page = this.#page(slot);
+    const isOlder = (page.words[wordsAt(slot) + FLAGS]! & OLDER) !== 0;
+    return isOlder ? undefined : this.#peekHead(page, slot);
   }
 
-  #peekHead(slot: number): Part | undefined {
+  #peekHead(page: Page, slot: number): Part | undefined {
     const { entries } = this;
     const part = this.#headPart;
     for (;;) {
-      const entry = this.#head[slot]!;
+      const entry = page.numbers[numbersAt(slot) + HEAD]!;
       if (entry === 0) return undefined;
-      const sequence = entries.sequence(entry);
-      const taken = this.#taken[slot]!;
-      part.position = entries.position(entry);
-      part.bodyBytes = entries.bodyBytes(entry);
-      part.sequence = sequence + taken;
-      part.first = taken;
-      part.count = entries.count(entry) - taken;
-      part.attempts = entries.attempts(entry);
-      if (sequence >= this.#recoveredTo || this.#toUnsettled(part)) return part;
-      this.#advance(slot, entry);
+      entries.read(entry, page.words[wordsAt(slot) + TAKEN]!, part);
+      if (this.#waiting.cut(part)) return part;
+      advance(page, slot, entries.next(entry));
     }
-  }
-
-  // Cuts a part to its first run of messages that wait and have the same attempts; false: none.
-  #toUnsettled(part: Part): boolean {
-    const { settled, attempts } = this.fates;
-    const end = part.sequence + part.count;
-    let from = part.sequence;
-    const gone = (sequence: number) => settled.has(sequence) || this.#aside.has(sequence);
-    while (from < end && gone(from)) from++;
-    if (from === end) return false;
-    // A compacted record carries what was known when it was made; marks behind it may know more.
-    const attemptsOf = (sequence: number) => Math.max(attempts.get(sequence), part.attempts);
-    const before = attemptsOf(from);
-    let to = from + 1;
-    while (to < end && !gone(to) && attemptsOf(to) === before) to++;
-    part.first += from - part.sequence;
-    part.sequence = from;
-    part.count = to - from;
-    part.attempts = before;
-    return true;
-  }
-
-  #advance(slot: number, entry: number): void {
-    const next = this.entries.next(entry);
-    this.#head[slot] = next;
-    this.#taken[slot] = 0;
-    if (next === 0) this.#tail[slot] = 0;
   }
 
   /** Takes the first `count` messages of the part that `peek` gave: ready -> unacked. */
   take(slot: number, part: Part, count: number): void {
-    this.#unacked[slot]! += count;
+    const page = this.#page(slot);
+    page.counts[countsAt(slot) + UNACKED]! += count;
     this.unacked += count;
-    this.#removeFrom(slot, part, count);
+    this.#removeFrom(page, slot, part, count);
   }
 
   /** Takes the whole part that `peek` gave out of the line without delivering it. */
   setAside(slot: number, part: Part): Part {
     const aside = { ...part };
-    this.#aside.add(part.sequence, part.count);
-    this.#removeFrom(slot, part, part.count);
+    this.#waiting.setAside(part);
+    this.#removeFrom(this.#page(slot), slot, part, part.count);
     return aside;
   }
 
-  #removeFrom(slot: number, part: Part, count: number): void {
+  #removeFrom(page: Page, slot: number, part: Part, count: number): void {
     assert(count <= part.count, 'more was taken than there is');
-    this.#ready[slot]! -= count;
+    const { numbers, words, counts } = page;
+    const places = numbersAt(slot);
+    counts[countsAt(slot) + READY]! -= count;
     this.ready -= count;
-    const share = this.#shares.get(slot);
     if (part === this.#headPart) {
-      const entry = this.#head[slot]!;
+      const { entries } = this;
+      const entry = numbers[places + HEAD]!;
       const taken = part.first + count;
-      this.#next[slot] = part.sequence + count;
-      if (taken === this.entries.count(entry)) this.#advance(slot, entry);
-      else this.#taken[slot] = taken;
+      numbers[places + NEXT] = part.sequence + count;
+      if (taken === entries.count(entry)) advance(page, slot, entries.next(entry));
+      else words[wordsAt(slot) + TAKEN] = taken;
       return;
     }
+    const share = this.#shares.get(slot);
     assert(share !== undefined, 'a part was taken that is not the next one');
     const returned = share.returned.peek() === part;
     assert(returned || share.ahead[share.aheadAt] === part, 'a part was taken out of turn');
     part.first += count;
     part.sequence += count;
     part.count -= count;
-    if (!returned) this.#next[slot] = part.sequence;
+    if (!returned) numbers[places + NEXT] = part.sequence;
     if (part.count > 0) return;
     if (returned) share.returned.pop();
     else share.aheadAt++;
@@ -307,18 +301,23 @@ export class Buckets<Waiter> {
 
   /** Delivered messages were acked: unacked -> gone. */
   settle(slot: number, sequence: number, count: number): void {
-    assert(this.#unacked[slot]! >= count, 'more was acked than delivered');
-    this.#unacked[slot]! -= count;
+    const page = this.#page(slot);
+    const { counts } = page;
+    const at = countsAt(slot);
+    assert(counts[at + UNACKED]! >= count, 'more was acked than delivered');
+    counts[at + UNACKED]! -= count;
     this.unacked -= count;
     this.fates.settled.add(sequence, count);
-    this.rates.settled(slot, count);
+    this.rates.settled(page, slot, count);
   }
 
   /** Delivered messages come back at their old place: unacked -> ready. Keeps the part. */
   giveBack(slot: number, part: Part): void {
-    assert(this.#unacked[slot]! >= part.count, 'more came back than was delivered');
-    this.#unacked[slot]! -= part.count;
-    this.#ready[slot]! += part.count;
+    const { counts } = this.#page(slot);
+    const at = countsAt(slot);
+    assert(counts[at + UNACKED]! >= part.count, 'more came back than was delivered');
+    counts[at + UNACKED]! -= part.count;
+    counts[at + READY]! += part.count;
     this.unacked -= part.count;
     this.ready += part.count;
     this.fates.attempts.set(part.sequence, part.count, part.attempts);
@@ -341,40 +340,33 @@ export class Buckets<Waiter> {
 
   /** The bucket as two words, and the sequence from which on its line goes on. */
   placeOf(slot: number): { low: number; high: number; next: number } {
-    return { low: this.#low[slot]!, high: this.#high[slot]!, next: this.#next[slot]! };
+    const { numbers, words } = this.#page(slot);
+    const at = wordsAt(slot);
+    const next = numbers[numbersAt(slot) + NEXT]!;
+    return { low: words[at + LOW]!, high: words[at + HIGH]!, next };
   }
 
   /** Takes over what a lookup found, in order; returns how many messages of it wait. */
   found(slot: number, records: readonly Found[]): number {
     const share = this.#shares.get(slot);
     assert(share !== undefined, 'a lookup ended for a bucket that nobody shares');
-    const ahead = this.partsOf(records, this.#next[slot]!);
+    const { numbers, counts } = this.#page(slot);
+    const ahead = this.partsOf(records, numbers[numbersAt(slot) + NEXT]!);
     const messages = ahead.reduce((sum, { count }) => sum + count, 0);
     share.ahead = ahead;
     share.aheadAt = 0;
-    if (!this.#has(slot, COUNTED)) this.#ready[slot]! += messages;
+    if (!this.#has(slot, COUNTED)) counts[countsAt(slot) + READY]! += messages;
     return messages;
   }
 
   /** What waits of records that a lookup found, from sequence `next` on. */
   partsOf(records: readonly Found[], next: number): Part[] {
-    const parts: Part[] = [];
-    for (const { position, sequence, messages: count, bodyBytes, attempts } of records) {
-      let first = Math.max(0, next - sequence);
-      while (first < count) {
-        const part: Part = { position, sequence, first, count: count - first, bodyBytes, attempts };
-        part.sequence += first;
-        if (!this.#toUnsettled(part)) break;
-        parts.push(part);
-        first = part.first + part.count;
-      }
-    }
-    return parts;
+    return this.#waiting.partsOf(records, next);
   }
 
   /** The runs hold nothing more of the bucket: its line goes on in entries. */
   exhausted(slot: number): void {
-    this.#flags[slot] = COUNTED;
+    this.#page(slot).words[wordsAt(slot) + FLAGS] = USED | COUNTED;
     const share = this.#shares.get(slot);
     if (share !== undefined) share.cursor = undefined;
   }
@@ -386,24 +378,21 @@ export class Buckets<Waiter> {
   release(to: number, most: number): boolean {
     const { entries } = this;
     const end = Math.min(to, entries.from + most);
-    for (let entry = entries.from; entry < end; entry++) {
-      const slot = this.#directory.find(entries.bucketLow(entry), entries.bucketHigh(entry));
-      if (slot === 0 || this.#head[slot] !== entry) continue;
-      if (!this.#has(slot, COUNTED)) this.#ready[slot]! -= this.#waitingIn(slot, entry);
-      this.#flags[slot]! |= OLDER;
-      this.#advance(slot, entry);
-    }
+    entries.each(entries.from, end, (entry, slot, next) => {
+      const page = this.#pages[slot >>> PAGE_BITS];
+      // The bucket may be gone, and its slot another's: then it has another head, or none.
+      if (page === undefined || page.numbers[numbersAt(slot) + HEAD] !== entry) return;
+      const at = wordsAt(slot);
+      if ((page.words[at + FLAGS]! & COUNTED) === 0) {
+        const taken = page.words[at + TAKEN]!;
+        const [first, count] = [entries.sequence(entry) + taken, entries.count(entry) - taken];
+        page.counts[countsAt(slot) + READY]! -= this.#waiting.countOf(first, count);
+      }
+      page.words[at + FLAGS]! |= OLDER;
+      advance(page, slot, next);
+    });
     entries.release(end);
     return end === to;
-  }
-
-  // Messages of the head that wait.
-  #waitingIn(slot: number, entry: number): number {
-    const taken = this.#taken[slot]!;
-    const count = this.entries.count(entry) - taken;
-    const sequence = this.entries.sequence(entry);
-    if (sequence >= this.#recoveredTo) return count;
-    return count - this.fates.settled.within(sequence + taken, count);
   }
 
   /** Records of the segments from `base` to before `end` stand elsewhere now. */
@@ -427,30 +416,32 @@ export class Buckets<Waiter> {
    */
   recovered(next: number, live: number, forgetful: boolean): void {
     const { entries } = this;
-    this.#recoveredTo = next;
+    this.#waiting.recoveredTo = next;
     this.ready = live;
     this.rates.clear();
-    this.#ready.fill(0); // what was released meanwhile is counted when it is found
+    // What was released meanwhile is counted when it is found.
+    for (const slot of this.slots()) this.#page(slot).counts[countsAt(slot) + READY] = 0;
     for (let entry = entries.from; entry < entries.end; entry++) {
       const slot = this.#directory.find(entries.bucketLow(entry), entries.bucketHigh(entry));
       if (slot === 0) continue;
-      const count = entries.count(entry);
-      this.#ready[slot]! += count - this.fates.settled.within(entries.sequence(entry), count);
+      const waiting = this.#waiting.countOf(entries.sequence(entry), entries.count(entry));
+      this.#page(slot).counts[countsAt(slot) + READY]! += waiting;
     }
     this.#forgetful = forgetful;
     for (const slot of [...this.slots()]) {
-      this.#flags[slot] = forgetful ? OLDER : COUNTED;
-      if (forgetful) this.#next[slot] = 0;
-      if (this.#ready[slot] === 0) this.#remove(slot);
+      const { numbers, words } = this.#page(slot);
+      words[wordsAt(slot) + FLAGS] = USED | (forgetful ? OLDER : COUNTED);
+      if (forgetful) numbers[numbersAt(slot) + NEXT] = 0;
+      if (this.readyOf(slot) === 0) this.#remove(slot);
     }
   }
 
   readyOf(slot: number): number {
-    return this.#ready[slot]!;
+    return this.#page(slot).counts[countsAt(slot) + READY]!;
   }
 
   unackedOf(slot: number): number {
-    return this.#unacked[slot]!;
+    return this.#page(slot).counts[countsAt(slot) + UNACKED]!;
   }
 
   /** Whether `readyOf` counts everything, also what is only in runs. */
@@ -460,40 +451,42 @@ export class Buckets<Waiter> {
 
   /** The bucket's id as decimal text. */
   idOf(slot: number): string {
-    return idText(this.#low[slot]!, this.#high[slot]!);
+    const { low, high } = this.placeOf(slot);
+    return idText(low, high);
   }
 
   /** Where the bucket's line goes on: its head, what is taken of that, and whether runs are first. */
   headOf(slot: number): { entry: number; taken: number; isOlder: boolean } {
-    const isOlder = this.#has(slot, OLDER);
-    return { entry: this.#head[slot]!, taken: this.#taken[slot]!, isOlder };
+    const { numbers, words } = this.#page(slot);
+    const entry = numbers[numbersAt(slot) + HEAD]!;
+    return { entry, taken: words[wordsAt(slot) + TAKEN]!, isOlder: this.#has(slot, OLDER) };
   }
 
   /** Slots are below this. */
   get slotsEnd(): number {
-    return this.#slots;
+    return this.#columns.end;
   }
 
   /** Whether a slot stands for a bucket. */
   inUse(slot: number): boolean {
-    return this.#directory.find(this.#low[slot]!, this.#high[slot]!) === slot;
+    return this.#columns.isUsed(slot);
+  }
+
+  /** What is ready and unacked, by slot; nothing is in those that are free. */
+  eachCount(visit: (slot: number, ready: number, unacked: number) => void): void {
+    this.#columns.eachCount(visit);
   }
 
   /** Slots that are in use, in no particular order. */
   *slots(): Generator<number> {
-    for (let slot = 1; slot < this.#slots; slot++) if (this.inUse(slot)) yield slot;
+    for (let slot = 1; slot < this.#columns.end; slot = this.#columns.behind(slot))
+      if (this.inUse(slot)) yield slot;
   }
+}
 
-  #grow(): void {
-    const size = this.#low.length * 2;
-    this.#low = grown(this.#low, new Uint32Array(size));
-    this.#high = grown(this.#high, new Uint32Array(size));
-    this.#head = grown(this.#head, new Float64Array(size));
-    this.#tail = grown(this.#tail, new Float64Array(size));
-    this.#taken = grown(this.#taken, new Uint32Array(size));
-    this.#next = grown(this.#next, new Float64Array(size));
-    this.#flags = grown(this.#flags, new Uint8Array(size));
-    this.#ready = grown(this.#ready, new Float64Array(size));
-    this.#unacked = grown(this.#unacked, new Float64Array(size));
-  }
+// The line goes on at entry `next`.
+function advance({ numbers, words }: Page, slot: number, next: number): void {
+  numbers[numbersAt(slot) + HEAD] = next;
+  words[wordsAt(slot) + TAKEN] = 0;
+  if (next === 0) numbers[numbersAt(slot) + TAIL] = 0;
 }

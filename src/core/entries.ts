@@ -7,9 +7,11 @@
 //   entry:  position   of the record in the log         bodyBytes  of the record
 //           sequence   of its first message             attempts   deliveries without an ack before
 //           count      messages in it                   next       entry behind it in the bucket
+//           low, high  its bucket's id                  slot       that the bucket had; maybe no more
 
 import { assert } from './assert.ts';
 import type { EntrySource } from './ports.ts';
+import type { Part } from './share.ts';
 
 const PAGE_BITS = 12;
 const PAGE = 1 << PAGE_BITS;
@@ -23,7 +25,8 @@ const COUNT = 2;
 const BODY_BYTES = 3;
 const ATTEMPTS = 4;
 const DISTANCE = 5; // to the next entry of the bucket, 0 = none
-const WORDS = 6;
+const SLOT = 6;
+const WORDS = 7;
 
 interface Page {
   places: Float64Array; // position, sequence
@@ -55,6 +58,7 @@ export class Entries {
     count: number,
     bodyBytes: number,
     attempts: number,
+    slot: number,
   ): number {
     const entry = this.#end++;
     if (Math.floor(entry / PAGE) - this.#firstPage >= this.#pages.length) this.#grow();
@@ -68,6 +72,7 @@ export class Entries {
     words[at + BODY_BYTES] = bodyBytes;
     words[at + ATTEMPTS] = attempts;
     words[at + DISTANCE] = 0;
+    words[at + SLOT] = slot;
     return entry;
   }
 
@@ -135,6 +140,32 @@ export class Entries {
 
   attempts(entry: number): number {
     return this.#word(entry, ATTEMPTS);
+  }
+
+  /** Writes into `part` what of an entry is behind its first `taken` messages. */
+  read(entry: number, taken: number, part: Part): void {
+    const { places, words } = this.#page(entry);
+    const place = (entry & MASK) * 2;
+    const at = (entry & MASK) * WORDS;
+    part.position = places[place]!;
+    part.sequence = places[place + 1]! + taken;
+    part.first = taken;
+    part.count = words[at + COUNT]! - taken;
+    part.bodyBytes = words[at + BODY_BYTES]!;
+    part.attempts = words[at + ATTEMPTS]!;
+  }
+
+  /** Gives the entries from `from` to before `to`, each with its slot and the next one, or 0. */
+  each(from: number, to: number, visit: (entry: number, slot: number, next: number) => void): void {
+    for (let entry = from; entry < to; ) {
+      const { words } = this.#page(entry);
+      const end = Math.min(to, entry - (entry & MASK) + PAGE);
+      for (; entry < end; entry++) {
+        const at = (entry & MASK) * WORDS;
+        const distance = words[at + DISTANCE]!;
+        visit(entry, words[at + SLOT]!, distance === 0 ? 0 : entry + distance);
+      }
+    }
   }
 
   /** The entries from `from` to before `to`, for the index of their segment. */

@@ -1,81 +1,73 @@
 // How fast buckets take and lose messages: an average that forgets with time, in columns by
 // slot, so that a million buckets cost sixteen bytes each and nothing is swept.
 
-const GROWTH = 1024;
+import {
+  type Columns,
+  numbersAt,
+  type Page,
+  PUBLISHED,
+  RATED_MS,
+  SETTLED,
+  wordsAt,
+} from './columns.ts';
+
 /** What was counted so long ago weighs 1/e. */
 const FADE_MS = 5000;
 
 export class BucketRates {
-  #published = new Float32Array(GROWTH);
-  #settled = new Float32Array(GROWTH);
-  #atMs = new Float64Array(GROWTH);
+  readonly #columns: Columns;
   /** Monotonic ms, as of the last input. */
   nowMs = 0;
 
-  /** The slot stands for another bucket from now on. */
-  open(slot: number): void {
-    if (slot >= this.#atMs.length) this.#grow(slot);
-    this.#published[slot] = 0;
-    this.#settled[slot] = 0;
-    this.#atMs[slot] = this.nowMs;
+  constructor(columns: Columns) {
+    this.#columns = columns;
   }
 
   /** Messages were stored. */
-  published(slot: number, messages: number): void {
-    this.#fade(slot);
-    this.#published[slot]! += messages;
+  published(page: Page, slot: number, messages: number): void {
+    this.#fade(page, slot);
+    page.floats[wordsAt(slot) + PUBLISHED]! += messages;
   }
 
   /** Messages were acked, or purged. */
-  settled(slot: number, messages: number): void {
-    this.#fade(slot);
-    this.#settled[slot]! += messages;
+  settled(page: Page, slot: number, messages: number): void {
+    this.#fade(page, slot);
+    page.floats[wordsAt(slot) + SETTLED]! += messages;
   }
 
   /** Messages stored per second, about. */
   publishedOf(slot: number): number {
-    return this.#perSecond(this.#published, slot);
+    return this.#perSecond(slot, PUBLISHED);
   }
 
   /** Messages acked or purged per second, about. */
   settledOf(slot: number): number {
-    return this.#perSecond(this.#settled, slot);
+    return this.#perSecond(slot, SETTLED);
   }
 
   /** Nothing has happened yet: what was counted was recovery. */
   clear(): void {
-    this.#published.fill(0);
-    this.#settled.fill(0);
+    for (let slot = 1; slot < this.#columns.end; slot = this.#columns.behind(slot)) {
+      if (!this.#columns.isUsed(slot)) continue;
+      const { floats } = this.#columns.page(slot);
+      floats[wordsAt(slot) + PUBLISHED] = 0;
+      floats[wordsAt(slot) + SETTLED] = 0;
+    }
   }
 
-  #perSecond(column: Float32Array, slot: number): number {
-    const left = column[slot]! * Math.exp((this.#atMs[slot]! - this.nowMs) / FADE_MS);
+  #perSecond(slot: number, column: number): number {
+    const { numbers, floats } = this.#columns.page(slot);
+    const sinceMs = this.nowMs - numbers[numbersAt(slot) + RATED_MS]!;
+    const left = floats[wordsAt(slot) + column]! * Math.exp(-sinceMs / FADE_MS);
     return (left * 1000) / FADE_MS;
   }
 
-  #fade(slot: number): void {
-    const sinceMs = this.nowMs - this.#atMs[slot]!;
+  #fade({ numbers, floats }: Page, slot: number): void {
+    const sinceMs = this.nowMs - numbers[numbersAt(slot) + RATED_MS]!;
     if (sinceMs <= 0) return;
     const share = Math.exp(-sinceMs / FADE_MS);
-    this.#published[slot]! *= share;
-    this.#settled[slot]! *= share;
-    this.#atMs[slot] = this.nowMs;
+    floats[wordsAt(slot) + PUBLISHED]! *= share;
+    floats[wordsAt(slot) + SETTLED]! *= share;
+    numbers[numbersAt(slot) + RATED_MS] = this.nowMs;
   }
-
-  #grow(slot: number): void {
-    let size = this.#atMs.length;
-    while (size <= slot) size *= 2;
-    this.#published = grown(this.#published, new Float32Array(size));
-    this.#settled = grown(this.#settled, new Float32Array(size));
-    this.#atMs = grown(this.#atMs, new Float64Array(size));
-  }
-}
-
-/** Copies a column into a longer one. */
-export function grown<T extends Uint8Array | Uint32Array | Float32Array | Float64Array>(
-  from: T,
-  into: T,
-): T {
-  into.set(from);
-  return into;
 }

@@ -47,15 +47,15 @@ export function ratesOf(before: Totals, after: Totals, elapsedMs: number): Rates
 /** The slots with the most messages ready, most first; one pass over a column of counts. */
 export function largest(buckets: Buckets<unknown>, most: number): number[] {
   const top: number[] = [];
-  for (let slot = 1; slot < buckets.slotsEnd; slot++) {
-    const ready = buckets.readyOf(slot);
-    const busy = ready > 0 || buckets.unackedOf(slot) > 0;
-    if (!busy || (top.length === most && ready <= buckets.readyOf(top[most - 1]!))) continue;
+  let least = Number.NEGATIVE_INFINITY; // what must be exceeded
+  buckets.eachCount((slot, ready, unacked) => {
+    if (ready <= least || (ready <= 0 && unacked === 0)) return;
     let at = top.length;
     while (at > 0 && buckets.readyOf(top[at - 1]!) < ready) at--;
     top.splice(at, 0, slot);
     if (top.length > most) top.pop();
-  }
+    if (top.length === most) least = buckets.readyOf(top[most - 1]!);
+  });
   return top;
 }
 

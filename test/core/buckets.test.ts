@@ -132,6 +132,93 @@ test('push, take, settle, giveBack and tidy keep order and counts', () => {
   }
 });
 
+interface Known {
+  memory: number[]; // entries in the line
+  taken: number[]; // sequences of one message each
+  consumers: number;
+  runs: number; // messages
+}
+
+// Random work on more buckets than may be known: checks what is forgotten, and what is not.
+function forget(slotsMax: number): void {
+  const random = new Random(seed + slotsMax);
+  const buckets = bucketsOf(seed, slotsMax);
+  const model = new Map<number, Known>();
+  let sequence = 1;
+  let forgotten = 0;
+  const isNeeded = ({ memory, taken, consumers }: Known) =>
+    memory.length > 0 || taken.length > 0 || consumers > 0;
+  const open = (id: number, known: Known): number => {
+    const isKnown = buckets.find(id, id) !== 0;
+    const slot = buckets.open(id, id);
+    if (!isKnown && known.runs > 0) {
+      forgotten++;
+      assert.ok(buckets.headOf(slot).isOlder, 'what is in runs would never be looked up');
+      assert.equal(buckets.isCounted(slot), false);
+      assert.equal(buckets.placeOf(slot).next, 0);
+    }
+    return slot;
+  };
+  for (let step = 0; step < 20_000; step++) {
+    const id = random.below(200);
+    const known = model.get(id) ?? { memory: [], taken: [], consumers: 0, runs: 0 };
+    model.set(id, known);
+    const slot = buckets.find(id, id);
+    switch (random.below(6)) {
+      case 0:
+      case 1:
+        known.memory.push(buckets.entries.end);
+        push(buckets, open(id, known), part(sequence++));
+        break;
+      case 2: {
+        const next = slot === 0 ? undefined : buckets.peek(slot);
+        if (next === undefined) break;
+        known.taken.push(next.sequence);
+        known.memory.shift();
+        buckets.take(slot, next, 1);
+        break;
+      }
+      case 3: {
+        const settled = known.taken.pop();
+        if (settled === undefined) break;
+        buckets.settle(slot, settled, 1);
+        buckets.tidy(slot);
+        break;
+      }
+      case 4: {
+        const by = known.consumers > 0 && random.chance(0.7) ? -1 : 1;
+        const share = buckets.openShare(open(id, known));
+        share.consumers += by;
+        known.consumers += by;
+        if (share.consumers === 0) buckets.tidy(share.slot);
+        break;
+      }
+      default: {
+        const to = Math.max(buckets.entries.from, buckets.entries.end - 1 - random.below(40));
+        buckets.release(to, Number.POSITIVE_INFINITY);
+        for (const each of model.values())
+          while (each.memory.length > 0 && each.memory[0]! < to) {
+            each.memory.shift();
+            each.runs++;
+          }
+      }
+    }
+    let needed = 0;
+    for (const [each, state] of step % 10 === 0 ? model : [[id, known] as const]) {
+      const at = buckets.find(each, each);
+      if (at !== 0) assert.deepEqual({ ...buckets.placeOf(at), next: 0 }, placeOf(each));
+      else if (state.runs > 0) assert.ok(buckets.forgetful, 'a bucket is lost');
+      assert.ok(at !== 0 || !isNeeded(state), 'a bucket was forgotten that is needed');
+      if (at !== 0) assert.equal(buckets.unackedOf(at), state.taken.length);
+      if (isNeeded(state)) needed++;
+    }
+    if (step % 10 === 0) assert.ok(buckets.count <= Math.max(slotsMax, needed) + 40);
+  }
+  assert.ok(forgotten > 100, 'nothing was forgotten');
+}
+
+const placeOf = (id: number) => ({ low: id, high: id, next: 0 });
+
 describe('rules', () => {
   test('many buckets, and none of them again', () => {
     const buckets = bucketsOf(3);
@@ -246,16 +333,79 @@ describe('rules', () => {
 
   test('a sweep over bucket ids leaves no more known than there may be', () => {
     const random = new Random(seed);
-    const buckets = bucketsOf(3, 100);
+    const buckets = bucketsOf(3, 1000);
     let most = 0;
     for (let i = 1; i <= 50_000; i++) {
       push(buckets, buckets.open(random.next(), random.next()), part(i));
-      // The newest 200 entries are in memory only.
-      if (i % 100 === 0) buckets.release(Math.max(1, i - 200), 1000);
+      // The newest 500 entries are in memory only.
+      if (i % 100 === 0) buckets.release(Math.max(1, i - 500), 1000);
       most = Math.max(most, buckets.count);
     }
     assert.equal(buckets.ready, 50_000);
-    assert.ok(most <= 500, `${most} buckets were known at once`);
+    assert.ok(most <= 1001, `${most} buckets were known at once`);
+    assert.equal(buckets.count, 1000);
+  });
+
+  test('one bucket that comes makes a few be forgotten, however many are idle', () => {
+    const buckets = bucketsOf(3, 1000);
+    let sequence = 1;
+    const come = () => push(buckets, buckets.open(sequence, 0), part(sequence++));
+    for (let i = 0; i < 20_000; i++) come();
+    assert.equal(buckets.count, 20_000, 'a bucket in use was forgotten');
+    assert.equal(buckets.forgetful, false);
+    buckets.release(buckets.entries.end, Number.POSITIVE_INFINITY);
+    for (let comes = 0; buckets.count > 1000; comes++) {
+      const before = buckets.count;
+      come();
+      buckets.release(buckets.entries.end, Number.POSITIVE_INFINITY);
+      assert.ok(before + 1 - buckets.count <= 16, 'many were forgotten at once');
+      assert.ok(comes < 10_000, `${buckets.count} buckets are still known`);
+    }
+    assert.ok(buckets.forgetful);
+    assert.equal(buckets.ready, sequence - 1);
+  });
+
+  test('a bucket that has just come stays until the others had their turn', () => {
+    const buckets = bucketsOf(3, 1000);
+    for (let id = 1; id < 5000; id++) {
+      push(buckets, buckets.open(id, 0), part(id));
+      buckets.release(buckets.entries.end, Number.POSITIVE_INFINITY);
+      assert.notEqual(buckets.find(Math.max(1, id - 900), 0), 0);
+    }
+  });
+
+  test('whatever is in use stays known, and what is forgotten is looked up when it comes again', () => {
+    for (const slotsMax of [1, 20, 60]) forget(slotsMax);
+  });
+
+  test('entries of a bucket that is gone are not those of whoever has its slot', () => {
+    const buckets = bucketsOf(3);
+    push(buckets, buckets.open(9, 0), part(1));
+    const slot = buckets.open(1, 0);
+    push(buckets, slot, part(2));
+    buckets.take(slot, buckets.peek(slot)!, 1);
+    buckets.settle(slot, 2, 1);
+    buckets.tidy(slot);
+    assert.equal(buckets.open(2, 0), slot);
+    push(buckets, slot, part(3));
+    assert.ok(buckets.release(3, 9));
+    assert.equal(buckets.headOf(slot).isOlder, false);
+    assert.equal(buckets.peek(slot)!.sequence, 3);
+    // Buckets that recovery finds settled go with their entries in the line.
+    const gone = [5, 6].map((id) => {
+      push(buckets, buckets.open(id, 0), part(id, 1));
+      buckets.fates.settled.add(id, 1);
+      return buckets.find(id, 0);
+    });
+    buckets.recovered(7, 2, false);
+    assert.deepEqual([buckets.find(5, 0), buckets.find(6, 0)], [0, 0]);
+    assert.ok(buckets.release(6, 9));
+    const again = [7, 8].map((id) => buckets.open(id, 0));
+    assert.deepEqual(again.sort(), gone.sort(), 'slots were lost');
+    for (const each of again) {
+      assert.deepEqual([buckets.isCounted(each), buckets.readyOf(each)], [true, 0]);
+      assert.equal(buckets.headOf(each).isOlder, false);
+    }
   });
 
   test('more acks than deliveries are a bug', () => {

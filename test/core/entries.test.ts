@@ -18,7 +18,7 @@ const FIELDS = [
 ] as const;
 type Fields = Record<(typeof FIELDS)[number], number>;
 
-const plain = (entries: Entries, n: number): number => entries.add(n, 0, n, n, 1, 1, 0);
+const plain = (entries: Entries, n: number): number => entries.add(n, 0, n, n, 1, 1, 0, n);
 
 describe('entries', () => {
   test('keep every field of every entry, over many pages, until it is released', () => {
@@ -59,6 +59,7 @@ describe('entries', () => {
         count,
         bodyBytes,
         attempts,
+        sequence % 2 ** 31,
       );
       assert.equal(entry, end);
       assert.ok(entry > 0, '0 means none');
@@ -93,9 +94,27 @@ describe('entries', () => {
     }
   });
 
+  test('a walk gives slots and next ones over pages, and a reading what is not taken', () => {
+    const entries = new Entries();
+    for (let n = 1; n <= 10_000; n++) entries.add(n, 0, n * 8, n * 10, 9, n * 3, n % 5, n * 2);
+    for (let entry = 1; entry + 3 < entries.end; entry += 3) entries.link(entry, entry + 3);
+    entries.release(100);
+    let at = 3000;
+    entries.each(3000, 9500, (entry, slot, next) => {
+      assert.equal(entry, at++);
+      assert.deepEqual([slot, next], [entry * 2, entries.next(entry)]);
+    });
+    assert.equal(at, 9500);
+    assert.throws(() => entries.each(99, 100, () => {}), BugError);
+    const part = { position: 0, sequence: 0, first: 0, count: 0, bodyBytes: 0, attempts: 0 };
+    entries.read(5001, 4, part);
+    const expected = { position: 40_008, sequence: 50_014, first: 4, count: 5 };
+    assert.deepEqual(part, { ...expected, bodyBytes: 15_003, attempts: 1 });
+  });
+
   test('a source gives the entries of its segment, and only these', () => {
     const entries = new Entries();
-    for (let n = 0; n < 6000; n++) entries.add(n, n + 1, n + 2, n + 3, n + 4, n + 5, n + 6);
+    for (let n = 0; n < 6000; n++) entries.add(n, n + 1, n + 2, n + 3, n + 4, n + 5, n + 6, 0);
     const source = entries.source(4000, 5000);
     assert.equal(source.count, 1000);
     for (const i of [0, 95, 96, 999]) {
