@@ -51,6 +51,8 @@ const STOP_MS = 4500;
 const DASHBOARD_WAIT_MS = 2000;
 /** npm and a terminal may both pass on the same Ctrl-C; that is one wish to stop, not two. */
 const SAME_SIGNAL_MS = 200;
+// How often the growth of the heap is bounded anew.
+const HEAP_MS = 1000;
 
 type Stop = { exitCode: number; reason: string };
 
@@ -253,6 +255,7 @@ class Lifecycle {
 export function runBroker(options: LifecycleOptions): Promise<number> {
   exitOnBugs(options.handle);
   keepHeapSmall();
+  setInterval(keepHeapSmall, HEAP_MS).unref();
   return new Lifecycle(options).run();
 }
 

@@ -1,21 +1,24 @@
-// Memory for the bytes of a message that is not complete yet. Few bytes have an array of their own
-// that doubles; more have blocks that are used again and again. New arrays for each large message
-// would be hundreds of megabytes a second outside of the JavaScript heap, and each few of them make
-// the garbage collector go through all of it: peers that only begin messages took half of the
-// processor that way, and with it the time of everybody else.
+// Memory for the bytes of a message that is not complete yet. Few bytes have one array whose size is
+// a power of two; more have blocks. Both are used again and again. New arrays would be tens to
+// hundreds of megabytes a second outside of the JavaScript heap, and each few of them make the
+// garbage collector go through all of it, for 8 ms at a time: peers that only begin messages took
+// half of the processor that way, and with it the time of everybody else.
 
 import type { Budget } from './context.ts';
 
 const BLOCK_BYTES = 65536;
-const SMALL_BYTES_MIN = 256;
+const SMALL_BITS_MIN = 8;
 const SMALL_BYTES_MAX = BLOCK_BYTES / 2;
+// Small arrays that nobody has, of each size.
+const KEPT_SMALL_MOST = 16;
 // Blocks that nobody has: enough for messages that come and go, and a small part of the buffers.
 const KEPT_MOST = 64;
 const KEPT_SHARE = 0.25;
 
-/** Blocks of one size, used again and again. */
+/** Blocks of one size, and smaller arrays of some sizes, used again and again. */
 export class Blocks {
   readonly #kept: Uint8Array[] = [];
+  readonly #small: Uint8Array[][] = []; // by the bits of their size
   readonly #keptMax: number;
 
   /** `bufferBytesMax`: what all connections together may hold. */
@@ -29,6 +32,18 @@ export class Blocks {
 
   give(block: Uint8Array): void {
     if (this.#kept.length < this.#keptMax) this.#kept.push(block);
+  }
+
+  /** An array of at least so many bytes: the next power of two. */
+  takeSmall(bytes: number): Uint8Array {
+    const bits = Math.max(SMALL_BITS_MIN, 32 - Math.clz32(bytes - 1));
+    return this.#small[bits]?.pop() ?? new Uint8Array(2 ** bits);
+  }
+
+  giveSmall(array: Uint8Array): void {
+    const bits = 31 - Math.clz32(array.length);
+    this.#small[bits] ??= [];
+    if (this.#small[bits].length < KEPT_SMALL_MOST) this.#small[bits].push(array);
   }
 }
 
@@ -61,16 +76,17 @@ export class Carry {
     else this.#appendToBlocks(bytes);
   }
 
-  // The first bytes are mostly all there will be; whoever sends byte by byte gets twice the memory
-  // each time.
+  // Whoever sends byte by byte gets twice the memory each time.
   #appendSmall(bytes: Uint8Array): void {
     const small = this.#small;
     const need = this.#bytes + bytes.length;
     if (small === undefined || need > small.length) {
-      const size = small === undefined ? need : Math.min(SMALL_BYTES_MAX, 2 * need);
-      const grown = new Uint8Array(Math.max(SMALL_BYTES_MIN, size));
-      if (small !== undefined) grown.set(small.subarray(0, this.#bytes));
-      this.#budget.bytes += grown.length - (small?.length ?? 0);
+      const grown = this.#pool.takeSmall(need);
+      this.#budget.bytes += grown.length;
+      if (small !== undefined) {
+        grown.set(small.subarray(0, this.#bytes));
+        this.#giveSmall(small);
+      }
       this.#small = grown;
     }
     this.#small!.set(bytes, this.#bytes);
@@ -82,7 +98,7 @@ export class Carry {
     if (small !== undefined) {
       const block = this.#takeBlock();
       block.set(small.subarray(0, this.#bytes));
-      this.#budget.bytes -= small.length;
+      this.#giveSmall(small);
       this.#small = undefined;
     }
     for (let at = 0; at < bytes.length; ) {
@@ -93,6 +109,11 @@ export class Carry {
       at += part.length;
       this.#bytes += part.length;
     }
+  }
+
+  #giveSmall(small: Uint8Array): void {
+    this.#budget.bytes -= small.length;
+    this.#pool.giveSmall(small);
   }
 
   #takeBlock(): Uint8Array {
@@ -115,9 +136,10 @@ export class Carry {
 
   /** Keeps nothing. */
   drop(): void {
-    this.#budget.bytes -= this.heldBytes;
+    this.#budget.bytes -= this.#blocks.length * BLOCK_BYTES;
     for (const block of this.#blocks) this.#pool.give(block);
     if (this.#blocks.length > 0) this.#blocks = [];
+    if (this.#small !== undefined) this.#giveSmall(this.#small);
     this.#small = undefined;
     this.#bytes = 0;
   }

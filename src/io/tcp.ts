@@ -9,7 +9,7 @@ import { keyOf, retransmissions } from './peers.ts';
 /** What a connection's bytes go into. */
 export interface Session {
   receive(chunk: Uint8Array): void;
-  /** The peer sends nothing more. */
+  /** The peer, which has sent something, sends nothing more. */
   finished(): void;
   drained(): void;
   gone(): void;
@@ -30,6 +30,12 @@ export interface ListenOptions {
   room: () => number;
   /** Where all sockets read into; what is read is handed on before the next read. */
   readInto: Uint8Array;
+}
+
+/** What all connections of a listener share. */
+interface Listening extends ListenOptions {
+  /** Connections that are open. */
+  links: Set<SocketLink>;
 }
 
 // Idle peers that vanished are found by keep-alive: 10 s of silence, then a probe each second.
@@ -87,25 +93,27 @@ interface PeerName {
 export class SocketLink implements Link {
   readonly id = nextId++;
   readonly address: string;
-  readonly wire: number;
   readonly #name: PeerName;
-  // There is none yet while the broker decides about the connection.
+  readonly #listening: Listening;
+  // A bare handle until the peer has sent something, a socket from then on. There is neither while
+  // the broker decides about the connection.
+  #handle: RawHandle | undefined;
   #socket: net.Socket | undefined;
   #session: Session | undefined;
   #destroyed = false; // before there was a socket
   #held = false; // by its session
   #waitsTurn = false;
   #queued = false; // the system did not take everything at once
-  readonly #written = () => {
-    if (!this.#queued || this.queuedBytes > 0) return;
-    this.#queued = false;
-    this.#session?.drained();
-  };
+  #written: (() => void) | undefined;
 
-  constructor(name: PeerName, wire: number) {
+  constructor(name: PeerName, listening: Listening) {
     this.#name = name;
-    this.wire = wire;
+    this.#listening = listening;
     this.address = name.remoteAddress;
+  }
+
+  get wire(): number {
+    return this.#listening.wire;
   }
 
   get peer(): string {
@@ -120,17 +128,75 @@ export class SocketLink implements Link {
     return keyOf(this.#name);
   }
 
-  /** The connection is wanted. */
-  open(socket: net.Socket): void {
-    this.#socket = socket;
-  }
-
-  attach(session: Session): void {
-    this.#session = session;
-  }
-
   get session(): Session | undefined {
     return this.#session;
+  }
+
+  /** Whether it has cost a socket. */
+  get hasSocket(): boolean {
+    return this.#socket !== undefined;
+  }
+
+  /** The connection is wanted, and its peer has sent nothing yet. */
+  openBare(session: Session, handle: RawHandle): void {
+    this.#session = session;
+    this.#handle = handle;
+    this.#listening.links.add(this);
+    handle.setKeepAlive(true, KEEP_ALIVE_MS / 1000);
+    handle.useUserBuffer(this.#listening.readInto);
+    handle.onread = () => this.#heard(handle);
+    this.#read();
+  }
+
+  /** The connection is wanted; what its socket reads comes to `receive`. */
+  openSocket(session: Session, socket: net.Socket): void {
+    this.#session = session;
+    this.#listening.links.add(this);
+    this.#hold(socket);
+    this.#read();
+  }
+
+  // The peer's first bytes; or none, and mostly it has ended then or was reset.
+  #heard(handle: RawHandle): void {
+    const { bytesRead } = handle;
+    if (bytesRead === 0 && isOver(handle)) {
+      this.destroy(); // nothing is owed to a peer that has said nothing
+      return;
+    }
+    this.#becomeSocket(handle);
+    if (bytesRead > 0) this.receive(this.#listening.readInto.subarray(0, bytesRead));
+    this.#read();
+  }
+
+  #becomeSocket(handle: RawHandle): void {
+    this.#handle = undefined;
+    this.#hold(socketOf(handle, this.#listening.readInto, (chunk) => this.receive(chunk)));
+  }
+
+  #hold(socket: net.Socket): void {
+    this.#socket = socket;
+    this.#written = () => {
+      if (!this.#queued || this.queuedBytes > 0) return;
+      this.#queued = false;
+      this.#session?.drained();
+    };
+    socket.on('error', () => {});
+    socket.on('end', () => {
+      if (!socket.destroyed) this.#session?.finished();
+    });
+    socket.on('close', () => this.#gone());
+  }
+
+  #gone(): void {
+    this.#listening.links.delete(this);
+    this.#session?.gone();
+  }
+
+  /** Bytes from the peer. */
+  receive(chunk: Uint8Array): void {
+    if (this.destroyed) return;
+    turn.spend(this, chunk.length);
+    this.#session?.receive(chunk);
   }
 
   get destroyed(): boolean {
@@ -142,6 +208,10 @@ export class SocketLink implements Link {
   }
 
   send(bytes: Uint8Array): void {
+    if (this.#handle !== undefined) {
+      this.#becomeSocket(this.#handle);
+      this.#read();
+    }
     const socket = this.#socket;
     if (socket === undefined || socket.destroyed || socket.writableEnded) return;
     socket.write(bytes, this.#written);
@@ -149,22 +219,28 @@ export class SocketLink implements Link {
   }
 
   end(): void {
-    if (this.#socket?.writableEnded === false) this.#socket.end();
+    if (this.#handle !== undefined) this.destroy();
+    else if (this.#socket?.writableEnded === false) this.#socket.end();
   }
 
   destroy(): void {
     this.#destroyed = true;
     this.#socket?.destroy();
+    const handle = this.#handle;
+    this.#handle = undefined;
+    handle?.close(() => this.#gone());
   }
 
   pause(): void {
     this.#held = true;
+    this.#handle?.readStop();
     this.#socket?.pause();
   }
 
   resume(): void {
+    if (!this.#held) return; // a handle that reads must not be told to again
     this.#held = false;
-    if (!this.#waitsTurn) this.#socket?.resume();
+    this.#read();
   }
 
   /** Reads nothing more until `takeTurn`. */
@@ -175,15 +251,29 @@ export class SocketLink implements Link {
 
   takeTurn(): void {
     this.#waitsTurn = false;
-    if (!this.#held) this.#socket?.resume();
+    this.#read();
+  }
+
+  #read(): void {
+    if (this.#held || this.#waitsTurn) return;
+    this.#socket?.resume();
+    if (this.#handle !== undefined && this.#handle.readStart() !== 0) this.destroy();
   }
 }
 
-// What Node has under a socket, as far as it is used here.
-interface RawHandle {
-  useUserBuffer?: unknown;
-  getpeername?: (into: { address?: string; port?: number }) => number;
-  close(): void;
+/** What Node has under a socket, as far as it is used here. */
+export interface RawHandle {
+  /** Reads go into this memory from now on. */
+  useUserBuffer(buffer: Uint8Array): void;
+  getpeername(into: { address?: string; port?: number }): number;
+  setKeepAlive(on: boolean, delaySeconds: number): number;
+  readStart(): number;
+  readStop(): number;
+  close(closed?: () => void): void;
+  /** Called after each read, and must return nothing. */
+  onread: () => void;
+  /** In all: what an `onread` of ours can learn about a read. */
+  readonly bytesRead: number;
 }
 
 interface RawServer {
@@ -191,22 +281,44 @@ interface RawServer {
 }
 
 // Node makes a socket of every connection, which costs more than all that the system does for it,
-// and goes on while there are more of them. So what the system hands over is taken before that: it
-// waits for its turn as a bare handle, and costs a socket when the broker wants it. It also lets
-// reads go into a buffer of our own (`onread`), which Node offers to sockets that connect, but not to
-// those a server accepts; it would allocate 64 KiB for each read, and collecting them stops the
-// broker dozens of times a second. Not on Windows, where reads are under way before there is
-// anything to read. If a Node has no such handles, its sockets are used as they are.
+// and goes on while there are more of them; collecting the sockets of a flood stops everybody. So
+// what the system hands over is taken before that: it waits for its turn as a bare handle, and
+// costs a socket when its peer has sent something. It also lets all reads go into a buffer of our
+// own (`onread`), which Node offers to sockets that connect, but not to those a server accepts; it
+// would allocate 64 KiB for each read, and collecting them stops the broker dozens of times a
+// second. Not on Windows, where reads are under way before there is anything to read. If a
+// Node has no such handles, its sockets are used as they are.
 function rawServerOf(server: net.Server): RawServer | undefined {
   const { _handle } = server as unknown as { _handle: RawServer | null };
   if (process.platform === 'win32' || typeof _handle?.onconnection !== 'function') return undefined;
   return _handle;
 }
 
+const NEEDED = [
+  'useUserBuffer',
+  'getpeername',
+  'setKeepAlive',
+  'readStart',
+  'readStop',
+  'close',
+] as const;
+
 function isUsable(handle: RawHandle): boolean {
-  return typeof handle.useUserBuffer === 'function' && typeof handle.getpeername === 'function';
+  return (
+    NEEDED.every((name) => typeof handle[name] === 'function') &&
+    'onread' in handle &&
+    handle.bytesRead === 0
+  );
 }
 
+/** Whether a read that gave nothing was the last: there may just have been nothing to read. */
+function isOver(handle: RawHandle): boolean {
+  // At the end the system has stopped reading, so that it can be told to begin; after an error
+  // there is no peer. If a system does neither, the socket that is made then reads it again.
+  return handle.readStart() === 0 || handle.getpeername({}) !== 0;
+}
+
+// Keep-alive is on already.
 function socketOf(
   handle: RawHandle,
   buffer: Uint8Array,
@@ -222,7 +334,6 @@ function socketOf(
   const options = { handle, allowHalfOpen: true, onread, pauseOnCreate: true };
   const socket = new net.Socket(options as unknown as net.SocketConstructorOpts);
   socket.setNoDelay(true);
-  socket.setKeepAlive(true, KEEP_ALIVE_MS);
   return socket;
 }
 
@@ -289,7 +400,7 @@ export class Listeners {
         keepAliveInitialDelay: KEEP_ALIVE_MS,
         pauseOnConnect: true,
       },
-      (socket) => this.#acceptSocket(socket, options),
+      (socket) => this.#acceptSocket(socket, { ...options, links: this.#links }),
     );
     this.#servers.push(server);
     return new Promise((resolve, reject) => {
@@ -299,17 +410,17 @@ export class Listeners {
         server.off('error', reject);
         server.on('error', () => {}); // a failed accept costs that connection, nothing else
         const address = server.address() as net.AddressInfo;
-        this.#takeRaw(server, { ...options, port: address.port });
+        this.#takeRaw(server, { ...options, port: address.port, links: this.#links });
         resolve(address);
       });
     });
   }
 
-  #takeRaw(server: net.Server, options: ListenOptions): void {
+  #takeRaw(server: net.Server, listening: Listening): void {
     const raw = rawServerOf(server);
     if (raw === undefined) return;
     const usual = raw.onconnection!;
-    const door = new Door(options, (handle) => this.#acceptRaw(handle, options));
+    const door = new Door(listening, (handle) => this.#acceptRaw(handle, listening));
     this.#doors.push(door);
     raw.onconnection = (status, handle) => {
       if (status === 0 && handle !== undefined && isUsable(handle)) door.knock(handle);
@@ -317,26 +428,22 @@ export class Listeners {
     };
   }
 
-  #acceptRaw(handle: RawHandle, options: ListenOptions): void {
+  #acceptRaw(handle: RawHandle, listening: Listening): void {
     const name: { address?: string; port?: number } = {};
     // Fails if it was reset before we got to it.
-    const failed = handle.getpeername!(name) !== 0 || name.address === undefined;
+    const failed = handle.getpeername(name) !== 0 || name.address === undefined;
     const peer = {
-      localPort: options.port,
+      localPort: listening.port,
       remoteAddress: name.address ?? '',
       remotePort: name.port ?? 0,
     };
-    const link = failed ? undefined : new SocketLink(peer, options.wire);
-    const session = link && options.accept(link);
-    if (link === undefined || session === undefined) {
-      handle.close();
-      return;
-    }
-    const receive = (chunk: Uint8Array) => this.#receive(link, session, chunk);
-    this.#join(link, session, socketOf(handle, options.readInto, receive));
+    const link = failed ? undefined : new SocketLink(peer, listening);
+    const session = link && listening.accept(link);
+    if (link === undefined || session === undefined) handle.close();
+    else link.openBare(session, handle);
   }
 
-  #acceptSocket(socket: net.Socket, options: ListenOptions): void {
+  #acceptSocket(socket: net.Socket, listening: Listening): void {
     // From the first tick on: a socket error without a listener would end the process.
     socket.on('error', () => {});
     const { remoteAddress, remotePort = 0, localPort = 0 } = socket;
@@ -344,35 +451,14 @@ export class Listeners {
       socket.destroy(); // reset before we got to it
       return;
     }
-    const link = new SocketLink({ localPort, remoteAddress, remotePort }, options.wire);
-    const session = options.accept(link);
+    const link = new SocketLink({ localPort, remoteAddress, remotePort }, listening);
+    const session = listening.accept(link);
     if (session === undefined) {
       socket.destroy();
       return;
     }
-    socket.on('data', (chunk) => this.#receive(link, session, chunk));
-    this.#join(link, session, socket);
-  }
-
-  #receive(link: SocketLink, session: Session, chunk: Uint8Array): void {
-    if (link.destroyed) return;
-    turn.spend(link, chunk.length);
-    session.receive(chunk);
-  }
-
-  #join(link: SocketLink, session: Session, socket: net.Socket): void {
-    socket.on('error', () => {});
-    link.open(socket);
-    link.attach(session);
-    this.#links.add(link);
-    socket.on('end', () => {
-      if (!socket.destroyed) session.finished();
-    });
-    socket.on('close', () => {
-      this.#links.delete(link);
-      session.gone();
-    });
-    socket.resume();
+    socket.on('data', (chunk) => link.receive(chunk));
+    link.openSocket(session, socket);
   }
 
   /**

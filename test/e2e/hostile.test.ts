@@ -80,17 +80,19 @@ for (const [name, bytes] of FOREIGN) {
   });
 }
 
-test('half a header, then silence or the end, costs nobody else anything', async () => {
+test('half a header or none, then silence or the end, costs nobody else anything', async () => {
   const half = await RawPeer.connect(broker.intake);
   half.send(Buffer.from([5, 0]));
   const begun = await RawPeer.connect(broker.intake);
   begun.send(Buffer.concat([u32(3), u64(9n, 100n), Buffer.from('only some')]));
   const header = await RawPeer.connect(broker.exhaust);
   header.send(Buffer.alloc(11));
+  const silent = await RawPeer.connect(broker.exhaust);
   await stillHealthy();
   half.destroy();
   begun.destroy();
   await header.closed; // 5 s after it connected
+  await silent.closed;
   await broker.line((line) => line.msg.includes('no complete header within 5000 ms'));
   await stillHealthy();
 });
