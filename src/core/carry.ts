@@ -1,5 +1,5 @@
-// Memory for the bytes of a message that is not complete yet. Few bytes have one array whose size is
-// a power of two; more have blocks. Both are used again and again. New arrays would be tens to
+// Memory for the bytes of a message that is not complete yet. Few bytes have one array whose size
+// is a power of two; more have blocks. Both are used again and again. New arrays would be tens to
 // hundreds of megabytes a second outside of the JavaScript heap, and each few of them make the
 // garbage collector go through all of it, for 8 ms at a time: peers that only begin messages took
 // half of the processor that way, and with it the time of everybody else.

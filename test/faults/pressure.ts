@@ -17,7 +17,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { type BrokerProcess, RawPeer, startBroker, temporaryFolder } from '../support/broker.ts';
+import { RawPeer, startBroker, temporaryFolder } from '../support/broker.ts';
 import { batchOf } from '../support/client.ts';
 import { ATTACKS, type Attack } from './attacks.ts';
 
@@ -52,8 +52,7 @@ function secondsOf(pid: number | undefined): number {
 }
 
 /** One batch of ten messages every few milliseconds for `seconds`; ms until each was acked. */
-async function healthy(broker: BrokerProcess, seconds: number): Promise<number[]> {
-  const producer = await RawPeer.connect(broker.intake);
+async function healthy(producer: RawPeer, seconds: number): Promise<number[]> {
   const batch = batchOf(1n, Array(10).fill(Buffer.alloc(100, 1)));
   const took: number[] = [];
   const until = performance.now() + seconds * 1000;
@@ -64,7 +63,6 @@ async function healthy(broker: BrokerProcess, seconds: number): Promise<number[]
     took.push(performance.now() - begun);
     await sleep(PAUSE_MS);
   }
-  producer.destroy();
   return took;
 }
 
@@ -87,7 +85,9 @@ interface Scene {
 async function measure({ memory, attack, control }: Scene, seconds: number): Promise<Measured> {
   const broker = await startBroker({ dataDir: temporaryFolder(), flags: ['--memory', memory] });
   const pid = (await broker.line((line) => line.event === 'ready')).pid as number;
-  await healthy(broker, 1); // everything is compiled and touched once
+  // It is there before the attack: one that takes all connections lets nobody in after it.
+  const producer = await RawPeer.connect(broker.intake);
+  await healthy(producer, 1); // everything is compiled and touched once
   const children: ChildProcess[] = [];
   try {
     let ports = [String(broker.intake), String(broker.exhaust)];
@@ -100,7 +100,7 @@ async function measure({ memory, attack, control }: Scene, seconds: number): Pro
     const attacker = attack === undefined ? undefined : children.at(-1)!.pid;
     const begun = performance.now();
     const before = [secondsOf(pid), secondsOf(attacker)] as const;
-    const took = await healthy(broker, seconds);
+    const took = await healthy(producer, seconds);
     const spent = (performance.now() - begun) / 1000;
     took.sort((a, b) => a - b);
     const at = (share: number) => took[Math.min(took.length - 1, Math.floor(took.length * share))]!;

@@ -352,6 +352,22 @@ export const PLANTS: readonly Plant[] = [
       'what is kept of a chunk that was read into the inbox does not change with the inbox',
     ],
   ]),
+  ...plant('src/core/intake.ts', [
+    [
+      'who publishes little waits for who publishes much',
+      'if (!this.shared || !spending.much)',
+      'if (true)',
+      'test/core/intake.test.ts',
+      'is closed to who publishes much when it has cost enough, and open to who publishes little',
+    ],
+    [
+      'room always to the same who wait',
+      'behind.push(this.#waiting.pop());',
+      ';',
+      'test/core/intake.test.ts',
+      'comes behind those who got nothing, once it got something',
+    ],
+  ]),
   ...plant('src/core/commit.ts', [
     [
       'acks before the batch is durable',
