@@ -7,7 +7,9 @@
 // Rounds go through quiet and all attacks in turn, so that a slow minute of the machine meets them
 // all; the table has medians of the rounds, and the greatest memory. Attackers run only where
 // nobody else wants to (SCHED_IDLE): what is measured is the broker, not who gets a processor. The
-// control is the same attack on a server that keeps nothing, beside a broker that is left alone.
+// controls are the same attack beside a broker that is left alone: on a server that keeps nothing,
+// which costs what the attacker itself takes of the machine; and on another broker, which costs
+// what the work that it causes takes of processor and disk, wherever it is done.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -78,20 +80,23 @@ async function idly(name: string, ...args: string[]): Promise<[ChildProcess, str
 interface Scene {
   memory: string;
   attack: Attack | undefined;
-  /** The attack meets the sink. */
-  control?: boolean;
+  /** The attack meets the sink, or another broker on the same disk. */
+  instead?: 'sink' | 'neighbour';
 }
 
-async function measure({ memory, attack, control }: Scene, seconds: number): Promise<Measured> {
-  const broker = await startBroker({ dataDir: temporaryFolder(), flags: ['--memory', memory] });
+async function measure({ memory, attack, instead }: Scene, seconds: number): Promise<Measured> {
+  const start = () => startBroker({ dataDir: temporaryFolder(), flags: ['--memory', memory] });
+  const broker = await start();
+  const neighbour = instead === 'neighbour' ? await start() : undefined;
   const pid = (await broker.line((line) => line.event === 'ready')).pid as number;
   // It is there before the attack: one that takes all connections lets nobody in after it.
   const producer = await RawPeer.connect(broker.intake);
   await healthy(producer, 1); // everything is compiled and touched once
   const children: ChildProcess[] = [];
   try {
-    let ports = [String(broker.intake), String(broker.exhaust)];
-    if (control) {
+    const { intake, exhaust } = neighbour ?? broker;
+    let ports = [String(intake), String(exhaust)];
+    if (instead === 'sink') {
       const [sink, line] = await idly('./sink.js');
       children.push(sink);
       ports = line.split(' ');
@@ -116,6 +121,7 @@ async function measure({ memory, attack, control }: Scene, seconds: number): Pro
   } finally {
     for (const child of children) child.kill('SIGKILL');
     await broker.kill();
+    await neighbour?.kill();
   }
 }
 
@@ -128,7 +134,7 @@ function row(name: string, all: Measured[], quietMs: number, budgetMiB: number):
   const of = (field: keyof Measured) => median(all.map((one) => one[field]));
   const peak = Math.max(...all.map((one) => one.peakMiB));
   return [
-    name.padEnd(34),
+    name.padEnd(44),
     `${of('p50Ms').toFixed(2)}`.padStart(7),
     `${of('p99Ms').toFixed(2)}`.padStart(8),
     `${(of('p99Ms') / quietMs).toFixed(1)} x`.padStart(8),
@@ -141,7 +147,7 @@ function row(name: string, all: Measured[], quietMs: number, budgetMiB: number):
   ].join(' ');
 }
 
-const HEAD = `${''.padEnd(34)}     p50      p99    quiet     most  resident  budget  broker attacker   acks`;
+const HEAD = `${''.padEnd(44)}     p50      p99    quiet     most  resident  budget  broker attacker   acks`;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -165,7 +171,8 @@ for (const memory of budgets) {
   const scenes: [string, Scene][] = [['quiet', { memory, attack: undefined }]];
   for (const attack of names) {
     scenes.push([attack, { memory, attack }]);
-    scenes.push([`  control: ${attack}`, { memory, attack, control: true }]);
+    scenes.push([`  on the sink: ${attack}`, { memory, attack, instead: 'sink' }]);
+    scenes.push([`  on another broker: ${attack}`, { memory, attack, instead: 'neighbour' }]);
   }
   const found = new Map<string, Measured[]>(scenes.map(([name]) => [name, []]));
   for (let round = 0; round < Number(values.rounds); round++)
