@@ -410,6 +410,7 @@ export class Broker implements Context, CommitEvents {
   }
 
   #notFound(slot: number, base: Position, failure: Error): void {
+    if (this.#closing) return; // given up, as above
     this.notices.notice(
       'error',
       'log.unreadable',

@@ -449,6 +449,21 @@ describe('a segment on its way from memory to its index', () => {
     assert.equal(world.notices.length, length);
   });
 
+  test('a search that is given up because the broker stops is no loss to speak of', () => {
+    for (const closing of [false, true]) {
+      const world = brokerOf({ limits: SMALL });
+      roll(world);
+      world.log.indexed();
+      world.turn();
+      world.consumer(99, 1);
+      world.turn();
+      const { length } = world.notices;
+      if (closing) world.broker.close();
+      world.log.answered(new Error('the runs are closed'));
+      assert.equal(world.notices.length, closing ? length : length + 1);
+    }
+  });
+
   test('an index that could not be written is tried again as time passes', () => {
     const world = brokerOf({ limits: SMALL });
     roll(world);
