@@ -1,6 +1,6 @@
 // One batch of a commit: what is written and synced together, and whom that is owed to.
 
-import { ROW_COST } from './intake.ts';
+import { costOf } from './intake.ts';
 import type { Position } from './ports.ts';
 import { RowList } from './rows.ts';
 
@@ -35,7 +35,7 @@ export class Batch {
 
   /** What its messages cost (intake.ts). */
   get cost(): number {
-    return this.payload + this.rows.count * ROW_COST;
+    return costOf(this.payload, this.rows.count);
   }
 
   reset(base: Position, offset: number): void {

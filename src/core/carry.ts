@@ -85,7 +85,7 @@ export class Carry {
       this.#budget.bytes += grown.length;
       if (small !== undefined) {
         grown.set(small.subarray(0, this.#bytes));
-        this.#giveSmall(small);
+        this.#dropSmall(small);
       }
       this.#small = grown;
     }
@@ -98,8 +98,7 @@ export class Carry {
     if (small !== undefined) {
       const block = this.#takeBlock();
       block.set(small.subarray(0, this.#bytes));
-      this.#giveSmall(small);
-      this.#small = undefined;
+      this.#dropSmall(small);
     }
     for (let at = 0; at < bytes.length; ) {
       const used = this.#bytes % BLOCK_BYTES;
@@ -111,9 +110,10 @@ export class Carry {
     }
   }
 
-  #giveSmall(small: Uint8Array): void {
+  #dropSmall(small: Uint8Array): void {
     this.#budget.bytes -= small.length;
     this.#pool.giveSmall(small);
+    this.#small = undefined;
   }
 
   #takeBlock(): Uint8Array {
@@ -139,8 +139,7 @@ export class Carry {
     this.#budget.bytes -= this.#blocks.length * BLOCK_BYTES;
     for (const block of this.#blocks) this.#pool.give(block);
     if (this.#blocks.length > 0) this.#blocks = [];
-    if (this.#small !== undefined) this.#giveSmall(this.#small);
-    this.#small = undefined;
+    if (this.#small !== undefined) this.#dropSmall(this.#small);
     this.#bytes = 0;
   }
 }

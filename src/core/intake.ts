@@ -19,6 +19,11 @@ export const SHARED_TICKS = 20;
 export const PORTION_BYTES = 128 * 1024;
 export const PORTION_MESSAGES = 64;
 
+/** What messages cost that take so many bytes and records. */
+export function costOf(bytes: number, rows: number): number {
+  return bytes + rows * ROW_COST;
+}
+
 /** What one producer puts into batches. */
 export class Spending {
   #batch = -1;
@@ -28,14 +33,10 @@ export class Spending {
 
   /** Messages went into the open batch, which is number `batch`. */
   add(batch: number, bytes: number, rows: number): void {
-    this.#cost = this.in(batch) + bytes + rows * ROW_COST;
+    if (batch !== this.#batch) this.#cost = 0;
     this.#batch = batch;
+    this.#cost += costOf(bytes, rows);
     this.#most = Math.max(this.#most, this.#cost);
-  }
-
-  /** What it has put into batch `batch`. */
-  in(batch: number): number {
-    return this.#batch === batch ? this.#cost : 0;
   }
 
   /** Whether it publishes much: of late, and until it has published little for a tick. */

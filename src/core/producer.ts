@@ -180,10 +180,15 @@ export class Producer implements Replyable, Waiting {
     return at;
   }
 
+  // Whether room is not shared out in portions.
+  get #whole(): boolean {
+    return !this.#context.intake.shared || this.#large;
+  }
+
   // How many messages are taken in one go, and room for them. Others may go first after that.
   #portion(): number {
-    const { commit, intake } = this.#context;
-    const whole = !intake.shared || this.#large;
+    const { commit } = this.#context;
+    const whole = this.#whole;
     commit.allow(whole ? Number.POSITIVE_INFINITY : PORTION_BYTES);
     if (this.#large) return 1;
     return whole ? this.#left : Math.min(this.#left, PORTION_MESSAGES);
@@ -191,8 +196,8 @@ export class Producer implements Replyable, Waiting {
 
   // Whether no more than a portion was full: there may be room yet.
   #portionUsed(): boolean {
-    const { codec, intake } = this.#context;
-    const whole = !intake.shared || this.#large;
+    const { codec } = this.#context;
+    const whole = this.#whole;
     this.#large = !whole && codec.result[RESULT_MESSAGES] === 0;
     return !whole;
   }

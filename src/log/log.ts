@@ -19,7 +19,7 @@ import { LogError } from './errors.ts';
 import type { Files } from './files.ts';
 import { adopt, asSegment, createFirst, cutSurplus, dropOdd } from './folder.ts';
 import { type CheckpointDue, type Indexed, IndexStore } from './index-store.ts';
-import { Pace } from './pace.ts';
+import { Pace, type Turns } from './pace.ts';
 import type { Tell } from './progress.ts';
 import { settle } from './promises.ts';
 import { type Recovered, recover, type Sink, takeInventory } from './recovery.ts';
@@ -29,7 +29,7 @@ import { Segments } from './segments.ts';
 import type { Spare } from './spares.ts';
 import { type SyncMode, Writer } from './writer.ts';
 
-export interface LogOptions {
+export interface LogOptions extends Turns {
   files: Files;
   /** The folder of indexes and checkpoint. */
   indexFiles: Files;
@@ -59,12 +59,6 @@ export interface LogOptions {
   wallMs: () => number;
   /** Calls back once, a short time later. */
   later: (call: () => void) => void;
-  /** Calls back once, as soon as other work had its turn. */
-  soon: (call: () => void) => void;
-  /** The same after a break about as long as a small piece of work takes (pace.ts). */
-  breath: (call: () => void) => void;
-  /** The same for work that can wait: it is to take a small share of the time. */
-  pause: (call: () => void) => void;
   /** A line for the operator. */
   note: (level: 'info' | 'warn' | 'error', text: string) => void;
   progress: Tell;

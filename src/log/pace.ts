@@ -6,7 +6,7 @@
 export interface Turns {
   /** Calls back once, as soon as other work had its turn. */
   soon: (call: () => void) => void;
-  /** The same after a break that is about as long as a small piece takes. */
+  /** The same after a break about as long as a small piece of work takes. */
   breath: (call: () => void) => void;
   /** The same for work that can wait: it is to take a small share of the time. */
   pause: (call: () => void) => void;
