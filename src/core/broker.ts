@@ -389,10 +389,15 @@ export class Broker implements Context, CommitEvents {
     );
   }
 
+  // Work beside the traffic failed; in an orderly stop it is only given up.
+  #trouble(...notice: Parameters<Notices['notice']>): void {
+    if (!this.#closing) this.notices.notice(...notice);
+  }
+
   #compacted(failure: Failure, smaller: boolean): void {
     if (smaller) this.saveCheckpoint(true);
-    if (failure === undefined || this.#closing) return;
-    this.notices.notice(
+    if (failure === undefined) return;
+    this.#trouble(
       'warn',
       'log.compaction',
       `segments could not be compacted: ${failure.message}. They stay as they are; it is tried again`,
@@ -400,8 +405,7 @@ export class Broker implements Context, CommitEvents {
   }
 
   #notIndexed(base: Position, failure: Error): void {
-    if (this.#closing) return; // given up: the next start makes it
-    this.notices.notice(
+    this.#trouble(
       'warn',
       'index.write',
       `the index of the segment at position ${base} cannot be written: ${failure.message}. What it would hold stays in memory, and producers are held back when that is too much; it is tried again each second`,
@@ -410,8 +414,7 @@ export class Broker implements Context, CommitEvents {
   }
 
   #notFound(slot: number, base: Position, failure: Error): void {
-    if (this.#closing) return; // given up, as above
-    this.notices.notice(
+    this.#trouble(
       'error',
       'log.unreadable',
       `what waits for bucket ${this.buckets.idOf(slot)} in the segment at log position ${base} cannot be found: ${failure.message}. It is left out until the next start; its bytes stay in the log. Check the disk, then run: thrustmq log verify`,
