@@ -150,6 +150,8 @@ export class Reporter {
         wasmBytes: this.#broker.codec.memory.buffer.byteLength,
         bufferedBytes: this.#broker.budget.bytes,
         bufferBytesMax: this.#broker.budget.bytesMax,
+        reservedBytes: this.#broker.reservations.bytes,
+        waitingProducers: this.#broker.reservations.waiting,
         fatesBytes: fates.settled.bytes + fates.attempts.bytes,
         bucketsMax: config.memory.bucketsMax,
       },

@@ -21,6 +21,8 @@ import { Lookup } from './lookup.ts';
 import { Paused } from './paused.ts';
 import type { Codec, Failure, Link, Log, Notices, Position, Wake } from './ports.ts';
 import { Producer } from './producer.ts';
+import { Relief } from './relief.ts';
+import { Reservations } from './reservations.ts';
 import type { Retention } from './retention.ts';
 import {
   BODY_BYTES,
@@ -51,9 +53,6 @@ export interface BrokerOptions extends State {
   onFailed: (failure: Error) => void;
 }
 
-// A reader that takes nothing for this long is closed when its memory is needed.
-const STUCK_MS = 10_000;
-
 export class Broker implements Context, CommitEvents {
   readonly codec: Codec;
   readonly limits: Limits;
@@ -68,6 +67,8 @@ export class Broker implements Context, CommitEvents {
   readonly latency: Latency;
   readonly notices: Notices;
   readonly budget: Budget;
+  readonly reservations: Reservations;
+  readonly #relief: Relief;
   readonly frames: FramePool;
   readonly blocks: Blocks;
   readonly paused = new Paused();
@@ -94,9 +95,12 @@ export class Broker implements Context, CommitEvents {
     this.notices = options.notices;
     this.#log = options.log;
     this.#admission = new Admission(options.limits);
-    this.budget = new Budget(options.limits.bufferBytesMax);
+    const { bufferBytesMax, messageBytesMax } = options.limits;
+    this.budget = new Budget(bufferBytesMax);
+    this.reservations = new Reservations(bufferBytesMax, messageBytesMax);
+    this.#relief = new Relief(this.budget, [this.producers, this.consumers]);
     this.frames = new FramePool(options.limits.framesMax);
-    this.blocks = new Blocks(options.limits.bufferBytesMax);
+    this.blocks = new Blocks(bufferBytesMax);
     this.buckets = options.buckets;
     this.retention = options.retention;
     const { buckets, retention, log, wallMs, clockMs = () => this.#now } = options;
@@ -142,7 +146,7 @@ export class Broker implements Context, CommitEvents {
       clockMs,
       strict: options.strict,
       reserveBytes: options.limits.reserveBytes,
-      messageBytesMax: options.limits.messageBytesMax,
+      messageBytesMax,
       entriesMax: options.limits.segmentEntriesMax,
       ackCommitMs: options.limits.ackCommitMs,
       proofMs: options.limits.proofMs,
@@ -228,7 +232,8 @@ export class Broker implements Context, CommitEvents {
     this.#log.beGentle(this.intake.shared);
     for (const consumer of this.consumers) consumer.advance(nowMs);
     this.counters.tick();
-    this.#relieveStuck();
+    this.#relief.advance(nowMs);
+    this.reservations.advance(nowMs);
     if (!this.budget.over && this.#starved.size > 0) {
       const slots = [...this.#starved];
       this.#starved.clear();
@@ -473,26 +478,6 @@ export class Broker implements Context, CommitEvents {
   }
 
   relieve(): void {
-    let worst: Producer | Consumer | undefined;
-    const compare = (session: Producer | Consumer) => {
-      if (worst === undefined || session.heldBytes > worst.heldBytes) worst = session;
-    };
-    this.producers.forEach(compare);
-    this.consumers.forEach(compare);
-    if (worst === undefined || worst.heldBytes === 0) return;
-    worst.evict(`it held ${worst.heldBytes} bytes, the most, ${this.#whenOver()}`);
-  }
-
-  #relieveStuck(): void {
-    if (!this.budget.over) return;
-    for (const session of [...this.producers, ...this.consumers]) {
-      const since = session.stuckSinceMs;
-      if (since < 0 || this.#now - since < STUCK_MS) continue;
-      session.evict(`it has not read what it was sent for ${STUCK_MS} ms, ${this.#whenOver()}`);
-    }
-  }
-
-  #whenOver(): string {
-    return `when all buffers together were over ${this.budget.bytesMax} bytes (--buffer)`;
+    this.#relief.relieve();
   }
 }

@@ -11,6 +11,7 @@ import type { Latency } from './latency.ts';
 import type { Limits } from './limits.ts';
 import type { Codec, Link, Notices } from './ports.ts';
 import type { Producer } from './producer.ts';
+import type { Reservations } from './reservations.ts';
 import type { Retention } from './retention.ts';
 
 /** How a peer went too far: not our protocol, too slow, or too much memory when that ran out. */
@@ -28,6 +29,8 @@ export interface Context {
   readonly notices: Notices;
   /** Bytes of partial input and unread output of all connections. */
   readonly budget: Budget;
+  /** Memory for large messages that are not complete. */
+  readonly reservations: Reservations;
   readonly frames: FramePool;
   /** Memory for messages that are not complete. */
   readonly blocks: Blocks;

@@ -34,14 +34,13 @@ import type { BreachKind, Context } from './context.ts';
 import type { CloseReason } from './counters.ts';
 import { PORTION_BYTES, PORTION_MESSAGES, Spending, type Waiting } from './intake.ts';
 import type { Link } from './ports.ts';
+import { BYTES_PER_SECOND_MIN, LARGE_BYTES, type Sender } from './reservations.ts';
 
 const ONES = new Uint8Array(BATCH_MESSAGES_MAX).fill(ACK_STORED);
-// A slow but honest sender may take this long for each part of a message it has announced.
-const BYTES_PER_GRACE_SECOND = 65536;
 // Replies of a batch with refusals, when the first is noted.
 const REFUSALS_MIN = 64;
 
-export class Producer implements Replyable, Waiting {
+export class Producer implements Replyable, Waiting, Sender {
   readonly link: Link;
   readonly #context: Context;
   #left = 0; // messages of the current batch still to come
@@ -56,6 +55,8 @@ export class Producer implements Replyable, Waiting {
   #partialAllowedMs = 0;
   readonly spending = new Spending();
   #large = false; // the next message is larger than a portion
+  #asked = 0; // bytes of memory for a large message
+  #unreserved = false; // and it waits for them
   #blocked = false;
   #paused = false;
   #evicted = false;
@@ -98,9 +99,11 @@ export class Producer implements Replyable, Waiting {
     }
     if (this.#blocked || this.#carry.bytes + chunk.length < this.#need) {
       this.#keep(chunk);
+      this.#reserve();
       return;
     }
     this.#process(chunk);
+    this.#reserve();
   }
 
   // Puts what was carried over and the chunk next to each other in the inbox, and takes what is
@@ -115,10 +118,16 @@ export class Producer implements Replyable, Waiting {
     if (!inPlace) inbox.set(chunk, start + carried);
     this.#carry.moveTo(inbox, start);
     const stopped = this.#work(start, end);
-    if (stopped > start) this.#partialSinceMs = -1;
+    if (stopped > start) this.#begunAnew();
     if (this.#ended || stopped === end) return;
     if (stopped >= start + carried) this.#keep(chunk.subarray(stopped - start - carried));
     else this.#keep(inbox.subarray(stopped, end));
+  }
+
+  // The message that was not complete is: what comes now is another one.
+  #begunAnew(): void {
+    this.#partialSinceMs = -1;
+    this.#giveBack();
   }
 
   // Takes whole messages from the inbox; returns where the first incomplete one begins.
@@ -297,7 +306,50 @@ export class Producer implements Replyable, Waiting {
     this.#blocked = false;
     if (this.#ended) return;
     this.#process(new Uint8Array(0));
+    this.#reserve();
     this.#resume();
+  }
+
+  // A large message needs memory before more of it is read. What waits for room in the log keeps
+  // what it has.
+  #reserve(): void {
+    if (this.#blocked || this.#ended) return;
+    const bytes = this.#carry.bytes > 0 && this.#need > LARGE_BYTES ? this.#need : 0;
+    if (bytes === this.#asked) return;
+    const { reservations } = this.#context;
+    this.#giveBack();
+    if (bytes === 0) return;
+    this.#asked = bytes;
+    if (reservations.ask(this, bytes)) return;
+    this.#unreserved = true;
+    this.link.pause();
+  }
+
+  #giveBack(): void {
+    if (this.#asked === 0) return;
+    this.#asked = 0;
+    this.#unreserved = false;
+    this.#context.reservations.giveBack(this);
+  }
+
+  /** There is memory for the large message. */
+  reserved(): void {
+    this.#unreserved = false;
+    this.#resume();
+  }
+
+  /** Whether the broker does not read on, because it waits for room in the log. */
+  get heldBack(): boolean {
+    return this.#blocked;
+  }
+
+  /** It sends its large message too slowly, while others wait for memory. */
+  tooSlow(): void {
+    this.#evicted = true;
+    this.#breach(
+      'memory',
+      `of a message of ${this.#asked} bytes it sent fewer than ${BYTES_PER_SECOND_MIN} in a second, while others waited for memory to send theirs (--buffer)`,
+    );
   }
 
   /** The replies of one wire batch are released. */
@@ -363,21 +415,27 @@ export class Producer implements Replyable, Waiting {
   }
 
   #resume(): void {
-    if (!this.#blocked && !this.#paused && !this.#stopped) this.link.resume();
+    if (!this.#blocked && !this.#unreserved && !this.#paused && !this.#stopped) this.link.resume();
   }
 
   /** The peer will send nothing more, as after a goodbye: it still gets the replies it is owed. */
   finished(): void {
     this.#ended = true;
-    this.#carry.drop();
+    this.#drop();
     if (this.#owed === 0) this.sendReplies();
+  }
+
+  // Forgets the message that is not complete.
+  #drop(): void {
+    this.#carry.drop();
+    this.#giveBack();
   }
 
   /** The connection is gone: a partial message leaves nothing behind. */
   gone(): void {
     this.#gone = true;
     this.#ended = true;
-    this.#carry.drop();
+    this.#drop();
     this.#context.budget.bytes -= this.#queuedBytes;
     this.#queuedBytes = 0;
     this.#context.closed(this);
@@ -385,7 +443,8 @@ export class Producer implements Replyable, Waiting {
 
   /** Time passes: a message that was begun must end. */
   advance(nowMs: number): void {
-    const partial = (this.#carry.bytes > 0 || this.#skip > 0) && !this.#blocked && !this.#paused;
+    const reads = !this.#blocked && !this.#unreserved && !this.#paused;
+    const partial = (this.#carry.bytes > 0 || this.#skip > 0) && reads;
     if (!partial || this.#ended) {
       this.#partialSinceMs = -1;
     } else if (this.#partialSinceMs < 0) {
@@ -393,7 +452,7 @@ export class Producer implements Replyable, Waiting {
       this.#partialAllowedMs = 0;
     }
     if (this.#partialSinceMs < 0) return;
-    const graceMs = ((this.#need + this.#skip) / BYTES_PER_GRACE_SECOND) * 1000;
+    const graceMs = ((this.#need + this.#skip) / BYTES_PER_SECOND_MIN) * 1000;
     const allowedMs = Math.round(this.#context.limits.partialMessageMs + graceMs);
     this.#partialAllowedMs = Math.max(this.#partialAllowedMs, allowedMs);
     if (nowMs - this.#partialSinceMs > this.#partialAllowedMs)
@@ -419,7 +478,7 @@ export class Producer implements Replyable, Waiting {
   #breach(why: BreachKind, text: string): void {
     this.closedFor = why;
     this.#ended = true;
-    this.#carry.drop();
+    this.#drop();
     this.#context.breach(this.link, 'intake', why, text);
   }
 }

@@ -170,6 +170,9 @@ export interface MemorySnapshot {
   /** Partial input and unread output of all connections, and the most that it may be. */
   bufferedBytes: number;
   bufferBytesMax: number;
+  /** Of these, set aside for large messages on their way; and producers that wait for some. */
+  reservedBytes: number;
+  waitingProducers: number;
   /** What is known of single messages: which are settled, which came back how often. */
   fatesBytes: number;
   /** Buckets that are remembered at most; beyond it idle ones are forgotten. */

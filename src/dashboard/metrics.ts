@@ -130,6 +130,10 @@ function ofBroker(text: Text, snapshot: Snapshot): void {
   text.one('buffered_bytes', 'gauge', buffered, memory.bufferedBytes);
   const most = 'What these may come to (--buffer).';
   text.one('buffered_limit_bytes', 'gauge', most, memory.bufferBytesMax);
+  const reserved = 'Of them, set aside for large messages on their way.';
+  text.one('reserved_bytes', 'gauge', reserved, memory.reservedBytes);
+  const waiting = 'Producers of large messages that are not read until there is memory for them.';
+  text.one('producers_waiting_for_memory', 'gauge', waiting, memory.waitingProducers);
   const wasm = 'Linear memory of a WebAssembly module; what was never touched is not resident.';
   text.family('wasm_memory_bytes', 'gauge', wasm, [[{ module: 'engine' }, memory.wasmBytes]]);
   const late = times(histograms, 'loopDelayMs', eventLoopDelayMs.all);

@@ -48,6 +48,8 @@ const RETRANSMISSIONS_MIN = 5;
 // What all sockets together may read in one turn of the event loop. A commit's write and sync end
 // as events too: behind megabytes that one busy producer has sent, the disk would stand idle.
 const TURN_BYTES = 128 * 1024;
+// Of what a peer sends first: its session decides whether there is memory for more.
+const FIRST_READ_BYTES = 4096;
 // Connections that are begun in one turn. The system hands over as many as there are, and a flood
 // of them would be all that happens.
 const TURN_CONNECTIONS = 4;
@@ -143,7 +145,8 @@ export class SocketLink implements Link {
     this.#handle = handle;
     this.#listening.links.add(this);
     handle.setKeepAlive(true, KEEP_ALIVE_MS / 1000);
-    handle.useUserBuffer(this.#listening.readInto);
+    // From memory that large messages wait for, no more than the first piece of one is read.
+    handle.useUserBuffer(this.#listening.readInto.subarray(0, FIRST_READ_BYTES));
     handle.onread = () => this.#heard(handle);
     this.#read();
   }

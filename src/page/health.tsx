@@ -122,6 +122,7 @@ function Process({ overview }: { overview: Overview }) {
             : [['Of its budget', percent(memory.rssBytes, budget)] as [string, string]]),
           ['JavaScript heap', bytes(memory.heapBytes)],
           ['Buffers', `${bytes(memory.bufferedBytes)} of ${bytes(memory.bufferBytesMax)}`],
+          ['Producers that wait for memory', count(memory.waitingProducers)],
           ['Event loop, 99 % within', milliseconds(delay.p99)],
           ['Event loop, longest', milliseconds(delay.max)],
           ['Messages that could not be read', count(totals.unreadableMessages)],

@@ -127,6 +127,8 @@ export function fakeSnapshot(change: Partial<Snapshot> = {}): Snapshot {
       wasmBytes: 1024,
       bufferedBytes: 0,
       bufferBytesMax: 1,
+      reservedBytes: 0,
+      waitingProducers: 0,
       fatesBytes: 0,
       bucketsMax: 1,
     },

@@ -8,6 +8,9 @@ import { RawPeer } from '../support/broker.ts';
 import { batchOf } from '../support/client.ts';
 
 const MIB = 1024 * 1024;
+// Many kernels interrupt no system call for another process. A longer piece would keep a processor
+// from the broker for milliseconds, as no sender on another machine could.
+const PIECE_BYTES = 32 * 1024;
 
 interface Ports {
   intake: number;
@@ -34,6 +37,16 @@ function begun(bytes: number, sent: number): Uint8Array {
   return Buffer.concat([new Uint8Array(head.buffer), Buffer.alloc(sent, 1)]);
 }
 
+/** Sends everything, one piece after the other. */
+async function sendInPieces({ socket }: RawPeer, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
+    const piece = bytes.subarray(at, at + PIECE_BYTES);
+    await new Promise<void>((resolve, reject) => {
+      socket.write(piece, (error) => (error ? reject(error) : resolve()));
+    });
+  }
+}
+
 export const ATTACKS = {
   'connect flood': ({ intake, exhaust }: Ports) =>
     crowd(64, async (i) => {
@@ -49,17 +62,18 @@ export const ATTACKS = {
   'slow senders': ({ intake }: Ports) =>
     crowd(500, async () => {
       const peer = await RawPeer.connect(intake);
-      peer.send(begun(MIB, 256 * 1024));
+      await sendInPieces(peer, begun(MIB, 256 * 1024));
       for (let ended = false; !ended; ) {
         peer.send(Uint8Array.of(1));
         ended = await Promise.race([peer.closed.then(() => true), sleep(50, false)]);
       }
     }),
   'never-reading consumers': ({ intake, exhaust }: Ports) => {
+    const batch = (i: number) => batchOf(BigInt(7 + i), Array(64).fill(Buffer.alloc(64 * 1024, 3)));
     crowd(2, async (i) => {
       const peer = await RawPeer.connect(intake);
       for (;;) {
-        peer.send(batchOf(BigInt(7 + i), Array(64).fill(Buffer.alloc(64 * 1024, 3))));
+        await sendInPieces(peer, batch(i));
         await peer.take(64);
         await sleep(200);
       }
@@ -89,7 +103,7 @@ export const ATTACKS = {
     crowd(4, async () => {
       const peer = await RawPeer.connect(intake);
       for (;;) {
-        peer.send(batch);
+        await sendInPieces(peer, batch);
         await peer.take(32);
       }
     });

@@ -214,6 +214,21 @@ test('one that says nothing never costs a socket', onWindows, async () => {
   }
 });
 
+test('its session decides after a small piece whether more is read', onWindows, async () => {
+  const { peer, session, link } = await bare.connect();
+  await bare.settled(); // the connection is read now
+  session.onChunk = () => link.pause();
+  peer.send(BIG);
+  await once(session, 'chunk');
+  await bare.settled();
+  assert.ok(session.received.equals(BIG.subarray(0, 4096)));
+  session.onChunk = () => {};
+  link.resume();
+  await session.has(BIG);
+  peer.destroy();
+  await session.isGone(bare);
+});
+
 test('keep-alive is on before the first byte and after it', {
   skip: !fs.existsSync('/proc/net/tcp') && 'no table of sockets',
 }, async () => {

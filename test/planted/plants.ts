@@ -516,6 +516,22 @@ export const PLANTS: readonly Plant[] = [
       'random chunks of many batches',
     ],
   ]),
+  ...plant('src/core/reservations.ts', [
+    [
+      'memory for large messages given to whoever asks',
+      'const waits = this.#waiting > 0 || !this.#fits(bytes);',
+      'const waits = false;',
+      'test/core/reservations.test.ts',
+      'half of all buffers are for large messages; who comes then waits',
+    ],
+    [
+      'a slow sender keeps its memory while others wait',
+      'sender.tooSlow();',
+      'sender.heldBack;',
+      'test/core/reservations.test.ts',
+      'who is slow goes, but only while others wait',
+    ],
+  ]),
   ...plant('src/core/retention.ts', [
     [
       'segment forgotten that was given back while it was compacted',

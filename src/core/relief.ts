@@ -1,0 +1,51 @@
+// What happens when the budget for all buffers is used up although large messages are reserved
+// (reservations.ts): whoever holds the most is closed, and who has not read for long.
+
+import type { Budget } from './context.ts';
+
+/** A session, as far as it holds memory. */
+export interface Holding {
+  /** Bytes it keeps; 0 once it is on its way out because of them. */
+  readonly heldBytes: number;
+  /** Since when the peer has not taken what was sent to it, or -1. */
+  readonly stuckSinceMs: number;
+  /** Closes it, because its memory is needed. */
+  evict(text: string): void;
+}
+
+// A reader that takes nothing for this long is closed when its memory is needed.
+const STUCK_MS = 10_000;
+
+export class Relief {
+  readonly #budget: Budget;
+  readonly #sessions: readonly ReadonlySet<Holding>[];
+
+  constructor(budget: Budget, sessions: readonly ReadonlySet<Holding>[]) {
+    this.#budget = budget;
+    this.#sessions = sessions;
+  }
+
+  /** Closes the session that holds the most. */
+  relieve(): void {
+    let worst: Holding | undefined;
+    for (const sessions of this.#sessions)
+      for (const session of sessions)
+        if (worst === undefined || session.heldBytes > worst.heldBytes) worst = session;
+    if (worst === undefined || worst.heldBytes === 0) return;
+    worst.evict(`it held ${worst.heldBytes} bytes, the most, ${this.#whenOver()}`);
+  }
+
+  /** Time passes: who does not read is closed while the budget is used up. */
+  advance(nowMs: number): void {
+    if (!this.#budget.over) return;
+    for (const session of this.#sessions.flatMap((sessions) => [...sessions])) {
+      const since = session.stuckSinceMs;
+      if (since < 0 || nowMs - since < STUCK_MS) continue;
+      session.evict(`it has not read what it was sent for ${STUCK_MS} ms, ${this.#whenOver()}`);
+    }
+  }
+
+  #whenOver(): string {
+    return `when all buffers together were over ${this.#budget.bytesMax} bytes (--buffer)`;
+  }
+}
