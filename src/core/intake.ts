@@ -12,7 +12,7 @@ export const ROW_COST = 2048;
 /** Who puts more than this into one batch publishes much. */
 export const LITTLE_COST_MAX = 64 * 1024;
 /** What a batch may cost before those wait who publish much. */
-export const BATCH_COST_MAX = 1024 * 1024;
+export const BATCH_COST_MAX = 256 * 1024;
 /** Ticks after which nobody counts any more who published little. */
 export const SHARED_TICKS = 20;
 /** What is taken before that is asked again. */
