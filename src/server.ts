@@ -314,8 +314,7 @@ export class Server {
       const bytes = wire === 'u64' ? WIRE_U64 : WIRE_U32;
       const { inbox } = this.#broker.codec;
       const readInto = inbox.subarray(inbox.length - INBOX_READ_BYTES);
-      const room = () => this.#broker.room;
-      return await this.#listeners.listen({ host, port, wire: bytes, accept, room, readInto });
+      return await this.#listeners.listen({ host, port, wire: bytes, accept, readInto });
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       const hint =

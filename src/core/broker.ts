@@ -189,11 +189,6 @@ export class Broker implements Context, CommitEvents {
     return consumer;
   }
 
-  /** Connections that could still be opened. */
-  get room(): number {
-    return this.limits.connectionsMax - this.#admission.open;
-  }
-
   #admit(link: Link): boolean {
     const refusal = this.#closing ? 'closing' : this.#admission.enter(link.address);
     if (refusal === undefined) return true;

@@ -26,8 +26,6 @@ export interface ListenOptions {
   wire: number;
   /** Makes a session for a link, or refuses it (and has destroyed it). */
   accept: (link: Link) => Session | undefined;
-  /** How many more connections may be open now. */
-  room: () => number;
   /** Where all sockets read into; what is read is handed on before the next read. */
   readInto: Uint8Array;
 }
@@ -50,9 +48,6 @@ const RETRANSMISSIONS_MIN = 5;
 const TURN_BYTES = 128 * 1024;
 // Of what a peer sends first: its session decides whether there is memory for more.
 const FIRST_READ_BYTES = 4096;
-// Connections that are begun in one turn. The system hands over as many as there are, and a flood
-// of them would be all that happens.
-const TURN_CONNECTIONS = 4;
 
 /** Shares out the event loop: who reads past the turn's bytes goes on in the next one. */
 class Turn {
@@ -283,10 +278,10 @@ interface RawServer {
   onconnection?: (status: number, handle: RawHandle | undefined) => void;
 }
 
-// Node makes a socket of every connection, which costs more than all that the system does for it,
-// and goes on while there are more of them; collecting the sockets of a flood stops everybody. So
-// what the system hands over is taken before that: it waits for its turn as a bare handle, and
-// costs a socket when its peer has sent something. It also lets all reads go into a buffer of our
+// Node makes a socket of every connection, which costs more than all that the system does for it;
+// collecting the sockets of a flood stops everybody. So what the system hands over, one connection
+// in a turn of the event loop, is taken before that: it is a bare handle, and costs a socket when
+// its peer has sent something. It also lets all reads go into a buffer of our
 // own (`onread`), which Node offers to sockets that connect, but not to those a server accepts; it
 // would allocate 64 KiB for each read, and collecting them stops the broker dozens of times a
 // second. Not on Windows, where reads are under way before there is anything to read. If a
@@ -340,53 +335,9 @@ function socketOf(
   return socket;
 }
 
-/** Lets only so many connections begin in one turn of the event loop; the others wait in line. */
-class Door {
-  readonly #options: ListenOptions;
-  readonly #meet: (handle: RawHandle) => void;
-  #waiting: RawHandle[] = [];
-  #left = TURN_CONNECTIONS;
-  #begun = false;
-
-  constructor(options: ListenOptions, meet: (handle: RawHandle) => void) {
-    this.#options = options;
-    this.#meet = meet;
-  }
-
-  knock(handle: RawHandle): void {
-    // Those who wait have descriptors: never more than there is room for. The next ones are
-    // refused, which costs little.
-    const waits = this.#left <= 0 && this.#waiting.length < this.#options.room();
-    if (waits) this.#waiting.push(handle);
-    else this.#enter(handle);
-    if (this.#begun) return;
-    this.#begun = true;
-    setImmediate(() => this.#next());
-  }
-
-  #enter(handle: RawHandle): void {
-    this.#left--;
-    this.#meet(handle);
-  }
-
-  #next(): void {
-    this.#left = TURN_CONNECTIONS;
-    for (const handle of this.#waiting.splice(0, TURN_CONNECTIONS)) this.#enter(handle);
-    this.#begun = this.#waiting.length > 0;
-    if (this.#begun) setImmediate(() => this.#next());
-    else this.#left = TURN_CONNECTIONS;
-  }
-
-  /** Nobody who waits gets in any more. */
-  close(): void {
-    for (const handle of this.#waiting.splice(0)) handle.close();
-  }
-}
-
 /** The data listeners of a broker. */
 export class Listeners {
   readonly #servers: net.Server[] = [];
-  readonly #doors: Door[] = [];
   readonly #links = new Set<SocketLink>();
 
   get links(): ReadonlySet<SocketLink> {
@@ -423,10 +374,9 @@ export class Listeners {
     const raw = rawServerOf(server);
     if (raw === undefined) return;
     const usual = raw.onconnection!;
-    const door = new Door(listening, (handle) => this.#acceptRaw(handle, listening));
-    this.#doors.push(door);
     raw.onconnection = (status, handle) => {
-      if (status === 0 && handle !== undefined && isUsable(handle)) door.knock(handle);
+      if (status === 0 && handle !== undefined && isUsable(handle))
+        this.#acceptRaw(handle, listening);
       else usual.call(raw, status, handle);
     };
   }
@@ -479,7 +429,6 @@ export class Listeners {
   /** Stops accepting; open connections stay. */
   stop(): void {
     for (const server of this.#servers) server.close();
-    for (const door of this.#doors) door.close();
   }
 
   /** Disconnects everybody at once. */

@@ -19,7 +19,6 @@ const NOWHERE = {
   port: 0,
   wire: 8,
   accept: () => undefined,
-  room: () => 1000,
   readInto: new Uint8Array(150_000).fill(7),
 };
 
