@@ -47,6 +47,11 @@ export class Blocks {
   }
 }
 
+/** Memory that so many bytes of one connection take at most. */
+export function memoryFor(bytes: number): number {
+  return Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES;
+}
+
 /** What one connection carries over from one read to the next; what it takes is in the budget. */
 export class Carry {
   readonly #budget: Budget;

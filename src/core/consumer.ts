@@ -70,6 +70,9 @@ export class Consumer {
     return this.#state;
   }
 
+  /** Consumers send nothing large. */
+  readonly unreserved = false;
+
   get heldBytes(): number {
     return this.#evicted ? 0 : this.#queuedBytes;
   }

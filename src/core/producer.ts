@@ -29,7 +29,7 @@ import {
 } from '../../assembly/layout.ts';
 import { assert, BugError } from './assert.ts';
 import type { Replyable } from './batch.ts';
-import { Carry } from './carry.ts';
+import { Carry, memoryFor } from './carry.ts';
 import type { BreachKind, Context } from './context.ts';
 import type { CloseReason } from './counters.ts';
 import { PORTION_BYTES, PORTION_MESSAGES, Spending, type Waiting } from './intake.ts';
@@ -37,6 +37,8 @@ import type { Link } from './ports.ts';
 import { BYTES_PER_SECOND_MIN, LARGE_BYTES, type Sender } from './reservations.ts';
 
 const ONES = new Uint8Array(BATCH_MESSAGES_MAX).fill(ACK_STORED);
+// A slow but honest sender may take this long for each part of a message it has announced.
+const BYTES_PER_GRACE_SECOND = 65536;
 // Replies of a batch with refusals, when the first is noted.
 const REFUSALS_MIN = 64;
 
@@ -127,7 +129,9 @@ export class Producer implements Replyable, Waiting, Sender {
   // The message that was not complete is: what comes now is another one.
   #begunAnew(): void {
     this.#partialSinceMs = -1;
+    const waited = this.#unreserved;
     this.#giveBack();
+    if (waited) this.#resume();
   }
 
   // Takes whole messages from the inbox; returns where the first incomplete one begins.
@@ -320,7 +324,7 @@ export class Producer implements Replyable, Waiting, Sender {
     this.#giveBack();
     if (bytes === 0) return;
     this.#asked = bytes;
-    if (reservations.ask(this, bytes)) return;
+    if (reservations.ask(this, memoryFor(bytes))) return;
     this.#unreserved = true;
     this.link.pause();
   }
@@ -338,9 +342,14 @@ export class Producer implements Replyable, Waiting, Sender {
     this.#resume();
   }
 
-  /** Whether the broker does not read on, because it waits for room in the log. */
+  /** Whether the broker does not read on: there is no room in the log, or it is closing. */
   get heldBack(): boolean {
-    return this.#blocked;
+    return this.#blocked || this.#stopped;
+  }
+
+  /** Whether it waits for memory, and is not read until there is some. */
+  get unreserved(): boolean {
+    return this.#unreserved;
   }
 
   /** It sends its large message too slowly, while others wait for memory. */
@@ -452,7 +461,7 @@ export class Producer implements Replyable, Waiting, Sender {
       this.#partialAllowedMs = 0;
     }
     if (this.#partialSinceMs < 0) return;
-    const graceMs = ((this.#need + this.#skip) / BYTES_PER_SECOND_MIN) * 1000;
+    const graceMs = ((this.#need + this.#skip) / BYTES_PER_GRACE_SECOND) * 1000;
     const allowedMs = Math.round(this.#context.limits.partialMessageMs + graceMs);
     this.#partialAllowedMs = Math.max(this.#partialAllowedMs, allowedMs);
     if (nowMs - this.#partialSinceMs > this.#partialAllowedMs)

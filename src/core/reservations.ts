@@ -14,8 +14,11 @@ import { assert } from './assert.ts';
 
 /** A message of more bytes reserves them before it is read on. */
 export const LARGE_BYTES = 32 * 1024;
-/** What a sender must manage in a second if others wait for the memory that it has. */
-export const BYTES_PER_SECOND_MIN = 64 * 1024;
+/**
+ * What a sender must manage in a second if others wait for the memory that it has. No more than
+ * what a crowd that has reserved everything gets each of a network of 16 Mbit/s.
+ */
+export const BYTES_PER_SECOND_MIN = 4 * 1024;
 const SECOND_MS = 1000;
 // Of the budget for all buffers; the rest is for small messages and for output.
 const SHARE = 0.5;
@@ -115,18 +118,30 @@ export class Reservations {
       : this.#line.find(({ waits }) => waits);
   }
 
-  /** Time passes: who is slow while others wait must go. */
+  /**
+   * Time passes: who is slow while others wait must go. The slowest first, and one at a time: its
+   * memory may be all that is wanted, and what the others have sent is not to be thrown away.
+   */
   advance(nowMs: number): void {
     this.#now = nowMs;
-    const slow: Sender[] = [];
+    let slowest: Sender | undefined;
+    let least = BYTES_PER_SECOND_MIN;
     for (const reservation of this.#all.values()) {
       const { sender, waits, seenMs, seenBytes } = reservation;
-      if (waits || nowMs - seenMs < SECOND_MS) continue;
-      reservation.seenMs = nowMs;
-      reservation.seenBytes = sender.bytes;
-      const got = sender.bytes - seenBytes;
-      if (this.#waiting > 0 && got < BYTES_PER_SECOND_MIN && !sender.heldBack) slow.push(sender);
+      if (waits) continue;
+      const elapsedMs = nowMs - seenMs;
+      const counts = this.#waiting > 0 && !sender.heldBack;
+      if (counts && elapsedMs < SECOND_MS) continue;
+      const rate = ((sender.bytes - seenBytes) * SECOND_MS) / elapsedMs;
+      if (counts && rate < BYTES_PER_SECOND_MIN) {
+        if (slowest !== undefined && rate >= least) continue;
+        slowest = sender;
+        least = rate;
+      } else {
+        reservation.seenMs = nowMs;
+        reservation.seenBytes = sender.bytes;
+      }
     }
-    for (const sender of slow) sender.tooSlow();
+    slowest?.tooSlow();
   }
 }

@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { memoryFor } from '../../src/core/carry.ts';
 import {
   BYTES_PER_SECOND_MIN,
   LARGE_BYTES,
@@ -135,12 +136,40 @@ describe('reservations', () => {
     reservations.advance(900);
     giveBack(a!);
     assert.equal(having(all), 'bd');
-    b!.bytes += BYTES_PER_SECOND_MIN;
+    b!.bytes += 2 * BYTES_PER_SECOND_MIN;
     reservations.advance(1899);
     assert.equal(d!.closed, 0);
     reservations.advance(1900);
     assert.equal(d!.closed, 1);
     assert.equal(c!.closed, 0);
+  });
+
+  test('the slowest goes, one at a time, as long as others wait', () => {
+    const { reservations, all, giveBack } = crowd('a', 'b', 'c', 'd');
+    const [a, b] = all;
+    a!.bytes += 2;
+    b!.bytes += 1;
+    reservations.advance(1000);
+    assert.deepEqual([a!.closed, b!.closed], [0, 1]);
+    giveBack(b!);
+    reservations.advance(1025);
+    assert.deepEqual([a!.closed, b!.closed], [1, 1]);
+  });
+
+  test('nobody goes for a wait that is over, or for the time before it', () => {
+    const { reservations, all, giveBack } = crowd('a', 'b');
+    const [a, b] = all;
+    reservations.advance(975);
+    const c = new FakeSender('c');
+    assert.equal(reservations.ask(c, 100), false);
+    reservations.advance(1974);
+    assert.deepEqual([a!.closed, b!.closed], [0, 0]);
+    reservations.advance(1975);
+    assert.equal(a!.closed + b!.closed, 1);
+    giveBack(a!.closed > 0 ? a! : b!);
+    assert.equal(c.has, true);
+    reservations.advance(9000);
+    assert.equal(a!.closed + b!.closed, 1);
   });
 
   test('who waits for the broker is not slow', () => {
@@ -193,7 +222,7 @@ const large = (mark: string) => batch('u64', [7, mark.padEnd(BODY, '.')]);
 /** Memory for two large messages. */
 function short(peerBytesMax = MIB): World {
   const messageBytesMax = BODY + KIB;
-  const bufferBytesMax = 4 * messageBytesMax;
+  const bufferBytesMax = 4 * memoryFor(messageBytesMax);
   const limits = { messageBytesMax, bufferBytesMax, peerBytesMax, segmentBytes: 4 * MIB };
   return brokerOf({ codec: engine, limits });
 }
@@ -253,7 +282,10 @@ describe('producers of large messages', () => {
     for (let i = 0; i < 81 && !a.peer.link.destroyed; i++) world.advance(25, true);
     assert.ok(a.peer.link.destroyed);
     assert.equal(world.notices[0]?.kind, 'memory.intake');
-    assert.match(world.notices[0]!.text, /65\d{3} bytes .* while others waited .*--buffer/);
+    assert.match(
+      world.notices[0]!.text,
+      /65552 bytes .* fewer than 4096 .* while others waited .*--buffer/,
+    );
     assert.deepEqual(c.peer.take(), acks(1));
     assert.equal(a.peer.session.closedFor, 'memory');
   });
@@ -337,6 +369,27 @@ describe('producers of large messages', () => {
     assert.equal(world.broker.reservations.waiting, 1);
     c.read();
     assert.ok(c.link.paused, 'there is no memory yet');
+  });
+
+  test('are not too slow for a broker that is closing', () => {
+    const world = short();
+    const [a, b] = ['a', 'b', 'c'].map((mark) => begin(world, mark));
+    world.broker.close();
+    for (let i = 0; i < 200; i++) world.advance(25, true);
+    assert.ok(!a!.peer.link.destroyed && !b!.peer.link.destroyed);
+  });
+
+  test('that wait with more than a first piece go first when all buffers are full', () => {
+    const world = short();
+    const holders = ['a', 'b'].map((mark) => begin(world, mark, 60 * KIB));
+    const piece = Buffer.concat([batch('u64', [1, 'x']), large('c').subarray(0, 50 * KIB)]);
+    const others = Array.from({ length: 12 }, () => world.producer());
+    for (const other of others) other.send(piece);
+    world.turn();
+    assert.ok(others.some(({ link }) => link.destroyed));
+    assert.ok(holders.every(({ peer }) => !peer.link.destroyed));
+    assert.match(world.notices[0]!.text, /the most of those that wait/);
+    assert.ok(world.broker.budget.bytes <= world.broker.budget.bytesMax);
   });
 
   test('that wait are read no more when the broker stops', () => {
