@@ -526,8 +526,8 @@ export const PLANTS: readonly Plant[] = [
     ],
     [
       'a slow sender keeps its memory while others wait',
-      'sender.tooSlow();',
-      'sender.heldBack;',
+      'slowest?.tooSlow();',
+      '',
       'test/core/reservations.test.ts',
       'who is slow goes, but only while others wait',
     ],
