@@ -8,7 +8,8 @@ import type { Budget } from './context.ts';
 
 const BLOCK_BYTES = 65536;
 const SMALL_BITS_MIN = 8;
-const SMALL_BYTES_MAX = BLOCK_BYTES / 2;
+/** More bytes than these have blocks. */
+export const SMALL_BYTES_MAX = BLOCK_BYTES / 2;
 // Small arrays that nobody has, of each size.
 const KEPT_SMALL_MOST = 16;
 // Blocks that nobody has: enough for messages that come and go, and a small part of the buffers.

@@ -44,6 +44,8 @@ export class Consumer {
   #evicted = false;
   #sentMs: number;
   #deliveredMs = 0; // by the clock of latencies
+  /** Consumers send nothing large. */
+  readonly unreserved = false;
   heardMs: number;
   slot = 0;
   consumerId = '';
@@ -69,9 +71,6 @@ export class Consumer {
   get state(): State {
     return this.#state;
   }
-
-  /** Consumers send nothing large. */
-  readonly unreserved = false;
 
   get heldBytes(): number {
     return this.#evicted ? 0 : this.#queuedBytes;

@@ -99,12 +99,8 @@ export class Producer implements Replyable, Waiting, Sender {
       if (skipped === chunk.length) return;
       chunk = chunk.subarray(skipped);
     }
-    if (this.#blocked || this.#carry.bytes + chunk.length < this.#need) {
-      this.#keep(chunk);
-      this.#reserve();
-      return;
-    }
-    this.#process(chunk);
+    if (this.#blocked || this.#carry.bytes + chunk.length < this.#need) this.#keep(chunk);
+    else this.#process(chunk);
     this.#reserve();
   }
 

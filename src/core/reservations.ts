@@ -11,12 +11,13 @@
 // what it begins must not hold up who has just come, and nobody waits for ever.
 
 import { assert } from './assert.ts';
+import { SMALL_BYTES_MAX } from './carry.ts';
 
-/** A message of more bytes reserves them before it is read on. */
-export const LARGE_BYTES = 32 * 1024;
+/** A message of more bytes, which has blocks, reserves them before it is read on. */
+export const LARGE_BYTES = SMALL_BYTES_MAX;
 /**
- * What a sender must manage in a second if others wait for the memory that it has. No more than
- * what a crowd that has reserved everything gets each of a network of 16 Mbit/s.
+ * What a sender must manage in a second if others wait for the memory that it has. By default 512
+ * can have some: so much each gets who shares a network of 16 Mbit/s with all of them.
  */
 export const BYTES_PER_SECOND_MIN = 4 * 1024;
 const SECOND_MS = 1000;

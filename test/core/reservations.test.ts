@@ -371,6 +371,18 @@ describe('producers of large messages', () => {
     assert.ok(c.link.paused, 'there is no memory yet');
   });
 
+  test('are read on when what still came made the message whole', () => {
+    const world = short();
+    for (const mark of ['a', 'b']) begin(world, mark);
+    const c = begin(world, 'c');
+    assert.ok(c.peer.link.paused);
+    c.peer.session.receive(large('c').slice(4 * KIB)); // it was on its way already
+    world.settle();
+    assert.deepEqual(c.peer.take(), acks(1));
+    assert.ok(isRead(c.peer));
+    assert.equal(world.broker.reservations.waiting, 0);
+  });
+
   test('are not too slow for a broker that is closing', () => {
     const world = short();
     const [a, b] = ['a', 'b', 'c'].map((mark) => begin(world, mark));
