@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { Done, Files, Handle } from '../log/files.ts';
 import { DirectFiles, isRefusal, type Move } from './direct.ts';
+import { PIECE_BYTES, Release } from './release.ts';
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR } = fs.constants;
 
@@ -11,6 +12,11 @@ export class NodeFiles implements Files {
   readonly #directory: string;
   readonly #readOnly: boolean;
   readonly #direct: DirectFiles;
+  readonly #release = new Release();
+  // The files behind the handles. One that has no name any more may still be read.
+  readonly #inodes = new Map<Handle, number>();
+  #opening = 0;
+  readonly #leaving = new Set<number>();
 
   /**
    * `readOnly`: for tools that must not change a byte. `memory`: the module's; whole blocks of it
@@ -51,11 +57,17 @@ export class NodeFiles implements Files {
   ): void {
     const access = this.#readOnly ? O_RDONLY : O_RDWR;
     const flags = access | O_NOFOLLOW | (create ? O_CREAT | O_EXCL : 0);
+    this.#opening++;
+    const end = (failure: Error | undefined, fd: Handle, bytes: number) => {
+      this.#opening--;
+      done(failure, fd, bytes);
+    };
     fs.open(this.#path(name), flags, 0o600, (failure, fd) => {
-      if (failure !== null) return done(failure, -1, 0);
+      if (failure !== null) return end(failure, -1, 0);
       fs.fstat(fd, (statFailure, stat) => {
-        if (statFailure === null) return done(undefined, fd, stat.size);
-        fs.close(fd, () => done(statFailure, -1, 0));
+        if (statFailure !== null) return fs.close(fd, () => end(statFailure, -1, 0));
+        this.#inodes.set(fd, stat.ino);
+        end(undefined, fd, stat.size);
       });
     });
   }
@@ -91,7 +103,10 @@ export class NodeFiles implements Files {
   }
 
   truncate(handle: Handle, bytes: number, done: Done): void {
-    fs.ftruncate(handle, bytes, (failure) => done(failure ?? undefined));
+    fs.fstat(handle, (failure, stat) => {
+      if (failure !== null) return done(failure);
+      this.#release.shrink(handle, stat.size, bytes, done);
+    });
   }
 
   sync(handle: Handle, done: Done): void {
@@ -103,15 +118,50 @@ export class NodeFiles implements Files {
   }
 
   rename(from: string, to: string, done: Done): void {
-    fs.rename(this.#path(from), this.#path(to), (failure) => done(failure ?? undefined));
+    this.#taking(to, (leave) =>
+      fs.rename(this.#path(from), this.#path(to), (failure) =>
+        leave(() => done(failure ?? undefined)),
+      ),
+    );
   }
 
   remove(name: string, done: Done): void {
-    fs.unlink(this.#path(name), (failure) => done(failure ?? undefined));
+    this.#taking(name, (leave) =>
+      fs.unlink(this.#path(name), (failure) => leave(() => done(failure ?? undefined))),
+    );
   }
 
   close(handle: Handle, done: Done): void {
-    this.#direct.close(handle, () => fs.close(handle, (failure) => done(failure ?? undefined)));
+    this.#direct.close(handle, () => this.#close(handle, done));
+  }
+
+  // Holds the file that is about to lose its name, if there is one, until `leave`, so that its
+  // space is given back in pieces.
+  #taking(name: string, act: (leave: (done: () => void) => void) => void): void {
+    fs.open(this.#path(name), O_RDWR | O_NOFOLLOW, (failure, fd) => {
+      if (failure !== null) act((done) => done());
+      else act((done) => this.#close(fd, () => done()));
+    });
+  }
+
+  #close(fd: number, done: Done): void {
+    this.#inodes.delete(fd);
+    const close = () => fs.close(fd, (failure) => done(failure ?? undefined));
+    fs.fstat(fd, (failure, stat) => {
+      if (failure !== null || stat.nlink > 0 || stat.size <= PIECE_BYTES) return close();
+      if (this.#readOnly || this.#opening > 0 || this.#isOpen(stat.ino)) return close();
+      this.#leaving.add(stat.ino);
+      this.#release.leave(fd, stat.size, () => {
+        this.#leaving.delete(stat.ino);
+        done(undefined);
+      });
+    });
+  }
+
+  #isOpen(inode: number): boolean {
+    if (this.#leaving.has(inode)) return true; // by way of another descriptor
+    for (const open of this.#inodes.values()) if (open === inode) return true;
+    return false;
   }
 
   free(done: (failure: Error | undefined, bytes: number) => void): void {
