@@ -19,6 +19,7 @@ import { decimal } from '../../bench/peers/protocol.ts';
 import { acknowledgement, command, replies } from '../../bench/peers/redis.ts';
 import { startSystem } from '../../bench/peers/running.ts';
 import { SYSTEMS } from '../../bench/peers/systems.ts';
+import type { Figure } from '../../bench/samples.ts';
 import { Running } from '../support/process.ts';
 
 const dir = await mkdtemp(join(tmpdir(), 'thrustmq-peers-'));
@@ -264,10 +265,7 @@ describe('peers of this machine', () => {
     const found = system.find();
     const skip = 'absent' in found ? found.absent : false;
     test(`${system.name} does the work and leaves nothing`, { skip }, async () => {
-      const options = { dir, runs: 1, seconds: 0.5, warmupSeconds: 0.1, idle: 1 };
-      const bed = new Bed({ ...options, note: () => {}, peers: [system.key] });
-      const remarks: string[] = [];
-      const figures = await peers.measure(bed, (text) => remarks.push(text));
+      const { figures, remarks } = await measured(system.key);
       assert.equal(figures.length, 3 * 3); // ours, theirs and the ratio for each work
       for (const { name, absent, median } of figures) {
         assert.equal(absent, undefined, name);
@@ -304,6 +302,25 @@ describe('peers of this machine', () => {
     );
   });
 });
+
+/** A busy machine may let nothing through in a short window; none of this is about speed. */
+async function measured(key: string): Promise<{ figures: Figure[]; remarks: string[] }> {
+  const options = { dir, runs: 1, warmupSeconds: 0.1, idle: 1, note: () => {}, peers: [key] };
+  for (const seconds of [0.5, 2, 8]) {
+    const remarks: string[] = [];
+    const bed = new Bed({ ...options, seconds });
+    const figures = await peers
+      .measure(bed, (text) => remarks.push(text))
+      .catch((error: Error) => {
+        if (!NOTHING_CAME.test(error.message)) throw error;
+      });
+    if (figures?.every(({ absent }) => !NOTHING_CAME.test(absent ?? '')))
+      return { figures, remarks };
+  }
+  throw new Error('not one message came through in a window of 8 s');
+}
+
+const NOTHING_CAME = /not one message came through/;
 
 function namesAll(): string | false {
   const all = SYSTEMS.every((system) => 'file' in system.find());

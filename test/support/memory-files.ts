@@ -130,14 +130,14 @@ class Inode {
   #ownCache(length: number): void {
     const isShared = this.#cacheShared || this.#cache === this.#disk || LENT.has(this.#cache);
     if (!isShared && this.#cache.length >= length) return;
-    this.#cache = grown(this.#cache, length);
+    this.#cache = grown(this.#cache, length, !isShared);
     this.#cacheShared = false;
   }
 
   #ownDisk(length: number): void {
     const isShared = this.#diskShared || this.#cache === this.#disk || LENT.has(this.#disk);
     if (!isShared && this.#disk.length >= length) return;
-    this.#disk = grown(this.#disk, length);
+    this.#disk = grown(this.#disk, length, !isShared);
     this.#diskShared = false;
   }
 
@@ -230,8 +230,12 @@ class Inode {
   }
 }
 
-function grown(bytes: Uint8Array, length: number): Uint8Array<ArrayBuffer> {
-  const to = new Uint8Array(Math.max(bytes.length, length));
+// The caller's own bytes get room to grow into: a large file is written a page at a time.
+function grown(bytes: Uint8Array, length: number, isOwn: boolean): Uint8Array {
+  const { buffer } = bytes;
+  if (isOwn && buffer.byteLength >= length) return new Uint8Array(buffer, 0, length);
+  const room = isOwn ? Math.max(length, 2 * bytes.length) : Math.max(bytes.length, length);
+  const to = new Uint8Array(new ArrayBuffer(room), 0, Math.max(bytes.length, length));
   to.set(bytes);
   return to;
 }
