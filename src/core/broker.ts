@@ -152,7 +152,7 @@ export class Broker implements Context, CommitEvents {
       proofMs: options.limits.proofMs,
       lag: () => this.indexing.lag,
     });
-    this.intake = new Intake(this.commit);
+    this.intake = new Intake(this);
   }
 
   /**
@@ -219,11 +219,12 @@ export class Broker implements Context, CommitEvents {
   /** Monotonic time; to be called at least every 50 ms. */
   advance(nowMs: number): void {
     assert(nowMs >= this.#now, 'time ran backwards');
+    const ms = nowMs - this.#now;
     this.#now = nowMs;
     this.retention.nowMs = nowMs;
     this.buckets.rates.nowMs = nowMs;
     for (const producer of this.producers) producer.advance(nowMs);
-    if (this.intake.tick(this.producers)) this.roomAgain();
+    if (this.intake.tick(this.producers, ms)) this.roomAgain();
     this.#log.beGentle(this.intake.shared);
     for (const consumer of this.consumers) consumer.advance(nowMs);
     this.counters.tick();

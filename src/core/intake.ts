@@ -4,8 +4,17 @@
 // on in the next; who publishes little always finds room. When all publish much nobody is held
 // back: the largest batches cost the least.
 //
+// A bucket that is made costs more than its record: memory, a place in the directory, and work in
+// every index. So those who publish much make a bounded number of them in a tick, each about as
+// many, and go on in the next. What they publish to buckets that are there is not held up by that.
+//
 //   open batch   | much | much | little |            much: waits when the batch has cost enough
 //                |<--- BATCH_COST_MAX ---|---- what the log allows ----|
+
+import type { Buckets } from './buckets.ts';
+import type { Consumer } from './consumer.ts';
+import type { Codec } from './ports.ts';
+import { BUCKET_HIGH, BUCKET_LOW, ROW_WORDS } from './rows.ts';
 
 /** What a record costs beside its bytes, for its entry and index: so many bytes' time. */
 export const ROW_COST = 2048;
@@ -18,6 +27,8 @@ export const SHARED_TICKS = 20;
 /** What is taken before that is asked again. */
 export const PORTION_BYTES = 128 * 1024;
 export const PORTION_MESSAGES = 64;
+/** Buckets that those make together in a ms who publish much, while somebody publishes little. */
+export const MADE_PER_MS = 50;
 
 /** What messages cost that take so many bytes and records. */
 export function costOf(bytes: number, rows: number): number {
@@ -30,6 +41,8 @@ export class Spending {
   #cost = 0;
   #most = 0; // in one batch, since the last tick
   #much = false;
+  /** Buckets that were not there, since the last tick; counted while it matters. */
+  made = 0;
 
   /** Messages went into the open batch, which is number `batch`. */
   add(batch: number, bytes: number, rows: number): void {
@@ -48,6 +61,7 @@ export class Spending {
   tick(): boolean {
     const most = this.#most;
     this.#most = 0;
+    this.made = 0;
     if (most === 0) return false;
     this.#much = most > LITTLE_COST_MAX;
     return !this.#much;
@@ -65,19 +79,31 @@ export interface Waiting {
 
 /** The open batch of a commit. */
 export interface OpenBatch {
+  /** Tells it from the batches before. */
+  readonly openNumber: number;
   /** What its messages cost. */
   readonly openCost: number;
   /** Whether what is left of the open segment must do until the next one can be begun. */
   readonly scarce: boolean;
 }
 
-export class Intake {
-  readonly #commit: OpenBatch;
-  #waiting: Waiting[] = [];
-  #ticks = 0; // for so many it is shared yet
+/** What the share of each depends on. */
+export interface IntakeParts {
+  commit: OpenBatch;
+  codec: Pick<Codec, 'rows'>;
+  buckets: Pick<Buckets<Consumer>, 'find'>;
+}
 
-  constructor(commit: OpenBatch) {
-    this.#commit = commit;
+export class Intake {
+  readonly #parts: IntakeParts;
+  #waiting: Waiting[] = [];
+  #makers: Waiting[] = []; // they wait for the next tick
+  #ticks = 0; // for so many it is shared yet
+  #toMake = 0; // buckets, in this tick
+  #share = 0; // of them, for each who made some in the last one
+
+  constructor(parts: IntakeParts) {
+    this.#parts = parts;
   }
 
   /** Whether somebody publishes little: then messages are taken in portions. */
@@ -85,15 +111,34 @@ export class Intake {
     return this.#ticks > 0;
   }
 
-  /** Whether a producer that publishes much must wait for the next batch. */
-  mustWait({ spending }: Waiting): boolean {
-    if (!this.shared || !spending.much) return false;
-    return this.#commit.openCost >= BATCH_COST_MAX || this.#commit.scarce;
+  /** A producer's messages went into the open batch: the codec's first `rows` rows. */
+  took(spending: Spending, bytes: number, rows: number): void {
+    const { commit, codec, buckets } = this.#parts;
+    spending.add(commit.openNumber, bytes, rows);
+    if (!this.shared || !spending.much) return;
+    const words = codec.rows;
+    let made = 0;
+    for (let at = 0; at < rows * ROW_WORDS; at += ROW_WORDS)
+      if (buckets.find(words[at + BUCKET_LOW]!, words[at + BUCKET_HIGH]!) === 0) made++;
+    spending.made += made;
+    this.#toMake -= made;
+  }
+
+  /** Whether a producer that publishes much must wait, for the next batch or the next tick. */
+  mustWait(producer: Waiting): boolean {
+    if (!this.shared || !producer.spending.much) return false;
+    const { openCost, scarce } = this.#parts.commit;
+    return openCost >= BATCH_COST_MAX || scarce || this.#madeEnough(producer);
+  }
+
+  #madeEnough({ spending }: Waiting): boolean {
+    return this.#toMake <= 0 && spending.made > this.#share;
   }
 
   /** Calls `room` of the producer when there may be room. */
   wait(producer: Waiting): void {
-    this.#waiting.push(producer);
+    if (this.shared && this.#madeEnough(producer)) this.#makers.push(producer);
+    else this.#waiting.push(producer);
   }
 
   /**
@@ -111,15 +156,25 @@ export class Intake {
       if (producer.messages > before && this.#waiting.at(-1) === producer)
         behind.push(this.#waiting.pop()!);
     }
-    this.#waiting.push(...behind);
+    this.#waiting = this.#waiting.concat(behind);
     return true;
   }
 
-  /** Time passes; `producers`: all of them. True: nobody has to wait any more. */
-  tick(producers: Iterable<Waiting>): boolean {
+  /** So many ms have passed; `producers`: all of them. True: some need not wait any more. */
+  tick(producers: Iterable<Waiting>, ms: number): boolean {
     const before = this.#ticks;
     this.#ticks = Math.max(0, before - 1);
-    for (const { spending } of producers) if (spending.tick()) this.#ticks = SHARED_TICKS;
-    return before > 0 && this.#ticks === 0;
+    let makers = 0;
+    for (const { spending } of producers) {
+      if (spending.made > 0) makers++;
+      if (spending.tick()) this.#ticks = SHARED_TICKS;
+    }
+    const more = MADE_PER_MS * ms;
+    this.#toMake = Math.min(0, this.#toMake) + more;
+    this.#share = more / Math.max(1, makers);
+    const held = this.#makers;
+    this.#makers = [];
+    this.#waiting = this.#waiting.concat(held);
+    return held.length > 0 || (before > 0 && this.#ticks === 0);
   }
 }

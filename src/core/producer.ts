@@ -237,7 +237,7 @@ export class Producer implements Replyable, Waiting, Sender {
   // Accounts for messages that an intake packed, or that a skim saw and refused.
   #took(messages: number): void {
     if (messages === 0) return;
-    const { codec, commit, counters } = this.#context;
+    const { codec, commit, counters, intake } = this.#context;
     if (this.#refusing) {
       this.#refuse(messages);
       counters.refusedFull += messages;
@@ -249,7 +249,7 @@ export class Producer implements Replyable, Waiting, Sender {
     this.#large = false;
     this.#left -= messages;
     this.messages += messages;
-    this.spending.add(commit.openNumber, payload, rows);
+    intake.took(this.spending, payload, rows);
     commit.packed(rows, messages, payload);
   }
 

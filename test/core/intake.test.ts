@@ -7,6 +7,7 @@ import {
   BATCH_COST_MAX,
   Intake,
   LITTLE_COST_MAX,
+  MADE_PER_MS,
   PORTION_BYTES,
   PORTION_MESSAGES,
   ROW_COST,
@@ -91,7 +92,11 @@ describe('who waits', () => {
   const room = { left: 0 };
 
   test('comes behind those who got nothing, once it got something', () => {
-    const intake = new Intake({ openCost: 0, scarce: false });
+    const intake = new Intake({
+      commit: { openNumber: 0, openCost: 0, scarce: false },
+      codec: engine,
+      buckets: { find: () => 0 },
+    });
     const waiters = [3, 1, 3, 3].map((wants) => new Waiter(intake, wants));
     for (const waiter of waiters) intake.wait(waiter);
     const got: string[] = [];
@@ -128,7 +133,7 @@ describe('a batch that is shared', () => {
   test('is closed by records, too, however small', () => {
     const { world } = shared();
     const much = world.producer();
-    const messages = Array.from({ length: 3000 }, (_, i): [number, string] => [10 + i, 'x']);
+    const messages = Array.from({ length: 3000 }, (_, i): [number, string] => [2 + (i % 2), 'x']);
     much.send(batch('u64', ...messages));
     assert.ok(much.link.paused);
     const { openCost } = world.broker.commit;
@@ -157,6 +162,108 @@ describe('a batch that is shared', () => {
     assert.ok(world.broker.commit.openCost > 4 * MIB);
     world.settle();
     assert.deepEqual(much.take(), acks(...Array(128).fill(1)));
+  });
+});
+
+describe('making buckets', () => {
+  const PER_TICK = MADE_PER_MS * TICK_MS;
+  let next = 1000;
+  /** So many messages, each to a bucket that was not there. */
+  const fresh = (count: number) =>
+    batch('u64', ...Array.from({ length: count }, (): [number, string] => [next++, 'x']));
+
+  /** One tick, in which the little one publishes something, and all that follows from it. */
+  function tick({ world, little }: ReturnType<typeof shared>): void {
+    little.send(batch('u64', [1, 'little']));
+    world.settle();
+    assert.deepEqual(little.take(), acks(1));
+    world.advance(TICK_MS);
+    world.settle();
+  }
+
+  test('goes on in the next tick, for who publishes much', () => {
+    const both = shared();
+    const much = both.world.producer();
+    const count = 3 * PER_TICK;
+    much.send(fresh(count));
+    both.world.settle();
+    for (let ticks = 1; ticks < 3; ticks++) {
+      assert.ok(much.link.paused);
+      const { messages } = much.session;
+      const most = ticks * PER_TICK + PORTION_MESSAGES;
+      assert.ok(messages >= ticks * PER_TICK && messages <= most, `${messages} in ${ticks} ticks`);
+      tick(both);
+    }
+    for (let ticks = 0; ticks < 2; ticks++) tick(both);
+    assert.ok(!much.link.paused);
+    assert.deepEqual(much.take(), acks(...Array(count).fill(1)));
+  });
+
+  test('holds nobody up who publishes to buckets that are there', () => {
+    const both = shared();
+    const [maker, other] = [both.world.producer(), both.world.producer()];
+    other.send(sized(10, 1, 2), sized(10, 1, 3));
+    both.world.settle();
+    other.take();
+    maker.send(fresh(2 * PER_TICK));
+    both.world.settle();
+    assert.ok(maker.link.paused);
+    const messages = Array.from({ length: 3000 }, (_, i): [number, string] => [2 + (i % 2), 'x']);
+    other.send(batch('u64', ...messages));
+    both.world.settle();
+    assert.ok(maker.link.paused, 'no tick has passed');
+    assert.deepEqual(other.take(), acks(...Array(3000).fill(1)));
+  });
+
+  test('is shared by those who do, and who makes few is not held up', () => {
+    const both = shared();
+    const makers = [1, 2, 3].map(() => both.world.producer());
+    const taken = () => makers.map(({ session }) => session.messages);
+    for (const maker of makers) maker.send(fresh(5 * PER_TICK));
+    both.world.settle();
+    tick(both); // from here on it is known how many there are
+    const before = taken();
+    tick(both);
+    for (const [i, messages] of taken().entries()) {
+      const got = messages - before[i]!;
+      assert.ok(Math.abs(got - PER_TICK / 3) <= 2 * PORTION_MESSAGES, `${got} of ${PER_TICK}`);
+    }
+    const few = both.world.producer();
+    few.send(sized(64 * KIB, 16), fresh(PER_TICK / 5));
+    both.world.settle();
+    assert.ok(makers.every(({ link }) => link.paused) && !few.link.paused);
+    assert.deepEqual(few.take(), acks(...Array(16 + PER_TICK / 5).fill(1)));
+  });
+
+  test('has no bound when nobody publishes little, at once', () => {
+    const both = shared();
+    const much = both.world.producer();
+    much.send(fresh(30 * PER_TICK));
+    both.world.settle();
+    for (let ticks = 0; ticks < SHARED_TICKS; ticks++) {
+      assert.ok(much.link.paused);
+      both.world.advance(TICK_MS);
+      both.world.settle();
+    }
+    assert.ok(!both.world.broker.intake.shared);
+    assert.ok(!much.link.paused);
+    much.send(fresh(10 * PER_TICK));
+    assert.ok(!much.link.paused);
+    both.world.settle();
+    assert.deepEqual(much.take(), acks(...Array(40 * PER_TICK).fill(1)));
+  });
+
+  test('of who is gone matters to nobody', () => {
+    const both = shared();
+    const [gone, other] = [both.world.producer(), both.world.producer()];
+    gone.send(fresh(2 * PER_TICK));
+    both.world.settle();
+    gone.link.destroy();
+    const { messages } = gone.session;
+    other.send(fresh(PER_TICK / 2));
+    for (let ticks = 0; ticks < 3; ticks++) tick(both);
+    assert.equal(gone.session.messages, messages);
+    assert.deepEqual(other.take(), acks(...Array(PER_TICK / 2).fill(1)));
   });
 });
 

@@ -367,6 +367,20 @@ export const PLANTS: readonly Plant[] = [
       'test/core/intake.test.ts',
       'comes behind those who got nothing, once it got something',
     ],
+    [
+      'who makes many buckets holds up who makes none',
+      'spending.made > this.#share',
+      'true',
+      'test/core/intake.test.ts',
+      'holds nobody up who publishes to buckets that are there',
+    ],
+    [
+      'who had to wait for the next tick waits for ever',
+      'this.#waiting = this.#waiting.concat(held);',
+      ';',
+      'test/core/intake.test.ts',
+      'goes on in the next tick, for who publishes much',
+    ],
   ]),
   ...plant('src/core/commit.ts', [
     [
