@@ -1,6 +1,6 @@
 // One batch of a commit: what is written and synced together, and whom that is owed to.
 
-import { costOf } from './intake.ts';
+import { costOf, PORTION_BYTES } from './intake.ts';
 import type { Position } from './ports.ts';
 import { RowList } from './rows.ts';
 
@@ -32,10 +32,21 @@ export class Batch {
   sinceMs = 0;
   /** Closes its segment: the log goes on at the start of the next one. */
   last = false;
+  /** Whether it holds a message larger than a portion. */
+  large = false;
 
   /** What its messages cost (intake.ts). */
   get cost(): number {
     return costOf(this.payload, this.rows.count);
+  }
+
+  /** Takes over what an intake packed. */
+  add(codecRows: Uint32Array, rows: number, messages: number, payload: number): void {
+    this.rows.add(codecRows, rows);
+    this.records += rows;
+    this.messages += messages;
+    this.payload += payload;
+    if (messages === 1 && payload > PORTION_BYTES) this.large = true;
   }
 
   reset(base: Position, offset: number): void {
@@ -52,5 +63,6 @@ export class Batch {
     this.trim = 0;
     this.settledMarks = 0;
     this.last = false;
+    this.large = false;
   }
 }

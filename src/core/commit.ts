@@ -178,6 +178,11 @@ export class Commit {
     return this.#open.cost;
   }
 
+  /** Whether a message larger than a portion is being written, or about to be. */
+  get writesLarge(): boolean {
+    return this.#inFlight?.large === true || this.#sealed.some(({ large }) => large);
+  }
+
   /** Whether the rest of the open segment must do until it is known whether there is a next one. */
   get scarce(): boolean {
     const { entriesMax, lag } = this.#options;
@@ -242,11 +247,8 @@ export class Commit {
   packed(rows: number, messages: number, payload: number): void {
     const open = this.#open;
     if (open.messages === 0) open.sinceMs = this.#options.clockMs();
-    open.rows.add(this.#codec.rows, rows);
-    open.records += rows;
+    open.add(this.#codec.rows, rows, messages, payload);
     this.#entries += rows;
-    open.messages += messages;
-    open.payload += payload;
   }
 
   /**

@@ -1,8 +1,9 @@
 // How much of a producer's messages goes into the open batch, and in which order those go on that
 // had to wait. A batch is written and synced as one, and whoever is in it waits for all of it. So
 // while somebody publishes little, those who publish much share one batch of bounded cost, and go
-// on in the next; who publishes little always finds room. When all publish much nobody is held
-// back: the largest batches cost the least.
+// on in the next; who publishes little always finds room. A message larger than a portion comes in
+// every other batch at most, so that who arrives meanwhile does not wait for two of them. When all
+// publish much nobody is held back: the largest batches cost the least.
 //
 // A bucket that is made costs more than its record: memory, a place in the directory, and work in
 // every index. So those who publish much make a bounded number of them in a tick, each about as
@@ -73,6 +74,8 @@ export interface Waiting {
   /** Messages that were taken from it. */
   readonly messages: number;
   readonly spending: Spending;
+  /** Whether its next message is larger than a portion. */
+  readonly large: boolean;
   /** There may be room again; it waits again if there is none. */
   room(): void;
 }
@@ -85,6 +88,8 @@ export interface OpenBatch {
   readonly openCost: number;
   /** Whether what is left of the open segment must do until the next one can be begun. */
   readonly scarce: boolean;
+  /** Whether a message larger than a portion is being written. */
+  readonly writesLarge: boolean;
 }
 
 /** What the share of each depends on. */
@@ -127,8 +132,9 @@ export class Intake {
   /** Whether a producer that publishes much must wait, for the next batch or the next tick. */
   mustWait(producer: Waiting): boolean {
     if (!this.shared || !producer.spending.much) return false;
-    const { openCost, scarce } = this.#parts.commit;
-    return openCost >= BATCH_COST_MAX || scarce || this.#madeEnough(producer);
+    const { openCost, scarce, writesLarge } = this.#parts.commit;
+    if (openCost >= BATCH_COST_MAX || scarce) return true;
+    return (producer.large && writesLarge) || this.#madeEnough(producer);
   }
 
   #madeEnough({ spending }: Waiting): boolean {

@@ -56,7 +56,7 @@ export class Producer implements Replyable, Waiting, Sender {
   #partialSinceMs = -1;
   #partialAllowedMs = 0;
   readonly spending = new Spending();
-  #large = false; // the next message is larger than a portion
+  large = false;
   #asked = 0; // bytes of memory for a large message
   #unreserved = false; // and it waits for them
   #blocked = false;
@@ -191,7 +191,7 @@ export class Producer implements Replyable, Waiting, Sender {
 
   // Whether room is not shared out in portions.
   get #whole(): boolean {
-    return !this.#context.intake.shared || this.#large;
+    return !this.#context.intake.shared || this.large;
   }
 
   // How many messages are taken in one go, and room for them. Others may go first after that.
@@ -199,7 +199,7 @@ export class Producer implements Replyable, Waiting, Sender {
     const { commit } = this.#context;
     const whole = this.#whole;
     commit.allow(whole ? Number.POSITIVE_INFINITY : PORTION_BYTES);
-    if (this.#large) return 1;
+    if (this.large) return 1;
     return whole ? this.#left : Math.min(this.#left, PORTION_MESSAGES);
   }
 
@@ -207,7 +207,7 @@ export class Producer implements Replyable, Waiting, Sender {
   #portionUsed(): boolean {
     const { codec } = this.#context;
     const whole = this.#whole;
-    this.#large = !whole && codec.result[RESULT_MESSAGES] === 0;
+    this.large = !whole && codec.result[RESULT_MESSAGES] === 0;
     return !whole;
   }
 
@@ -246,7 +246,7 @@ export class Producer implements Replyable, Waiting, Sender {
     const rows = codec.result[RESULT_ROWS]!;
     const payload = codec.result[RESULT_PAYLOAD]!;
     this.#stored = true;
-    this.#large = false;
+    this.large = false;
     this.#left -= messages;
     this.messages += messages;
     intake.took(this.spending, payload, rows);

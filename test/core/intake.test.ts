@@ -77,6 +77,7 @@ describe('who waits', () => {
   class Waiter implements Waiting {
     messages = 0;
     readonly spending = new Spending();
+    readonly large = false;
     readonly #intake: Intake;
     readonly #wants: number;
     constructor(intake: Intake, wants: number) {
@@ -93,7 +94,7 @@ describe('who waits', () => {
 
   test('comes behind those who got nothing, once it got something', () => {
     const intake = new Intake({
-      commit: { openNumber: 0, openCost: 0, scarce: false },
+      commit: { openNumber: 0, openCost: 0, scarce: false, writesLarge: false },
       codec: engine,
       buckets: { find: () => 0 },
     });
@@ -148,6 +149,29 @@ describe('a batch that is shared', () => {
     much.send(sized(PORTION_BYTES + 1, 2), sized(BATCH_COST_MAX + 1, 3), sized(10, 3));
     world.settle();
     assert.deepEqual(much.take(), acks(...Array(8).fill(1)));
+  });
+
+  test('holds a large message if the one before it holds none', () => {
+    const { world, little } = shared();
+    const much = world.producer();
+    const other = world.producer();
+    const bytes: number[] = [];
+    world.broker.onBatch(({ payload }) => bytes.push(Math.round(payload / (64 * KIB))));
+    const next = () => {
+      world.log.complete();
+      little.send(batch('u64', [1, 'little']));
+    };
+    much.send(sized(MIB, 3));
+    world.turn();
+    assert.equal(world.broker.commit.openCost, 0, 'the second one waits');
+    assert.ok(much.link.paused);
+    little.send(batch('u64', [1, 'little']));
+    other.send(sized(64 * KIB, 6));
+    for (let i = 0; i < 4; i++) next();
+    assert.deepEqual(bytes, [16, 4, 16, 2]);
+    world.settle();
+    assert.deepEqual(bytes, [16, 4, 16, 2, 16, 0]);
+    assert.deepEqual(much.take(), acks(1, 1, 1));
   });
 
   test('has no bound when nobody publishes little', () => {

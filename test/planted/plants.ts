@@ -368,6 +368,13 @@ export const PLANTS: readonly Plant[] = [
       'comes behind those who got nothing, once it got something',
     ],
     [
+      'large messages in one batch after the other',
+      'producer.large && writesLarge',
+      'false',
+      'test/core/intake.test.ts',
+      'holds a large message if the one before it holds none',
+    ],
+    [
       'who makes many buckets holds up who makes none',
       'spending.made > this.#share',
       'true',
