@@ -225,7 +225,7 @@ export class Broker implements Context, CommitEvents {
     this.buckets.rates.nowMs = nowMs;
     for (const producer of this.producers) producer.advance(nowMs);
     if (this.intake.tick(this.producers, ms)) this.roomAgain();
-    this.#log.beGentle(this.intake.shared);
+    this.#log.beGentle(this.intake.shared, this.intake.large);
     for (const consumer of this.consumers) consumer.advance(nowMs);
     this.counters.tick();
     this.#relief.advance(nowMs);

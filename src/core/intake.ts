@@ -104,6 +104,7 @@ export class Intake {
   #waiting: Waiting[] = [];
   #makers: Waiting[] = []; // they wait for the next tick
   #ticks = 0; // for so many it is shared yet
+  #largeTicks = 0;
   #toMake = 0; // buckets, in this tick
   #share = 0; // of them, for each who made some in the last one
 
@@ -116,11 +117,17 @@ export class Intake {
     return this.#ticks > 0;
   }
 
+  /** Whether others publish messages larger than a portion meanwhile. */
+  get large(): boolean {
+    return this.#largeTicks > 0;
+  }
+
   /** A producer's messages went into the open batch: the codec's first `rows` rows. */
   took(spending: Spending, bytes: number, rows: number): void {
     const { commit, codec, buckets } = this.#parts;
     spending.add(commit.openNumber, bytes, rows);
     if (!this.shared || !spending.much) return;
+    if (rows === 1 && bytes > PORTION_BYTES) this.#largeTicks = SHARED_TICKS;
     const words = codec.rows;
     let made = 0;
     for (let at = 0; at < rows * ROW_WORDS; at += ROW_WORDS)
@@ -157,6 +164,11 @@ export class Intake {
     const behind: Waiting[] = [];
     this.#waiting = [];
     for (const producer of waiting) {
+      // To find that out itself it would move all it has to the inbox, and back.
+      if (this.mustWait(producer)) {
+        this.wait(producer);
+        continue;
+      }
       const before = producer.messages;
       producer.room();
       if (producer.messages > before && this.#waiting.at(-1) === producer)
@@ -170,6 +182,7 @@ export class Intake {
   tick(producers: Iterable<Waiting>, ms: number): boolean {
     const before = this.#ticks;
     this.#ticks = Math.max(0, before - 1);
+    this.#largeTicks = Math.max(0, this.#largeTicks - 1);
     let makers = 0;
     for (const { spending } of producers) {
       if (spending.made > 0) makers++;

@@ -121,8 +121,8 @@ export interface CompactionRequest {
 export interface Log {
   readonly segmentBytes: number;
   /** Whether somebody waits for acks who publishes little: what is done beside is to be in its way
-   * as little as may be. */
-  beGentle(gentle: boolean): void;
+   * as little as may be. `large`: others publish large messages. */
+  beGentle(gentle: boolean, large: boolean): void;
   /** Whether the segment behind the open one is there, durably: the writer may go on to it. */
   nextReady(): boolean;
   /**

@@ -246,8 +246,9 @@ export class FileLog implements Log {
     });
   }
 
-  beGentle(gentle: boolean): void {
+  beGentle(gentle: boolean, large: boolean): void {
     this.#pace.gentle = gentle;
+    this.#pace.large = large;
   }
 
   /** Connects the broker. */

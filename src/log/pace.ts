@@ -1,7 +1,8 @@
 // How work beside the broker shares processor and disk with it: in pieces, and others go on after
 // each. While somebody waits for acks who publishes little, pieces are small and each is followed
 // by a break, so that such an ack meets one of them at most now and then; otherwise they have the
-// size that costs the least.
+// size that costs the least. While others publish large messages, commits of what is little come
+// between those, and are short: then such pieces are smaller still.
 
 export interface Turns {
   /** Calls back once, as soon as other work had its turn. */
@@ -16,6 +17,8 @@ export class Pace {
   readonly #turns: Turns;
   /** Whether others wait for acks who publish little. */
   gentle = false;
+  /** Whether large messages are written between those acks. */
+  large = false;
 
   constructor(turns: Turns) {
     this.#turns = turns;
@@ -40,8 +43,9 @@ export class Pace {
     else this.#turns.pause(call);
   }
 
-  /** The size of the next piece. */
-  piece(small: number, large: number): number {
-    return this.gentle ? small : large;
+  /** The size of the next piece; `least`: where commits of what is little are to be short. */
+  piece(small: number, most: number, least = small): number {
+    if (!this.gentle) return most;
+    return this.large ? least : small;
   }
 }

@@ -39,6 +39,8 @@ const FILL_SYNC_BYTES = 4 * 1024 * 1024;
 // Written at a time while others are not to wait: then a commit that writes beside it is as fast as
 // it can be. Larger pieces take less time in all.
 const SMALL_PIECE_BYTES = 256 * 1024;
+// With large messages about, what they take of the disk for zeros is bounded by this, too.
+const LEAST_PIECE_BYTES = 64 * 1024;
 // What is never taken for a file, as a share of a segment: indexes and checkpoint need some room.
 const SLACK = 1.25;
 // Files beyond the reserve are made only while there are so many segments' bytes free.
@@ -170,7 +172,7 @@ export class Spares {
       files.sync(spare.handle, done);
       return;
     }
-    const piece = pace.piece(SMALL_PIECE_BYTES, source.length);
+    const piece = pace.piece(SMALL_PIECE_BYTES, source.length, LEAST_PIECE_BYTES);
     const zeros = source.subarray(0, Math.min(piece, spare.bytes - at));
     writeAll(files, spare.handle, [zeros], at, (failure) => {
       if (failure !== undefined) return done(failure);

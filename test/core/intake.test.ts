@@ -6,6 +6,7 @@ import { describe, test } from 'node:test';
 import {
   BATCH_COST_MAX,
   Intake,
+  type IntakeParts,
   LITTLE_COST_MAX,
   MADE_PER_MS,
   PORTION_BYTES,
@@ -91,13 +92,32 @@ describe('who waits', () => {
     }
   }
   const room = { left: 0 };
+  const partsWith = (openCost: number): IntakeParts => ({
+    commit: { openNumber: 0, openCost, scarce: false, writesLarge: false },
+    codec: engine,
+    buckets: { find: () => 0 },
+  });
+
+  test('is not asked as long as it must', () => {
+    const parts = partsWith(BATCH_COST_MAX);
+    const intake = new Intake(parts);
+    const little = new Waiter(intake, 0);
+    const much = new Waiter(intake, 1);
+    little.spending.add(0, 1, 1);
+    intake.tick([little], TICK_MS);
+    much.spending.add(0, BATCH_COST_MAX, 1);
+    intake.wait(much);
+    room.left = 1;
+    assert.ok(intake.roomAgain());
+    assert.equal(room.left, 1, 'it was asked');
+    Object.assign(parts.commit, { openCost: 0 });
+    assert.ok(intake.roomAgain());
+    assert.deepEqual([room.left, much.messages], [0, 1]);
+    assert.equal(intake.roomAgain(), false);
+  });
 
   test('comes behind those who got nothing, once it got something', () => {
-    const intake = new Intake({
-      commit: { openNumber: 0, openCost: 0, scarce: false, writesLarge: false },
-      codec: engine,
-      buckets: { find: () => 0 },
-    });
+    const intake = new Intake(partsWith(0));
     const waiters = [3, 1, 3, 3].map((wants) => new Waiter(intake, wants));
     for (const waiter of waiters) intake.wait(waiter);
     const got: string[] = [];
@@ -351,9 +371,25 @@ describe('the end of a segment', () => {
   });
 });
 
-test('the log is told while somebody publishes little, and when nobody does', () => {
-  const { world } = shared();
-  assert.ok(world.log.gentle);
+test('the log is told who is about: who publishes little, and large messages beside them', () => {
+  const { world, little } = shared();
+  const told = () => [world.log.gentle, world.log.large];
+  assert.deepEqual(told(), [true, false]);
+  const much = world.producer();
+  much.send(sized(PORTION_BYTES - KIB, 4));
+  world.settle();
+  world.advance(TICK_MS);
+  assert.deepEqual(told(), [true, false], 'each of these is a portion');
+  much.send(sized(PORTION_BYTES + 1, 1));
+  world.settle();
+  world.advance(TICK_MS);
+  assert.deepEqual(told(), [true, true]);
+  for (let i = 0; i < SHARED_TICKS; i++) {
+    little.send(batch('u64', [1, 'little']));
+    world.settle();
+    world.advance(TICK_MS);
+  }
+  assert.deepEqual(told(), [true, false]);
   for (let i = 0; i < SHARED_TICKS; i++) world.advance(TICK_MS);
-  assert.ok(!world.log.gentle);
+  assert.deepEqual(told(), [false, false]);
 });

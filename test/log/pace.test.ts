@@ -36,5 +36,9 @@ test('they are small and followed by a break while others wait', () => {
   pace.later(() => calls++, false);
   assert.equal(calls, 4);
   assert.deepEqual(taken, ['breath', 'breath', 'breath', 'pause']);
-  assert.equal(pace.piece(1, 100), 1);
+  assert.equal(pace.piece(10, 100), 10);
+  assert.equal(pace.piece(10, 100, 1), 10);
+  pace.large = true;
+  assert.equal(pace.piece(10, 100), 10);
+  assert.equal(pace.piece(10, 100, 1), 1);
 });

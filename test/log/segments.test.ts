@@ -27,6 +27,8 @@ interface Setup {
   troubles: string[];
 }
 
+const MIB = 1024 * 1024;
+
 /** Segments 0 … count - 1 in a directory; later ones are made `next` bytes large. */
 async function setUp(
   count = 1,
@@ -503,6 +505,28 @@ test('a file made ready never takes the name of one that is just becoming a segm
   assert.deepEqual(files.names(), names, 'the one that is taken was replaced');
 });
 
+test('zeros are written in pieces that suit who waits for the disk', async () => {
+  const pace = paceOf(setImmediate);
+  const pieces = async (gentle: boolean, large: boolean): Promise<number> => {
+    Object.assign(pace, { gentle, large });
+    const files = new MemoryFiles();
+    const zeros = new Uint8Array(MIB);
+    const options = { files, zeros, pace, segmentBytes: 2 * MIB, spareBytes: 0, trouble: () => {} };
+    let made = false;
+    new Spares(options, []).make('next.tmp', (failure) => {
+      assert.equal(failure, undefined);
+      made = true;
+    });
+    await files.settle();
+    assert.ok(made);
+    return files.count('write');
+  };
+  assert.equal(await pieces(false, false), 2);
+  assert.equal(await pieces(false, true), 2);
+  assert.equal(await pieces(true, false), 8);
+  assert.equal(await pieces(true, true), 32);
+});
+
 test('a file whose sync failed and that stayed is no spare for the next start', async () => {
   const setup = await setUp(1, SEGMENT_BYTES, SEGMENT_BYTES, 2 * SEGMENT_BYTES);
   const { files, segments } = setup;
@@ -577,8 +601,6 @@ test('closed before there is a next segment: every file is closed, and nothing b
   await files.settle();
   assert.deepEqual([files.openHandles, files.count('free')], [0, asked], 'a file was made');
 });
-
-const MIB = 1024 * 1024;
 
 test('a large file is synced every 4 MiB while it is filled, and given up where that fails', async () => {
   const setup = await setUp(1, SEGMENT_BYTES, 9 * MIB);

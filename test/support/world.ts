@@ -123,8 +123,12 @@ export class FakeLog implements Log {
   /** Whether somebody publishes little. */
   gentle = false;
 
-  beGentle(gentle: boolean): void {
+  /** Whether others publish large messages meanwhile. */
+  large = false;
+
+  beGentle(gentle: boolean, large: boolean): void {
     this.gentle = gentle;
+    this.large = large;
   }
 
   nextReady(): boolean {
