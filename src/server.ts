@@ -249,7 +249,10 @@ export class Server {
       notices: {
         notice: (level, kind, text, fields) => this.#notices.write(kind, fields ?? {}, text, level),
       },
-      wake: { soon: () => void setImmediate(() => this.#broker.flush()) },
+      wake: {
+        soon: () => void setImmediate(() => this.#broker.flush()),
+        rest: (ms) => void setTimeout(() => this.#broker.rested(), ms),
+      },
       wallMs: Date.now,
       clockMs: () => performance.now(),
       strict: config.log.sync === 'commit',

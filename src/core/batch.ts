@@ -30,6 +30,8 @@ export class Batch {
   settledMarks = 0;
   /** When its first message was taken in, in ms of the options' clock. */
   sinceMs = 0;
+  /** When it began to be written, in ms of the same clock. */
+  begunMs = 0;
   /** Closes its segment: the log goes on at the start of the next one. */
   last = false;
   /** Whether it holds a message larger than a portion. */

@@ -216,6 +216,12 @@ export class Broker implements Context, CommitEvents {
     this.indexing.step();
   }
 
+  /** The rest is over that the core asked for. */
+  rested(): void {
+    this.intake.rested();
+    this.roomAgain();
+  }
+
   /** Monotonic time; to be called at least every 50 ms. */
   advance(nowMs: number): void {
     assert(nowMs >= this.#now, 'time ran backwards');
@@ -270,6 +276,10 @@ export class Broker implements Context, CommitEvents {
     }
     this.#sendReplies();
     const { messages, sinceMs } = batch;
+    if (batch.large) {
+      const restMs = this.intake.rest(this.latency.clockMs() - batch.begunMs);
+      if (restMs > 0) this.#options.wake.rest(restMs);
+    }
     if (messages > 0) this.latency.committed(this.#nextSequence, sinceMs, batch.replyTo.length);
     this.counters.publishedMessages += messages;
     this.counters.publishedBytes += batch.payload;

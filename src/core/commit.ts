@@ -377,6 +377,7 @@ export class Commit {
     }
     const batch = this.#sealed.shift()!;
     this.#inFlight = batch;
+    batch.begunMs = this.#options.clockMs();
     this.reasons[batch.reason]++;
     this.#log.append(batch.base + batch.offset, batch.bytes, (failure) => this.#appended(failure));
   }

@@ -2,8 +2,9 @@
 // had to wait. A batch is written and synced as one, and whoever is in it waits for all of it. So
 // while somebody publishes little, those who publish much share one batch of bounded cost, and go
 // on in the next; who publishes little always finds room. A message larger than a portion comes in
-// every other batch at most, so that who arrives meanwhile does not wait for two of them. When all
-// publish much nobody is held back: the largest batches cost the least.
+// every other batch at most, so that who arrives meanwhile does not wait for two of them, and takes
+// half of the time at most. When all publish much nobody is held back: the largest batches cost the
+// least.
 //
 // A bucket that is made costs more than its record: memory, a place in the directory, and work in
 // every index. So those who publish much make a bounded number of them in a tick, each about as
@@ -23,6 +24,8 @@ export const ROW_COST = 2048;
 export const LITTLE_COST_MAX = 64 * 1024;
 /** What a batch may cost before those wait who publish much. */
 export const BATCH_COST_MAX = 256 * 1024;
+/** Longest rest after a large message, in ms. */
+export const REST_MS_MAX = 25;
 /** Ticks after which nobody counts any more who published little. */
 export const SHARED_TICKS = 20;
 /** What is taken before that is asked again. */
@@ -104,7 +107,8 @@ export class Intake {
   #waiting: Waiting[] = [];
   #makers: Waiting[] = []; // they wait for the next tick
   #ticks = 0; // for so many it is shared yet
-  #largeTicks = 0;
+  #largeTicks = 0; // for so many others publish large messages
+  #resting = false;
   #toMake = 0; // buckets, in this tick
   #share = 0; // of them, for each who made some in the last one
 
@@ -136,12 +140,24 @@ export class Intake {
     this.#toMake -= made;
   }
 
-  /** Whether a producer that publishes much must wait, for the next batch or the next tick. */
+  /** A large message took so long to write: gives how long the next one is to wait, in ms. */
+  rest(ms: number): number {
+    this.#resting = this.shared && ms > 0;
+    return this.#resting ? Math.min(ms, REST_MS_MAX) : 0;
+  }
+
+  /** That time is over. */
+  rested(): void {
+    this.#resting = false;
+  }
+
+  /** Whether a producer that publishes much must wait: for a batch, a rest or a tick. */
   mustWait(producer: Waiting): boolean {
     if (!this.shared || !producer.spending.much) return false;
-    const { openCost, scarce, writesLarge } = this.#parts.commit;
-    if (openCost >= BATCH_COST_MAX || scarce) return true;
-    return (producer.large && writesLarge) || this.#madeEnough(producer);
+    const { commit } = this.#parts;
+    if (commit.openCost >= BATCH_COST_MAX || commit.scarce) return true;
+    if (producer.large && (this.#resting || commit.writesLarge)) return true;
+    return this.#madeEnough(producer);
   }
 
   #madeEnough({ spending }: Waiting): boolean {

@@ -216,5 +216,8 @@ export interface Notices {
 
 /** Asks to be woken: `flush` is called once, after the inputs that are waiting now. */
 export interface Wake {
+  /** The broker's `flush` is to be called after the inputs that wait now. */
   soon(): void;
+  /** The broker's `rested` is to be called after about so many ms, once. */
+  rest(ms: number): void;
 }

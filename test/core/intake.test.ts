@@ -11,6 +11,7 @@ import {
   MADE_PER_MS,
   PORTION_BYTES,
   PORTION_MESSAGES,
+  REST_MS_MAX,
   ROW_COST,
   SHARED_TICKS,
   Spending,
@@ -192,6 +193,50 @@ describe('a batch that is shared', () => {
     world.settle();
     assert.deepEqual(bytes, [16, 4, 16, 2, 16, 0]);
     assert.deepEqual(much.take(), acks(1, 1, 1));
+  });
+
+  test('holds a large message when a rest is over as long as the last one took', () => {
+    const { world, little } = shared();
+    const much = world.producer();
+    const writeFor = (ms: number) => {
+      world.turn();
+      assert.ok(world.log.appending);
+      world.clockMs += ms;
+      world.log.complete();
+      world.turn();
+    };
+    much.send(sized(MIB, 3));
+    writeFor(4);
+    assert.deepEqual(world.rests, [4]);
+    assert.ok(!world.log.appending && much.link.paused);
+    little.send(batch('u64', [1, 'little']));
+    writeFor(1);
+    assert.deepEqual(little.take(), acks(1));
+    assert.ok(!world.log.appending, 'nobody said that the rest is over');
+    world.broker.rested();
+    writeFor(1000);
+    assert.deepEqual(world.rests, [4, REST_MS_MAX]);
+    world.broker.rested();
+    writeFor(0);
+    assert.deepEqual(much.take(), acks(1, 1, 1));
+    assert.equal(world.rests.length, 2);
+  });
+
+  test('rests for nobody when nobody publishes little, at once', () => {
+    const { world } = shared();
+    const much = world.producer();
+    much.send(sized(MIB, 3));
+    world.turn();
+    world.clockMs += 4;
+    world.log.complete();
+    world.turn();
+    assert.ok(!world.log.appending && much.link.paused);
+    world.advance(SHARED_TICKS * TICK_MS);
+    assert.ok(world.log.appending && !much.link.paused);
+    world.clockMs += 4;
+    world.settle();
+    assert.deepEqual(much.take(), acks(1, 1, 1));
+    assert.deepEqual(world.rests, [4]);
   });
 
   test('has no bound when nobody publishes little', () => {

@@ -383,7 +383,10 @@ export class World {
       log,
       limits: { ...LIMITS, ...options.limits },
       notices: { notice: (_level, _kind, text) => void notes.push(text) },
-      wake: { soon: () => void later.push(() => this.broker.flush()) },
+      wake: {
+        soon: () => void later.push(() => this.broker.flush()),
+        rest: () => void later.push(() => this.broker.rested()),
+      },
       wallMs: () => TIME_MS,
       strict: (options.mode ?? 'commit') === 'commit',
       onFailed: (failure) => {

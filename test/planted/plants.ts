@@ -369,10 +369,17 @@ export const PLANTS: readonly Plant[] = [
     ],
     [
       'large messages in one batch after the other',
-      'producer.large && writesLarge',
+      'producer.large && (this.#resting || commit.writesLarge)',
       'false',
       'test/core/intake.test.ts',
       'holds a large message if the one before it holds none',
+    ],
+    [
+      'a rest that never ends',
+      'this.#resting = false;',
+      ';',
+      'test/core/intake.test.ts',
+      'holds a large message when a rest is over as long as the last one took',
     ],
     [
       'who makes many buckets holds up who makes none',

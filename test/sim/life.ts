@@ -154,7 +154,10 @@ export class Life {
         notice: (level, kind, text, fields) =>
           this.#notice({ level, kind, text, fields: fields ?? {} }),
       },
-      wake: { soon: () => void this.#soon.push(() => this.broker.flush()) },
+      wake: {
+        soon: () => void this.#soon.push(() => this.broker.flush()),
+        rest: () => void this.#soon.push(() => this.broker.rested()),
+      },
       wallMs: () => TIME_MS + this.nowMs,
       releaseMax: this.#setting.releaseMax,
       strict: true,

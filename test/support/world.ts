@@ -519,6 +519,8 @@ export class World {
   wallMs = WALL_MS;
   /** What latencies are measured with; the test moves it. */
   clockMs = 0;
+  /** How long the core wanted to rest, each time; whoever moves the clock ends it. */
+  readonly rests: number[] = [];
   woken = false;
 
   constructor(options: WorldOptions = {}) {
@@ -543,6 +545,7 @@ export class World {
         soon: () => {
           this.woken = true;
         },
+        rest: (ms) => void this.rests.push(ms),
       },
       wallMs: () => this.wallMs,
       clockMs: () => this.clockMs,
