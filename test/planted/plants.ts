@@ -355,7 +355,7 @@ export const PLANTS: readonly Plant[] = [
   ...plant('src/core/intake.ts', [
     [
       'who publishes little waits for who publishes much',
-      'if (!this.shared || !spending.much)',
+      'if (!this.shared || !producer.spending.much)',
       'if (true)',
       'test/core/intake.test.ts',
       'is closed to who publishes much when it has cost enough, and open to who publishes little',
