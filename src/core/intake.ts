@@ -131,7 +131,6 @@ export class Intake {
     const { commit, codec, buckets } = this.#parts;
     spending.add(commit.openNumber, bytes, rows);
     if (!this.shared || !spending.much) return;
-    if (rows === 1 && bytes > PORTION_BYTES) this.#largeTicks = SHARED_TICKS;
     const words = codec.rows;
     let made = 0;
     for (let at = 0; at < rows * ROW_WORDS; at += ROW_WORDS)
@@ -142,6 +141,7 @@ export class Intake {
 
   /** A large message took so long to write: gives how long the next one is to wait, in ms. */
   rest(ms: number): number {
+    if (this.shared) this.#largeTicks = SHARED_TICKS;
     this.#resting = this.shared && ms > 0;
     return this.#resting ? Math.min(ms, REST_MS_MAX) : 0;
   }
