@@ -8,7 +8,8 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { PlantedBugs } from '../prove/others.ts';
 import { Random, seedOf } from '../support/random.ts';
-import { PLANTS, type Plant } from './plants.ts';
+import type { Plant } from './plant.ts';
+import { PLANTS } from './plants.ts';
 import { verdictOf, withFault } from './run.ts';
 
 const seed = seedOf('planted.test');

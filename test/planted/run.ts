@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { copyOfBuild } from '../support/build-copy.ts';
-import type { Plant } from './plants.ts';
+import type { Plant } from './plant.ts';
 
 const BUILD = fileURLToPath(new URL('../../', import.meta.url));
 const ROOT = path.dirname(path.resolve(BUILD));
