@@ -135,35 +135,13 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
    * Messages until `close()`. Throws when the connection has failed for good. Leaving the loop
    * closes the consumer, and what was not acked is ready again for others at once.
    */
-  async *[Symbol.asyncIterator](): AsyncGenerator<Message, void, undefined> {
-    this.#claim();
-    try {
-      for (;;) {
-        const delivery = this.#available() ?? (await this.#next());
-        if (delivery === undefined) return;
-        const message = delivery.take();
-        yield message;
-        if (this.#auto) message.ack();
-      }
-    } finally {
-      await this.close();
-    }
+  [Symbol.asyncIterator](): AsyncGenerator<Message, void, undefined> {
+    return this.#leavable(this.#read(() => this.#take()));
   }
 
   /** The same with all messages that are there at once, in order: 1 … batchSize. */
-  async *batches(): AsyncGenerator<Message[], void, undefined> {
-    this.#claim();
-    try {
-      for (;;) {
-        const delivery = this.#available() ?? (await this.#next());
-        if (delivery === undefined) return;
-        const messages = Array.from({ length: delivery.untaken }, () => delivery.take());
-        yield messages;
-        if (this.#auto) for (const message of messages) message.ack();
-      }
-    } finally {
-      await this.close();
-    }
+  batches(): AsyncGenerator<Message[], void, undefined> {
+    return this.#leavable(this.#read(() => this.#takeAll()));
   }
 
   /**
@@ -188,9 +166,11 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
     const unlisten = signal === undefined ? undefined : onAbort(signal, stop);
     const work = async () => {
       for (;;) {
-        const delivery = this.#available() ?? (await this.#next());
-        if (delivery === undefined) return;
-        const message = delivery.take();
+        const message = this.#take();
+        if (message === undefined) {
+          if (await this.#more()) continue;
+          return;
+        }
         try {
           await handler(message);
           message.ack();
@@ -238,26 +218,58 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
     this.#reading = true;
   }
 
-  /** The delivery to take from, if there is one right now. */
-  #available(): Delivery | undefined {
-    const delivery = this.#delivery;
-    return !this.#stopped && delivery !== undefined && delivery.untaken > 0 ? delivery : undefined;
+  async *#read<T extends Message | Message[]>(
+    take: () => T | undefined,
+  ): AsyncGenerator<T, void, undefined> {
+    this.#claim();
+    try {
+      for (;;) {
+        const taken = take();
+        if (taken !== undefined) {
+          yield taken;
+          if (this.#auto) for (const one of Array.isArray(taken) ? taken : [taken]) one.ack();
+        } else if (!(await this.#more())) return;
+      }
+    } finally {
+      await this.close();
+    }
   }
 
-  /** Waits for a delivery to take from; undefined at the end. Throws why it ended. */
-  async #next(): Promise<Delivery | undefined> {
-    for (;;) {
-      if (this.#stopped) return undefined;
-      if (this.#connection.status === 'closed') {
-        if (this.#connection.error !== undefined) throw this.#connection.closedError();
-        return undefined;
-      }
-      const delivery = this.#available();
-      if (delivery !== undefined) return delivery;
-      await new Promise<void>((resolve) => {
-        this.#waiters.push(resolve);
-      });
+  /** A generator alone would first wait for its next item, and one never begun would not close. */
+  #leavable<T>(items: AsyncGenerator<T, void, undefined>): AsyncGenerator<T, void, undefined> {
+    const leave = items.return.bind(items);
+    items.return = async (value) => {
+      await this.close();
+      return leave(value);
+    };
+    return items;
+  }
+
+  /** The next message that is here now. Looking and taking are one step: workers share them. */
+  #take(): Message | undefined {
+    return this.#stopped ? undefined : this.#delivery?.take();
+  }
+
+  #takeAll(): Message[] | undefined {
+    const messages: Message[] = [];
+    for (let one = this.#take(); one !== undefined; one = this.#take()) messages.push(one);
+    return messages.length === 0 ? undefined : messages;
+  }
+
+  /**
+   * Waits until there may be something to take, which others may take first; false at the end.
+   * Throws why it ended.
+   */
+  async #more(): Promise<boolean> {
+    if (this.#stopped) return false;
+    if (this.#connection.status === 'closed') {
+      if (this.#connection.error !== undefined) throw this.#connection.closedError();
+      return false;
     }
+    await new Promise<void>((resolve) => {
+      this.#waiters.push(resolve);
+    });
+    return true;
   }
 
   #wake(): void {

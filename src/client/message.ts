@@ -27,18 +27,14 @@ export class Delivery {
     this.#onDecision = onDecision;
   }
 
-  /** Messages that nobody has taken yet. */
-  get untaken(): number {
-    return this.frame.count - this.#taken;
-  }
-
   /** Every decision has been given out; the broker may send the next batch. */
   get settled(): boolean {
     return this.#sent === this.frame.count;
   }
 
-  /** The next message; call only while `untaken` is positive. */
-  take(): Message {
+  /** The next message that nobody took; undefined when there is none, or the connection is gone. */
+  take(): Message | undefined {
+    if (!this.#open || this.#taken === this.frame.count) return undefined;
     return new Message(this, this.#taken++);
   }
 

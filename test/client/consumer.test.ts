@@ -384,6 +384,18 @@ describe('leaving', () => {
     assert.equal(broker.consumer.status, 'closed');
   });
 
+  test('an iterator can be left while it waits, and before it was begun', async () => {
+    await using waiting = await connected();
+    const messages = reader(waiting.consumer);
+    const next = messages.next();
+    assert.deepEqual(await messages.return(), { done: true, value: undefined });
+    assert.deepEqual(await next, { done: true, value: undefined });
+    assert.equal(waiting.consumer.status, 'closed');
+    await using fresh = await connected();
+    await fresh.consumer.batches().return();
+    assert.equal(fresh.consumer.status, 'closed');
+  });
+
   test('close comes back although the broker never closes its side', async () => {
     await using broker = await connected();
     broker.link.socket.pause();
