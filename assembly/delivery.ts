@@ -8,7 +8,7 @@ import {
   OUTBOX_AT,
   OUTBOX_BYTES,
   RECORD_HEADER_BYTES,
-  RECORD_POSITION_AT,
+  RECORD_SEQUENCE_AT,
   RESULT_BYTES_OUT,
   RESULT_LENGTH,
   RESULT_MESSAGES,
@@ -27,13 +27,18 @@ function sizeAt(cursor: u32, bodyEnd: u32): u32 {
   return length;
 }
 
-// Where the last delivery ended: a position is never used twice, so it names the record wherever it
-// stands. Without it, taking a record message by message would walk its body from the start for
-// each of them.
-let lastPosition: u64 = u64.MAX_VALUE;
-let lastBodyBytes: u32 = 0;
+// Where the last delivery ended, so that taking a record message by message does not walk its body
+// from the start for each of them. The record is known by the sequence of its first message, which
+// no other one ever gets: compaction may put another record where this one stood, and may leave
+// only the beginning of this one, but where a message begins in it stays the same.
+let lastSequence: u64 = u64.MAX_VALUE;
 let lastIndex: u32 = 0;
 let lastOffset: u32 = 0;
+
+/** Sequences are given out anew: the one that the last delivery ended in may be another record's. */
+export function forgetDelivery(): void {
+  lastSequence = u64.MAX_VALUE;
+}
 
 /**
  * Appends messages `first` … `first + count - 1` of the body at `bodyAt` to the outbox at offset
@@ -51,8 +56,8 @@ export function deliver(
   bytesMax: u32,
 ): u32 {
   const bodyEnd = bodyAt + bodyBytes;
-  const position = load<u64>(bodyAt - RECORD_HEADER_BYTES + RECORD_POSITION_AT);
-  const known = position == lastPosition && first >= lastIndex && bodyBytes == lastBodyBytes;
+  const sequence = load<u64>(bodyAt - RECORD_HEADER_BYTES + RECORD_SEQUENCE_AT);
+  const known = sequence == lastSequence && first >= lastIndex;
   let cursor = bodyAt + (known ? lastOffset : 0);
   for (let i: u32 = known ? lastIndex : 0; i < first; i++) {
     cursor += MESSAGE_SIZE_BYTES + sizeAt(cursor, bodyEnd);
@@ -73,8 +78,7 @@ export function deliver(
     payload += length;
     packed++;
   }
-  lastPosition = position;
-  lastBodyBytes = bodyBytes;
+  lastSequence = sequence;
   lastIndex = first + packed;
   lastOffset = cursor - bodyAt;
   setResult(RESULT_MESSAGES, packed);

@@ -2,6 +2,7 @@
 // cursor; `intake.ts` fills message records through it. Must not know what a record is for.
 
 import { crc32c } from './crc32c';
+import { forgetDelivery } from './delivery';
 import {
   FLAG_PROOF,
   MARK_BYTES,
@@ -70,6 +71,7 @@ export function setLimit(offset: u32): void {
 
 /** Sets the sequence number that the next message gets. */
 export function setSequence(sequence: f64): void {
+  forgetDelivery();
   nextSequence = u64(sequence);
 }
 

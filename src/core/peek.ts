@@ -102,9 +102,12 @@ class Peek {
         return;
       }
       this.#add(broker.buckets.partsOf(found, sequence));
+      // Should the place be one in an index that is gone, the search begins again by sequence.
+      const last = found.at(-1);
+      const behind = last === undefined ? sequence : last.sequence + last.messages;
       if (this.#wanted <= 0) this.#read(0, 0);
-      else if (next !== undefined) this.#search(segment.base, next, sequence);
-      else this.#search(segment.base + 1, 0, sequence);
+      else if (next !== undefined) this.#search(segment.base, next, behind);
+      else this.#search(segment.base + 1, 0, behind);
     });
   }
 

@@ -461,12 +461,19 @@ export class Cold {
 
   /**
    * Forgets windows of positions from `base` to before `end`, where other records stand now. Whoever
-   * waits for one is told that it is there, does not find it, and asks again.
+   * waits for one of those, in whatever way, is told later that it is there, does not find it, and
+   * asks again, for where it stands by then.
    */
   forget(base: Position, end: Position): void {
-    const stale = (w: Window) => w.position >= base && w.position < end;
-    for (const window of this.#windows) if (window.loading && stale(window)) window.stale = true;
-    this.#drop((w) => !w.loading && stale(w));
+    const within = (position: Position) => position >= base && position < end;
+    for (const window of this.#windows) if (within(window.position)) window.stale = true;
+    this.#drop((w) => !w.loading && w.stale);
+    const moved = this.#queue.filter(({ position }) => within(position));
+    if (moved.length === 0) return;
+    this.#queue = this.#queue.filter(({ position }) => !within(position));
+    this.#turns.soon(() => {
+      for (const { done } of moved) done(undefined);
+    });
   }
 
   /** Forgets windows that reach into what is given back. */

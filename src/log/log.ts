@@ -332,7 +332,7 @@ export class FileLog implements Log {
     this.#store.find(segment, { ...query, at }, most, (failure, found, next) => {
       const now = this.#segments.find(segment.base);
       if (now === undefined || now.identity === segment.identity) done(failure, found, next);
-      else this.find(query, most, done); // it was compacted meanwhile
+      else this.find({ ...query, at: 0 }, most, done); // compacted meanwhile: no place holds
       this.#segments.readDone(held);
     });
   }

@@ -500,6 +500,68 @@ test('where a delivery stopped in one record says nothing about another of its s
   assert.deepEqual(frame.slice(BATCH_HEADER_BYTES + WIRE_U64), body(2));
 });
 
+test('where a delivery stopped says nothing about what stands at its position later', () => {
+  const body = (bytes: number) => new Uint8Array(bytes).fill(bytes);
+  const take = (codec: Codec, sizes: number[]) => {
+    codec.openSegment(0, 0, SEGMENT, 1);
+    codec.openBatch(true);
+    codec.setLimit(SEGMENT);
+    const bytes = encode(
+      sizes.map((size) => honest(1n, body(size))),
+      WIRE_U64,
+    );
+    codec.inbox.set(bytes);
+    assert.equal(codec.intake(0, bytes.length, 2, WIRE_U64, LIMIT), INTAKE_DONE);
+    return codec.rows[BODY_BYTES]!;
+  };
+  const deliver = (codec: Codec, bodyBytes: number, first: number) =>
+    deliveryOf(codec, codec.coldBytes + RECORD_HEADER_BYTES, bodyBytes, first, 1, 8, 4, 1000);
+  for (const [before, after] of [
+    [
+      [2, 8],
+      [8, 2],
+    ],
+    [
+      [8, 2],
+      [2, 8],
+    ],
+    [
+      [4, 12],
+      [12, 4],
+    ],
+  ]) {
+    const { frame } = twins.same((codec) => {
+      codec.setSequence(1);
+      deliver(codec, take(codec, before!), 0);
+      return deliver(codec, take(codec, after!), 1);
+    });
+    assert.deepEqual(frame.slice(BATCH_HEADER_BYTES + WIRE_U64), body(after![1]!));
+  }
+  // Where sequences begin again, as at a start, so does what is known of them.
+  const { frame } = twins.same((codec) => {
+    codec.setSequence(1);
+    deliver(codec, take(codec, [2, 8]), 0);
+    codec.setSequence(1);
+    return deliver(codec, take(codec, [8, 2]), 1);
+  });
+  assert.deepEqual(frame.slice(BATCH_HEADER_BYTES + WIRE_U64), body(2));
+});
+
+test('a record of which only the beginning is left is delivered from where it stopped', () => {
+  const sizes = [3, 9, 5, 7];
+  for (let first = 0; first < 3; first++) {
+    const { frame } = twins.same((codec) => {
+      const whole = packBody(codec, sizes);
+      const at = codec.coldBytes + RECORD_HEADER_BYTES;
+      deliveryOf(codec, at, whole, 0, first, WIRE_U64, 4, 1000);
+      const left = whole - MESSAGE_SIZE_BYTES - 7;
+      return deliveryOf(codec, at, left, first, 1, WIRE_U64, 4, 1000);
+    });
+    const body = new Uint8Array(sizes[first]!).fill(first + 1);
+    assert.deepEqual(frame.slice(BATCH_HEADER_BYTES + WIRE_U64), body);
+  }
+});
+
 /** Writes a small log of every record type at the start of the ring; returns its size in bytes. */
 function smallLog(codec: Codec, base: number): number {
   const setup = { wire: 8, offset: 0, limit: SEGMENT, proof: true, sequence: 10, base };

@@ -256,3 +256,51 @@ test('a segment is given back while it is compacted: what stays of the others is
   const again = await World.open(await world.close());
   assert.deepEqual([broker.retention.live, await again.drain(3)], [0, []]);
 });
+
+test('a record that compaction puts where another one stood is delivered as what it is', async () => {
+  const world = await World.open(new MemoryFiles(), { limits: { heartbeatMs: 1_000_000 } });
+  const { broker } = world;
+  const publish = async (...messages: Message[]) => {
+    world.publish(messages);
+    await world.settle();
+  };
+  const of = (bucket: number, ...bodies: string[]) => bodies.map((body) => ({ bucket, body }));
+  await publish(...of(2, 'aa', 'a'.repeat(8)));
+  await publish(...of(2, 'b'.repeat(8), 'bb'));
+  await publish(...of(4, ...'settledlater'));
+  for (const bucket of [1, 5, 5])
+    for (let i = 0; i < 16; i++) await publish(...batch(7, 600).map((m) => ({ ...m, bucket })));
+  const ones = Array.from({ length: 3 }, () => world.consume(2, 1));
+  const others = [world.consume(4, 100)];
+  await world.settle();
+  assert.deepEqual(
+    ones.map(({ link }) => bodiesOf(link)),
+    [['aa'], ['aaaaaaaa'], ['bbbbbbbb']],
+  );
+  const compacted = async (count: number) => {
+    for (let i = 0; i < 20 && broker.compaction.count < count; i++) await world.advance(1500);
+    assert.equal(broker.compaction.count, count);
+  };
+  await world.drain(1);
+  await compacted(1);
+  // All of bucket 5 that stands in the compacted segment.
+  others.push(world.consume(5, broker.retention.segments[0]!.live - 16));
+  await world.settle();
+
+  // The last delivery ends behind the first message of the record that is then settled.
+  ones.shift()!.consumer.gone();
+  const last = world.consume(2, 1);
+  await world.settle();
+  assert.deepEqual(bodiesOf(last.link), ['aa']);
+  for (const bucket of ['2', '5']) broker.paused.add(bucket);
+  for (const { link, consumer } of [last, ones[0]!, ...others])
+    consumer.receive(new Uint8Array(bodiesOf(link).length).fill(1));
+  await compacted(2);
+
+  last.link.received = [];
+  broker.paused.remove('2');
+  broker.dispatch(last.consumer.slot);
+  await world.settle();
+  assert.deepEqual(bodiesOf(last.link), ['bb']);
+  assert.deepEqual(world.notes, []);
+});

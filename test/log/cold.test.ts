@@ -161,6 +161,26 @@ test('what is read while its segment is replaced is not believed, and asked for 
   assert.equal(files.count('read'), 2);
 });
 
+test('who waits for a read to begin while a segment is replaced is not told of damage', async () => {
+  const turns: (() => void)[] = [];
+  const setup = await setUp(Array(10).fill(900_000), SEGMENT, { soon: (call) => turns.push(call) });
+  const { cold, files, records } = setup;
+  files.auto = false;
+  const outcomes = records.map((record) => load(setup, record));
+  assert.ok(files.pending.length < outcomes.length, 'nobody waits');
+  cold.forget(0, SEGMENT);
+  // Other bytes stand at all those places now.
+  files.image('00000000000000000000.log').fill(0x5a, SEGMENT_DATA_AT);
+  assert.ok(
+    outcomes.every(({ calls }) => calls === 0),
+    'told within the call',
+  );
+  for (const turn of turns.splice(0)) turn();
+  await files.settle();
+  assert.deepEqual(outcomes, Array(10).fill({ calls: 1, failure: undefined }));
+  for (const record of records) assert.equal(body(setup, record), undefined);
+});
+
 test('a damaged record is refused, and its neighbours are had all the same', async () => {
   // In its body, and in its header, without which a window begins behind it.
   for (const [bad, at] of [0, 1, 2].flatMap((i) => [

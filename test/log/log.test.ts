@@ -206,8 +206,11 @@ test('a place in a segment that became part of another one is not looked for the
 test('a search during which its segment is compacted gives what stands there now', async () => {
   const world = await mixed();
   const { files, log } = world;
+  const { next } = await found(world, { base: 0, most: 1 });
+  assert.ok(next !== undefined);
   files.auto = false;
-  const searches = [0, log.bases()[1]!].map((base) => find(world, { base }));
+  const queries = [{ base: 0 }, { base: log.bases()[1]! }, { base: 0, at: next }];
+  const searches = queries.map((query) => find(world, query));
   // All calls but those of the searches, until the new segment has its name and its index.
   const theirs = new Set(files.pending);
   assert.ok(theirs.size > 0);
@@ -220,12 +223,16 @@ test('a search during which its segment is compacted gives what stands there now
       world.turn();
     }
   };
+  const others = () => files.pending.findIndex((call) => !theirs.has(call));
   for (let i = 0; i < 1000 && world.broker.compaction.count === 0; i++) {
     await turn();
-    const others = files.pending.findIndex((call) => !theirs.has(call));
-    if (others >= 0) files.step(others);
+    if (others() >= 0) files.step(others());
   }
   assert.equal(world.broker.compaction.count, 1);
+  for (let i = 0; i < 20 || others() >= 0; i++) {
+    await turn();
+    if (others() >= 0) files.step(others());
+  }
   assert.ok(searches.every(({ answers }) => answers.length === 0));
   files.auto = true;
   while (files.step());
@@ -233,6 +240,9 @@ test('a search during which its segment is compacted gives what stands there now
   const whole = await found(world, { base: 0 });
   assert.deepEqual(searches[0]!.answers, [whole]);
   assert.equal(searches[1]!.answers.length, 1);
+  // A place in the index that is gone is none in the new one.
+  assert.deepEqual(searches[2]!.answers, [whole]);
+  assert.deepEqual(world.notes, []);
   for (const { position, bodyBytes } of whole.found) {
     const failures: Failure[] = [];
     log.load(position, RECORD_HEADER_BYTES + bodyBytes, (failure) => void failures.push(failure));

@@ -3,6 +3,7 @@
 import type { Plant } from './plant.ts';
 import { ASSEMBLY_PLANTS } from './plants/assembly.ts';
 import { CORE_PLANTS } from './plants/core.ts';
+import { DELIVERY_PLANTS } from './plants/delivery.ts';
 import { IO_PLANTS } from './plants/io.ts';
 import { LOG_PLANTS } from './plants/log.ts';
 
@@ -11,4 +12,5 @@ export const PLANTS: readonly Plant[] = [
   ...CORE_PLANTS,
   ...IO_PLANTS,
   ...ASSEMBLY_PLANTS,
+  ...DELIVERY_PLANTS,
 ];

@@ -72,20 +72,4 @@ export const ASSEMBLY_PLANTS: readonly Plant[] = [
       'random messages, cuts, limits and counts',
     ],
   ]),
-  ...plant('assembly/delivery.ts', [
-    [
-      'offset of another record used again',
-      'const known = position == lastPosition && ',
-      'const known = ',
-      'test/codec/plain.test.ts',
-      'where a delivery stopped in one record says nothing about another of its size',
-    ],
-    [
-      'delivery frame one byte too short',
-      'if (out + whole > bytesMax &&',
-      'if (out + whole >= bytesMax &&',
-      'test/codec/plain.test.ts',
-      'every first and count of a body, at every frame limit',
-    ],
-  ]),
 ];
