@@ -255,6 +255,7 @@ export class Server {
       },
       wallMs: Date.now,
       clockMs: () => performance.now(),
+      nowMs: () => this.#nowMs(performance.now()),
       strict: config.log.sync === 'commit',
       onFailed: (failure) => this.#failed(failure),
     });
@@ -341,10 +342,14 @@ export class Server {
   // meantime is read before anybody is found too late.
   #tick(): void {
     const now = performance.now();
-    this.#clockMs += Math.min(now - this.#tickedMs, TICK_MS_MAX);
+    this.#clockMs = this.#nowMs(now);
     this.#tickedMs = now;
     this.#broker.advance(this.#clockMs);
     this.#reporter.tick(now, TICK_MS);
+  }
+
+  #nowMs(at: number): number {
+    return this.#clockMs + Math.min(at - this.#tickedMs, TICK_MS_MAX);
   }
 
   #segmentChanged(): void {

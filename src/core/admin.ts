@@ -289,12 +289,11 @@ export class Admin {
     if (wanted && !paused.has(id) && paused.count >= PAUSED_MAX)
       return refuse('too-many', `${PAUSED_MAX} buckets are paused: resume one first`);
     const before = paused.has(id);
-    if (wanted) paused.add(id);
-    else paused.remove(id);
-    settings.save(paused.text(), (failure) => {
+    const change = paused.set(id, wanted);
+    const written = () => paused.text();
+    settings.save(written, (failure) => {
+      paused.settle(change, failure === undefined);
       if (failure !== undefined) {
-        if (before) paused.add(id);
-        else paused.remove(id);
         const text = `bucket ${id} cannot be ${kind}d: ${failure.message}. Nothing has changed`;
         done(refuse('failed', text));
       } else {

@@ -28,9 +28,9 @@ export class Batch {
   trim = 0;
   /** Marks of settled messages written up to here, counted since the broker started. */
   settledMarks = 0;
-  /** When its first message was taken in, in ms of the options' clock. */
+  /** When its first message was taken in, in ms of the clock that latencies are measured with. */
   sinceMs = 0;
-  /** When it began to be written, in ms of the same clock. */
+  /** When it began to be written, in ms of the broker's time. */
   begunMs = 0;
   /** Closes its segment: the log goes on at the start of the next one. */
   last = false;

@@ -43,8 +43,13 @@ export interface BrokerOptions extends State {
   notices: Notices;
   wake: Wake;
   wallMs: () => number;
-  /** Monotonic time in ms that latencies are measured with; else that of `advance`. */
+  /** Monotonic time in ms that latencies are measured with; else that of `nowMs`. */
   clockMs?: () => number;
+  /**
+   * The time that `advance` tells, as fine as it is to be had between two calls; else that of the
+   * last one. What is decided goes by it, and it stands still while the process does.
+   */
+  nowMs?: () => number;
   /** Entries released in one turn, where the default is not wanted. */
   releaseMax?: number;
   /** Mode commit: an append that is done is synced. */
@@ -79,6 +84,7 @@ export class Broker implements Context, CommitEvents {
   readonly #admission: Admission;
   readonly #log: Log;
   readonly #options: BrokerOptions;
+  readonly #fineMs: () => number;
   #now = 0;
   #flushAsked = false;
   #lastBase: Position = -1;
@@ -103,7 +109,9 @@ export class Broker implements Context, CommitEvents {
     this.blocks = new Blocks(bufferBytesMax);
     this.buckets = options.buckets;
     this.retention = options.retention;
-    const { buckets, retention, log, wallMs, clockMs = () => this.#now } = options;
+    const { buckets, retention, log, wallMs, nowMs = () => this.#now } = options;
+    const { clockMs = nowMs } = options;
+    this.#fineMs = nowMs;
     this.latency = new Latency({ clockMs, wallMs });
     this.indexing = new Indexing({
       buckets,
@@ -144,6 +152,7 @@ export class Broker implements Context, CommitEvents {
       events: this,
       wallMs,
       clockMs,
+      nowMs,
       strict: options.strict,
       reserveBytes: options.limits.reserveBytes,
       messageBytesMax,
@@ -277,7 +286,7 @@ export class Broker implements Context, CommitEvents {
     this.#sendReplies();
     const { messages, sinceMs } = batch;
     if (batch.large) {
-      const restMs = this.intake.rest(this.latency.clockMs() - batch.begunMs);
+      const restMs = this.intake.rest(this.#fineMs() - batch.begunMs);
       if (restMs > 0) this.#options.wake.rest(restMs);
     }
     if (messages > 0) this.latency.committed(this.#nextSequence, sinceMs, batch.replyTo.length);

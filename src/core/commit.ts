@@ -49,6 +49,8 @@ export interface CommitOptions {
   wallMs: () => number;
   /** Monotonic time in ms, as fine as it is to be had; measures only. */
   clockMs: () => number;
+  /** The broker's time in ms, as fine as it is to be had: what is decided goes by it. */
+  nowMs: () => number;
   /** Whether an append that is done is synced (mode commit), so that the next batch proves it. */
   strict: boolean;
   reserveBytes: number;
@@ -377,7 +379,7 @@ export class Commit {
     }
     const batch = this.#sealed.shift()!;
     this.#inFlight = batch;
-    batch.begunMs = this.#options.clockMs();
+    batch.begunMs = this.#options.nowMs();
     this.reasons[batch.reason]++;
     this.#log.append(batch.base + batch.offset, batch.bytes, (failure) => this.#appended(failure));
   }

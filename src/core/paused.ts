@@ -7,13 +7,25 @@
 export const PAUSED_MAX = 10_000;
 const VERSION = 1;
 
-/** Where the list is kept; `save` replaces it in one step, and `done` comes when it is on disk. */
+/**
+ * Where the list is kept. `save` replaces it in one step, by what `text` gives when that begins, and
+ * `done` comes when it is on disk; after a failure it is what it was. Those who ask while it is
+ * written are served together afterwards, and told in the order in which they asked.
+ */
 export interface Settings {
-  save(text: string, done: (failure: Error | undefined) => void): void;
+  save(text: () => string, done: (failure: Error | undefined) => void): void;
+}
+
+/** A change that is in force, and not on disk yet. */
+export interface PauseChange {
+  readonly id: string;
+  readonly paused: boolean;
 }
 
 export class Paused {
-  readonly #ids = new Set<string>();
+  readonly #ids = new Set<string>(); // in force
+  readonly #saved = new Set<string>(); // what the file says
+  #changes: PauseChange[] = []; // not on disk yet, in the order of asking
 
   get count(): number {
     return this.#ids.size;
@@ -23,15 +35,27 @@ export class Paused {
     return this.#ids.has(id);
   }
 
-  add(id: string): void {
-    this.#ids.add(id);
+  /** Pauses a bucket, or resumes it, at once; `settle` is to say what became of it on disk. */
+  set(id: string, paused: boolean): PauseChange {
+    const change = { id, paused };
+    this.#changes.push(change);
+    put(this.#ids, id, paused);
+    return change;
   }
 
-  remove(id: string): void {
-    this.#ids.delete(id);
+  /**
+   * A change is on disk, or will not be. Then the bucket is as the file says, unless somebody has
+   * asked for another change of it meanwhile.
+   */
+  settle(change: PauseChange, saved: boolean): void {
+    const { id, paused } = change;
+    this.#changes = this.#changes.filter((each) => each !== change);
+    if (saved) put(this.#saved, id, paused);
+    const later = this.#changes.findLast((each) => each.id === id);
+    put(this.#ids, id, later?.paused ?? this.#saved.has(id));
   }
 
-  /** The text of the file. */
+  /** The text of the file, with the changes that are in force now. */
   text(): string {
     return `${JSON.stringify({ version: VERSION, paused: [...this.#ids] })}\n`;
   }
@@ -45,8 +69,16 @@ export class Paused {
     const { version, paused } = table ?? {};
     if (version !== VERSION || !Array.isArray(paused) || !paused.every(isId))
       throw new SyntaxError(`it is not a list of paused buckets of version ${VERSION}`);
-    for (const id of paused) this.#ids.add(id);
+    for (const id of paused) {
+      this.#ids.add(id);
+      this.#saved.add(id);
+    }
   }
+}
+
+function put(ids: Set<string>, id: string, there: boolean): void {
+  if (there) ids.add(id);
+  else ids.delete(id);
 }
 
 /** Whether a text is a bucket's id as decimal digits, without leading zeros. */

@@ -110,6 +110,7 @@ export class Rewriter {
       },
       wallMs,
       clockMs: () => 0,
+      nowMs: () => 0,
       strict: true,
       reserveBytes: 0,
       messageBytesMax: bodyBytesMax,

@@ -25,7 +25,7 @@ class Desk {
   readonly world: World;
   readonly admin: Admin;
   readonly turns: (() => void)[] = [];
-  readonly saves: { text: string; done: (failure: Error | undefined) => void }[] = [];
+  readonly saves: { text: () => string; done: (failure: Error | undefined) => void }[] = [];
 
   constructor(world: World) {
     this.world = world;
@@ -217,7 +217,7 @@ describe('why nothing more is delivered', () => {
     consumer.send(acks(0));
     desk.run();
     assert.equal(desk.bucket(1).returned, 1);
-    desk.world.broker.paused.remove('1'); // without the delivery that would follow
+    desk.world.broker.paused.set('1', false); // without the delivery that would follow
     why(desk, 'redelivering');
   });
 
@@ -480,6 +480,56 @@ describe('pause', () => {
     assert.ok(!outcome.ok);
     assert.match(outcome.detail, /bucket 1 cannot be paused: no space left. Nothing has changed/);
     assert.equal(desk.bucket(1).paused, false);
+  });
+
+  // A disk that fails some of the writes, each of which serves all who wait; what a start would find.
+  test('is what was answered, whatever else is asked for meanwhile and fails', () => {
+    const random = new Random(seed);
+    for (let round = 0; round < 300; round++) {
+      const desk = new Desk(brokerOf());
+      const { paused } = desk.world.broker;
+      let file = paused.text();
+      const asked: { id: string; wanted: boolean; outcome?: Outcome }[] = [];
+      for (let step = 0; step < 12; step++) {
+        const wanted = random.chance(0.5);
+        const id = String(random.below(3));
+        const one: (typeof asked)[0] = { id, wanted };
+        asked.push(one);
+        desk.admin.ask({ kind: wanted ? 'pause' : 'resume', id }, (outcome) => {
+          one.outcome = outcome;
+        });
+        if (random.chance(0.5)) continue;
+        // The text is taken when the write begins; more may be asked for until it ends.
+        const batch = desk.saves.splice(0);
+        const text = batch.at(-1)!.text();
+        const failure = random.chance(0.5) ? new Error('no space left') : undefined;
+        const late: (typeof asked)[0] = { id: String(random.below(3)), wanted: random.chance(0.5) };
+        asked.push(late);
+        const kind = late.wanted ? 'pause' : 'resume';
+        desk.admin.ask({ kind, id: late.id }, (outcome) => {
+          late.outcome = outcome;
+        });
+        if (failure === undefined) file = text;
+        for (const { done } of batch) done(failure);
+      }
+      const failure = random.chance(0.5) ? new Error('no space left') : undefined;
+      const batch = desk.saves.splice(0);
+      if (batch.length > 0 && failure === undefined) file = batch.at(-1)!.text();
+      for (const { done } of batch) done(failure);
+      const restarted = new Desk(brokerOf()).world.broker.paused;
+      restarted.restore(file);
+      const expected = new Set<string>();
+      for (const { id, wanted, outcome } of asked) {
+        assert.ok(outcome !== undefined);
+        if (outcome.ok && wanted) expected.add(id);
+        else if (outcome.ok) expected.delete(id);
+      }
+      for (const id of ['0', '1', '2']) {
+        const where = `bucket ${id} in round ${round}`;
+        assert.equal(paused.has(id), expected.has(id), where);
+        assert.equal(restarted.has(id), expected.has(id), `${where}, after a restart`);
+      }
+    }
   });
 
   test('is a text that another broker takes over, and refuses if it is another', () => {

@@ -110,6 +110,7 @@ class Bench implements CommitEvents {
       events: this,
       wallMs: () => WALL_MS,
       clockMs: () => 0,
+      nowMs: () => 0,
       strict: options.strict ?? true,
       reserveBytes: 4096,
       messageBytesMax: 1024,

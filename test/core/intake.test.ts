@@ -201,7 +201,7 @@ describe('a batch that is shared', () => {
     const writeFor = (ms: number) => {
       world.turn();
       assert.ok(world.log.appending);
-      world.clockMs += ms;
+      world.nowMs += ms;
       world.log.complete();
       world.turn();
     };
@@ -222,18 +222,36 @@ describe('a batch that is shared', () => {
     assert.equal(world.rests.length, 2);
   });
 
+  test('rests by the time of the broker, whatever latencies are measured with', () => {
+    const { world } = shared();
+    const much = world.producer();
+    much.send(sized(MIB, 3));
+    world.turn();
+    assert.ok(world.log.appending);
+    world.nowMs += 4;
+    world.clockMs += 1_000_000;
+    world.log.complete();
+    assert.deepEqual(world.rests, [4]);
+    world.broker.rested();
+    world.turn();
+    assert.ok(world.log.appending);
+    world.clockMs += 1_000_000;
+    world.log.complete();
+    assert.deepEqual(world.rests, [4], 'the broker stood still');
+  });
+
   test('rests for nobody when nobody publishes little, at once', () => {
     const { world } = shared();
     const much = world.producer();
     much.send(sized(MIB, 3));
     world.turn();
-    world.clockMs += 4;
+    world.nowMs += 4;
     world.log.complete();
     world.turn();
     assert.ok(!world.log.appending && much.link.paused);
     world.advance(SHARED_TICKS * TICK_MS);
     assert.ok(world.log.appending && !much.link.paused);
-    world.clockMs += 4;
+    world.nowMs += 4;
     world.settle();
     assert.deepEqual(much.take(), acks(1, 1, 1));
     assert.deepEqual(world.rests, [4]);

@@ -292,13 +292,13 @@ test('a record that compaction puts where another one stood is delivered as what
   const last = world.consume(2, 1);
   await world.settle();
   assert.deepEqual(bodiesOf(last.link), ['aa']);
-  for (const bucket of ['2', '5']) broker.paused.add(bucket);
+  for (const bucket of ['2', '5']) broker.paused.set(bucket, true);
   for (const { link, consumer } of [last, ones[0]!, ...others])
     consumer.receive(new Uint8Array(bodiesOf(link).length).fill(1));
   await compacted(2);
 
   last.link.received = [];
-  broker.paused.remove('2');
+  broker.paused.set('2', false);
   broker.dispatch(last.consumer.slot);
   await world.settle();
   assert.deepEqual(bodiesOf(last.link), ['bb']);

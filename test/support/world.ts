@@ -549,6 +549,7 @@ export class World {
       },
       wallMs: () => this.wallMs,
       clockMs: () => this.clockMs,
+      nowMs: () => this.nowMs,
       strict: options.strict ?? true,
       ...(options.releaseMax === undefined ? {} : { releaseMax: options.releaseMax }),
       onFailed: (failure) => {
