@@ -185,7 +185,7 @@ export const SETTINGS = z.strictObject({
     fallback: [],
     arg: 'NAME',
     repeatable: true,
-    description: 'a further host name that browsers may use for the dashboard',
+    description: 'a further NAME or NAME:PORT that browsers may use for the dashboard',
   }),
   dashboard_transport: setting(z.enum(['auto', 'uws', 'node']), {
     fallback: 'auto',

@@ -3,40 +3,56 @@
 // looked at, for requests and upgrades alike.
 
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { isIP } from 'node:net';
 import { type DashboardReply, type DashboardRequest, problem } from './http.ts';
+import { createPlaces } from './origin.ts';
 
 export interface GuardOptions {
   /** Bound address. */
   host: string;
+  /** NAME or NAME:PORT; each counts as Host and as Origin. */
   allowedHosts: readonly string[];
   token?: string | undefined;
   readOnly?: boolean | undefined;
 }
 
-/** Why a request is refused, or undefined. `isOpen`: no secret of the broker is in the answer. */
-export type Guard = (request: DashboardRequest, isOpen: boolean) => DashboardReply | undefined;
+/**
+ * Who may have the answer: whoever knows the token; whoever may use the dashboard at all (`open`);
+ * anybody, also by names that are not ours, because it says no more than yes or no (`probe`).
+ */
+export type Openness = 'closed' | 'open' | 'probe';
+
+export interface Guard {
+  /** Why a request is refused, or undefined. */
+  refusal(request: DashboardRequest, openness: Openness): DashboardReply | undefined;
+  /** Whether the Host header is a name of ours. */
+  isOurs(host: string | undefined): boolean;
+}
 
 /** Makes the guard of one dashboard. */
 export function createGuard({ host, allowedHosts, token, readOnly }: GuardOptions): Guard {
-  const isOurs = hostCheck(host, allowedHosts);
+  const { isOurs, isTrusted } = createPlaces(host, allowedHosts);
   const isKnown = tokenCheck(token);
-  return (request, isOpen) => {
+  const refusal: Guard['refusal'] = (request, openness) => {
+    const method = request.method.toUpperCase();
+    const isRead = method === 'GET' || method === 'HEAD';
+    if (request.repeated !== undefined)
+      return problem(400, `the header ${request.repeated} may come only once`, 'header-repeated');
     // First of all, also for paths that do not exist: a page of another origin whose name was
     // pointed at this address must learn nothing.
-    if (!isOurs(request.host))
+    if (!(openness === 'probe' && isRead) && !isOurs(request.host))
       return problem(421, 'this host name is not served here; see --dashboard-allow-host');
-    if (!isSameOrigin(request))
+    // A request without Origin comes from no page, or is a plain navigation to ours.
+    if (request.origin !== undefined && !isTrusted(request.origin, request.host))
       return problem(403, 'pages of another origin may not use this dashboard', 'foreign-origin');
-    if (!isOpen && !isKnown(request.authorization)) return unauthorized();
-    const method = request.method.toUpperCase();
-    if (method === 'GET' || method === 'HEAD') return undefined;
+    if (openness === 'closed' && !isKnown(request.authorization)) return unauthorized();
+    if (isRead) return undefined;
     if (readOnly) return problem(403, 'the dashboard is read-only here', 'read-only');
     const hasToken = token !== undefined && isBearer(request.authorization);
     if (request.action !== '1' && !hasToken)
       return problem(403, 'a change needs the header X-ThrustMQ-Request: 1', 'header-missing');
     return undefined;
   };
+  return { refusal, isOurs };
 }
 
 function unauthorized(): DashboardReply {
@@ -51,13 +67,6 @@ function unauthorized(): DashboardReply {
 
 function isBearer(authorization: string | undefined): boolean {
   return /^bearer /i.test(authorization ?? '');
-}
-
-// A request without Origin comes from no page, or is a plain navigation to ours.
-function isSameOrigin({ origin, host }: DashboardRequest): boolean {
-  if (origin === undefined) return true;
-  const match = /^https?:\/\/([^/]+)$/i.exec(origin);
-  return match !== null && match[1]!.toLowerCase() === host?.toLowerCase();
 }
 
 function tokenCheck(token: string | undefined): (authorization: string | undefined) => boolean {
@@ -75,24 +84,4 @@ function tokenCheck(token: string | undefined): (authorization: string | undefin
       : text;
     return timingSafeEqual(digest(plain), wanted);
   };
-}
-
-/**
- * Which Host headers are ours. A page that rebinds its own name to our address sends its name, so
- * names are taken from a list only; on a wildcard address any plain IP address is fine, because
- * nobody can rebind one.
- */
-function hostCheck(bound: string, extra: readonly string[]): (host: string | undefined) => boolean {
-  const names = new Set(['localhost', '127.0.0.1', '::1', ...[bound, ...extra].map(plainHost)]);
-  const wildcard = bound === '0.0.0.0' || bound === '::' || bound === '[::]';
-  return (header) => {
-    const match = /^(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::\d{1,5})?$/i.exec(header ?? '');
-    if (match === null) return false;
-    const name = plainHost(match[1] ?? match[2]);
-    return names.has(name) || (wildcard && isIP(name) !== 0);
-  };
-}
-
-function plainHost(name: string): string {
-  return name.toLowerCase().replace(/^\[|\]$/g, '');
 }

@@ -9,6 +9,8 @@ export interface DashboardRequest {
   host: string | undefined;
   /** The request announces a body of any size. */
   hasBody: boolean;
+  /** A header of ONCE that came more than once. */
+  repeated?: string | undefined;
   /** Origin header. */
   origin?: string | undefined;
   /** Authorization header. */
@@ -19,6 +21,19 @@ export interface DashboardRequest {
   acceptEncoding?: string | undefined;
   /** If-None-Match header. */
   ifNoneMatch?: string | undefined;
+}
+
+/** Headers that decide something: a second one would be read differently here and in a proxy. */
+const ONCE = ['host', 'content-length', 'origin', 'authorization', 'x-thrustmq-request'];
+
+/** The first header of ONCE that is more than once among these names, which are in lower case. */
+export function repeatedHeader(names: readonly string[]): string | undefined {
+  return ONCE.find((name) => names.indexOf(name) !== names.lastIndexOf(name));
+}
+
+/** What follows the head may not be what it says, or is not read: no second request after it. */
+export function mustClose({ hasBody, repeated }: DashboardRequest): boolean {
+  return hasBody || repeated !== undefined;
 }
 
 export interface DashboardReply {

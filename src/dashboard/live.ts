@@ -69,7 +69,8 @@ export class Live {
   refusal(request: DashboardRequest, protocols: string | undefined): DashboardReply | undefined {
     const token = /(?:^|,)\s*bearer\.([^\s,]+)/.exec(protocols ?? '')?.[1];
     const authorization = token === undefined ? request.authorization : `Bearer ${token}`;
-    const refusal = this.#guard({ ...request, method: 'GET', authorization }, false);
+    const asked = { ...request, method: 'GET', authorization };
+    const refusal = this.#guard.refusal(asked, 'closed');
     if (refusal !== undefined) return refusal;
     if (this.#pages.size < SOCKETS_MAX) return undefined;
     return problem(503, `${SOCKETS_MAX} pages are open, the limit: close one`);

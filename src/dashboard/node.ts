@@ -5,7 +5,14 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { type DashboardReply, type DashboardRequest, problem, statusLine } from './http.ts';
+import {
+  type DashboardReply,
+  type DashboardRequest,
+  mustClose,
+  problem,
+  repeatedHeader,
+  statusLine,
+} from './http.ts';
 import { type Live, MESSAGE_BYTES_MAX, PROTOCOL } from './live.ts';
 import { LIVE_PATH, type Router } from './routes.ts';
 import {
@@ -29,7 +36,7 @@ export function listenNode({ host, port, router, live }: ListenOptions): Promise
       requestTimeout: REQUEST_TIMEOUT_MS,
       keepAliveTimeout: REQUEST_TIMEOUT_MS,
       connectionsCheckingInterval: 1000,
-      // The router answers a missing Host like any other that is not ours.
+      // The router answers a missing Host like any other that is not ours: HTTP/1.0 has none.
       requireHostHeader: false,
     },
     (request, response) => void serve(router, request, response),
@@ -104,11 +111,12 @@ async function serve(
   response: http.ServerResponse,
 ): Promise<void> {
   response.on('error', () => {});
-  const { hasBody, ...head } = requestOf(request);
-  const reply = await router({ ...head, hasBody });
-  write(response, reply, head.method === 'HEAD', hasBody);
+  const head = requestOf(request);
+  const reply = await router(head);
+  const close = mustClose(head);
+  write(response, reply, head.method === 'HEAD', close);
   // A body that nobody asked for is not read to its end: the connection goes with the reply.
-  if (hasBody) response.on('finish', () => request.socket.destroySoon());
+  if (close) response.on('finish', () => request.socket.destroySoon());
 }
 
 function requestOf(request: http.IncomingMessage): DashboardRequest {
@@ -117,11 +125,13 @@ function requestOf(request: http.IncomingMessage): DashboardRequest {
   const { 'accept-encoding': encoding, 'if-none-match': ifNoneMatch } = headers;
   const hasBody = (length !== undefined && length !== '0') || coding !== undefined;
   const { method = '', url = '' } = request;
+  const names = request.rawHeaders.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase());
   return {
     method,
     url,
     host,
     hasBody,
+    repeated: repeatedHeader(names),
     origin,
     authorization,
     action: action?.toString(),

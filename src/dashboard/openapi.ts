@@ -226,6 +226,8 @@ export const OPENAPI = {
     version: '1',
     description: LIVE.replaceAll('\n', ' '),
   },
+  // Relative to this document: a proxy may serve the dashboard below a path of its choice.
+  servers: [{ url: '../..', description: 'where the page is' }],
   security: [{}, { bearer: [] }],
   paths: {
     '/api/v1/overview': { get: operation('the broker in numbers', 'Overview') },

@@ -4,7 +4,7 @@
 import type { BucketRow } from '../core/commands.ts';
 import { answerApi, apiPatternOf, bucketsCommand } from './api.ts';
 import type { RunCommand } from './commander.ts';
-import { createGuard } from './guard.ts';
+import { createGuard, type Openness } from './guard.ts';
 import { History } from './history.ts';
 import { type DashboardReply, type DashboardRequest, problem, reply } from './http.ts';
 import type { Answer, Check, ServedBy, Setting } from './messages.ts';
@@ -44,6 +44,8 @@ interface Call {
   page: Page;
   request: DashboardRequest;
   path: string;
+  /** Whoever asks uses a name of ours; else it may be a page that rebound its own. */
+  isOurs: boolean;
 }
 
 type Handler = (call: Call) => Promise<DashboardReply>;
@@ -59,17 +61,17 @@ const ROUTES = new Map<string, Handler>([
   ['/dash', showSnapshot],
   ['/metrics', showMetrics],
   ['/metrics/buckets', showBucketMetrics],
-  ['/livez', ({ ask, query }) => probe(ask, query, 'live')],
-  ['/readyz', ({ ask, query }) => probe(ask, query, 'ready')],
-  ['/startupz', ({ ask, query }) => probe(ask, query, 'started')],
+  ['/livez', (call) => probe(call, 'live')],
+  ['/readyz', (call) => probe(call, 'ready')],
+  ['/startupz', (call) => probe(call, 'started')],
 ]);
 
 /** Answered without a token: what an orchestrator asks, and what holds nothing of the broker. */
-const OPEN = new Set([
-  '/livez',
-  '/readyz',
-  '/startupz',
-  ...PAGE_PATHS.filter((path) => path !== '/'),
+const OPEN = new Map<string, Openness>([
+  ['/livez', 'probe'],
+  ['/readyz', 'probe'],
+  ['/startupz', 'probe'],
+  ...PAGE_PATHS.filter((path) => path !== '/').map((path): [string, Openness] => [path, 'open']),
 ]);
 
 /** Makes the one function that all transports call. */
@@ -83,7 +85,7 @@ export function createRouter(options: RouterOptions): Router {
   const page = options.page ?? new Page();
 
   const route = async (request: DashboardRequest, path: string): Promise<DashboardReply> => {
-    const refusal = guard(request, OPEN.has(path));
+    const refusal = guard.refusal(request, OPEN.get(path) ?? 'closed');
     const method = request.method.toUpperCase();
     const query = new URLSearchParams(request.url.slice(path.length + 1));
     const isApi = path.startsWith(API_PREFIX);
@@ -100,7 +102,8 @@ export function createRouter(options: RouterOptions): Router {
     if (isApi) return answerApi(method, path, query, api);
     const handler = ROUTES.get(path);
     if (handler === undefined) return problem(404, 'there is no such page');
-    return handler({ ask, run, query, requests, page, request, path });
+    const isOurs = guard.isOurs(request.host);
+    return handler({ ask, run, query, requests, page, request, path, isOurs });
   };
 
   return async (request) => {
@@ -133,6 +136,10 @@ function count(requests: Requests, path: string, code: number): void {
   else entry.count++;
 }
 
+const UNTOLD = `not ok
+why is told to host names that are served here: see --dashboard-allow-host
+`;
+
 async function showPage({ page, request, path }: Call): Promise<DashboardReply> {
   return page.answer(path, request);
 }
@@ -164,14 +171,15 @@ async function showBucketMetrics({ run, query }: Call): Promise<DashboardReply> 
   return reply(200, METRICS_TYPE, bucketMetricsText(buckets));
 }
 
+// Health checks come with any Host, or none; to a name that is not ours the answer is yes or no.
 async function probe(
-  ask: Ask,
-  query: URLSearchParams,
+  { ask, query, isOurs }: Call,
   which: 'live' | 'ready' | 'started',
 ): Promise<DashboardReply> {
   const answer = await ask();
   const ok = answer?.health[which] === true;
   const status = ok ? 200 : 503;
+  if (!isOurs) return reply(status, 'text/plain; charset=utf-8', ok ? 'ok\n' : UNTOLD);
   const checks: Record<string, Check> = answer?.health.checks ?? {
     broker: { ok: false, detail: 'no answer within a second' },
   };

@@ -10,7 +10,14 @@ import type {
   WebSocket,
 } from 'uWebSockets.js';
 import net from 'node:net';
-import { type DashboardReply, type DashboardRequest, statusLine } from './http.ts';
+import { setImmediate } from 'node:timers/promises';
+import {
+  type DashboardReply,
+  type DashboardRequest,
+  mustClose,
+  repeatedHeader,
+  statusLine,
+} from './http.ts';
 import { type Follower, type Live, MESSAGE_BYTES_MAX, PROTOCOL } from './live.ts';
 import { LIVE_PATH, type Router } from './routes.ts';
 import { ListenError, type Listening, type ListenOptions } from './transport.ts';
@@ -111,11 +118,12 @@ function upgrade(
   const header = (name: string) => request.getHeader(name);
   const protocols = header('sec-websocket-protocol');
   const key = header('sec-websocket-key');
-  if (key === '') {
+  const head = requestOf(request);
+  if (key === '' || mustClose(head)) {
     serve(router, response, request);
     return;
   }
-  const refusal = live.refusal(requestOf(request), protocols);
+  const refusal = live.refusal(head, protocols);
   if (refusal !== undefined) {
     response.cork(() => write(response, refusal, false, true));
     return;
@@ -143,10 +151,15 @@ function serve(router: Router, response: HttpResponse, request: HttpRequest): vo
     aborted = true;
   });
   // The request object is gone after this line; everything needed has been copied out of it.
-  const { hasBody, ...head } = requestOf(request);
-  void router({ ...head, hasBody }).then((reply) => {
+  const head = requestOf(request);
+  const isHead = head.method.toUpperCase() === 'HEAD';
+  const close = mustClose(head);
+  void router(head).then(async (reply) => {
+    // Of a connection that is to be closed the addon goes on to read what has come. Only while a
+    // reply is under way it drops the connection on meeting a further request there.
+    if (close) await setImmediate();
     if (aborted) return;
-    response.cork(() => write(response, reply, head.method.toUpperCase() === 'HEAD', hasBody));
+    response.cork(() => write(response, reply, isHead, close));
   });
 }
 
@@ -154,12 +167,18 @@ function requestOf(request: HttpRequest): DashboardRequest {
   const query = request.getQuery();
   const header = (name: string) => request.getHeader(name) || undefined;
   const length = header('content-length');
+  // All headers, one by one: asking for one by its name shows the first of that name only.
+  const names: string[] = [];
+  request.forEach((name) => {
+    names.push(name);
+  });
   return {
     method: request.getMethod(),
     url: query ? `${request.getUrl()}?${query}` : request.getUrl(),
     host: header('host'),
     hasBody: (length ?? '0') !== '0' || header('transfer-encoding') !== undefined,
-    origin: header('origin'),
+    repeated: repeatedHeader(names),
+    origin: names.includes('origin') ? request.getHeader('origin') : undefined,
     authorization: header('authorization'),
     action: header('x-thrustmq-request'),
     acceptEncoding: header('accept-encoding'),

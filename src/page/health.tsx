@@ -10,9 +10,9 @@ import { sentence } from './words.ts';
 
 const PERIOD_MS = 2000;
 const PROBES = [
-  { path: '/startupz', title: 'Started', words: 'recovery is over and the ports are open' },
-  { path: '/livez', title: 'Alive', words: 'the broker makes progress' },
-  { path: '/readyz', title: 'Ready', words: 'it takes work' },
+  { path: 'startupz', title: 'Started', words: 'recovery is over and the ports are open' },
+  { path: 'livez', title: 'Alive', words: 'the broker makes progress' },
+  { path: 'readyz', title: 'Ready', words: 'it takes work' },
 ];
 
 interface Answer {
@@ -42,7 +42,13 @@ export function HealthScreen() {
     <>
       <dl class="tiles">
         {PROBES.map(({ path, title, words }, i) => (
-          <ProbeTile key={path} title={title} path={path} words={words} answer={answers?.[i]} />
+          <ProbeTile
+            key={path}
+            title={title}
+            path={`/${path}`}
+            words={words}
+            answer={answers?.[i]}
+          />
         ))}
       </dl>
       <Panel title="Checks">

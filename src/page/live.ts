@@ -29,7 +29,7 @@ export interface LiveState {
 const RETRY_MS = [250, 500, 1000, 1500];
 /** Twice a second there is news; without any for so long the connection is dead. */
 const SILENT_MS = 4000;
-const PATH = '/api/v1/live';
+const PATH = 'api/v1/live';
 const PROTOCOL = 'thrustmq';
 
 export class Live {
@@ -86,8 +86,9 @@ export class Live {
   }
 
   #connect(): void {
-    const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
-    const socket = new WebSocket(`${scheme}://${location.host}${PATH}`, [PROTOCOL]);
+    const url = new URL(PATH, location.href);
+    url.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
+    const socket = new WebSocket(url, [PROTOCOL]);
     this.#socket = socket;
     this.#heardMs = Date.now();
     socket.onopen = () => {

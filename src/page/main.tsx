@@ -42,7 +42,7 @@ function App() {
       </button>
       <header class="top">
         <a class="brand" href={hrefOf('overview')}>
-          <img src="/page.svg" alt="" width="22" height="22" />
+          <img src="page.svg" alt="" width="22" height="22" />
           ThrustMQ
         </a>
         <Navigation route={route} />
@@ -117,9 +117,9 @@ function Footer() {
           : `ThrustMQ ${overview.version}, up ${duration(upMs ?? 0)}`}
         {overview?.readOnly && ', read-only'}
       </span>
-      <a href="/metrics">Metrics</a>
-      <a href="/api/v1/openapi.json">API</a>
-      <a href="/dash">Snapshot</a>
+      <a href="metrics">Metrics</a>
+      <a href="api/v1/openapi.json">API</a>
+      <a href="dash">Snapshot</a>
     </footer>
   );
 }

@@ -1,11 +1,12 @@
-// Requests to the admin API. An answer is data or a problem in words; nothing here throws.
+// Requests to the admin API. An answer is data or a problem in words; nothing here throws. All
+// addresses are relative to the page's own, which a proxy may serve below a path of its choice.
 
 import type { Problem } from './types.ts';
 
 export type Result<T> = { ok: true; data: T } | { ok: false; problem: Problem };
 
 const TIMEOUT_MS = 10_000;
-const ROOT = '/api/v1';
+const ROOT = 'api/v1';
 
 /** Reads; `path` begins below /api/v1. */
 export function get<T>(path: string): Promise<Result<T>> {
@@ -17,7 +18,7 @@ export function change<T>(method: 'POST' | 'DELETE', path: string): Promise<Resu
   return request<T>(method, ROOT + path, { 'X-ThrustMQ-Request': '1' });
 }
 
-/** Reads a probe, whose answer is JSON also when it fails. */
+/** Reads a probe, such as `livez`, whose answer is JSON also when it fails. */
 export async function probe<T>(path: string): Promise<T | undefined> {
   try {
     const signal = AbortSignal.timeout(TIMEOUT_MS);

@@ -41,6 +41,12 @@ test('the document names the routes, and no others', () => {
   assert.deepEqual(named.sort(), routes.sort());
 });
 
+test('the document leads to the API also below a path of a proxy', () => {
+  const [{ url }] = OPENAPI.servers;
+  for (const base of ['http://host:3888/', 'https://mq.example/tools/mq/'])
+    assert.equal(new URL(url, `${base}api/v1/openapi.json`).href, base);
+});
+
 describe('who is let in', () => {
   const pause = '/api/v1/buckets/1/pause';
   const ours = 'http://localhost:3888';

@@ -53,12 +53,34 @@ test('a browser that has it gets no second copy', () => {
 test('the document holds no script and no style, and nothing comes from outside', () => {
   const text = (path: string) => Buffer.from(get(path).bytes!).toString();
   const html = text('/');
-  assert.ok(!/<script(?![^>]*src="\/page\.js"><\/script>)|<style|\son\w+=|style=/.test(html), html);
-  assert.match(html, /<noscript>[\s\S]*href="\/dash"/);
+  assert.ok(!/<script(?![^>]*src="page\.js"><\/script>)|<style|\son\w+=|style=/.test(html), html);
+  assert.match(html, /<noscript>[\s\S]*href="dash"/);
   for (const path of ['/', '/page.css', '/page.js']) {
     const outside = text(path).match(/(?:src|href|url\(|import\()\W{0,2}https?:[^\s)]*/g);
     assert.equal(outside, null, path);
   }
+});
+
+test('nothing in the page is an address from the root: a proxy may serve it below a path', () => {
+  const text = (path: string) => Buffer.from(get(path).bytes!).toString();
+  const references = [...text('/').matchAll(/(?:src|href)="([^"]*)"/g)].map(([, to]) => to!);
+  assert.ok(references.length >= 5, String(references));
+  for (const to of references) {
+    const { pathname } = new URL(to, 'http://host/mq/');
+    assert.match(pathname, /^\/mq\/(page\.\w+|dash|metrics)$/, to);
+  }
+  // In scripts and styles, whatever is served here must not be named from the root.
+  const served = [...PAGE_PATHS, '/api/', '/dash', '/metrics', '/livez', '/readyz', '/startupz'];
+  for (const path of ['/page.js', '/page.css'])
+    for (const name of served.filter((each) => each !== '/'))
+      for (const quote of ['"', "'", '`', '('])
+        assert.ok(!text(path).includes(quote + name), `${path} asks for ${quote}${name}`);
+});
+
+test('whoever gets the document but none of its files is told about the address', () => {
+  const text = (path: string) => Buffer.from(get(path).bytes!).toString();
+  assert.match(text('/'), /class="adrift">[\s\S]*ends with\s+a\s+slash/);
+  assert.match(text('/page.css'), /\.adrift\{display:none\}/);
 });
 
 test('a page that was not built says what to do', () => {

@@ -34,8 +34,14 @@ test('the Host header decides first, on every path', async () => {
     ['127.0.0.1', 200],
     ['127.0.0.1:80', 200],
     ['[::1]:3888', 200],
+    ['[0:0::1]:3888', 200],
+    ['localhost.:3888', 200],
     ['10.1.2.3:3888', 200],
     ['mq.example', 200],
+    ['mq.example.:8443', 200],
+    ['xn--bcher-kva.example', 200],
+    ['named.example:1', 200],
+    ['[2001:DB8:0:0::7]', 200],
     [undefined, 421],
     ['', 421],
     ['evil.example', 421],
@@ -45,14 +51,22 @@ test('the Host header decides first, on every path', async () => {
     ['127.0.0.2', 421],
     ['::1', 421],
     ['[::1', 421],
+    ['[localhost]', 421],
+    ['[::2]', 421],
+    ['.', 421],
+    ['localhost..', 421],
+    ['localhost:99999', 421],
+    ['localhost, evil.example', 421],
+    ['evil.example:3888', 421],
     ['localhost:port', 421],
     ['localhost:3888:3888', 421],
     [' localhost', 421],
     ['x'.repeat(10_000), 421],
   ];
-  const handle = router({ host: '10.1.2.3', allowedHosts: ['MQ.example'] });
+  const allowedHosts = ['MQ.example', 'bücher.example', 'named.example:8443', '2001:db8::7', ''];
+  const handle = router({ host: '10.1.2.3', allowedHosts });
   for (const [host, status] of cases)
-    for (const url of ['/', '/dash', '/livez', '/page.css']) {
+    for (const url of ['/', '/dash', '/metrics', '/page.css']) {
       const { status: got } = await handle({ method: 'GET', url, host, hasBody: false });
       assert.equal(got, status, `${host} ${url}`);
     }
@@ -61,6 +75,28 @@ test('the Host header decides first, on every path', async () => {
       (await handle({ method, url: '/none', host: 'evil.example', hasBody: true })).status,
       421,
     );
+});
+
+test('a probe answers to any Host, and to none; to names that are not ours only yes or no', async () => {
+  const checks = { disk: { ok: false, detail: 'full' } };
+  const failing: Answer = { health: { started: true, live: true, ready: false, checks } };
+  for (const host of [undefined, '', 'evil.example', 'pod-3.mq.svc.cluster.local:3888', '[x]']) {
+    const ask = (url: string, answer = HEALTHY, more = {}) =>
+      router({ answer })({ method: 'GET', url, host, hasBody: false, ...more });
+    for (const path of ['/livez', '/readyz', '/startupz']) {
+      assert.equal((await ask(path)).body, 'ok\n');
+      assert.equal((await ask(`${path}?verbose`)).body, 'ok\n');
+      assert.equal((await ask(path, HEALTHY, { method: 'HEAD' })).status, 200);
+      assert.equal((await ask(path, HEALTHY, { method: 'POST', action: '1' })).status, 421);
+      assert.equal((await ask(path, HEALTHY, { origin: 'http://evil.example' })).status, 403);
+    }
+    for (const url of ['/readyz', '/readyz?verbose=1']) {
+      const reply = await ask(url, failing);
+      assert.equal(reply.status, 503);
+      assert.match(reply.body, /^not ok\n/);
+      assert.ok(!/disk|full/.test(reply.body), 'a page that rebound its name learns no more');
+    }
+  }
 });
 
 test('on a wildcard address any IP address is ours, other names are not', async () => {
