@@ -30,6 +30,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 process.on('message', (message: ToChild) => {
   if (message.type === 'start') void start(message.options);
   else if (message.type === 'answer') asker.answered(message.id, message.answer);
+  else if (message.type === 'ping') tell({ type: 'pong', id: message.id });
   else if (message.type === 'outcome') commander.answered(message.id, message.outcome);
 });
 

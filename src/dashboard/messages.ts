@@ -20,10 +20,22 @@ export interface Health {
   progress?: StartSnapshot | undefined;
 }
 
+/** How often the dashboard's process had to be started again. */
+export interface Restarts {
+  /** It ended, or could not start. */
+  ended: number;
+  /** It did not answer any more and was killed. */
+  silent: number;
+  /** When and why it was the last time, for people. */
+  last?: string | undefined;
+}
+
 /** What the broker tells on being asked; no snapshot before it has started. */
 export interface Answer {
   health: Health;
   snapshot?: Snapshot | undefined;
+  /** Not there before the first. */
+  restarts?: Restarts | undefined;
 }
 
 /** A setting as its source wrote it, for people. */
@@ -64,9 +76,11 @@ export const COMMANDS_MAX = 8;
 export type ToChild =
   | { type: 'start'; options: DashboardOptions }
   | { type: 'answer'; id: number; answer: Answer }
-  | { type: 'outcome'; id: number; outcome: Outcome };
+  | { type: 'outcome'; id: number; outcome: Outcome }
+  | { type: 'ping'; id: number };
 
 export type FromChild =
+  | { type: 'pong'; id: number }
   | { type: 'ask'; id: number }
   | { type: 'command'; id: number; command: Command }
   | { type: 'listening'; port: number; transport: 'uws' | 'node'; note?: string | undefined }

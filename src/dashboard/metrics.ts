@@ -85,6 +85,14 @@ export function metricsText(answer: Answer | undefined, requests: Requests): str
     'Requests to the dashboard, since its process started.',
     [...requests.values()].map(({ route, code, count }) => [{ route, code: String(code) }, count]),
   );
+  if (answer !== undefined) {
+    const { ended = 0, silent = 0 } = answer.restarts ?? {};
+    const times = 'How often the process of the dashboard ended, or was killed for its silence.';
+    text.family('dashboard_restarts_total', 'counter', times, [
+      [{ reason: 'ended' }, ended],
+      [{ reason: 'silent' }, silent],
+    ]);
+  }
   const snapshot = answer?.snapshot;
   if (snapshot !== undefined) {
     ofBroker(text, snapshot);

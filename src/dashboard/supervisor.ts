@@ -1,6 +1,6 @@
 // The broker's side of the dashboard: starts the child, answers its questions, starts it again when
-// it ends. Whatever happens to the child stays its trouble: nothing here throws, waits for it, or
-// queues more to it than one answer and the outcomes of a few commands.
+// it ends or falls silent. Whatever happens to the child stays its trouble: nothing here throws,
+// waits for it, or queues more to it than an answer, a question and the outcomes of a few commands.
 
 import { type ChildProcess, fork } from 'node:child_process';
 import os from 'node:os';
@@ -11,8 +11,10 @@ import {
   COMMANDS_MAX,
   type DashboardOptions,
   type FromChild,
+  type Restarts,
   type ToChild,
 } from './messages.ts';
+import { longerStart, Pulse, type PulseClock, START_BEATS } from './pulse.ts';
 
 /** The part of a logger that is used here. */
 export interface SupervisorLog {
@@ -33,7 +35,18 @@ export interface SupervisorOptions {
   onListening?: (port: number) => void;
   /** Entry of the child; for tests. */
   childPath?: string;
+  /** For tests. */
+  clock?: PulseClock;
 }
+
+const CLOCK: PulseClock = {
+  every: (ms, call) => {
+    const timer = setInterval(call, ms).unref();
+    return () => clearInterval(timer);
+  },
+  // Timers come before what has arrived is read, immediates after it.
+  afterReads: (call) => void setImmediate(call),
+};
 
 const BACKOFF_FIRST_MS = 500;
 const BACKOFF_LAST_MS = 10_000;
@@ -54,6 +67,9 @@ export class DashboardSupervisor {
   #backoffMs = BACKOFF_FIRST_MS;
   #retry: NodeJS.Timeout | undefined;
   #complaint = '';
+  #pulse: Pulse | undefined;
+  #startBeats = START_BEATS;
+  readonly #restarts: Restarts = { ended: 0, silent: 0 };
   #firstResult: (port: number | null) => void = () => {};
   /** Settles with the port when the first child listens, or null when it could not. */
   readonly first: Promise<number | null>;
@@ -79,6 +95,7 @@ export class DashboardSupervisor {
   /** Ends the child; settles when it is gone, at most half a second and a kill later. */
   async close(): Promise<void> {
     this.#closing = true;
+    this.#pulse?.stop();
     clearTimeout(this.#retry);
     this.#firstResult(null);
     const child = this.#child;
@@ -112,10 +129,12 @@ export class DashboardSupervisor {
     });
     child.stderr?.on('error', () => {});
     let gone = false;
+    let silence: string | undefined;
     const end = (why: string): void => {
       if (gone) return;
       gone = true;
-      this.#ended(performance.now() - startedAt, why, stderr);
+      this.#restarts[silence === undefined ? 'ended' : 'silent']++;
+      this.#ended(performance.now() - startedAt, silence ?? why, stderr);
     };
     child.on('error', (error) => {
       // Also emitted when a message could not be sent; only a child that never ran ends by it.
@@ -125,6 +144,15 @@ export class DashboardSupervisor {
     child.on('message', (message: FromChild) => this.#receive(child, message));
     if (child.pid === undefined) return;
     lowerPriority(child.pid);
+    this.#pulse = new Pulse({
+      clock: this.#options.clock ?? CLOCK,
+      startBeats: this.#startBeats,
+      ask: (id) => this.#send(child, { type: 'ping', id }, () => {}),
+      silent: (why) => {
+        silence = why;
+        this.#silent(child, why);
+      },
+    });
     const { dashboard } = this.#options;
     // After a restart the page should be where it was, also when any free port was asked for.
     const port = dashboard.port === 0 ? this.#lastPort : dashboard.port;
@@ -133,7 +161,8 @@ export class DashboardSupervisor {
 
   #receive(child: ChildProcess, message: FromChild): void {
     if (this.#closing || child !== this.#child) return;
-    if (message.type === 'ask') this.#answer(child, message.id);
+    if (message.type === 'pong') this.#pulse?.answered(message.id);
+    else if (message.type === 'ask') this.#answer(child, message.id);
     else if (message.type === 'command') this.#command(child, message.id, message.command);
     else if (message.type === 'listening') this.#listening(message);
     else if (message.type === 'failed') this.#failed(message);
@@ -144,7 +173,7 @@ export class DashboardSupervisor {
     if (this.#sending) return;
     let answer: Answer;
     try {
-      answer = this.#options.answer();
+      answer = this.#withRestarts(this.#options.answer());
     } catch (error) {
       this.#complain('dashboard.snapshot-failed', (error as Error).message);
       return;
@@ -183,12 +212,35 @@ export class DashboardSupervisor {
     }
   }
 
+  /** What is known here only: a page that was away for seconds has a reason. */
+  #withRestarts(answer: Answer): Answer {
+    const { ended, silent, last } = this.#restarts;
+    if (last === undefined) return answer;
+    const count = ended + silent;
+    const detail = `started again ${count === 1 ? 'once' : `${count} times`}, ${last}`;
+    const checks = { ...answer.health.checks, dashboard: { ok: true, detail } };
+    return { ...answer, health: { ...answer.health, checks }, restarts: this.#restarts };
+  }
+
+  /** It may be stopped, swapped out or in a loop: only the kernel can end it. */
+  #silent(child: ChildProcess, why: string): void {
+    const { pid } = child;
+    if (this.#port === null) this.#startBeats = longerStart(this.#startBeats);
+    this.#options.log.warn(
+      { event: 'dashboard.silent', pid, why },
+      `dashboard process is stuck, ${why}; killing it and starting it again, the broker is not affected`,
+    );
+    child.kill('SIGKILL');
+  }
+
   #listening(message: Extract<FromChild, { type: 'listening' }>): void {
     const { port, transport, note } = message;
+    this.#pulse?.listens();
+    this.#startBeats = START_BEATS;
     this.#port = port;
     this.#lastPort = port;
     this.#complaint = '';
-    const fields = { event: 'dashboard.listening', port, transport };
+    const fields = { event: 'dashboard.listening', port, transport, pid: this.#child?.pid };
     this.#firstResult(port);
     this.#options.onListening?.(port);
     this.#options.log.info(fields, note ?? `dashboard listens on port ${port}`);
@@ -212,10 +264,13 @@ export class DashboardSupervisor {
 
   #ended(livedMs: number, why: string, stderr = ''): void {
     this.#child = undefined;
+    this.#pulse?.stop();
+    this.#pulse = undefined;
     const listened = this.#port !== null;
     this.#port = null;
     this.#firstResult(null);
     if (this.#closing) return;
+    this.#restarts.last = `the last time at ${new Date().toISOString()}: ${why}`;
     if (livedMs >= STEADY_MS) this.#backoffMs = BACKOFF_FIRST_MS;
     const fields = { event: 'dashboard.ended', why, retryMs: this.#backoffMs, ...tail(stderr) };
     if (listened) this.#options.log.warn(fields, 'dashboard process ended; starting it again');

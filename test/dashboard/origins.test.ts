@@ -56,6 +56,8 @@ const PAGES: [host: string, origin: string, isLetIn: boolean][] = [
   [HERE, 'file://', false],
   [HERE, 'ftp://mq.example.com', false],
   [HERE, 'chrome-extension://mq.example.com', false],
+  [HERE, 'xhttps://mq.example.com', false],
+  [HERE, 'http://evil.example https://mq.example.com', false],
   [HERE, 'mq.example.com', false],
   [HERE, '//mq.example.com', false],
   [HERE, 'https:mq.example.com', false],

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { Answer, DashboardOptions } from '../../src/dashboard/messages.ts';
+import type { PulseClock } from '../../src/dashboard/pulse.ts';
 import {
   DashboardSupervisor,
   type SupervisorLog,
@@ -99,6 +100,106 @@ test('a child that is killed is started again, on the port it had', async () => 
   assert.equal(ended?.level, 'warn');
   assert.equal(ended?.fields.why, 'SIGKILL');
   assert.equal((await fetch(`http://127.0.0.1:${port}/livez`)).status, 200);
+  await supervisor.close();
+});
+
+/** A clock whose beats come when they are asked for. */
+class Beats implements PulseClock {
+  readonly #calls = new Set<() => void>();
+
+  every(_ms: number, call: () => void): () => void {
+    this.#calls.add(call);
+    return () => this.#calls.delete(call);
+  }
+
+  afterReads(call: () => void): void {
+    setImmediate(call);
+  }
+
+  /** Beats, with time for the channel between them, until `over` settles; resolves with how many. */
+  async until(over: Promise<void>): Promise<number> {
+    let isOver = false;
+    void over.then(() => {
+      isOver = true;
+    });
+    let count = 0;
+    while (!isOver) {
+      for (const call of [...this.#calls]) call();
+      count++;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    return count;
+  }
+}
+
+const STUCK_CHILDREN: [what: string, begin: string][] = [
+  ['in an endless loop', 'for (;;);'],
+  ['that takes no messages any more', "process.removeAllListeners('message');"],
+];
+
+for (const [what, begin] of STUCK_CHILDREN)
+  test(`a child ${what} is killed and started again`, async () => {
+    const childPath = childScript(
+      `stuck-${STUCK_CHILDREN.findIndex(([each]) => each === what)}.mjs`,
+      `process.on('message', (message) => {
+         if (message.type !== 'start') return;
+         process.send({ type: 'listening', port: 4711, transport: 'node' }, () => { ${begin} });
+       });
+       process.on('disconnect', () => process.exit(0));
+       setInterval(() => {}, 1000);`,
+    );
+    const clock = new Beats();
+    const { supervisor, log } = start({ childPath, clock });
+    assert.equal(await supervisor.first, 4711);
+    const { pid } = supervisor;
+    await clock.until(log.seen('dashboard.silent'));
+    await log.seen('dashboard.listening', 2);
+    assert.notEqual(supervisor.pid, pid);
+    const [silent] = log.lines.filter(({ event }) => event === 'dashboard.silent');
+    assert.deepEqual([silent?.level, silent?.fields.pid], ['warn', pid]);
+    const [ended] = log.lines.filter(({ event }) => event === 'dashboard.ended');
+    assert.equal(ended?.fields.why, 'no answer for 4 s');
+    await supervisor.close();
+  });
+
+test('a child that is stopped makes room for another on its port, and it is told', async () => {
+  const clock = new Beats();
+  const { supervisor, log } = start({ clock });
+  const port = await supervisor.first;
+  const { pid } = supervisor;
+  assert.ok(pid && port);
+  process.kill(pid, 'SIGSTOP');
+  const lost = fetch(`http://127.0.0.1:${port}/livez`).catch(() => 'closed');
+  await clock.until(log.seen('dashboard.silent'));
+  assert.equal(await lost, 'closed');
+  await log.seen('dashboard.listening', 2);
+  assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' });
+  assert.equal(supervisor.port, port);
+  const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  assert.match(metrics, /^thrustmq_dashboard_restarts_total\{reason="silent"\} 1$/m);
+  assert.match(metrics, /^thrustmq_dashboard_restarts_total\{reason="ended"\} 0$/m);
+  const { checks } = (await (await fetch(`http://127.0.0.1:${port}/readyz?verbose`)).json()) as {
+    checks: Record<string, { ok: boolean; detail: string }>;
+  };
+  assert.equal(checks.dashboard?.ok, true);
+  assert.match(checks.dashboard.detail, /^started again once, the last time at .*: no answer for/);
+  await supervisor.close();
+});
+
+test('a child that never begins to listen is killed, too; the next one has more time', async () => {
+  const childPath = childScript(
+    'never.mjs',
+    "process.on('disconnect', () => process.exit(0)); setInterval(() => {}, 1000);",
+  );
+  const clock = new Beats();
+  const { supervisor, log } = start({ childPath, clock });
+  assert.equal(await clock.until(log.seen('dashboard.silent')), 4);
+  assert.equal(await supervisor.first, null);
+  await clock.until(log.seen('dashboard.silent', 2));
+  assert.deepEqual(
+    log.lines.filter(({ event }) => event === 'dashboard.silent').map(({ fields }) => fields.why),
+    ['not listening after 8 s', 'not listening after 16 s'],
+  );
   await supervisor.close();
 });
 
