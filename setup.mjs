@@ -159,7 +159,8 @@ async function buildPage() {
         ...options,
         entryPoints: [path.join(PAGE_SOURCE, name)],
         outfile: path.join(PAGE, name === 'main.tsx' ? 'app.js' : name),
-        format: 'esm',
+        // No module: browsers ask for one with an Origin, which a proxy's name may not be here.
+        format: 'iife',
         target: ['es2022'],
         jsx: 'automatic',
         jsxImportSource: 'preact',

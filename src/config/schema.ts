@@ -2,6 +2,7 @@
 // help text are derived from it here, so they cannot drift. Reading sources and building the
 // broker's configuration from the values is load.ts.
 
+import { isIPv6 } from 'node:net';
 import * as z from 'zod';
 import { DEFAULT_LIMITS } from '../core/limits.ts';
 import { parseDuration, parseSize } from './units.ts';
@@ -46,6 +47,13 @@ const boolean = z.union([z.boolean(), z.string()]).transform((raw, context) => {
 });
 
 const text = z.string().trim().min(1, 'must not be empty');
+
+/** What a Host header may hold; an address with a scheme, or a pattern, would never be met there. */
+const hostName = text.refine((name) => {
+  if (isIPv6(name)) return true;
+  const match = /^(?:[^\s/@?#*:[\]]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?$/i.exec(name);
+  return match !== null && Number(match[1] ?? 0) <= 65_535;
+}, 'must be NAME or NAME:PORT, such as mq.example.com:8443, without a scheme or a path');
 
 /** Long enough that nobody guesses it, and fit for a header. */
 const token = z.string().regex(/^[\x21-\x7e]{16,256}$/, {
@@ -181,7 +189,7 @@ export const SETTINGS = z.strictObject({
     arg: 'HOST',
     description: 'address of the dashboard (default: --host)',
   }),
-  dashboard_allow_host: setting(listOf(text), {
+  dashboard_allow_host: setting(listOf(hostName), {
     fallback: [],
     arg: 'NAME',
     repeatable: true,

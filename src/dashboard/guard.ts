@@ -28,6 +28,9 @@ export interface Guard {
   isOurs(host: string | undefined): boolean;
 }
 
+const FOREIGN =
+  'pages of another origin may not use this dashboard; see --dashboard-allow-host for proxies';
+
 /** Makes the guard of one dashboard. */
 export function createGuard({ host, allowedHosts, token, readOnly }: GuardOptions): Guard {
   const { isOurs, isTrusted } = createPlaces(host, allowedHosts);
@@ -43,7 +46,7 @@ export function createGuard({ host, allowedHosts, token, readOnly }: GuardOption
       return problem(421, 'this host name is not served here; see --dashboard-allow-host');
     // A request without Origin comes from no page, or is a plain navigation to ours.
     if (request.origin !== undefined && !isTrusted(request.origin, request.host))
-      return problem(403, 'pages of another origin may not use this dashboard', 'foreign-origin');
+      return problem(403, FOREIGN, 'foreign-origin');
     if (openness === 'closed' && !isKnown(request.authorization)) return unauthorized();
     if (isRead) return undefined;
     if (readOnly) return problem(403, 'the dashboard is read-only here', 'read-only');

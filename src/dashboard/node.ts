@@ -2,7 +2,7 @@
 // router and replies back.
 
 import http from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import {
@@ -49,6 +49,10 @@ export function listenNode({ host, port, router, live }: ListenOptions): Promise
   });
   server.on('upgrade', (request, socket, head) => {
     socket.on('error', () => {});
+    if (request.headers.upgrade?.toLowerCase() !== 'websocket') {
+      serveInstead(router, request, socket);
+      return;
+    }
     const refusal = upgradeRefusal(request, live);
     if (refusal !== undefined) refuse(socket, refusal);
     else sockets.handleUpgrade(request, socket, head, (page) => follow(page, live));
@@ -74,6 +78,16 @@ export function listenNode({ host, port, router, live }: ListenOptions): Promise
       });
     });
   });
+}
+
+/** Some clients offer HTTP/2 with each request (`Upgrade: h2c`): who cannot do that just answers. */
+function serveInstead(router: Router, request: http.IncomingMessage, socket: Duplex): void {
+  const response = new http.ServerResponse(request);
+  response.assignSocket(socket as Socket);
+  // What follows the head is not parsed any more.
+  response.shouldKeepAlive = false;
+  response.on('finish', () => socket.end());
+  void serve(router, request, response);
 }
 
 function upgradeRefusal(request: http.IncomingMessage, live: Live): DashboardReply | undefined {

@@ -15,6 +15,8 @@ export interface Follows {
 export interface LiveState {
   /** `connecting`: for the first time; `lost`: it was there before. */
   phase: 'connecting' | 'live' | 'lost';
+  /** Attempts in a row that failed. */
+  failures: number;
   /** When the phase began, by the page's clock. */
   sinceMs: number;
   overview: Overview | undefined;
@@ -36,6 +38,7 @@ export class Live {
   readonly series = new Series();
   #state: LiveState = {
     phase: 'connecting',
+    failures: 0,
     sinceMs: Date.now(),
     overview: undefined,
     buckets: undefined,
@@ -46,7 +49,6 @@ export class Live {
   #listeners = new Set<() => void>();
   #follows: Follows = {};
   #socket: WebSocket | undefined;
-  #failures = 0;
   #heardMs = 0;
 
   constructor() {
@@ -105,9 +107,10 @@ export class Live {
 
   #take(frame: Frame): void {
     this.#heardMs = Date.now();
-    this.#failures = 0;
     const isBack = this.#state.phase !== 'live';
-    const change: Partial<LiveState> = isBack ? { phase: 'live', sinceMs: Date.now() } : {};
+    const change: Partial<LiveState> = isBack
+      ? { phase: 'live', failures: 0, sinceMs: Date.now() }
+      : {};
     if (frame.type === 'overview') {
       const rows = this.#state.rows + (this.series.add(frame.data) ? 1 : 0);
       Object.assign(change, { overview: frame.data, problem: undefined, rows });
@@ -121,8 +124,11 @@ export class Live {
 
   #lost(): void {
     this.#socket = undefined;
-    if (this.#state.phase === 'live') this.#change({ phase: 'lost', sinceMs: Date.now() });
-    const waitMs = RETRY_MS[Math.min(this.#failures++, RETRY_MS.length - 1)]!;
+    const { phase, failures } = this.#state;
+    const change: Partial<LiveState> =
+      phase === 'live' ? { phase: 'lost', sinceMs: Date.now() } : {};
+    this.#change({ ...change, failures: failures + 1 });
+    const waitMs = RETRY_MS[Math.min(failures, RETRY_MS.length - 1)]!;
     setTimeout(() => {
       if (this.#socket === undefined) this.#connect();
     }, waitMs);

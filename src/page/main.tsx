@@ -17,6 +17,8 @@ import { hrefOf, type Route, SCREENS, useRoute } from './route.ts';
 import { useKept, useLive } from './store.ts';
 import { sentence } from './words.ts';
 
+/** Attempts until it is said that there is no connection; two seconds. */
+const FAILURES_SHOWN = 4;
 const THEMES = ['auto', 'light', 'dark'];
 const DARK = matchMedia('(prefers-color-scheme: dark)');
 
@@ -136,7 +138,14 @@ function Connection() {
 
 /** What is known about an interruption; the numbers below it stay, and are old. */
 function Interruption() {
-  const { phase, problem, sinceMs } = useLive();
+  const { phase, failures, problem, sinceMs } = useLive();
+  if (phase === 'connecting' && failures >= FAILURES_SHOWN)
+    return (
+      <p class="banner warn" role="alert">
+        The page came, but its live connection is refused. Behind a proxy: it has to pass WebSockets
+        on, and the broker to be started with <code>--dashboard-allow-host {location.host}</code>.
+      </p>
+    );
   if (phase === 'lost') {
     const since = new Date(sinceMs).toLocaleTimeString('en-GB');
     return (

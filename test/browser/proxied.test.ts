@@ -57,6 +57,18 @@ for (const transport of ['uws', 'node'] as const) {
       await page.getByText('its address ends with a slash').waitFor();
       await page.context().close();
     });
+    test('says what is missing where the proxy has a name that was not allowed', async (t) => {
+      const proxy = await startPrefixProxy('/mq');
+      t.after(() => proxy.close());
+      const { broker } = await startScene(transport);
+      t.after(() => broker.stop());
+      proxy.upstream(broker.dashboard!);
+      const { page, troubles } = await openTab(browser!);
+      await page.goto(`http://127.0.0.1:${proxy.port}/mq/`);
+      await page.getByText(`--dashboard-allow-host 127.0.0.1:${proxy.port}`).waitFor();
+      assert.deepEqual(troubles, []);
+      await page.context().close();
+    });
   });
 }
 

@@ -253,6 +253,20 @@ test('a value that does not fit names its source; only flags make it wrong usage
     { environment: { THRUSTMQ_DASHBOARD: 'maybe' } },
     /must be true or false, not "maybe"/,
   );
+  for (const name of ['https://mq.example', 'mq.example/', 'a@mq', '*.example', 'mq:', 'mq:99999'])
+    await rejects({ flags: { dashboard_allow_host: [name] } }, /NAME:PORT.*without a scheme/, 2);
+  for (const name of [
+    'mq',
+    'MQ.example.:8443',
+    '[::1]',
+    '[2001:db8::7]:443',
+    '::1',
+    'b\u00fccher.example',
+  ])
+    assert.deepEqual(
+      (await load({ flags: { dashboard_allow_host: [name] } })).config.dashboard.allowedHosts,
+      [name],
+    );
   file('thrustmq.toml', 'heartbeat = 900');
   await rejects({}, /thrustmq\.toml: heartbeat: "900" is not a duration/);
   await rejects(

@@ -86,6 +86,22 @@ for (const transport of ['uws', 'node'] as const) {
       assert.match(get, /^HTTP\/1\.1 413 [\s\S]*connection: close/i);
     });
 
+    test('who offers another protocol gets the answer in this one', async () => {
+      const offer =
+        'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk';
+      for (const [path, status] of [
+        ['/livez', 200],
+        ['/dash', 200],
+        ['/none', 404],
+        ['/api/v1/live', 426],
+      ]) {
+        const text = await raw(port, `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${offer}\r\n\r\n`);
+        assert.match(text, new RegExp(`^HTTP/1\\.1 ${status} `), `${path}: ${text}`);
+      }
+      const change = `POST /api/v1/buckets/7/pause HTTP/1.1\r\nHost: localhost\r\n${offer}\r\n\r\n`;
+      assert.match(await raw(port, change), /^HTTP\/1\.1 403 /);
+    });
+
     test('a foreign or missing Host learns nothing', async () => {
       for (const path of ['/', '/dash', '/page.js', '/none']) {
         const text = await raw(port, `GET ${path} HTTP/1.1\r\nHost: evil.example\r\n\r\n`);
