@@ -135,10 +135,11 @@ async function bench(command: Command, options: BenchOptions): Promise<void> {
       onProgress: (report) => progress.show(report),
     });
     progress.clear();
+    process.exitCode = exitCodeOf(result);
     await emit(options.json ? toJson(plan, result) : toTable(plan, result));
     if (!options.quiet && result.leftMessages > 0 && !options.spawn)
       note(`${whole(result.leftMessages)} messages stay in the broker, ${bucketsOf(plan)}`);
-    process.exitCode = exitCodeOf(result);
+    complainAbout(result);
   } catch (error) {
     progress.clear();
     if (!(error instanceof LoadError)) throw error;
@@ -255,15 +256,14 @@ class Progress {
 }
 
 function exitCodeOf({ verify, publish }: LoadResult): number {
-  if (verify?.ok === false) {
-    complain('what was delivered is not what was published');
-    return EXIT.failed;
-  }
-  if (publish !== undefined && publish.refused > 0) {
+  const failed = verify?.ok === false || (publish !== undefined && publish.refused > 0);
+  return failed ? EXIT.failed : EXIT.ok;
+}
+
+function complainAbout({ verify, publish }: LoadResult): void {
+  if (verify?.ok === false) complain('what was delivered is not what was published');
+  else if (publish !== undefined && publish.refused > 0)
     complain(`${whole(publish.refused)} messages were refused: too large, or the disk is full`);
-    return EXIT.failed;
-  }
-  return EXIT.ok;
 }
 
 function toJson(plan: LoadPlan, result: LoadResult): string {

@@ -14,7 +14,7 @@ import {
   ROWS_MAX,
 } from '../core/commands.ts';
 import { Dashboard, type DashboardTarget } from './dashboard.ts';
-import { CliError, EXIT, emit, note } from './output.ts';
+import { CliError, EXIT, emit, emitDone, note } from './output.ts';
 import { count, newTable, printable } from './tables.ts';
 import { addTargetOptions, bucketId, wholeNumber } from './target.ts';
 
@@ -190,15 +190,15 @@ async function purge(id: bigint, options: Options & { yes?: boolean }): Promise<
       );
     state = now;
   }
-  if (options.json) await emit(`${JSON.stringify(state)}\n`);
-  else await emit(`${count(state.purged)} messages of bucket ${id} were purged\n`);
+  if (options.json) await emitDone(`${JSON.stringify(state)}\n`);
+  else await emitDone(`${count(state.purged)} messages of bucket ${id} were purged\n`);
 }
 
 function pauser(kind: 'pause' | 'resume') {
   return async (id: bigint, options: Options): Promise<void> => {
     const done = await new Dashboard(options).change('POST', `/api/v1/buckets/${id}/${kind}`);
     const text = kind === 'pause' ? 'are paused; publishes go on' : 'go on';
-    await emit(
+    await emitDone(
       options.json ? `${JSON.stringify(done)}\n` : `deliveries from bucket ${id} ${text}\n`,
     );
   };

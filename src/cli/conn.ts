@@ -5,7 +5,7 @@ import { formatDuration } from '../config/units.ts';
 import { ROWS_MAX } from '../core/commands.ts';
 import type { ConnectionSnapshot } from '../core/snapshot.ts';
 import { Dashboard, type DashboardTarget } from './dashboard.ts';
-import { emit, note } from './output.ts';
+import { emit, emitDone, note } from './output.ts';
 import { count, newTable } from './tables.ts';
 import { addTargetOptions, wholeNumber } from './target.ts';
 
@@ -73,6 +73,6 @@ async function kill(id: number, options: Options): Promise<void> {
   const closed = (await dashboard.change('DELETE', `/api/v1/connections/${id}`)) as {
     peer: string;
   };
-  if (options.json) await emit(`${JSON.stringify(closed)}\n`);
-  else await emit(`connection ${id} of ${closed.peer} is closed\n`);
+  if (options.json) await emitDone(`${JSON.stringify(closed)}\n`);
+  else await emitDone(`connection ${id} of ${closed.peer} is closed\n`);
 }

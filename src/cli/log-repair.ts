@@ -17,7 +17,7 @@ import {
 import { INCOMPLETE_FOLDER } from '../log/segment.ts';
 import { Engine } from '../wasm/engine.ts';
 import { progressBar, quoted } from './offline.ts';
-import { CliError, colorsFor, EXIT, emit, note } from './output.ts';
+import { CliError, colorsFor, EXIT, emit, emitDone, note } from './output.ts';
 
 const HELP = `
 Takes every message that can still be read and is not settled, in order, with its sequence and its
@@ -84,7 +84,8 @@ async function repair(options: RepairOptions): Promise<void> {
     if (!dryRun) releases.push(makeNew(into));
     const report = await run(dataDir, dryRun ? undefined : into);
     const color = colorsFor(process.stdout);
-    await emit(json ? `${JSON.stringify(report)}\n` : reportText(report, color.red, color.yellow));
+    const say = dryRun ? emit : emitDone;
+    await say(json ? `${JSON.stringify(report)}\n` : reportText(report, color.red, color.yellow));
     if (dryRun) note('nothing was written');
     else
       note(

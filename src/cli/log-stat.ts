@@ -45,8 +45,8 @@ async function stat({ dataDir, json, top }: StatOptions): Promise<void> {
   const report = await reading(dataDir, (files) =>
     statLog(files, new Engine(), { top, progress: bar.update }),
   ).finally(bar.stop);
-  await emit(json ? `${JSON.stringify(report)}\n` : statText(report));
   process.exitCode = exitCodeOf(report);
+  await emit(json ? `${JSON.stringify(report)}\n` : statText(report));
   if (process.exitCode !== 0)
     note(
       `not all of the log can be read; for more run: thrustmq log verify --data-dir ${quoted(dataDir)}`,

@@ -8,7 +8,7 @@ import { Engine } from '../wasm/engine.ts';
 import { registerLogRepair } from './log-repair.ts';
 import { registerLogStat } from './log-stat.ts';
 import { exitCodeOf, progressBar, quoted, reading, warnIfRunning } from './offline.ts';
-import { CliError, colorsFor, EXIT, emit, note } from './output.ts';
+import { CliError, colorsFor, EXIT, emit, endWithReader, note } from './output.ts';
 import { bucketId } from './target.ts';
 
 const VERIFY_HELP = `
@@ -71,8 +71,8 @@ async function verify(options: VerifyOptions): Promise<void> {
   const report = await reading(options.dataDir, (files) =>
     verifyLog(files, new Engine(), bar.update),
   ).finally(bar.stop);
-  await emit(options.json ? `${JSON.stringify(report)}\n` : reportText(report));
   process.exitCode = exitCodeOf(report);
+  await emit(options.json ? `${JSON.stringify(report)}\n` : reportText(report));
   if (report.verdict !== 'damaged') return;
   if (report.bad.length > 0 || report.missing.length > 0)
     note(
@@ -82,6 +82,7 @@ async function verify(options: VerifyOptions): Promise<void> {
 
 async function dump(options: DumpOptions): Promise<void> {
   warnIfRunning(options.dataDir);
+  endWithReader();
   const { segment, bucket, bodies, json } = options;
   const text = (entry: DumpEntry) => `${json ? JSON.stringify(entry) : lineOf(entry)}\n`;
   const dumped = await reading(options.dataDir, (files) =>

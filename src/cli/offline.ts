@@ -7,7 +7,7 @@ import { SingleBar } from 'cli-progress';
 import { NodeFiles } from '../io/files.ts';
 import type { FilesToRead } from '../log/files.ts';
 import type { VerifyReport } from '../log/verify.ts';
-import { CliError, colorsFor, EXIT, note } from './output.ts';
+import { CliError, colorsFor, EXIT, note, OutputError } from './output.ts';
 
 /** Runs a tool on the log folder; what the system refuses becomes exit code 74. */
 export async function reading<T>(
@@ -18,7 +18,7 @@ export async function reading<T>(
     return await run(new NodeFiles(join(dataDir, 'log'), true));
   } catch (error) {
     const { code, syscall, message } = error as NodeJS.ErrnoException;
-    if (syscall === undefined || syscall === 'write') throw error;
+    if (syscall === undefined || error instanceof OutputError) throw error;
     const why = code === 'ENOENT' ? `there is no log in ${dataDir}` : message;
     throw new CliError(EXIT.disk, why);
   }

@@ -2,7 +2,7 @@
 // was asked for, so that `pub` does not pay for the broker.
 
 import { Command, CommanderError } from 'commander';
-import { CliError, complain, EXIT, emit, isBrokenPipe } from './output.ts';
+import { CliError, complain, EXIT, emit, emitted, guardNotes, OutputError } from './output.ts';
 import { readVersion } from './version.ts';
 
 interface Verb {
@@ -67,15 +67,18 @@ Examples:
 export async function runProgram(argv: readonly string[]): Promise<number> {
   const program = createProgram();
   const [args, verb] = withVerb(argv);
+  guardNotes();
+  // The broker has its own last words.
+  if (verb !== DEFAULT_VERB) exitOnBugs();
   try {
     for (const [name, { summary, load }] of Object.entries(VERBS)) {
       if (name === verb) (await load())(program);
       else program.command(name).description(summary);
     }
     await program.parseAsync(args, { from: 'user' });
-    return Number(process.exitCode ?? EXIT.ok);
+    return exitCodeSoFar();
   } catch (error) {
-    return exitCodeOf(error);
+    return await exitCodeOf(error);
   }
 }
 
@@ -100,13 +103,37 @@ function withVerb(argv: readonly string[]): [string[], string] {
   return [[...argv], first];
 }
 
-function exitCodeOf(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+function exitCodeSoFar(): number {
+  return Number(process.exitCode ?? EXIT.ok);
+}
+
+async function exitCodeOf(error: unknown): Promise<number> {
+  if (error instanceof CommanderError) {
+    if (error.exitCode !== 0) return EXIT.usage;
+    // Help and version end in an error as well, when they are on their way.
+    return emitted().then(() => EXIT.ok, exitCodeOf);
+  }
   if (error instanceof CliError) {
     complain(error.message);
     return error.exitCode;
   }
-  if (isBrokenPipe(error)) return EXIT.ok;
+  if (error instanceof OutputError) {
+    // What a verb found is its exit code already, also if nobody can read the details.
+    if (error.isGone) return exitCodeSoFar();
+    complain(error.message);
+    return exitCodeSoFar() || EXIT.disk;
+  }
+  return sayBug(error);
+}
+
+function sayBug(error: unknown): number {
   complain(error instanceof Error ? (error.stack ?? error.message) : String(error));
   return EXIT.bug;
+}
+
+/** Else Node.js ends with 1, which says something else: failed, damaged. */
+function exitOnBugs(): void {
+  const die = (error: unknown): void => process.exit(sayBug(error));
+  process.on('uncaughtException', die);
+  process.on('unhandledRejection', die);
 }

@@ -94,8 +94,6 @@ async function serve(command: Command): Promise<void> {
     return;
   }
   const { config } = loaded;
-  // Nobody reading our complaints is no reason to stop.
-  process.stderr.on('error', () => {});
   const color = wantsColor({ isTTY: isatty(1) });
   const handle = await createLogger({ ...config.logging, color });
   if (loaded.file !== undefined)

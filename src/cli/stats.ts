@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { formatDuration, formatSize } from '../config/units.ts';
 import type { Snapshot } from '../core/snapshot.ts';
 import { Dashboard, type DashboardTarget } from './dashboard.ts';
-import { CliError, colorsFor, EXIT, emit, isBrokenPipe, note } from './output.ts';
+import { CliError, colorsFor, EXIT, emit, endWithReader, note } from './output.ts';
 import { count, newTable } from './tables.ts';
 import { addTargetOptions, durationMs } from './target.ts';
 
@@ -34,19 +34,19 @@ export function registerStats(program: Command): void {
 }
 
 async function show(options: StatsOptions): Promise<void> {
-  const dashboard = new Dashboard(options);
-  const fetchSnapshot = async () => snapshotFrom(await dashboard.get('/dash'));
+  // Found anew each time: a broker that starts again may have other ports.
+  const fetchSnapshot = async () => snapshotFrom(await new Dashboard(options).get('/dash'));
   if (options.watch === undefined) {
     await emit(render(await fetchSnapshot(), options));
     return;
   }
   const everyMs = Math.max(100, options.watch === true ? 1000 : options.watch);
   const clear = process.stdout.isTTY && !options.json ? CLEAR_SCREEN : '';
+  endWithReader();
   for (;;) {
     try {
       await emit(clear + render(await fetchSnapshot(), options));
     } catch (error) {
-      if (isBrokenPipe(error)) return;
       if (!(error instanceof CliError)) throw error;
       note(`${clear}${error.message}`);
     }

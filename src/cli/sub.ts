@@ -4,8 +4,9 @@
 import { isUtf8 } from 'node:buffer';
 import type { Command } from 'commander';
 import { type Consumer, createConsumer, type Message } from '../client/index.ts';
-import { complain, EXIT, emit, isBrokenPipe, note } from './output.ts';
+import { complain, EXIT, emit, note, OutputError } from './output.ts';
 import { exitCodeOf } from './pub.ts';
+import { Ending, idleTimeoutMs } from './sub-ending.ts';
 import { addTargetOptions, bucketId, durationMs, resolveTarget, wholeNumber } from './target.ts';
 
 const EXAMPLES = `
@@ -15,7 +16,9 @@ Examples:
   thrustmq sub 42 --wait 1s > backlog.txt  what is there, then stop
   thrustmq sub 42 --no-ack                 print the next batch and leave it in the bucket
 
-Exit codes: 0 fine, 1 fewer messages than --count, 2 wrong usage, 69 the broker cannot be reached.`;
+Exit codes: 0 fine, also when whoever reads the messages leaves, 1 fewer messages than --count,
+2 wrong usage, 69 the broker cannot be reached, or could not when --wait or --timeout was over,
+74 messages could not be written (those are not acked).`;
 
 interface SubOptions {
   count?: number;
@@ -59,74 +62,60 @@ async function subscribe(command: Command, bucket: bigint, options: SubOptions):
       exitCode: EXIT.usage,
     });
   const batchSize = Math.min(options.batch, options.count ?? options.batch);
+  const ending = new Ending(options);
   const consumer = createConsumer({
     ...resolveTarget(options, 'exhaust'),
     bucket,
     batchSize,
+    idleTimeoutMs: idleTimeoutMs(options),
     onStatus: (status, error) => {
+      ending.onStatus(status, error);
       if (status === 'reconnecting' && !options.quiet)
         note(`${error?.message ?? status}; trying again`);
     },
   });
-  const stop = stopOnSignal(consumer);
-  const overall = options.timeout === undefined ? undefined : setTimeout(stop, options.timeout);
-  let received = 0;
+  ending.watch(consumer);
   let failure: unknown;
+  const progress = { received: 0 };
   try {
-    received = await print(consumer, options);
+    await print(consumer, options, ending, progress);
+    failure = ending.failure;
   } catch (error) {
-    if (!isBrokenPipe(error)) failure = error;
+    failure = error;
   }
-  clearTimeout(overall);
+  ending.over();
   await consumer.close();
-  if (failure !== undefined) complain((failure as Error).message);
-  else if (!options.quiet) note(`received ${received} from bucket ${bucket}`);
-  process.exitCode = failure === undefined ? EXIT.ok : exitCodeOf(failure);
-  const short = options.count !== undefined && received < options.count && !stop.bySignal();
-  if (failure === undefined && short) process.exitCode = EXIT.failed;
-}
-
-interface Stop {
-  (): void;
-  bySignal(): boolean;
-}
-
-/** The first signal ends the conversation politely, the second the process. */
-function stopOnSignal(consumer: Consumer): Stop {
-  let signalled = false;
-  const stop = (): void => void consumer.close();
-  const onSignal = (): void => {
-    if (signalled) process.exit(EXIT.failed);
-    signalled = true;
-    stop();
-  };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
-  return Object.assign(stop, { bySignal: () => signalled });
-}
-
-/** Prints until told to stop; gives the number of messages printed. Throws what ended it. */
-async function print(consumer: Consumer, options: SubOptions): Promise<number> {
-  let received = 0;
-  const { wait } = options;
-  const rest = (): NodeJS.Timeout | undefined =>
-    wait === undefined ? undefined : setTimeout(() => void consumer.close(), wait);
-  let timer = rest();
-  try {
-    for await (const batch of consumer.batches()) {
-      clearTimeout(timer);
-      const wanted = batch.slice(0, (options.count ?? Number.POSITIVE_INFINITY) - received);
-      await emit(Buffer.concat(wanted.map((message) => encode(message, options))));
-      received += wanted.length;
-      if (options.ack) for (const message of wanted) message.ack();
-      // Without acks the broker sends no second batch; leaving gives this one back.
-      if (!options.ack || received === options.count) break;
-      timer = rest();
-    }
-  } finally {
-    clearTimeout(timer);
+  const { received } = progress;
+  const isGone = failure instanceof OutputError && failure.isGone;
+  if (failure !== undefined && !isGone) {
+    process.exitCode = exitCodeOf(failure);
+    complain(`${(failure as Error).message}; received ${received} from bucket ${bucket}`);
+    return;
   }
-  return received;
+  if (!options.quiet) note(`received ${received} from bucket ${bucket}`);
+  const wanted = ending.reason === 'asked' || isGone ? 0 : (options.count ?? 0);
+  process.exitCode = received < wanted ? EXIT.failed : EXIT.ok;
+}
+
+/** Prints until told to stop. Throws what ended it. */
+async function print(
+  consumer: Consumer,
+  options: SubOptions,
+  ending: Ending,
+  progress: { received: number },
+): Promise<void> {
+  ending.quietFromNow();
+  for await (const batch of consumer.batches()) {
+    ending.busy();
+    const left = (options.count ?? Number.POSITIVE_INFINITY) - progress.received;
+    const wanted = batch.slice(0, left);
+    await emit(Buffer.concat(wanted.map((message) => encode(message, options))));
+    progress.received += wanted.length;
+    if (options.ack) for (const message of wanted) message.ack();
+    // Without acks the broker sends no second batch; leaving gives this one back.
+    if (!options.ack || progress.received === options.count) break;
+    ending.quietFromNow();
+  }
 }
 
 function encode(message: Message, options: SubOptions): Uint8Array {

@@ -7,7 +7,7 @@ import { BUCKET_SORTS, type BucketPage } from '../core/commands.ts';
 import type { Snapshot } from '../core/snapshot.ts';
 import { bucketTable } from './bucket.ts';
 import { Dashboard, type DashboardTarget } from './dashboard.ts';
-import { CliError, colorsFor, emit, isBrokenPipe } from './output.ts';
+import { CliError, colorsFor, emit } from './output.ts';
 import { count } from './tables.ts';
 import { addTargetOptions, durationMs } from './target.ts';
 
@@ -60,17 +60,18 @@ export function registerTop(program: Command): void {
 }
 
 async function top(options: Options): Promise<void> {
-  const dashboard = new Dashboard(options);
   const isTerminal = process.stdout.isTTY === true && !options.json;
   if (!isTerminal) {
-    const frame = await fetchFrame(dashboard, options, ROWS_USUAL);
+    const frame = await fetchFrame(options, ROWS_USUAL);
     await emit(options.json ? `${JSON.stringify(frame)}\n` : `${linesOf(frame).join('\n')}\n`);
     return;
   }
-  await watch(dashboard, options);
+  await watch(options);
 }
 
-async function fetchFrame(dashboard: Dashboard, options: Options, rows: number): Promise<Frame> {
+async function fetchFrame(options: Options, rows: number): Promise<Frame> {
+  // Found anew each time: a broker that starts again may have other ports.
+  const dashboard = new Dashboard(options);
   const query = `sort=${options.sort}&limit=${rows}`;
   const [overview, buckets, history] = await Promise.all([
     dashboard.get('/api/v1/overview'),
@@ -80,7 +81,7 @@ async function fetchFrame(dashboard: Dashboard, options: Options, rows: number):
   return { overview, buckets, history } as Frame;
 }
 
-async function watch(dashboard: Dashboard, options: Options): Promise<void> {
+async function watch(options: Options): Promise<void> {
   const { stdin, stdout } = process;
   let wake = () => {};
   let ended = false;
@@ -99,7 +100,7 @@ async function watch(dashboard: Dashboard, options: Options): Promise<void> {
   try {
     await emit(ENTER);
     while (!ended) {
-      await emit(await screen(dashboard, options, stdout.rows ?? ROWS_USUAL + LINES_AROUND));
+      await emit(await screen(options, stdout.rows ?? ROWS_USUAL + LINES_AROUND));
       if (ended) break; // while the frame was fetched
       let timer: NodeJS.Timeout | undefined;
       await new Promise<void>((resolve) => {
@@ -108,8 +109,6 @@ async function watch(dashboard: Dashboard, options: Options): Promise<void> {
       });
       clearTimeout(timer);
     }
-  } catch (error) {
-    if (!isBrokenPipe(error)) throw error;
   } finally {
     stdout.off('resize', onResize);
     process.off('SIGINT', end).off('SIGTERM', end);
@@ -118,11 +117,11 @@ async function watch(dashboard: Dashboard, options: Options): Promise<void> {
   }
 }
 
-async function screen(dashboard: Dashboard, options: Options, rows: number): Promise<string> {
+async function screen(options: Options, rows: number): Promise<string> {
   let lines: string[];
   try {
     const room = Math.max(1, Math.min(100, rows - LINES_AROUND));
-    lines = linesOf(await fetchFrame(dashboard, options, room)).slice(0, rows - 1);
+    lines = linesOf(await fetchFrame(options, room)).slice(0, rows - 1);
   } catch (error) {
     // A broker that starts again is found again.
     if (!(error instanceof CliError)) throw error;
