@@ -25,6 +25,8 @@ import { Replay } from './log/replay.ts';
 import { INCOMPLETE_FOLDER } from './log/segment.ts';
 import { Reporter } from './reporter.ts';
 import { Starting } from './starting.ts';
+import { deadline } from './time/deadline.ts';
+import { after, cancel, every, sleep, type Timer } from './time/timers.ts';
 import { Engine } from './wasm/engine.ts';
 
 export interface ServerOptions {
@@ -151,7 +153,7 @@ export class Server {
   readonly #release: () => void;
   readonly #listeners = new Listeners();
   readonly #notices: RateLimitedLog;
-  readonly #timers: NodeJS.Timeout[] = [];
+  readonly #timers: Timer[] = [];
   readonly #broker: Broker;
   readonly #log: FileLog;
   readonly #reporter: Reporter;
@@ -191,10 +193,10 @@ export class Server {
         newLogId: randomBytes(8).readBigUInt64LE(),
         now: () => performance.now(),
         wallMs: Date.now,
-        later: (call) => void setTimeout(call, TICK_MS),
+        later: (call) => void after(TICK_MS, call),
         soon: (call) => void setImmediate(call),
-        breath: (call) => void setTimeout(call, 1),
-        pause: (call) => void setTimeout(call, PAUSE_MS),
+        breath: (call) => void after(1, call),
+        pause: (call) => void after(PAUSE_MS, call),
         note: (level, text) => log[level]({ event: 'log.note' }, text),
         progress: (step) => starting.step(step),
       },
@@ -251,7 +253,7 @@ export class Server {
       },
       wake: {
         soon: () => void setImmediate(() => this.#broker.flush()),
-        rest: (ms) => void setTimeout(() => this.#broker.rested(), ms),
+        rest: (ms) => void after(ms, () => this.#broker.rested()),
       },
       wallMs: Date.now,
       clockMs: () => performance.now(),
@@ -331,11 +333,11 @@ export class Server {
 
   #startTimers(): void {
     const { log } = this.#options.config;
-    const every = (ms: number, call: () => void) => this.#timers.push(setInterval(call, ms));
-    every(TICK_MS, () => this.#tick());
-    every(RETRY_MS, () => this.#log.retry());
-    every(PEERS_MS, () => void this.#findUnreachable());
-    if (log.sync === 'interval') every(log.syncIntervalMs, () => this.#log.sync(() => {}));
+    const again = (ms: number, call: () => void) => this.#timers.push(every(ms, call));
+    again(TICK_MS, () => this.#tick());
+    again(RETRY_MS, () => this.#log.retry());
+    again(PEERS_MS, () => void this.#findUnreachable());
+    if (log.sync === 'interval') again(log.syncIntervalMs, () => this.#log.sync(() => {}));
   }
 
   // The broker's clock stands still while the process does: after a stall, what peers sent in the
@@ -392,7 +394,7 @@ export class Server {
   }
 
   #finish(how: Stopped): void {
-    for (const timer of this.#timers) clearInterval(timer);
+    for (const timer of this.#timers) cancel(timer);
     this.#notices.close();
     this.#stop(how);
   }
@@ -447,9 +449,12 @@ export class Server {
   }
 
   async #until(done: () => boolean, withinMs: number): Promise<void> {
-    const until = performance.now() + withinMs;
-    while (!done() && this.#failure === undefined && performance.now() < until)
-      await new Promise((resolve) => setTimeout(resolve, 5));
+    let late = false;
+    const timer = deadline(withinMs, () => {
+      late = true;
+    });
+    while (!done() && this.#failure === undefined && !late) await sleep(5);
+    cancel(timer);
   }
 }
 

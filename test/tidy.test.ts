@@ -97,10 +97,11 @@ const ROOMS: Record<string, string[]> = {
   'src/codec': ['src/core'],
   'src/log': ['src/core', 'src/codec'],
   'src/wasm': ['src/core', 'node:fs', '@assemblyscript/loader'],
-  'src/io': ['src/core', 'src/log', 'node:', 'pino', 'pino-pretty'],
-  'src/client': ['src/codec', 'node:'],
+  'src/time': ['node:'],
+  'src/io': ['src/core', 'src/log', 'src/time', 'node:', 'pino', 'pino-pretty'],
+  'src/client': ['src/codec', 'src/time', 'node:'],
   'src/config': ['src/core', 'node:', 'zod', 'smol-toml'],
-  'src/load': ['src/codec', 'node:'],
+  'src/load': ['src/codec', 'src/time', 'node:'],
   'src/page': [
     'src/core',
     'src/dashboard/history.ts',
@@ -108,7 +109,7 @@ const ROOMS: Record<string, string[]> = {
     'preact',
     'uplot',
   ],
-  'src/dashboard': ['src/core', 'src/io', 'node:', 'uWebSockets.js', 'ws'],
+  'src/dashboard': ['src/core', 'src/io', 'src/time', 'node:', 'uWebSockets.js', 'ws'],
 };
 
 function roomOf(file: string): string | undefined {
@@ -149,6 +150,21 @@ test('what decides does not touch the world', () => {
       const hit = BANNED.find(([pattern]) => pattern.test(line));
       return hit === undefined ? undefined : `${where} ${line.trim()}: ${hit[1]}`;
     }),
+  );
+});
+
+// Node makes 1 ms of a delay beyond 24.8 days. The page runs in browsers, with delays of its own.
+const TIMERS = /\bset(Timeout|Interval)\b|\bAbortSignal\.timeout\b|['"](node:)?timers\b/;
+
+test('timers are made in one place', () => {
+  none(
+    each((line, where, { name }) =>
+      name.startsWith('src/') &&
+      !/^src\/(time|page)\//.test(name) &&
+      TIMERS.test(line.replace(/\/\/.*/, ''))
+        ? `${where} ${line.trim()}: use src/time, which keeps delays of any length`
+        : undefined,
+    ),
   );
 });
 

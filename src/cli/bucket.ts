@@ -13,6 +13,7 @@ import {
   type PurgeState,
   ROWS_MAX,
 } from '../core/commands.ts';
+import { sleep } from '../time/timers.ts';
 import { Dashboard, type DashboardTarget } from './dashboard.ts';
 import { CliError, EXIT, emit, emitDone, note } from './output.ts';
 import { count, newTable, printable } from './tables.ts';
@@ -181,7 +182,7 @@ async function purge(id: bigint, options: Options & { yes?: boolean }): Promise<
   let state = (await dashboard.change('POST', `${path}/purge`)) as PurgeState;
   const { startedAt } = state;
   while (!state.done) {
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    await sleep(POLL_MS);
     const { purge: now } = (await dashboard.get(path)) as BucketInfo;
     if (now === null || now.startedAt !== startedAt)
       throw new CliError(

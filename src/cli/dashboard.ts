@@ -2,6 +2,7 @@
 // and turns what goes wrong into a sentence and an exit code.
 
 import { readFileSync } from 'node:fs';
+import { signalAfter } from '../time/deadline.ts';
 import { CliError, EXIT } from './output.ts';
 import { authority } from './runtime.ts';
 import { resolveTarget } from './target.ts';
@@ -48,7 +49,7 @@ export class Dashboard {
     if (this.#token) headers.authorization = `Bearer ${this.#token}`;
     let response: Response;
     try {
-      const signal = AbortSignal.timeout(TIMEOUT_MS);
+      const signal = signalAfter(TIMEOUT_MS);
       response = await fetch(url, { method, headers, signal, redirect: 'error' });
     } catch (error) {
       const { cause, message } = error as Error;

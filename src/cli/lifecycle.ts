@@ -11,6 +11,7 @@ import { DashboardSupervisor } from '../dashboard/supervisor.ts';
 import { keepHeapSmall } from '../io/heap.ts';
 import type { Logger, LoggerHandle } from '../io/logger.ts';
 import { startBegun, startText } from '../starting.ts';
+import { every, sleep } from '../time/timers.ts';
 import { EXIT } from './output.ts';
 import {
   authority,
@@ -151,7 +152,7 @@ class Lifecycle {
   async #announce(server: RunningServer): Promise<void> {
     const { config, handle } = this.#options;
     const dashboard = this.#dashboard
-      ? await Promise.race([this.#dashboard.first, delay(DASHBOARD_WAIT_MS)])
+      ? await Promise.race([this.#dashboard.first, sleep(DASHBOARD_WAIT_MS)])
       : null;
     this.#runtime = this.#describe(server, dashboard ?? null);
     this.#writeRuntime(this.#runtime);
@@ -217,7 +218,7 @@ class Lifecycle {
     // Before the lock goes: a broker that follows at once writes its own.
     if (this.#runtime) removeQuietly(config.dataDir);
     const closed = server.close().then(() => server.stopped);
-    const end = await Promise.race([closed, delay(STOP_MS)]);
+    const end = await Promise.race([closed, sleep(STOP_MS)]);
     if (end !== undefined) return end;
     handle.log.error({ event: 'stop.timeout' }, `not finished after ${STOP_MS} ms, exiting anyway`);
     return { exitCode: EXIT.failed, reason: 'stopping took too long' };
@@ -255,7 +256,7 @@ class Lifecycle {
 export function runBroker(options: LifecycleOptions): Promise<number> {
   exitOnBugs(options.handle);
   keepHeapSmall();
-  setInterval(keepHeapSmall, HEAP_MS).unref();
+  every(HEAP_MS, keepHeapSmall).unref();
   return new Lifecycle(options).run();
 }
 
@@ -277,12 +278,6 @@ function removeQuietly(dataDir: string): void {
   } catch {
     // A hint that outlives its broker does no harm; readers check.
   }
-}
-
-function delay(ms: number): Promise<undefined> {
-  return new Promise((resolve) => {
-    setTimeout(() => resolve(undefined), ms);
-  });
 }
 
 /** What a person sees first: where things are, and two lines to paste. */

@@ -10,6 +10,8 @@ import {
   ThrustError,
 } from '../client/index.ts';
 import { formatDuration } from '../config/units.ts';
+import { deadline } from '../time/deadline.ts';
+import { cancel, type Timer } from '../time/timers.ts';
 import type { Target } from './target.ts';
 
 export interface Tally {
@@ -50,7 +52,7 @@ export class Sender {
   #failure: unknown;
   #onFailed: () => void = () => {};
   #trouble: ThrustError | undefined;
-  #patience: NodeJS.Timeout | undefined;
+  #patience: Timer | undefined;
 
   /** Starts to connect at once. */
   constructor(options: SenderOptions) {
@@ -98,7 +100,7 @@ export class Sender {
   }
 
   async close(timeoutMs: number): Promise<void> {
-    clearTimeout(this.#patience);
+    cancel(this.#patience);
     await this.#producer.close({ timeoutMs });
   }
 
@@ -139,7 +141,7 @@ export class Sender {
       this.#bePatient();
     } else if (status === 'connected') {
       this.#trouble = undefined;
-      clearTimeout(this.#patience);
+      cancel(this.#patience);
       this.#patience = undefined;
     }
   }
@@ -149,10 +151,10 @@ export class Sender {
     if (this.#trouble === undefined || this.#open.size === 0 || this.#patience !== undefined)
       return;
     const { timeoutMs } = this.#options;
-    this.#patience = setTimeout(() => {
+    this.#patience = deadline(timeoutMs, () => {
       const text = `${this.#trouble?.message}; it did not come back within ${formatDuration(timeoutMs)}`;
       this.#fail(new ThrustError('CONNECTION', text));
-    }, timeoutMs);
+    });
   }
 
   #fail(error: unknown): void {

@@ -3,6 +3,7 @@
 import type { Command } from 'commander';
 import { formatDuration, formatSize } from '../config/units.ts';
 import type { Snapshot } from '../core/snapshot.ts';
+import { sleep } from '../time/timers.ts';
 import { Dashboard, type DashboardTarget } from './dashboard.ts';
 import { CliError, colorsFor, EXIT, emit, endWithReader, note } from './output.ts';
 import { count, newTable } from './tables.ts';
@@ -50,7 +51,7 @@ async function show(options: StatsOptions): Promise<void> {
       if (!(error instanceof CliError)) throw error;
       note(`${clear}${error.message}`);
     }
-    await new Promise((resolve) => setTimeout(resolve, everyMs));
+    await sleep(everyMs);
   }
 }
 

@@ -3,6 +3,8 @@
 
 import { type Consumer, type Status, ThrustError } from '../client/index.ts';
 import { watchReader } from '../io/reader.ts';
+import { deadline } from '../time/deadline.ts';
+import { after, cancel, type Timer } from '../time/timers.ts';
 import { EXIT } from './output.ts';
 
 /** Brokers are heard every two seconds at least; this much silence and they are not there. */
@@ -28,8 +30,8 @@ export class Ending {
   readonly #options: EndingOptions;
   #consumer: Consumer | undefined;
   #stopWatching: () => void = () => {};
-  #overall: NodeJS.Timeout | undefined;
-  #quiet: NodeJS.Timeout | undefined;
+  #overall: Timer | undefined;
+  #quiet: Timer | undefined;
   #isWaiting = false;
   #isConnected = false;
   #connectedAtMs = 0;
@@ -61,13 +63,13 @@ export class Ending {
     process.on('SIGINT', this.#onSignal);
     process.on('SIGTERM', this.#onSignal);
     const { timeout } = this.#options;
-    if (timeout !== undefined) this.#overall = setTimeout(() => this.#timeIsOver(), timeout);
+    if (timeout !== undefined) this.#overall = after(timeout, () => this.#timeIsOver());
   }
 
   over(): void {
     this.#stopWatching();
-    clearTimeout(this.#overall);
-    clearTimeout(this.#quiet);
+    cancel(this.#overall);
+    cancel(this.#quiet);
   }
 
   onStatus(status: Status, error: ThrustError | undefined): void {
@@ -86,15 +88,15 @@ export class Ending {
   busy(): void {
     this.#isWaiting = false;
     this.#wasSilent = false;
-    clearTimeout(this.#quiet);
+    cancel(this.#quiet);
   }
 
   /** Waits for messages from now on. */
   quietFromNow(): void {
     const { wait } = this.#options;
     this.#isWaiting = true;
-    clearTimeout(this.#quiet);
-    if (wait !== undefined) this.#quiet = setTimeout(() => this.#timeIsOver(), wait);
+    cancel(this.#quiet);
+    if (wait !== undefined) this.#quiet = deadline(wait, () => this.#timeIsOver());
   }
 
   /** The first signal ends the conversation politely, the second the process. */

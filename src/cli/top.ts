@@ -5,6 +5,7 @@ import { type Command, Option } from 'commander';
 import { formatDuration, formatSize } from '../config/units.ts';
 import { BUCKET_SORTS, type BucketPage } from '../core/commands.ts';
 import type { Snapshot } from '../core/snapshot.ts';
+import { after, cancel, type Timer } from '../time/timers.ts';
 import { bucketTable } from './bucket.ts';
 import { Dashboard, type DashboardTarget } from './dashboard.ts';
 import { CliError, colorsFor, emit } from './output.ts';
@@ -102,12 +103,12 @@ async function watch(options: Options): Promise<void> {
     while (!ended) {
       await emit(await screen(options, stdout.rows ?? ROWS_USUAL + LINES_AROUND));
       if (ended) break; // while the frame was fetched
-      let timer: NodeJS.Timeout | undefined;
+      let timer: Timer | undefined;
       await new Promise<void>((resolve) => {
         wake = resolve;
-        timer = setTimeout(resolve, Math.max(100, options.interval));
+        timer = after(Math.max(100, options.interval), resolve);
       });
-      clearTimeout(timer);
+      cancel(timer);
     }
   } finally {
     stdout.off('resize', onResize);

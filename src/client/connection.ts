@@ -5,7 +5,8 @@
 //        └───────────┴──► closing ──► closed ◄──┘   (closed is final and reported once)
 
 import { connect as connectSocket, type Socket } from 'node:net';
-import { clearTimeout, setTimeout } from 'node:timers';
+import { deadline } from '../time/deadline.ts';
+import { after, cancel, type Timer } from '../time/timers.ts';
 import { onAbort } from './abort.ts';
 import { abortError, ThrustError } from './errors.ts';
 import {
@@ -54,7 +55,7 @@ export class Connection {
   #everOpen = false;
   #attempts = 0; // in a row, without a sign of life from the broker
   #openedAtMs = 0;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: Timer | undefined;
   #finishing = false;
   #error: ThrustError | undefined;
 
@@ -142,7 +143,7 @@ export class Connection {
     } else if (!this.#finishing) {
       this.#finishing = true;
       this.closing();
-      this.#timer = setTimeout(() => this.close(), graceMs);
+      this.#timer = deadline(graceMs, () => this.close());
       socket.end();
     }
     return this.closed;
@@ -161,7 +162,7 @@ export class Connection {
   close(error?: ThrustError): void {
     if (this.#status === 'closed') return;
     this.#error = error;
-    clearTimeout(this.#timer);
+    cancel(this.#timer);
     this.#unlisten?.();
     const socket = this.#socket;
     const wasOpen = this.#open;
@@ -193,9 +194,9 @@ export class Connection {
     });
     this.#socket = socket;
     let reason: (Error & { code?: string }) | undefined;
-    this.#timer = setTimeout(() => {
+    this.#timer = deadline(this.#connectTimeoutMs, () => {
       socket.destroy(new Error(`no connection within ${this.#connectTimeoutMs} ms`));
-    }, this.#connectTimeoutMs);
+    });
     socket.on('connect', () => {
       if (socket === this.#socket) this.#opened();
     });
@@ -216,7 +217,7 @@ export class Connection {
   }
 
   #opened(): void {
-    clearTimeout(this.#timer);
+    cancel(this.#timer);
     this.#timer = undefined;
     this.#open = true;
     this.#everOpen = true;
@@ -236,7 +237,7 @@ export class Connection {
 
   /** The socket is gone: tell the owner, then wait and connect again, or end. */
   #gone(error: ThrustError): void {
-    clearTimeout(this.#timer);
+    cancel(this.#timer);
     if (this.#finishing) {
       this.close(); // as asked
       return;
@@ -256,8 +257,9 @@ export class Connection {
     }
     if (this.#everOpen && this.#status !== 'closing') this.#setStatus('reconnecting', error);
     const { min, max, factor, jitter } = reconnect;
-    const waitMs = Math.min(max, min * factor ** this.#attempts) * (1 - jitter * Math.random());
+    const growth = Math.min(Number.MAX_VALUE, factor ** this.#attempts); // 0 * Infinity is no time
+    const waitMs = Math.min(max, min * growth) * (1 - jitter * Math.random());
     this.#attempts += 1;
-    this.#timer = setTimeout(() => this.#connect(), waitMs);
+    this.#timer = after(waitMs, () => this.#connect());
   }
 }

@@ -2,7 +2,6 @@
 // heartbeats answered and hidden, silence taken for death. Pull only: messages wait in the one
 // batch the broker may send, so a slow reader holds at most `batchSize` of them.
 
-import { clearTimeout, setTimeout } from 'node:timers';
 import {
   ACK_DONE,
   BATCH_HEADER_BYTES,
@@ -18,6 +17,8 @@ import {
   type Frame,
   parseU64,
 } from '../codec/wire.ts';
+import { deadline } from '../time/deadline.ts';
+import { cancel, type Timer } from '../time/timers.ts';
 import { onAbort } from './abort.ts';
 import { Connection } from './connection.ts';
 import { ThrustError, usage } from './errors.ts';
@@ -77,7 +78,7 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
   #reading = false;
   #stopped = false; // nobody takes messages any more
   #scheduled = false;
-  #watch: ReturnType<typeof setTimeout> | undefined;
+  #watch: Timer | undefined;
   #heardAtMs = 0;
 
   /** Starts to connect at once. Throws USAGE. */
@@ -315,7 +316,7 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
       this.#write(Uint8Array.of(ACK_DONE));
       return;
     }
-    clearTimeout(this.#watch); // while messages are unacked the broker has nothing to say
+    cancel(this.#watch); // while messages are unacked the broker has nothing to say
     this.#delivery = new Delivery(frame, this.bucket, () => this.#schedule());
     this.#wake();
   }
@@ -344,7 +345,7 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
   }
 
   #onLost(): void {
-    clearTimeout(this.#watch);
+    cancel(this.#watch);
     this.#delivery?.end();
     this.#delivery = undefined;
   }
@@ -352,13 +353,13 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
   /** From now on the broker must be heard every so often. */
   #listen(): void {
     if (this.#idleTimeoutMs === 0) return;
-    clearTimeout(this.#watch);
+    cancel(this.#watch);
     this.#heardAtMs = performance.now();
     this.#armWatch(this.#idleTimeoutMs);
   }
 
   #armWatch(waitMs: number): void {
-    this.#watch = setTimeout(() => {
+    this.#watch = deadline(waitMs, () => {
       const leftMs = this.#heardAtMs + this.#idleTimeoutMs - performance.now();
       if (leftMs >= 1) {
         this.#armWatch(leftMs);
@@ -370,7 +371,7 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
       }
       const text = `nothing was heard from ${this.#connection.peer} for ${this.#idleTimeoutMs} ms`;
       this.#connection.reset(new ThrustError('TIMEOUT', text));
-    }, waitMs);
+    });
   }
 }
 

@@ -1,5 +1,5 @@
 // The package's entry: everything a program that talks to a broker may import, and nothing else.
-// Reaches no further than src/codec/wire.ts, assembly/layout.ts and Node's own modules.
+// Reaches no further than src/codec/wire.ts, assembly/layout.ts, src/time and Node's own modules.
 
 export type { BucketLike, Wire } from '../codec/wire.ts';
 export { Client, type ClientOptions, type Local } from './client.ts';

@@ -7,7 +7,7 @@ import { ThrustError } from './errors.ts';
 export const INTAKE_PORT = 1888;
 export const EXHAUST_PORT = 2888;
 
-const TIMER_MS_MAX = 2_147_483_647;
+const MS_MAX = Number.MAX_SAFE_INTEGER;
 
 /**
  * - `connecting`: the first connection is being made.
@@ -80,7 +80,7 @@ export function duration(
   value: number | undefined,
   bounds: { fallback: number; least: number },
 ): number {
-  return whole(name, value, { ...bounds, most: TIMER_MS_MAX });
+  return whole(name, value, { ...bounds, most: MS_MAX });
 }
 
 function parseUrl(url: string): Partial<Target> {
@@ -136,8 +136,8 @@ export function resolveReconnect(
     attempts: given?.attempts ?? Number.POSITIVE_INFINITY,
     initial: given?.initial ?? false,
   };
-  positive('min', reconnect.min, TIMER_MS_MAX);
-  positive('max', reconnect.max, TIMER_MS_MAX);
+  positive('min', reconnect.min, MS_MAX);
+  positive('max', reconnect.max, MS_MAX);
   positive('factor', reconnect.factor, 1000);
   positive('jitter', reconnect.jitter, 1);
   positive('attempts', reconnect.attempts, Number.POSITIVE_INFINITY);

@@ -2,9 +2,10 @@
 // on the wire within a window, and settles each call by the acks that come back in order. Order
 // and window are pipeline.ts, the connection that comes back is connection.ts; this ties them.
 
-import { clearTimeout, setTimeout } from 'node:timers';
 import { ACK_STORED, BATCH_MESSAGES_MAX, MESSAGE_BYTES_CEILING } from '../../assembly/layout.ts';
 import { type BucketLike, encodeGoodbye, messageBytes, parseU64 } from '../codec/wire.ts';
+import { deadline } from '../time/deadline.ts';
+import { cancel, type Timer } from '../time/timers.ts';
 import { Connection } from './connection.ts';
 import { abortError, ThrustError, usage } from './errors.ts';
 import {
@@ -87,7 +88,7 @@ export class Producer implements AsyncDisposable {
   #scheduled = false;
   #closing: Promise<void> | undefined;
   #flushes: { readonly until: number; readonly resolve: () => void }[] = [];
-  #watch: ReturnType<typeof setTimeout> | undefined;
+  #watch: Timer | undefined;
   #progressAtMs = 0;
 
   /** Starts to connect at once; calls wait for the connection. Throws USAGE. */
@@ -206,13 +207,13 @@ export class Producer implements AsyncDisposable {
     const connection = this.#connection;
     if (connection.status === 'closed') return;
     connection.closing();
-    const timer = setTimeout(() => {
+    const timer = deadline(timeoutMs, () => {
       const open = this.inFlight + this.waiting;
       const text = `the producer was closed with ${open} messages open after ${timeoutMs} ms`;
       connection.close(new ThrustError('TIMEOUT', text));
-    }, timeoutMs);
+    });
     await this.flush();
-    clearTimeout(timer);
+    cancel(timer);
     if (connection.isOpen) connection.write(encodeGoodbye());
     await connection.finish(GOODBYE_MS);
   }
@@ -306,7 +307,7 @@ export class Producer implements AsyncDisposable {
 
   /** A broker that stays silent while acks are due is dead, also when its connection is not. */
   #armWatch(waitMs: number): void {
-    this.#watch = setTimeout(() => {
+    this.#watch = deadline(waitMs, () => {
       this.#watch = undefined;
       if (this.inFlight === 0) return;
       const leftMs = this.#progressAtMs + this.#ackTimeoutMs - performance.now();
@@ -316,12 +317,12 @@ export class Producer implements AsyncDisposable {
       }
       const text = `no ack from ${this.#connection.peer} for ${this.#ackTimeoutMs} ms`;
       this.#connection.reset(new ThrustError('TIMEOUT', text));
-    }, waitMs);
+    });
     this.#watch.unref(); // the connection keeps the process alive, not this
   }
 
   #stopWatch(): void {
-    clearTimeout(this.#watch);
+    cancel(this.#watch);
     this.#watch = undefined;
   }
 }

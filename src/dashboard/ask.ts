@@ -1,6 +1,8 @@
 // The child's side of asking the broker: one question at a time, an answer kept for 250 ms, so that
 // a flood of requests costs the broker four snapshots a second at most.
 
+import { deadline } from '../time/deadline.ts';
+import { cancel } from '../time/timers.ts';
 import type { Answer } from './messages.ts';
 
 const FRESH_MS = 250;
@@ -48,9 +50,9 @@ export class Asker {
 
 function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
   return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(undefined), ms);
+    const timer = deadline(ms, () => resolve(undefined));
     promise.then((value) => {
-      clearTimeout(timer);
+      cancel(timer);
       resolve(value);
     });
   });

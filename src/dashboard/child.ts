@@ -2,6 +2,7 @@
 // Lives exactly as long as the channel to the broker; holds nothing that anybody would miss.
 
 import type { Command } from '../core/commands.ts';
+import { every } from '../time/timers.ts';
 import { Asker } from './ask.ts';
 import { Commander } from './commander.ts';
 import { History } from './history.ts';
@@ -42,7 +43,7 @@ async function start(options: DashboardOptions): Promise<void> {
   const servedBy = () => chosen;
   const router = createRouter({ ...options, ask, run, history, servedBy });
   const live = new Live({ ...options, ask, run, servedBy });
-  setInterval(() => void sample(), SAMPLE_MS);
+  every(SAMPLE_MS, () => void sample());
   try {
     const { listening, ...by } = await listen(options.transport, { host, port, router, live });
     chosen = by;

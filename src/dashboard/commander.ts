@@ -3,6 +3,8 @@
 // little.
 
 import { CHANGES, type Command, type Outcome } from '../core/commands.ts';
+import { deadline } from '../time/deadline.ts';
+import { cancel } from '../time/timers.ts';
 import { COMMANDS_MAX } from './messages.ts';
 
 const QUEUE_MAX = 64;
@@ -75,9 +77,9 @@ export class Commander {
       const late: Outcome = { ok: false, code: 'stopping', detail };
       // Its place is free again only with the broker's answer, so that no more than it allows are
       // ever under way.
-      const timer = setTimeout(() => settle(late), this.#patienceMs);
+      const timer = deadline(this.#patienceMs, () => settle(late));
       this.#sent.set(id, (outcome) => {
-        clearTimeout(timer);
+        cancel(timer);
         settle(outcome);
       });
       this.#send(id, command);

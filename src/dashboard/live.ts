@@ -3,6 +3,7 @@
 
 import type { Command, Outcome } from '../core/commands.ts';
 import { isId } from '../core/paused.ts';
+import { cancel, every, type Timer } from '../time/timers.ts';
 import { bucketsCommand, overviewOf } from './api.ts';
 import type { RunCommand } from './commander.ts';
 import { createGuard, type GuardOptions } from './guard.ts';
@@ -52,7 +53,7 @@ export class Live {
   readonly #options: LiveOptions;
   readonly #guard: ReturnType<typeof createGuard>;
   readonly #pages = new Set<Page>();
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
   #pushing: Promise<void> | undefined;
 
   constructor(options: LiveOptions) {
@@ -80,14 +81,14 @@ export class Live {
   open(socket: LiveSocket): Follower {
     const page: Page = { socket, follows: [], skipped: 0 };
     this.#pages.add(page);
-    this.#timer ??= setInterval(() => void this.push(), PERIOD_MS).unref();
+    this.#timer ??= every(PERIOD_MS, () => void this.push()).unref();
     void this.push();
     return {
       message: (text) => this.#subscribe(page, text),
       closed: () => {
         this.#pages.delete(page);
         if (this.#pages.size > 0) return;
-        clearInterval(this.#timer);
+        cancel(this.#timer);
         this.#timer = undefined;
       },
     };

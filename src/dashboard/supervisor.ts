@@ -6,6 +6,8 @@ import { type ChildProcess, fork } from 'node:child_process';
 import os from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { Command, Outcome } from '../core/commands.ts';
+import { deadline } from '../time/deadline.ts';
+import { after, cancel, every, type Timer } from '../time/timers.ts';
 import {
   type Answer,
   COMMANDS_MAX,
@@ -41,8 +43,8 @@ export interface SupervisorOptions {
 
 const CLOCK: PulseClock = {
   every: (ms, call) => {
-    const timer = setInterval(call, ms).unref();
-    return () => clearInterval(timer);
+    const timer = every(ms, call).unref();
+    return () => cancel(timer);
   },
   // Timers come before what has arrived is read, immediates after it.
   afterReads: (call) => void setImmediate(call),
@@ -65,7 +67,7 @@ export class DashboardSupervisor {
   #sending = false;
   #commands = 0;
   #backoffMs = BACKOFF_FIRST_MS;
-  #retry: NodeJS.Timeout | undefined;
+  #retry: Timer | undefined;
   #complaint = '';
   #pulse: Pulse | undefined;
   #startBeats = START_BEATS;
@@ -96,14 +98,14 @@ export class DashboardSupervisor {
   async close(): Promise<void> {
     this.#closing = true;
     this.#pulse?.stop();
-    clearTimeout(this.#retry);
+    cancel(this.#retry);
     this.#firstResult(null);
     const child = this.#child;
     if (child === undefined) return;
     await new Promise<void>((resolve) => {
-      const kill = setTimeout(() => child.kill('SIGKILL'), KILL_AFTER_MS);
+      const kill = deadline(KILL_AFTER_MS, () => child.kill('SIGKILL'));
       child.once('exit', () => {
-        clearTimeout(kill);
+        cancel(kill);
         resolve();
       });
       if (child.connected) child.disconnect();
@@ -275,8 +277,7 @@ export class DashboardSupervisor {
     const fields = { event: 'dashboard.ended', why, retryMs: this.#backoffMs, ...tail(stderr) };
     if (listened) this.#options.log.warn(fields, 'dashboard process ended; starting it again');
     else this.#options.log.debug(fields, 'dashboard process did not come up');
-    this.#retry = setTimeout(() => this.#start(), this.#backoffMs);
-    this.#retry.unref();
+    this.#retry = after(this.#backoffMs, () => this.#start()).unref();
     this.#backoffMs = Math.min(BACKOFF_LAST_MS, this.#backoffMs * 2);
   }
 }

@@ -10,7 +10,7 @@ import type {
   WebSocket,
 } from 'uWebSockets.js';
 import net from 'node:net';
-import { setImmediate } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import {
   type DashboardReply,
   type DashboardRequest,
@@ -157,7 +157,7 @@ function serve(router: Router, response: HttpResponse, request: HttpRequest): vo
   void router(head).then(async (reply) => {
     // Of a connection that is to be closed the addon goes on to read what has come. Only while a
     // reply is under way it drops the connection on meeting a further request there.
-    if (close) await setImmediate();
+    if (close) await promisify(setImmediate)();
     if (aborted) return;
     response.cork(() => write(response, reply, isHead, close));
   });

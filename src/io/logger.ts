@@ -2,6 +2,7 @@
 // stopping the broker. What is worth a line, and its `event` id, is the caller's business.
 
 import { pino, stdTimeFunctions } from 'pino';
+import { after, cancel, type Timer } from '../time/timers.ts';
 import { StdoutQueue } from './stdout.ts';
 
 /** The part of a pino logger that the broker uses. Fields first, then a sentence. */
@@ -79,7 +80,7 @@ async function prettyFormat(colorize: boolean): Promise<(line: string) => string
 interface Window {
   lines: number;
   suppressed: number;
-  timer: NodeJS.Timeout;
+  timer: Timer;
 }
 
 /**
@@ -102,8 +103,7 @@ export class RateLimitedLog {
   write(kind: string, fields: object, message: string, level: LogLevel = 'warn'): void {
     let window = this.#windows.get(kind);
     if (window === undefined) {
-      const timer = setTimeout(() => this.#close(kind), this.#windowMs);
-      timer.unref();
+      const timer = after(this.#windowMs, () => this.#close(kind)).unref();
       window = { lines: 0, suppressed: 0, timer };
       this.#windows.set(kind, window);
     }
@@ -123,7 +123,7 @@ export class RateLimitedLog {
   #close(kind: string): void {
     const window = this.#windows.get(kind);
     if (window === undefined) return;
-    clearTimeout(window.timer);
+    cancel(window.timer);
     this.#windows.delete(kind);
     if (window.suppressed > 0)
       this.#log.warn(

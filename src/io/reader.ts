@@ -4,6 +4,7 @@
 import fs from 'node:fs';
 import net from 'node:net';
 import { isatty } from 'node:tty';
+import { cancel, every } from '../time/timers.ts';
 
 const STDOUT = 1;
 const LOOK_MS = 500;
@@ -62,15 +63,15 @@ function watchPipe(gone: () => void): () => void {
 
 /** Sockets and terminals refuse even to write nothing when the other side is gone. */
 function look(gone: () => void): () => void {
-  const timer = setInterval(() => {
+  const timer = every(LOOK_MS, () => {
     try {
       fs.writeSync(STDOUT, NOTHING);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return;
-      clearInterval(timer);
+      cancel(timer);
       gone();
     }
-  }, LOOK_MS);
+  });
   timer.unref();
-  return () => clearInterval(timer);
+  return () => cancel(timer);
 }

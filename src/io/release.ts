@@ -4,6 +4,7 @@
 
 import fs from 'node:fs';
 import type { Done } from '../log/files.ts';
+import { after } from '../time/timers.ts';
 
 /** Given back at a time. */
 export const PIECE_BYTES = 1024 * 1024;
@@ -27,7 +28,7 @@ export class Release {
     const bytes = Math.max(to, from - PIECE_BYTES);
     fs.ftruncate(fd, bytes, (failure) => {
       if (failure !== null || bytes <= to) done(failure ?? undefined);
-      else setTimeout(() => this.shrink(fd, bytes, to, done), BREAK_MS);
+      else after(BREAK_MS, () => this.shrink(fd, bytes, to, done));
     });
   }
 
@@ -49,7 +50,7 @@ export class Release {
       // Closing gives all of it back.
       if (failure !== null) this.#close(first);
       else if (this.#line.length > LONG_LINE) this.#next();
-      else setTimeout(() => this.#next(), BREAK_MS);
+      else after(BREAK_MS, () => this.#next());
     });
   }
 

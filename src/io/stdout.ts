@@ -3,6 +3,7 @@
 
 import fs from 'node:fs';
 import net from 'node:net';
+import { after, cancel, type Timer } from '../time/timers.ts';
 
 const STDOUT = 1;
 /** Text queued for a reader that does not read; what comes then is dropped. */
@@ -43,7 +44,7 @@ export class StdoutQueue {
   /** What is being written now, or waits for room in the pipe. */
   #rest: Uint8Array = new Uint8Array(0);
   #inPool = false;
-  #retry: NodeJS.Timeout | undefined;
+  #retry: Timer | undefined;
   #gone = false;
   #drains: (() => void)[] = [];
 
@@ -63,9 +64,9 @@ export class StdoutQueue {
   drained(): Promise<void> {
     if (this.#isEmpty()) return Promise.resolve();
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, FLUSH_WAIT_MS);
+      const timer = after(FLUSH_WAIT_MS, resolve);
       this.#drains.push(() => {
-        clearTimeout(timer);
+        cancel(timer);
         resolve();
       });
     });
@@ -140,11 +141,10 @@ export class StdoutQueue {
   /** A full pipe is tried again; a reader that left is for good; else these bytes are lost. */
   #fail(error: NodeJS.ErrnoException): void {
     if (error.code === 'EAGAIN') {
-      this.#retry = setTimeout(() => {
+      this.#retry = after(RETRY_MS, () => {
         this.#retry = undefined;
         this.#pump();
-      }, RETRY_MS);
-      this.#retry.unref();
+      }).unref();
       return;
     }
     this.#rest = new Uint8Array(0);

@@ -4,6 +4,8 @@
 import net from 'node:net';
 import type { CloseReason } from '../core/counters.ts';
 import type { Link } from '../core/ports.ts';
+import { deadline } from '../time/deadline.ts';
+import { cancel, sleep } from '../time/timers.ts';
 import { keyOf, retransmissions } from './peers.ts';
 
 /** What a connection's bytes go into. */
@@ -439,9 +441,12 @@ export class Listeners {
   /** Sends what is queued, then disconnects; settles when all are gone or the time is up. */
   async endAll(withinMs: number): Promise<void> {
     for (const link of this.#links) link.end();
-    const until = performance.now() + withinMs;
-    while (this.#links.size > 0 && performance.now() < until)
-      await new Promise((resolve) => setTimeout(resolve, 10));
+    let late = false;
+    const timer = deadline(withinMs, () => {
+      late = true;
+    });
+    while (this.#links.size > 0 && !late) await sleep(10);
+    cancel(timer);
     this.destroyAll();
   }
 }

@@ -8,6 +8,8 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Wire } from '../codec/wire.ts';
+import { deadline } from '../time/deadline.ts';
+import { cancel, type Timer } from '../time/timers.ts';
 
 export interface ChildOptions {
   args?: readonly string[];
@@ -62,27 +64,27 @@ export class Child {
 
   /** The next line of JSON with this `event`; rejects when the program ends or takes too long. */
   async event(name: string, withinMs: number = READY_MS): Promise<Record<string, unknown>> {
-    let timer: NodeJS.Timeout | undefined;
+    let timer: Timer | undefined;
     const found = new Promise<Record<string, unknown>>((resolveLine, reject) => {
       this.#waits.push({ event: name, found: resolveLine });
       const fail = (why: string): void =>
         reject(new Error(`${this.#script} ${why}: ${this.#output}`));
-      timer = setTimeout(() => fail(`said no "${name}" in ${withinMs} ms`), withinMs);
+      timer = deadline(withinMs, () => fail(`said no "${name}" in ${withinMs} ms`));
       void this.#ended.then(() => fail(`ended without "${name}"`));
     });
     try {
       return await found;
     } finally {
-      clearTimeout(timer);
+      cancel(timer);
     }
   }
 
   /** Asks it to stop, then makes it; settles when it is gone. */
   async stop(): Promise<void> {
     this.#process.kill('SIGTERM');
-    const timer = setTimeout(() => this.kill(), STOP_MS);
+    const timer = deadline(STOP_MS, () => this.kill());
     await this.#ended;
-    clearTimeout(timer);
+    cancel(timer);
   }
 
   kill(): void {

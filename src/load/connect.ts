@@ -2,6 +2,8 @@
 // is reused, so bytes must be used up before the callback returns.
 
 import net from 'node:net';
+import { deadline } from '../time/deadline.ts';
+import { cancel } from '../time/timers.ts';
 
 /** Why a run could not be done. */
 export class LoadError extends Error {
@@ -42,17 +44,18 @@ export function connect(options: ConnectOptions): Promise<net.Socket> {
       },
     };
     const socket = net.connect({ host, port, noDelay: true, onread } as net.NetConnectOpts);
-    socket.setTimeout(CONNECT_MS, () => socket.destroy(new Error('no answer')));
+    const watch = deadline(CONNECT_MS, () => socket.destroy(new Error('no answer')));
     socket.on('error', (error: NodeJS.ErrnoException) => {
       reason = error.code ?? error.message;
     });
     socket.on('close', () => {
+      cancel(watch);
       if (connected) onEnd(new LoadError('lost', `connection to ${where} lost: ${reason}`));
       else reject(new LoadError('unreachable', `nothing answers at ${where}: ${reason}`));
     });
     socket.once('connect', () => {
       connected = true;
-      socket.setTimeout(0);
+      cancel(watch);
       resolve(socket);
     });
   });

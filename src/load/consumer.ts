@@ -4,6 +4,7 @@
 import type net from 'node:net';
 import { ACK_DONE, BATCH_MESSAGES_MAX } from '../../assembly/layout.ts';
 import { DeliveryDecoder, encodeConsumerHeader, type Frame, WireError } from '../codec/wire.ts';
+import { after } from '../time/timers.ts';
 import { connect, endSocket, LoadError } from './connect.ts';
 import type { Ledger } from './ledger.ts';
 import { type Meter, recordMs } from './meter.ts';
@@ -99,7 +100,7 @@ export class LoadConsumer {
   #took(count: number, payloadBytes: number): void {
     const { meter, onFrame } = this.#context;
     const delayMs = this.#pace?.delayMs(count, performance.now()) ?? 0;
-    if (delayMs > 0) setTimeout(() => this.#ack(count), delayMs);
+    if (delayMs > 0) after(delayMs, () => this.#ack(count));
     else this.#ack(count);
     if (count === 1 && payloadBytes === 0) {
       meter.heartbeats += 1;

@@ -74,7 +74,7 @@ export const DEFAULT_PLAN: LoadPlan = {
 
 const PRODUCERS_MAX = 65_535; // a stamp has 16 bits for the producer
 const RUN_MAX = 65_535; // and as many for the run
-const TIMER_MS_MAX = 2 ** 31 - 1; // what a timer can hold
+const RUN_MS_MAX = 2 ** 31 - 1; // 24.8 days
 const FLIGHT_BYTES_MAX = 1024 ** 3;
 
 const RANGES: [keyof LoadPlan, string, number, number][] = [
@@ -85,8 +85,8 @@ const RANGES: [keyof LoadPlan, string, number, number][] = [
   ['batchMessages', 'batch', 1, BATCH_MESSAGES_MAX],
   ['inFlight', 'batches in flight', 1, 100_000],
   ['consumerBatchMessages', 'consumer batch', 1, BATCH_MESSAGES_MAX],
-  ['durationMs', 'duration', 1, TIMER_MS_MAX],
-  ['warmupMs', 'warm-up', 0, TIMER_MS_MAX],
+  ['durationMs', 'duration', 1, RUN_MS_MAX],
+  ['warmupMs', 'warm-up', 0, RUN_MS_MAX],
 ];
 
 /** Says what is wrong with a plan, or undefined when it can be run. */

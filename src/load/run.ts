@@ -2,6 +2,8 @@
 // sums up. Owns the timers and the order of phases; bytes are the business of its connections.
 
 import { randomInt } from 'node:crypto';
+import { deadline } from '../time/deadline.ts';
+import { after, cancel, every, type Timer } from '../time/timers.ts';
 import { createSources } from './batches.ts';
 import { LoadError } from './connect.ts';
 import { LoadConsumer } from './consumer.ts';
@@ -82,7 +84,7 @@ class LoadRun {
   #failure: LoadError | undefined;
   #phase: Phase = 'connect';
   #wanted: { holds: () => boolean; met: (value: boolean) => void } | undefined;
-  #tick: NodeJS.Timeout | undefined;
+  #tick: Timer | undefined;
   #closed = false;
   #turn = 0; // producer that an open loop asks first
   readonly #held = new Set<LoadProducer>(); // by the backlog
@@ -235,7 +237,7 @@ class LoadRun {
       if (this.#pacer.nextDueMs <= performance.now()) this.#pump();
       this.#keepSchedule();
     };
-    if (awayMs > COARSE_MS) setTimeout(again, awayMs - COARSE_MS);
+    if (awayMs > COARSE_MS) after(awayMs - COARSE_MS, again);
     else setImmediate(again);
   }
 
@@ -257,17 +259,17 @@ class LoadRun {
   async #pause(ms: number): Promise<void> {
     const { signal } = this.#hooks;
     if (signal?.aborted) return;
-    let timer: NodeJS.Timeout | undefined;
+    let timer: Timer | undefined;
     let stop: (() => void) | undefined;
     const over = new Promise<void>((resolve) => {
       stop = resolve;
-      timer = setTimeout(resolve, ms);
+      timer = after(ms, resolve);
       signal?.addEventListener('abort', stop);
     });
     try {
       await Promise.race([over, this.#failed]);
     } finally {
-      clearTimeout(timer);
+      cancel(timer);
       signal?.removeEventListener('abort', stop!);
     }
   }
@@ -282,17 +284,19 @@ class LoadRun {
     });
     const give = (): void => this.#wanted?.met(true);
     signal?.addEventListener('abort', give);
-    const watch = setInterval(() => {
+    const look = (): void => {
       const { stored, refused, delivered } = this.#meter;
       if (moved === stored + refused + delivered && !this.#slow()) this.#wanted?.met(false);
       moved = stored + refused + delivered;
-    }, STALL_MS);
+      watch = deadline(STALL_MS, look);
+    };
+    let watch = deadline(STALL_MS, look);
     try {
       const reached = await Promise.race([met, this.#failed]);
       if (!reached && what !== undefined)
         throw new LoadError('stalled', `nothing happened for ${STALL_MS / 1000} s, in "${what}"`);
     } finally {
-      clearInterval(watch);
+      cancel(watch);
       signal?.removeEventListener('abort', give);
       this.#wanted = undefined;
     }
@@ -314,7 +318,7 @@ class LoadRun {
     const { onProgress, progressMs = 1000 } = this.#hooks;
     if (onProgress === undefined) return;
     let before = this.#mark();
-    this.#tick = setInterval(() => {
+    this.#tick = every(progressMs, () => {
       const now = this.#mark();
       const seconds = (now.atMs - before.atMs) / 1000;
       onProgress({
@@ -326,19 +330,19 @@ class LoadRun {
         deliveredPerSecond: (now.delivered - before.delivered) / seconds,
       });
       before = now;
-    }, progressMs);
+    });
   }
 
   /** Leaves politely; destroys what is not gone soon. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#pacer.close();
-    clearInterval(this.#tick);
+    cancel(this.#tick);
     const all = [...this.#producers, ...this.#consumers];
-    const timer = setTimeout(() => {
+    const timer = deadline(LEAVE_MS, () => {
       for (const connection of all) connection.destroy();
-    }, LEAVE_MS);
+    });
     await Promise.all(all.map((connection) => connection.leave()));
-    clearTimeout(timer);
+    cancel(timer);
   }
 }
