@@ -291,6 +291,7 @@ function format() {
 
 // ---- main ------------------------------------------------------------------------------------
 
+process.on('SIGUSR1', () => {}); // else Node.js opens its debugger for whoever connects
 const [command, ...args] = process.argv.slice(2);
 if (!Object.hasOwn(COMMANDS, command ?? ''))
   die(`usage: node setup.mjs ${Object.keys(COMMANDS).join('|')} [ARGS]`, 2);

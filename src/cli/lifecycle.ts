@@ -20,6 +20,8 @@ import {
   removeRuntime,
   writeRuntime,
 } from './runtime.ts';
+import { takeSignals } from './signals.ts';
+import { stateOf } from './state.ts';
 
 /** The broker as it is seen from here. */
 export interface RunningServer {
@@ -50,8 +52,6 @@ export interface LifecycleOptions {
 const STOP_MS = 4500;
 /** How long the ready line waits for the dashboard, which the broker does not depend on. */
 const DASHBOARD_WAIT_MS = 2000;
-/** npm and a terminal may both pass on the same Ctrl-C; that is one wish to stop, not two. */
-const SAME_SIGNAL_MS = 200;
 // How often the growth of the heap is bounded anew.
 const HEAP_MS = 1000;
 
@@ -73,6 +73,8 @@ class Lifecycle {
   async run(): Promise<number> {
     const { config, handle, version, startServer } = this.#options;
     const signalled = this.#listenForSignals();
+    // Whatever ends the process, if it lets us: a bug, a second signal, a disk that failed.
+    process.on('exit', () => this.#removeRuntime());
     this.#warn();
     if (config.dashboard.enabled) this.#startDashboard();
     let server: RunningServer;
@@ -190,33 +192,54 @@ class Lifecycle {
     }
   }
 
-  /** Settles with the name of the first signal; the next one ends the process at once. */
+  /** Settles with the first signal that stops; the next one ends the process at once. */
   #listenForSignals(): Promise<string> {
+    const { log, announce, flush } = this.#options.handle;
     return new Promise((resolve) => {
-      let first: { name: string; at: number } | undefined;
-      const onSignal = (name: NodeJS.Signals): void => {
-        const at = performance.now();
-        if (first === undefined) {
-          first = { name, at };
+      takeSignals({
+        stop: (signal) => {
           this.#stopping = true;
-          resolve(name);
-        } else if (name !== first.name || at - first.at > SAME_SIGNAL_MS) {
-          const { log, flush } = this.#options.handle;
-          log.warn({ event: 'stop.forced', signal: name }, 'second signal: exiting at once');
+          resolve(signal);
+        },
+        force: (signal) => {
+          log.warn({ event: 'stop.forced', signal }, 'second signal: exiting at once');
           flush();
           process.exit(EXIT.failed);
-        }
-      };
-      process.on('SIGINT', onSignal);
-      process.on('SIGTERM', onSignal);
+        },
+        reload: () => {
+          const text = 'SIGHUP: nothing to read again, settings take effect at the next start';
+          log.info({ event: 'signal.hup' }, text);
+        },
+        reopen: () => {
+          const text = 'SIGUSR1: nothing to open again, these lines go to standard output';
+          log.info({ event: 'signal.usr1' }, text);
+        },
+        dump: () => {
+          const uptimeMs = Math.round(performance.now() - this.#begunMs);
+          const dashboard = this.#dashboard?.port ?? null;
+          const state = { uptimeMs, dashboard, stopping: this.#stopping };
+          const { fields, text } = stateOf(this.#answer(), state);
+          announce(fields, text);
+        },
+      });
     });
   }
 
+  #removeRuntime(): void {
+    const info = this.#runtime;
+    this.#runtime = undefined;
+    try {
+      if (info !== undefined) removeRuntime(this.#options.config.dataDir, info);
+    } catch {
+      // A hint that outlives its broker does no harm; readers check.
+    }
+  }
+
   async #stop(server: RunningServer, signal: string): Promise<Stop> {
-    const { config, handle } = this.#options;
+    const { handle } = this.#options;
     handle.log.info({ event: 'stopping', signal }, `${signal}: finishing what is in flight`);
     // Before the lock goes: a broker that follows at once writes its own.
-    if (this.#runtime) removeQuietly(config.dataDir);
+    this.#removeRuntime();
     const closed = server.close().then(() => server.stopped);
     const end = await Promise.race([closed, sleep(STOP_MS)]);
     if (end !== undefined) return end;
@@ -236,9 +259,8 @@ class Lifecycle {
 
   async #leave({ exitCode, reason }: Stop): Promise<number> {
     this.#stopping = true;
-    const { config, handle } = this.#options;
-    if (this.#runtime) removeQuietly(config.dataDir);
-    this.#runtime = undefined;
+    const { handle } = this.#options;
+    this.#removeRuntime();
     const fields = { event: 'stopped', exitCode, reason };
     if (exitCode === EXIT.ok) handle.log.info(fields, 'stopped');
     else handle.log.error(fields, `stopped: ${reason}`);
@@ -270,14 +292,6 @@ function exitOnBugs({ log, flush }: LoggerHandle): void {
   };
   process.on('uncaughtException', die);
   process.on('unhandledRejection', die);
-}
-
-function removeQuietly(dataDir: string): void {
-  try {
-    removeRuntime(dataDir);
-  } catch {
-    // A hint that outlives its broker does no harm; readers check.
-  }
 }
 
 /** What a person sees first: where things are, and two lines to paste. */

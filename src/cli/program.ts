@@ -1,8 +1,10 @@
 // The command line: which verbs there are, how wrong usage is answered. Loads only the verb that
 // was asked for, so that `pub` does not pay for the broker.
 
+import { isatty } from 'node:tty';
 import { Command, CommanderError } from 'commander';
 import { CliError, complain, EXIT, emit, emitted, guardNotes, OutputError } from './output.ts';
+import { holdSignals } from './signals.ts';
 import { readVersion } from './version.ts';
 
 interface Verb {
@@ -68,8 +70,12 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
   const program = createProgram();
   const [args, verb] = withVerb(argv);
   guardNotes();
-  // The broker has its own last words.
-  if (verb !== DEFAULT_VERB) exitOnBugs();
+  if (verb === DEFAULT_VERB) {
+    holdSignals();
+  } else {
+    exitOnBugs(); // the broker has its own last words
+    outliveTerminal();
+  }
   try {
     for (const [name, { summary, load }] of Object.entries(VERBS)) {
       if (name === verb) (await load())(program);
@@ -136,4 +142,9 @@ function exitOnBugs(): void {
   const die = (error: unknown): void => process.exit(sayBug(error));
   process.on('uncaughtException', die);
   process.on('unhandledRejection', die);
+}
+
+/** Node.js takes back what nohup has set: who has no terminal does not end with one. */
+function outliveTerminal(): void {
+  if (![0, 1, 2].some((descriptor) => isatty(descriptor))) process.on('SIGHUP', () => {});
 }

@@ -33,7 +33,10 @@ export function writeRuntime(dataDir: string, info: RuntimeInfo): void {
   renameSync(temporary, join(dataDir, FILE_NAME));
 }
 
-export function removeRuntime(dataDir: string): void {
+/** Removes it; with `own`, unless a broker that came later has written another one. */
+export function removeRuntime(dataDir: string, own?: RuntimeInfo): void {
+  const found = own && readRuntime(dataDir);
+  if (found && (found.pid !== own.pid || found.startedAt !== own.startedAt)) return;
   rmSync(join(dataDir, FILE_NAME), { force: true });
 }
 

@@ -1,6 +1,7 @@
 // Entry of the dashboard process: picks a transport, listens, answers from what the broker tells.
 // Lives exactly as long as the channel to the broker; holds nothing that anybody would miss.
 
+import './first.ts';
 import type { Command } from '../core/commands.ts';
 import { every } from '../time/timers.ts';
 import { Asker } from './ask.ts';
@@ -25,8 +26,6 @@ const commander = new Commander((id, command) => tell({ type: 'command', id, com
 const history = new History();
 
 process.on('disconnect', () => process.exit(0));
-// A signal to the whole process group is for the broker; it takes this process along when it ends.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
 
 process.on('message', (message: ToChild) => {
   if (message.type === 'start') void start(message.options);

@@ -6,6 +6,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import os from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { Command, Outcome } from '../core/commands.ts';
+import { flagsWithoutDebugger } from '../io/debugger.ts';
 import { deadline } from '../time/deadline.ts';
 import { after, cancel, every, type Timer } from '../time/timers.ts';
 import {
@@ -117,7 +118,8 @@ export class DashboardSupervisor {
     const startedAt = performance.now();
     let child: ChildProcess;
     try {
-      child = fork(path, [], { execArgv: [], stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+      const execArgv = flagsWithoutDebugger();
+      child = fork(path, [], { execArgv, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
     } catch (error) {
       this.#ended(0, `cannot start: ${(error as Error).message}`);
       return;

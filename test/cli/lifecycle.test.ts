@@ -2,7 +2,7 @@
 // signals, exit codes, the dashboard beside it.
 
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -83,7 +83,7 @@ test('pretty: three lines with ports that can be pasted', async () => {
   assert.match(text, new RegExp(`^  receive:  .* sub 42 --port ${exhaust}$`, 'm'));
 });
 
-for (const signal of ['SIGTERM', 'SIGINT'] as const)
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const)
   test(`${signal}: stops with 0 and removes runtime.json`, async () => {
     await using broker = start();
     await broker.ready();
@@ -93,6 +93,18 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const)
     assert.match(stdout, /"event":"stopping".*\n.*"event":"stopped".*\n$/);
     assert.ok(!existsSync(join(broker.dataDir, 'runtime.json')));
   });
+
+test('runtime.json of a broker that came later is left alone', async () => {
+  await using broker = start();
+  const info = await broker.ready();
+  const file = join(broker.dataDir, 'runtime.json');
+  const later = JSON.stringify({ ...readRuntime(broker.dataDir), startedAt: 'later' });
+  writeFileSync(file, later);
+  await poke(info);
+  broker.program.child.kill('SIGTERM');
+  assert.equal((await broker.program.ended).code, 0);
+  assert.equal(readFileSync(file, 'utf8'), later);
+});
 
 test('the same signal twice at once, as npm and a terminal send it, is one', async () => {
   await using broker = start();
@@ -146,6 +158,7 @@ test('a broker that stops by itself gives its exit code', async () => {
   const { code, stdout } = await broker.program.ended;
   assert.equal(code, 74);
   assert.match(stdout, /"event":"stopped","exitCode":74,"reason":"fdatasync failed"/);
+  assert.ok(!existsSync(join(broker.dataDir, 'runtime.json')));
 });
 
 for (const fault of ['throw-later', 'reject-later'])
@@ -155,6 +168,7 @@ for (const fault of ['throw-later', 'reject-later'])
     const { code, stdout } = await broker.program.ended;
     assert.equal(code, 70);
     assert.match(stdout, /"level":"fatal".*"event":"bug".*later/);
+    assert.ok(!existsSync(join(broker.dataDir, 'runtime.json')));
   });
 
 test('weaker promises and open addresses are said in the log', async () => {
