@@ -23,7 +23,7 @@ class Consumer:
 
     def __init__(self, host="127.0.0.1", port=2888, bucket=1, batch=100, wire="u64", timeout=10.0):
         self._length = struct.Struct("<Q" if wire == "u64" else "<I")
-        self._socket = socket.create_connection((host, port), timeout)
+        self._socket = socket.create_connection((host.strip("[]"), port), timeout)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.sendall(struct.pack("<QQI", os.getpid(), bucket, batch))
 
@@ -67,11 +67,20 @@ class Consumer:
 
 
 def show(body):
+    """Prints a body; what the output's encoding lacks is escaped. Stops, without an ack, if it cannot."""
     try:
         print(body.decode("utf-8", "backslashreplace"), flush=True)
-    except BrokenPipeError:  # nobody reads our output any more: stop, without an ack
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise KeyboardInterrupt from None
+        if isinstance(error, BrokenPipeError):  # nobody reads our output any more, as with `head`
+            raise KeyboardInterrupt from None
+        note(f"cannot write to standard output: {error}")
+        sys.exit(1)
+
+
+def note(text):
+    if sys.stderr is not None:  # it is None where a service closed it
+        sys.stderr.write(text + "\n")
 
 
 def main():
@@ -85,6 +94,11 @@ def main():
     args = parser.parse_args()
     if not (0 <= args.bucket < 2**64 and 1 <= args.batch <= 65536):
         parser.error("--bucket is 0 to 2^64-1, --batch is 1 to 65536")
+    if sys.stdout is None:
+        note("standard output is closed: messages would be lost")
+        sys.exit(1)
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
     received = 0
     try:
         with Consumer(args.host, args.port, args.bucket, args.batch, args.wire) as consumer:
@@ -95,11 +109,11 @@ def main():
                     received += 1
                     consumer.ack()
     except OSError as error:
-        sys.stderr.write(f"broker at {args.host}:{args.port}: {error}; is `npm start` running?\n")
+        note(f"broker at {args.host}:{args.port}: {error}; is `npm start` running?")
         sys.exit(UNREACHABLE)
     except KeyboardInterrupt:
         pass
-    sys.stderr.write(f"{received} messages received\n")
+    note(f"{received} messages received")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ In a program:  from producer import Producer
 """
 
 import argparse
+import os
 import socket
 import struct
 import sys
@@ -23,7 +24,7 @@ class Producer:
 
     def __init__(self, host="127.0.0.1", port=1888, wire="u64", timeout=30.0):
         self._head = struct.Struct("<QQ" if wire == "u64" else "<QI")
-        self._socket = socket.create_connection((host, port), timeout)
+        self._socket = socket.create_connection((host.strip("[]"), port), timeout)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def send(self, bucket, bodies):
@@ -56,6 +57,15 @@ class Producer:
         self.close()
 
 
+def say(text, stream):
+    """What is stored does not depend on who reads it: an output that fails is left alone."""
+    try:
+        if stream is not None:  # it is None where a service closed it
+            print(text, file=stream, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def main():
     parser = argparse.ArgumentParser(description="Publish messages to ThrustMQ.")
     parser.add_argument("--host", default="127.0.0.1")
@@ -75,20 +85,22 @@ def main():
         with Producer(args.host, args.port, args.wire) as producer:
             for first in range(0, count, args.batch):
                 numbers = range(first, min(first + args.batch, count))
-                bodies = [(args.body or f"message {n}").encode() for n in numbers]
+                bodies = [os.fsencode(args.body or f"message {n}") for n in numbers]
                 if args.size is not None:
                     bodies = [body[: args.size].ljust(args.size, b".") for body in bodies]
                 acks = producer.send(args.bucket, bodies)
                 stored, refused = stored + sum(acks), refused + acks.count(False)
-                print("acks", *map(int, acks) if count <= 20 else [f"{stored} of {count}"])
+                shown = " ".join(str(int(ack)) for ack in acks) if count <= 20 else f"{stored} of {count}"
+                say(f"acks {shown}", sys.stdout)
     except OSError as error:
-        sys.stderr.write(f"broker at {args.host}:{args.port}: {error}\n")
-        sys.stderr.write(f"{stored} messages were acked; is `npm start` running?\n")
+        say(f"broker at {args.host}:{args.port}: {error}", sys.stderr)
+        say(f"{stored} messages were acked; is `npm start` running?", sys.stderr)
         sys.exit(UNREACHABLE)
     except KeyboardInterrupt:
         pass
     seconds = time.monotonic() - started
-    print(f"{stored} stored, {refused} refused, {stored / max(seconds, 1e-9):.0f} messages/s")
+    rate = stored / max(seconds, 1e-9)
+    say(f"{stored} stored, {refused} refused, {rate:.0f} messages/s", sys.stdout)
     sys.exit(1 if refused else 0)
 
 

@@ -1,7 +1,7 @@
 // The verbs' way to the admin API of a running broker: finds the dashboard, brings the token along,
 // and turns what goes wrong into a sentence and an exit code.
 
-import { readFileSync } from 'node:fs';
+import { readFirstLine } from '../config/text-file.ts';
 import { signalAfter } from '../time/deadline.ts';
 import { CliError, EXIT } from './output.ts';
 import { authority } from './runtime.ts';
@@ -82,7 +82,7 @@ function refused(url: string, response: Response, { detail, code }: Problem): Cl
 
 function tokenIn(file: string): string {
   try {
-    return readFileSync(file, 'utf8').split(/\r?\n/)[0]!.trim();
+    return readFirstLine(file);
   } catch (error) {
     const text = `cannot read the token file ${file}: ${(error as Error).message}`;
     throw new CliError(EXIT.config, text);

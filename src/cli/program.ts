@@ -2,7 +2,8 @@
 // was asked for, so that `pub` does not pay for the broker.
 
 import { isatty } from 'node:tty';
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, type Option } from 'commander';
+import { demandText, restoreArguments } from './argv.ts';
 import { CliError, complain, EXIT, emit, emitted, guardNotes, OutputError } from './output.ts';
 import { holdSignals } from './signals.ts';
 import { readVersion } from './version.ts';
@@ -68,7 +69,7 @@ Examples:
 /** Runs the verb in `argv` (without node and script); gives the exit code. */
 export async function runProgram(argv: readonly string[]): Promise<number> {
   const program = createProgram();
-  const [args, verb] = withVerb(argv);
+  const [args, verb] = withVerb(restoreArguments(argv));
   guardNotes();
   if (verb === DEFAULT_VERB) {
     holdSignals();
@@ -96,8 +97,17 @@ function createProgram(): Command {
     .showHelpAfterError('(thrustmq help VERB lists what is possible)')
     .addHelpText('after', EXAMPLES)
     .configureOutput({ writeOut: (text) => void emit(text).catch(() => {}) })
-    .exitOverride();
+    .exitOverride()
+    .hook('preAction', (_, verb) => refuseBytes(verb));
 }
+
+// Names of files that become messages are used as bytes; every other value has to be text.
+function refuseBytes(verb: Command): void {
+  for (const [name, value] of Object.entries(verb.opts()))
+    if (name !== 'file') demandText(verb.options.find(hasName(name))?.long ?? name, value);
+}
+
+const hasName = (name: string) => (option: Option) => option.attributeName() === name;
 
 /** The arguments with the default verb put in where there is none, and the verb to load. */
 function withVerb(argv: readonly string[]): [string[], string] {

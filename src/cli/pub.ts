@@ -1,14 +1,14 @@
 // The verb `pub`: arguments, files or lines of standard input become messages of a bucket. Says at
 // the end how many of them are stored; what it cannot vouch for it counts as unknown.
 
-import { readFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import type { Command } from 'commander';
 import { MESSAGE_BYTES_CEILING } from '../../assembly/layout.ts';
 import { ThrustError } from '../client/index.ts';
 import { formatDuration } from '../config/units.ts';
+import { readBodies } from './bodies.ts';
 import { LineSplitter } from './lines.ts';
-import { CliError, complain, EXIT, emitDone, note, OutputError } from './output.ts';
+import { complain, EXIT, emitDone, note, OutputError } from './output.ts';
 import { Sender, type Tally } from './pub-sender.ts';
 import { addTargetOptions, bucketId, durationMs, resolveTarget, wholeNumber } from './target.ts';
 
@@ -60,8 +60,7 @@ export function registerPub(program: Command): void {
 
 async function publish(bucket: bigint, bodies: string[], options: PubOptions): Promise<void> {
   const startedMs = performance.now();
-  const named = [...bodies.map((body) => Buffer.from(body)), ...(options.file ?? []).map(readBody)];
-  for (const body of named) refuseUnfit(body);
+  const named = await readBodies(bodies, options.file ?? []);
   const sender = new Sender({
     target: resolveTarget(options, 'intake'),
     bucket,
@@ -86,26 +85,9 @@ async function publish(bucket: bigint, bodies: string[], options: PubOptions): P
   await report({ bucket, tally, skipped: lines.skipped, ms, failure }, options);
 }
 
-function refuseUnfit({ length }: Uint8Array): void {
-  if (length === 0) throw new CliError(EXIT.usage, 'an empty message cannot be published');
-  if (length > MESSAGE_BYTES_CEILING)
-    throw new CliError(
-      EXIT.usage,
-      `a message of ${length} bytes cannot be published: ${MESSAGE_BYTES_CEILING} is the most`,
-    );
-}
-
 function sendStandardInput(lines: Lines, options: PubOptions): Promise<void> {
   if (process.stdin.isTTY && !options.quiet) note('each line is a message; Ctrl-D ends');
   return lines.send(process.stdin);
-}
-
-function readBody(file: string): Uint8Array {
-  try {
-    return readFileSync(file === '-' ? 0 : file);
-  } catch (error) {
-    throw new CliError(EXIT.usage, `cannot read ${file}: ${(error as Error).message}`);
-  }
 }
 
 /** The lines of a stream as messages. */

@@ -37,7 +37,7 @@ export interface ReconnectOptions {
 export interface ConnectionOptions {
   /** `thrustmq://host:port`, `?wire=u32` for the other dialect. `host` and `port` win over it. */
   url?: string;
-  /** Default 127.0.0.1. */
+  /** Default 127.0.0.1. IPv6 with or without brackets. */
   host?: string;
   /** Default 1888 for producers, 2888 for consumers. */
   port?: number;
@@ -92,13 +92,16 @@ function parseUrl(url: string): Partial<Target> {
   }
   if (parsed.protocol !== 'thrustmq:' || parsed.hostname === '')
     throw new ThrustError('USAGE', `url "${url}" is not like thrustmq://host:1888`);
-  const target: { host: string; port?: number; wire?: Wire } = {
-    host: parsed.hostname.replace(/^\[(.*)\]$/, '$1'),
-  };
+  const target: { host: string; port?: number; wire?: Wire } = { host: parsed.hostname };
   if (parsed.port !== '') target.port = Number(parsed.port);
   const wire = parsed.searchParams.get('wire');
   if (wire !== null) target.wire = wire as Wire;
   return target;
+}
+
+/** An IPv6 address stands in brackets in URLs, and people write it so elsewhere, too. */
+function bare(host: string): string {
+  return host.replace(/^\[(.*)\]$/, '$1');
 }
 
 /** Where to connect and in which dialect. Throws USAGE. */
@@ -108,7 +111,7 @@ export function resolveTarget(options: ConnectionOptions, defaultPort: number): 
   if (wire !== 'u64' && wire !== 'u32')
     throw new ThrustError('USAGE', `wire is "u64" or "u32", not ${JSON.stringify(wire)}`);
   return {
-    host: options.host ?? given.host ?? '127.0.0.1',
+    host: bare(options.host ?? given.host ?? '127.0.0.1'),
     port: whole('port', options.port ?? given.port, {
       fallback: defaultPort,
       least: 1,

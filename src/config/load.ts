@@ -2,7 +2,8 @@
 // remembers where each value came from. What settings there are is schema.ts; starting anything is
 // not done here.
 
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
+import { BlockList, isIPv6 } from 'node:net';
 import { extname, resolve } from 'node:path';
 import { RING_BYTES } from '../../assembly/layout.ts';
 import { checkLimits, DEFAULT_LIMITS, type Limits, segmentBytesMin } from '../core/limits.ts';
@@ -18,6 +19,7 @@ import {
   type SettingValues,
   type Wire,
 } from './schema.ts';
+import { readFirstLine, readTextFile } from './text-file.ts';
 
 export interface Listener {
   host: string;
@@ -128,7 +130,7 @@ function findFile(sources: Sources): string | undefined {
 async function readConfigFile(path: string, found: Map<SettingKey, Found>): Promise<void> {
   let text: string;
   try {
-    text = readFileSync(path, 'utf8');
+    text = readTextFile(path);
   } catch (error) {
     throw new ConfigError(`cannot read the config file ${path}: ${(error as Error).message}`);
   }
@@ -269,7 +271,7 @@ function tokenOf(values: SettingValues, sources: Sources): string | undefined {
   const path = resolve(sources.workingDir, file);
   let line: string;
   try {
-    line = readFileSync(path, 'utf8').split(/\r?\n/)[0]!.trim();
+    line = readFirstLine(path);
   } catch (error) {
     throw new ConfigError(`cannot read the token file ${path}: ${(error as Error).message}`);
   }
@@ -279,9 +281,16 @@ function tokenOf(values: SettingValues, sources: Sources): string | undefined {
   return checked.data;
 }
 
+// However it is written: also 0:0:0:0:0:0:0:1 and ::ffff:127.0.0.1.
+const LOOPBACK = new BlockList();
+LOOPBACK.addSubnet('127.0.0.0', 8);
+LOOPBACK.addAddress('::1', 'ipv6');
+
 /** Whether an address can be reached from this machine only. */
 export function isLoopback(host: string): boolean {
-  return /^(localhost|\[?::1\]?|127\.\d+\.\d+\.\d+)$/i.test(host);
+  const bare = host.replace(/^\[(.*)\]$/, '$1');
+  if (isIPv6(bare)) return LOOPBACK.check(bare, 'ipv6');
+  return /^(localhost|127\.\d+\.\d+\.\d+)$/i.test(bare);
 }
 
 /** The configuration as it may be shown: without secrets. */

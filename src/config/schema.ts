@@ -46,7 +46,21 @@ const boolean = z.union([z.boolean(), z.string()]).transform((raw, context) => {
   return fail(context, `must be true or false, not "${raw}"`);
 });
 
-const text = z.string().trim().min(1, 'must not be empty');
+const text = z
+  .string()
+  .trim()
+  .min(1, 'must not be empty')
+  // Where bytes are not UTF-8, Node.js puts this character: the path would be that of another file.
+  .refine((raw) => raw.isWellFormed() && !raw.includes('\ufffd'), {
+    error: 'must be UTF-8; it holds bytes that are not',
+  });
+
+/** A name or an address; an IPv6 address may stand in brackets. */
+const host = text
+  .transform((raw) => raw.replace(/^\[([0-9a-f:.]+(?:%\w+)?)\]$/i, '$1'))
+  .refine((raw) => !/[[\]/\s]/.test(raw), {
+    error: 'must be a name or an address without a port (IPv6: ::1 or [::1])',
+  });
 
 /** What a Host header may hold; an address with a scheme, or a pattern, would never be met there. */
 const hostName = text.refine((name) => {
@@ -73,7 +87,7 @@ const size = parsed(parseSize);
 const duration = parsed(parseDuration);
 
 const listenerTable = z.strictObject({
-  host: text,
+  host,
   port: number(0, 65_535),
   wire: wire.optional(),
 });
@@ -123,7 +137,7 @@ export const SETTINGS = z.strictObject({
     arg: 'DIR',
     description: 'folder of the log; made if absent; one broker at a time',
   }),
-  host: setting(text, {
+  host: setting(host, {
     fallback: '127.0.0.1',
     arg: 'HOST',
     description: 'address to bind; 0.0.0.0 or :: opens the broker to the network',
@@ -185,7 +199,7 @@ export const SETTINGS = z.strictObject({
     fallback: true,
     description: 'run the dashboard process',
   }),
-  dashboard_host: derived(text, {
+  dashboard_host: derived(host, {
     arg: 'HOST',
     description: 'address of the dashboard (default: --host)',
   }),

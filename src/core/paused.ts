@@ -65,7 +65,11 @@ export class Paused {
    * @throws SyntaxError when it is not such a file.
    */
   restore(text: string): void {
-    const table = JSON.parse(text) as { version?: unknown; paused?: unknown };
+    // Some editors put a byte order mark in front.
+    const table = JSON.parse(text.replace(/^\uFEFF/, '')) as {
+      version?: unknown;
+      paused?: unknown;
+    };
     const { version, paused } = table ?? {};
     if (version !== VERSION || !Array.isArray(paused) || !paused.every(isId))
       throw new SyntaxError(`it is not a list of paused buckets of version ${VERSION}`);

@@ -252,7 +252,8 @@ export class DashboardSupervisor {
 
   #failed(message: Extract<FromChild, { type: 'failed' }>): void {
     const { dashboard } = this.#options;
-    const where = `${dashboard.host}:${dashboard.port}`;
+    const { host, port } = dashboard;
+    const where = `${host.includes(':') ? `[${host}]` : host}:${port}`;
     this.#complain('dashboard.failed', `dashboard cannot listen on ${where}: ${message.message}`);
     this.#lastPort = 0;
     this.#firstResult(null);

@@ -55,6 +55,7 @@ test('addresses', () => {
     [{ url: 'thrustmq://queue.example' }, 'queue.example', 1888, 'u64'],
     [{ url: 'thrustmq://queue.example:99?wire=u32' }, 'queue.example', 99, 'u32'],
     [{ url: 'thrustmq://[::1]:99' }, '::1', 99, 'u64'],
+    [{ host: '[::1]', port: 99 }, '::1', 99, 'u64'],
     [{ url: 'thrustmq://a:1', host: 'b', port: 2, wire: 'u32' }, 'b', 2, 'u32'],
   ];
   for (const [options, host, port, wire] of cases)

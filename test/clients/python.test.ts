@@ -1,6 +1,7 @@
 // The Python quickstart clients against the scripted broker, as commands and as modules.
 
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { FakeExhaust, FakeIntake } from '../client/fake-broker.ts';
@@ -8,6 +9,7 @@ import { hasPython, PYTHON_CLIENTS, runPython } from './python.ts';
 
 const PRODUCER = join(PYTHON_CLIENTS, 'producer.py');
 const CONSUMER = join(PYTHON_CLIENTS, 'consumer.py');
+const windows = process.platform === 'win32' && 'its arguments are text';
 const skip = !hasPython && 'python3 is missing: clients/python is not tested';
 
 const on = (port: number, ...args: string[]) => ['--port', `${port}`, ...args];
@@ -87,6 +89,24 @@ describe('producer.py', { skip }, () => {
     assert.match(stderr, /closed the connection before it had acked/);
   });
 
+  test('stores an argument that is not UTF-8 as it is', { skip: windows }, async () => {
+    await using intake = await new FakeIntake().start();
+    const script = `import subprocess, sys
+sys.exit(subprocess.run([sys.executable, *sys.argv[1:], b"caf\\xe9"]).returncode)`;
+    const python = runPython(['-c', script, PRODUCER, ...on(intake.port)]);
+    const { code, stderr } = await python.ended;
+    assert.equal(code, 0, stderr);
+    assert.equal(Buffer.from(intake.stored[0]!.body).toString('hex'), '636166e9');
+  });
+
+  test('what is stored does not depend on who reads its output', async () => {
+    await using intake = await new FakeIntake().start();
+    const python = runPython([PRODUCER, ...on(intake.port)]);
+    python.child.stdout?.destroy();
+    const { code, stderr } = await python.ended;
+    assert.deepEqual([code, stderr, intake.stored.length], [0, '', 5]);
+  });
+
   test('wrong usage exits 2 and sends nothing', async () => {
     for (const args of [
       ['--bucket', '-1'],
@@ -142,6 +162,42 @@ describe('consumer.py', { skip }, () => {
     }
     assert.deepEqual(await link.acks(1), [1]);
     assert.equal((await python.ended).stdout, 'a\\xffb\n');
+  });
+
+  for (const [encoding, euro] of [
+    ['ascii', '\\u20ac'],
+    ['latin-1', '\\u20ac'],
+    ['utf-8', '€'],
+  ])
+    test(`escapes what its output cannot show: ${encoding}`, async () => {
+      await using exhaust = await new FakeExhaust().start();
+      const env = { PYTHONIOENCODING: encoding };
+      const python = runPython([CONSUMER, ...on(exhaust.port, '--count', '2')], env);
+      const link = await exhaust.links.next();
+      link.deliver('5 €', 'after it');
+      assert.deepEqual(await link.acks(2), [1, 1]);
+      const { code, stdout } = await python.ended;
+      assert.deepEqual([code, stdout], [0, `5 ${euro}\nafter it\n`]);
+    });
+
+  test('acks nothing that it could not print', async () => {
+    await using exhaust = await new FakeExhaust().start();
+    for (const [target, complaint] of [
+      ['>&-', /standard output is closed/],
+      ...(existsSync('/dev/full') ? [['>/dev/full', /cannot write to standard output/]] : []),
+    ] as [string, RegExp][]) {
+      const script = `import subprocess, sys
+sys.exit(subprocess.run(["sh", "-c", 'exec "$0" "$@" ${target}', *sys.argv[1:]]).returncode)`;
+      const program = ['python3', CONSUMER, ...on(exhaust.port)];
+      const python = runPython(['-c', script, ...program]);
+      const link = target === '>/dev/full' ? await exhaust.links.next() : undefined;
+      link?.deliver('into the void');
+      const { code, stderr } = await python.ended;
+      assert.equal(code, 1, stderr);
+      assert.match(stderr, complaint);
+      await link?.closed;
+      assert.equal(link?.acksLeft ?? 0, 0);
+    }
   });
 
   test('Ctrl-C ends it cleanly', async () => {

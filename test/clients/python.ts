@@ -15,12 +15,20 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** Starts python3; it is killed if the test's process ends first. */
-export function runPython(args: readonly string[]): {
+/** Starts python3 with `extra` in its environment; it is killed if the test's process ends first. */
+export function runPython(
+  args: readonly string[],
+  extra: Record<string, string> = {},
+): {
   readonly child: ChildProcess;
   readonly ended: Promise<Ended>;
 } {
-  const env = { ...process.env, PYTHONDONTWRITEBYTECODE: '1', PYTHONPATH: PYTHON_CLIENTS };
+  const env = {
+    ...process.env,
+    PYTHONDONTWRITEBYTECODE: '1',
+    PYTHONPATH: PYTHON_CLIENTS,
+    ...extra,
+  };
   const child = spawn('python3', args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const kill = () => child.kill('SIGKILL');
   process.once('exit', kill);

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import {
   ConfigError,
+  isLoopback,
   type LoadedConfig,
   loadConfig,
   type Sources,
@@ -319,4 +320,36 @@ test('a dashboard beyond loopback needs a token, and stays on loopback without o
   await rejects({ flags: both }, /both given/);
   await rejects({ flags: { dashboard_token_file: 'none' } }, /cannot read the token file .*none/);
   await rejects({ flags: { dashboard_token: 'short' } }, /16 to 256 characters/, 2);
+});
+
+test('files of other editors: byte order marks are taken off, other encodings refused', async () => {
+  const mark = '\ufeff';
+  for (const path of [
+    file('marked.toml', `${mark}intake_port = 5\r\n`),
+    file('marked.json', `${mark}{"intake_port": 5,\r\n "dashboard_token_file": "marked.token"}`),
+  ]) {
+    file('marked.token', `${mark}${'s'.repeat(20)}\r\n`);
+    const { config } = await load({ configFile: path });
+    assert.equal(config.intake[0]!.port, 5);
+    if (path.endsWith('.json')) assert.equal(config.dashboard.token, 's'.repeat(20));
+  }
+  writeFileSync(join(folder, 'latin1.toml'), Buffer.from('data_dir = "/donn\xe9es"', 'latin1'));
+  await rejects({ configFile: join(folder, 'latin1.toml') }, /latin1\.toml: it is not UTF-8/);
+  writeFileSync(join(folder, 'token'), Buffer.from(`${mark}${'s'.repeat(20)}`, 'utf16le'));
+  await rejects({ flags: { dashboard_token_file: 'token' } }, /token file .*UTF-16/);
+});
+
+test('loopback is loopback however it is written', () => {
+  for (const host of ['localhost', '127.0.0.1', '127.9.9.9', '::1', '[::1]', '0:0:0:0:0:0:0:1'])
+    assert.ok(isLoopback(host), host);
+  for (const host of ['::ffff:127.0.0.1', '[::ffff:7f00:1]']) assert.ok(isLoopback(host), host);
+  for (const host of [
+    '0.0.0.0',
+    '::',
+    '10.0.0.1',
+    '::ffff:10.0.0.1',
+    'example.com',
+    '127.0.0.1.example.com',
+  ])
+    assert.ok(!isLoopback(host), host);
 });

@@ -8,6 +8,7 @@ import {
   metaOf,
   parseListener,
   SETTING_KEYS,
+  SETTINGS,
 } from '../../src/config/schema.ts';
 
 test('flags and environment names follow from the keys', () => {
@@ -34,6 +35,23 @@ test('listeners: host, port, optional wire, IPv6 in brackets', () => {
     port: 65_535,
     wire: 'u64',
   });
+});
+
+test('hosts: IPv6 with or without brackets, no port, no bytes that are not UTF-8', () => {
+  const { host, dashboard_host: page, intake, data_dir: folder } = SETTINGS.shape;
+  for (const [given, kept] of [
+    ['::1', '::1'],
+    ['[::1]', '::1'],
+    [' [FE80::1%eth0] ', 'FE80::1%eth0'],
+    ['mq.example', 'mq.example'],
+  ]) {
+    assert.equal(host.parse(given), kept);
+    assert.equal(page.parse(given), kept);
+    assert.deepEqual(intake.parse([{ host: given, port: 1 }]), [{ host: kept, port: 1 }]);
+  }
+  for (const wrong of ['', '[::1', '[::1]:1888', '[mq]', 'http://mq', 'a b', 'caf\ufffd'])
+    assert.ok(!host.safeParse(wrong).success, wrong);
+  assert.match(String(folder.safeParse('caf\udce9').error?.message), /must be UTF-8/);
 });
 
 test('listeners of another shape are refused', () => {
