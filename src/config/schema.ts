@@ -56,11 +56,20 @@ const text = z
   });
 
 /** A name or an address; an IPv6 address may stand in brackets. */
-const host = text
-  .transform((raw) => raw.replace(/^\[([0-9a-f:.]+(?:%\w+)?)\]$/i, '$1'))
-  .refine((raw) => !/[[\]/\s]/.test(raw), {
-    error: 'must be a name or an address without a port (IPv6: ::1 or [::1])',
-  });
+const host = text.transform(canonicalHost).refine((raw) => !/[[\]/\s]/.test(raw), {
+  error: 'must be a name or an address without a port (IPv6: ::1 or [::1])',
+});
+
+/** The shortest spelling of an address, as browsers and URLs have it: `[0:0:0:0:0:0:0:1]` → `::1`. */
+function canonicalHost(raw: string): string {
+  const bare = raw.replace(/^\[([0-9a-f:.]+(?:%\w+)?)\]$/i, '$1');
+  if (!isIPv6(bare) || bare.includes('%')) return bare; // a zone has no place in a URL
+  const short = new URL(`http://[${bare}]`).hostname.slice(1, -1);
+  const mapped = /^::ffff:([0-9a-f]+):([0-9a-f]+)$/.exec(short);
+  if (mapped === null) return short;
+  const [high, low] = [Number.parseInt(mapped[1]!, 16), Number.parseInt(mapped[2]!, 16)];
+  return [high >> 8, high & 255, low >> 8, low & 255].join('.');
+}
 
 /** What a Host header may hold; an address with a scheme, or a pattern, would never be met there. */
 const hostName = text.refine((name) => {
@@ -374,7 +383,7 @@ export function parseListener(raw: string): ListenerText {
   const port = match ? Number(match[3]) : Number.NaN;
   if (!match || !(port <= 65_535))
     throw new RangeError(`"${raw}" is not HOST:PORT[,wire=u64|u32] (IPv6: [::1]:1888)`);
-  const result: ListenerText = { host: match[1] ?? match[2], port };
+  const result: ListenerText = { host: canonicalHost(match[1] ?? match[2]), port };
   for (const option of options) {
     if (option === 'wire=u64' || option === 'wire=u32') result.wire = option.slice(5) as Wire;
     else throw new RangeError(`"${option}" in "${raw}" is unknown; only wire=u64 or wire=u32 fits`);

@@ -43,6 +43,10 @@ test('hosts: IPv6 with or without brackets, no port, no bytes that are not UTF-8
     ['::1', '::1'],
     ['[::1]', '::1'],
     [' [FE80::1%eth0] ', 'FE80::1%eth0'],
+    ['0:0:0:0:0:0:0:1', '::1'],
+    ['[::ffff:127.0.0.1]', '127.0.0.1'],
+    ['::ffff:c0a8:0102', '192.168.1.2'],
+    ['2001:DB8::', '2001:db8::'],
     ['mq.example', 'mq.example'],
   ]) {
     assert.equal(host.parse(given), kept);
