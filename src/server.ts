@@ -12,6 +12,7 @@ import { Admin } from './core/admin.ts';
 import { Broker } from './core/broker.ts';
 import type { Command, Outcome } from './core/commands.ts';
 import type { Limits } from './core/limits.ts';
+import { Paused } from './core/paused.ts';
 import type { Snapshot, StartSnapshot } from './core/snapshot.ts';
 import { createState } from './core/state.ts';
 import { NodeFiles } from './io/files.ts';
@@ -80,14 +81,31 @@ const DESCRIPTORS_KEPT = 64;
  */
 export async function startServer(options: ServerOptions): Promise<Server> {
   const release = lockFolder(options);
+  let server: Server;
   try {
     refuseIncomplete(options.config.dataDir);
-    return await Server.start(options, release);
+    server = await Server.open(options, release);
   } catch (error) {
     release();
+    if (error instanceof StartError) throw error;
     const isSystem = (error as NodeJS.ErrnoException).syscall !== undefined;
     if (!(error instanceof LogError) && !isSystem) throw error;
     const text = `the log in ${options.config.dataDir} cannot be used: ${(error as Error).message}`;
+    throw new StartError(74, text, { cause: error });
+  }
+  await server.begin();
+  return server;
+}
+
+// Operators' settings are part of what is recovered: a pause outlives its broker.
+function readPaused(settings: SettingsFile): Paused {
+  const paused = new Paused();
+  try {
+    const text = settings.read();
+    if (text !== undefined) paused.restore(text);
+    return paused;
+  } catch (error) {
+    const text = `${settings.path} cannot be used: ${(error as Error).message}. It says which buckets are paused: make it readable, repair it, or remove it and pause them again`;
     throw new StartError(74, text, { cause: error });
   }
 }
@@ -142,6 +160,12 @@ function lockFolder({ config, log, version }: ServerOptions): () => void {
   }
 }
 
+/** Where a recovered log goes on, and what of it is in memory. */
+interface Begin {
+  resume: Parameters<Broker['resume']>[0];
+  inMemory: Parameters<Broker['resume']>[1];
+}
+
 export class Server {
   readonly addresses: { intake: AddressInfo[]; exhaust: AddressInfo[] } = {
     intake: [],
@@ -157,7 +181,8 @@ export class Server {
   readonly #broker: Broker;
   readonly #log: FileLog;
   readonly #reporter: Reporter;
-  #admin!: Admin;
+  readonly #admin: Admin;
+  readonly #begin: Begin;
   #tickedMs = performance.now();
   #clockMs = 0;
   #closing: Promise<void> | undefined;
@@ -165,9 +190,14 @@ export class Server {
   #lookingForPeers = false;
   #stop!: (how: Stopped) => void;
 
-  /** Recovers and listens; `release` gives the folder's lock back. */
-  static async start(options: ServerOptions, release: () => void): Promise<Server> {
+  /**
+   * Recovers; `release` gives the folder's lock back. What it throws leaves the lock to the caller;
+   * from then on it is the server's, and given back by `close`.
+   */
+  static async open(options: ServerOptions, release: () => void): Promise<Server> {
     const { config, log } = options;
+    const settings = new SettingsFile(config.dataDir, 'paused.json');
+    const paused = readPaused(settings);
     const begun = performance.now();
     const starting = new Starting(log, options.progress ?? (() => {}), () => performance.now());
     const codec = new Engine();
@@ -216,35 +246,49 @@ export class Server {
         report.cutBytes > 0 ? `; cut off ${report.cutBytes} bytes that were never acked` : ''
       }`,
     );
-    const server = new Server(options, release, { codec, log: opened.log, state });
+    const begin = { resume, inMemory: replay.inMemory };
+    const parts = { codec, log: opened.log, state, paused, settings, begin };
+    const server = new Server(options, release, parts);
     server.#reporter.recovered(report, resume.epoch);
-    server.#broker.resume(resume, replay.inMemory);
-    server.#administer();
-    server.#startTimers();
+    return server;
+  }
+
+  /** Goes on where recovery ended, and listens. Closes itself if it cannot. */
+  async begin(): Promise<void> {
     try {
-      await server.#listen();
+      this.#broker.resume(this.#begin.resume, this.#begin.inMemory);
+      this.#startTimers();
+      await this.#listen();
     } catch (error) {
-      await server.close();
+      await this.close();
       throw error;
     }
-    return server;
   }
 
   private constructor(
     options: ServerOptions,
     release: () => void,
-    parts: { codec: Engine; log: FileLog; state: ReturnType<typeof createState> },
+    parts: {
+      codec: Engine;
+      log: FileLog;
+      state: ReturnType<typeof createState>;
+      paused: Paused;
+      settings: SettingsFile;
+      begin: Begin;
+    },
   ) {
     const { config, log } = options;
     this.#options = options;
     this.#release = release;
     this.#notices = new RateLimitedLog(log);
     this.#log = parts.log;
+    this.#begin = parts.begin;
     this.stopped = new Promise((resolve) => {
       this.#stop = resolve;
     });
     this.#broker = new Broker({
       ...parts.state,
+      paused: parts.paused,
       codec: parts.codec,
       log: parts.log,
       limits: connectionLimits(config, log),
@@ -267,25 +311,10 @@ export class Server {
       failed: (failure) => this.#broker.failed(failure),
       wrote: (bytes, writeMs, syncMs) => this.#reporter.wrote(bytes, writeMs, syncMs),
     });
-  }
-
-  // Operators' settings are part of what is recovered: a pause outlives its broker.
-  #administer(): void {
-    const { dataDir } = this.#options.config;
-    const settings = new SettingsFile(dataDir, 'paused.json');
-    const text = settings.read();
-    try {
-      if (text !== undefined) this.#broker.paused.restore(text);
-    } catch (error) {
-      throw new StartError(
-        74,
-        `${settings.path} cannot be used: ${(error as Error).message}. It says which buckets are paused: repair it, or remove it and pause them again`,
-      );
-    }
     this.#admin = new Admin({
       broker: this.#broker,
       log: this.#log,
-      settings,
+      settings: parts.settings,
       wallMs: Date.now,
       base64: (bytes) =>
         Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64'),

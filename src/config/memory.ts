@@ -11,12 +11,15 @@
 //   cold              32 MiB   windows of the log that are read back            a tenth of the rest
 //   tables             6 MiB   of the indexes on disk                           a fiftieth
 //   frames             6 MiB   deliveries, used again and again                 a fiftieth
+//   marks              3 MiB   acks that wait for the log, and failed deliveries a hundredth
 //   buckets          133 MiB   buckets that are known, and what waits in the    what is left
 //                              newest segments: 133 bytes for each bucket
 //
 // The dashboard is a process of its own and not part of it. What is known of messages that wait
-// (settled or not: a bit; failed deliveries: up to 2 bytes) has no share: 100 million take 12 MiB.
+// (settled or not: a bit; failed deliveries: up to 2 bytes) has no share: 100 million take 12 MiB,
+// and as much again while a full disk does not take their acks.
 
+import { MARK_BYTES } from '../../assembly/layout.ts';
 import type { Limits } from '../core/limits.ts';
 import { formatSize } from './units.ts';
 
@@ -27,6 +30,8 @@ const PROCESS_BYTES = 112 * MIB;
 const AREA_BYTES = 8 * MIB;
 const CONNECTION_BYTES = 8 * KIB;
 const FRAME_BYTES = 1088 * KIB;
+// One that is settled, and one that came back.
+const MARKS_BYTES = 2 * MARK_BYTES;
 // For each bucket: its columns and its cells in the directory, 80 bytes; three quarters of an entry
 // of 44 bytes, as the newest segments may hold so many; a quarter of what indexing and compacting a
 // segment take for each entry, 80 bytes.
@@ -40,6 +45,7 @@ const LEAST = {
   cold: 8 * MIB,
   tables: 1 * MIB,
   frames: 2,
+  marks: 16 * KIB,
   buckets: 2 ** 16,
 };
 // Beyond these more is of no use.
@@ -49,6 +55,7 @@ const MOST = {
   cold: 64 * MIB,
   tables: 64 * MIB,
   frames: 16,
+  marks: 512 * KIB,
   buckets: 2 ** 24,
 };
 const SEGMENT_STEP = 8 * MIB;
@@ -90,7 +97,12 @@ export interface MemoryPlan {
   memory: MemoryConfig;
   limits: Pick<
     Limits,
-    'segmentBytes' | 'connectionsMax' | 'bufferBytesMax' | 'segmentEntriesMax' | 'framesMax'
+    | 'segmentBytes'
+    | 'connectionsMax'
+    | 'bufferBytesMax'
+    | 'segmentEntriesMax'
+    | 'framesMax'
+    | 'marksMax'
   >;
 }
 
@@ -122,6 +134,7 @@ function divide(wishes: MemoryWishes, budgetBytes: number): MemoryPlan {
   const coldBytesMax = share('cold', 0.1, 1, LEAST.cold + 2 * messageBytesMax);
   const tableBytesMax = share('tables', 0.02, 1);
   const framesMax = share('frames', 0.02, FRAME_BYTES);
+  const marksMax = share('marks', 0.01, MARKS_BYTES);
   const shares: Record<string, number> = {
     process: PROCESS_BYTES,
     areas,
@@ -131,16 +144,18 @@ function divide(wishes: MemoryWishes, budgetBytes: number): MemoryPlan {
     cold: coldBytesMax,
     tables: tableBytesMax,
     frames: framesMax * FRAME_BYTES,
+    marks: marksMax * MARKS_BYTES,
   };
   const left = budgetBytes - Object.values(shares).reduce((sum, bytes) => sum + bytes, 0);
   // The tables of the directory are full, and doubled, all at about the same number of buckets.
   const fits = 2 ** Math.floor(Math.log2(Math.max(1, left / BUCKET_BYTES)));
   const buckets = clamp(fits, LEAST.buckets, MOST.buckets);
   shares.buckets = buckets * BUCKET_BYTES;
+  const limits = { framesMax, marksMax };
   const segmentEntriesMax = buckets / BUCKETS_PER_SEGMENT_ENTRY;
   return {
     memory: { budgetBytes, bucketsMax: buckets - 1, coldBytesMax, tableBytesMax, shares },
-    limits: { segmentBytes, connectionsMax, bufferBytesMax, segmentEntriesMax, framesMax },
+    limits: { ...limits, segmentBytes, connectionsMax, bufferBytesMax, segmentEntriesMax },
   };
 }
 

@@ -50,6 +50,8 @@ export interface BrokerOptions extends State {
    * last one. What is decided goes by it, and it stands still while the process does.
    */
   nowMs?: () => number;
+  /** What an earlier life has paused. */
+  paused?: Paused;
   /** Entries released in one turn, where the default is not wanted. */
   releaseMax?: number;
   /** Mode commit: an append that is done is synced. */
@@ -76,7 +78,7 @@ export class Broker implements Context, CommitEvents {
   readonly #relief: Relief;
   readonly frames: FramePool;
   readonly blocks: Blocks;
-  readonly paused = new Paused();
+  readonly paused: Paused;
   /** Who takes a bucket's line instead of its consumers, by slot: a purge. */
   readonly takers = new Map<number, () => void>();
   readonly producers = new Set<Producer>();
@@ -96,6 +98,7 @@ export class Broker implements Context, CommitEvents {
 
   constructor(options: BrokerOptions) {
     this.#options = options;
+    this.paused = options.paused ?? new Paused();
     this.codec = options.codec;
     this.limits = options.limits;
     this.notices = options.notices;
@@ -157,6 +160,7 @@ export class Broker implements Context, CommitEvents {
       reserveBytes: options.limits.reserveBytes,
       messageBytesMax,
       entriesMax: options.limits.segmentEntriesMax,
+      marksMax: options.limits.marksMax,
       ackCommitMs: options.limits.ackCommitMs,
       proofMs: options.limits.proofMs,
       lag: () => this.indexing.lag,

@@ -8,8 +8,8 @@
 //        control: the broker's own records
 //
 // On a full disk messages end with the open segment. Marks and trims go on, into the next segment,
-// which is kept for them; when that is full, too, marks wait in memory for what trims and
-// compaction bring back.
+// which is kept for them; when that is full, too, marks wait in memory (waiting-marks.ts) for what
+// trims and compaction bring back.
 
 import {
   BLOCK_BYTES,
@@ -28,8 +28,8 @@ import {
 } from '../../assembly/layout.ts';
 import { assert } from './assert.ts';
 import { Batch, type Reason, type Replyable } from './batch.ts';
-import { MarkList } from './marks.ts';
 import type { Codec, Failure, Log, Position } from './ports.ts';
+import { attemptsBySequence, settledBySequence, WaitingMarks } from './waiting-marks.ts';
 
 /** What happens to the world after a commit; implemented by the broker. */
 export interface CommitEvents {
@@ -57,6 +57,8 @@ export interface CommitOptions {
   messageBytesMax: number;
   /** Records of messages after which a segment is complete, about: each has an entry in memory. */
   entriesMax: number;
+  /** Marks of a kind that wait one by one; beyond it they are kept by sequence. */
+  marksMax: number;
   ackCommitMs: number;
   proofMs: number;
   /** Whether the index of what was written lags behind: no further segment may be begun. */
@@ -78,8 +80,6 @@ const CLOSING_BYTES = 4 * RECORD_HEADER_BYTES;
 const TRIM_RESERVE_BYTES = 4096;
 // What a trim must give back, as a share of a segment, when there is room for few more of them.
 const TRIM_WORTH = 1 / 16;
-// Attempts that wait to be written at most. A message may come back again and again.
-const RETURNED_MAX = 1024 * 1024;
 // From here on the rest of a segment is for who publishes little, if the next one is not there yet.
 const SCARCE = 7 / 8;
 // Bytes that may wait to become durable; beyond it producers are held back. One record of the
@@ -90,8 +90,8 @@ export class Commit {
   readonly #codec: Codec;
   readonly #log: Log;
   readonly #options: CommitOptions;
-  readonly #settled = new MarkList();
-  readonly #returned = new MarkList();
+  readonly #settled: WaitingMarks;
+  readonly #returned: WaitingMarks;
   // Two at most: the rest of a full segment, and what opened the next.
   readonly #sealed: Batch[] = [];
   readonly #spare: Batch[] = [];
@@ -119,6 +119,8 @@ export class Commit {
     this.#codec = options.codec;
     this.#log = options.log;
     this.#options = options;
+    this.#settled = new WaitingMarks(options.marksMax, settledBySequence);
+    this.#returned = new WaitingMarks(options.marksMax, attemptsBySequence);
   }
 
   /** Goes on where recovery ended. The first batch holds the start record of this epoch. */
@@ -273,19 +275,18 @@ export class Commit {
     this.#settled.add(sequence, count, 0);
   }
 
-  /** Marks of settled messages so far: durable once a batch whose `settledMarks` reach it is. */
+  /** Place in the marks of settled messages: durable once a batch whose `settledMarks` reach it is. */
   get settledMarks(): number {
     return this.#settled.end;
   }
 
-  /** Marks that wait to be written. */
+  /** Marks that wait to be written; infinitely many while there are more than lists may hold. */
   get waitingMarks(): number {
-    return this.#settled.count + this.#returned.count;
+    return this.#settled.waiting + this.#returned.waiting;
   }
 
   comeBack(sequence: number, count: number, attempts: number): void {
-    // Beyond it the number is in memory only, and lower after a crash.
-    if (this.#returned.count < RETURNED_MAX) this.#returned.add(sequence, count, attempts);
+    this.#returned.add(sequence, count, attempts);
   }
 
   /** Nothing before `position` is needed; segments go back once that is on disk. */
@@ -389,7 +390,7 @@ export class Commit {
     const open = this.#open;
     this.#packMarks(RECORD_SETTLED, this.#settled);
     this.#packMarks(RECORD_RETURNED, this.#returned);
-    open.settledMarks = this.#settled.end - this.#settled.count;
+    open.settledMarks = this.#settled.written;
     if (this.#trim > 0) {
       this.#codec.packControl(RECORD_TRIM, 0, this.#trim, 0, 0);
       open.records++;
@@ -414,7 +415,7 @@ export class Commit {
   }
 
   // As many marks as fit; the rest ride in the next batch.
-  #packMarks(type: number, marks: MarkList): void {
+  #packMarks(type: number, marks: WaitingMarks): void {
     const count = Math.min(marks.count, MARKS_MAX, this.#markRoom());
     if (count === 0) return;
     marks.unload(count, this.#codec.marks);

@@ -50,6 +50,8 @@ export interface Limits {
   reserveBytes: number;
   /** Records of messages in a segment, about: it is complete then, whatever room it has left. */
   segmentEntriesMax: number;
+  /** Marks of acks, and of failed deliveries, that wait for the log one by one: so many of each. */
+  marksMax: number;
   /** Arrays for deliveries that are kept to be used again. */
   framesMax: number;
 }
@@ -72,6 +74,7 @@ export const DEFAULT_LIMITS: Limits = {
   segmentBytes: 64 * MIB,
   reserveBytes: 4 * MIB,
   segmentEntriesMax: 256 * KIB,
+  marksMax: 128 * KIB,
   framesMax: 16,
 };
 

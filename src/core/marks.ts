@@ -1,5 +1,6 @@
-// Marks that wait for the next commit: ranges of sequences that were settled, or came back. Ranges
-// that touch the last one are merged, so a consumer that acks in order costs one mark a batch.
+// A list of marks: ranges of sequences that were settled, or came back. Ranges that touch the last
+// one are merged, so a consumer that acks in order costs one mark a batch. It has a bound;
+// `waiting-marks` says what becomes of marks beyond that.
 
 import {
   MARK_ATTEMPTS_AT,
@@ -33,12 +34,18 @@ export function marksIn(bytes: Uint8Array, body: number, count: number): Mark[] 
 }
 
 export class MarkList {
+  readonly #most: number;
   #sequences = new Float64Array(256);
   #counts = new Uint32Array(256);
   #attempts = new Uint32Array(256);
   #from = 0;
   #to = 0;
   #unloaded = 0;
+
+  /** Holds at most `most` marks, 16 bytes each. */
+  constructor(most = Number.POSITIVE_INFINITY) {
+    this.#most = most;
+  }
 
   /** Marks ever added, neighbours that became one counted once. */
   get end(): number {
@@ -49,7 +56,8 @@ export class MarkList {
     return this.#to - this.#from;
   }
 
-  add(sequence: number, count: number, attempts: number): void {
+  /** Adds a mark; false: there is no room for it. */
+  add(sequence: number, count: number, attempts: number): boolean {
     const last = this.#to - 1;
     if (
       last >= this.#from &&
@@ -57,13 +65,15 @@ export class MarkList {
       this.#attempts[last] === attempts
     ) {
       this.#counts[last]! += count;
-      return;
+      return true;
     }
+    if (this.count >= this.#most) return false;
     if (this.#to === this.#counts.length) this.#grow();
     this.#sequences[this.#to] = sequence;
     this.#counts[this.#to] = count;
     this.#attempts[this.#to] = attempts;
     this.#to++;
+    return true;
   }
 
   /** Moves the first `count` marks into the codec's mark area. */
@@ -86,7 +96,8 @@ export class MarkList {
   }
 
   #grow(): void {
-    if (this.#from > this.#counts.length / 2) {
+    const { length } = this.#counts;
+    if (this.#from > length / 2 || length >= this.#most) {
       this.#sequences.copyWithin(0, this.#from, this.#to);
       this.#counts.copyWithin(0, this.#from, this.#to);
       this.#attempts.copyWithin(0, this.#from, this.#to);
@@ -94,7 +105,7 @@ export class MarkList {
       this.#from = 0;
       return;
     }
-    const size = this.#counts.length * 2;
+    const size = Math.min(length * 2, this.#most);
     const [sequences, counts, attempts] = [this.#sequences, this.#counts, this.#attempts];
     this.#sequences = new Float64Array(size);
     this.#counts = new Uint32Array(size);

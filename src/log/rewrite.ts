@@ -17,6 +17,7 @@ import {
 } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
 import { Commit } from '../core/commit.ts';
+import { DEFAULT_LIMITS } from '../core/limits.ts';
 import type { Codec, Position } from '../core/ports.ts';
 import { LogError } from './errors.ts';
 import type { Files } from './files.ts';
@@ -111,6 +112,7 @@ export class Rewriter {
       wallMs,
       clockMs: () => 0,
       nowMs: () => 0,
+      marksMax: DEFAULT_LIMITS.marksMax,
       strict: true,
       reserveBytes: 0,
       messageBytesMax: bodyBytesMax,

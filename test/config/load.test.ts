@@ -69,6 +69,7 @@ test('defaults are those of the contract', async () => {
       ...DEFAULT_LIMITS,
       bufferBytesMax: config.memory.shares.buffers,
       framesMax: 6,
+      marksMax: config.memory.shares.marks! / 32,
     },
     memory: config.memory, // memory.test.ts
     logging: { level: 'info', format: 'json' },

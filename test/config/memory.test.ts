@@ -36,7 +36,8 @@ test('the shares never add up to more than the budget, whatever it is', () => {
     const { memory, limits } = plan({ budgetBytes: mib * MIB });
     assert.equal(memory.budgetBytes, mib * MIB);
     assert.ok(sum(memory.shares) <= mib * MIB, `${mib} MiB: ${JSON.stringify(memory.shares)}`);
-    const { segment, buffers, connections, cold, buckets } = memory.shares;
+    const { segment, buffers, connections, cold, marks, buckets } = memory.shares;
+    assert.equal(marks, limits.marksMax * 32);
     assert.equal(segment, limits.segmentBytes);
     assert.equal(buffers, limits.bufferBytesMax);
     assert.equal(cold, memory.coldBytesMax);

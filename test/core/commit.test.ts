@@ -21,6 +21,7 @@ import {
 } from '../../assembly/layout.ts';
 import { DeliveryDecoder } from '../../src/codec/wire.ts';
 import { Commit, type CommitEvents } from '../../src/core/commit.ts';
+import { marksIn } from '../../src/core/marks.ts';
 import type { Codec } from '../../src/core/ports.ts';
 import {
   BACK,
@@ -100,6 +101,7 @@ class Bench implements CommitEvents {
       codec?: Codec;
       start?: boolean;
       entriesMax?: number;
+      marksMax?: number;
     } = {},
   ) {
     this.codec = options.codec ?? smallCodec();
@@ -115,6 +117,7 @@ class Bench implements CommitEvents {
       reserveBytes: 4096,
       messageBytesMax: 1024,
       entriesMax: options.entriesMax ?? 1000,
+      marksMax: options.marksMax ?? 10_000,
       ackCommitMs: 50,
       proofMs: 100,
       lag: () => 'none',
@@ -266,6 +269,51 @@ describe('batches', () => {
       marks,
     );
     assert.ok(bench.commit.drained);
+  });
+
+  test('marks that wait while they cannot be written take bounded memory, and none is lost', () => {
+    const bench = new Bench({ marksMax: 200 });
+    const random = new Random(seed);
+    const sequences = Array.from({ length: 3000 }, (_, i) => i * 2);
+    for (let i = sequences.length - 1; i > 0; i--) {
+      const j = random.below(i + 1);
+      [sequences[i], sequences[j]] = [sequences[j]!, sequences[i]!];
+    }
+    for (const sequence of sequences) {
+      bench.commit.settle(sequence, 1);
+      bench.commit.comeBack(sequence + 1, 1, 2);
+    }
+    assert.equal(bench.commit.waitingMarks, Number.POSITIVE_INFINITY);
+    const place = bench.commit.settledMarks;
+    for (let i = 0; i < 100 && !bench.commit.drained; i++) {
+      bench.commit.drain();
+      bench.finish();
+    }
+    assert.ok(bench.commit.drained);
+    assert.equal(bench.commit.waitingMarks, 0);
+    assert.ok(bench.commit.settledMarks >= place);
+    const got = (type: number) =>
+      bench.log.durable.flatMap((append) =>
+        records(append)
+          .filter((row) => row.type === type)
+          .flatMap(({ offset, count }) =>
+            marksIn(append.bytes, offset + RECORD_HEADER_BYTES, count),
+          ),
+      );
+    const ascending = [...sequences].sort((a, b) => a - b);
+    const one = ({ count }: { count: number }) => assert.equal(count, 1);
+    for (const [type, more, attempts] of [
+      [RECORD_SETTLED, 0, 0],
+      [RECORD_RETURNED, 1, 2],
+    ] as const) {
+      const marks = got(type);
+      marks.forEach(one);
+      assert.deepEqual(
+        marks.map(({ sequence }) => sequence).sort((a, b) => a - b),
+        ascending.map((sequence) => sequence + more),
+      );
+      assert.ok(marks.every((mark) => mark.attempts === attempts));
+    }
   });
 
   test('marks are written however little room a segment has left, though nobody publishes', () => {

@@ -77,12 +77,15 @@ export class World {
     this.#disk = new Disk(new MemoryFiles(), random, this.checker.tally, options.faults);
     const count = [1, 2, 5, 12, 40, 200][random.below(6)]!;
     this.#buckets = Array.from({ length: count }, (_, i) => (i % 4 === 3 ? 2 ** 40 + i : i));
+    const limits = limitsOf([32, 32, 64][random.below(3)]! * KIB, MESSAGE_BYTES_MAX);
+    const marksMax = [8, 50, limits.marksMax][options.seed % 3]!;
+    this.checker.coalesces = marksMax < limits.marksMax;
     this.#setting = {
       codec: options.codec,
       sideCodec: options.sideCodec,
       checker: this.checker,
       trace: this.trace,
-      limits: limitsOf([32, 32, 64][random.below(3)]! * KIB, MESSAGE_BYTES_MAX),
+      limits: { ...limits, marksMax },
       spareBytes: random.chance(0.2) ? 128 * KIB : 0,
       hashSeed: random.next() | 0,
       logId: (BigInt(random.next()) << 32n) | BigInt(random.next()),
