@@ -7,7 +7,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import type { Answer, DashboardOptions } from '../../src/dashboard/messages.ts';
+import { type Answer, COMMANDS_MAX, type DashboardOptions } from '../../src/dashboard/messages.ts';
 import type { PulseClock } from '../../src/dashboard/pulse.ts';
 import {
   DashboardSupervisor,
@@ -272,6 +272,34 @@ test('a child that asks and does not read gets one answer, not a heap of them', 
   await log.seen('dashboard.failed');
   assert.ok(answers >= 1 && answers <= 20, `${answers} answers of a megabyte`);
   await supervisor.close();
+});
+
+test('a child that orders and does not read has few orders under way', async (t) => {
+  let orders = 0;
+  const childPath = childScript(
+    'orders.mjs',
+    `process.on('message', (message) => {
+       if (message.type !== 'start') return;
+       const command = { kind: 'buckets', sort: 'id', limit: 1 };
+       for (let id = 1; id <= 500; id++) process.send({ type: 'command', id, command });
+       process.send({ type: 'listening', port: 1, transport: 'node' }, () => { for (;;); });
+     });`,
+  );
+  const clock = new Beats();
+  const { supervisor, log } = start({
+    childPath,
+    clock,
+    command: (_, done) => {
+      orders += 1;
+      done({ ok: true, result: { text: 'x'.repeat(100_000) } });
+    },
+  });
+  t.after(() => supervisor.close());
+  await log.seen('dashboard.listening');
+  assert.ok(orders >= 1 && orders <= 2 * COMMANDS_MAX, `${orders} outcomes of 100 KB`);
+  const before = orders;
+  await clock.until(log.seen('dashboard.silent'));
+  assert.equal(orders, before, 'no more for a child that is stuck');
 });
 
 test('what a dying child wrote is in the log, and nothing of it throws here', async () => {
