@@ -71,7 +71,7 @@ function canonicalHost(raw: string): string {
   return [high >> 8, high & 255, low >> 8, low & 255].join('.');
 }
 
-/** What a Host header may hold; an address with a scheme, or a pattern, is never met there. */
+/** What a Host header may hold; an address with a scheme, or a pattern, never stands there. */
 const hostName = text.refine((name) => {
   if (isIPv6(name)) return true;
   const match = /^(?:[^\s/@?#*:[\]]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?$/i.exec(name);

@@ -482,7 +482,7 @@ describe('pause', () => {
     assert.equal(desk.bucket(1).paused, false);
   });
 
-  // A disk that fails some of the writes, each of which serves all who wait; what a start would find.
+  // A disk that fails some of the writes, each of which serves all who wait; what a start finds.
   test('is what was answered, whatever else is asked for meanwhile and fails', () => {
     const random = new Random(seed);
     for (let round = 0; round < 300; round++) {

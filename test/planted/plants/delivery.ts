@@ -1,4 +1,5 @@
-// Deliberate faults in what a delivery is packed from: records in memory, and which they are (plants.ts).
+// Deliberate faults in what a delivery is packed from: records in memory, and which they are
+// (plants.ts).
 
 import type { Plant } from '../plant.ts';
 
