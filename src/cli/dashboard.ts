@@ -5,7 +5,7 @@ import { readFirstLine } from '../config/text-file.ts';
 import { signalAfter } from '../time/deadline.ts';
 import { CliError, EXIT } from './output.ts';
 import { authority } from './runtime.ts';
-import { resolveTarget } from './target.ts';
+import { refuseMisspelled, resolveTarget } from './target.ts';
 
 export interface DashboardTarget {
   host?: string;
@@ -29,6 +29,8 @@ export class Dashboard {
   constructor(options: DashboardTarget, environment = process.env) {
     const { host, port } = resolveTarget(options, 'dashboard');
     this.#base = `http://${authority(host, port)}`;
+    if (options.tokenFile === undefined)
+      refuseMisspelled(environment, ['THRUSTMQ_DASHBOARD_TOKEN', 'THRUSTMQ_DASHBOARD_TOKEN_FILE']);
     const file = options.tokenFile ?? (environment.THRUSTMQ_DASHBOARD_TOKEN_FILE || undefined);
     this.#token = file === undefined ? environment.THRUSTMQ_DASHBOARD_TOKEN : tokenIn(file);
   }

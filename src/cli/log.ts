@@ -9,7 +9,7 @@ import { registerLogRepair } from './log-repair.ts';
 import { registerLogStat } from './log-stat.ts';
 import { exitCodeOf, progressBar, quoted, reading, warnIfRunning } from './offline.ts';
 import { CliError, colorsFor, EXIT, emit, endWithReader, note } from './output.ts';
-import { bucketId } from './target.ts';
+import { bucketId, refuseMisspelled } from './target.ts';
 
 const VERIFY_HELP = `
 Reads every record of the log, says for each segment what is in it, and for each bad spot whether it
@@ -44,6 +44,10 @@ interface DumpOptions extends VerifyOptions {
 export function registerLog(program: Command): void {
   const log = program.command('log').description('look into a log that no broker has open');
   const dataDir = process.env.THRUSTMQ_DATA_DIR || './data';
+  log.hook('preAction', (_, verb) => {
+    if (verb.getOptionValueSource('dataDir') === 'default')
+      refuseMisspelled(process.env, ['THRUSTMQ_DATA_DIR']);
+  });
   log
     .command('verify')
     .description('check every byte of the log that was acked')

@@ -14,7 +14,7 @@ import {
 import type { Setting } from '../dashboard/messages.ts';
 import { createLogger } from '../io/logger.ts';
 import { runBroker } from './lifecycle.ts';
-import { CliError, emit, wantsColor } from './output.ts';
+import { CliError, emit, note, wantsColor } from './output.ts';
 import { readVersion } from './version.ts';
 
 const EXAMPLES = `
@@ -98,11 +98,21 @@ async function serve(command: Command): Promise<void> {
   const handle = await createLogger({ ...config.logging, color });
   if (loaded.file !== undefined)
     handle.log.info({ event: 'config.file', file: loaded.file }, `settings from ${loaded.file}`);
+  if (loaded.unknownVariables.length > 0)
+    handle.log.warn(
+      { event: 'config.unknown-variables', names: loaded.unknownVariables },
+      unknownText(loaded.unknownVariables),
+    );
   const { startServer } = await import('../server.ts');
   const settings = settingsOf(loaded);
   const version = readVersion();
   const exitCode = await runBroker({ config, handle, version, startServer, settings });
   process.exit(exitCode);
+}
+
+function unknownText(names: readonly string[]): string {
+  const are = names.length === 1 ? 'is no setting' : 'are no settings';
+  return `${names.join(', ')} in the environment ${are} of this version: ignored`;
 }
 
 const SECRET: readonly SettingKey[] = ['dashboard_token'];
@@ -123,7 +133,9 @@ function textOf(value: unknown): string {
   return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
 
-async function printConfig({ config, origins, file }: LoadedConfig): Promise<void> {
+async function printConfig(loaded: LoadedConfig): Promise<void> {
+  const { config, origins, file, unknownVariables } = loaded;
+  if (unknownVariables.length > 0) note(unknownText(unknownVariables));
   const settings = SETTING_KEYS.map((key) => [
     key,
     { ...origins[key], environment: environmentNameOf(key) },

@@ -2,6 +2,7 @@
 // environment, then the usual ports.
 
 import { type Command, InvalidArgumentError } from 'commander';
+import { meantText, readVariables } from '../config/environment.ts';
 import { parseDuration } from '../config/units.ts';
 import { CliError, EXIT } from './output.ts';
 import { connectHost, type RuntimeInfo, readRuntime } from './runtime.ts';
@@ -45,12 +46,37 @@ export function resolveTarget(
   environment: Record<string, string | undefined> = process.env,
 ): Target {
   const runtime = options.dataDir === undefined ? undefined : announced(options.dataDir);
+  if (runtime === undefined) {
+    const { host, port, wire } = options;
+    const given = { HOST: host, [portVariable(side)]: port, WIRE: wire };
+    const asked = Object.entries(given).filter(([, value]) => value === undefined);
+    refuseMisspelled(
+      environment,
+      asked.map(([name]) => `THRUSTMQ_${name}`),
+    );
+  }
   const host = options.host ?? hostOf(runtime, side) ?? environment.THRUSTMQ_HOST ?? '127.0.0.1';
   return {
     host: connectHost(host || '127.0.0.1'),
     port: options.port ?? portOf(runtime, side) ?? portFrom(environment, side),
     wire: wireOf(options.wire ?? runtime?.wire ?? (environment.THRUSTMQ_WIRE || 'u64')),
   };
+}
+
+/**
+ * A variable that was meant to be one of those that are about to be read is not passed over.
+ * @throws CliError 78 that names it.
+ */
+export function refuseMisspelled(
+  environment: Record<string, string | undefined>,
+  names: readonly string[],
+): void {
+  const { meant } = readVariables(environment, new Map(names.map((name) => [name, name])));
+  if (meant.length > 0) throw new CliError(EXIT.config, meantText(meant));
+}
+
+function portVariable(side: Side): string {
+  return `${side.toUpperCase()}_PORT`;
 }
 
 function announced(dataDir: string): RuntimeInfo {
@@ -73,7 +99,7 @@ function portOf(runtime: RuntimeInfo | undefined, side: Side): number | undefine
 
 /** The broker's own variable; 0 there means "any", which is no place to connect to. */
 function portFrom(environment: Record<string, string | undefined>, side: Side): number {
-  const text = environment[`THRUSTMQ_${side.toUpperCase()}_PORT`] ?? '';
+  const text = environment[`THRUSTMQ_${portVariable(side)}`] ?? '';
   const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
   return port > 0 && port <= 65_535 ? port : USUAL_PORTS[side];
 }

@@ -7,6 +7,7 @@ import { BlockList, isIPv6 } from 'node:net';
 import { extname, resolve } from 'node:path';
 import { RING_BYTES } from '../../assembly/layout.ts';
 import { checkLimits, DEFAULT_LIMITS, type Limits, segmentBytesMin } from '../core/limits.ts';
+import { meantText, readVariables } from './environment.ts';
 import { type MemoryConfig, planMemory } from './memory.ts';
 import { nearestName } from './nearest.ts';
 import {
@@ -68,6 +69,8 @@ export interface LoadedConfig {
   written: Partial<Record<SettingKey, unknown>>;
   /** The file that was read, if any. */
   file: string | undefined;
+  /** Variables of the environment that begin like ours and are no settings. */
+  unknownVariables: string[];
 }
 
 export interface Sources {
@@ -107,7 +110,7 @@ export async function loadConfig(sources: Sources): Promise<LoadedConfig> {
   const found = new Map<SettingKey, Found>();
   const file = findFile(sources);
   if (file !== undefined) await readConfigFile(file, found);
-  readEnvironment(sources.environment, found);
+  const unknownVariables = readEnvironment(sources.environment, found);
   for (const key of SETTING_KEYS) {
     const value = sources.flags[key];
     if (value !== undefined)
@@ -115,11 +118,11 @@ export async function loadConfig(sources: Sources): Promise<LoadedConfig> {
   }
   const { values, origins } = check(found);
   const written = Object.fromEntries([...found].map(([key, { value }]) => [key, value]));
-  return { config: build(values, sources), origins, written, file };
+  return { config: build(values, sources), origins, written, file, unknownVariables };
 }
 
 function findFile(sources: Sources): string | undefined {
-  const named = sources.configFile ?? (sources.environment.THRUSTMQ_CONFIG || undefined);
+  const named = sources.configFile ?? (sources.environment[CONFIG_VARIABLE] || undefined);
   if (named !== undefined) return resolve(sources.workingDir, named);
   const present = FILE_NAMES.map((name) => resolve(sources.workingDir, name)).filter(existsSync);
   if (present.length > 1)
@@ -152,31 +155,37 @@ async function readConfigFile(path: string, found: Map<SettingKey, Found>): Prom
   }
 }
 
+const CONFIG_VARIABLE = 'THRUSTMQ_CONFIG';
+
+/** Variables by how a person might write them: also like the flag, `THRUSTMQ_NO_DASHBOARD`. */
+const VARIABLES = new Map([
+  [CONFIG_VARIABLE, CONFIG_VARIABLE],
+  ...SETTING_KEYS.flatMap((key) => {
+    const flag = flagOf(key);
+    const name = environmentNameOf(key);
+    return [
+      [
+        `THRUSTMQ${flag.slice(1).replaceAll('-', '_').toUpperCase()}`,
+        flag.startsWith('--no-') ? `${name}=false` : name,
+      ],
+      [name, name],
+    ] as const;
+  }),
+]);
+
+/** Gives the variables that are no settings. */
 function readEnvironment(
   environment: Record<string, string | undefined>,
-  found: Map<SettingKey, Found>,
-): void {
-  const known = new Map(SETTING_KEYS.map((key) => [environmentNameOf(key), key]));
-  for (const [name, value] of Object.entries(environment)) {
-    if (!name.startsWith('THRUSTMQ_') || name === 'THRUSTMQ_CONFIG') continue;
-    if (value === undefined || value === '' || isForeign(name, value)) continue;
-    const key = known.get(name);
-    if (key === undefined)
-      throw new ConfigError(
-        unknownKey(`unknown environment variable ${name}`, name, [...known.keys()]),
-      );
-    found.set(key, { value, origin: { source: 'environment', name } });
+  into: Map<SettingKey, Found>,
+): string[] {
+  const { found, meant, unknown } = readVariables(environment, VARIABLES);
+  if (meant.length > 0) throw new ConfigError(meantText(meant));
+  for (const key of SETTING_KEYS) {
+    const name = environmentNameOf(key);
+    const value = found.get(name);
+    if (value !== undefined) into.set(key, { value, origin: { source: 'environment', name } });
   }
-}
-
-/** Kubernetes announces a service called "thrustmq" to every pod by names that start like ours. */
-function isForeign(name: string, value: string): boolean {
-  return (
-    /_SERVICE_(HOST|PORT)(_|$)/.test(name) ||
-    /_PORT_\d+_(TCP|UDP)/.test(name) ||
-    /^(tcp|udp):\/\//.test(value) ||
-    /^THRUSTMQ_(TEST|BENCH)_/.test(name)
-  );
+  return unknown;
 }
 
 function unknownKey(complaint: string, name: string, known: readonly string[]): string {

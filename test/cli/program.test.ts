@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { flagOf, SETTING_KEYS } from '../../src/config/schema.ts';
+import { startBroker } from '../support/broker.ts';
 import { MAIN, plainEnvironment, thrustmq } from '../support/process.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'thrustmq-cli-'));
@@ -99,6 +100,27 @@ test('wrong configuration exits 78', async () => {
   assert.equal(fromEnvironment.code, 78);
   assert.match(fromEnvironment.stderr, /THRUSTMQ_SYNK; did you mean "THRUSTMQ_SYNC"\?/);
   assert.equal((await thrustmq(['serve', '--max-message', '65MiB'])).code, 78);
+});
+
+test('log verbs do not look into another folder because of a misspelled variable', async () => {
+  const env = plainEnvironment({ THRUSTMQ_DATADIR: '/var/lib/thrustmq' });
+  const passedOver = await thrustmq(['log', 'verify'], { env, cwd: folder });
+  assert.equal(passedOver.code, 78);
+  assert.match(passedOver.stderr, /THRUSTMQ_DATADIR; did you mean "THRUSTMQ_DATA_DIR"\?/);
+  const given = await thrustmq(['log', 'verify', '-d', folder], { env, cwd: folder });
+  assert.equal(given.code, 74, 'there is no log');
+});
+
+test('variables that only begin like ours are named and ignored', async () => {
+  const env = plainEnvironment({ THRUSTMQ_VERSION: '1.2.3', THRUSTMQ_HOME: '/opt' });
+  const { code, stdout, stderr } = await thrustmq(['serve', '--print-config'], { env });
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /^THRUSTMQ_VERSION, THRUSTMQ_HOME in the environment are no settings/m);
+  assert.equal(JSON.parse(stdout).origins.sync.source, 'default');
+  const broker = await startBroker({ dataDir: join(folder, 'data'), env });
+  const { level, names } = await broker.line(({ event }) => event === 'config.unknown-variables');
+  assert.deepEqual([level, names], ['warn', ['THRUSTMQ_VERSION', 'THRUSTMQ_HOME']]);
+  assert.equal(await broker.stop(), 0);
 });
 
 test('--print-config shows values and origins; flags win', async () => {

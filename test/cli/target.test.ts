@@ -91,3 +91,25 @@ test('hosts and buckets', () => {
   for (const text of ['-1', '1.5', '', ' 1', '18446744073709551616', '0x', '1e3'])
     assert.throws(() => bucketId(text), text);
 });
+
+test('a variable that was meant to say where the broker is ends a verb, others do not', () => {
+  const wrong = (environment: Record<string, string>, options: object = {}) =>
+    assert.throws(
+      () => resolveTarget(options, 'intake', environment),
+      (error: { exitCode: number; message: string }) =>
+        error.exitCode === 78 && /did you mean "THRUSTMQ_/.test(error.message),
+    );
+  wrong({ THRUSTMQ_HOTS: 'mq' });
+  wrong({ THRUSTMQ_INTAKE_PROT: '5' });
+  wrong({ THRUSTMQ_INTAKE_PROT: '5' }, { host: 'mq' });
+  wrong({ THRUSTMQ_WIRES: 'u32' });
+  const environment = {
+    THRUSTMQ_VERSION: '1.2.3',
+    THRUSTMQ_SYNK: 'commit', // of the broker only
+    THRUSTMQ_EXHAUST_PROT: '5', // of another verb
+    THRUSTMQ_SERVICE_HOST: '10.0.0.1',
+  };
+  assert.equal(resolveTarget({}, 'intake', environment).port, 1888);
+  const given = { host: 'mq', port: 7, wire: 'u64' };
+  assert.equal(resolveTarget(given, 'intake', { THRUSTMQ_HOTS: 'x' }).host, 'mq');
+});
