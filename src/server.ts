@@ -11,10 +11,11 @@ import type { BrokerConfig, Listener } from './config/load.ts';
 import { Admin } from './core/admin.ts';
 import { Broker } from './core/broker.ts';
 import type { Command, Outcome } from './core/commands.ts';
-import type { Limits } from './core/limits.ts';
 import { Paused } from './core/paused.ts';
 import type { Snapshot, StartSnapshot } from './core/snapshot.ts';
 import { createState } from './core/state.ts';
+import { connectionLimits } from './io/connection-limits.ts';
+import { makeFolder } from './io/data-folder.ts';
 import { NodeFiles } from './io/files.ts';
 import { LockError, lock } from './io/lock.ts';
 import { type Logger, RateLimitedLog } from './io/logger.ts';
@@ -70,11 +71,6 @@ const PEERS_MS = 5000;
 const DRAIN_MS = 1500;
 const LOG_MS = 2000;
 const END_MS = 500;
-// Descriptors that connections must leave for segments, the dashboard and the system: a fifth, and
-// not less than a broker with a short log has open.
-const DESCRIPTOR_SHARE = 0.8;
-const DESCRIPTORS_KEPT = 64;
-
 /**
  * Starts a broker: locks the data folder, recovers the log, listens. Rejects with StartError:
  * 75 locked, 74 disk or damaged log, 78 the configuration cannot work, 1 a port cannot be had.
@@ -117,18 +113,6 @@ function refuseIncomplete(dataDir: string): void {
       74,
       `the data folder ${dataDir} holds a repair that was cut off (${INCOMPLETE_FOLDER}): remove the folder and repair again`,
     );
-}
-
-// Makes the data folder, durably: a message is not on disk if the folder of its log is not.
-function makeFolder(dataDir: string): void {
-  const made = fs.mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  if (made === undefined) return;
-  for (let folder = dataDir; ; folder = path.dirname(folder)) {
-    const fd = fs.openSync(path.dirname(folder), fs.constants.O_RDONLY);
-    fs.fsyncSync(fd);
-    fs.closeSync(fd);
-    if (folder === made || folder === path.dirname(folder)) return;
-  }
 }
 
 function lockFolder({ config, log, version }: ServerOptions): () => void {
@@ -291,7 +275,7 @@ export class Server {
       paused: parts.paused,
       codec: parts.codec,
       log: parts.log,
-      limits: connectionLimits(config, log),
+      limits: connectionLimits(config.limits, log),
       notices: {
         notice: (level, kind, text, fields) => this.#notices.write(kind, fields ?? {}, text, level),
       },
@@ -485,25 +469,4 @@ export class Server {
     while (!done() && this.#failure === undefined && !late) await sleep(5);
     cancel(timer);
   }
-}
-
-// The configured numbers, or what the descriptor limit leaves room for, in the same proportion.
-function connectionLimits({ limits: configured }: BrokerConfig, log: Logger): Limits {
-  const { connectionsMax: wanted, connectionsPerAddressMax } = configured;
-  let limits = '';
-  try {
-    limits = fs.readFileSync('/proc/self/limits', 'utf8');
-  } catch {
-    return configured; // no such file outside Linux
-  }
-  const soft = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1]);
-  const left = Math.min(Math.floor(soft * DESCRIPTOR_SHARE), soft - DESCRIPTORS_KEPT);
-  const possible = Math.max(1, left);
-  if (!(possible < wanted)) return configured;
-  log.warn(
-    { event: 'connections.limit', wanted, possible },
-    `${wanted} connections need more descriptors than the ${soft} this process may open: ${possible} are accepted. Raise the limit (ulimit -n)`,
-  );
-  const perAddress = Math.ceil((connectionsPerAddressMax / wanted) * possible);
-  return { ...configured, connectionsMax: possible, connectionsPerAddressMax: perAddress };
 }

@@ -1,0 +1,46 @@
+// How many files and sockets this process may have open, and how to load the program where that is
+// few. What the broker does with the number is connection-limits.ts.
+
+import fs from 'node:fs';
+import module from 'node:module';
+
+// Node.js 20 reads the modules of a program at the same time, more than a hundred of them.
+const FEW = 256;
+
+/** The limit of open descriptors; undefined where the system does not tell. */
+export function descriptorLimit(read = fs.readFileSync): number | undefined {
+  try {
+    const limits = String(read('/proc/self/limits'));
+    const soft = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1]);
+    return Number.isNaN(soft) ? undefined : soft;
+  } catch {
+    return undefined; // no such file outside Linux
+  }
+}
+
+/** Whether what failed is that no further file could be opened, here or in the whole system. */
+export function isOutOfDescriptors(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code;
+  return code === 'EMFILE' || code === 'ENFILE';
+}
+
+/** What to tell who has too few. */
+export function tooFewDescriptors(limit = descriptorLimit()): string {
+  const number = limit === undefined ? 'the files' : `the ${limit} files`;
+  return `${number} and sockets that this process may have open are too few: raise the limit (ulimit -n, LimitNOFILE=, --ulimit nofile=)`;
+}
+
+// Runs on a thread of Node.js, as text: it is there before any module of the program is.
+const ONE_BY_ONE = `
+import { readFileSync } from 'node:fs';
+export async function load(url, context, next) {
+  const isOurs = url.startsWith('file:') && context.format === 'module';
+  if (!isOurs) return next(url, context);
+  return { format: 'module', source: readFileSync(new URL(url)), shortCircuit: true };
+}`;
+
+/** From here on modules are read one after the other, if descriptors are few. */
+export function loadModestly(limit = descriptorLimit()): void {
+  if (limit === undefined || limit >= FEW) return;
+  module.register(`data:text/javascript,${encodeURIComponent(ONE_BY_ONE)}`);
+}
