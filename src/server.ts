@@ -11,7 +11,7 @@ import type { BrokerConfig, Listener } from './config/load.ts';
 import { Admin } from './core/admin.ts';
 import { Broker } from './core/broker.ts';
 import type { Command, Outcome } from './core/commands.ts';
-import { Paused } from './core/paused.ts';
+import type { Paused } from './core/paused.ts';
 import type { Snapshot, StartSnapshot } from './core/snapshot.ts';
 import { createState } from './core/state.ts';
 import { connectionLimits } from './io/connection-limits.ts';
@@ -19,7 +19,7 @@ import { makeFolder } from './io/data-folder.ts';
 import { NodeFiles } from './io/files.ts';
 import { LockError, lock } from './io/lock.ts';
 import { type Logger, RateLimitedLog } from './io/logger.ts';
-import { SettingsFile } from './io/settings.ts';
+import { readPaused, SettingsError, SettingsFile } from './io/settings.ts';
 import { Listeners, SUSPECT_AFTER_MS } from './io/tcp.ts';
 import { LogError } from './log/errors.ts';
 import { FileLog } from './log/log.ts';
@@ -83,7 +83,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     server = await Server.open(options, release);
   } catch (error) {
     release();
-    if (error instanceof StartError) throw error;
+    if (error instanceof SettingsError) throw new StartError(74, error.message, { cause: error });
     const isSystem = (error as NodeJS.ErrnoException).syscall !== undefined;
     if (!(error instanceof LogError) && !isSystem) throw error;
     const text = `the log in ${options.config.dataDir} cannot be used: ${(error as Error).message}`;
@@ -91,19 +91,6 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   }
   await server.begin();
   return server;
-}
-
-// Operators' settings are part of what is recovered: a pause outlives its broker.
-function readPaused(settings: SettingsFile): Paused {
-  const paused = new Paused();
-  try {
-    const text = settings.read();
-    if (text !== undefined) paused.restore(text);
-    return paused;
-  } catch (error) {
-    const text = `${settings.path} cannot be used: ${(error as Error).message}. It says which buckets are paused: make it readable, repair it, or remove it and pause them again`;
-    throw new StartError(74, text, { cause: error });
-  }
 }
 
 // Beside it the broker would begin an empty log, as if nothing had been saved.
@@ -144,12 +131,6 @@ function lockFolder({ config, log, version }: ServerOptions): () => void {
   }
 }
 
-/** Where a recovered log goes on, and what of it is in memory. */
-interface Begin {
-  resume: Parameters<Broker['resume']>[0];
-  inMemory: Parameters<Broker['resume']>[1];
-}
-
 export class Server {
   readonly addresses: { intake: AddressInfo[]; exhaust: AddressInfo[] } = {
     intake: [],
@@ -166,7 +147,7 @@ export class Server {
   readonly #log: FileLog;
   readonly #reporter: Reporter;
   readonly #admin: Admin;
-  readonly #begin: Begin;
+  readonly #recovered: Parameters<Broker['resume']>;
   #tickedMs = performance.now();
   #clockMs = 0;
   #closing: Promise<void> | undefined;
@@ -230,9 +211,14 @@ export class Server {
         report.cutBytes > 0 ? `; cut off ${report.cutBytes} bytes that were never acked` : ''
       }`,
     );
-    const begin = { resume, inMemory: replay.inMemory };
-    const parts = { codec, log: opened.log, state, paused, settings, begin };
-    const server = new Server(options, release, parts);
+    const server = new Server(options, release, {
+      codec,
+      log: opened.log,
+      state,
+      paused,
+      settings,
+      recovered: [resume, replay.inMemory],
+    });
     server.#reporter.recovered(report, resume.epoch);
     return server;
   }
@@ -240,7 +226,7 @@ export class Server {
   /** Goes on where recovery ended, and listens. Closes itself if it cannot. */
   async begin(): Promise<void> {
     try {
-      this.#broker.resume(this.#begin.resume, this.#begin.inMemory);
+      this.#broker.resume(...this.#recovered);
       this.#startTimers();
       await this.#listen();
     } catch (error) {
@@ -258,7 +244,7 @@ export class Server {
       state: ReturnType<typeof createState>;
       paused: Paused;
       settings: SettingsFile;
-      begin: Begin;
+      recovered: Parameters<Broker['resume']>;
     },
   ) {
     const { config, log } = options;
@@ -266,7 +252,7 @@ export class Server {
     this.#release = release;
     this.#notices = new RateLimitedLog(log);
     this.#log = parts.log;
-    this.#begin = parts.begin;
+    this.#recovered = parts.recovered;
     this.stopped = new Promise((resolve) => {
       this.#stop = resolve;
     });

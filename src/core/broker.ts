@@ -2,7 +2,7 @@
 // run to their end without waiting; effects go out through ports. Time comes in through `advance`.
 // The only other inputs are completions of the log, which Commit turns into `durable`.
 
-import { Admission, type Refusal } from './admission.ts';
+import { Admission } from './admission.ts';
 import { assert } from './assert.ts';
 import type { Batch } from './batch.ts';
 import type { Buckets } from './buckets.ts';
@@ -18,6 +18,7 @@ import { Intake } from './intake.ts';
 import { Latency } from './latency.ts';
 import type { Limits } from './limits.ts';
 import { Lookup } from './lookup.ts';
+import { notFoundText, notIndexedText, refusedText, unreadableText } from './notices.ts';
 import { Paused } from './paused.ts';
 import type { Codec, Failure, Link, Log, Notices, Position, Wake } from './ports.ts';
 import { Producer } from './producer.ts';
@@ -206,19 +207,12 @@ export class Broker implements Context, CommitEvents {
     const refusal = this.#closing ? 'closing' : this.#admission.enter(link.address);
     if (refusal === undefined) return true;
     this.counters.refusedConnections++;
-    if (refusal !== 'closing') this.#refused(link, refusal);
+    if (refusal !== 'closing') {
+      const text = refusedText(link.peer, refusal, this.limits);
+      this.notices.notice('warn', `connections.${refusal}`, text);
+    }
     link.destroy();
     return false;
-  }
-
-  #refused(link: Link, refusal: Refusal): void {
-    const { connectionsMax, connectionsPerAddressMax } = this.limits;
-    const why = {
-      full: `${connectionsMax} connections are open, the limit (--max-connections)`,
-      address: `${connectionsPerAddressMax} connections from that address are open, the limit for one (--max-connections-per-address)`,
-    }[refusal];
-    const text = `connection from ${link.peer} refused: ${why}`;
-    this.notices.notice('warn', `connections.${refusal}`, text);
   }
 
   /** Whatever arrived together has been received: commit what is worth it. */
@@ -429,21 +423,13 @@ export class Broker implements Context, CommitEvents {
   }
 
   #notIndexed(base: Position, failure: Error): void {
-    this.#trouble(
-      'warn',
-      'index.write',
-      `the index of the segment at position ${base} cannot be written: ${failure.message}. What it would hold stays in memory, and producers are held back when that is too much; it is tried again each second`,
-      { position: base },
-    );
+    const text = notIndexedText(base, failure);
+    this.#trouble('warn', 'index.write', text, { position: base });
   }
 
   #notFound(slot: number, base: Position, failure: Error): void {
-    this.#trouble(
-      'error',
-      'log.unreadable',
-      `what waits for bucket ${this.buckets.idOf(slot)} in the segment at log position ${base} cannot be found: ${failure.message}. It is left out until the next start; its bytes stay in the log. Check the disk, then run: thrustmq log verify`,
-      { position: base },
-    );
+    const text = notFoundText(this.buckets.idOf(slot), base, failure);
+    this.#trouble('error', 'log.unreadable', text, { position: base });
   }
 
   fetch(slot: number, position: Position, recordBytes: number): number {
@@ -472,12 +458,9 @@ export class Broker implements Context, CommitEvents {
     if (next === undefined || next.position !== position) return;
     const part = this.buckets.setAside(slot, next);
     this.counters.unreadableMessages += part.count;
-    this.notices.notice(
-      'error',
-      'log.unreadable',
-      `${part.count} messages of bucket ${this.buckets.idOf(slot)} (sequences ${part.sequence} to ${part.sequence + part.count - 1}, log position ${position}) cannot be read: ${failure.message}. They are set aside until the next start; their bytes stay in the log. Check the disk, then run: thrustmq log verify`,
-      { position, sequence: part.sequence, count: part.count },
-    );
+    const { sequence, count } = part;
+    const text = unreadableText(this.buckets.idOf(slot), part, failure);
+    this.notices.notice('error', 'log.unreadable', text, { position, sequence, count });
   }
 
   breach(link: Link, side: 'intake' | 'exhaust', why: BreachKind, text: string): void {

@@ -4,6 +4,9 @@ import type { Buckets } from './buckets.ts';
 import type { Found } from './ports.ts';
 import type { Part } from './share.ts';
 
+// Entries looked at for one that is not settled: only those from before a start may be.
+const ENTRIES_MAX = 64;
+
 /**
  * Copies of what comes next in the line, as far as it was read already; `older`: the sequence from
  * which runs must be searched before the line goes on in entries, undefined where they need not.
@@ -33,6 +36,14 @@ export function inEntries(buckets: Buckets<unknown>, slot: number, most: number)
     found.push({ position, sequence, messages, bodyBytes, attempts: entries.attempts(entry) });
   }
   return buckets.partsOf(found, (found[0]?.sequence ?? 0) + taken);
+}
+
+/** What comes next, if that is known without a lookup and without moving on in the line. */
+export function nextInLine(buckets: Buckets<unknown>, slot: number): Readonly<Part> | undefined {
+  const share = buckets.share(slot);
+  const known = share?.returned.peek() ?? share?.ahead[share.aheadAt];
+  if (known !== undefined || buckets.headOf(slot).isOlder) return known;
+  return inEntries(buckets, slot, ENTRIES_MAX)[0];
 }
 
 /** Sequence before which none of the bucket's ready messages stands; 0: nothing is ready. */

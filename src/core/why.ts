@@ -3,6 +3,7 @@
 
 import type { Broker } from './broker.ts';
 import type { Consumer } from './consumer.ts';
+import { nextInLine } from './upcoming.ts';
 
 /** The closed list, with what each code means. The first that is true is the answer. */
 export const WHY = {
@@ -76,7 +77,7 @@ export function whyOf(broker: Broker, slot: number, around: Surroundings): Why {
   if (broker.budget.over) return say('memory-full');
   const share = buckets.share(slot);
   if (share?.loading) return say('reading');
-  if ((buckets.peek(slot)?.attempts ?? 0) > 0) return say('redelivering');
+  if ((nextInLine(buckets, slot)?.attempts ?? 0) > 0) return say('redelivering');
   return say('delivering');
 }
 

@@ -4,6 +4,29 @@
 import fs from 'node:fs';
 import path from 'node:path';
 
+import { Paused } from '../core/paused.ts';
+
+/** A file of settings that is there and cannot be used; the message says what to do. */
+export class SettingsError extends Error {
+  override name = 'SettingsError';
+}
+
+/**
+ * The buckets that are paused by what the file says: a pause outlives its broker.
+ * @throws SettingsError when it cannot be read, or is no such list.
+ */
+export function readPaused(settings: SettingsFile): Paused {
+  const paused = new Paused();
+  try {
+    const text = settings.read();
+    if (text !== undefined) paused.restore(text);
+    return paused;
+  } catch (error) {
+    const text = `${settings.path} cannot be used: ${(error as Error).message}. It says which buckets are paused: make it readable, repair it, or remove it and pause them again`;
+    throw new SettingsError(text, { cause: error });
+  }
+}
+
 type Done = (failure: Error | undefined) => void;
 
 export class SettingsFile {

@@ -221,6 +221,26 @@ describe('why nothing more is delivered', () => {
     why(desk, 'redelivering');
   });
 
+  test('to say why does not move the line on', () => {
+    const desk = withMessages();
+    const { world } = desk;
+    const { buckets, paused } = world.broker;
+    for (let i = 0; i < 3; i++) world.publish(1, `more.${i}`);
+    // As after a start that found the first record settled.
+    buckets.fates.settled.add(1, 3);
+    buckets.recovered(world.broker.nextSequence, 3, false);
+    paused.set('1', true);
+    world.consumer(1, 1);
+    desk.run();
+    paused.set('1', false);
+    const slot = buckets.find(1, 0);
+    const before = buckets.headOf(slot);
+    why(desk, 'delivering');
+    assert.deepEqual(buckets.headOf(slot), before);
+    world.broker.dispatch(slot);
+    assert.notDeepEqual(buckets.headOf(slot), before);
+  });
+
   test('purging, and stopping', () => {
     const desk = withMessages();
     desk.admin.ask({ kind: 'purge', id: '1' }, () => {});
@@ -482,7 +502,7 @@ describe('pause', () => {
     assert.equal(desk.bucket(1).paused, false);
   });
 
-  // A disk that fails some of the writes, each of which serves all who wait; what a start finds.
+  // The disk fails some of the writes, each of which serves all who wait; then what a start finds.
   test('is what was answered, whatever else is asked for meanwhile and fails', () => {
     const random = new Random(seed);
     for (let round = 0; round < 300; round++) {
@@ -503,7 +523,7 @@ describe('pause', () => {
         const batch = desk.saves.splice(0);
         const text = batch.at(-1)!.text();
         const failure = random.chance(0.5) ? new Error('no space left') : undefined;
-        const late: (typeof asked)[0] = { id: String(random.below(3)), wanted: random.chance(0.5) };
+        const late: (typeof asked)[0] = { id: `${random.below(3)}`, wanted: random.chance(0.5) };
         asked.push(late);
         const kind = late.wanted ? 'pause' : 'resume';
         desk.admin.ask({ kind, id: late.id }, (outcome) => {
