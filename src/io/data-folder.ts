@@ -53,8 +53,8 @@ function nearest(folder: string): string {
 
 /**
  * Makes a folder and those above it, durably: a message is not on disk if the folder of its log is
- * not. Each by itself: the recursive call of Node.js never ends where a folder is there and none can
- * be made in it, as in /proc.
+ * not. Each by itself: the recursive call of Node.js never ends where a folder is there and none
+ * can be made in it, as in /proc.
  * @throws the system's error.
  */
 export function makeFolder(folder: string): void {
