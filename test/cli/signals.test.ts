@@ -186,3 +186,33 @@ test('sub and pub without a terminal outlive a hangup', async () => {
   assert.equal((await sender.ended).code, 0);
   assert.equal(intake.stored.length, 2);
 });
+
+// Closes the terminal of a program that has said "ready", and then asks it to stop.
+const CLOSE_TERMINAL = `
+import fcntl, os, pty, signal, sys, termios
+master, slave = pty.openpty()
+pid = os.fork()
+if pid == 0:
+    os.setsid()
+    fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+    for fd in (0, 1, 2):
+        os.dup2(slave, fd)
+    os.close(master)
+    os.execvp(sys.argv[1], sys.argv[1:])
+os.close(slave)
+said = b''
+while b'is ready' not in said and b'"ready"' not in said:
+    said += os.read(master, 65536)
+os.close(master)
+os.kill(pid, signal.SIGTERM)
+print('code', os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+`;
+
+test('a broker whose terminal was closed goes on, and still ends as it should', async () => {
+  const ports = ['--intake-port', '0', '--exhaust-port', '0', '--no-dashboard'];
+  const serve = [MAIN, 'serve', '--data-dir', join(root, 'terminal'), ...ports];
+  const args = ['-c', CLOSE_TERMINAL, process.execPath, ...serve];
+  await using program = new Running('python3', args, { env: plainEnvironment() });
+  const { stdout, stderr } = await program.ended;
+  assert.equal(stdout, 'code 0\n', stderr);
+});
