@@ -11,6 +11,13 @@ const { refuseDebugger } = await import('./io/debugger.ts');
 refuseDebugger();
 const { outlastTerminal } = await import('./io/terminal.ts');
 outlastTerminal();
-const { runProgram } = await import('./cli/program.ts');
-refuseDebugger(); // one that was being opened at the first time
-process.exitCode = await runProgram(process.argv.slice(2));
+const { loadModestly } = await import('./io/descriptors.ts');
+const complaint = loadModestly();
+if (complaint === undefined) {
+  const { runProgram } = await import('./cli/program.ts');
+  refuseDebugger(); // one that was being opened at the first time
+  process.exitCode = await runProgram(process.argv.slice(2));
+} else {
+  process.stderr.write(`error: ${complaint}\n`);
+  process.exitCode = 78;
+}

@@ -15,7 +15,8 @@ import type { Paused } from './core/paused.ts';
 import type { Snapshot, StartSnapshot } from './core/snapshot.ts';
 import { createState } from './core/state.ts';
 import { connectionLimits } from './io/connection-limits.ts';
-import { makeFolder } from './io/data-folder.ts';
+import { makeFolder, storageOf } from './io/data-folder.ts';
+import { demandDescriptors, isOutOfDescriptors, tooFewDescriptors } from './io/descriptors.ts';
 import { NodeFiles } from './io/files.ts';
 import { LockError, lock } from './io/lock.ts';
 import { type Logger, RateLimitedLog } from './io/logger.ts';
@@ -76,6 +77,8 @@ const END_MS = 500;
  * 75 locked, 74 disk or damaged log, 78 the configuration cannot work, 1 a port cannot be had.
  */
 export async function startServer(options: ServerOptions): Promise<Server> {
+  demandDescriptors((text) => new StartError(78, text));
+  judgeStorage(options);
   const release = lockFolder(options);
   let server: Server;
   try {
@@ -84,6 +87,11 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   } catch (error) {
     release();
     if (error instanceof SettingsError) throw new StartError(74, error.message, { cause: error });
+    const { cause } = error as Error;
+    if (isOutOfDescriptors(error) || isOutOfDescriptors(cause))
+      throw new StartError(78, `${tooFewDescriptors()}: the log has more of them`, {
+        cause: error,
+      });
     const isSystem = (error as NodeJS.ErrnoException).syscall !== undefined;
     if (!(error instanceof LogError) && !isSystem) throw error;
     const text = `the log in ${options.config.dataDir} cannot be used: ${(error as Error).message}`;
@@ -91,6 +99,20 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   }
   await server.begin();
   return server;
+}
+
+function judgeStorage({ config: { dataDir }, log }: ServerOptions): void {
+  const { pseudo, inMemory } = storageOf(dataDir);
+  if (pseudo !== undefined)
+    throw new StartError(
+      78,
+      `the data folder ${dataDir} is on a pseudo file system (${pseudo}), which keeps no files: choose another --data-dir`,
+    );
+  if (inMemory !== undefined)
+    log.warn(
+      { event: 'data.in-memory', type: inMemory },
+      `the data folder ${dataDir} is in memory (${inMemory}): acks do not mean "on disk", everything is lost when the machine stops or the file system is unmounted`,
+    );
 }
 
 // Beside it the broker would begin an empty log, as if nothing had been saved.
@@ -326,7 +348,8 @@ export class Server {
         code === 'EADDRINUSE'
           ? 'another program uses that port; stop it or choose another port (0 = any free one)'
           : message;
-      throw new StartError(1, `cannot listen on ${host}:${port}: ${hint}`, { cause: error });
+      const where = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+      throw new StartError(1, `cannot listen on ${where}: ${hint}`, { cause: error });
     }
   }
 

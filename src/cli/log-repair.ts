@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
+import { makeFolder, storageOf } from '../io/data-folder.ts';
 import { NodeFiles } from '../io/files.ts';
 import { LockError, lock } from '../io/lock.ts';
 import { LogError, type LogErrorCode } from '../log/errors.ts';
@@ -159,13 +160,13 @@ function lockFolder(folder: string): () => void {
 
 function makeNew(into: string): () => void {
   try {
-    const made = fs.mkdirSync(into, { recursive: true, mode: 0o700 });
-    // What is synced in a folder is not on disk if the folder's name is not.
-    if (made !== undefined)
-      for (let folder = path.resolve(into); ; folder = path.dirname(folder)) {
-        syncFolder(path.dirname(folder));
-        if (folder === path.resolve(made)) break;
-      }
+    const { pseudo } = storageOf(path.resolve(into));
+    if (pseudo !== undefined)
+      throw new CliError(
+        EXIT.config,
+        `${into} is on a pseudo file system (${pseudo}), which keeps no files: choose another`,
+      );
+    makeFolder(path.resolve(into));
     return lockFolder(into);
   } catch (error) {
     if (error instanceof CliError) throw error;

@@ -3,6 +3,7 @@
 
 import { isatty } from 'node:tty';
 import { Command, CommanderError, type Option } from 'commander';
+import { isOutOfDescriptors, tooFewDescriptors } from '../io/descriptors.ts';
 import { demandText, restoreArguments } from './argv.ts';
 import { CliError, complain, EXIT, emit, emitted, guardNotes, OutputError } from './output.ts';
 import { holdSignals } from './signals.ts';
@@ -143,6 +144,10 @@ async function exitCodeOf(error: unknown): Promise<number> {
 }
 
 function sayBug(error: unknown): number {
+  if (isOutOfDescriptors(error)) {
+    complain(tooFewDescriptors());
+    return EXIT.config;
+  }
   complain(error instanceof Error ? (error.stack ?? error.message) : String(error));
   return EXIT.bug;
 }

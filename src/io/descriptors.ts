@@ -6,6 +6,10 @@ import module from 'node:module';
 
 // Node.js 20 reads the modules of a program at the same time, more than a hundred of them.
 const FEW = 256;
+/** A broker with a short log and one client; below it, it would fail at any moment. */
+export const DESCRIPTORS_LEAST = 48;
+// Any other verb.
+const VERB_LEAST = 32;
 
 /** The limit of open descriptors; undefined where the system does not tell. */
 export function descriptorLimit(read = fs.readFileSync): number | undefined {
@@ -24,10 +28,17 @@ export function isOutOfDescriptors(error: unknown): boolean {
   return code === 'EMFILE' || code === 'ENFILE';
 }
 
-/** What to tell who has too few. */
-export function tooFewDescriptors(limit = descriptorLimit()): string {
-  const number = limit === undefined ? 'the files' : `the ${limit} files`;
-  return `${number} and sockets that this process may have open are too few: raise the limit (ulimit -n, LimitNOFILE=, --ulimit nofile=)`;
+/** What to tell who has too few of them. */
+export function tooFewDescriptors(limit = descriptorLimit(), least?: number): string {
+  const number = limit === undefined ? '' : ` ${limit}`;
+  const needed = least === undefined ? 'too few' : `too few, at least ${least} are needed`;
+  return `the${number} files and sockets that this process may have open are ${needed}. Raise the limit: ulimit -n, LimitNOFILE= (systemd), --ulimit nofile= (docker)`;
+}
+
+/** Throws `refuse(why)` where a broker could not run. */
+export function demandDescriptors(refuse: (why: string) => Error, limit = descriptorLimit()): void {
+  if (limit !== undefined && limit < DESCRIPTORS_LEAST)
+    throw refuse(tooFewDescriptors(limit, DESCRIPTORS_LEAST));
 }
 
 // Runs on a thread of Node.js, as text: it is there before any module of the program is.
@@ -39,8 +50,13 @@ export async function load(url, context, next) {
   return { format: 'module', source: readFileSync(new URL(url)), shortCircuit: true };
 }`;
 
-/** From here on modules are read one after the other, if descriptors are few. */
-export function loadModestly(limit = descriptorLimit()): void {
-  if (limit === undefined || limit >= FEW) return;
+/**
+ * From here on modules are read one after the other, if descriptors are few. Gives what to say
+ * where they are too few for any verb.
+ */
+export function loadModestly(limit = descriptorLimit()): string | undefined {
+  if (limit === undefined || limit >= FEW) return undefined;
+  if (limit < VERB_LEAST) return tooFewDescriptors(limit, DESCRIPTORS_LEAST);
   module.register(`data:text/javascript,${encodeURIComponent(ONE_BY_ONE)}`);
+  return undefined;
 }

@@ -4,6 +4,7 @@
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
+import { isOutOfDescriptors } from './descriptors.ts';
 
 /** A lock that was not had. `held`: another process has it; otherwise there is no way to take it. */
 export class LockError extends Error {
@@ -38,6 +39,10 @@ export function lock(path: string, text: string): () => void {
   const fd = fs.openSync(path, flags, 0o600);
   for (const { command, args } of HELPERS) {
     const ran = spawnSync(command, args, { stdio: ['ignore', 'ignore', 'ignore', fd] });
+    if (isOutOfDescriptors(ran.error)) {
+      fs.closeSync(fd);
+      throw ran.error;
+    }
     if (ran.error !== undefined) continue;
     if (ran.status === 0) {
       fs.ftruncateSync(fd);
