@@ -5,7 +5,7 @@
 //
 //   node setup.mjs start|test|build|bench|prove|coverage|lint|format [ARGS]
 
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -24,6 +24,9 @@ const INPUTS = {
   script: ['src', 'test', 'bench', 'assembly', 'tsconfig.json', 'package-lock.json'],
 };
 
+/** The lock, while something is installed or built. */
+let held;
+
 const COMMANDS = { start, test, build: () => {}, bench, prove, coverage, lint, format };
 
 function note(text) {
@@ -35,16 +38,29 @@ function die(text, code = 1) {
   process.exit(code);
 }
 
-/** Runs one of our tools with this very node; quiet when it succeeds. */
-function runTool(script, args, what) {
-  const result = spawnSync(process.execPath, [path.join(ROOT, 'node_modules', script), ...args], {
+/** Runs a program that writes into this folder; quiet when it succeeds. */
+async function run(program, args, what, options = {}) {
+  const child = spawn(program, args, {
     cwd: ROOT,
-    encoding: 'utf8',
-    maxBuffer: 64 * 1024 * 1024,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    ...options,
   });
-  if (result.status === 0) return;
-  process.stderr.write(`${result.stdout ?? ''}${result.stderr ?? ''}`);
-  die(`${what} failed${result.error ? `: ${result.error.message}` : ''}`);
+  const said = [];
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => said.push(chunk));
+  held?.works(child.pid);
+  const failure = await new Promise((resolve) => {
+    child.once('error', (error) => resolve(`: ${error.message}`));
+    child.once('close', (code) => resolve(code === 0 ? undefined : ''));
+  });
+  held?.works(undefined);
+  if (failure === undefined) return;
+  process.stderr.write(Buffer.concat(said));
+  die(`${what} failed${failure}`);
+}
+
+/** Runs one of our tools with this very node. */
+function runTool(script, args, what) {
+  return run(process.execPath, [path.join(ROOT, 'node_modules', script), ...args], what);
 }
 
 // ---- dependencies ----------------------------------------------------------------------------
@@ -77,7 +93,7 @@ function staleDependencies() {
   return extra === undefined ? undefined : `${extra} is no longer wanted`;
 }
 
-function ensureDependencies() {
+async function ensureDependencies() {
   const reason = staleDependencies();
   if (reason === undefined) return;
   note(`installing dependencies (${reason}) …`);
@@ -93,17 +109,9 @@ function ensureDependencies() {
     '--loglevel=error',
   ];
   const outer = process.env.npm_execpath ?? '';
-  const result = /npm-cli\.[cm]?js$/.test(outer)
-    ? spawnSync(process.execPath, [outer, 'ci', ...flags], { cwd: ROOT, env, encoding: 'utf8' })
-    : spawnSync('npm', ['ci', ...flags], {
-        cwd: ROOT,
-        env,
-        encoding: 'utf8',
-        shell: process.platform === 'win32',
-      });
-  if (result.status === 0) return;
-  process.stderr.write(`${result.stdout ?? ''}${result.stderr ?? ''}`);
-  die(`npm ci failed${result.error ? `: ${result.error.message}` : ''}`);
+  if (/npm-cli\.[cm]?js$/.test(outer))
+    await run(process.execPath, [outer, 'ci', ...flags], 'npm ci', { env });
+  else await run('npm', ['ci', ...flags], 'npm ci', { env, shell: process.platform === 'win32' });
 }
 
 // ---- build -----------------------------------------------------------------------------------
@@ -150,7 +158,7 @@ function isPageThere() {
 /** The files of the dashboard's page: type-checked by itself, because it runs in a browser. */
 async function buildPage() {
   if (!fs.existsSync(PAGE_SOURCE)) return;
-  runTool('typescript/bin/tsc', ['-p', 'src/page/tsconfig.json'], 'tsc (page)');
+  await runTool('typescript/bin/tsc', ['-p', 'src/page/tsconfig.json'], 'tsc (page)');
   const { build } = await import('esbuild');
   const options = { bundle: true, minify: true, legalComments: 'none', logLevel: 'silent' };
   try {
@@ -172,7 +180,8 @@ async function buildPage() {
     fs.copyFileSync(path.join(PAGE_SOURCE, name), path.join(PAGE, name));
 }
 
-async function ensureBuild() {
+/** Which halves of the build are current, and what they would be stamped with. */
+function judgeBuild() {
   const stamp = readJson(STAMP) ?? {};
   const wanted = { wasm: fingerprint(INPUTS.wasm), script: fingerprint(INPUTS.script) };
   const there = (file) => fs.existsSync(path.join(BUILD, file));
@@ -180,6 +189,11 @@ async function ensureBuild() {
     wasm: stamp.wasm === wanted.wasm && there('thrustmq.wasm') && there('thrustmq.debug.wasm'),
     script: stamp.script === wanted.script && there('src/main.js') && isPageThere(),
   };
+  return { current, wanted };
+}
+
+async function ensureBuild() {
+  const { current, wanted } = judgeBuild();
   if (current.wasm && current.script) return;
   note('building …');
   fs.mkdirSync(BUILD, { recursive: true });
@@ -188,16 +202,180 @@ async function ensureBuild() {
   fs.writeFileSync(STAMP, JSON.stringify(done));
   if (!current.wasm) {
     for (const target of ['release', 'debug'])
-      runTool('assemblyscript/bin/asc.js', ['--target', target], `asc (${target})`);
+      await runTool('assemblyscript/bin/asc.js', ['--target', target], `asc (${target})`);
     done.wasm = wanted.wasm;
     fs.writeFileSync(STAMP, JSON.stringify(done));
   }
   if (!current.script) {
     removeOrphans();
-    runTool('typescript/bin/tsc', ['-p', 'tsconfig.json'], 'tsc');
+    await runTool('typescript/bin/tsc', ['-p', 'tsconfig.json'], 'tsc');
     await buildPage();
   }
   fs.writeFileSync(STAMP, JSON.stringify(wanted));
+}
+
+/** Whether nothing has to be installed or built. */
+function isReady(builds) {
+  if (staleDependencies() !== undefined) return false;
+  const { current } = judgeBuild();
+  return !builds || (current.wasm && current.script);
+}
+
+// ---- one at a time ---------------------------------------------------------------------------
+
+// Two that install or build at once destroy each other's work. There is nothing but Node.js yet, which
+// has no lock that dies with its process; so there is a file that says who works, and whoever waits
+// looks whether that one still lives: by its number and when it started if it can be seen from here,
+// and if not (another container on a shared volume) by the file's time, which it keeps changing.
+const LOCK = path.join(BUILD, '.setup.lock');
+const LOOK_MS = 200;
+const BEAT_MS = 2000;
+const SILENT_MS = Number(process.env.THRUSTMQ_TEST_SETUP_SILENT_MS ?? 20_000);
+// Of file systems that know no second name for a file.
+const NO_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'];
+
+/** When a process started, in ticks since the boot; undefined when there is none or nobody tells. */
+function startOf(pid) {
+  try {
+    const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+  } catch {
+    return undefined;
+  }
+}
+
+/** Where process numbers mean the same; undefined where nobody tells. */
+function placeOf() {
+  try {
+    const boot = fs.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+    return `${boot} ${fs.readlinkSync('/proc/self/ns/pid')}`;
+  } catch {
+    return undefined;
+  }
+}
+
+const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** What the lock says, and the time of its file; undefined without one. */
+function readLock() {
+  try {
+    const { mtimeMs } = fs.statSync(LOCK);
+    return { text: fs.readFileSync(LOCK, 'utf8'), mtimeMs };
+  } catch {
+    return undefined;
+  }
+}
+
+class Lock {
+  #text;
+  #processes;
+  #beat;
+
+  /** Waits until nobody else installs or builds here. */
+  static async take() {
+    const lock = new Lock();
+    let seen;
+    let seenMs = 0;
+    let told = '';
+    while (!lock.#make()) {
+      const found = readLock();
+      const now = performance.now();
+      const isNews = found?.text !== seen?.text || found?.mtimeMs !== seen?.mtimeMs;
+      if (isNews) [seen, seenMs] = [found, now];
+      const [alive, pid, id] = Lock.#judge(found, now - seenMs);
+      if (found !== undefined && !alive) await lock.#takeAway(found.text);
+      else if (found !== undefined && id !== told) {
+        note(`another one installs or builds here (process ${pid}): waiting for it …`);
+        told = id;
+      }
+      await wait(LOOK_MS);
+    }
+    return lock;
+  }
+
+  /** Whether who holds it lives, its number, and what tells it from others. */
+  static #judge(found, silentMs) {
+    let said = {};
+    try {
+      said = JSON.parse(found?.text ?? '');
+    } catch {
+      // Being written, or by somebody who died over it.
+    }
+    const { place, processes } = said;
+    const pid = processes?.[0]?.pid;
+    if (place !== undefined && place === placeOf())
+      return [processes.some(({ pid, start }) => startOf(pid) === start), pid, said.id];
+    return [silentMs < SILENT_MS, pid, said.id];
+  }
+
+  #make() {
+    const id = `${process.pid} ${Date.now()} ${Math.random()}`;
+    this.#processes = [{ pid: process.pid, start: startOf(process.pid) }];
+    this.#text = JSON.stringify({ id, place: placeOf(), processes: this.#processes });
+    try {
+      fs.mkdirSync(BUILD, { recursive: true });
+      // Written whole before it is there: nobody finds an empty one.
+      const draft = `${LOCK}.${process.pid}`;
+      fs.writeFileSync(draft, this.#text);
+      try {
+        fs.linkSync(draft, LOCK);
+      } catch (error) {
+        if (!NO_LINKS.includes(error.code)) throw error;
+        fs.writeFileSync(LOCK, this.#text, { flag: 'wx' });
+      } finally {
+        fs.rmSync(draft);
+      }
+    } catch (error) {
+      if (error.code === 'EEXIST') return false;
+      die(`${LOCK} cannot be made: ${error.message}`);
+    }
+    this.#beat = setInterval(() => this.#touch(), BEAT_MS);
+    this.#beat.unref();
+    process.once('exit', () => this.release());
+    return true;
+  }
+
+  /** Another one may have taken it away, too, and made its own: that one is put back. */
+  async #takeAway(text) {
+    const away = `${LOCK}.${process.pid}.old`;
+    try {
+      if (readLock()?.text !== text) return;
+      fs.renameSync(LOCK, away);
+      if (fs.readFileSync(away, 'utf8') !== text) fs.linkSync(away, LOCK);
+      fs.rmSync(away);
+    } catch {
+      // Gone already, or there again: the next look tells.
+    }
+    await wait(Math.random() * LOOK_MS);
+  }
+
+  #touch() {
+    try {
+      fs.utimesSync(LOCK, new Date(), new Date());
+    } catch {
+      // Somebody cleaned up; what is being built is stamped at its end only.
+    }
+  }
+
+  /** A program that was started here goes on after us if we are killed: until it ends, we live. */
+  works(pid) {
+    const child = pid === undefined ? [] : [{ pid, start: startOf(pid) }];
+    const said = { ...JSON.parse(this.#text), processes: [...this.#processes, ...child] };
+    if (readLock()?.text !== this.#text) return; // somebody cleaned up
+    this.#text = JSON.stringify(said);
+    try {
+      const draft = `${LOCK}.${process.pid}`;
+      fs.writeFileSync(draft, this.#text);
+      fs.renameSync(draft, LOCK);
+    } catch {
+      // As above.
+    }
+  }
+
+  release() {
+    clearInterval(this.#beat);
+    if (readLock()?.text === this.#text) fs.rmSync(LOCK, { force: true });
+  }
 }
 
 // ---- commands --------------------------------------------------------------------------------
@@ -298,6 +476,11 @@ if (!Object.hasOwn(COMMANDS, command ?? ''))
 const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < NODE_LEAST[0] || (major === NODE_LEAST[0] && minor < NODE_LEAST[1]))
   die(`Node.js ${NODE_LEAST.join('.')} or newer is needed, this is ${process.versions.node}`);
-ensureDependencies();
-if (command !== 'lint' && command !== 'format') await ensureBuild();
+const builds = command !== 'lint' && command !== 'format';
+if (!isReady(builds)) {
+  held = await Lock.take();
+  await ensureDependencies();
+  if (builds) await ensureBuild();
+  held.release();
+}
 await COMMANDS[command](args);

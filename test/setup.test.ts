@@ -8,6 +8,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   utimesSync,
   writeFileSync,
@@ -55,6 +56,7 @@ const ESBUILD = `
 
 const NPM = `${LOG_CALL}
   const fs = require('node:fs');
+  while (fs.existsSync('hold-npm')) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
   if (fs.existsSync('break-npm')) { console.error('no network'); process.exit(1); }
   fs.appendFileSync('calls', 'dry run: ' + process.env.npm_config_dry_run + '\\n');
   fs.mkdirSync('node_modules/dep', { recursive: true });
@@ -110,6 +112,21 @@ async function run(...args: string[]): Promise<Ended & { calls: string }> {
   const calls = existsSync(file) ? readFileSync(file, 'utf8') : '';
   rmSync(file, { force: true });
   return { ...ended, calls };
+}
+
+/** The file that says who installs or builds. */
+function putLock(text: string): void {
+  put('build/.setup.lock', text);
+}
+
+const isLocked = () => existsSync(join(folder, 'build/.setup.lock'));
+const hasProc = existsSync('/proc/self/ns/pid');
+
+/** The lock of `processes`, as somebody on this machine writes it. */
+function lockOf(processes: { pid: number; start: string | undefined }[]): string {
+  const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  const place = `${boot} ${readlinkSync('/proc/self/ns/pid')}`;
+  return JSON.stringify({ id: 'another', place, processes });
 }
 
 const ASC = '--target release\n--target debug\n';
@@ -277,4 +294,79 @@ test('wrong usage exits 2 before anything is installed', async () => {
     );
     assert.equal(calls, '');
   }
+});
+
+test('of two first starts one installs and builds, the other says that it waits', async () => {
+  put('package-lock.json', lock('6.0.0'));
+  put('hold-npm', '');
+  await using first = start(['start']);
+  await first.errorOutput(/installing dependencies/);
+  await using second = start(['start']);
+  await second.errorOutput(/another one installs or builds here \(process \d+\): waiting/);
+  assert.ok(second.stderr.includes(`process ${first.child.pid})`), second.stderr);
+  rmSync(join(folder, 'hold-npm'));
+  for (const program of [first, second]) {
+    const { code, stdout, stderr } = await program.ended;
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /^main /m);
+  }
+  const calls = readFileSync(join(folder, 'calls'), 'utf8');
+  assert.equal(calls.match(/^ci /gm)?.length, 1);
+  assert.equal(calls.match(/^-p tsconfig/gm)?.length, 1);
+  assert.ok(!isLocked());
+});
+
+test('who was killed is not waited for, but what it had started is', {
+  skip: !hasProc && 'no /proc',
+}, async () => {
+  put('package-lock.json', lock('7.0.0'));
+  put('hold-npm', '');
+  await using first = start(['build']);
+  await first.errorOutput(/installing dependencies/);
+  while (!existsSync(join(folder, 'calls'))) await new Promise((resolve) => setImmediate(resolve));
+  first.child.kill('SIGKILL');
+  await using second = start(['build']);
+  await second.errorOutput(/waiting for it/);
+  rmSync(join(folder, 'hold-npm'));
+  const { code, stderr } = await second.ended;
+  assert.equal(code, 0, stderr);
+  assert.ok(!isLocked());
+});
+
+test('a lock that nobody holds is taken: a dead process, a number used again, silence', async () => {
+  const dead = { pid: 2 ** 22 + 1, start: '5' };
+  const reused = { pid: process.pid, start: '1' };
+  const texts = hasProc ? [lockOf([dead]), lockOf([dead, reused])] : [];
+  const elsewhere = JSON.stringify({ id: 'x', place: 'another machine', processes: [reused] });
+  for (const text of [...texts, elsewhere, '']) {
+    rmSync(join(folder, 'build'), { recursive: true, force: true });
+    putLock(text);
+    const { code, stderr } = await start(['build'], { THRUSTMQ_TEST_SETUP_SILENT_MS: '300' }).ended;
+    assert.equal(code, 0, stderr);
+    assert.ok(!isLocked(), text);
+  }
+});
+
+test('who works elsewhere is waited for as long as its lock is kept fresh', async () => {
+  putLock(JSON.stringify({ id: 'x', place: 'another machine', processes: [{ pid: 7 }] }));
+  const file = join(folder, 'build/.setup.lock');
+  let beats = 0;
+  const beat = setInterval(() => utimesSync(file, 1000, ++beats), 20);
+  await using program = start(['build'], { THRUSTMQ_TEST_SETUP_SILENT_MS: '5000' });
+  await program.errorOutput(/process 7\): waiting/);
+  clearInterval(beat);
+  rmSync(file);
+  assert.equal((await program.ended).code, 0);
+});
+
+test('what is current needs no lock, and a failure leaves none behind', async () => {
+  await run('build');
+  putLock(JSON.stringify({ id: 'x', place: 'another machine', processes: [{ pid: 7 }] }));
+  const { code, stderr } = await run('build');
+  assert.deepEqual([code, stderr], [0, '']);
+  rmSync(join(folder, 'build/.setup.lock'));
+  put('src/other.ts', '1');
+  put('break-tsc', '');
+  assert.equal((await run('build')).code, 1);
+  assert.ok(!isLocked());
 });
