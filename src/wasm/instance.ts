@@ -39,12 +39,12 @@ export interface Module {
 const RELEASE = new URL('../../thrustmq.wasm', import.meta.url);
 
 // Whoever needs a second instance later gets the same program, also if it was built anew since.
-const compiled = new Map<string, WebAssembly.Module>();
+let release: WebAssembly.Module | undefined;
 
 /** Instantiates the module at `url`, by default the release build beside the compiled sources. */
 export function instantiateModule(url: URL = RELEASE): Module {
-  const module = compiled.get(url.href) ?? new WebAssembly.Module(readFileSync(url));
-  compiled.set(url.href, module);
+  const module = (url === RELEASE && release) || new WebAssembly.Module(readFileSync(url));
+  if (url === RELEASE) release = module;
   assert(WebAssembly.Module.imports(module).length === 0, 'the WebAssembly module has imports');
   const { exports } = instantiateSync(module, {});
   const instance = exports as unknown as Module;
