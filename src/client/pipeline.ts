@@ -7,8 +7,8 @@
 import { BATCH_HEADER_BYTES } from '../../assembly/layout.ts';
 import { BatchWriter, messageBytes, type Wire, WireError } from '../codec/wire.ts';
 import { ThrustError } from './errors.ts';
-import { Fifo } from './fifo.ts';
 import type { Publication } from './publication.ts';
+import { Queue, Queued } from './queue.ts';
 
 export interface PipelineLimits {
   readonly maxInFlight: number;
@@ -17,9 +17,15 @@ export interface PipelineLimits {
   readonly batchBytesMax: number;
 }
 
-interface SentBatch {
+class SentBatch extends Queued<SentBatch> {
   readonly bytes: number;
   unanswered: number;
+
+  constructor(bytes: number, messages: number) {
+    super();
+    this.bytes = bytes;
+    this.unanswered = messages;
+  }
 }
 
 /** How messages end whose connection was lost before their ack came. */
@@ -36,9 +42,9 @@ export function unknownOutcome(publication: Publication, cause: ThrustError): Th
 export class Pipeline {
   readonly #wire: Wire;
   readonly #limits: PipelineLimits;
-  readonly #publications = new Fifo<Publication>();
-  #batches = new Fifo<SentBatch>();
-  #cursor = 0; // number of the first publication that may have messages to send
+  readonly #publications = new Queue<Publication>();
+  #batches = new Queue<SentBatch>();
+  #cursor: Publication | undefined; // the first that may have messages to send
   #inFlight = 0;
   #inFlightBytes = 0;
   #waiting = 0;
@@ -58,18 +64,19 @@ export class Pipeline {
     return this.#waiting;
   }
 
-  /** Publications that have left, in order, since the beginning. */
+  /** Of the publications since the beginning, those before this one have all left. */
   get left(): number {
-    return this.#publications.first;
+    return this.#publications.left;
   }
 
   /** Publications taken since the beginning. */
   get taken(): number {
-    return this.#publications.next;
+    return this.#publications.added;
   }
 
   add(publication: Publication): void {
     this.#publications.push(publication);
+    this.#cursor ??= publication;
     this.#waiting += publication.count;
   }
 
@@ -78,14 +85,14 @@ export class Pipeline {
     if (publication.settled) return;
     this.#waiting -= publication.count - publication.sent;
     publication.fail(error);
-    this.#leave();
+    this.#leave(publication);
   }
 
   /** The next wire batch, now counted as sent; undefined while the window is full or all sent. */
   nextBatch(): Uint8Array | undefined {
-    let head = this.#publications.at(this.#cursor);
-    while (head !== undefined && (head.settled || head.sent === head.count))
-      head = this.#publications.at(++this.#cursor);
+    let head = this.#cursor;
+    while (head !== undefined && (head.settled || head.sent === head.count)) head = head.next;
+    this.#cursor = head;
     if (head === undefined) return undefined;
     if (head.encoded !== undefined) {
       const { bytes, count } = head.encoded;
@@ -97,9 +104,9 @@ export class Pipeline {
       this.#sent(count, bytes.length);
       return bytes;
     }
-    const { count, bytes } = this.#measure();
+    const { count, bytes } = this.#measure(head);
     if (count === 0) return undefined;
-    const batch = this.#write(count, bytes);
+    const batch = this.#write(head, count, bytes);
     this.#sent(count, bytes);
     return batch;
   }
@@ -108,13 +115,13 @@ export class Pipeline {
   answer(chunk: Uint8Array): void {
     let at = 0;
     while (at < chunk.length) {
-      const publication = this.#publications.peek();
+      const publication = this.#publications.first;
       if (publication === undefined || publication.outstanding === 0)
         throw new WireError(`${chunk.length - at} ack bytes that no message waits for`);
       const take = Math.min(publication.outstanding, chunk.length - at);
       publication.answer(chunk, at, take);
       at += take;
-      this.#leave();
+      this.#leave(publication);
     }
     this.#inFlight -= chunk.length;
     this.#answerBatches(chunk.length);
@@ -122,9 +129,10 @@ export class Pipeline {
 
   /** Nothing is on the wire any more. What was: sent again later, or ends as unknown. */
   lost(error: ThrustError, retry: boolean): void {
-    const { first, next } = this.#publications;
-    for (let number = first; number < next && number <= this.#cursor; number++) {
-      const publication = this.#publications.at(number)!;
+    const end = this.#cursor?.next;
+    let one = this.#publications.first;
+    while (one !== end && one !== undefined) {
+      const publication = one;
       const { outstanding, settled } = publication;
       if (outstanding > 0 && !settled && !retry) {
         this.#waiting -= publication.count - publication.sent;
@@ -133,65 +141,67 @@ export class Pipeline {
       const sentBefore = publication.sent;
       if (outstanding > 0) publication.rewind();
       if (!publication.settled) this.#waiting += sentBefore - publication.sent;
+      one = publication.next;
+      this.#leave(publication);
     }
-    this.#batches = new Fifo();
+    this.#batches = new Queue();
     this.#inFlight = 0;
     this.#inFlightBytes = 0;
-    this.#leave();
     this.#cursor = this.#publications.first;
   }
 
   /** The end: rejects everything that is still here. */
   failAll(error: () => ThrustError): void {
-    const { first, next } = this.#publications;
-    for (let number = first; number < next; number++) {
-      const publication = this.#publications.at(number)!;
-      if (publication.settled) continue;
+    let one = this.#publications.first;
+    while (one !== undefined) {
+      const publication = one;
       const cause = error();
       const begun = publication.retried || publication.acked > 0;
       publication.fail(begun ? unknownOutcome(publication, cause) : cause);
+      one = publication.next;
+      this.#leave(publication);
     }
     this.#waiting = 0;
-    this.#leave();
   }
 
   #sent(count: number, bytes: number): void {
     this.#waiting -= count;
     this.#inFlight += count;
     this.#inFlightBytes += bytes;
-    this.#batches.push({ bytes, unanswered: count });
+    this.#batches.push(new SentBatch(bytes, count));
   }
 
   #answerBatches(count: number): void {
     let left = count;
     while (left > 0) {
-      const batch = this.#batches.peek()!;
+      const batch = this.#batches.first!;
       const take = Math.min(left, batch.unanswered);
       left -= take;
       batch.unanswered -= take;
       if (batch.unanswered > 0) return;
       this.#inFlightBytes -= batch.bytes;
-      this.#batches.shift();
+      this.#batches.remove(batch);
     }
   }
 
-  #leave(): void {
-    while (this.#publications.peek()?.finished === true) this.#publications.shift();
-    this.#cursor = Math.max(this.#cursor, this.#publications.first);
+  /** Lets go of a publication of which nothing more is to come. */
+  #leave(publication: Publication): void {
+    if (!publication.finished) return;
+    if (publication === this.#cursor) this.#cursor = publication.next;
+    this.#publications.remove(publication);
   }
 
-  /** How many messages from the cursor on fit into one batch, and its size in bytes. */
-  #measure(): { count: number; bytes: number } {
+  /** How many messages from `head` on fit into one batch, and its size in bytes. */
+  #measure(head: Publication): { count: number; bytes: number } {
     const { maxInFlight, maxInFlightBytes, batchMessagesMax, batchBytesMax } = this.#limits;
     const countMax = Math.min(batchMessagesMax, maxInFlight - this.#inFlight);
     const windowBytes = maxInFlightBytes - this.#inFlightBytes;
     const bytesMax = Math.min(batchBytesMax, windowBytes);
     let count = 0;
     let bytes = BATCH_HEADER_BYTES;
-    for (let number = this.#cursor; ; number++) {
-      const publication = this.#publications.at(number);
-      if (publication === undefined || publication.encoded !== undefined) break;
-      if (publication.settled) continue;
+    let publication: Publication | undefined = head;
+    for (; publication?.encoded === undefined; publication = publication.next) {
+      if (publication === undefined) break;
       const { columns, sent } = publication;
       const whole = sent === 0 ? columns.bytes : Number.POSITIVE_INFINITY;
       if (count + publication.count <= countMax && bytes + whole <= bytesMax) {
@@ -213,23 +223,22 @@ export class Pipeline {
     return { count, bytes };
   }
 
-  #write(count: number, bytes: number): Uint8Array {
+  #write(head: Publication, count: number, bytes: number): Uint8Array {
     const batch = Buffer.allocUnsafe(bytes);
     const writer = new BatchWriter(batch, count, this.#wire);
     let left = count;
-    while (left > 0) {
-      const publication = this.#publications.at(this.#cursor)!;
-      if (!publication.settled) {
-        const { buckets, bodies } = publication.columns;
-        const end = Math.min(publication.count, publication.sent + left);
-        for (let index = publication.sent; index < end; index++)
-          writer.add(buckets[index], bodies[index]);
-        left -= end - publication.sent;
-        publication.sent = end;
-        if (end < publication.count) break;
-      }
-      this.#cursor += 1;
+    let publication = head;
+    for (;;) {
+      const { buckets, bodies } = publication.columns;
+      const end = Math.min(publication.count, publication.sent + left);
+      for (let index = publication.sent; index < end; index++)
+        writer.add(buckets[index], bodies[index]);
+      left -= end - publication.sent;
+      publication.sent = end;
+      if (left === 0) break;
+      publication = publication.next!;
     }
+    this.#cursor = publication;
     return batch;
   }
 }

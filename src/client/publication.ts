@@ -15,6 +15,7 @@ import {
 } from '../codec/wire.ts';
 import { onAbort } from './abort.ts';
 import { ThrustError, usage } from './errors.ts';
+import { Queued } from './queue.ts';
 
 /** A message to publish. The body must not be changed until its call has settled. */
 export interface Outgoing {
@@ -95,10 +96,11 @@ export function toColumns(messages: readonly Outgoing[], wire: Wire, bytesMax: n
 
 const NONE: Columns = { buckets: [], bodies: [], bytes: 0 };
 const UNANSWERED = 255;
+const NO_ACKS = new Uint8Array(0);
+const NOBODY = () => {};
 
-export class Publication {
+export class Publication extends Queued<Publication> {
   readonly count: number;
-  readonly encoded: EncodedBatch | undefined;
   sent = 0;
   acked = 0;
   /** Some of it was on a connection that was lost, so that it may be stored already. */
@@ -106,9 +108,10 @@ export class Publication {
   /** Its promise has settled; acks that still come for it are counted and dropped. */
   settled = false;
   #columns: Columns;
-  readonly #acks: Uint8Array;
-  readonly #resolve: (acks: Uint8Array) => void;
-  readonly #reject: (error: unknown) => void;
+  #encoded: EncodedBatch | undefined;
+  #acks: Uint8Array;
+  #resolve: (acks: Uint8Array) => void;
+  #reject: (error: unknown) => void;
   #unlisten: (() => void) | undefined;
 
   constructor(
@@ -116,13 +119,13 @@ export class Publication {
     resolve: (acks: Uint8Array) => void,
     reject: (error: unknown) => void,
   ) {
+    super();
     if (content instanceof EncodedBatch) {
       this.count = content.count;
-      this.encoded = content;
+      this.#encoded = content;
       this.#columns = NONE;
     } else {
       this.count = content.bodies.length;
-      this.encoded = undefined;
       this.#columns = content;
     }
     this.#acks = new Uint8Array(this.count).fill(UNANSWERED);
@@ -132,6 +135,11 @@ export class Publication {
 
   get columns(): Columns {
     return this.#columns;
+  }
+
+  /** Given when it goes as it is, in a wire batch of its own. */
+  get encoded(): EncodedBatch | undefined {
+    return this.#encoded;
   }
 
   /** Messages on the wire that were not answered. */
@@ -155,19 +163,18 @@ export class Publication {
       const byte = chunk[at + index];
       if (byte !== ACK_STORED && byte !== ACK_REFUSED)
         throw new WireError(`an ack byte is 0 or 1, not ${byte}`);
-      this.#acks[this.acked + index] = byte;
+      if (!this.settled) this.#acks[this.acked + index] = byte;
     }
     this.acked += take;
-    if (this.acked === this.count && !this.settled) {
-      this.#settle();
-      this.#resolve(this.#acks);
-    }
+    if (this.acked < this.count || this.settled) return;
+    this.#resolve(this.#acks);
+    this.#settle();
   }
 
   fail(error: unknown): void {
     if (this.settled) return;
-    this.#settle();
     this.#reject(error);
+    this.#settle();
   }
 
   /** What is known of each message, for errors of batches; undefined for a single message. */
@@ -181,13 +188,19 @@ export class Publication {
   /** The connection is gone: what was not answered is to be sent again. */
   rewind(): void {
     this.retried ||= this.outstanding > 0;
-    if (this.settled || this.encoded !== undefined) this.acked = 0; // goes again as a whole
+    if (this.settled || this.#encoded !== undefined) this.acked = 0; // goes again as a whole
     this.sent = this.acked;
   }
 
+  /** Lets go of everything large: it may have to wait for acks of what is on the wire. */
   #settle(): void {
     this.settled = true;
-    this.#columns = NONE; // bodies may be large and the entry waits for its turn to leave
+    this.#columns = NONE;
+    this.#encoded = undefined;
+    this.#acks = NO_ACKS;
+    this.#resolve = NOBODY;
+    this.#reject = NOBODY;
     this.#unlisten?.();
+    this.#unlisten = undefined;
   }
 }
