@@ -124,8 +124,12 @@ class Lines {
   /** Takes no more, and counts what was taken already. */
   #stop(input: Readable): void {
     const { tally } = this.#sender;
-    for (let chunk = input.read(); chunk !== null; chunk = input.read())
-      tally.unsent += this.#splitter.push(chunk).filter((line) => line.length > 0).length;
+    try {
+      for (let chunk = input.read(); chunk !== null; chunk = input.read())
+        tally.unsent += this.#splitter.push(chunk).filter((line) => line.length > 0).length;
+    } catch {
+      // A line that is too long: it counts as one, below.
+    }
     if (this.#splitter.end() !== undefined) tally.unsent += 1;
     input.destroy();
   }
