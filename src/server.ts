@@ -2,10 +2,7 @@
 // Contains order, not rules.
 
 import { randomBytes } from 'node:crypto';
-import fs from 'node:fs';
 import type { AddressInfo } from 'node:net';
-import os from 'node:os';
-import path from 'node:path';
 import { INBOX_READ_BYTES, WIRE_U32, WIRE_U64 } from '../assembly/layout.ts';
 import type { BrokerConfig, Listener } from './config/load.ts';
 import { Admin } from './core/admin.ts';
@@ -14,18 +11,15 @@ import type { Command, Outcome } from './core/commands.ts';
 import type { Paused } from './core/paused.ts';
 import type { Snapshot, StartSnapshot } from './core/snapshot.ts';
 import { createState } from './core/state.ts';
+import { DataFolder, StartError } from './data-folder.ts';
 import { connectionLimits } from './io/connection-limits.ts';
-import { makeFolder, storageOf } from './io/data-folder.ts';
 import { demandDescriptors, isOutOfDescriptors, tooFewDescriptors } from './io/descriptors.ts';
-import { NodeFiles } from './io/files.ts';
-import { LockError, lock } from './io/lock.ts';
 import { type Logger, RateLimitedLog } from './io/logger.ts';
 import { readPaused, SettingsError, SettingsFile } from './io/settings.ts';
 import { Listeners, SUSPECT_AFTER_MS } from './io/tcp.ts';
 import { LogError } from './log/errors.ts';
 import { FileLog } from './log/log.ts';
 import { Replay } from './log/replay.ts';
-import { INCOMPLETE_FOLDER } from './log/segment.ts';
 import { Reporter } from './reporter.ts';
 import { Starting } from './starting.ts';
 import { deadline } from './time/deadline.ts';
@@ -51,41 +45,31 @@ export interface Stopped {
   reason: string;
 }
 
-/** A start that was refused; `exitCode` as SPEC section 3 lists them. */
-export class StartError extends Error {
-  override name = 'StartError';
-  readonly exitCode: number;
-
-  constructor(exitCode: number, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.exitCode = exitCode;
-  }
-}
-
 const TICK_MS = 25;
 const TICK_MS_MAX = 100;
 // Between two MiB that are compacted.
 const PAUSE_MS = 4;
 const RETRY_MS = 1000;
 const PEERS_MS = 5000;
+// Between two looks whether the files of the log still have their names (log/watch.ts).
+const LOOK_MS = 500;
 // An orderly stop: time for consumers to ack what they hold, then for the log, then for replies.
 const DRAIN_MS = 1500;
 const LOG_MS = 2000;
 const END_MS = 500;
+
 /**
  * Starts a broker: locks the data folder, recovers the log, listens. Rejects with StartError:
  * 75 locked, 74 disk or damaged log, 78 the configuration cannot work, 1 a port cannot be had.
  */
 export async function startServer(options: ServerOptions): Promise<Server> {
   demandDescriptors((text) => new StartError(78, text));
-  judgeStorage(options);
-  const release = lockFolder(options);
+  const folder = new DataFolder(options);
   let server: Server;
   try {
-    refuseIncomplete(options.config.dataDir);
-    server = await Server.open(options, release);
+    server = await Server.open(options, folder);
   } catch (error) {
-    release();
+    folder.release();
     if (error instanceof SettingsError) throw new StartError(74, error.message, { cause: error });
     const { cause } = error as Error;
     if (isOutOfDescriptors(error) || isOutOfDescriptors(cause))
@@ -101,58 +85,6 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   return server;
 }
 
-function judgeStorage({ config: { dataDir }, log }: ServerOptions): void {
-  const { pseudo, inMemory } = storageOf(dataDir);
-  if (pseudo !== undefined)
-    throw new StartError(
-      78,
-      `the data folder ${dataDir} is on a pseudo file system (${pseudo}), which keeps no files: choose another --data-dir`,
-    );
-  if (inMemory !== undefined)
-    log.warn(
-      { event: 'data.in-memory', type: inMemory },
-      `the data folder ${dataDir} is in memory (${inMemory}): acks do not mean "on disk", everything is lost when the machine stops or the file system is unmounted`,
-    );
-}
-
-// Beside it the broker would begin an empty log, as if nothing had been saved.
-function refuseIncomplete(dataDir: string): void {
-  if (fs.existsSync(path.join(dataDir, INCOMPLETE_FOLDER)))
-    throw new StartError(
-      74,
-      `the data folder ${dataDir} holds a repair that was cut off (${INCOMPLETE_FOLDER}): remove the folder and repair again`,
-    );
-}
-
-function lockFolder({ config, log, version }: ServerOptions): () => void {
-  const { dataDir } = config;
-  try {
-    makeFolder(dataDir);
-    if (config.unsafeNoLock) {
-      const text = `no lock on ${dataDir}: a second broker there would destroy the log`;
-      log.warn({ event: 'lock.off' }, text);
-      return () => {};
-    }
-    const holder = { pid: process.pid, host: os.hostname(), version, since: new Date() };
-    return lock(path.join(dataDir, 'LOCK'), `${JSON.stringify(holder)}\n`);
-  } catch (error) {
-    const { message } = error as Error;
-    if (!(error instanceof LockError))
-      throw new StartError(74, `the data folder ${dataDir} cannot be used: ${message}`, {
-        cause: error,
-      });
-    throw error.held
-      ? new StartError(
-          75,
-          `another broker has the data folder ${dataDir}: ${message}. Stop it first, or choose another --data-dir`,
-        )
-      : new StartError(
-          78,
-          `the data folder ${dataDir} cannot be locked: ${message}. Install one of them, or accept the risk with --unsafe-no-lock`,
-        );
-  }
-}
-
 export class Server {
   readonly addresses: { intake: AddressInfo[]; exhaust: AddressInfo[] } = {
     intake: [],
@@ -161,7 +93,7 @@ export class Server {
   /** Settles when the broker has stopped, by `close` or by itself. */
   readonly stopped: Promise<Stopped>;
   readonly #options: ServerOptions;
-  readonly #release: () => void;
+  readonly #folder: DataFolder;
   readonly #listeners = new Listeners();
   readonly #notices: RateLimitedLog;
   readonly #timers: Timer[] = [];
@@ -178,12 +110,12 @@ export class Server {
   #stop!: (how: Stopped) => void;
 
   /**
-   * Recovers; `release` gives the folder's lock back. What it throws leaves the lock to the caller;
-   * from then on it is the server's, and given back by `close`.
+   * Recovers. What it throws leaves the folder to the caller; from then on it is the server's, and
+   * given back by `close`.
    */
-  static async open(options: ServerOptions, release: () => void): Promise<Server> {
+  static async open(options: ServerOptions, folder: DataFolder): Promise<Server> {
     const { config, log } = options;
-    const settings = new SettingsFile(config.dataDir, 'paused.json');
+    const settings = new SettingsFile(() => folder.path, 'paused.json');
     const paused = readPaused(settings);
     const begun = performance.now();
     const starting = new Starting(log, options.progress ?? (() => {}), () => performance.now());
@@ -193,8 +125,10 @@ export class Server {
     const replay = new Replay(state.buckets, state.retention);
     const opened = await FileLog.open(
       {
-        files: new NodeFiles(path.join(config.dataDir, 'log'), false, codec.memory.buffer),
-        indexFiles: new NodeFiles(path.join(config.dataDir, 'index')),
+        files: folder.files('log', codec.memory.buffer),
+        indexFiles: folder.files('index'),
+        places: folder.places,
+        traces: folder.traces,
         codec,
         sideCodec: () => {
           side ??= new Engine();
@@ -233,7 +167,7 @@ export class Server {
         report.cutBytes > 0 ? `; cut off ${report.cutBytes} bytes that were never acked` : ''
       }`,
     );
-    const server = new Server(options, release, {
+    const server = new Server(options, folder, {
       codec,
       log: opened.log,
       state,
@@ -259,7 +193,7 @@ export class Server {
 
   private constructor(
     options: ServerOptions,
-    release: () => void,
+    folder: DataFolder,
     parts: {
       codec: Engine;
       log: FileLog;
@@ -271,7 +205,7 @@ export class Server {
   ) {
     const { config, log } = options;
     this.#options = options;
-    this.#release = release;
+    this.#folder = folder;
     this.#notices = new RateLimitedLog(log);
     this.#log = parts.log;
     this.#recovered = parts.recovered;
@@ -358,6 +292,8 @@ export class Server {
     const again = (ms: number, call: () => void) => this.#timers.push(every(ms, call));
     again(TICK_MS, () => this.#tick());
     again(RETRY_MS, () => this.#log.retry());
+    this.#log.look();
+    again(LOOK_MS, () => this.#log.look());
     again(PEERS_MS, () => void this.#findUnreachable());
     if (log.sync === 'interval') again(log.syncIntervalMs, () => this.#log.sync(() => {}));
   }
@@ -405,13 +341,11 @@ export class Server {
   }
 
   #failed(failure: Error): void {
+    if (this.#failure !== undefined) return;
     this.#failure = failure;
     this.#listeners.stop();
     this.#listeners.destroyAll();
-    this.#options.log.fatal(
-      { event: 'log.failed', err: failure },
-      `the log could not be written: ${failure.message}. No further message was acked. The broker stops; start it again to recover from what is on the disk`,
-    );
+    this.#options.log.fatal({ event: 'log.failed', err: failure }, failureText(failure));
     this.#finish({ exitCode: 74, reason: failure.message });
   }
 
@@ -419,6 +353,16 @@ export class Server {
     for (const timer of this.#timers) cancel(timer);
     this.#notices.close();
     this.#stop(how);
+  }
+
+  /** Where the data folder is now. */
+  get dataDir(): string {
+    return this.#folder.path;
+  }
+
+  /** Tells this broker from every other one. */
+  get instance(): string {
+    return this.#folder.instance;
   }
 
   snapshot(): Snapshot {
@@ -446,6 +390,7 @@ export class Server {
 
   async #close(): Promise<void> {
     this.#listeners.stop();
+    await this.#lookAgain();
     if (this.#failure === undefined) {
       this.#broker.close();
       await this.#until(() => this.#broker.buckets.unacked === 0, DRAIN_MS);
@@ -461,13 +406,29 @@ export class Server {
       this.#broker.flush();
       await this.#listeners.endAll(END_MS);
       await new Promise<void>((resolve) => this.#log.sync(() => resolve()));
+      await this.#lookAgain();
       if (this.#failure === undefined && this.#broker.commit.idle) {
         await new Promise<void>((resolve) => this.#broker.saveCheckpoint(true, resolve));
         await this.#log.close();
-        this.#release(); // else something may still be written: the lock ends with the process
+        // Else something may still be written: the lock ends with the process.
+        this.#folder.release();
       }
     }
     this.#finish({ exitCode: this.#failure === undefined ? 0 : 74, reason: 'stopped' });
+  }
+
+  // An orderly end is one whose files are found again.
+  async #lookAgain(): Promise<void> {
+    if (this.#failure !== undefined) return;
+    await new Promise<void>((resolve) => {
+      const late = new LogError('io', `the folder of the log did not answer within ${LOG_MS} ms`);
+      const timer = deadline(LOG_MS, () => this.#broker.failed(late));
+      this.#log.lookAgain(() => {
+        cancel(timer);
+        resolve();
+      });
+      void this.stopped.then(() => resolve());
+    });
   }
 
   async #until(done: () => boolean, withinMs: number): Promise<void> {
@@ -478,4 +439,10 @@ export class Server {
     while (!done() && this.#failure === undefined && !late) await sleep(5);
     cancel(timer);
   }
+}
+
+function failureText(failure: Error): string {
+  if (!(failure instanceof LogError) || failure.code !== 'lost')
+    return `the log could not be written: ${failure.message}. No further message was acked. The broker stops; start it again to recover from what is on the disk`;
+  return `${failure.message}. What the broker writes would not be found by the next start, so nothing is acked any more and the broker stops. Unmount what hides it, or put back what was moved away, or restore a copy; find out what else uses that folder; then start it again`;
 }

@@ -7,8 +7,9 @@ import net from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
 import { loadConfig } from '../src/config/load.ts';
+import { StartError } from '../src/data-folder.ts';
 import type { Logger } from '../src/io/logger.ts';
-import { Server, StartError, startServer } from '../src/server.ts';
+import { Server, startServer } from '../src/server.ts';
 import { temporaryFolder } from './support/broker.ts';
 
 const silent = () => {};

@@ -5,9 +5,9 @@ import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
-import { makeFolder, storageOf } from '../io/data-folder.ts';
 import { NodeFiles } from '../io/files.ts';
-import { LockError, lock } from '../io/lock.ts';
+import { FolderLock, LOCK_NAME, LockError } from '../io/lock.ts';
+import { makeFolder, storageOf } from '../io/storage.ts';
 import { LogError, type LogErrorCode } from '../log/errors.ts';
 import {
   type DoubtfulBatch,
@@ -46,6 +46,7 @@ const EXITS: Record<LogErrorCode, number> = {
   damaged: EXIT.failed,
   missing: EXIT.failed,
   io: EXIT.disk,
+  lost: EXIT.disk,
   version: EXIT.config,
 };
 
@@ -114,7 +115,7 @@ function refuseUsed(dataDir: string, into: string): void {
       EXIT.usage,
       `${into} holds a repair that was cut off (${INCOMPLETE_FOLDER}): remove that folder, or choose another one`,
     );
-  const others = names.filter((name) => name !== 'LOCK');
+  const others = names.filter((name) => name !== LOCK_NAME);
   if (others.length > 0)
     throw new CliError(
       EXIT.usage,
@@ -146,7 +147,8 @@ function lockOld(dataDir: string): () => void {
 function lockFolder(folder: string): () => void {
   const holder = { pid: process.pid, verb: 'log repair', since: new Date() };
   try {
-    return lock(path.join(folder, 'LOCK'), `${JSON.stringify(holder)}\n`);
+    const lock = new FolderLock(folder, `${JSON.stringify(holder)}\n`);
+    return () => lock.release();
   } catch (error) {
     const { message, code } = error as NodeJS.ErrnoException;
     if (code === 'EROFS') throw error;

@@ -3,7 +3,7 @@
 import type { Command } from 'commander';
 import { type StatReport, statLog } from '../log/stat.ts';
 import { Engine } from '../wasm/engine.ts';
-import { exitCodeOf, progressBar, quoted, reading, warnIfRunning } from './offline.ts';
+import { exitCodeOf, progressBar, quoted, reading, refuseLoss, warnIfRunning } from './offline.ts';
 import { colorsFor, emit, note } from './output.ts';
 import { wholeNumber } from './target.ts';
 
@@ -41,6 +41,7 @@ export function registerLogStat(log: Command, dataDir: string): void {
 
 async function stat({ dataDir, json, top }: StatOptions): Promise<void> {
   warnIfRunning(dataDir);
+  refuseLoss(dataDir);
   const bar = progressBar();
   const report = await reading(dataDir, (files) =>
     statLog(files, new Engine(), { top, progress: bar.update }),

@@ -7,7 +7,7 @@ import { type BadRange, type VerifyReport, verifyLog } from '../log/verify.ts';
 import { Engine } from '../wasm/engine.ts';
 import { registerLogRepair } from './log-repair.ts';
 import { registerLogStat } from './log-stat.ts';
-import { exitCodeOf, progressBar, quoted, reading, warnIfRunning } from './offline.ts';
+import { exitCodeOf, progressBar, quoted, reading, refuseLoss, warnIfRunning } from './offline.ts';
 import { CliError, colorsFor, EXIT, emit, endWithReader, note } from './output.ts';
 import { bucketId, refuseMisspelled } from './target.ts';
 
@@ -71,6 +71,7 @@ export function registerLog(program: Command): void {
 
 async function verify(options: VerifyOptions): Promise<void> {
   warnIfRunning(options.dataDir);
+  refuseLoss(options.dataDir);
   const bar = progressBar();
   const report = await reading(options.dataDir, (files) =>
     verifyLog(files, new Engine(), bar.update),
@@ -87,6 +88,7 @@ async function verify(options: VerifyOptions): Promise<void> {
 async function dump(options: DumpOptions): Promise<void> {
   warnIfRunning(options.dataDir);
   endWithReader();
+  refuseLoss(options.dataDir);
   const { segment, bucket, bodies, json } = options;
   const text = (entry: DumpEntry) => `${json ? JSON.stringify(entry) : lineOf(entry)}\n`;
   const dumped = await reading(options.dataDir, (files) =>

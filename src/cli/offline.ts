@@ -1,10 +1,12 @@
 // What the verbs of `log` share: opening the folder for reading, progress, whether a broker runs on
 // it, and their exit codes.
 
-import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { SingleBar } from 'cli-progress';
+import { tracesIn } from '../io/earlier.ts';
 import { NodeFiles } from '../io/files.ts';
+import { holderOf } from '../io/lock.ts';
+import { lossText } from '../log/earlier.ts';
 import type { FilesToRead } from '../log/files.ts';
 import type { VerifyReport } from '../log/verify.ts';
 import { CliError, colorsFor, EXIT, note, OutputError } from './output.ts';
@@ -59,22 +61,18 @@ export function quoted(path: string): string {
   return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }
 
-/** Tells the person that a broker has the log, so that what it writes now may look torn. */
-export function warnIfRunning(dataDir: string): void {
-  if (!isLocked(join(dataDir, 'LOCK'))) return;
-  const { yellow } = colorsFor(process.stderr);
-  note(`${yellow('warning:')} a broker is running on ${dataDir}: what it writes now may look torn`);
+/**
+ * @throws CliError when a folder holds no log, but what only an earlier one leaves behind.
+ */
+export function refuseLoss(dataDir: string): void {
+  const { hasLog, traces } = tracesIn(dataDir);
+  if (hasLog || traces.length === 0) return;
+  throw new CliError(EXIT.failed, `the log in ${dataDir} is MISSING: ${lossText(traces)}`);
 }
 
-// Asks the kernel's list rather than for the lock, which a starting broker could then not have.
-function isLocked(lockFile: string): boolean {
-  try {
-    const { ino } = statSync(lockFile);
-    const locks = readFileSync('/proc/locks', 'utf8');
-    return locks
-      .split('\n')
-      .some((line) => / FLOCK .*WRITE/.test(line) && line.includes(`:${ino} `));
-  } catch {
-    return false;
-  }
+/** Tells the person that a broker has the log, so that what it writes now may look torn. */
+export function warnIfRunning(dataDir: string): void {
+  if (holderOf(dataDir) !== 'somebody') return;
+  const { yellow } = colorsFor(process.stderr);
+  note(`${yellow('warning:')} a broker is running on ${dataDir}: what it writes now may look torn`);
 }

@@ -32,6 +32,8 @@ export interface BrokerConfig {
   /** Absolute path. */
   dataDir: string;
   unsafeNoLock: boolean;
+  /** Whether there must be a log already. */
+  requireData: boolean;
   /** Listeners of producers; the first is the main one. */
   intake: Listener[];
   /** Listeners of consumers; the first is the main one. */
@@ -235,6 +237,7 @@ function build(values: SettingValues, sources: Sources): BrokerConfig {
   return {
     dataDir: resolve(sources.workingDir, values.data_dir),
     unsafeNoLock: values.unsafe_no_lock,
+    requireData: values.require_data,
     intake: [main(values.intake_port), ...values.intake.map(further)],
     exhaust: [main(values.exhaust_port), ...values.exhaust.map(further)],
     dashboard: buildDashboard(values, sources),

@@ -345,6 +345,10 @@ export const SETTINGS = z.strictObject({
     advanced: true,
     description: 'idle time after which the last batch is proved durable',
   }),
+  require_data: setting(boolean, {
+    fallback: false,
+    description: 'start only where there is a log already, so that a volume must be mounted',
+  }),
   unsafe_no_lock: setting(boolean, {
     fallback: false,
     advanced: true,

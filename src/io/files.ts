@@ -2,30 +2,43 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import type { Done, Files, Handle } from '../log/files.ts';
+import type { Done, Files, Handle, Leads } from '../log/files.ts';
 import { DirectFiles, isRefusal, type Move } from './direct.ts';
+import { follow, identityOf } from './identity.ts';
 import { PIECE_BYTES, Release } from './release.ts';
+
+const NOT_OPEN = new Error('it is not open');
+// After so many looks without a change the names are not read again.
+const QUIET_LOOKS = 5;
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR } = fs.constants;
 
 export class NodeFiles implements Files {
-  readonly #directory: string;
+  readonly #where: () => string;
   readonly #readOnly: boolean;
   readonly #direct: DirectFiles;
   readonly #release = new Release();
   // The files behind the handles. One that has no name any more may still be read.
-  readonly #inodes = new Map<Handle, number>();
+  readonly #identities = new Map<Handle, string>();
+  // The directory as it was when it was first listed.
+  #held: { fd: number; identity: string } | undefined;
+  #changedNs = 0n;
+  #quietLooks = 0;
   #opening = 0;
-  readonly #leaving = new Set<number>();
+  readonly #leaving = new Set<string>();
 
   /**
-   * `readOnly`: for tools that must not change a byte. `memory`: the module's; whole blocks of it
-   * are written past the system's cache.
+   * `directory`: its path, or what tells it where it may change. `readOnly`: for tools that must not
+   * change a byte. `memory`: the module's; whole blocks of it are written past the system's cache.
    */
-  constructor(directory: string, readOnly = false, memory?: ArrayBufferLike) {
-    this.#directory = directory;
+  constructor(directory: string | (() => string), readOnly = false, memory?: ArrayBufferLike) {
+    this.#where = typeof directory === 'string' ? () => directory : directory;
     this.#readOnly = readOnly;
     this.#direct = new DirectFiles(memory);
+  }
+
+  get #directory(): string {
+    return this.#where();
   }
 
   #path(name: string): string {
@@ -45,9 +58,74 @@ export class NodeFiles implements Files {
       const last = path.resolve(this.#directory);
       const first = made === undefined ? last : path.resolve(made);
       syncParents(last, first, (syncFailure) =>
-        syncFailure === undefined ? read() : done(syncFailure, []),
+        syncFailure === undefined ? this.#hold(read, done) : done(syncFailure, []),
       );
     });
+  }
+
+  #hold(read: () => void, done: (failure: Error, names: string[]) => void): void {
+    if (this.#held !== undefined) {
+      read();
+      return;
+    }
+    fs.open(this.#directory, O_RDONLY, (failure, fd) => {
+      if (failure !== null) return done(failure, []);
+      fs.fstat(fd, { bigint: true }, (statFailure, stat) => {
+        if (statFailure !== null) return fs.close(fd, () => done(statFailure, []));
+        this.#held = { fd, identity: identityOf(stat) };
+        read();
+      });
+    });
+  }
+
+  /** Lets go of the directory. */
+  letGo(): void {
+    if (this.#held !== undefined) fs.closeSync(this.#held.fd);
+    this.#held = undefined;
+  }
+
+  follow(
+    name: string,
+    handle: Handle,
+    done: (failure: Error | undefined, leads: Leads) => void,
+  ): void {
+    const identity = this.#identities.get(handle);
+    if (identity === undefined) setImmediate(done, NOT_OPEN, 'to it');
+    else follow(this.#path(name), handle, identity, (failure, leads) => done(failure, leads));
+  }
+
+  followDirectory(
+    done: (failure: Error | undefined, leads: Leads, names: string[] | undefined) => void,
+  ): void {
+    if (this.#held === undefined) return void setImmediate(done, NOT_OPEN, 'to it', undefined);
+    const { fd, identity } = this.#held;
+    follow(this.#directory, fd, identity, (failure, leads, found) => {
+      if (failure !== undefined || leads !== 'to it') return done(failure, leads, undefined);
+      if (!this.#mayHaveChanged(found!.mtimeNs)) return done(undefined, leads, undefined);
+      fs.readdir(this.#directory, (listFailure, names) =>
+        done(listFailure ?? undefined, leads, names),
+      );
+    });
+  }
+
+  // Where another directory has its path now, no name is made, changed or removed.
+  #ifThere(act: () => void, done: Done): void {
+    if (this.#held === undefined) {
+      act();
+      return;
+    }
+    const { fd, identity } = this.#held;
+    follow(this.#directory, fd, identity, (_failure, leads) => {
+      if (leads === 'to it') act();
+      else done(new Error(`${this.#directory} is not the folder any more that it was`));
+    });
+  }
+
+  // Two changes may have one time on file systems that count in seconds.
+  #mayHaveChanged(changedNs: bigint): boolean {
+    this.#quietLooks = changedNs === this.#changedNs ? this.#quietLooks + 1 : 0;
+    this.#changedNs = changedNs;
+    return this.#quietLooks < QUIET_LOOKS;
   }
 
   open(
@@ -62,14 +140,17 @@ export class NodeFiles implements Files {
       this.#opening--;
       done(failure, fd, bytes);
     };
-    fs.open(this.#path(name), flags, 0o600, (failure, fd) => {
-      if (failure !== null) return end(failure, -1, 0);
-      fs.fstat(fd, (statFailure, stat) => {
-        if (statFailure !== null) return fs.close(fd, () => end(statFailure, -1, 0));
-        this.#inodes.set(fd, stat.ino);
-        end(undefined, fd, stat.size);
+    const open = () =>
+      fs.open(this.#path(name), flags, 0o600, (failure, fd) => {
+        if (failure !== null) return end(failure, -1, 0);
+        fs.fstat(fd, { bigint: true }, (statFailure, stat) => {
+          if (statFailure !== null) return fs.close(fd, () => end(statFailure, -1, 0));
+          this.#identities.set(fd, identityOf(stat));
+          end(undefined, fd, Number(stat.size));
+        });
       });
-    });
+    if (create) this.#ifThere(open, (failure) => end(failure, -1, 0));
+    else open();
   }
 
   read(
@@ -118,17 +199,21 @@ export class NodeFiles implements Files {
   }
 
   rename(from: string, to: string, done: Done): void {
-    this.#taking(to, (leave) =>
-      fs.rename(this.#path(from), this.#path(to), (failure) =>
-        leave(() => done(failure ?? undefined)),
-      ),
-    );
+    const rename = () =>
+      this.#taking(to, (leave) =>
+        fs.rename(this.#path(from), this.#path(to), (failure) =>
+          leave(() => done(failure ?? undefined)),
+        ),
+      );
+    this.#ifThere(rename, done);
   }
 
   remove(name: string, done: Done): void {
-    this.#taking(name, (leave) =>
-      fs.unlink(this.#path(name), (failure) => leave(() => done(failure ?? undefined))),
-    );
+    const remove = () =>
+      this.#taking(name, (leave) =>
+        fs.unlink(this.#path(name), (failure) => leave(() => done(failure ?? undefined))),
+      );
+    this.#ifThere(remove, done);
   }
 
   close(handle: Handle, done: Done): void {
@@ -145,22 +230,23 @@ export class NodeFiles implements Files {
   }
 
   #close(fd: number, done: Done): void {
-    this.#inodes.delete(fd);
+    this.#identities.delete(fd);
     const close = () => fs.close(fd, (failure) => done(failure ?? undefined));
-    fs.fstat(fd, (failure, stat) => {
-      if (failure !== null || stat.nlink > 0 || stat.size <= PIECE_BYTES) return close();
-      if (this.#readOnly || this.#opening > 0 || this.#isOpen(stat.ino)) return close();
-      this.#leaving.add(stat.ino);
-      this.#release.leave(fd, stat.size, () => {
-        this.#leaving.delete(stat.ino);
+    fs.fstat(fd, { bigint: true }, (failure, stat) => {
+      if (failure !== null || stat.nlink > 0n || stat.size <= PIECE_BYTES) return close();
+      const identity = identityOf(stat);
+      if (this.#readOnly || this.#opening > 0 || this.#isOpen(identity)) return close();
+      this.#leaving.add(identity);
+      this.#release.leave(fd, Number(stat.size), () => {
+        this.#leaving.delete(identity);
         done(undefined);
       });
     });
   }
 
-  #isOpen(inode: number): boolean {
-    if (this.#leaving.has(inode)) return true; // by way of another descriptor
-    for (const open of this.#inodes.values()) if (open === inode) return true;
+  #isOpen(identity: string): boolean {
+    if (this.#leaving.has(identity)) return true; // by way of another descriptor
+    for (const open of this.#identities.values()) if (open === identity) return true;
     return false;
   }
 

@@ -30,15 +30,20 @@ export function readPaused(settings: SettingsFile): Paused {
 type Done = (failure: Error | undefined) => void;
 
 export class SettingsFile {
-  readonly path: string;
-  readonly #folder: string;
+  readonly #folder: () => string;
+  readonly #name: string;
   #waiting: { text: () => string; done: Done }[] = [];
   #writing = false;
   #text: string | undefined; // that it holds
 
-  constructor(folder: string, name: string) {
+  /** `folder` tells where it is: it may be renamed. */
+  constructor(folder: () => string, name: string) {
     this.#folder = folder;
-    this.path = path.join(folder, name);
+    this.#name = name;
+  }
+
+  get path(): string {
+    return path.join(this.#folder(), this.#name);
   }
 
   /**
@@ -81,7 +86,7 @@ export class SettingsFile {
     try {
       await this.#rename(text);
       renamed = true;
-      const folder = await fs.promises.open(this.#folder, 'r');
+      const folder = await fs.promises.open(this.#folder(), 'r');
       try {
         await folder.sync();
       } finally {

@@ -32,6 +32,8 @@ export class Compactor {
   #closed = false;
   /** Whether a segment is taking another one's name; until that is durable, none is given back. */
   swapping = false;
+  /** Whether a file may have a name whose segment is not the one in the list yet. */
+  renaming = false;
 
   constructor(options: CompactorOptions) {
     this.#options = options;
@@ -79,8 +81,10 @@ export class Compactor {
       if (made === undefined) return false;
       this.swapping = true;
       segments.returned(true); // whatever becomes of the new name
+      this.renaming = true;
       await swap(files, made);
     } catch (error) {
+      this.renaming = false;
       this.#swapped();
       throw error;
     } finally {
@@ -88,6 +92,7 @@ export class Compactor {
       for (const segment of held) segments.readDone(segment);
     }
     const replaced = this.#replace(made, moved);
+    this.renaming = false;
     try {
       await removeReplaced(files, made, (name) => this.#giveBack(replaced, name));
     } finally {

@@ -5,8 +5,9 @@
  * - `missing`: a range of the log is not there
  * - `version`: written by another format version
  * - `io`: the system refused a read or a write
+ * - `lost`: what is written cannot be found again: a folder or file is gone, or is another one
  */
-export type LogErrorCode = 'damaged' | 'missing' | 'version' | 'io';
+export type LogErrorCode = 'damaged' | 'missing' | 'version' | 'io' | 'lost';
 
 /** What to do about what no copy brings back; the folders are for the reader to fill in. */
 export const HOW_TO_REPAIR =

@@ -9,6 +9,9 @@ export type Handle = number;
 
 export type Done = (failure: Error | undefined) => void;
 
+/** Where a name leads, compared with a file or folder that is open. */
+export type Leads = 'to it' | 'elsewhere' | 'nowhere';
+
 export interface Files {
   /** Names in the directory, which is made if it is absent. */
   list(done: (failure: Error | undefined, names: string[]) => void): void;
@@ -49,6 +52,22 @@ export interface Files {
   rename(from: string, to: string, done: Done): void;
   remove(name: string, done: Done): void;
   close(handle: Handle, done: Done): void;
+  /**
+   * Says where the name leads by which a file was opened, or which it was given since. A failure
+   * means that it could not be found out.
+   */
+  follow(
+    name: string,
+    handle: Handle,
+    done: (failure: Error | undefined, leads: Leads) => void,
+  ): void;
+  /**
+   * The same for the directory, as it was when it was first listed; and the names in it, unless
+   * none can have changed since the last call.
+   */
+  followDirectory(
+    done: (failure: Error | undefined, leads: Leads, names: string[] | undefined) => void,
+  ): void;
   /** Bytes that an unprivileged process could still allocate. */
   free(done: (failure: Error | undefined, bytes: number) => void): void;
 }

@@ -3,7 +3,7 @@
 
 import { SEGMENT_DATA_AT } from '../../assembly/layout.ts';
 import type { Files } from './files.ts';
-import type { LogOptions } from './log.ts';
+import type { LogOptions } from './options.ts';
 import { open, settle, write } from './promises.ts';
 import type { FoundSegment, Recovered } from './recovery.ts';
 import { encodeHeader, isSpare, NEXT_NAME, segmentName } from './segment.ts';

@@ -4,7 +4,6 @@
 import type { Resume } from '../core/commit.ts';
 import type {
   CheckpointSource,
-  Codec,
   CompactionRequest,
   EntrySource,
   Failure,
@@ -15,61 +14,20 @@ import type {
 import { blockStart, blocksOf } from './blocks.ts';
 import { Cold } from './cold.ts';
 import { Compactor } from './compactor.ts';
+import { refuseLost } from './earlier.ts';
 import { LogError } from './errors.ts';
-import type { Files } from './files.ts';
 import { adopt, asSegment, createFirst, cutSurplus, dropOdd } from './folder.ts';
-import { type CheckpointDue, type Indexed, IndexStore } from './index-store.ts';
-import { Pace, type Turns } from './pace.ts';
-import type { Tell } from './progress.ts';
+import { type Indexed, IndexStore } from './index-store.ts';
+import type { LogEvents, LogOptions } from './options.ts';
+import { Pace } from './pace.ts';
 import { settle } from './promises.ts';
 import { type Recovered, recover, type Sink, takeInventory } from './recovery.ts';
 import { readFully } from './scan.ts';
 import { keyOf, segmentName } from './segment.ts';
 import { Segments } from './segments.ts';
 import type { Spare } from './spares.ts';
-import { type SyncMode, Writer } from './writer.ts';
-
-export interface LogOptions extends Turns {
-  files: Files;
-  /** The folder of indexes and checkpoint. */
-  indexFiles: Files;
-  codec: Codec;
-  /** A codec of its own for reading segments beside the broker; made when it is first needed. */
-  sideCodec: () => Codec;
-  /** CRC32C of any bytes. */
-  crc32c: (bytes: Uint8Array) => number;
-  /** 32 bits that clients cannot know. */
-  hashSeed: number;
-  mode: SyncMode;
-  segmentBytes: number;
-  /** Disk space held ready beyond the next segment; 0 for none. */
-  spareBytes: number;
-  /** Bytes of memory for what is read back from disk (cold.ts). */
-  coldBytesMax?: number | undefined;
-  /** Bytes of memory for tables of indexes (runs.ts). */
-  tableBytesMax?: number | undefined;
-  /** When a checkpoint is due, if not as by default (index-store.ts). */
-  checkpointDue?: CheckpointDue | undefined;
-  /** Random, for a log that is made new. */
-  newLogId: bigint;
-  /** Where a log that is made new begins, if it takes the place of another one; 0 without it. */
-  newStart?: { base: Position; epoch: number };
-  /** Monotonic ms with fractions, for measuring. */
-  now: () => number;
-  wallMs: () => number;
-  /** Calls back once, a short time later. */
-  later: (call: () => void) => void;
-  /** A line for the operator. */
-  note: (level: 'info' | 'warn' | 'error', text: string) => void;
-  progress: Tell;
-}
-
-/** What the log tells the broker while it lives. */
-export interface LogEvents {
-  segmentChanged(): void;
-  failed(failure: Error): void;
-  wrote(bytes: number, writeMs: number, syncMs: number): void;
-}
+import { Watch } from './watch.ts';
+import { Writer } from './writer.ts';
 
 export class FileLog implements Log {
   readonly segmentBytes: number;
@@ -84,6 +42,7 @@ export class FileLog implements Log {
   readonly #compactor: Compactor;
   #trimLater: Position = 0;
   readonly #pace: Pace;
+  readonly #watch: Watch;
 
   private constructor(
     options: LogOptions,
@@ -104,6 +63,7 @@ export class FileLog implements Log {
         now: options.now,
         later: options.later,
         observe: (bytes, writeMs, syncMs) => this.#events?.wrote(bytes, writeMs, syncMs),
+        confirm: (done) => this.#watch.confirm(done),
         failed: (failure) => this.#events?.failed(failure),
       },
       end,
@@ -120,6 +80,13 @@ export class FileLog implements Log {
       indexed: (base) => this.#indexed(base),
       swapped: () => this.#giveBackLater(),
     });
+    this.#watch = new Watch({
+      ...options,
+      places: options.places ?? [],
+      segments,
+      renaming: () => this.#compactor.renaming,
+      lost: (failure) => this.#lost(failure),
+    });
   }
 
   /**
@@ -133,6 +100,7 @@ export class FileLog implements Log {
   ): Promise<{ log: FileLog; resume: Resume; recovered: Recovered }> {
     const { files, codec } = options;
     let inventory = await takeInventory(files);
+    refuseLost(inventory, options.traces ?? []);
     for (const name of inventory.foreign)
       options.note('warn', `${name} in the log folder is not part of the log: ignored`);
     const spares = await adopt(options, inventory.leftovers);
@@ -464,10 +432,29 @@ export class FileLog implements Log {
     this.#writer.syncNow(done);
   }
 
+  /**
+   * Looks whether what is written can be found again; to be called twice a second. From the first
+   * call on nothing is called done on the strength of a look that is older than TRUST_MS.
+   */
+  look(): void {
+    this.#watch.look();
+  }
+
+  /** Calls back when a look that begins now has ended, with what is lost. */
+  lookAgain(done: (failure: Failure) => void): void {
+    this.#watch.ask(done);
+  }
+
+  #lost(failure: LogError): void {
+    this.#writer.fail(failure);
+    this.#events?.failed(failure);
+  }
+
   /** Closes the files. No append or read may be in flight; a file being made is waited for. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#watch.end();
     await this.#compactor.close();
     await this.#store.alone(async () => {});
     await new Promise<void>((resolve) => this.#store.close(resolve));

@@ -19,6 +19,8 @@ export const NO_FILES: Files = {
   rename: (_from, _to, done) => soon(() => done(ABSENT)),
   remove: (_name, done) => soon(() => done(ABSENT)),
   close: (_handle, done) => soon(() => done(undefined)),
+  follow: (_name, _handle, done) => soon(() => done(ABSENT, 'nowhere')),
+  followDirectory: (done) => soon(() => done(undefined, 'to it', undefined)),
   free: (done) => soon(() => done(undefined, 0)),
 };
 

@@ -22,6 +22,8 @@ export interface WriterOptions {
   /** Asks for `retry` a little later. */
   later: (call: () => void) => void;
   observe: (bytes: number, writeMs: number, syncMs: number) => void;
+  /** Calls back when it is sure that the files have their names, or with why not. */
+  confirm: (done: (failure: Failure) => void) => void;
   /** A sync outside an append failed. */
   failed: (failure: Error) => void;
 }
@@ -93,22 +95,30 @@ export class Writer {
         this.#dirty.add(segment);
         this.#written = end;
         this.#options.observe(bytes, wrote - begun, 0);
-        return this.#end(undefined, done);
+        return this.#confirm(done);
       }
       files.sync(segment.handle, (syncFailure) => {
-        if (syncFailure === undefined) {
-          this.#synced = end;
-          this.#options.observe(bytes, wrote - begun, now() - wrote);
-        }
-        this.#end(syncFailure, done);
+        if (syncFailure !== undefined) return this.#end(syncFailure, done);
+        this.#synced = end;
+        this.#options.observe(bytes, wrote - begun, now() - wrote);
+        this.#confirm(done);
       });
     });
+  }
+
+  #confirm(done: (failure: Failure) => void): void {
+    this.#options.confirm((failure) => this.#end(failure, done));
   }
 
   #end(failure: Failure, done: (failure: Failure) => void): void {
     this.#busy = false;
     if (failure !== undefined) this.#failure ??= failure;
     done(this.#failure);
+  }
+
+  /** Nothing that is appended from now on is called done, nor what is under way. */
+  fail(failure: Error): void {
+    this.#failure ??= failure;
   }
 
   /** Syncs what was written before the call; for modes interval and none. */

@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { RECORD_START, SEGMENT_VERSION_AT } from '../../assembly/layout.ts';
-import { lock } from '../../src/io/lock.ts';
+import { lockFile } from '../../src/io/lock.ts';
 import type { RepairReport } from '../../src/log/repair.ts';
 import type { StatReport } from '../../src/log/stat.ts';
 import { type Built, buildSegment } from '../log/harness.ts';
@@ -191,7 +191,7 @@ test('repair: folders that it does not write to', async () => {
 
 test('repair: exit codes for a running broker, another version, nothing and no log', async () => {
   const folder = dataDir(...damaged());
-  const release = lock(path.join(folder, 'LOCK'), 'a broker\n');
+  const { release } = lockFile(path.join(folder, 'LOCK'), 'a broker\n');
   const running = await repair(folder);
   release();
   assert.equal(running.code, 75);

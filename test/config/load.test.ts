@@ -54,6 +54,7 @@ test('defaults are those of the contract', async () => {
   assert.deepEqual(config, {
     dataDir: join(folder, 'data'),
     unsafeNoLock: false,
+    requireData: false,
     intake: [{ host: '127.0.0.1', port: 1888, wire: 'u64' }],
     exhaust: [{ host: '127.0.0.1', port: 2888, wire: 'u64' }],
     dashboard: {
@@ -148,6 +149,7 @@ const SAMPLES: Record<SettingKey, [string, (loaded: LoadedConfig['config']) => u
     heartbeat_timeout: ['3s', (c) => c.limits.heartbeatAckMs, 3000],
     ack_commit_delay: ['1ms', (c) => c.limits.ackCommitMs, 1],
     proof_delay: ['1s', (c) => c.limits.proofMs, 1000],
+    require_data: ['yes', (c) => c.requireData, true],
     unsafe_no_lock: ['yes', (c) => c.unsafeNoLock, true],
   };
 

@@ -6,28 +6,31 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { LockError, lock } from '../../src/io/lock.ts';
+import { FolderLock, holderOf, LockError, lockFile } from '../../src/io/lock.ts';
 import { Running } from '../support/process.ts';
 
 const root = fs.mkdtempSync(path.join(os.tmpdir(), 'thrustmq-lock-'));
 after(() => fs.rmSync(root, { recursive: true, force: true }));
-let count = 0;
-const newFile = () => path.join(root, `LOCK${++count}`);
+const newFolder = () => fs.mkdtempSync(path.join(root, 'data-'));
+const lock = (folder: string, text: string) => {
+  const held = new FolderLock(folder, text);
+  return () => held.release();
+};
 
 const MODULE = new URL('../../src/io/lock.js', import.meta.url).href;
 // Takes the lock, says so, and lives until it is killed.
 const HOLDER = `
-  const { lock } = await import(${JSON.stringify(MODULE)});
+  const { FolderLock } = await import(${JSON.stringify(MODULE)});
   try {
-    lock(process.argv[1], 'holder ' + process.pid);
+    globalThis.held = new FolderLock(process.argv[1], 'holder ' + process.pid);
     console.log('held');
     setInterval(() => {}, 1000);
   } catch (error) {
     console.log(error.held ? 'refused: ' + error.message : 'impossible: ' + error.message);
   }`;
 
-function holder(file: string, PATH = process.env.PATH): Running {
-  const args = ['--input-type=module', '-e', HOLDER, file];
+function holder(folder: string, PATH = process.env.PATH): Running {
+  const args = ['--input-type=module', '-e', HOLDER, folder];
   return new Running(process.execPath, args, { env: { ...process.env, PATH } });
 }
 
@@ -48,77 +51,156 @@ function pathOf(command: string): string | undefined {
 }
 
 test('a second holder is refused and told who the first one is', () => {
-  const file = newFile();
-  const release = lock(file, 'pid 1234\n');
-  assert.equal(fs.readFileSync(file, 'utf8'), 'pid 1234\n');
-  assert.equal(fs.statSync(file).mode & 0o777, 0o600);
+  const folder = newFolder();
+  const release = lock(folder, 'pid 1234\n');
+  assert.equal(fs.readFileSync(path.join(folder, 'LOCK'), 'utf8'), 'pid 1234\n');
+  assert.equal(fs.statSync(path.join(folder, 'LOCK')).mode & 0o777, 0o600);
   assert.throws(
-    () => lock(file, 'me'),
+    () => lock(folder, 'me'),
     (error) => error instanceof LockError && error.held && error.message === 'pid 1234',
   );
-  assert.equal(fs.readFileSync(file, 'utf8'), 'pid 1234\n', 'the refused one wrote into it');
+  assert.equal(
+    fs.readFileSync(path.join(folder, 'LOCK'), 'utf8'),
+    'pid 1234\n',
+    'the refused one wrote into it',
+  );
   release();
-  lock(file, 'x')();
-  assert.equal(fs.readFileSync(file, 'utf8'), 'x', 'a longer text of the holder before it stayed');
+  lock(folder, 'x')();
+  assert.equal(
+    fs.readFileSync(path.join(folder, 'LOCK'), 'utf8'),
+    'x',
+    'a longer text of the holder before it stayed',
+  );
 });
 
 test('a file that lies there locks nobody out', () => {
-  const file = newFile();
-  fs.writeFileSync(file, 'pid of a broker that was killed long ago');
-  lock(file, 'me')();
+  const folder = newFolder();
+  fs.writeFileSync(path.join(folder, 'LOCK'), 'pid of a broker that was killed long ago');
+  lock(folder, 'me')();
 });
 
 test('a link in its place is refused', () => {
-  const file = newFile();
-  fs.symlinkSync(path.join(root, 'elsewhere'), file);
-  assert.throws(() => lock(file, 'me'), { code: 'ELOOP' });
+  const folder = newFolder();
+  fs.symlinkSync(path.join(root, 'elsewhere'), path.join(folder, 'LOCK'));
+  assert.throws(() => lock(folder, 'me'), { code: 'ELOOP' });
   assert.ok(!fs.existsSync(path.join(root, 'elsewhere')));
 });
 
 test('another process holds it as long as it lives, and kill -9 frees it', async () => {
-  const file = newFile();
-  await using running = holder(file);
+  const folder = newFolder();
+  await using running = holder(folder);
   await running.output(/held/);
-  assert.throws(() => lock(file, 'me'), { held: true, message: `holder ${running.child.pid}` });
-  await using second = holder(file);
+  assert.throws(() => lock(folder, 'me'), { held: true, message: `holder ${running.child.pid}` });
+  await using second = holder(folder);
   await second.output(/refused: holder/);
   running.child.kill('SIGKILL');
   assert.equal((await running.ended).signal, 'SIGKILL');
-  lock(file, 'me')();
+  lock(folder, 'me')();
 });
 
 test('a child of the holder does not inherit it', async () => {
-  const file = newFile();
-  const release = lock(file, 'me');
+  const folder = newFolder();
+  const release = lock(folder, 'me');
   await using child = new Running(process.execPath, [
     '-e',
     'console.log("up"); setInterval(() => {}, 1000)',
   ]);
   await child.output(/up/);
   release();
-  lock(file, 'again')();
+  lock(folder, 'again')();
 });
 
 for (const command of ['flock', 'python3', 'perl']) {
   test(`helper ${command}: takes it, refuses it, and excludes the others`, async (t) => {
     const only = pathOf(command);
     if (only === undefined) return t.skip(`${command} is not here`);
-    const file = newFile();
-    await using running = holder(file, only);
+    const folder = newFolder();
+    await using running = holder(folder, only);
     await running.output(/held/);
-    assert.throws(() => lock(file, 'me'), { held: true });
-    await using second = holder(file, only);
+    assert.throws(() => lock(folder, 'me'), { held: true });
+    await using second = holder(folder, only);
     await second.output(/refused/);
     running.child.kill('SIGKILL');
     await running.ended;
-    const release = lock(file, 'me');
-    await using third = holder(file, only);
+    const release = lock(folder, 'me');
+    await using third = holder(folder, only);
     await third.output(/refused: me/);
     release();
   });
 }
 
 test('without any helper it says what to install, and does not claim that it is held', async () => {
-  await using running = holder(newFile(), path.join(root, 'empty'));
+  await using running = holder(newFolder(), path.join(root, 'empty'));
   await running.output(/impossible: none of flock, python3 and perl could be run/);
+});
+
+const text = 'pid 1234\n';
+
+test('who removes LOCK lets nobody in, and it is made again', async () => {
+  const folder = newFolder();
+  const held = new FolderLock(folder, text);
+  const check = () => {
+    let again = false;
+    return new Promise<[Error | undefined, boolean]>((resolve) =>
+      held.check(
+        folder,
+        () => (again = true),
+        (failure) => resolve([failure, again]),
+      ),
+    );
+  };
+  assert.deepEqual(await check(), [undefined, false]);
+  fs.rmSync(path.join(folder, 'LOCK'));
+  assert.throws(() => lock(folder, 'me'), { held: true, message: 'its LOCK is gone' });
+  assert.deepEqual(await check(), [undefined, true]);
+  assert.equal(fs.readFileSync(path.join(folder, 'LOCK'), 'utf8'), text);
+  assert.throws(() => lockFile(path.join(folder, 'LOCK'), 'a release that locks only it'), {
+    held: true,
+  });
+  fs.writeFileSync(path.join(folder, 'other'), '');
+  fs.renameSync(path.join(folder, 'other'), path.join(folder, 'LOCK'));
+  assert.deepEqual(await check(), [undefined, true]);
+  fs.rmSync(path.join(folder, 'LOCK'));
+  const other = lockFile(path.join(folder, 'LOCK'), 'a release that locks only it');
+  const [failure] = await check();
+  assert.ok(failure instanceof LockError && failure.held);
+  other.release();
+  held.release();
+  assert.deepEqual(await check(), [undefined, false], 'after the end nothing is made');
+});
+
+test('a release that locks only LOCK keeps this one out, and the other way round', () => {
+  const folder = newFolder();
+  const old = lockFile(path.join(folder, 'LOCK'), 'old');
+  assert.throws(() => lock(folder, 'new'), { held: true, message: 'old' });
+  old.release();
+  const release = lock(folder, 'new');
+  assert.throws(() => lockFile(path.join(folder, 'LOCK'), 'old'), { held: true });
+  release();
+});
+
+test('whether somebody has a folder is asked without keeping anybody out', async () => {
+  const folder = newFolder();
+  assert.equal(holderOf(folder), 'nobody');
+  await using running = holder(folder);
+  await running.output(/held/);
+  assert.equal(holderOf(folder), 'somebody');
+  // Who copies a folder copies no lock.
+  const copy = newFolder();
+  fs.cpSync(folder, copy, { recursive: true });
+  assert.equal(holderOf(copy), 'nobody');
+  running.child.kill('SIGKILL');
+  await running.ended;
+  assert.equal(holderOf(folder), 'nobody');
+  assert.equal(holderOf(path.join(folder, 'absent')), 'unknown');
+  // A question that is being asked while a broker starts does not turn it away.
+  const ask = [
+    'import fcntl,os,sys,time',
+    'fcntl.flock(os.open(sys.argv[1], os.O_RDONLY), fcntl.LOCK_SH)',
+    'print("asking", flush=True)',
+    'time.sleep(0.05)',
+  ];
+  await using asking = new Running('python3', ['-c', ask.join('\n'), folder]);
+  await asking.output(/asking/);
+  lock(folder, 'me')();
 });

@@ -10,8 +10,8 @@ import { SettingsFile } from '../../src/io/settings.ts';
 
 function inFolder(): { settings: SettingsFile; folder: string; text: () => string | undefined } {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'thrustmq-settings-'));
-  const settings = new SettingsFile(folder, 'set.json');
-  const text = () => new SettingsFile(folder, 'set.json').read();
+  const settings = new SettingsFile(() => folder, 'set.json');
+  const text = () => new SettingsFile(() => folder, 'set.json').read();
   return { settings, folder, text };
 }
 

@@ -30,7 +30,8 @@ import { ATTEMPTS, COUNT, OFFSET, sequenceOf, TYPE, timeOf } from '../../src/cor
 import { createState } from '../../src/core/state.ts';
 import type { Checkpoint, KnownSegment } from '../../src/log/checkpoint.ts';
 import type { Files } from '../../src/log/files.ts';
-import { FileLog, type LogOptions } from '../../src/log/log.ts';
+import { FileLog } from '../../src/log/log.ts';
+import type { LogOptions } from '../../src/log/options.ts';
 import { type Recovered, recover, type Sink, takeInventory } from '../../src/log/recovery.ts';
 import { Replay } from '../../src/log/replay.ts';
 import { encodeHeader, keyOf, segmentName } from '../../src/log/segment.ts';

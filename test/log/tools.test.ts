@@ -6,7 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { RECORD_START } from '../../assembly/layout.ts';
-import { lock } from '../../src/io/lock.ts';
+import { lockFile } from '../../src/io/lock.ts';
 import type { DumpEntry, RecordEntry } from '../../src/log/dump.ts';
 import type { VerifyReport } from '../../src/log/verify.ts';
 import { thrustmq } from '../support/process.ts';
@@ -130,7 +130,7 @@ test('verify: the text for people names segment, offset, sequences and verdict',
 
 test('verify: says so when a broker has the folder, and does not take the lock itself', async () => {
   const folder = dataDir(...segments());
-  const release = lock(path.join(folder, 'LOCK'), 'me\n');
+  const { release } = lockFile(path.join(folder, 'LOCK'), 'me\n');
   const running = await verify(folder);
   release();
   if (fs.existsSync('/proc/locks')) assert.match(running.stderr, /a broker is running/);

@@ -20,7 +20,12 @@ interface Setup {
   observed: number[];
 }
 
-async function setUp(mode: SyncMode = 'commit'): Promise<Setup> {
+type Confirm = (done: (failure: Error | undefined) => void) => void;
+
+async function setUp(
+  mode: SyncMode = 'commit',
+  confirm: Confirm = (done) => done(undefined),
+): Promise<Setup> {
   const files = new MemoryFiles();
   files.put('a', new Uint8Array(BYTES));
   const handle = await new Promise<number>((resolve) =>
@@ -36,6 +41,7 @@ async function setUp(mode: SyncMode = 'commit'): Promise<Setup> {
       now: () => 0,
       later: (call) => void later.push(call),
       observe: (bytes) => void observed.push(bytes),
+      confirm,
       failed: (failure) => void failures.push(failure),
     },
     BASE + SEGMENT_DATA_AT,
@@ -90,6 +96,30 @@ test('commit: an append is done when its bytes are on disk, not before', async (
   const disk = files.crash(loseAll).image('a').subarray(SEGMENT_DATA_AT);
   assert.deepEqual(disk.subarray(0, BATCH.length), BATCH);
 });
+
+for (const mode of ['commit', 'interval', 'none'] as const)
+  test(`${mode}: an append is done when it is sure that its file can be found again`, async () => {
+    const asked: Parameters<Confirm>[0][] = [];
+    const setup = await setUp(mode, (done) => asked.push(done));
+    const outcome = append(setup);
+    await run(setup);
+    assert.deepEqual([asked.length, outcome.calls], [1, 0]);
+    asked[0]!(undefined);
+    assert.deepEqual(outcome, { calls: 1, failure: undefined });
+    const lost = append(setup);
+    await run(setup);
+    asked[1]!(new Error('lost'));
+    assert.match(lost.failure!.message, /lost/);
+    const later = append(setup);
+    await run(setup);
+    assert.match(later.failure!.message, /lost/);
+
+    const other = await setUp(mode);
+    const underWay = append(other);
+    other.writer.fail(new Error('lost meanwhile'));
+    await run(other);
+    assert.match(underWay.failure!.message, /lost meanwhile/);
+  });
 
 test('short writes go on where they ended', async () => {
   const setup = await setUp();

@@ -28,6 +28,16 @@ interface Flipped {
   around: Uint8Array;
 }
 
+/** A file that somebody moved away under the broker. */
+export interface Taken {
+  name: string;
+  /** Its name meanwhile. */
+  away: string;
+  atMs: number;
+}
+
+const AWAY = 'moved-away';
+
 export class Disk {
   files: MemoryFiles;
   readonly #random: Random;
@@ -35,6 +45,7 @@ export class Disk {
   readonly #allowed: ReadonlySet<FaultKind>;
   #armed: { kind: FaultKind; fault: Fault }[] = [];
   #damage: Flipped | undefined;
+  taken: Taken | undefined;
   /** Kinds that struck in this life. */
   readonly struck = new Set<FaultKind>();
 
@@ -128,8 +139,32 @@ export class Disk {
     this.#armed = [];
     this.struck.clear();
     this.wasLimited = files.capacity < Number.POSITIVE_INFINITY;
+    this.#putBack(files);
     this.files = files;
     files.auto = false;
+  }
+
+  // A compacted segment may have taken its name, and stands for it.
+  #putBack(files: MemoryFiles): void {
+    if (this.taken === undefined) return;
+    const { name, away } = this.taken;
+    this.taken = undefined;
+    files.take(away, files.names().includes(name) ? undefined : name);
+  }
+
+  /** Somebody moves a segment away that is on disk, one at a time. */
+  take(nowMs: number): void {
+    const { files } = this;
+    const names = files
+      .names()
+      .filter((name) => baseOf(name) !== undefined && files.durable(name) !== undefined);
+    // Mostly the newest ones: those that are written.
+    const back = this.#random.below(this.#random.chance(0.7) ? 2 : Math.max(1, names.length));
+    const name = names.at(-1 - back);
+    if (!this.#allowed.has('taken') || name === undefined || this.taken !== undefined) return;
+    files.take(name, AWAY);
+    this.taken = { name, away: AWAY, atMs: nowMs };
+    this.#strikes('taken');
   }
 
   /** The process dies. */

@@ -16,6 +16,7 @@ export const FAULTS = {
   full: 'the disk is full for a while',
   flip: 'a bit of an index or a checkpoint changes',
   damage: 'a bit of a durable part of the log changes',
+  taken: 'a file of the log is moved away under the broker, and put back when it has ended',
   split: 'what a peer sends arrives in pieces',
   slow: 'a peer does not read what it is sent for a while',
   reset: 'a connection breaks',

@@ -13,9 +13,11 @@ import { FileLog } from '../../src/log/log.ts';
 import type { Recovered } from '../../src/log/recovery.ts';
 import { Replay } from '../../src/log/replay.ts';
 import { segmentName } from '../../src/log/segment.ts';
+import { TRUST_MS } from '../../src/log/watch.ts';
 import { Folder } from '../support/folder.ts';
 import type { MemoryFiles } from '../support/memory-files.ts';
 import type { Checker } from './checker.ts';
+import type { Taken } from './disk.ts';
 import type { Trace } from './trace.ts';
 
 /** What does not change from one life of a world to the next. */
@@ -30,6 +32,8 @@ export interface Setting {
   logId: bigint;
   slotsMax: number;
   releaseMax: number;
+  /** The file that was moved away under the broker, if there is one. */
+  taken: () => Taken | undefined;
   /** Called as the broker speaks, before it goes on. */
   noticed: (notice: Notice) => void;
 }
@@ -57,6 +61,7 @@ export interface Notice {
 
 const TIME_MS = 1_700_000_000_000;
 const RETRY_MS = 1000;
+const LOOK_MS = 500;
 const LATER_MS = 25;
 const BREATH_MS = 1;
 const PAUSE_MS = 4;
@@ -78,6 +83,7 @@ export class Life {
   #soon: (() => void)[] = [];
   #timers: { dueMs: number; call: () => void }[] = [];
   #retryMs = 0;
+  #lookMs = 0;
   nowMs = 0;
   broker!: Broker;
   log!: FileLog;
@@ -236,7 +242,12 @@ export class Life {
   // Bytes of the log as a power cut would leave them at worst.
   #onDisk(position: number, bytes: number): Uint8Array {
     const base = this.log.bases().findLast((each) => each <= position)!;
-    const durable = this.files.durable(segmentName(base));
+    const taken = this.#setting.taken();
+    const name = segmentName(base);
+    const isTaken = taken?.name === name;
+    if (isTaken && this.nowMs - taken.atMs > TRUST_MS)
+      assert.fail(`acks go on ${this.nowMs - taken.atMs} ms after ${name} was moved away`);
+    const durable = this.files.durable(isTaken ? taken.away : name);
     assert.ok(durable !== undefined, `the name ${segmentName(base)} is not on disk`);
     assert.ok(position - base >= SEGMENT_DATA_AT, 'a batch stands in a header');
     return durable.subarray(position - base, position - base + bytes);
@@ -274,6 +285,10 @@ export class Life {
     if (this.nowMs - this.#retryMs >= RETRY_MS) {
       this.#retryMs = this.nowMs;
       this.log.retry();
+    }
+    if (this.nowMs - this.#lookMs >= LOOK_MS) {
+      this.#lookMs = this.nowMs;
+      this.log.look();
     }
     this.broker.advance(this.nowMs);
   }

@@ -91,6 +91,7 @@ export class World {
       logId: (BigInt(random.next()) << 32n) | BigInt(random.next()),
       slotsMax: [2, 10, 1 << 20][random.below(3)]!,
       releaseMax: [1, 7, 32_768][random.below(3)]!,
+      taken: () => this.#disk.taken,
       noticed: (notice) => this.checker.check(() => this.#noticed(notice)),
     };
   }
@@ -404,12 +405,13 @@ export class World {
   #trouble(): void {
     const random = this.#random;
     this.#findVanished();
-    const what = random.below(10);
+    const what = random.below(11);
     if (what < 4) this.#disk.arm();
     else if (what < 6 && !this.#disk.limited)
       this.#disk.fill(random.below(3 * this.#setting.limits.segmentBytes));
     else if (what < 9) this.#disk.files.capacity = Number.POSITIVE_INFINITY;
-    else this.#disk.flipCache();
+    else if (what < 10) this.#disk.flipCache();
+    else if (random.chance(0.3)) this.#disk.take(this.#life.nowMs);
     this.trace.add(`trouble ${what}`);
   }
 

@@ -1,7 +1,7 @@
 // A folder of the disk in memory, as a Files port of its own: its files are those of the disk whose
 // names begin with the folder's, so that all folders share one crash and one plan of faults.
 
-import type { Done, Files, Handle } from '../../src/log/files.ts';
+import type { Done, Files, Handle, Leads } from '../../src/log/files.ts';
 import type { MemoryFiles } from './memory-files.ts';
 
 export class Folder implements Files {
@@ -94,6 +94,22 @@ export class Folder implements Files {
 
   close(handle: Handle, done: Done): void {
     this.#disk.close(handle, done);
+  }
+
+  follow(
+    name: string,
+    handle: Handle,
+    done: (failure: Error | undefined, leads: Leads) => void,
+  ): void {
+    this.#disk.follow(this.#prefix + name, handle, done);
+  }
+
+  followDirectory(
+    done: (failure: Error | undefined, leads: Leads, names: string[] | undefined) => void,
+  ): void {
+    this.#disk.followFolder(this.#prefix, (failure, leads, names) =>
+      done(failure, leads, names === undefined ? undefined : this.#shorten(names)),
+    );
   }
 
   free(done: (failure: Error | undefined, bytes: number) => void): void {

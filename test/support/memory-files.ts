@@ -6,7 +6,7 @@
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import type { Done, Files, Handle } from '../../src/log/files.ts';
+import type { Done, Files, Handle, Leads } from '../../src/log/files.ts';
 import { Random } from './random.ts';
 
 export type Op =
@@ -20,6 +20,7 @@ export type Op =
   | 'rename'
   | 'remove'
   | 'close'
+  | 'follow'
   | 'free';
 
 /** A fault to come; `fired` says how often it has. */
@@ -457,6 +458,37 @@ export class MemoryFiles implements Files {
   /** `list` of one folder, names in full. */
   listIn(prefix: string, done: (failure: Error | undefined, names: string[]) => void): void {
     this.#call('list', prefix, (fault) => done(fault, fault ? [] : this.namesIn(prefix)));
+  }
+
+  follow(
+    name: string,
+    handle: Handle,
+    done: (failure: Error | undefined, leads: Leads) => void,
+  ): void {
+    const { inode } = this.#opened(handle);
+    this.#call('follow', name, (fault) => {
+      const found = this.#names.get(name);
+      if (found === undefined) done(fault, 'nowhere');
+      else done(fault, found === inode ? 'to it' : 'elsewhere');
+    });
+  }
+
+  followDirectory(
+    done: (failure: Error | undefined, leads: Leads, names: string[] | undefined) => void,
+  ): void {
+    this.followFolder('', done);
+  }
+
+  /** Where the names of folders lead to, if not to them. */
+  readonly misled = new Map<string, Leads>();
+
+  followFolder(
+    prefix: string,
+    done: (failure: Error | undefined, leads: Leads, names: string[] | undefined) => void,
+  ): void {
+    this.#call('follow', prefix, (fault) =>
+      done(fault, this.misled.get(prefix) ?? 'to it', this.namesIn(prefix)),
+    );
   }
 
   open(

@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { makeFolder, storageOf } from '../../src/io/data-folder.ts';
+import { makeFolder, storageOf } from '../../src/io/storage.ts';
 import { thrustmq } from '../support/process.ts';
 
 const root = fs.mkdtempSync(join(tmpdir(), 'thrustmq-folder-'));

@@ -1,0 +1,34 @@
+// Looks in a data folder for a log, and for what only an earlier one leaves behind.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import { tracesOf } from '../log/earlier.ts';
+import { baseOf } from '../log/segment.ts';
+
+/** In the root of a file system that was made for it. */
+const OF_FILE_SYSTEMS = ['lost+found'];
+
+/** Says nothing of a folder that cannot be read: whoever uses it finds out. */
+export function tracesIn(dataDir: string): { hasLog: boolean; traces: string[] } {
+  const logNames = namesIn(path.join(dataDir, 'log')) ?? [];
+  const hasLog = logNames.some((name) => baseOf(name) !== undefined);
+  return { hasLog, traces: tracesOf(namesIn(dataDir) ?? [], logNames, hasIndex(dataDir)) };
+}
+
+function hasIndex(dataDir: string): boolean {
+  const folder = path.join(dataDir, 'index');
+  const names = namesIn(folder)?.filter((name) => !OF_FILE_SYSTEMS.includes(name));
+  if (names === undefined) return false;
+  if (names.length > 0) return true;
+  // An empty one that was mounted, or is a link, was there before the first start.
+  const own = fs.lstatSync(folder);
+  return own.isDirectory() && own.dev === fs.statSync(dataDir).dev;
+}
+
+function namesIn(folder: string): string[] | undefined {
+  try {
+    return fs.readdirSync(folder);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,55 @@
+// What a log needs to be opened, and what it tells its broker.
+
+import type { Codec, Position } from '../core/ports.ts';
+import type { Files } from './files.ts';
+import type { CheckpointDue } from './index-store.ts';
+import type { Turns } from './pace.ts';
+import type { Tell } from './progress.ts';
+import type { Place } from './watch.ts';
+import type { SyncMode } from './writer.ts';
+
+export interface LogOptions extends Turns {
+  files: Files;
+  /** The folder of indexes and checkpoint. */
+  indexFiles: Files;
+  /** What must stay where it is beside the files, outermost first (watch.ts). */
+  places?: readonly Place[];
+  codec: Codec;
+  /** A codec of its own for reading segments beside the broker; made when it is first needed. */
+  sideCodec: () => Codec;
+  /** CRC32C of any bytes. */
+  crc32c: (bytes: Uint8Array) => number;
+  /** 32 bits that clients cannot know. */
+  hashSeed: number;
+  mode: SyncMode;
+  segmentBytes: number;
+  /** Disk space held ready beyond the next segment; 0 for none. */
+  spareBytes: number;
+  /** Bytes of memory for what is read back from disk (cold.ts). */
+  coldBytesMax?: number | undefined;
+  /** Bytes of memory for tables of indexes (runs.ts). */
+  tableBytesMax?: number | undefined;
+  /** When a checkpoint is due, if not as by default (index-store.ts). */
+  checkpointDue?: CheckpointDue | undefined;
+  /** What in the data folder speaks of an earlier log (earlier.ts). */
+  traces?: readonly string[];
+  /** Random, for a log that is made new. */
+  newLogId: bigint;
+  /** Where a log that is made new begins, if it takes the place of another one; 0 without it. */
+  newStart?: { base: Position; epoch: number };
+  /** Monotonic ms with fractions, for measuring. */
+  now: () => number;
+  wallMs: () => number;
+  /** Calls back once, a short time later. */
+  later: (call: () => void) => void;
+  /** A line for the operator. */
+  note: (level: 'info' | 'warn' | 'error', text: string) => void;
+  progress: Tell;
+}
+
+/** What the log tells the broker while it lives. */
+export interface LogEvents {
+  segmentChanged(): void;
+  failed(failure: Error): void;
+  wrote(bytes: number, writeMs: number, syncMs: number): void;
+}
