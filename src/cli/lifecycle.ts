@@ -12,6 +12,7 @@ import { keepHeapSmall } from '../io/heap.ts';
 import type { Logger, LoggerHandle } from '../io/logger.ts';
 import { startBegun, startText } from '../starting.ts';
 import { every, sleep } from '../time/timers.ts';
+import { identityHere } from './announced.ts';
 import { EXIT } from './output.ts';
 import {
   authority,
@@ -26,6 +27,10 @@ import { stateOf } from './state.ts';
 /** The broker as it is seen from here. */
 export interface RunningServer {
   readonly addresses: { intake: AddressInfo[]; exhaust: AddressInfo[] };
+  /** Where the data folder is now, if it is not where the settings say. */
+  readonly dataDir?: string;
+  /** Tells this broker from every other one. */
+  readonly instance?: string;
   snapshot(): Snapshot;
   health(): { live: boolean; ready: boolean; checks: Health['checks'] };
   command?(command: Command, done: (outcome: Outcome) => void): void;
@@ -179,12 +184,17 @@ class Lifecycle {
       dashboardHost: config.dashboard.host,
       wire: config.intake[0].wire,
       listeners: { intake: ports(config.intake, intake), exhaust: ports(config.exhaust, exhaust) },
+      identity: identityHere(server.instance ?? '', this.#dataDir, config.unsafeNoLock),
     };
+  }
+
+  get #dataDir(): string {
+    return this.#server?.dataDir ?? this.#options.config.dataDir;
   }
 
   #writeRuntime(info: RuntimeInfo): void {
     try {
-      writeRuntime(this.#options.config.dataDir, info);
+      writeRuntime(this.#dataDir, info);
     } catch (error) {
       // A full disk stops no broker: publishers are refused, consumers go on.
       const message = `cannot write runtime.json: ${(error as Error).message}`;
@@ -229,7 +239,7 @@ class Lifecycle {
     const info = this.#runtime;
     this.#runtime = undefined;
     try {
-      if (info !== undefined) removeRuntime(this.#options.config.dataDir, info);
+      if (info !== undefined) removeRuntime(this.#dataDir, info);
     } catch {
       // A hint that outlives its broker does no harm; readers check.
     }

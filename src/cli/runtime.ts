@@ -1,10 +1,11 @@
 // runtime.json in the data folder: how others find a running broker. Written by the broker when it
 // is ready, removed when it stops; a broker that was killed leaves it behind, so it is a hint, no
-// proof.
+// proof: announced.ts judges it.
 
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Listener } from '../config/load.ts';
+import type { Identity } from './announced.ts';
 
 export interface RuntimeInfo {
   event: 'ready';
@@ -21,6 +22,8 @@ export interface RuntimeInfo {
   dashboardHost: string;
   /** All data listeners with the ports they got. */
   listeners: { intake: Listener[]; exhaust: Listener[] };
+  /** Whose it is (announced.ts). */
+  identity?: Identity;
 }
 
 const FILE_NAME = 'runtime.json';

@@ -4,8 +4,9 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { meantText, readVariables } from '../config/environment.ts';
 import { parseDuration } from '../config/units.ts';
+import { announcedBy } from './announced.ts';
 import { CliError, EXIT } from './output.ts';
-import { connectHost, type RuntimeInfo, readRuntime } from './runtime.ts';
+import { connectHost, type RuntimeInfo } from './runtime.ts';
 
 export type Side = 'intake' | 'exhaust' | 'dashboard';
 
@@ -38,14 +39,14 @@ export function addTargetOptions(command: Command, side: Side): Command {
 
 /**
  * Resolves those options.
- * @throws CliError 69 when no broker has announced itself in the data folder.
+ * @throws CliError 69 when the broker of the data folder is not there for certain.
  */
 export function resolveTarget(
   options: TargetOptions,
   side: Side,
   environment: Record<string, string | undefined> = process.env,
 ): Target {
-  const runtime = options.dataDir === undefined ? undefined : announced(options.dataDir);
+  const runtime = options.dataDir === undefined ? undefined : announcedBy(options.dataDir);
   if (runtime === undefined) {
     const { host, port, wire } = options;
     const given = { HOST: host, [portVariable(side)]: port, WIRE: wire };
@@ -77,13 +78,6 @@ export function refuseMisspelled(
 
 function portVariable(side: Side): string {
   return `${side.toUpperCase()}_PORT`;
-}
-
-function announced(dataDir: string): RuntimeInfo {
-  const runtime = readRuntime(dataDir);
-  if (runtime === undefined)
-    throw new CliError(EXIT.unreachable, `no broker has announced itself in ${dataDir}`);
-  return runtime;
 }
 
 function hostOf(runtime: RuntimeInfo | undefined, side: Side): string | undefined {

@@ -5,6 +5,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { identityHere } from '../../src/cli/announced.ts';
 import { CliError } from '../../src/cli/output.ts';
 import {
   authority,
@@ -15,9 +16,15 @@ import {
   writeRuntime,
 } from '../../src/cli/runtime.ts';
 import { bucketId, resolveTarget } from '../../src/cli/target.ts';
+import { FolderLock } from '../../src/io/lock.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'thrustmq target '));
-after(() => rmSync(folder, { recursive: true, force: true }));
+const INSTANCE = 'abc';
+const held = new FolderLock(folder, `{"instance":"${INSTANCE}"}\n`);
+after(() => {
+  held.release();
+  rmSync(folder, { recursive: true, force: true });
+});
 
 const INFO: RuntimeInfo = {
   event: 'ready',
@@ -31,6 +38,7 @@ const INFO: RuntimeInfo = {
   dashboard: 33,
   dashboardHost: '::1',
   listeners: { intake: [], exhaust: [] },
+  identity: identityHere(INSTANCE, folder, false),
 };
 
 test('runtime.json: written whole, read back, removed', () => {
