@@ -1,16 +1,24 @@
-// The verb `log stat`: what a log at rest holds, in a screenful.
+// The verb `log stat`: what a log holds, in a screenful.
 
 import type { Command } from 'commander';
 import { type StatReport, statLog } from '../log/stat.ts';
 import { Engine } from '../wasm/engine.ts';
-import { exitCodeOf, progressBar, quoted, reading, refuseLoss, warnIfRunning } from './offline.ts';
+import {
+  exitCodeOf,
+  motionLines,
+  noteRunning,
+  progressBar,
+  quoted,
+  reading,
+  refuseLoss,
+} from './offline.ts';
 import { colorsFor, emit, note } from './output.ts';
 import { wholeNumber } from './target.ts';
 
 const HELP = `
 Reads the log twice and says how large it is, what is in it, what of that still waits, which buckets
 hold most of it, and which bucket's message keeps the oldest segment. With --json one JSON object;
-numbers of 64 bits are strings.
+numbers of 64 bits are strings. Of a running broker it counts what there was when it looked.
 
 Examples:
   thrustmq log stat --data-dir ./data
@@ -40,14 +48,14 @@ export function registerLogStat(log: Command, dataDir: string): void {
 }
 
 async function stat({ dataDir, json, top }: StatOptions): Promise<void> {
-  warnIfRunning(dataDir);
+  const running = noteRunning(dataDir);
   refuseLoss(dataDir);
   const bar = progressBar();
   const report = await reading(dataDir, (files) =>
     statLog(files, new Engine(), { top, progress: bar.update }),
   ).finally(bar.stop);
   process.exitCode = exitCodeOf(report);
-  await emit(json ? `${JSON.stringify(report)}\n` : statText(report));
+  await emit(json ? `${JSON.stringify({ ...report, running })}\n` : statText(report));
   if (process.exitCode !== 0)
     note(
       `not all of the log can be read; for more run: thrustmq log verify --data-dir ${quoted(dataDir)}`,
@@ -84,5 +92,6 @@ function statText(report: StatReport): string {
   for (const name of unneeded) lines.push(['unneeded', `${name} was given back`]);
   for (const name of leftovers) lines.push(['leftover', `${name}: the next start removes it`]);
   for (const name of foreign) lines.push(['foreign', `${name} is not part of the log`]);
+  for (const text of motionLines(report)) lines.push(['moved', text]);
   return lines.map(([what, text]) => `${what.padEnd(9)} ${text}\n`).join('');
 }

@@ -1,5 +1,5 @@
 // The verbs `log verify` and `log dump`, and where the other verbs of `log` are added: they look
-// into the log of a broker that is not running, open it for reading only, and need no lock.
+// into a log, also of a running broker, open it for reading only, and need no lock.
 
 import type { Command } from 'commander';
 import { type DumpEntry, dumpLog, lineOf } from '../log/dump.ts';
@@ -7,13 +7,22 @@ import { type BadRange, type VerifyReport, verifyLog } from '../log/verify.ts';
 import { Engine } from '../wasm/engine.ts';
 import { registerLogRepair } from './log-repair.ts';
 import { registerLogStat } from './log-stat.ts';
-import { exitCodeOf, progressBar, quoted, reading, refuseLoss, warnIfRunning } from './offline.ts';
+import {
+  exitCodeOf,
+  motionLines,
+  noteRunning,
+  progressBar,
+  quoted,
+  reading,
+  refuseLoss,
+} from './offline.ts';
 import { CliError, colorsFor, EXIT, emit, endWithReader, note } from './output.ts';
 import { bucketId, refuseMisspelled } from './target.ts';
 
 const VERIFY_HELP = `
 Reads every record of the log, says for each segment what is in it, and for each bad spot whether it
-is a torn tail (never acked; the next start cuts it off) or damage to acked data.
+is a torn tail (never acked; the next start cuts it off) or damage to acked data. Beside a running
+broker it looks again at whatever changed meanwhile: only what stands still is called damage.
 
 Exit codes: 0 fine (also with a torn tail), 1 damaged or missing, 74 it cannot be read,
 78 written by another format version.`;
@@ -42,7 +51,7 @@ interface DumpOptions extends VerifyOptions {
 
 /** Adds `log` with its verbs. */
 export function registerLog(program: Command): void {
-  const log = program.command('log').description('look into a log that no broker has open');
+  const log = program.command('log').description('look into the log of a data folder');
   const dataDir = process.env.THRUSTMQ_DATA_DIR || './data';
   log.hook('preAction', (_, verb) => {
     if (verb.getOptionValueSource('dataDir') === 'default')
@@ -70,14 +79,16 @@ export function registerLog(program: Command): void {
 }
 
 async function verify(options: VerifyOptions): Promise<void> {
-  warnIfRunning(options.dataDir);
+  const running = noteRunning(options.dataDir);
   refuseLoss(options.dataDir);
   const bar = progressBar();
   const report = await reading(options.dataDir, (files) =>
     verifyLog(files, new Engine(), bar.update),
   ).finally(bar.stop);
   process.exitCode = exitCodeOf(report);
-  await emit(options.json ? `${JSON.stringify(report)}\n` : reportText(report));
+  await emit(
+    options.json ? `${JSON.stringify({ ...report, running })}\n` : reportText(report, running),
+  );
   if (report.verdict !== 'damaged') return;
   if (report.bad.length > 0 || report.missing.length > 0)
     note(
@@ -86,7 +97,7 @@ async function verify(options: VerifyOptions): Promise<void> {
 }
 
 async function dump(options: DumpOptions): Promise<void> {
-  warnIfRunning(options.dataDir);
+  noteRunning(options.dataDir);
   endWithReader();
   refuseLoss(options.dataDir);
   const { segment, bucket, bodies, json } = options;
@@ -112,22 +123,28 @@ async function dump(options: DumpOptions): Promise<void> {
   process.exitCode = exitCodeOf({ ...dumped, verdict: 'clean' });
 }
 
-function reportText(report: VerifyReport): string {
+function reportText(report: VerifyReport, running: boolean): string {
   const { segments, bad, missing, unneeded, leftovers, foreign } = report;
   const color = colorsFor(process.stdout);
   const lines: string[] = [];
   for (const { name, records, batches, messages, problems } of segments) {
     lines.push(`${name}  ${batches} batches, ${records} records, ${messages} messages`);
     for (const { text } of problems) lines.push(color.red(`  ${text.replace(`${name} `, '')}`));
-    for (const range of bad) if (range.segment === name) lines.push(rangeText(range, color.red));
+    for (const range of bad)
+      if (range.segment === name) lines.push(rangeText(range, running, color.red));
   }
   for (const { from, to } of missing)
     lines.push(color.red(`MISSING: log positions ${from} to ${to ?? 'the end'}`));
   for (const name of unneeded) lines.push(`${name} was given back; the next start removes it`);
   for (const name of leftovers) lines.push(`${name} is left over; the next start removes it`);
   for (const name of foreign) lines.push(`${name} is not part of the log`);
+  lines.push(...motionLines(report));
   const counts = `${report.batches} batches, ${report.records} records, ${report.messages} messages in ${segments.length} segments`;
-  const verdict = { clean: 'clean', torn: 'clean, with a torn tail', damaged: 'DAMAGED' };
+  const verdict = {
+    clean: 'clean',
+    torn: running ? 'clean, and being written' : 'clean, with a torn tail',
+    damaged: 'DAMAGED',
+  };
   const unknown = report.unknownVersion || report.unreadable;
   const word =
     unknown && report.verdict !== 'damaged' ? 'NOT WHOLLY READ' : verdict[report.verdict];
@@ -135,11 +152,11 @@ function reportText(report: VerifyReport): string {
   return `${lines.join('\n')}\n`;
 }
 
-function rangeText(range: BadRange, red: (text: string) => string): string {
+function rangeText(range: BadRange, running: boolean, red: (text: string) => string): string {
   const { offset, bytes, position, fromSequence, toSequence, verdict } = range;
   const where = `  offset ${offset} (log position ${position}), ${bytes} bytes, sequences from ${fromSequence}`;
   const until = toSequence === null ? '' : ` to before ${toSequence}`;
   return verdict === 'torn'
-    ? `${where}${until}: torn tail, not acked`
+    ? `${where}${until}: ${running ? 'being written' : 'torn tail'}, not acked`
     : red(`${where}${until}: DAMAGED`);
 }

@@ -9,7 +9,7 @@ import { holderOf } from '../io/lock.ts';
 import { lossText } from '../log/earlier.ts';
 import type { FilesToRead } from '../log/files.ts';
 import type { VerifyReport } from '../log/verify.ts';
-import { CliError, colorsFor, EXIT, note, OutputError } from './output.ts';
+import { CliError, EXIT, note, OutputError } from './output.ts';
 
 /** Runs a tool on the log folder; what the system refuses becomes exit code 74. */
 export async function reading<T>(
@@ -70,9 +70,27 @@ export function refuseLoss(dataDir: string): void {
   throw new CliError(EXIT.failed, `the log in ${dataDir} is MISSING: ${lossText(traces)}`);
 }
 
-/** Tells the person that a broker has the log, so that what it writes now may look torn. */
-export function warnIfRunning(dataDir: string): void {
-  if (holderOf(dataDir) !== 'somebody') return;
-  const { yellow } = colorsFor(process.stderr);
-  note(`${yellow('warning:')} a broker is running on ${dataDir}: what it writes now may look torn`);
+/** Whether a broker has the log; if so the person is told what that means for a look at it. */
+export function noteRunning(dataDir: string): boolean {
+  const isRunning = holderOf(dataDir) === 'somebody';
+  if (isRunning)
+    note(
+      `a broker is running on ${dataDir}: what it writes, compacts or gives back now is read as it is afterwards, or not judged`,
+    );
+  return isRunning;
+}
+
+/** What changed while a log was looked at, for people. */
+export function motionLines({
+  moved,
+  unjudged,
+}: Pick<VerifyReport, 'moved' | 'unjudged'>): string[] {
+  const lines: string[] = [];
+  if (moved.length > 0)
+    lines.push(
+      `${moved.length} segments were begun, compacted or given back meanwhile: judged as what they became`,
+    );
+  for (const what of unjudged)
+    lines.push(`${what}: changed each time it was looked at, so nothing can be said of it`);
+  return lines;
 }

@@ -1,5 +1,5 @@
 // The records of a log in words: one entry for each, in order, for people and programs that look
-// into a log at rest. Judges nothing and changes nothing.
+// into a log. Judges nothing and changes nothing.
 
 import {
   FLAG_LAST,
@@ -34,8 +34,9 @@ import {
   TYPE,
 } from '../core/rows.ts';
 import type { FilesToRead } from './files.ts';
+import { isThere, type Look, lookThrough } from './look.ts';
 import type { Visitor } from './scan.ts';
-import { openForTools, problemOf, type ToolSegment, tour } from './tour.ts';
+import { problemOf, type ToolSegment, tour } from './tour.ts';
 
 /** 64-bit numbers are decimal strings; sizes and offsets are in bytes. */
 export interface RecordEntry {
@@ -100,7 +101,17 @@ export interface GapEntry {
   bytes: number;
 }
 
-export type DumpEntry = SegmentEntry | RecordEntry | GapEntry;
+/**
+ * The segment was compacted or given back while it was read: what follows is what took its place,
+ * and may hold records again that were told before.
+ */
+export interface MovedEntry {
+  type: 'moved';
+  segment: string;
+  position: string;
+}
+
+export type DumpEntry = SegmentEntry | RecordEntry | GapEntry | MovedEntry;
 
 export interface DumpOptions {
   /** A segment's file name, or its place in the log: 0 is the oldest. All of them without it. */
@@ -126,21 +137,36 @@ export async function dumpLog(
   codec: Codec,
   options: DumpOptions,
 ): Promise<Dumped> {
-  const { segments } = await openForTools(files);
   const dumped: Dumped = { segments: 0, unknownVersion: false, unreadable: false };
-  for (const [at, segment] of segments.entries()) {
-    const { segment: wanted } = options;
-    if (wanted === undefined || wanted === segment.name || wanted === String(at)) {
+  const read: ToolSegment[] = [];
+  const told = new Set<ToolSegment>();
+  const look: Look = {
+    read: async (segment) => {
+      const at = String(read.push(segment) - 1);
+      const { segment: wanted } = options;
+      if (wanted !== undefined && wanted !== segment.name && wanted !== at) return false;
       dumped.segments++;
+      told.add(segment);
       await dumpSegment(files, codec, segment, options);
-    }
-    const codes = segment.problems.map(({ code }) => code);
-    dumped.unknownVersion ||= codes.includes('version');
-    dumped.unreadable ||= codes.includes('io');
-    if (segment.handle >= 0)
-      await new Promise<void>((resolve) => files.close(segment.handle, () => resolve()));
-  }
+      if (!(await isThere(files, segment))) return false;
+      const codes = segment.problems.map(({ code }) => code);
+      dumped.unknownVersion ||= codes.includes('version');
+      dumped.unreadable ||= codes.includes('io');
+      return false; // what is begun meanwhile is not followed: it might be without end
+    },
+    backTo: async (base) => {
+      const from = read.findIndex((segment) => segment.base >= base);
+      const again = from < 0 ? [] : read.splice(from);
+      const moved = again.filter((segment) => told.has(segment));
+      if (moved.length > 0) await options.write(moved.map(movedEntry));
+    },
+  };
+  await lookThrough(files, look, () => {});
   return dumped;
+}
+
+function movedEntry({ name, base }: ToolSegment): MovedEntry {
+  return { type: 'moved', segment: name, position: String(base) };
 }
 
 async function dumpSegment(
@@ -152,8 +178,11 @@ async function dumpSegment(
   const { name, base } = segment;
   let entries: DumpEntry[] = options.bucket === undefined ? [segmentEntry(segment)] : [];
   const flush = async () => {
-    const ready = entries;
+    let ready = entries;
     entries = [];
+    // What is no record in a file that became another segment's is no gap in the log.
+    if (ready.some(({ type }) => type === 'gap') && !(await isThere(files, segment)))
+      ready = ready.filter(({ type }) => type !== 'gap');
     if (ready.length > 0) await options.write(ready);
   };
   const visitor: Visitor = {
@@ -175,7 +204,8 @@ async function dumpSegment(
     } catch (error) {
       segment.problems.push(problemOf(error));
     }
-    if (segment.problems.length > before) entries.push(segmentEntry(segment));
+    if (segment.problems.length > before && (await isThere(files, segment)))
+      entries.push(segmentEntry(segment));
   }
   await flush();
 }
@@ -307,6 +337,8 @@ export function lineOf(entry: DumpEntry): string {
   if (entry.type === 'segment') return segmentLine(entry);
   if (entry.type === 'gap')
     return `${entry.position} gap: ${entry.bytes} bytes at offset ${entry.offset} of ${segment} are no valid record`;
+  if (entry.type === 'moved')
+    return `# ${segment} was compacted or given back while it was read: what took its place follows`;
   const { position, type, flags, epoch, batch, bodyBytes } = entry;
   const head = `${position} ${type} [${flags.join(' ')}] epoch ${epoch} batch ${batch}`;
   const lines = [`${head} ${details(entry)}, ${bodyBytes} bytes`];

@@ -1,11 +1,11 @@
-// Sums up a log at rest: its size, what it holds, what of that still waits, and whose message keeps
+// Sums up a log: its size, what it holds, what of that still waits, and whose message keeps
 // its oldest segment. Two passes, as marks stand behind what they speak of. Changes nothing.
 
 import type { Codec } from '../core/ports.ts';
 import type { FilesToRead } from './files.ts';
-import { settle } from './promises.ts';
+import { type Look, lookThrough } from './look.ts';
 import { countOf, LivePass, type LiveRun, payloadOf, Survey } from './survey.ts';
-import { openForTools, problemOf, type ToolSegment } from './tour.ts';
+import { problemOf, type ToolSegment } from './tour.ts';
 import type { VerifyReport } from './verify.ts';
 
 /** 64-bit numbers are decimal strings; sizes are in bytes, times ISO 8601. */
@@ -44,6 +44,9 @@ export interface StatReport {
   unneeded: string[];
   leftovers: string[];
   foreign: string[];
+  /** As `log verify` says it. */
+  moved: string[];
+  unjudged: string[];
 }
 
 export interface StatOptions {
@@ -62,29 +65,39 @@ export async function statLog(
   codec: Codec,
   options: StatOptions,
 ): Promise<StatReport> {
-  const { segments, leftovers, foreign } = await openForTools(files);
   const survey = new Survey();
-  const total = 2 * segments.length;
-  for (const [at, segment] of segments.entries()) {
-    await survey.read(files, codec, segment);
-    options.progress(at + 1, total);
-  }
-  const verified = survey.finish();
+  let first = 0;
+  const looked = await lookThrough(files, survey.look(files, codec), (done, total) => {
+    first = total;
+    options.progress(done, 2 * total);
+  });
+  const { segments } = looked;
+  const verified = survey.report(looked);
   const counter = new Counter(options.bucketsMax ?? BUCKETS_MAX);
   const pass = new LivePass(survey);
+  const epochs = new Map<ToolSegment['base'], number>();
   let epoch = 0;
-  for (const [at, segment] of segments.entries()) {
-    // What cannot be read is in the verdict already.
-    if (!segment.skip)
-      epoch = await pass
-        .read(files, codec, segment, epoch, (run) => counter.take(run))
-        .catch((error) => {
-          problemOf(error);
-          return epoch;
-        });
-    if (segment.handle >= 0) await settle((done) => files.close(segment.handle, done));
-    options.progress(segments.length + at + 1, total);
-  }
+  const live: Look = {
+    read: async (segment) => {
+      epochs.set(segment.base, epoch);
+      // What cannot be read is in the verdict already. A message is counted once, also if what it
+      // is in is read again; those that came since the first pass are not.
+      if (!segment.skip)
+        epoch = await pass
+          .read(files, codec, segment, epoch, (run) => {
+            if (run.sequence < survey.nextSequence) counter.take(run);
+          })
+          .catch((error) => {
+            problemOf(error);
+            return epoch;
+          });
+      return false;
+    },
+    backTo: (base) => {
+      for (const [read, before] of epochs) if (read >= base) epoch = Math.min(epoch, before);
+    },
+  };
+  await lookThrough(files, live, (done, total) => options.progress(first + done, first + total));
   const { verdict, unknownVersion, unreadable, batches, records, messages, unneeded } = verified;
   return {
     verdict,
@@ -99,8 +112,10 @@ export async function statLog(
     epochs: { first: survey.firstEpoch, last: survey.lastEpoch, starts: survey.starts },
     time: { first: timeOf(survey.firstMs), last: timeOf(survey.lastMs) },
     unneeded,
-    leftovers,
-    foreign,
+    leftovers: looked.leftovers,
+    foreign: looked.foreign,
+    moved: looked.moved,
+    unjudged: verified.unjudged,
   };
 }
 

@@ -1,4 +1,4 @@
-// What a log at rest says as a whole, bad spots or not: which messages are settled, how often they
+// What a log says as a whole, bad spots or not: which messages are settled, how often they
 // were delivered, where it ends; then, in a second pass, the messages that are left. For the tools
 // that count (stat.ts) and that save (repair.ts). Memory is about a bit for each settled message.
 //
@@ -31,8 +31,9 @@ import {
 } from '../core/rows.ts';
 import { AttemptCounts, SequenceSet } from '../core/settled.ts';
 import type { FilesToRead } from './files.ts';
+import type { Look, Looked } from './look.ts';
 import { type ToolSegment, tour } from './tour.ts';
-import { type Suspect, Verifier, type VerifyReport } from './verify.ts';
+import { type Findings, type Suspect, Verifier, type VerifyReport } from './verify.ts';
 
 /** Messages of a batch whose commit record was not found. */
 export interface OpenBatch {
@@ -57,6 +58,27 @@ export interface LiveRun {
   /** Where each message's size and bytes stand in `chunk`, and where the last one ends. */
   offsets: number[];
   chunk: Uint8Array;
+}
+
+const SUMS = [
+  'torn',
+  'nextSequence',
+  'payloadBytes',
+  'bodyBytesMax',
+  'firstEpoch',
+  'lastEpoch',
+  'starts',
+  'firstMs',
+  'lastMs',
+] as const;
+
+// What was known before a segment was read.
+interface Before {
+  base: Position;
+  sums: Pick<Survey, (typeof SUMS)[number]>;
+  open: OpenBatch | undefined;
+  marks: Mark[];
+  trim: Position;
 }
 
 type Mark = { type: number; sequence: number; count: number; attempts: number };
@@ -89,14 +111,53 @@ export class Survey {
   #open: OpenBatch | undefined;
   #marks: Mark[] = [];
   #trim = 0;
+  readonly #before: Before[] = [];
 
-  async read(files: FilesToRead, codec: Codec, segment: ToolSegment): Promise<void> {
-    const { header, skip } = segment;
+  /** Reads the next segment; gives whether the log says that it goes on behind it. */
+  read(files: FilesToRead, codec: Codec, segment: ToolSegment): Promise<boolean> {
+    const { base, header, skip } = segment;
+    this.#save(base);
     if (!skip) this.start = Math.max(this.start, header?.start ?? 0);
-    await this.#verifier.read(files, codec, segment, {
+    return this.#verifier.read(files, codec, segment, {
       record: (rows, at, chunk, bytes) => this.#record(segment, rows, at, chunk, bytes),
       commit: () => this.#count(),
     });
+  }
+
+  #save(base: Position): void {
+    const sums = Object.fromEntries(SUMS.map((name) => [name, this[name]])) as Before['sums'];
+    const open = this.#open && { ...this.#open };
+    this.#before.push({ base, sums, open, marks: [...this.#marks], trim: this.#trim });
+  }
+
+  /** What look.ts does with this survey. */
+  look(files: FilesToRead, codec: Codec): Look {
+    return {
+      read: (segment) => this.read(files, codec, segment),
+      backTo: (base) => this.#backTo(base),
+      pass: (segment) => {
+        this.#save(segment.base);
+        this.#verifier.pass(segment);
+      },
+      doubt: () => this.#verifier.doubt(files, codec),
+    };
+  }
+
+  // Counts begin again there; marks and what is needed hold wherever they were read.
+  #backTo(base: Position): void {
+    this.#verifier.backTo(base);
+    const at = this.#before.findIndex((before) => before.base >= base);
+    const before = this.#before[at];
+    if (before === undefined) return;
+    this.#before.splice(at);
+    Object.assign(this, before.sums);
+    this.#open = before.open;
+    this.#marks = before.marks;
+    this.#trim = before.trim;
+    for (const position of this.doubtful.keys())
+      if (position >= base) this.doubtful.delete(position);
+    for (const segment of this.sequences.keys())
+      if (segment.base >= base) this.sequences.delete(segment);
   }
 
   /**
@@ -112,7 +173,18 @@ export class Survey {
   }
 
   /** Gives what `log verify` says. */
-  finish(): Omit<VerifyReport, 'leftovers' | 'foreign'> {
+  report(looked: Looked): VerifyReport {
+    this.#end();
+    return this.#verifier.reportOf(looked);
+  }
+
+  /** The same of segments that nobody changes. */
+  finish(): Findings {
+    this.#end();
+    return this.#verifier.report();
+  }
+
+  #end(): void {
     const open = this.#open;
     if (open !== undefined) {
       // The file's end is gone, and what stood there may have been the commit.
@@ -120,7 +192,6 @@ export class Survey {
       if (short) this.#doubt(open);
       else this.torn = open;
     }
-    return this.#verifier.report();
   }
 
   #record(

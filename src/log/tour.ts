@@ -8,7 +8,15 @@ import { LogError } from './errors.ts';
 import type { FilesToRead } from './files.ts';
 import { findKey } from './key.ts';
 import { list, open, settle } from './promises.ts';
-import { type From, headers, readFully, type Scannable, type Visitor, walk } from './scan.ts';
+import {
+  type From,
+  headers,
+  readFully,
+  type Scannable,
+  type Visitor,
+  type Walk,
+  walk,
+} from './scan.ts';
 import { baseOf, decodeHeader, endOf, isTemporary, keyOf, type SegmentHeader } from './segment.ts';
 
 /** Something wrong with a file as a whole. */
@@ -23,6 +31,10 @@ export interface ToolSegment extends Scannable {
   /** Position at which the next segment begins. */
   end: Position;
   fileBytes: number;
+  /** Its first bytes as they are, as far as they could be read: what look.ts knows it by. */
+  head?: Uint8Array;
+  /** Its name was listed, but led nowhere when it was opened. */
+  gone?: boolean;
   problems: FileProblem[];
   /** It belongs elsewhere, or its format is unknown: its records are not looked at. */
   skip: boolean;
@@ -124,12 +136,13 @@ async function openOne(files: FilesToRead, name: string, base: number): Promise<
     segment.bytes = bytes;
     segment.end = base + bytes;
     const head = new Uint8Array(SEGMENT_HEADER_BYTES);
-    const got = await readFully(files, handle, head, 0);
-    segment.header = decodeHeader(head.subarray(0, got), name);
+    segment.head = head.subarray(0, await readFully(files, handle, head, 0));
+    segment.header = decodeHeader(segment.head, name);
     segment.bytes = segment.header.bytes;
     segment.end = endOf(segment.header);
   } catch (error) {
     segment.problems.push(problemOf(error));
+    segment.gone = (error as NodeJS.ErrnoException).code === 'ENOENT';
     segment.skip = segment.handle < 0 || segment.problems[0]!.code === 'version';
     return segment;
   }
@@ -150,6 +163,12 @@ export function problemOf(error: unknown): FileProblem {
   if (syscall !== undefined) return { code: 'io', text: message };
   if (!(error instanceof LogError) || code === 'missing') throw error;
   return { code: code as FileProblem['code'], text: message };
+}
+
+/** Adds what an error says of a segment, once. */
+export function noteProblem({ problems }: ToolSegment, error: unknown): void {
+  const problem = problemOf(error);
+  if (!problems.some(({ text }) => text === problem.text)) problems.push(problem);
 }
 
 /** Bytes that are no valid continuation of the log, or where it ends. */
@@ -212,7 +231,36 @@ export async function tour(
       from = { offset, batch: offset - codec.rows[BACK]! };
       break;
     }
+    // In a log in service what was missing may have been written since.
+    let unread: unknown;
+    const isMoving =
+      found.goesOn &&
+      (await goesOnAt(files, codec, segment, highest, state).catch((error) => {
+        unread = error;
+        return false;
+      }));
+    if (isMoving) {
+      from = { offset: state.stopped, batch: state.committed };
+      continue;
+    }
     gap(found);
+    if (unread !== undefined) throw unread;
     if (from === undefined) return { last: false, epoch: highest };
   }
+}
+
+const GLANCE_BYTES = 64 * 1024;
+const NOBODY: Visitor = { record: () => {}, commit: () => {}, chunkBytes: () => GLANCE_BYTES };
+
+/** Whether a record that continues the log stands where a walk stopped. */
+export async function goesOnAt(
+  files: FilesToRead,
+  codec: Codec,
+  segment: ToolSegment,
+  epoch: number,
+  { stopped, committed }: Pick<Walk, 'stopped' | 'committed'>,
+): Promise<boolean> {
+  const from = { offset: stopped, batch: committed };
+  const { records } = await walk(files, codec, segment, epoch, NOBODY, from);
+  return records > 0;
 }

@@ -1,6 +1,7 @@
-// Says of a log at rest whether every acked byte is what was written: counts per segment, and each
-// bad spot with its verdict. The rule is recovery's (FORMAT.md): a bad spot is damage if something
-// behind it was written after it had been synced, else a torn tail. Changes nothing.
+// Says of a log whether every acked byte is what was written: counts per segment, and each bad spot
+// with its verdict. The rule is recovery's (FORMAT.md): a bad spot is damage if something behind it
+// was written after it had been synced, else a torn tail. Of a log in service it says what stood
+// still while it was looked at (look.ts). Changes nothing.
 
 import {
   FLAG_PROOF,
@@ -13,11 +14,14 @@ import {
 import type { Codec } from '../core/ports.ts';
 import { BACK, COUNT, EPOCH, FLAGS, OFFSET, sequenceOf, TYPE } from '../core/rows.ts';
 import type { FilesToRead } from './files.ts';
+import { isThere, type Look, type Looked, lookThrough } from './look.ts';
+import { open, settle } from './promises.ts';
 import type { Visitor } from './scan.ts';
 import {
   type FileProblem,
   type Gap,
-  openForTools,
+  goesOnAt,
+  noteProblem,
   problemOf,
   type ToolSegment,
   tour,
@@ -65,6 +69,10 @@ export interface VerifyReport {
   /** Half-made files and segments that were compacted; the next start removes them. */
   leftovers: string[];
   foreign: string[];
+  /** Segments that a broker began, compacted or gave back meanwhile: judged as what they became. */
+  moved: string[];
+  /** What nothing can be said of, as it changed each time it was looked at. */
+  unjudged: string[];
   records: number;
   batches: number;
   messages: number;
@@ -78,7 +86,12 @@ export interface Suspect extends Gap {
   toSequence: number | undefined;
   /** Something behind it was written when it had been synced. */
   proved: boolean;
+  /** It was still there when it was looked at again, after what proves it was seen. */
+  stands?: boolean;
 }
+
+/** What reading a log finds out of it, without what its folder says. */
+export type Findings = Omit<VerifyReport, 'leftovers' | 'foreign' | 'moved' | 'unjudged'>;
 
 /** Reads the whole log. Throws what the system says about the directory. */
 export async function verifyLog(
@@ -86,15 +99,25 @@ export async function verifyLog(
   codec: Codec,
   progress: (done: number, total: number) => void,
 ): Promise<VerifyReport> {
-  const { segments, leftovers, foreign } = await openForTools(files);
   const verifier = new Verifier();
-  for (const [at, segment] of segments.entries()) {
-    await verifier.read(files, codec, segment);
-    if (segment.handle >= 0)
-      await new Promise<void>((resolve) => files.close(segment.handle, () => resolve()));
-    progress(at + 1, segments.length);
-  }
-  return { ...verifier.report(), leftovers, foreign };
+  const look: Look = {
+    read: (segment) => verifier.read(files, codec, segment),
+    backTo: (base) => verifier.backTo(base),
+    pass: (segment) => verifier.pass(segment),
+    doubt: () => verifier.doubt(files, codec),
+  };
+  return verifier.reportOf(await lookThrough(files, look, progress));
+}
+
+// What was known before a segment was read.
+interface Before {
+  base: number;
+  reports: number;
+  segments: number;
+  suspects: number;
+  goesOnAt: number;
+  epoch: number;
+  sequence: number;
 }
 
 /** Judges segments that are read oldest first; `report` when all of them were. */
@@ -107,20 +130,25 @@ export class Verifier {
   #epoch = 0;
   #sequence = 1;
   #start = 0;
+  readonly #before: Before[] = [];
 
   /** What is no valid record, so far. */
   get suspects(): readonly Suspect[] {
     return this.#suspects;
   }
 
-  /** Reads one segment; what it visits, `also` visits too. */
+  /**
+   * Reads one segment; what it visits, `also` visits too. Gives whether the log says that it goes on
+   * behind it.
+   */
   async read(
     files: FilesToRead,
     codec: Codec,
     segment: ToolSegment,
     also?: Visitor,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const { name, base, bytes, problems } = segment;
+    this.#save(base);
     const report = {
       name,
       position: String(base),
@@ -131,7 +159,7 @@ export class Verifier {
       problems,
     };
     this.#reports.push(report);
-    if (segment.skip) return;
+    if (segment.skip) return false;
     this.#segments.push(segment);
     this.#start = Math.max(this.#start, segment.header?.start ?? 0);
     const visitor: Visitor = {
@@ -157,9 +185,59 @@ export class Verifier {
       );
       this.#epoch = end.epoch;
       if (end.last) this.#goesOnAt = segment.end;
+      return end.last;
     } catch (error) {
       problems.push(problemOf(error));
+      return false;
     }
+  }
+
+  #save(base: number): void {
+    this.#before.push({
+      base,
+      reports: this.#reports.length,
+      segments: this.#segments.length,
+      suspects: this.#suspects.length,
+      goesOnAt: this.#goesOnAt,
+      epoch: this.#epoch,
+      sequence: this.#sequence,
+    });
+  }
+
+  /**
+   * The segments from there on are read again. What their records proved of others, and what they
+   * said to be needed, holds: only what was missing in them may have been on its way.
+   */
+  backTo(base: number): void {
+    const at = this.#before.findIndex((before) => before.base >= base);
+    const before = this.#before[at];
+    if (before === undefined) return;
+    this.#before.splice(at);
+    this.#reports.splice(before.reports);
+    this.#segments.splice(before.segments);
+    this.#suspects.splice(before.suspects);
+    this.#goesOnAt = before.goesOnAt;
+    this.#epoch = before.epoch;
+    this.#sequence = before.sequence;
+  }
+
+  /** Counts a segment as there without having read it. */
+  pass(segment: ToolSegment): void {
+    this.#save(segment.base);
+    this.#segments.push(segment);
+  }
+
+  /**
+   * Looks again at what something behind it proves to have been synced: what was only on its way is
+   * there by now. Gives a segment in which something was.
+   */
+  async doubt(files: FilesToRead, codec: Codec): Promise<ToolSegment | undefined> {
+    for (const suspect of this.#suspects) {
+      if (!suspect.proved || suspect.stands) continue;
+      if (await isOutdated(files, codec, suspect)) return suspect.segment;
+      suspect.stands = true;
+    }
+    return undefined;
   }
 
   #record(
@@ -190,11 +268,20 @@ export class Verifier {
         suspect.proved = true;
   }
 
-  report(): Omit<VerifyReport, 'leftovers' | 'foreign'> {
+  /** The report on what was looked through. */
+  reportOf({ leftovers, foreign, moved, unjudged, ended }: Looked): VerifyReport {
+    const isWhole = ended && unjudged.length === 0;
+    const findings = this.report(isWhole);
+    const unsure = isWhole ? [] : this.#missing().map(({ from, to }) => gapText(from, to));
+    return { ...findings, leftovers, foreign, moved, unjudged: [...unjudged, ...unsure] };
+  }
+
+  /** `isWhole`: all that the log says of what it needs was read. */
+  report(isWhole = true): Findings {
     const problems = this.#reports.flatMap((report) => report.problems);
     const unneeded = this.#unneeded();
     const bad = this.#judge(unneeded);
-    const missing = this.#missing();
+    const missing = isWhole ? this.#missing() : [];
     const damaged =
       missing.length > 0 ||
       bad.some(({ verdict }) => verdict === 'damaged') ||
@@ -267,6 +354,29 @@ export class Verifier {
     }
     return bad;
   }
+}
+
+// Whether a bad spot is none any more, or its segment is another one.
+async function isOutdated(files: FilesToRead, codec: Codec, suspect: Suspect): Promise<boolean> {
+  const { segment, offset, batch, epoch } = suspect;
+  try {
+    const { handle } = await open(files, segment.name);
+    const at = { stopped: offset, committed: batch };
+    try {
+      if (await goesOnAt(files, codec, { ...segment, handle }, epoch, at)) return true;
+    } finally {
+      await settle((done) => files.close(handle, done));
+    }
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    // It was found before, whatever the disk says now.
+    if (code !== 'ENOENT') noteProblem(segment, error);
+  }
+  return !(await isThere(files, segment));
+}
+
+function gapText(from: string, to: string | null): string {
+  return `log positions ${from} to ${to ?? 'the end'}`;
 }
 
 function rangeOf(

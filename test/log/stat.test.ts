@@ -76,6 +76,8 @@ test('a log of two segments, every number', async () => {
     unneeded: [],
     leftovers: ['next.tmp'],
     foreign: ['notes.txt'],
+    moved: [],
+    unjudged: [],
   });
 });
 
