@@ -461,3 +461,45 @@ test('a segment is given back while another is read for the compaction: it is gi
   assert.ok(!files.names().includes(segmentName(first)));
   assert.equal(log.fileBytes(second), SEGMENT_BYTES);
 });
+
+test('a log whose file is moved away fails, and nothing is acked from then on', async () => {
+  const world = await World.open(new MemoryFiles());
+  const { log, files } = world;
+  const link = world.publish([{ bucket: 1, body: 'before' }]);
+  await world.settle();
+  log.look();
+  await world.settle();
+  files.take(segmentName(0), 'away');
+  let lost: Failure;
+  log.lookAgain((failure) => {
+    lost = failure;
+  });
+  await world.settle();
+  assert.ok(lost! instanceof LogError && lost.code === 'lost');
+  assert.equal(world.failure, lost);
+  assert.ok(link.closed, 'who publishes is told by the end of the connection');
+  let appended: Failure;
+  log.append(world.broker.commit.endPosition, 8, (failure) => {
+    appended = failure;
+  });
+  await world.settle();
+  assert.equal(appended!, lost);
+});
+
+test('a log that has no broker yet, and one that stands in a place that is gone', async () => {
+  const files = new MemoryFiles();
+  const options = {
+    ...logOptions(files, indexOf(files), {}, [], []),
+    places: [
+      {
+        name: 'the volume',
+        follow: (done: (failure: Failure, leads: 'nowhere') => void) =>
+          queueMicrotask(() => done(undefined, 'nowhere')),
+      },
+    ],
+  };
+  const { log } = await FileLog.open(options, new Collector());
+  const failure = await new Promise<Failure>((resolve) => log.lookAgain(resolve));
+  assert.match(failure!.message, /^the volume is not there any more/);
+  await log.close();
+});

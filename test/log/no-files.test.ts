@@ -29,18 +29,26 @@ const ABSENT: Record<string, Call> = {
   syncDirectory: (done) => NO_FILES.syncDirectory(done),
   rename: (done) => NO_FILES.rename('a', 'b', done),
   remove: (done) => NO_FILES.remove('a', done),
+  follow: (done) => NO_FILES.follow('a', 1, done),
 };
 
 for (const [name, call] of Object.entries(ABSENT))
   test(`${name}: there is nothing, which is told as a failure`, async () => {
     const [failure, ...rest] = await answerTo(call);
     assert.equal((failure as NodeJS.ErrnoException).code, 'ENOENT');
-    const nothing = name === 'open' ? [-1, 0] : name === 'read' || name === 'write' ? [0] : [];
-    assert.deepEqual(rest, nothing);
+    const nothing: Record<string, unknown[]> = {
+      open: [-1, 0],
+      read: [0],
+      write: [0],
+      follow: ['nowhere'],
+    };
+    assert.deepEqual(rest, nothing[name] ?? []);
   });
 
 test('it is empty, has no room, and lets itself be closed', async () => {
   assert.deepEqual(await answerTo((done) => NO_FILES.list(done)), [undefined, []]);
+  const directory = await answerTo((done) => NO_FILES.followDirectory(done));
+  assert.deepEqual(directory, [undefined, 'to it', undefined]);
   assert.deepEqual(await answerTo((done) => NO_FILES.free(done)), [undefined, 0]);
   assert.deepEqual(await answerTo((done) => NO_FILES.close(1, done)), [undefined]);
 });

@@ -200,6 +200,26 @@ test('what the broker does with names itself is no loss', async () => {
   for (let i = 0; i < 4; i++) assert.deepEqual(await setup.look(), []);
 });
 
+test('a segment that is compacted while its name is followed is no loss', async () => {
+  for (const listed of [true, false]) {
+    const setup = await new Setup().begin(4);
+    const { files, segments } = setup;
+    files.auto = false;
+    setup.watch.look();
+    const isFollowed = () => files.pending.some(({ name }) => name === nameOf(2));
+    while (!isFollowed()) {
+      files.step();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    setup.replace(2);
+    // The new name is there, and the new segment is in the list already, or is not yet.
+    setup.renaming = listed;
+    if (!listed) segments.replace({ ...segments.list[2]!, identity: 99 });
+    await files.settle();
+    assert.deepEqual(setup.lost, []);
+  }
+});
+
 test('a data folder that is renamed in the middle of a look is no loss', async () => {
   const setup = new Setup();
   let asked = 0;
@@ -270,6 +290,8 @@ test('who asks gets a look that began later; at the end nobody is left waiting',
   watch.ask((failure) => said.push(failure === undefined ? 'well' : 'lost'));
   await files.settle();
   assert.deepEqual(said, ['well', 'lost']);
+  watch.ask((failure) => said.push(failure === undefined ? 'well' : 'still lost'));
+  assert.deepEqual(said.splice(2), ['still lost']);
 
   const other = await new Setup().begin(1);
   other.files.auto = false;

@@ -117,6 +117,7 @@ for (const mode of ['commit', 'interval', 'none'] as const)
     const other = await setUp(mode);
     const underWay = append(other);
     other.writer.fail(new Error('lost meanwhile'));
+    other.writer.fail(new Error('the second thing that is lost'));
     await run(other);
     assert.match(underWay.failure!.message, /lost meanwhile/);
   });
