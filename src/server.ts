@@ -47,6 +47,8 @@ export interface Stopped {
 
 const TICK_MS = 25;
 const TICK_MS_MAX = 100;
+// Without a tick for so long the process stood still, and peers may have lost their patience.
+const STILL_MS = 1000;
 // Between two MiB that are compacted.
 const PAUSE_MS = 4;
 const RETRY_MS = 1000;
@@ -228,6 +230,7 @@ export class Server {
       wallMs: Date.now,
       clockMs: () => performance.now(),
       nowMs: () => this.#nowMs(performance.now()),
+      isLate: () => performance.now() - this.#tickedMs > STILL_MS,
       strict: config.log.sync === 'commit',
       onFailed: (failure) => this.#failed(failure),
     });
@@ -302,6 +305,7 @@ export class Server {
   // meantime is read before anybody is found too late.
   #tick(): void {
     const now = performance.now();
+    this.#broker.presence.check();
     this.#clockMs = this.#nowMs(now);
     this.#tickedMs = now;
     this.#broker.advance(this.#clockMs);
@@ -332,10 +336,13 @@ export class Server {
       return this.#clockMs - heardMs > SUSPECT_AFTER_MS;
     });
     for (const link of await this.#listeners.unreachable(suspects)) {
-      const text = `${link.peer} does not answer the network any more: closed`;
-      this.#notices.write('peer.unreachable', { peer: link.peer }, text, 'info');
-      if (link.session !== undefined) link.session.closedFor = 'unreachable';
-      link.destroy();
+      const { session, peer } = link;
+      this.#broker.overdue.add(session ?? link, this.#clockMs, () => {
+        const text = `${peer} does not answer the network any more: closed`;
+        this.#notices.write('peer.unreachable', { peer }, text, 'info');
+        if (session !== undefined) session.closedFor = 'unreachable';
+        link.destroy();
+      });
     }
     this.#lookingForPeers = false;
   }

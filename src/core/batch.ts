@@ -32,6 +32,8 @@ export class Batch {
   sinceMs = 0;
   /** When it began to be written, in ms of the broker's time. */
   begunMs = 0;
+  /** How long that took, in ms. */
+  tookMs = 0;
   /** Closes its segment: the log goes on at the start of the next one. */
   last = false;
   /** Whether it holds a message larger than a portion. */

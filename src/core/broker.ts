@@ -18,9 +18,11 @@ import { Intake } from './intake.ts';
 import { Latency } from './latency.ts';
 import type { Limits } from './limits.ts';
 import { Lookup } from './lookup.ts';
-import { notFoundText, notIndexedText, refusedText, unreadableText } from './notices.ts';
+import * as notices from './notices.ts';
+import { Overdue } from './overdue.ts';
 import { Paused } from './paused.ts';
 import type { Codec, Failure, Link, Log, Notices, Position, Wake } from './ports.ts';
+import { Presence } from './presence.ts';
 import { Producer } from './producer.ts';
 import { Relief } from './relief.ts';
 import { Reservations } from './reservations.ts';
@@ -51,6 +53,8 @@ export interface BrokerOptions extends State {
    * last one. What is decided goes by it, and it stands still while the process does.
    */
   nowMs?: () => number;
+  /** Whether the process has stood still just now. */
+  isLate?: () => boolean;
   /** What an earlier life has paused. */
   paused?: Paused;
   /** Entries released in one turn, where the default is not wanted. */
@@ -80,6 +84,8 @@ export class Broker implements Context, CommitEvents {
   readonly frames: FramePool;
   readonly blocks: Blocks;
   readonly paused: Paused;
+  readonly overdue = new Overdue();
+  readonly presence: Presence;
   /** Who takes a bucket's line instead of its consumers, by slot: a purge. */
   readonly takers = new Map<number, () => void>();
   readonly producers = new Set<Producer>();
@@ -87,7 +93,6 @@ export class Broker implements Context, CommitEvents {
   readonly #admission: Admission;
   readonly #log: Log;
   readonly #options: BrokerOptions;
-  readonly #fineMs: () => number;
   #now = 0;
   #flushAsked = false;
   #lastBase: Position = -1;
@@ -108,14 +113,18 @@ export class Broker implements Context, CommitEvents {
     const { bufferBytesMax, messageBytesMax } = options.limits;
     this.budget = new Budget(bufferBytesMax);
     this.reservations = new Reservations(bufferBytesMax, messageBytesMax);
-    this.#relief = new Relief(this.budget, [this.producers, this.consumers]);
+    this.#relief = new Relief(this.budget, [this.producers, this.consumers], this.overdue);
     this.frames = new FramePool(options.limits.framesMax);
     this.blocks = new Blocks(bufferBytesMax);
     this.buckets = options.buckets;
     this.retention = options.retention;
+    this.presence = new Presence({
+      soon: () => this.flushSoon(),
+      dispatch: (slot) => this.dispatch(slot),
+      isLate: options.isLate ?? (() => false),
+    });
     const { buckets, retention, log, wallMs, nowMs = () => this.#now } = options;
     const { clockMs = nowMs } = options;
-    this.#fineMs = nowMs;
     this.latency = new Latency({ clockMs, wallMs });
     this.indexing = new Indexing({
       buckets,
@@ -145,6 +154,7 @@ export class Broker implements Context, CommitEvents {
       memoryFrom: () => this.indexing.memoryFrom,
       releasing: () => this.indexing.releasing,
       ended: (slot) => {
+        this.presence.check();
         this.dispatch(slot);
         this.buckets.tidy(slot);
       },
@@ -208,7 +218,7 @@ export class Broker implements Context, CommitEvents {
     if (refusal === undefined) return true;
     this.counters.refusedConnections++;
     if (refusal !== 'closing') {
-      const text = refusedText(link.peer, refusal, this.limits);
+      const text = notices.refused(link.peer, refusal, this.limits);
       this.notices.notice('warn', `connections.${refusal}`, text);
     }
     link.destroy();
@@ -220,6 +230,7 @@ export class Broker implements Context, CommitEvents {
     this.#flushAsked = false;
     this.#sendReplies();
     this.commit.flush();
+    this.presence.turn();
     this.indexing.step();
   }
 
@@ -242,6 +253,7 @@ export class Broker implements Context, CommitEvents {
     for (const consumer of this.consumers) consumer.advance(nowMs);
     this.counters.tick();
     this.#relief.advance(nowMs);
+    this.overdue.advance(ms);
     this.reservations.advance(nowMs);
     if (!this.budget.over && this.#starved.size > 0) {
       const slots = [...this.#starved];
@@ -276,6 +288,7 @@ export class Broker implements Context, CommitEvents {
   // --- effects of commits -----------------------------------------------------------------------
 
   durable(batch: Batch): void {
+    this.presence.check();
     if (batch.base > this.#lastBase) {
       this.#lastBase = batch.base;
       this.retention.open(batch.base, this.#nextSequence);
@@ -284,7 +297,7 @@ export class Broker implements Context, CommitEvents {
     this.#sendReplies();
     const { messages, sinceMs } = batch;
     if (batch.large) {
-      const restMs = this.intake.rest(this.#fineMs() - batch.begunMs);
+      const restMs = this.intake.rest(batch.tookMs);
       if (restMs > 0) this.#options.wake.rest(restMs);
     }
     if (messages > 0) this.latency.committed(this.#nextSequence, sinceMs, batch.replyTo.length);
@@ -358,6 +371,7 @@ export class Broker implements Context, CommitEvents {
     taker?.();
     if (taker !== undefined) return;
     if (this.paused.count > 0 && this.paused.has(this.buckets.idOf(slot))) return;
+    if (this.presence.holds(slot)) return;
     for (const consumer of share.waiting) {
       if (this.buckets.peek(slot) === undefined) this.#lookup.start(slot);
       if (this.buckets.peek(slot) === undefined) return;
@@ -365,7 +379,7 @@ export class Broker implements Context, CommitEvents {
         this.#starved.add(slot);
         return;
       }
-      if (!consumer.deliver()) return;
+      if (!consumer.link.destroyed && !consumer.deliver()) return;
       share.waiting.delete(consumer);
     }
     // Whoever comes next finds it there already.
@@ -415,20 +429,16 @@ export class Broker implements Context, CommitEvents {
   #compacted(failure: Failure, smaller: boolean): void {
     if (smaller) this.saveCheckpoint(true);
     if (failure === undefined) return;
-    this.#trouble(
-      'warn',
-      'log.compaction',
-      `segments could not be compacted: ${failure.message}. They stay as they are; it is tried again`,
-    );
+    this.#trouble('warn', 'log.compaction', notices.notCompacted(failure));
   }
 
   #notIndexed(base: Position, failure: Error): void {
-    const text = notIndexedText(base, failure);
+    const text = notices.notIndexed(base, failure);
     this.#trouble('warn', 'index.write', text, { position: base });
   }
 
   #notFound(slot: number, base: Position, failure: Error): void {
-    const text = notFoundText(this.buckets.idOf(slot), base, failure);
+    const text = notices.notFound(this.buckets.idOf(slot), base, failure);
     this.#trouble('error', 'log.unreadable', text, { position: base });
   }
 
@@ -443,6 +453,7 @@ export class Broker implements Context, CommitEvents {
     if (share.loading) return -1;
     share.loading = true;
     const done = (failure: Failure) => {
+      this.presence.check();
       share.loading = false;
       if (failure !== undefined) this.#setAside(slot, position, failure);
       this.dispatch(slot);
@@ -459,20 +470,20 @@ export class Broker implements Context, CommitEvents {
     const part = this.buckets.setAside(slot, next);
     this.counters.unreadableMessages += part.count;
     const { sequence, count } = part;
-    const text = unreadableText(this.buckets.idOf(slot), part, failure);
+    const text = notices.unreadable(this.buckets.idOf(slot), part, failure);
     this.notices.notice('error', 'log.unreadable', text, { position, sequence, count });
   }
 
   breach(link: Link, side: 'intake' | 'exhaust', why: BreachKind, text: string): void {
     this.counters.protocolErrors++;
-    this.notices.notice('warn', `${why}.${side}`, `${side} ${link.peer} closed: ${text}`, {
-      peer: link.peer,
-    });
+    const { peer } = link;
+    this.notices.notice('warn', `${why}.${side}`, `${side} ${peer} closed: ${text}`, { peer });
     link.destroy();
   }
 
   closed(session: Producer | Consumer): void {
     this.#admission.leave(session.link.address);
+    this.overdue.forget(session);
     const side = session instanceof Producer ? 'intake' : 'exhaust';
     this.counters.closedConnections[side][session.closedFor]++;
     if (session instanceof Producer) this.producers.delete(session);

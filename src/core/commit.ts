@@ -441,6 +441,7 @@ export class Commit {
     const batch = this.#inFlight;
     assert(batch !== undefined, 'an append ended that was never begun');
     this.#inFlight = undefined;
+    batch.tookMs = this.#options.nowMs() - batch.begunMs;
     if (failure !== undefined) {
       this.#failure = failure;
       this.#options.events.failed(failure);

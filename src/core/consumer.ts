@@ -22,19 +22,21 @@ import type { Part } from './buckets.ts';
 import type { BreachKind, Context } from './context.ts';
 import type { CloseReason } from './counters.ts';
 import type { Link } from './ports.ts';
+import type { Newcomer } from './presence.ts';
 
 // Runs of messages in one batch, so that a large batch of scattered messages stays small in memory.
 const PARTS_MAX = 4096;
 
 type State = 'header' | 'waiting' | 'unacked' | 'heartbeat' | 'closed';
 
-export class Consumer {
+export class Consumer implements Newcomer {
   readonly link: Link;
   readonly openedMs: number;
   readonly #context: Context;
   readonly #frameBytesMax: number;
   readonly #heartbeat: Uint8Array;
   #state: State = 'header';
+  #arriving = false; // whether it is still there is not known yet
   #header: Uint8Array = new Uint8Array(0);
   #parts: Part[] = [];
   #partAt = 0; // part that the next ack byte is for
@@ -91,7 +93,9 @@ export class Consumer {
       if (this.#header.length < CONSUMER_HEADER_BYTES || !this.#enter()) return;
       bytes = bytes.subarray(missing);
     }
-    if (bytes.length > 0 && this.#state !== 'closed') this.#acks(bytes);
+    if (bytes.length === 0 || this.#state === 'closed') return;
+    this.begin(); // who goes on talking is there
+    this.#acks(bytes);
   }
 
   // Reads the header and joins the bucket.
@@ -115,8 +119,17 @@ export class Consumer {
     buckets.openShare(this.slot).consumers++;
     this.#header = new Uint8Array(0);
     this.#sentMs = this.heardMs;
-    this.#wait();
+    this.#state = 'waiting';
+    this.#arriving = true;
+    this.#context.presence.arrives(this);
     return true;
+  }
+
+  /** It is still there after all that came with its header was read: it may be served. */
+  begin(): void {
+    const waits = this.#arriving && this.#state === 'waiting' && !this.link.destroyed;
+    this.#arriving = false;
+    if (waits) this.#wait();
   }
 
   // Ready for the next batch, once the peer has taken the last one whole: who acks without reading
@@ -286,23 +299,37 @@ export class Consumer {
   advance(nowMs: number): void {
     const { limits, counters } = this.#context;
     if (this.#state === 'header') {
-      if (nowMs - this.openedMs > limits.consumerHeaderMs)
-        this.#breach('timeout', `no complete header within ${limits.consumerHeaderMs} ms`);
+      const dueMs = this.openedMs + limits.consumerHeaderMs;
+      if (nowMs > dueMs) this.#overdue(dueMs, 'header');
     } else if (this.#state === 'waiting') {
       if (nowMs - this.#sentMs < limits.heartbeatMs || this.#queuedBytes > 0) return;
       this.#context.buckets.share(this.slot)!.waiting.delete(this);
       this.#state = 'heartbeat';
       counters.heartbeats++;
       this.#send(this.#heartbeat.slice());
-    } else if (this.#state === 'heartbeat' && nowMs - this.#sentMs > limits.heartbeatAckMs) {
-      this.#context.notices.notice(
-        'info',
-        'consumer.dead',
-        `consumer ${this.link.peer} did not ack a heartbeat for ${limits.heartbeatAckMs} ms: closed`,
-        { peer: this.link.peer },
-      );
-      this.link.destroy();
+    } else if (this.#state === 'heartbeat' && nowMs - this.#sentMs > limits.heartbeatAckMs)
+      this.#overdue(this.#sentMs + limits.heartbeatAckMs, 'heartbeat');
+  }
+
+  // Closed when it is its turn, unless it was heard by then.
+  #overdue(dueMs: number, state: 'header' | 'heartbeat'): void {
+    if (this.link.destroyed) return;
+    const sentMs = this.#sentMs;
+    this.#context.overdue.add(this, dueMs, () => {
+      if (this.#state === state && this.#sentMs === sentMs) this.#expire();
+    });
+  }
+
+  #expire(): void {
+    const { limits, notices } = this.#context;
+    if (this.#state === 'header') {
+      this.#breach('timeout', `no complete header within ${limits.consumerHeaderMs} ms`);
+      return;
     }
+    const { peer } = this.link;
+    const text = `consumer ${peer} did not ack a heartbeat for ${limits.heartbeatAckMs} ms: closed`;
+    notices.notice('info', 'consumer.dead', text, { peer });
+    this.link.destroy();
   }
 
   /** The peer will send nothing more, so no ack either. */

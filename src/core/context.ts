@@ -9,7 +9,9 @@ import type { FramePool } from './frames.ts';
 import type { Intake } from './intake.ts';
 import type { Latency } from './latency.ts';
 import type { Limits } from './limits.ts';
+import type { Overdue } from './overdue.ts';
 import type { Codec, Link, Notices } from './ports.ts';
+import type { Presence } from './presence.ts';
 import type { Producer } from './producer.ts';
 import type { Reservations } from './reservations.ts';
 import type { Retention } from './retention.ts';
@@ -34,6 +36,10 @@ export interface Context {
   readonly frames: FramePool;
   /** Memory for messages that are not complete. */
   readonly blocks: Blocks;
+  /** Whose time is up. */
+  readonly overdue: Overdue;
+  /** Who is known to be still there. */
+  readonly presence: Presence;
   /** Monotonic time in ms as of the last input. */
   nowMs(): number;
   /** Asks for a flush after the inputs that wait now. */

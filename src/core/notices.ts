@@ -6,7 +6,7 @@ import type { Position } from './ports.ts';
 import type { Part } from './share.ts';
 
 /** A connection was turned away. */
-export function refusedText(peer: string, refusal: Refusal, limits: Limits): string {
+export function refused(peer: string, refusal: Refusal, limits: Limits): string {
   const { connectionsMax, connectionsPerAddressMax } = limits;
   const why = {
     full: `${connectionsMax} connections are open, the limit (--max-connections)`,
@@ -16,17 +16,22 @@ export function refusedText(peer: string, refusal: Refusal, limits: Limits): str
 }
 
 /** The index of a segment cannot be written. */
-export function notIndexedText(base: Position, failure: Error): string {
+export function notIndexed(base: Position, failure: Error): string {
   return `the index of the segment at position ${base} cannot be written: ${failure.message}. What it would hold stays in memory, and producers are held back when that is too much; it is tried again each second`;
 }
 
 /** What an index says of a bucket cannot be had. */
-export function notFoundText(bucket: string, base: Position, failure: Error): string {
+export function notFound(bucket: string, base: Position, failure: Error): string {
   return `what waits for bucket ${bucket} in the segment at log position ${base} cannot be found: ${failure.message}. It is left out until the next start; its bytes stay in the log. Check the disk, then run: thrustmq log verify`;
 }
 
 /** Messages cannot be read back. */
-export function unreadableText(bucket: string, part: Part, failure: Error): string {
+export function unreadable(bucket: string, part: Part, failure: Error): string {
   const { count, sequence, position } = part;
   return `${count} messages of bucket ${bucket} (sequences ${sequence} to ${sequence + count - 1}, log position ${position}) cannot be read: ${failure.message}. They are set aside until the next start; their bytes stay in the log. Check the disk, then run: thrustmq log verify`;
+}
+
+/** Segments cannot be made smaller for now. */
+export function notCompacted(failure: Error): string {
+  return `segments could not be compacted: ${failure.message}. They stay as they are; it is tried again`;
 }

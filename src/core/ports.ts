@@ -205,6 +205,8 @@ export interface Link {
   destroy(): void;
   pause(): void;
   resume(): void;
+  /** Whether it was closed: nothing that is sent arrives any more. */
+  readonly destroyed: boolean;
   /** Bytes accepted by `send` that the system has not taken yet. */
   readonly queuedBytes: number;
 }

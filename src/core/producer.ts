@@ -460,11 +460,17 @@ export class Producer implements Replyable, Waiting, Sender {
     const graceMs = ((this.#need + this.#skip) / BYTES_PER_GRACE_SECOND) * 1000;
     const allowedMs = Math.round(this.#context.limits.partialMessageMs + graceMs);
     this.#partialAllowedMs = Math.max(this.#partialAllowedMs, allowedMs);
-    if (nowMs - this.#partialSinceMs > this.#partialAllowedMs)
-      this.#breach(
-        'timeout',
-        `a message was begun and not finished within ${this.#partialAllowedMs} ms`,
-      );
+    const dueMs = this.#partialSinceMs + this.#partialAllowedMs;
+    if (nowMs <= dueMs) return;
+    const sinceMs = this.#partialSinceMs;
+    this.#context.overdue.add(this, dueMs, () => {
+      if (this.#partialSinceMs === sinceMs) this.#expire();
+    });
+  }
+
+  #expire(): void {
+    const text = `a message was begun and not finished within ${this.#partialAllowedMs} ms`;
+    this.#breach('timeout', text);
   }
 
   // What stands in the inbox is overwritten by the next read: it is copied.

@@ -2,6 +2,7 @@
 // (reservations.ts): whoever holds the most is closed, and who has not read for long.
 
 import type { Budget } from './context.ts';
+import type { Overdue } from './overdue.ts';
 import { LARGE_BYTES } from './reservations.ts';
 
 /** A session, as far as it holds memory. */
@@ -25,8 +26,11 @@ export class Relief {
   readonly #budget: Budget;
   readonly #sessions: readonly ReadonlySet<Holding>[];
 
-  constructor(budget: Budget, sessions: readonly ReadonlySet<Holding>[]) {
+  readonly #overdue: Overdue;
+
+  constructor(budget: Budget, sessions: readonly ReadonlySet<Holding>[], overdue: Overdue) {
     this.#budget = budget;
+    this.#overdue = overdue;
     this.#sessions = sessions;
   }
 
@@ -56,8 +60,15 @@ export class Relief {
     for (const session of this.#sessions.flatMap((sessions) => [...sessions])) {
       const since = session.stuckSinceMs;
       if (since < 0 || nowMs - since < STUCK_MS) continue;
-      session.evict(`it has not read what it was sent for ${STUCK_MS} ms, ${this.#whenOver()}`);
+      this.#overdue.add(session, since + STUCK_MS, () => {
+        // Those before it may have been enough.
+        if (this.#budget.over && session.stuckSinceMs === since) this.#evictStuck(session);
+      });
     }
+  }
+
+  #evictStuck(session: Holding): void {
+    session.evict(`it has not read what it was sent for ${STUCK_MS} ms, ${this.#whenOver()}`);
   }
 
   #whenOver(): string {

@@ -130,6 +130,7 @@ describe('delivery', () => {
       const consumer = world.rawConsumer();
       consumer.send(header.subarray(0, cut));
       consumer.send(header.subarray(cut));
+      world.arrive();
       assert.deepEqual(frames(consumer), [['a', 'b']]);
       assert.equal(consumer.session.consumerId, '5');
     }
@@ -416,6 +417,7 @@ describe('who goes too far', () => {
     const stuck = world.rawConsumer();
     stuck.link.stuck = true;
     stuck.send(encodeConsumerHeader({ consumerId: 1n, bucket: 1n, batchSize: 1 }));
+    world.arrive();
     assert.equal(stuck.link.bytes.length, 4 + 8 + 500);
     const other = world.consumer(2);
     assert.deepEqual(frames(other), [], 'nothing more is packed while the budget is used up');

@@ -294,6 +294,10 @@ export class FakeLink implements Link {
     this.#frames.push(bytes.slice());
   }
 
+  get destroyed(): boolean {
+    return this.closed;
+  }
+
   /** All bytes that came, one by one; a test may take some of them away. */
   get received(): number[] {
     for (const frame of this.#frames.splice(0)) for (const byte of frame) this.#received.push(byte);

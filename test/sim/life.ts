@@ -60,6 +60,7 @@ export interface Notice {
 }
 
 const TIME_MS = 1_700_000_000_000;
+const LATE_MS = 100;
 const RETRY_MS = 1000;
 const LOOK_MS = 500;
 const LATER_MS = 25;
@@ -276,6 +277,8 @@ export class Life {
 
   /** Time passes, at most 100 ms at once. */
   advance(ms: number): void {
+    // A late tick, as after a standstill.
+    if (ms >= LATE_MS && this.opened === 'open') this.broker.presence.stoodStill();
     this.nowMs += ms;
     const due = this.#timers.filter(({ dueMs }) => dueMs <= this.nowMs);
     this.#timers = this.#timers.filter(({ dueMs }) => dueMs > this.nowMs);

@@ -493,6 +493,7 @@ export interface WorldOptions {
   slotsMax?: number;
   /** Entries released in one turn. */
   releaseMax?: number;
+  isLate?: () => boolean;
 }
 
 const MIB = 1024 * 1024;
@@ -550,6 +551,7 @@ export class World {
       wallMs: () => this.wallMs,
       clockMs: () => this.clockMs,
       nowMs: () => this.nowMs,
+      isLate: options.isLate ?? (() => false),
       strict: options.strict ?? true,
       ...(options.releaseMax === undefined ? {} : { releaseMax: options.releaseMax }),
       onFailed: (failure) => {
@@ -580,6 +582,7 @@ export class World {
   ): Peer<NonNullable<ReturnType<Broker['openConsumer']>>> {
     const peer = this.rawConsumer(wire);
     peer.send(encodeConsumerHeader({ consumerId: 777n, bucket: BigInt(bucket), batchSize }));
+    this.arrive();
     return peer;
   }
 
@@ -590,6 +593,11 @@ export class World {
     const peer = new Peer(link, session);
     this.peers.push(peer);
     return peer;
+  }
+
+  /** All that came with the headers of consumers was read: those who are there are served. */
+  arrive(): void {
+    for (let turn = 0; turn < 2; turn++) this.broker.presence.turn();
   }
 
   /** Whatever would happen in the event loop now, except what takes a disk time. */

@@ -1,10 +1,11 @@
-// Deliberate faults in what a delivery is packed from: records in memory, and which they are
-// (plants.ts).
+// Deliberate faults (plants.ts) in deliveries: from which record they are packed, to whom they
+// go, and what is kept of their acks.
 
 import type { Plant } from '../plant.ts';
 
 const PLAIN = 'test/codec/plain.test.ts';
 const COLD = 'test/log/cold.test.ts';
+const PRESENCE = 'test/core/presence.test.ts';
 
 export const DELIVERY_PLANTS: readonly Plant[] = [
   {
@@ -46,5 +47,37 @@ export const DELIVERY_PLANTS: readonly Plant[] = [
     replace: '',
     test: COLD,
     caughtBy: 'who waits for a read to begin while a segment is replaced is not told of damage',
+  },
+  {
+    name: 'newcomer served before its end was read',
+    file: 'src/core/presence.ts',
+    find: 'const there = this.#arrived;',
+    replace: 'const there = this.#arriving.splice(0);',
+    test: PRESENCE,
+    caughtBy: 'leaves no attempt behind, its end read 1 turns after its header',
+  },
+  {
+    name: 'delivery to a connection that is closed',
+    file: 'src/core/broker.ts',
+    find: '!consumer.link.destroyed && ',
+    replace: '',
+    test: PRESENCE,
+    caughtBy: 'is charged once for what it held, and the others that went with it not at all',
+  },
+  {
+    name: 'all that are overdue closed at once',
+    file: 'src/core/overdue.ts',
+    find: 'if (left-- === 0)',
+    replace: 'if (left < 0)',
+    test: 'test/core/overdue.test.ts',
+    caughtBy: 'so many silent consumers, the first within its time and all within 30 s',
+  },
+  {
+    name: 'marks beyond the list forgotten',
+    file: 'src/core/waiting-marks.ts',
+    find: 'marks.put(sequence, count, attempts);',
+    replace: '',
+    test: 'test/core/marks.test.ts',
+    caughtBy: 'settled: beyond what the list holds nothing is lost, and what came later is later',
   },
 ];
