@@ -173,7 +173,7 @@ function refuseIncomplete(dataDir: string): void {
   if (fs.existsSync(path.join(dataDir, INCOMPLETE_FOLDER)))
     throw new StartError(
       74,
-      `the data folder ${dataDir} holds a repair that was cut off (${INCOMPLETE_FOLDER}): remove the folder and repair again`,
+      `the data folder ${dataDir} holds a repair that was cut off, or a backup (${INCOMPLETE_FOLDER}), which is no log to start on: remove the folder and repair or back up again`,
     );
 }
 

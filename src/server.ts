@@ -12,6 +12,7 @@ import type { Paused } from './core/paused.ts';
 import type { Snapshot, StartSnapshot } from './core/snapshot.ts';
 import { createState } from './core/state.ts';
 import { DataFolder, StartError } from './data-folder.ts';
+import { Backups } from './io/backups.ts';
 import { connectionLimits } from './io/connection-limits.ts';
 import { demandDescriptors, isOutOfDescriptors, tooFewDescriptors } from './io/descriptors.ts';
 import { type Logger, RateLimitedLog } from './io/logger.ts';
@@ -103,6 +104,7 @@ export class Server {
   readonly #log: FileLog;
   readonly #reporter: Reporter;
   readonly #admin: Admin;
+  readonly #backups: Backups;
   readonly #recovered: Parameters<Broker['resume']>;
   #tickedMs = performance.now();
   #clockMs = 0;
@@ -234,6 +236,13 @@ export class Server {
       strict: config.log.sync === 'commit',
       onFailed: (failure) => this.#failed(failure),
     });
+    this.#backups = new Backups({
+      log: this.#log,
+      dataDir: () => folder.path,
+      zeros: parts.codec.zeros,
+      wallMs: Date.now,
+      notice: (level, kind, text, fields) => this.#notices.write(kind, fields, text, level),
+    });
     this.#reporter = new Reporter(options, this.#broker, this.#log);
     this.#log.listen({
       segmentChanged: () => this.#segmentChanged(),
@@ -244,6 +253,7 @@ export class Server {
       broker: this.#broker,
       log: this.#log,
       settings: parts.settings,
+      backups: this.#backups,
       wallMs: Date.now,
       base64: (bytes) =>
         Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64'),
@@ -397,6 +407,7 @@ export class Server {
 
   async #close(): Promise<void> {
     this.#listeners.stop();
+    const backup = this.#backups.close();
     await this.#lookAgain();
     if (this.#failure === undefined) {
       this.#broker.close();
@@ -414,6 +425,7 @@ export class Server {
       await this.#listeners.endAll(END_MS);
       await new Promise<void>((resolve) => this.#log.sync(() => resolve()));
       await this.#lookAgain();
+      await Promise.race([backup, sleep(END_MS)]);
       if (this.#failure === undefined && this.#broker.commit.idle) {
         await new Promise<void>((resolve) => this.#broker.saveCheckpoint(true, resolve));
         await this.#log.close();

@@ -6,7 +6,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
 import { NodeFiles } from '../io/files.ts';
-import { FolderLock, LOCK_NAME, LockError } from '../io/lock.ts';
+import { isWithin, whyNotFresh } from '../io/fresh-folder.ts';
+import { FolderLock, LockError } from '../io/lock.ts';
 import { makeFolder, storageOf } from '../io/storage.ts';
 import { LogError, type LogErrorCode } from '../log/errors.ts';
 import {
@@ -100,8 +101,7 @@ async function repair(options: RepairOptions): Promise<void> {
 
 // Throws CliError 2 unless the folder is empty or absent, and outside of the old one.
 function refuseUsed(dataDir: string, into: string): void {
-  const old = fs.realpathSync(dataDir);
-  if (!path.relative(old, realPath(into)).startsWith('..'))
+  if (isWithin(dataDir, into))
     throw new CliError(EXIT.usage, `${into} is in ${dataDir}, which repair does not change`);
   let names: string[] = [];
   try {
@@ -110,28 +110,8 @@ function refuseUsed(dataDir: string, into: string): void {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code !== 'ENOENT') throw new CliError(EXIT.usage, `${into} cannot be used: ${message}`);
   }
-  if (names.includes(INCOMPLETE_FOLDER))
-    throw new CliError(
-      EXIT.usage,
-      `${into} holds a repair that was cut off (${INCOMPLETE_FOLDER}): remove that folder, or choose another one`,
-    );
-  const others = names.filter((name) => name !== LOCK_NAME);
-  if (others.length > 0)
-    throw new CliError(
-      EXIT.usage,
-      `${into} is not empty, it holds ${others[0]}: choose a folder that is empty or does not exist`,
-    );
-}
-
-// The path without links, also of a folder that is not there yet.
-function realPath(folder: string): string {
-  const absolute = path.resolve(folder);
-  try {
-    return fs.realpathSync(absolute);
-  } catch {
-    const parent = path.dirname(absolute);
-    return parent === absolute ? absolute : path.join(realPath(parent), path.basename(absolute));
-  }
+  const why = whyNotFresh(into, names);
+  if (why !== undefined) throw new CliError(EXIT.usage, why);
 }
 
 function lockOld(dataDir: string): () => void {

@@ -1,6 +1,7 @@
 // What the verbs of `log` share: opening the folder for reading, progress, whether a broker runs on
 // it, and their exit codes.
 
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { SingleBar } from 'cli-progress';
 import { tracesIn } from '../io/earlier.ts';
@@ -8,6 +9,7 @@ import { NodeFiles } from '../io/files.ts';
 import { holderOf } from '../io/lock.ts';
 import { lossText } from '../log/earlier.ts';
 import type { FilesToRead } from '../log/files.ts';
+import { INCOMPLETE_FOLDER } from '../log/segment.ts';
 import type { VerifyReport } from '../log/verify.ts';
 import { CliError, EXIT, note, OutputError } from './output.ts';
 
@@ -21,7 +23,11 @@ export async function reading<T>(
   } catch (error) {
     const { code, syscall, message } = error as NodeJS.ErrnoException;
     if (syscall === undefined || error instanceof OutputError) throw error;
-    const why = code === 'ENOENT' ? `there is no log in ${dataDir}` : message;
+    const isCutOff = existsSync(join(dataDir, INCOMPLETE_FOLDER));
+    const none = isCutOff
+      ? `${dataDir} holds a repair that was cut off, or a backup (${INCOMPLETE_FOLDER}): it is no log`
+      : `there is no log in ${dataDir}`;
+    const why = code === 'ENOENT' ? none : message;
     throw new CliError(EXIT.disk, why);
   }
 }

@@ -45,6 +45,10 @@ const VERBS: Record<string, Verb> = {
     summary: 'list the connections of a running broker, or close one',
     load: async () => (await import('./conn.ts')).registerConn,
   },
+  backup: {
+    summary: 'copy the log of a broker, also while it runs',
+    load: async () => (await import('./backup.ts')).registerBackup,
+  },
   bench: {
     summary: 'measure a broker',
     load: async () => (await import('./bench.ts')).registerBench,

@@ -3,6 +3,7 @@
 
 import type { Broker } from './broker.ts';
 import type {
+  BackupState,
   BucketInfo,
   BucketRow,
   Command,
@@ -29,10 +30,19 @@ const CONSUMERS_MAX = 100;
 const PURGES_MAX = 64;
 const TWO_32 = 2n ** 32n;
 
+/** Makes backups of the log, one at a time. */
+export interface BackupMaker {
+  readonly state: BackupState | null;
+  /** `settings`: files beside the log. */
+  begin(into: string, settings: () => { name: string; text: string }[], done: Done): void;
+  cancel(): BackupState | null;
+}
+
 export interface AdminOptions {
   broker: Broker;
   log: Log;
   settings: Settings;
+  backups?: BackupMaker;
   wallMs: () => number;
   base64: (bytes: Uint8Array) => string;
   /** Calls back in a later turn of the event loop. */
@@ -40,6 +50,7 @@ export interface AdminOptions {
 }
 
 type Done = (outcome: Outcome) => void;
+type BackupCommand = Extract<Command, { kind: 'backup' | 'backup-state' | 'backup-cancel' }>;
 
 export class Admin {
   readonly #options: AdminOptions;
@@ -85,6 +96,10 @@ export class Admin {
         return this.#pause(command.id, false, done);
       case 'purge':
         return this.#purge(command.id);
+      case 'backup':
+      case 'backup-state':
+      case 'backup-cancel':
+        return this.#backup(command, done);
       default:
         return refuse('bad-request', 'there is no such command');
     }
@@ -305,6 +320,20 @@ export class Admin {
       if (slot !== 0) broker.dispatch(slot);
     });
     return undefined;
+  }
+
+  #backup(command: BackupCommand, done: Done): Outcome | undefined {
+    const { backups, broker } = this.#options;
+    if (backups === undefined) return refuse('failed', 'this broker makes no backups');
+    if (command.kind === 'backup') {
+      const paused = () => [{ name: 'paused.json', text: broker.paused.text() }];
+      broker.notices.notice('info', 'admin.backup', `backup into ${command.into}`);
+      backups.begin(command.into, paused, done);
+      return undefined;
+    }
+    const state = command.kind === 'backup-cancel' ? backups.cancel() : backups.state;
+    if (state === null) return refuse('not-found', 'no backup was made since the broker started');
+    return { ok: true, result: state };
   }
 
   #purge(id: string): Outcome {

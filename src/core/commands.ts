@@ -29,12 +29,23 @@ export type Command =
   | { kind: 'close'; connection: number }
   | { kind: 'pause'; id: string }
   | { kind: 'resume'; id: string }
-  | { kind: 'purge'; id: string };
+  | { kind: 'purge'; id: string }
+  /** Begins a backup into a folder of the broker's host. */
+  | { kind: 'backup'; into: string }
+  | { kind: 'backup-state' }
+  | { kind: 'backup-cancel' };
 
 export type CommandKind = Command['kind'];
 
 /** Commands that change something. */
-export const CHANGES: readonly CommandKind[] = ['close', 'pause', 'resume', 'purge'];
+export const CHANGES: readonly CommandKind[] = [
+  'close',
+  'pause',
+  'resume',
+  'purge',
+  'backup',
+  'backup-cancel',
+];
 
 export type Outcome = { ok: true; result: object } | Refusal;
 
@@ -97,6 +108,22 @@ export interface PurgeState {
   /** Messages whose purge is on disk: they do not come back. */
   purged: number;
   done: boolean;
+}
+
+export interface BackupState {
+  /** Folder on the broker's host. */
+  into: string;
+  startedAt: string;
+  state: 'running' | 'done' | 'failed' | 'cancelled';
+  /** Why there is none; null while it runs and when it is done. */
+  detail: string | null;
+  /** Log position that it reaches to; null: not begun yet. All that was acked before is in it. */
+  position: string | null;
+  bytes: number;
+  totalBytes: number | null;
+  /** Segments that are copied. */
+  segments: number;
+  totalSegments: number | null;
 }
 
 export interface PeekedMessage {

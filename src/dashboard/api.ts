@@ -45,6 +45,7 @@ class QueryError extends Error {}
 
 const LIMIT_USUAL = 100;
 const PEEK_USUAL = 10;
+const PATH_MAX = 4096;
 const PEEK_BYTES_USUAL = 4096;
 const STATUSES = {
   'bad-request': 400,
@@ -72,6 +73,13 @@ export const API_ROUTES: readonly ApiRoute[] = [
   },
   { method: 'GET', path: '/api/v1/connections', handle: (call) => list(call, 'connections') },
   { method: 'DELETE', path: '/api/v1/connections/{id}', handle: close },
+  { method: 'GET', path: '/api/v1/backup', handle: ({ run }) => onBackup(run, 'backup-state') },
+  { method: 'POST', path: '/api/v1/backup/begin', handle: backup },
+  {
+    method: 'POST',
+    path: '/api/v1/backup/cancel',
+    handle: ({ run }) => onBackup(run, 'backup-cancel'),
+  },
   { method: 'GET', path: '/api/v1/segments', handle: (call) => list(call, 'segments') },
 ];
 
@@ -186,6 +194,20 @@ async function onBucket(
   // A purge goes on in the background: who asks for the bucket sees how far it is.
   const isLater = outcome.ok && kind === 'purge' && !(outcome.result as { done: boolean }).done;
   return replyTo(outcome, isLater ? 202 : 200);
+}
+
+async function onBackup(
+  run: RunCommand,
+  kind: 'backup-state' | 'backup-cancel',
+): Promise<DashboardReply> {
+  return replyTo(await run({ kind }));
+}
+
+// It goes on in the background: whoever asks sees how far it is.
+async function backup({ run, query }: Call): Promise<DashboardReply> {
+  const into = query.get('into') ?? '';
+  if (into.length > PATH_MAX) throw new QueryError('that path is too long');
+  return replyTo(await run({ kind: 'backup', into }), 202);
 }
 
 async function peek({ run, params, query }: Call): Promise<DashboardReply> {

@@ -148,6 +148,17 @@ const SCHEMAS: Record<string, Schema> = {
     intake: whole,
     exhaust: whole,
   }),
+  Backup: object({
+    into: { ...text, description: "folder on the broker's host" },
+    startedAt: time,
+    state: { enum: ['running', 'done', 'failed', 'cancelled'] },
+    detail: { ...orNull(text), description: 'why there is none' },
+    position: { ...orNull(big), description: 'all that was acked before is in it' },
+    bytes: whole,
+    totalBytes: orNull(whole),
+    segments: { ...whole, description: 'segments that are copied' },
+    totalSegments: orNull(whole),
+  }),
   Closed: object({ connection: whole, peer: text }),
   Segments: object({
     segments: listOf(
@@ -211,6 +222,23 @@ const change = (summary: string, schema: string, id: Schema): Schema =>
 const purge = change('settle every message that waits now', 'Purge', bucketId);
 (purge.responses as Record<number, Schema>)[202] = answers('Purge');
 
+const into: Schema = {
+  name: 'into',
+  in: 'query',
+  required: true,
+  schema: text,
+  description: "absolute path of a folder on the broker's host: empty, or not there",
+};
+const beginBackup = operation(
+  'copy the log beside the traffic; ask again for how far it is',
+  'Backup',
+  [into, actionHeader],
+);
+beginBackup.responses = {
+  202: answers('Backup'),
+  default: (beginBackup.responses as Record<string, Schema>).default,
+};
+
 const LIVE = `WebSocket /api/v1/live pushes the overview twice a second at most, as text frames of
 JSON: {"type":"overview","data":Overview}. A client may send {"subscribe":{"bucket":"42"}} and
 {"subscribe":{"buckets":{"sort":"backlog","limit":20,"prefix":"4"}}}, or both members in one
@@ -267,6 +295,11 @@ export const OPENAPI = {
       get: operation('producers and consumers', 'Connections', [limitTo(ROWS_MAX, 100), after]),
     },
     '/api/v1/connections/{id}': { delete: change('close a connection', 'Closed', connectionId) },
+    '/api/v1/backup': { get: operation('how the last backup goes or went', 'Backup') },
+    '/api/v1/backup/begin': { post: beginBackup },
+    '/api/v1/backup/cancel': {
+      post: operation('give up the backup that is running', 'Backup', [actionHeader]),
+    },
     '/api/v1/segments': {
       get: operation('files of the log', 'Segments', [limitTo(ROWS_MAX, 100), after]),
     },

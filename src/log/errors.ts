@@ -13,6 +13,10 @@ export type LogErrorCode = 'damaged' | 'missing' | 'version' | 'io' | 'lost';
 export const HOW_TO_REPAIR =
   'to save what can still be read, run: thrustmq log repair --data-dir DIR --into NEWDIR';
 
+/** Why a log may be no whole one although nothing happened to it. */
+export const COPIED =
+  'If this folder was copied file by file while its broker ran, files went or changed meanwhile: copy it again with thrustmq backup, which does it beside the traffic';
+
 export class LogError extends Error {
   override name = 'LogError';
   readonly code: LogErrorCode;

@@ -11,6 +11,7 @@ import type {
   Log,
   Position,
 } from '../core/ports.ts';
+import { type Cut, cutAt } from './backup.ts';
 import { blockStart, blocksOf } from './blocks.ts';
 import { Cold } from './cold.ts';
 import { Compactor } from './compactor.ts';
@@ -448,6 +449,15 @@ export class FileLog implements Log {
   #lost(failure: LogError): void {
     this.#writer.fail(failure);
     this.#events?.failed(failure);
+  }
+
+  /** Syncs, then pins all segments as the log is at that moment (backup.ts). */
+  pin(done: (failure: Failure, cut: Cut | undefined) => void): void {
+    this.#writer.syncNow((failure) => {
+      const { synced } = this.#writer;
+      if (failure !== undefined) done(failure, undefined);
+      else done(undefined, cutAt(this.#options.files, this.#segments, synced, this.#pace));
+    });
   }
 
   /** Closes the files. No append or read may be in flight; a file being made is waited for. */

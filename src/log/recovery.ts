@@ -16,7 +16,7 @@ import type { Resume } from '../core/commit.ts';
 import type { Codec, EntrySource, Found, Position } from '../core/ports.ts';
 import { sequenceOf, TYPE } from '../core/rows.ts';
 import type { Checkpoint, KnownSegment } from './checkpoint.ts';
-import { HOW_TO_REPAIR, LogError } from './errors.ts';
+import { COPIED, HOW_TO_REPAIR, LogError } from './errors.ts';
 import type { Files } from './files.ts';
 import { Progress, type Tell } from './progress.ts';
 import { list, open, settle, write } from './promises.ts';
@@ -134,7 +134,7 @@ export async function takeInventory(files: Files): Promise<Inventory> {
     if (bytes < header.bytes)
       throw new LogError(
         'damaged',
-        `${name} has ${bytes} bytes, its header says ${header.bytes}: it was cut short. Restore it from a copy, or, ${HOW_TO_REPAIR}`,
+        `${name} has ${bytes} bytes, its header says ${header.bytes}: it was cut short. Restore it from a copy, or, ${HOW_TO_REPAIR}. ${COPIED}`,
       );
   }
   arrange(inventory);
@@ -256,7 +256,7 @@ export async function recover(
     const { name } = segments[tail - 1]!;
     throw new LogError(
       'missing',
-      `the log goes on after ${name}, but that segment is missing. Put it back, or, ${HOW_TO_REPAIR}`,
+      `the log goes on after ${name}, but that segment is missing. Put it back, or, ${HOW_TO_REPAIR}. ${COPIED}`,
     );
   }
   progress({ phase: 'repairing' });
@@ -291,7 +291,7 @@ function checkStart(oldest: FoundSegment, before: FoundSegment | undefined, star
   const from = before === undefined ? start : Math.max(start, before.end);
   throw new LogError(
     'missing',
-    `the log has no positions ${from} to ${oldest.base - 1}: the segments before ${oldest.name} are missing. Put them back, or, ${HOW_TO_REPAIR}`,
+    `the log has no positions ${from} to ${oldest.base - 1}: the segments before ${oldest.name} are missing. Put them back, or, ${HOW_TO_REPAIR}. ${COPIED}`,
   );
 }
 
@@ -368,7 +368,7 @@ async function makeEnd(
 function damaged(segment: FoundSegment, state: Walk, proof: string): LogError {
   return new LogError(
     'damaged',
-    `${segment.name} is damaged at offset ${state.stopped} (log position ${segment.base + state.stopped}, after sequence ${state.sequence}): the bytes there are not what was written and acked; ${proof}. Nothing was changed. thrustmq log verify says more. Restore the file from a copy, or, ${HOW_TO_REPAIR}`,
+    `${segment.name} is damaged at offset ${state.stopped} (log position ${segment.base + state.stopped}, after sequence ${state.sequence}): the bytes there are not what was written and acked; ${proof}. Nothing was changed. thrustmq log verify says more. Restore the file from a copy, or, ${HOW_TO_REPAIR}. ${COPIED}`,
   );
 }
 

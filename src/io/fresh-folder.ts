@@ -1,0 +1,54 @@
+// A folder that is to hold a new log, for a repair or a backup: empty or not there, and outside of
+// the data folder that the log is taken from.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import { INCOMPLETE_FOLDER } from '../log/segment.ts';
+import { LOCK_NAME } from './lock.ts';
+
+/** The path without links, also of a folder that is not there yet. */
+export function realPath(folder: string): string {
+  const absolute = path.resolve(folder);
+  try {
+    return fs.realpathSync(absolute);
+  } catch {
+    const parent = path.dirname(absolute);
+    return parent === absolute ? absolute : path.join(realPath(parent), path.basename(absolute));
+  }
+}
+
+/** Why a new log cannot go into a folder; undefined: it can. `names`: what is in it. */
+export function whyNotFresh(into: string, names: readonly string[]): string | undefined {
+  if (names.includes(INCOMPLETE_FOLDER))
+    return `${into} holds a repair that was cut off, or a backup (${INCOMPLETE_FOLDER}): remove that folder, or choose another one`;
+  const other = names.find((name) => name !== LOCK_NAME);
+  if (other === undefined) return undefined;
+  return `${into} is not empty, it holds ${other}: choose a folder that is empty or does not exist`;
+}
+
+/** Whether a folder is the data folder or lies in it. */
+export function isWithin(dataDir: string, into: string): boolean {
+  return !path.relative(realPath(dataDir), realPath(into)).startsWith('..');
+}
+
+/**
+ * Makes the folder with what is above it, durably, private to its owner. Gives the outermost folder
+ * that was made; undefined if it was there.
+ */
+export async function makeFresh(into: string): Promise<string | undefined> {
+  const made = await fs.promises.mkdir(into, { recursive: true, mode: 0o700 });
+  if (made === undefined) return undefined;
+  for (let folder = path.resolve(into); ; folder = path.dirname(folder)) {
+    await syncFolder(path.dirname(folder));
+    if (folder === path.resolve(made)) return made;
+  }
+}
+
+export async function syncFolder(folder: string): Promise<void> {
+  const opened = await fs.promises.open(folder, 'r');
+  try {
+    await opened.sync();
+  } finally {
+    await opened.close();
+  }
+}
