@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { INBOX_READ_BYTES, WIRE_U32, WIRE_U64 } from '../assembly/layout.ts';
 import type { BrokerConfig, Listener } from './config/load.ts';
+import { memoryText } from './config/memory.ts';
 import { Admin } from './core/admin.ts';
 import { Broker } from './core/broker.ts';
 import type { Command, Outcome } from './core/commands.ts';
@@ -394,6 +395,8 @@ export class Server {
       eventLoop: { ok: late < 1000, detail: `last turn ${Math.round(late)} ms ago` },
       log: { ok: failure === undefined, detail: failure?.message ?? 'writable' },
       disk: { ok: full === undefined, detail: full ?? 'next segment ready or being made' },
+      // No reason to send nobody here: it may never need all of its budget.
+      memory: { ok: true, detail: memoryText(this.#options.config.memory) },
     };
     const ready = this.#closing === undefined && Object.values(checks).every(({ ok }) => ok);
     return { live: checks.eventLoop.ok && checks.log.ok, ready, checks };

@@ -4,6 +4,7 @@
 import type { AddressInfo } from 'node:net';
 import { basename, relative } from 'node:path';
 import { type BrokerConfig, isLoopback, type Listener } from '../config/load.ts';
+import { memoryComplaint } from '../config/memory.ts';
 import type { Command, Outcome } from '../core/commands.ts';
 import type { Snapshot, StartSnapshot } from '../core/snapshot.ts';
 import type { Answer, Health, Setting } from '../dashboard/messages.ts';
@@ -108,6 +109,8 @@ class Lifecycle {
         { event: 'sync.weak', sync: config.log.sync },
         `--sync ${config.log.sync}: acks are weaker, they do not mean "on disk"; a crash can lose acked messages`,
       );
+    const complaint = memoryComplaint(config.memory);
+    if (complaint !== undefined) handle.log.warn({ event: 'memory.limit' }, complaint);
     const open = [...config.intake, ...config.exhaust].filter(({ host }) => !isLoopback(host));
     if (open.length > 0)
       handle.log.warn(

@@ -3,6 +3,7 @@
 
 import { isatty } from 'node:tty';
 import { type Command, Option } from 'commander';
+import { readMemoryLimit } from '../config/cgroup.ts';
 import { ConfigError, type LoadedConfig, loadConfig, withoutSecrets } from '../config/load.ts';
 import {
   environmentNameOf,
@@ -11,6 +12,7 @@ import {
   SETTING_KEYS,
   type SettingKey,
 } from '../config/schema.ts';
+import { formatSize } from '../config/units.ts';
 import type { Setting } from '../dashboard/messages.ts';
 import { createLogger } from '../io/logger.ts';
 import { runBroker } from './lifecycle.ts';
@@ -82,6 +84,7 @@ async function serve(command: Command): Promise<void> {
       flags: flagsOf(command),
       configFile: command.opts().config,
       environment: process.env,
+      memoryLimit: readMemoryLimit(),
       workingDir: process.cwd(),
       terminal: isatty(1),
     });
@@ -118,11 +121,12 @@ function unknownText(names: readonly string[]): string {
 const SECRET: readonly SettingKey[] = ['dashboard_token'];
 
 /** The settings for people, with where each came from. */
-function settingsOf({ written, origins }: LoadedConfig): Setting[] {
+function settingsOf({ config, written, origins }: LoadedConfig): Setting[] {
   return SETTING_KEYS.map((key) => {
     const { fallback, description } = metaOf(key);
-    const value = written[key] ?? fallback ?? '';
     const { source, name: origin } = origins[key];
+    const followed = source === 'cgroup' ? formatSize(config.memory.budgetBytes) : '';
+    const value = written[key] ?? fallback ?? followed;
     const isHidden = SECRET.includes(key) && value !== '';
     return { key, value: isHidden ? '(set)' : textOf(value), source, origin, description };
   });

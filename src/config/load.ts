@@ -7,6 +7,7 @@ import { BlockList, isIPv6 } from 'node:net';
 import { extname, resolve } from 'node:path';
 import { RING_BYTES } from '../../assembly/layout.ts';
 import { checkLimits, DEFAULT_LIMITS, type Limits, segmentBytesMin } from '../core/limits.ts';
+import type { MemoryLimit } from './cgroup.ts';
 import { meantText, readVariables } from './environment.ts';
 import { type MemoryConfig, planMemory } from './memory.ts';
 import { nearestName } from './nearest.ts';
@@ -59,7 +60,8 @@ export interface BrokerConfig {
 }
 
 export interface Origin {
-  source: 'flag' | 'environment' | 'file' | 'default';
+  /** `cgroup`: a default that follows from the limit of the control group. */
+  source: 'flag' | 'environment' | 'file' | 'default' | 'cgroup';
   /** What a person would look for: `--wire`, `THRUSTMQ_WIRE`, `thrustmq.toml: wire`. */
   name: string;
 }
@@ -82,6 +84,8 @@ export interface Sources {
   configFile?: string | undefined;
   environment: Record<string, string | undefined>;
   workingDir: string;
+  /** What the control group of this process allows, if it does. */
+  memoryLimit?: MemoryLimit | undefined;
   /** Chooses the default log format. */
   terminal: boolean;
 }
@@ -120,7 +124,10 @@ export async function loadConfig(sources: Sources): Promise<LoadedConfig> {
   }
   const { values, origins } = check(found);
   const written = Object.fromEntries([...found].map(([key, { value }]) => [key, value]));
-  return { config: build(values, sources), origins, written, file, unknownVariables };
+  const config = build(values, sources);
+  const { limit, isLowered } = config.memory;
+  if (isLowered) origins.memory = { source: 'cgroup', name: `limit: ${limit?.name}` };
+  return { config, origins, written, file, unknownVariables };
 }
 
 function findFile(sources: Sources): string | undefined {
@@ -246,7 +253,7 @@ function build(values: SettingValues, sources: Sources): BrokerConfig {
       syncIntervalMs: Math.max(1, values.sync_interval),
       spareBytes: values.spare,
     },
-    ...buildLimits(values),
+    ...buildLimits(values, sources.memoryLimit),
     logging: {
       level: values.log_level,
       format: values.log_format ?? (sources.terminal ? 'pretty' : 'json'),
@@ -312,8 +319,13 @@ export function withoutSecrets(config: BrokerConfig): BrokerConfig {
   return { ...config, dashboard: { ...dashboard, ...shown } };
 }
 
-function buildLimits(values: SettingValues): { limits: Limits; memory: MemoryConfig } {
+function buildLimits(
+  values: SettingValues,
+  limit: MemoryLimit | undefined,
+): { limits: Limits; memory: MemoryConfig } {
   const plan = planMemory({
+    limit,
+    dashboard: values.dashboard,
     budgetBytes: values.memory,
     messageBytesMax: values.max_message,
     segmentBytesMin: segmentBytesMin(values.max_message, values.reserve),

@@ -15,12 +15,14 @@
 //   buckets          133 MiB   buckets that are known, and what waits in the    what is left
 //                              newest segments: 133 bytes for each bucket
 //
-// The dashboard is a process of its own and not part of it. What is known of messages that wait
-// (settled or not: a bit; failed deliveries: up to 2 bytes) has no share: 100 million take 12 MiB,
-// and as much again while a full disk does not take their acks.
+// Where a control group limits memory, the default is what it leaves beside the dashboard and the
+// files that the system caches. The dashboard is a process of its own and not part of the budget.
+// What is known of messages that wait (settled or not: a bit; failed deliveries: up to 2 bytes) has
+// no share: 100 million take 12 MiB, and as much again while a full disk does not take their acks.
 
 import { MARK_BYTES } from '../../assembly/layout.ts';
 import type { Limits } from '../core/limits.ts';
+import type { MemoryLimit } from './cgroup.ts';
 import { formatSize } from './units.ts';
 
 const KIB = 1024;
@@ -67,6 +69,12 @@ const BUDGET_MOST = 64 * KIB * MIB;
 const BUDGET_DEFAULT = 512 * MIB;
 const ROOM_BYTES = 256 * MIB;
 
+// Beside the broker in its control group: its dashboard, which has 62 MiB when it is idle and up to
+// 90 when it is used; and the pages of the log on their way to the disk, sockets, the helper of the
+// lock.
+const DASHBOARD_BYTES = 96 * MIB;
+const SYSTEM_BYTES = 32 * MIB;
+
 /** What the user has said, and what has to fit. */
 export interface MemoryWishes {
   /** Given by the user, else undefined; so are the last three. */
@@ -77,6 +85,10 @@ export interface MemoryWishes {
   segmentBytes: number | undefined;
   connectionsMax: number | undefined;
   bufferBytesMax: number | undefined;
+  /** What the control group allows; undefined: there is no limit. */
+  limit?: MemoryLimit | undefined;
+  /** The dashboard runs beside it. */
+  dashboard?: boolean;
 }
 
 /** Caps that follow from the budget, beside those among the limits. */
@@ -91,6 +103,10 @@ export interface MemoryConfig {
   tableBytesMax: number;
   /** The shares in bytes, by part; their sum is at most the budget. */
   shares: Record<string, number>;
+  /** What the control group allows, and what of it must be left to others. */
+  limit?: (MemoryLimit & { othersBytes: number }) | undefined;
+  /** The budget is what the limit leaves, not the usual one. */
+  isLowered?: boolean;
 }
 
 export interface MemoryPlan {
@@ -109,7 +125,11 @@ export interface MemoryPlan {
 /** Divides the budget; or says why that cannot work, and what would. */
 export function planMemory(wishes: MemoryWishes): MemoryPlan | string {
   const budgetBytes = wishes.budgetBytes ?? defaultFor(wishes);
+  const isUsual = wishes.budgetBytes !== undefined || budgetBytes === usualFor(wishes);
   const plan = divide(wishes, budgetBytes);
+  const { limit } = wishes;
+  if (limit !== undefined) plan.memory.limit = { ...limit, othersBytes: othersOf(wishes) };
+  if (!isUsual) plan.memory.isLowered = true;
   if (sumOf(plan) <= budgetBytes) return plan;
   const parts = Object.entries(plan.memory.shares)
     .map(([part, bytes]) => `${part} ${formatSize(bytes)}`)
@@ -170,10 +190,44 @@ function sumOf({ memory }: MemoryPlan): number {
   return Object.values(memory.shares).reduce((sum, bytes) => sum + bytes, 0);
 }
 
+/** Why the memory that is there may not do, and what would; undefined when it does. */
+export function memoryComplaint({ budgetBytes, limit }: MemoryConfig): string | undefined {
+  if (limit === undefined || budgetBytes + limit.othersBytes <= limit.bytes) return undefined;
+  const needed = formatSize(budgetBytes + limit.othersBytes);
+  return (
+    `the broker may take ${formatSize(budgetBytes)} (--memory), and needs ` +
+    `${formatSize(limit.othersBytes)} beside it, but the limit is ${formatSize(limit.bytes)} ` +
+    `(${limit.name}): the system may end it without a word. Raise the limit to ${needed}, or give ` +
+    'less to --memory'
+  );
+}
+
+/** How the budget stands to the limit, for people. */
+export function memoryText(memory: MemoryConfig): string {
+  const complaint = memoryComplaint(memory);
+  if (complaint !== undefined) return complaint;
+  const { budgetBytes, limit } = memory;
+  const allowed = limit === undefined ? 'no limit' : `of ${formatSize(limit.bytes)} allowed`;
+  return `budget ${formatSize(budgetBytes)}, ${allowed}`;
+}
+
+function othersOf({ dashboard }: MemoryWishes): number {
+  return SYSTEM_BYTES + (dashboard === false ? 0 : DASHBOARD_BYTES);
+}
+
 // Nobody who raises --max-message should have to work out the rest.
-function defaultFor(wishes: MemoryWishes): number {
+function usualFor(wishes: MemoryWishes): number {
   const own = { segmentBytes: undefined, connectionsMax: undefined, bufferBytesMax: undefined };
   return Math.max(BUDGET_DEFAULT, leastFor({ ...wishes, ...own }) + ROOM_BYTES);
+}
+
+// Where the limit leaves less than the least that works, the broker still starts, as it seldom
+// needs all of it; it says that it may not be enough.
+function defaultFor(wishes: MemoryWishes): number {
+  const usual = usualFor(wishes);
+  if (wishes.limit === undefined) return usual;
+  const left = Math.floor((wishes.limit.bytes - othersOf(wishes)) / MIB) * MIB;
+  return left >= usual ? usual : Math.min(usual, Math.max(left, leastFor(wishes)));
 }
 
 // The least whole MiB that would do.

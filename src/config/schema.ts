@@ -202,7 +202,7 @@ export const SETTINGS = z.strictObject({
     arg: 'SIZE',
     description:
       'memory of the broker process, shared out to all that grows ' +
-      '(default: 512MiB, more if messages need it)',
+      '(default: 512MiB, more if messages need it, less if the limit of a container leaves less)',
   }),
   dashboard: setting(boolean, {
     fallback: true,

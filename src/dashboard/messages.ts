@@ -43,7 +43,7 @@ export interface Setting {
   key: string;
   /** Empty: it follows from other settings. Secrets are "(set)". */
   value: string;
-  source: 'flag' | 'environment' | 'file' | 'default';
+  source: 'flag' | 'environment' | 'file' | 'default' | 'cgroup';
   /** Where a person would look for it. */
   origin: string;
   description: string;

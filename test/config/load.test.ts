@@ -356,3 +356,19 @@ test('loopback is loopback however it is written', () => {
   ])
     assert.ok(!isLoopback(host), host);
 });
+
+test('a default that follows from a limit says so, one that was given does not', async () => {
+  const memoryLimit = { bytes: 400 * 1024 ** 2, name: '/sys/fs/cgroup/memory.max' };
+  const { config, origins } = await load({ memoryLimit });
+  assert.equal(config.memory.budgetBytes, 272 * 1024 ** 2);
+  assert.deepEqual(origins.memory, {
+    source: 'cgroup',
+    name: 'limit: /sys/fs/cgroup/memory.max',
+  });
+  const alone = await load({ memoryLimit, flags: { dashboard: false } });
+  assert.equal(alone.config.memory.budgetBytes, 368 * 1024 ** 2);
+  const given = await load({ memoryLimit, flags: { memory: '512MiB' } });
+  assert.deepEqual(given.origins.memory, { source: 'flag', name: '--memory' });
+  const ample = await load({ memoryLimit: { ...memoryLimit, bytes: 2 ** 33 } });
+  assert.equal(ample.origins.memory.source, 'default');
+});

@@ -3,7 +3,13 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type MemoryWishes, planMemory } from '../../src/config/memory.ts';
+import {
+  type MemoryWishes,
+  memoryComplaint,
+  memoryText,
+  planMemory,
+} from '../../src/config/memory.ts';
+import { formatSize } from '../../src/config/units.ts';
 
 const MIB = 1024 * 1024;
 const PLAIN: MemoryWishes = {
@@ -75,4 +81,47 @@ test('larger messages bring a larger budget along, unless one is given', () => {
   const large = { messageBytesMax: 64 * MIB, segmentBytesMin: 133 * MIB };
   assert.ok(plan(large).memory.budgetBytes > 512 * MIB);
   assert.match(refusal({ ...large, budgetBytes: 512 * MIB }), /at least \d+ MiB/);
+});
+
+const limited = (mib: number) => ({ limit: { bytes: mib * MIB, name: '/limit' } });
+
+test('a limit lowers the default, by what the dashboard and the system need beside it', () => {
+  for (const [mib, budget, wishes] of [
+    [4096, 512, {}],
+    [640, 512, {}],
+    [639, 511, {}],
+    [400, 272, {}],
+    [400, 368, { dashboard: false }],
+  ] as [number, number, Partial<MemoryWishes>][]) {
+    const { memory } = plan({ ...wishes, ...limited(mib) });
+    assert.equal(memory.budgetBytes, budget * MIB, `${mib} MiB`);
+    assert.equal(memory.isLowered ?? false, budget < 512);
+    assert.equal(memoryComplaint(memory), undefined);
+    assert.equal(memoryText(memory), `budget ${budget} MiB, of ${formatSize(mib * MIB)} allowed`);
+  }
+  assert.equal(plan({}).memory.limit, undefined);
+  assert.equal(memoryText(plan({}).memory), 'budget 512 MiB, no limit');
+});
+
+test('with a limit below the least, the least is taken, and that is said', () => {
+  const { memory } = plan(limited(128));
+  const least = leastIn(refusal({ budgetBytes: MIB }));
+  assert.equal(memory.budgetBytes, least);
+  assert.ok(memory.isLowered);
+  assert.match(
+    memoryComplaint(memory)!,
+    /may take 178 MiB .*needs 128 MiB beside it, but the limit is 128 MiB \(\/limit\).*to 306 MiB/,
+  );
+  const large = { messageBytesMax: 64 * MIB, segmentBytesMin: 133 * MIB };
+  assert.ok(plan({ ...large, ...limited(128) }).memory.budgetBytes > least, 'what messages need');
+});
+
+test('a budget that is given stays, above the limit with a complaint', () => {
+  const { memory } = plan({ budgetBytes: 512 * MIB, ...limited(512) });
+  assert.equal(memory.budgetBytes, 512 * MIB);
+  assert.equal(memory.isLowered, undefined);
+  assert.equal(memoryText(memory), memoryComplaint(memory));
+  assert.match(memoryText(memory), /Raise the limit to 640 MiB, or give less to --memory/);
+  // What did not fit into the usual budget is not let in because there is a limit.
+  assert.match(refusal({ bufferBytesMax: 1024 * MIB, ...limited(256) }), /512 MiB is too little/);
 });
