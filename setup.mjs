@@ -238,10 +238,15 @@ const NO_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'];
 function startOf(pid) {
   try {
     const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return fields[0] === 'Z' ? undefined : fields[19];
   } catch {
     return undefined;
   }
+}
+
+function isThere({ pid, start }) {
+  return start !== undefined && startOf(pid) === start;
 }
 
 /** Where process numbers mean the same; undefined where nobody tells. */
@@ -304,7 +309,7 @@ class Lock {
     const { place, processes } = said;
     const pid = processes?.[0]?.pid;
     if (place !== undefined && place === placeOf())
-      return [processes.some(({ pid, start }) => startOf(pid) === start), pid, said.id];
+      return [processes?.some(isThere) === true, pid, said.id];
     return [silentMs < SILENT_MS, pid, said.id];
   }
 

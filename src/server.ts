@@ -3,6 +3,7 @@
 
 import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
+import path from 'node:path';
 import { INBOX_READ_BYTES, WIRE_U32, WIRE_U64 } from '../assembly/layout.ts';
 import type { BrokerConfig, Listener } from './config/load.ts';
 import { memoryText } from './config/memory.ts';
@@ -15,9 +16,10 @@ import { createState } from './core/state.ts';
 import { DataFolder, StartError } from './data-folder.ts';
 import { Backups } from './io/backups.ts';
 import { connectionLimits } from './io/connection-limits.ts';
-import { demandDescriptors, isOutOfDescriptors, tooFewDescriptors } from './io/descriptors.ts';
+import { demandDescriptors, isOutOfDescriptors, tooFewForLog } from './io/descriptors.ts';
 import { type Logger, RateLimitedLog } from './io/logger.ts';
 import { readPaused, SettingsError, SettingsFile } from './io/settings.ts';
+import { filesIn } from './io/storage.ts';
 import { Listeners, SUSPECT_AFTER_MS } from './io/tcp.ts';
 import { LogError } from './log/errors.ts';
 import { FileLog } from './log/log.ts';
@@ -69,6 +71,7 @@ const END_MS = 500;
 export async function startServer(options: ServerOptions): Promise<Server> {
   demandDescriptors((text) => new StartError(78, text));
   const folder = new DataFolder(options);
+  const files = filesIn(path.join(folder.path, 'log'));
   let server: Server;
   try {
     server = await Server.open(options, folder);
@@ -77,9 +80,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     if (error instanceof SettingsError) throw new StartError(74, error.message, { cause: error });
     const { cause } = error as Error;
     if (isOutOfDescriptors(error) || isOutOfDescriptors(cause))
-      throw new StartError(78, `${tooFewDescriptors()}: the log has more of them`, {
-        cause: error,
-      });
+      throw new StartError(78, tooFewForLog(files), { cause: error });
     const isSystem = (error as NodeJS.ErrnoException).syscall !== undefined;
     if (!(error instanceof LogError) && !isSystem) throw error;
     const text = `the log in ${options.config.dataDir} cannot be used: ${(error as Error).message}`;

@@ -336,7 +336,8 @@ test('who was killed is not waited for, but what it had started is', {
 test('a lock that nobody holds is taken: a dead process, a number used again, silence', async () => {
   const dead = { pid: 2 ** 22 + 1, start: '5' };
   const reused = { pid: process.pid, start: '1' };
-  const texts = hasProc ? [lockOf([dead]), lockOf([dead, reused])] : [];
+  const unknown = { pid: dead.pid, start: undefined };
+  const texts = hasProc ? [lockOf([dead]), lockOf([unknown, reused]), lockOf([])] : [];
   const elsewhere = JSON.stringify({ id: 'x', place: 'another machine', processes: [reused] });
   for (const text of [...texts, elsewhere, '']) {
     rmSync(join(folder, 'build'), { recursive: true, force: true });

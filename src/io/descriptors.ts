@@ -35,6 +35,11 @@ export function tooFewDescriptors(limit = descriptorLimit(), least?: number): st
   return `the${number} files and sockets that this process may have open are ${needed}. Raise the limit: ulimit -n, LimitNOFILE= (systemd), --ulimit nofile= (docker)`;
 }
 
+/** The same for a log of so many files: each is open, and so is its index, or it is being read. */
+export function tooFewForLog(files: number, limit = descriptorLimit()): string {
+  return `${tooFewDescriptors(limit, DESCRIPTORS_LEAST + 2 * files)}. The log has ${files} files`;
+}
+
 /** Throws `refuse(why)` where a broker could not run. */
 export function demandDescriptors(refuse: (why: string) => Error, limit = descriptorLimit()): void {
   if (limit !== undefined && limit < DESCRIPTORS_LEAST)

@@ -51,6 +51,15 @@ function nearest(folder: string): string {
   return at;
 }
 
+/** How many files a folder has; 0 without one. */
+export function filesIn(folder: string): number {
+  try {
+    return fs.readdirSync(folder).length;
+  } catch {
+    return 0;
+  }
+}
+
 /**
  * Makes a folder and those above it, durably: a message is not on disk if the folder of its log is
  * not. Each by itself: the recursive call of Node.js never ends where a folder is there and none
