@@ -9,9 +9,11 @@ import { deadline } from '../time/deadline.ts';
 import { after, cancel, type Timer } from '../time/timers.ts';
 import { onAbort } from './abort.ts';
 import { abortError, ThrustError } from './errors.ts';
+import { Hooks } from './hooks.ts';
 import {
   type ConnectionOptions,
   duration,
+  hook,
   type ReconnectOptions,
   resolveReconnect,
   type Status,
@@ -40,6 +42,8 @@ export interface ConnectionHooks {
 export class Connection {
   readonly target: Target;
   readonly closed: Promise<ThrustError | undefined>;
+  /** Calls what users handed in. */
+  readonly userHooks: Hooks;
   readonly #hooks: ConnectionHooks;
   readonly #reconnect: Required<ReconnectOptions> | undefined;
   readonly #connectTimeoutMs: number;
@@ -69,7 +73,8 @@ export class Connection {
       least: 1,
     });
     this.#signal = options.signal;
-    this.#onStatus = options.onStatus;
+    this.#onStatus = hook('onStatus', options.onStatus);
+    this.userHooks = new Hooks(`connection to ${this.peer}`);
     this.#onAbort = () => this.close(abortError(this.#signal!, `the connection to ${this.peer}`));
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
@@ -180,7 +185,8 @@ export class Connection {
     if (this.#status === status) return;
     this.#status = status;
     const onStatus = this.#onStatus;
-    if (onStatus !== undefined) queueMicrotask(() => onStatus(status, error));
+    if (onStatus === undefined) return;
+    queueMicrotask(() => this.userHooks.call('onStatus', () => onStatus(status, error)));
   }
 
   #connect(): void {

@@ -19,9 +19,9 @@ import {
 } from '../codec/wire.ts';
 import { deadline } from '../time/deadline.ts';
 import { cancel, type Timer } from '../time/timers.ts';
-import { onAbort } from './abort.ts';
 import { Connection } from './connection.ts';
 import { ThrustError, usage } from './errors.ts';
+import { checkRun, type RunOptions, runHandlers } from './handlers.ts';
 import { Delivery, type Message } from './message.ts';
 import {
   type ConnectionOptions,
@@ -53,15 +53,6 @@ export interface ConsumerOptions extends ConnectionOptions {
    * is heard at least every second. Default 5000 ms.
    */
   idleTimeoutMs?: number;
-}
-
-export interface RunOptions {
-  /** Handlers running at the same time; more than `batchSize` has no effect. Default 1. */
-  concurrency?: number;
-  /** Stops politely: no new message, running handlers finish, then `run` resolves. */
-  signal?: AbortSignal;
-  /** Told of each error that a handler threw; its message has been marked as failed. */
-  onError?: (error: unknown, message: Message) => void;
 }
 
 /** Consumes one bucket over one connection. Reading it ends it: leave a loop and it closes. */
@@ -111,7 +102,7 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
       opened: () => this.#onOpened(),
       received: (chunk) => this.#onReceived(chunk),
       writable: () => {}, // acks are at most batchSize bytes between two deliveries
-      lost: () => this.#onLost(),
+      lost: (error) => this.#onLost(error),
       closed: () => this.#wake(),
     });
     this.#decoder = this.#newDecoder();
@@ -150,48 +141,25 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
    * handler decided before. Resolves after `close()` or `signal`, when every handler is done;
    * rejects when the connection has failed for good. Either way the consumer is closed then.
    * A failed message comes back at once: wait in the handler before throwing to slow that down.
+   * When the connection is lost, handlers go on and the same messages come again: `message.signal`
+   * tells them. Nothing that `handler` or `onError` throws ends the run.
    */
   async run(handler: (message: Message) => unknown, options: RunOptions = {}): Promise<void> {
-    const { signal, onError } = options;
-    const concurrency = whole('concurrency', options.concurrency, {
-      fallback: 1,
-      least: 1,
-      most: BATCH_MESSAGES_MAX,
-    });
+    const concurrency = checkRun(handler, options);
     this.#claim();
-    const stop = () => {
-      this.#stopped = true;
-      this.#wake();
+    const source = {
+      hooks: this.#connection.userHooks,
+      batchSize: this.#header.batchSize,
+      take: () => this.#take(),
+      more: () => this.#more(),
+      stop: () => {
+        this.#stopped = true;
+        this.#wake();
+      },
     };
-    if (signal?.aborted === true) stop();
-    const unlisten = signal === undefined ? undefined : onAbort(signal, stop);
-    const work = async () => {
-      for (;;) {
-        const message = this.#take();
-        if (message === undefined) {
-          if (await this.#more()) continue;
-          return;
-        }
-        try {
-          await handler(message);
-          message.ack();
-        } catch (error) {
-          message.fail();
-          onError?.(error, message);
-        }
-      }
-    };
-    const guarded = () =>
-      work().catch((error) => {
-        stop(); // the other workers too
-        throw error;
-      });
     try {
-      const workers = Math.min(concurrency, this.#header.batchSize);
-      const ends = await Promise.allSettled(Array.from({ length: workers }, guarded));
-      for (const end of ends) if (end.status === 'rejected') throw end.reason;
+      await runHandlers(source, handler, options, concurrency);
     } finally {
-      unlisten?.();
       await this.close();
     }
   }
@@ -204,7 +172,8 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
     this.#stopped = true;
     const delivery = this.#delivery;
     if (delivery !== undefined && this.#connection.isOpen) this.#write(delivery.lastAcks());
-    this.#onLost(); // nothing can be decided from here on
+    const text = 'the consumer was closed before this message was decided';
+    this.#onLost(new ThrustError('CLOSED', text)); // nothing can be decided from here on
     this.#wake();
     await this.#connection.finish(LEAVE_MS);
   }
@@ -344,10 +313,11 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
     if (bytes.length > 0) this.#connection.write(bytes);
   }
 
-  #onLost(): void {
+  #onLost(error: ThrustError): void {
     cancel(this.#watch);
-    this.#delivery?.end();
+    const delivery = this.#delivery;
     this.#delivery = undefined;
+    delivery?.end(error); // calls listeners of signals, which may call us
   }
 
   /** From now on the broker must be heard every so often. */

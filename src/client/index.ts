@@ -7,9 +7,9 @@ export {
   Consumer,
   type ConsumerOptions,
   createConsumer,
-  type RunOptions,
 } from './consumer.ts';
 export { ThrustError, type ThrustErrorCode } from './errors.ts';
+export type { RunOptions } from './handlers.ts';
 export type { Message } from './message.ts';
 export type { ConnectionOptions, ReconnectOptions, Status } from './options.ts';
 export {

@@ -4,6 +4,7 @@
 
 import { ACK_DONE } from '../../assembly/layout.ts';
 import type { Frame } from '../codec/wire.ts';
+import type { ThrustError } from './errors.ts';
 
 const ACK_FAILED = 0;
 
@@ -18,7 +19,8 @@ export class Delivery {
   readonly #onDecision: () => void;
   #taken = 0;
   #sent = 0; // decisions given out
-  #open = true; // the connection that it came on stands
+  #gone: ThrustError | undefined; // why the connection that it came on stands no more
+  #controllers: Map<number, AbortController> | undefined; // of messages that were asked for it
 
   constructor(frame: Frame, bucket: bigint, onDecision: () => void) {
     this.frame = frame;
@@ -34,13 +36,13 @@ export class Delivery {
 
   /** The next message that nobody took; undefined when there is none, or the connection is gone. */
   take(): Message | undefined {
-    if (!this.#open || this.#taken === this.frame.count) return undefined;
+    if (this.#gone !== undefined || this.#taken === this.frame.count) return undefined;
     return new Message(this, this.#taken++);
   }
 
   /** The first decision counts. false: it came too late. */
   decide(index: number, done: boolean): boolean {
-    if (!this.#open || this.#decisions[index] !== UNDECIDED) return false;
+    if (this.#gone !== undefined || this.#decisions[index] !== UNDECIDED) return false;
     this.#decisions[index] = done ? DONE : FAILED;
     this.#onDecision();
     return true;
@@ -48,12 +50,9 @@ export class Delivery {
 
   /** Ack bytes of the decided messages right behind those given out before; may be empty. */
   nextAcks(): Uint8Array {
-    const from = this.#sent;
-    while (this.#sent < this.frame.count && this.#decisions[this.#sent] !== UNDECIDED)
-      this.#sent += 1;
-    return this.#decisions
-      .subarray(from, this.#sent)
-      .map((decision) => (decision === DONE ? ACK_DONE : ACK_FAILED));
+    let end = this.#sent;
+    while (end < this.frame.count && this.#decisions[end] !== UNDECIDED) end += 1;
+    return this.#give(end);
   }
 
   /**
@@ -61,16 +60,36 @@ export class Delivery {
    * failed, which is what the end of the connection would make of them too.
    */
   lastAcks(): Uint8Array {
-    let last = this.frame.count;
-    while (last > this.#sent && this.#decisions[last - 1] === UNDECIDED) last -= 1;
-    for (let index = this.#sent; index < last; index++)
-      if (this.#decisions[index] === UNDECIDED) this.#decisions[index] = FAILED;
-    return this.nextAcks();
+    let end = this.frame.count;
+    while (end > this.#sent && this.#decisions[end - 1] === UNDECIDED) end -= 1;
+    return this.#give(end);
+  }
+
+  #give(end: number): Uint8Array {
+    const decisions = this.#decisions.subarray(this.#sent, end);
+    this.#sent = end;
+    return decisions.map((decision) => (decision === DONE ? ACK_DONE : ACK_FAILED));
   }
 
   /** Its connection is gone: what was not decided will be delivered again. */
-  end(): void {
-    this.#open = false;
+  end(reason: ThrustError): void {
+    if (this.#gone !== undefined) return;
+    this.#gone = reason;
+    for (const [index, controller] of this.#controllers ?? [])
+      if (this.#decisions[index] === UNDECIDED) controller.abort(reason);
+  }
+
+  /** The signal of message `index`; made when it is asked for. */
+  signal(index: number): AbortSignal {
+    this.#controllers ??= new Map();
+    let controller = this.#controllers.get(index);
+    if (controller === undefined) {
+      controller = new AbortController();
+      this.#controllers.set(index, controller);
+      if (this.#gone !== undefined && this.#decisions[index] === UNDECIDED)
+        controller.abort(this.#gone);
+    }
+    return controller.signal;
   }
 }
 
@@ -99,6 +118,15 @@ export class Message {
   get body(): Uint8Array {
     this.#body ??= new Uint8Array(this.#delivery.frame.body(this.#index));
     return this.#body;
+  }
+
+  /**
+   * Fires when this delivery is gone before it was decided, because the connection was lost or the
+   * consumer closed: what is done now counts for nothing, and the message is delivered again. Its
+   * `reason` is the ThrustError. Hand it on to what a handler waits for.
+   */
+  get signal(): AbortSignal {
+    return this.#delivery.signal(this.#index);
   }
 
   /** The payload as UTF-8. */

@@ -49,8 +49,11 @@ export interface ConnectionOptions {
   reconnect?: ReconnectOptions | false;
   /** Time for one attempt to connect, in ms. Default 5000. */
   connectTimeoutMs?: number;
-  /** Called after each change of status, never from inside one of your calls. */
-  onStatus?: (status: Status, error: ThrustError | undefined) => void;
+  /**
+   * Called after each change of status, never from inside one of your calls, and not waited for.
+   * What it throws is a warning of the process and changes nothing.
+   */
+  onStatus?: (status: Status, error: ThrustError | undefined) => unknown;
 }
 
 export interface Target {
@@ -81,6 +84,12 @@ export function duration(
   bounds: { fallback: number; least: number },
 ): number {
   return whole(name, value, { ...bounds, most: MS_MAX });
+}
+
+/** Checks an option that is called. Throws USAGE. */
+export function hook<T>(name: string, value: T | undefined): T | undefined {
+  if (value === undefined || typeof value === 'function') return value;
+  throw new ThrustError('USAGE', `${name} must be a function, not ${typeof value}`);
 }
 
 function parseUrl(url: string): Partial<Target> {

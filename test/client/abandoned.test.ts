@@ -1,5 +1,5 @@
-// What calls leave in memory that were given up by their signal: nothing, whatever waits in front of
-// them or is still on the wire.
+// What calls leave in memory that were given up by their signal: nothing, whatever waits in front
+// of them or is still on the wire.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -343,7 +343,7 @@ describe('what was published is what readers are handed', { timeout: 120_000 }, 
     assert.deepEqual(taken, ['a', 'b', 'c', undefined, undefined]);
     const cut = new Delivery(frame, 7n, () => {});
     assert.equal(cut.take()?.text(), 'a');
-    cut.end();
+    cut.end(new ThrustError('CONNECTION', 'lost'));
     assert.equal(cut.take(), undefined);
   });
 });

@@ -1,6 +1,6 @@
 // Programs that stand still for longer than their time-outs, while what they wait for arrives: it
-// is read before anything is judged to be late. Broker and program share one process, so the
-// broker sends first and then both stand still.
+// is read before anything is judged to be late. Broker and program share one process, so the broker
+// sends first and then both stand still.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
