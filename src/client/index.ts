@@ -1,5 +1,14 @@
 // The package's entry: everything a program that talks to a broker may import, and nothing else.
 // Reaches no further than src/codec/wire.ts, assembly/layout.ts, src/time and Node's own modules.
+//
+// The typings need nothing but a target of ES2020: what they take from newer libraries they name.
+
+/// <reference lib="esnext.disposable" preserve="true" />
+
+declare global {
+  /** Node's or the browser's own, where their typings are there. */
+  interface AbortSignal {}
+}
 
 export type { BucketLike, Wire } from '../codec/wire.ts';
 export { Client, type ClientOptions, type Local } from './client.ts';
