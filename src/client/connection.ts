@@ -26,6 +26,17 @@ const KEEP_ALIVE_MS = 10_000;
 /** A connection that lived this long was a success, also when nobody had anything to say. */
 const SETTLED_MS = 10_000;
 
+/**
+ * Of a name with several addresses Node.js gives each but the last a quarter of a second, by a plain
+ * timer: a program that stood still for as long has lost an address that did answer.
+ */
+function wasCutShort(reason: Error | undefined): boolean {
+  return (
+    reason instanceof AggregateError &&
+    reason.errors.some((error: { code?: string }) => error.code === 'ETIMEDOUT')
+  );
+}
+
 /** What the owner of a connection is told. None of them may throw. */
 export interface ConnectionHooks {
   /** A fresh connection stands; nothing of an earlier one is known to the broker. */
@@ -58,6 +69,7 @@ export class Connection {
   #open = false;
   #everOpen = false;
   #attempts = 0; // in a row, without a sign of life from the broker
+  #triedAgain = false; // after Node.js had cut an address short
   #openedAtMs = 0;
   #timer: Timer | undefined;
   #finishing = false;
@@ -218,7 +230,11 @@ export class Connection {
     socket.on('close', () => {
       if (socket !== this.#socket) return;
       this.#socket = undefined;
-      this.#gone(this.#describe(reason));
+      if (!this.#triedAgain && wasCutShort(reason)) {
+        this.#triedAgain = true;
+        cancel(this.#timer);
+        this.#connect();
+      } else this.#gone(this.#describe(reason));
     });
   }
 
@@ -226,6 +242,7 @@ export class Connection {
     cancel(this.#timer);
     this.#timer = undefined;
     this.#open = true;
+    this.#triedAgain = false;
     this.#everOpen = true;
     this.#openedAtMs = performance.now();
     if (this.#status !== 'closing') this.#setStatus('connected', undefined);

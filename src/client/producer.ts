@@ -35,7 +35,10 @@ export interface SendOptions {
 }
 
 export interface CloseOptions {
-  /** Longest wait for what is not settled, in ms; the rest is then rejected. Default 30 s. */
+  /**
+   * Longest wait for what is not settled, in ms; the rest is then rejected. Infinity waits until
+   * it is settled. Default 30 s.
+   */
   timeoutMs?: number;
 }
 
@@ -193,10 +196,16 @@ export class Producer implements AsyncDisposable {
     });
   }
 
-  /** Takes no more, waits for what was sent, says goodbye. Safe to call again. Never rejects. */
-  close(options: CloseOptions = {}): Promise<void> {
-    this.#closing ??= this.#close(options.timeoutMs ?? CLOSE_MS);
-    return this.#closing;
+  /**
+   * Takes no more, waits for what was sent, says goodbye. Safe to call again. Rejects with USAGE when
+   * `timeoutMs` is no time, and then closes nothing; else never.
+   */
+  async close(options: CloseOptions = {}): Promise<void> {
+    const { timeoutMs = CLOSE_MS } = options;
+    if (!(timeoutMs >= 0))
+      throw new ThrustError('USAGE', `timeoutMs must be 0 or more, not ${timeoutMs}`);
+    this.#closing ??= this.#close(timeoutMs);
+    await this.#closing;
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -625,6 +625,16 @@ describe('flush and close', () => {
     await intake.goodbyes.next();
   });
 
+  test('close checks its time; one without end is fine', async () => {
+    await using intake = await new FakeIntake().start();
+    const producer = createProducer({ port: intake.port });
+    for (const timeoutMs of [Number.NaN, -1, 'soon' as never])
+      await assert.rejects(producer.close({ timeoutMs }), error('USAGE', /timeoutMs/));
+    await producer.send(1, 'still open');
+    await producer.close({ timeoutMs: Number.POSITIVE_INFINITY });
+    await intake.goodbyes.next();
+  });
+
   test('await using closes', async () => {
     await using intake = await new FakeIntake().start();
     let escaped: ReturnType<typeof createProducer>;

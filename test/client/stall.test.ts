@@ -3,8 +3,8 @@
 // sends first and then both stand still.
 
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
-import { setImmediate as turn } from 'node:timers/promises';
+import dns from 'node:dns';
+import { describe, mock, test } from 'node:test';
 import { createConsumer, createProducer, type Status } from '../../src/client/index.ts';
 import { stall } from '../support/stall.ts';
 import { FakeExhaust, FakeIntake } from './fake-broker.ts';
@@ -14,6 +14,13 @@ const STALL_MS = 250; // also longer than the time that is given again
 
 const stored = Uint8Array.of(1);
 
+/** The system has been asked to connect, and nothing was read since. */
+async function connecting(): Promise<void> {
+  for (let tick = 0; tick < 5; tick++) await new Promise<void>((done) => process.nextTick(done));
+}
+
+type Found = (error: null, addresses: dns.LookupAddress[]) => void;
+
 describe('read first, judge then', { timeout: 60_000 }, () => {
   test('a connection that was made during a stall stands', async () => {
     await using intake = await new FakeIntake().start();
@@ -21,9 +28,23 @@ describe('read first, judge then', { timeout: 60_000 }, () => {
     const options = { connectTimeoutMs: TIMEOUT_MS, reconnect: false } as const;
     await using producer = createProducer({ ...options, port: intake.port });
     await using consumer = createConsumer({ ...options, port: exhaust.port, bucket: 7 });
-    await turn(); // the system is connecting
+    await connecting();
     stall(STALL_MS);
     await Promise.all([producer.ready(), consumer.ready()]);
+  });
+
+  test('an address that answered during a stall is the one', async () => {
+    await using intake = await new FakeIntake().start();
+    const lookup = mock.method(dns, 'lookup', ((_name, _options, done) =>
+      done(null, [
+        { address: '127.0.0.1', family: 4 },
+        { address: '::1', family: 6 }, // nobody is there
+      ])) as (name: string, options: dns.LookupAllOptions, done: Found) => void);
+    await using producer = createProducer({ host: 'broker.test', port: intake.port });
+    await connecting();
+    stall(600); // longer than Node.js gives an address
+    await producer.ready();
+    lookup.mock.restore();
   });
 
   test('an ack that came during a stall counts', async () => {
