@@ -55,7 +55,7 @@ interface Waiting {
 
 export class Watch {
   readonly #options: WatchOptions;
-  // When the last look began that found all in place; undefined: there was none, and nobody asked.
+  // When the last look began that found all in place, or the first one; undefined: there was none.
   #seenMs: number | undefined;
   #looking = false;
   #ended = false;
@@ -106,6 +106,7 @@ export class Watch {
   async #look(): Promise<void> {
     const begunMs = this.#options.now();
     this.#looking = true;
+    this.#seenMs ??= begunMs;
     const failure = await this.#find();
     this.#looking = false;
     if (this.#ended) return;

@@ -107,6 +107,7 @@ test('a paused bucket is paused after kill -9, and resumes', async () => {
 
 test('a damaged list of paused buckets refuses the start and says what to do', async () => {
   const dataDir = temporaryFolder();
+  await (await start(dataDir)).stop();
   fs.writeFileSync(path.join(dataDir, 'paused.json'), '{"version":1,"paused":["x"]}');
   const { code, text } = await failedStart({ dataDir });
   assert.equal(code, 74);

@@ -275,6 +275,18 @@ test('no ack relies on a look that is older than it may be', async () => {
   assert.equal(acks.length, 7);
 });
 
+test('a first look that hangs holds acks back, too', async () => {
+  const setup = await new Setup().begin(1);
+  setup.files.auto = false;
+  setup.nowMs = 1e6;
+  setup.watch.look();
+  assert.equal(await setup.ack(), 'yes', 'the files were opened a moment ago');
+  setup.nowMs += TRUST_MS + 1;
+  assert.equal(await setup.ack(), 'not yet');
+  await setup.files.settle();
+  assert.equal(await setup.ack(), 'yes');
+});
+
 test('who asks gets a look that began later; at the end nobody is left waiting', async () => {
   const setup = await new Setup().begin(1);
   const { files, watch } = setup;
