@@ -27,8 +27,8 @@ const KEEP_ALIVE_MS = 10_000;
 const SETTLED_MS = 10_000;
 
 /**
- * Of a name with several addresses Node.js gives each but the last a quarter of a second, by a plain
- * timer: a program that stood still for as long has lost an address that did answer.
+ * Of a name with several addresses Node.js gives each but the last a quarter of a second, by a
+ * plain timer: a program that stood still for as long has lost an address that did answer.
  */
 function wasCutShort(reason: Error | undefined): boolean {
   return (

@@ -197,8 +197,8 @@ export class Producer implements AsyncDisposable {
   }
 
   /**
-   * Takes no more, waits for what was sent, says goodbye. Safe to call again. Rejects with USAGE when
-   * `timeoutMs` is no time, and then closes nothing; else never.
+   * Takes no more, waits for what was sent, says goodbye. Safe to call again. Rejects with USAGE
+   * when `timeoutMs` is no time, and then closes nothing; else never.
    */
   async close(options: CloseOptions = {}): Promise<void> {
     const { timeoutMs = CLOSE_MS } = options;
