@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Admin } from '../../src/core/admin.ts';
 import type {
+  BackupState,
   BucketInfo,
   BucketPage,
   Command,
@@ -617,4 +618,44 @@ test('what is no bucket is refused with what one is', () => {
       assert.ok(!outcome.ok, `${kind} ${id}`);
       assert.match(outcome.detail, /is no bucket: an id is a number from 0 to 2\^64 - 1/);
     }
+});
+
+describe('backup', () => {
+  test('a broker without a maker of backups says so; with one it gives it the settings', () => {
+    const desk = new Desk(brokerOf());
+    const none = desk.outcome({ kind: 'backup', into: '/x' });
+    assert.ok(!none.ok && none.code === 'failed');
+    let state: BackupState | null = null;
+    const admin = new Admin({
+      broker: desk.world.broker,
+      log: desk.world.log,
+      settings: { save: () => {} },
+      backups: {
+        get state() {
+          return state;
+        },
+        begin: (into, settings, done) => {
+          state = { into, detail: settings()[0]!.text } as BackupState;
+          done({ ok: true, result: state });
+        },
+        cancel: () => state,
+      },
+      wallMs: () => 0,
+      base64: () => '',
+      soon: () => {},
+    });
+    const outcomes: Outcome[] = [];
+    const ask = (command: Command) => admin.ask(command, (outcome) => void outcomes.push(outcome));
+    ask({ kind: 'backup-state' });
+    ask({ kind: 'backup-cancel' });
+    for (const outcome of outcomes) assert.ok(!outcome.ok && outcome.code === 'not-found');
+    desk.world.broker.paused.add('7');
+    ask({ kind: 'backup', into: '/x' });
+    ask({ kind: 'backup-state' });
+    for (const outcome of outcomes.slice(2)) {
+      assert.ok(outcome.ok);
+      assert.match((outcome.result as BackupState).detail!, /"paused":\["7"\]/);
+    }
+    assert.equal(outcomes.length, 4);
+  });
 });

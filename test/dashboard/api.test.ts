@@ -174,6 +174,28 @@ test('the configuration and the overview are parts of the snapshot', async () =>
   assert.equal(silent.status, 503);
 });
 
+test('a backup: where it goes is in the query, and it goes on after the answer', async () => {
+  const running: Outcome = { ok: true, result: { state: 'running' } };
+  const { ask, commands } = desk({}, running);
+  const begun = await ask('POST', '/api/v1/backup/begin?into=%2Fbackups%2Fa%20b', { action: '1' });
+  assert.equal(begun.status, 202);
+  assert.equal((await ask('GET', '/api/v1/backup')).status, 200);
+  assert.equal((await ask('POST', '/api/v1/backup/cancel', { action: '1' })).status, 200);
+  assert.deepEqual(commands, [
+    { kind: 'backup', into: '/backups/a b' },
+    { kind: 'backup-state' },
+    { kind: 'backup-cancel' },
+  ]);
+  const long = `/api/v1/backup/begin?into=/${'x'.repeat(5000)}`;
+  assert.equal((await ask('POST', long, { action: '1' })).status, 400);
+  const reading = desk({ readOnly: true }, running);
+  assert.equal(
+    (await reading.ask('POST', '/api/v1/backup/begin?into=/b', { action: '1' })).status,
+    403,
+  );
+  assert.equal(commands.length + reading.commands.length, 3);
+});
+
 describe('commands on the channel', () => {
   const question = (id: number): Command => ({ kind: 'bucket', id: String(id) });
   const outcome = (n: number): Outcome => ({ ok: true, result: { n } });
