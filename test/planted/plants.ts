@@ -2,6 +2,7 @@
 
 import type { Plant } from './plant.ts';
 import { ASSEMBLY_PLANTS } from './plants/assembly.ts';
+import { BACKUP_PLANTS } from './plants/backup.ts';
 import { CORE_PLANTS } from './plants/core.ts';
 import { DELIVERY_PLANTS } from './plants/delivery.ts';
 import { IO_PLANTS } from './plants/io.ts';
@@ -13,4 +14,5 @@ export const PLANTS: readonly Plant[] = [
   ...IO_PLANTS,
   ...ASSEMBLY_PLANTS,
   ...DELIVERY_PLANTS,
+  ...BACKUP_PLANTS,
 ];

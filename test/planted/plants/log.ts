@@ -301,29 +301,6 @@ export const LOG_PLANTS: readonly Plant[] = [
       'segments that do not verify, or are not what they are called, are refused',
     ],
   ]),
-  ...plant('src/log/checkpoint.ts', [
-    [
-      'checkpoint without attempts',
-      'const attempts = [...state.attempts.pages()];',
-      'const attempts = [];',
-      'test/log/checkpoint.test.ts',
-      'what is written is read again',
-    ],
-    [
-      'checksum of the checkpoint ignored',
-      'if (view.getUint32(12, true) !== crc32c(bytes.subarray(CRC_FROM)))',
-      'if (false)',
-      'test/log/checkpoint.test.ts',
-      'no truncation, no addition and no flipped bit is believed',
-    ],
-    [
-      'checkpoint of another log believed',
-      'if (view.getBigUint64(16, true) !== logId)',
-      'if (false)',
-      'test/log/checkpoint.test.ts',
-      'neither another log nor another version is believed, whole as it may be',
-    ],
-  ]),
   ...plant('src/log/run.ts', [
     [
       'index of another segment believed',
