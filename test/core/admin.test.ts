@@ -649,7 +649,7 @@ describe('backup', () => {
     ask({ kind: 'backup-state' });
     ask({ kind: 'backup-cancel' });
     for (const outcome of outcomes) assert.ok(!outcome.ok && outcome.code === 'not-found');
-    desk.world.broker.paused.add('7');
+    desk.world.broker.paused.set('7', true);
     ask({ kind: 'backup', into: '/x' });
     ask({ kind: 'backup-state' });
     for (const outcome of outcomes.slice(2)) {

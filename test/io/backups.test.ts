@@ -35,7 +35,7 @@ class Desk {
         pin: (done) => void this.#cut().then((cut) => done(undefined, cut)),
         blocked: () => this.full,
       },
-      dataDir: this.dataDir,
+      dataDir: () => this.dataDir,
       zeros: new Uint8Array(4096),
       wallMs: () => 1_700_000_000_000,
       notice: (_level, kind, text) => void this.notices.push(`${kind}: ${text}`),

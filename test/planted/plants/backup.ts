@@ -1,5 +1,5 @@
-// Deliberate faults (plants.ts) in what stands or works beside a broker and its log: checkpoints, backups, and the
-// tools that look into the log while it is written.
+// Deliberate faults (plants.ts) in what stands or works beside a broker and its log: checkpoints,
+// backups, and the tools that look into the log while it is written.
 
 import type { Plant } from '../plant.ts';
 
