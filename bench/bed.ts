@@ -194,7 +194,7 @@ export class Bed {
     const broker = await this.broker(['--spare', String(count * SEGMENT_BYTES), ...flags], true);
     const log = join(broker.dataDir, 'log');
     const waitMs = STOCKED_MS + bytes / SLOW_BYTES_PER_MS;
-    for (const until = Date.now() + waitMs; Date.now() < until; await sleep(100)) {
+    for (const until = performance.now() + waitMs; performance.now() < until; await sleep(100)) {
       const names = await readdir(log);
       if (names.filter((name) => name.startsWith('spare-')).length < count) continue;
       await sleep(REST_MS);

@@ -42,6 +42,52 @@ function sessionsCpuMs(sessions: readonly number[]): number | undefined {
   }
 }
 
+/** What processes have used so far. */
+export interface Usage {
+  /** Processor time, ms. */
+  cpuMs: number;
+  /** How often one of their threads went to sleep and was woken. */
+  wakes: number;
+}
+
+/** Processor time of a thread in ms, from the text of its /proc/PID/task/TID/schedstat. */
+export function parseSchedstat(text: string): number {
+  return Number(text.split(' ')[0]) / 1e6;
+}
+
+/** How often a thread went to sleep, from the text of its /proc/PID/task/TID/status. */
+export function parseWakes(text: string): number {
+  return Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(text)?.[1]);
+}
+
+/** What the living processes of some sessions have used; undefined: the system does not tell. */
+export function usageOf(sessions: readonly number[]): Usage | undefined {
+  const usage: Usage = { cpuMs: 0, wakes: 0 };
+  let threads = 0;
+  try {
+    for (const name of readdirSync('/proc')) {
+      if (!/^\d+$/.test(name) || !isOf(name, sessions)) continue;
+      for (const thread of readdirSync(`/proc/${name}/task`)) {
+        const folder = `/proc/${name}/task/${thread}`;
+        usage.cpuMs += parseSchedstat(readFileSync(`${folder}/schedstat`, 'utf8'));
+        usage.wakes += parseWakes(readFileSync(`${folder}/status`, 'utf8'));
+        threads++;
+      }
+    }
+  } catch {
+    return undefined;
+  }
+  return threads === 0 || Number.isNaN(usage.cpuMs + usage.wakes) ? undefined : usage;
+}
+
+function isOf(process: string, sessions: readonly number[]): boolean {
+  try {
+    return sessions.includes(parseStat(readFileSync(`/proc/${process}/stat`, 'utf8')).session);
+  } catch {
+    return false; // it has ended since
+  }
+}
+
 /** Looks at both sides at the begin and at the end of a window. */
 export class CpuWatch {
   readonly #server: readonly number[];

@@ -3,7 +3,7 @@
 import { REFERENCE_RATE } from '../src/load/result.ts';
 import type { Cores } from './cpu.ts';
 
-export type Unit = 'msg/s' | 'MB/s' | 'ms' | 'ns' | 'MiB' | 'ratio' | 'count';
+export type Unit = 'msg/s' | 'MB/s' | 'ms' | 'ns' | 'MiB' | 'ratio' | 'count' | '%' | '/s';
 
 /** One measured quantity of a scenario. */
 export interface Figure {
@@ -83,6 +83,6 @@ export function median(values: readonly number[]): number {
 export function format(value: number, unit: Unit): string {
   if (unit === 'msg/s' || unit === 'count') return Math.round(value).toLocaleString('en-US');
   if (unit === 'ms') return value < 10 ? value.toFixed(3) : value.toFixed(1);
-  if (unit === 'ratio') return value.toFixed(2);
+  if (unit === 'ratio' || unit === '%') return value.toFixed(2);
   return value.toFixed(1);
 }

@@ -11,6 +11,7 @@ import { END_TO_END, STREAM, SYNCHRONOUS } from './loads.ts';
 import { residentMiB } from './machine.ts';
 import { many } from './many.ts';
 import { peers } from './peers/peers.ts';
+import { quiet } from './quiet.ts';
 import { type Figure, figure, ratio } from './samples.ts';
 import type { Scenario } from './scenario.ts';
 
@@ -275,6 +276,7 @@ export const SCENARIOS: readonly Scenario[] = [
   latency,
   many,
   idle,
+  quiet,
   dashboard,
   codec,
   beside,

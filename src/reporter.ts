@@ -2,7 +2,6 @@
 // event-loop delay. Reads from the broker and the log, never the other way round.
 
 import { statfs } from 'node:fs';
-import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import { withoutSecrets } from './config/load.ts';
 import type { Broker } from './core/broker.ts';
 import { Distribution, POWERS } from './core/distribution.ts';
@@ -10,6 +9,7 @@ import { Oldest } from './core/oldest.ts';
 import { bucketsOf, connectionsOf, ratesOf, totalsOf } from './core/report.ts';
 import { liveBytesOf } from './core/retention.ts';
 import type { Histograms, LogSnapshot, Rates, Snapshot, Totals } from './core/snapshot.ts';
+import type { Clock } from './io/clock.ts';
 import type { FileLog } from './log/log.ts';
 import type { ServerOptions } from './server.ts';
 
@@ -25,15 +25,16 @@ export class Reporter {
   readonly #options: ServerOptions;
   readonly #broker: Broker;
   readonly #log: FileLog;
-  readonly #startedMs = Date.now();
-  readonly #loop: IntervalHistogram = monitorEventLoopDelay({ resolution: 10 });
-  // Of the last second, because what the other holds cannot be told apart by time.
-  readonly #recentLoop: IntervalHistogram = monitorEventLoopDelay({ resolution: 10 });
-  #recentLoopMs = 0;
-  // How late the ticks were: a histogram that can be shown as one.
+  readonly #clock: Clock;
+  readonly #startedMs: number; // as all here monotonic
+  // How late the ticks were; the most in the last second, and in this one.
   readonly #late = new Distribution();
-  #tickedMs = Number.NaN;
+  #recentLateMs = 0;
+  #latestMs = 0;
+  #latestAtMs = Number.NEGATIVE_INFINITY;
   #fullMs = 0;
+  #wasFull = false; // at the last look
+  #lookedMs: number;
   #diskFreeBytes: number | null = null;
   #diskAtMs = Number.NEGATIVE_INFINITY;
   readonly #bytes = new Distribution();
@@ -42,8 +43,9 @@ export class Reporter {
   readonly #syncMs = new Distribution();
   #commits = 0;
   #before: Totals;
-  #beforeMs = performance.now();
+  #beforeMs: number;
   #rates: Rates;
+  #changing = true; // what rates are made of, since then or shortly before
   #recovery: LogSnapshot['recovery'] = {
     durationMs: 0,
     segments: 0,
@@ -55,14 +57,16 @@ export class Reporter {
   readonly #oldest: Oldest;
   #settledTo = 0; // nothing waited when this was the next sequence
 
-  constructor(options: ServerOptions, broker: Broker, log: FileLog) {
+  constructor(options: ServerOptions, broker: Broker, log: FileLog, clock: Clock) {
     this.#options = options;
     this.#broker = broker;
     this.#log = log;
+    this.#clock = clock;
+    this.#startedMs = clock.nowMs;
+    this.#beforeMs = clock.nowMs;
+    this.#lookedMs = clock.nowMs;
     this.#before = totalsOf(broker);
     this.#rates = ratesOf(this.#before, this.#before, 0);
-    this.#loop.enable();
-    this.#recentLoop.enable();
     this.#oldest = new Oldest({
       retention: broker.retention,
       entries: broker.buckets.entries,
@@ -88,24 +92,46 @@ export class Reporter {
     if (syncMs > 0) this.#syncMs.record(syncMs);
   }
 
-  /** To be called every `periodMs`. */
-  tick(nowMs: number, periodMs: number): void {
-    const passedMs = nowMs - this.#tickedMs;
-    this.#tickedMs = nowMs;
-    if (passedMs >= 0) {
-      this.#late.record(Math.max(0, passedMs - periodMs));
-      if (this.#log.full) this.#fullMs += passedMs;
-    }
+  /** A timer of the event loop was so late. */
+  late(ms: number): void {
+    this.#late.record(ms);
+    this.#latestMs = Math.max(this.#latestMs, ms);
+    this.#latestAtMs = this.#clock.nowMs;
+  }
+
+  /** Something comes in after a sleep: in the time before that nothing did. */
+  stirred(): void {
+    const { nowMs } = this.#clock;
+    if (nowMs - this.#beforeMs >= RATE_MS) this.#rate(nowMs);
+    this.#changing = true;
+  }
+
+  /** To be called while something goes on, and after so many ms as it gives. */
+  tick(): number {
+    const { nowMs } = this.#clock;
+    this.#look(nowMs);
     this.#oldest.advance(nowMs);
     if (this.#broker.retention.live === 0) this.#settledTo = this.#broker.nextSequence;
-    if (nowMs - this.#beforeMs < RATE_MS) return;
+    if (nowMs - this.#beforeMs >= RATE_MS) this.#rate(nowMs);
+    if (nowMs - this.#diskAtMs >= DISK_MS) this.#lookAtDisk(nowMs);
+    const rateMs = this.#changing ? this.#beforeMs + RATE_MS : Number.POSITIVE_INFINITY;
+    return Math.min(rateMs, this.#oldest.dueMs, this.#diskAtMs + DISK_MS) - nowMs;
+  }
+
+  #look(nowMs: number): void {
+    if (this.#wasFull) this.#fullMs += nowMs - this.#lookedMs;
+    this.#wasFull = this.#log.full;
+    this.#lookedMs = nowMs;
+  }
+
+  #rate(nowMs: number): void {
     const totals = totalsOf(this.#broker);
     this.#rates = ratesOf(this.#before, totals, nowMs - this.#beforeMs);
     this.#before = totals;
     this.#beforeMs = nowMs;
-    this.#recentLoopMs = this.#recentLoop.count === 0 ? 0 : this.#recentLoop.max / 1e6;
-    this.#recentLoop.reset();
-    if (nowMs - this.#diskAtMs >= DISK_MS) this.#lookAtDisk(nowMs);
+    this.#recentLateMs = nowMs - this.#latestAtMs < 2 * RATE_MS ? this.#latestMs : 0;
+    this.#latestMs = 0;
+    this.#changing = Object.values(this.#rates).some((rate) => rate > 0);
   }
 
   #lookAtDisk(nowMs: number): void {
@@ -115,17 +141,34 @@ export class Reporter {
     });
   }
 
+  /** Grows when something happens; what time alone changes is nothing. */
+  get activity(): number {
+    const { counters, producers, consumers } = this.#broker;
+    const { intake, exhaust } = counters.closedConnections;
+    const closed = [...Object.values(intake), ...Object.values(exhaust)];
+    const opened = closed.reduce((sum, count) => sum + count, producers.size + consumers.size);
+    const { publishedMessages, deliveredMessages, ackedMessages, failedMessages } = counters;
+    const messages = publishedMessages + deliveredMessages + ackedMessages + failedMessages;
+    const { refusedEmpty, refusedLarge, refusedFull, purgedMessages } = counters;
+    const others = refusedEmpty + refusedLarge + refusedFull + purgedMessages + this.#commits;
+    return 2 * opened - (producers.size + consumers.size) + messages + others;
+  }
+
   snapshot(): Snapshot {
     const { config, version } = this.#options;
     const warning = SYNC_WARNINGS[config.log.sync];
     const memory = process.memoryUsage();
     const { fates } = this.#broker.buckets;
-    const loopMs = (ns: number) => Math.round(ns / 1e4) / 100;
+    const { nowMs } = this.#clock;
+    this.#look(nowMs);
+    if (nowMs - this.#beforeMs >= RATE_MS) this.#rate(nowMs);
+    const all = this.#late.summary();
     return {
       version,
       pid: process.pid,
-      startedAt: new Date(this.#startedMs).toISOString(),
-      now: new Date().toISOString(),
+      startedAt: this.#clock.date(this.#startedMs),
+      now: this.#clock.date(nowMs),
+      uptimeMs: Math.round(nowMs - this.#startedMs),
       ...(warning === undefined ? {} : { warning }),
       config: { ...withoutSecrets(config) },
       rates: this.#rates,
@@ -156,11 +199,11 @@ export class Reporter {
         bucketsMax: config.memory.bucketsMax,
       },
       eventLoopDelayMs: {
-        p50: loopMs(this.#loop.percentile(50)),
-        p99: loopMs(this.#loop.percentile(99)),
-        max: loopMs(this.#loop.max),
-        recentMax: Math.round(this.#recentLoopMs * 100) / 100,
-        all: this.#late.summary(),
+        p50: all.p50,
+        p99: all.p99,
+        max: all.max,
+        recentMax: Math.round(this.#recentLateMs * 100) / 100,
+        all,
       },
     };
   }
@@ -170,7 +213,7 @@ export class Reporter {
     const { retention, latency } = this.#broker;
     if (retention.live === 0) return 0;
     const sequence = Math.max(this.#oldest.from, this.#settledTo);
-    return Math.max(0, Date.now() - (latency.times.of(sequence) ?? this.#startedMs));
+    return Math.max(0, this.#clock.nowMs - (latency.times.of(sequence) ?? this.#startedMs));
   }
 
   #latency(): Snapshot['latency'] {

@@ -15,12 +15,14 @@ import type { Snapshot, StartSnapshot } from './core/snapshot.ts';
 import { createState } from './core/state.ts';
 import { DataFolder, StartError } from './data-folder.ts';
 import { Backups } from './io/backups.ts';
+import { Clock } from './io/clock.ts';
 import { connectionLimits } from './io/connection-limits.ts';
 import { demandDescriptors, isOutOfDescriptors, tooFewForLog } from './io/descriptors.ts';
 import { type Logger, RateLimitedLog } from './io/logger.ts';
 import { readPaused, SettingsError, SettingsFile } from './io/settings.ts';
 import { filesIn } from './io/storage.ts';
 import { Listeners, SUSPECT_AFTER_MS } from './io/tcp.ts';
+import { HOST, Ticker } from './io/ticker.ts';
 import { LogError } from './log/errors.ts';
 import { FileLog } from './log/log.ts';
 import { Replay } from './log/replay.ts';
@@ -34,6 +36,8 @@ export interface ServerOptions {
   config: BrokerConfig;
   log: Logger;
   version: string;
+  /** What time it is, for tests. */
+  clock?: Clock;
   /** Told how far the start is, again and again until it is over. */
   progress?: (progress: StartSnapshot) => void;
 }
@@ -49,13 +53,15 @@ export interface Stopped {
   reason: string;
 }
 
-const TICK_MS = 25;
-const TICK_MS_MAX = 100;
-// Without a tick for so long the process stood still, and peers may have lost their patience.
+// What the log begins again in a while: a segment, after there was no space.
+const LATER_MS = 25;
+// A timer that is later than this: the process stood still, and peers may have lost their patience.
 const STILL_MS = 1000;
 // Between two MiB that are compacted.
 const PAUSE_MS = 4;
 const RETRY_MS = 1000;
+// Others may fill the disk while nothing is missing and nothing comes in.
+const RETRY_IDLE_MS = 5000;
 const PEERS_MS = 5000;
 // Between two looks whether the files of the log still have their names (log/watch.ts).
 const LOOK_MS = 500;
@@ -108,8 +114,9 @@ export class Server {
   readonly #admin: Admin;
   readonly #backups: Backups;
   readonly #recovered: Parameters<Broker['resume']>;
-  #tickedMs = performance.now();
-  #clockMs = 0;
+  readonly #clock: Clock;
+  readonly #ticker: Ticker;
+  #retriedMs = 0;
   #closing: Promise<void> | undefined;
   #failure: Error | undefined;
   #lookingForPeers = false;
@@ -120,7 +127,7 @@ export class Server {
    * given back by `close`.
    */
   static async open(options: ServerOptions, folder: DataFolder): Promise<Server> {
-    const { config, log } = options;
+    const { config, log, clock = new Clock() } = options;
     const settings = new SettingsFile(() => folder.path, 'paused.json');
     const paused = readPaused(settings);
     const begun = performance.now();
@@ -149,8 +156,8 @@ export class Server {
         tableBytesMax: config.memory.tableBytesMax,
         newLogId: randomBytes(8).readBigUInt64LE(),
         now: () => performance.now(),
-        wallMs: Date.now,
-        later: (call) => void after(TICK_MS, call),
+        wallMs: () => clock.wallMs(),
+        later: (call) => void after(LATER_MS, call),
         soon: (call) => void setImmediate(call),
         breath: (call) => void after(1, call),
         pause: (call) => void after(PAUSE_MS, call),
@@ -179,6 +186,7 @@ export class Server {
       state,
       paused,
       settings,
+      clock,
       recovered: [resume, replay.inMemory],
     });
     server.#reporter.recovered(report, resume.epoch);
@@ -206,6 +214,7 @@ export class Server {
       state: ReturnType<typeof createState>;
       paused: Paused;
       settings: SettingsFile;
+      clock: Clock;
       recovered: Parameters<Broker['resume']>;
     },
   ) {
@@ -215,6 +224,12 @@ export class Server {
     this.#notices = new RateLimitedLog(log);
     this.#log = parts.log;
     this.#recovered = parts.recovered;
+    this.#clock = parts.clock;
+    this.#ticker = new Ticker({
+      ...HOST,
+      tick: (clockMs) => this.#tick(clockMs),
+      late: (ms) => this.#late(ms),
+    });
     this.stopped = new Promise((resolve) => {
       this.#stop = resolve;
     });
@@ -230,11 +245,15 @@ export class Server {
       wake: {
         soon: () => void setImmediate(() => this.#broker.flush()),
         rest: (ms) => void after(ms, () => this.#broker.rested()),
+        stirred: () => {
+          this.#reporter.stirred();
+          return this.#ticker.stirred();
+        },
       },
-      wallMs: Date.now,
-      clockMs: () => performance.now(),
-      nowMs: () => this.#nowMs(performance.now()),
-      isLate: () => performance.now() - this.#tickedMs > STILL_MS,
+      wallMs: () => this.#clock.wallMs(),
+      clockMs: () => this.#clock.nowMs,
+      nowMs: () => this.#ticker.clockMs,
+      isLate: () => this.#ticker.lateMs > STILL_MS,
       strict: config.log.sync === 'commit',
       onFailed: (failure) => this.#failed(failure),
     });
@@ -242,10 +261,10 @@ export class Server {
       log: this.#log,
       dataDir: () => folder.path,
       zeros: parts.codec.zeros,
-      wallMs: Date.now,
+      wallMs: () => this.#clock.wallMs(),
       notice: (level, kind, text, fields) => this.#notices.write(kind, fields, text, level),
     });
-    this.#reporter = new Reporter(options, this.#broker, this.#log);
+    this.#reporter = new Reporter(options, this.#broker, this.#log, this.#clock);
     this.#log.listen({
       segmentChanged: () => this.#segmentChanged(),
       failed: (failure) => this.#broker.failed(failure),
@@ -256,7 +275,7 @@ export class Server {
       log: this.#log,
       settings: parts.settings,
       backups: this.#backups,
-      wallMs: Date.now,
+      wallMs: () => this.#clock.wallMs(),
       base64: (bytes) =>
         Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64'),
       soon: (call) => void setImmediate(call),
@@ -305,27 +324,27 @@ export class Server {
   #startTimers(): void {
     const { log } = this.#options.config;
     const again = (ms: number, call: () => void) => this.#timers.push(every(ms, call));
-    again(TICK_MS, () => this.#tick());
-    again(RETRY_MS, () => this.#log.retry());
+    this.#ticker.start();
     this.#log.look();
     again(LOOK_MS, () => this.#log.look());
     again(PEERS_MS, () => void this.#findUnreachable());
     if (log.sync === 'interval') again(log.syncIntervalMs, () => this.#log.sync(() => {}));
   }
 
-  // The broker's clock stands still while the process does: after a stall, what peers sent in the
-  // meantime is read before anybody is found too late.
-  #tick(): void {
-    const now = performance.now();
-    this.#broker.presence.check();
-    this.#clockMs = this.#nowMs(now);
-    this.#tickedMs = now;
-    this.#broker.advance(this.#clockMs);
-    this.#reporter.tick(now, TICK_MS);
+  #late(ms: number): void {
+    this.#reporter.late(ms);
+    if (ms > STILL_MS) this.#broker.presence.stoodStill();
   }
 
-  #nowMs(at: number): number {
-    return this.#clockMs + Math.min(at - this.#tickedMs, TICK_MS_MAX);
+  // Gives when the next tick is due.
+  #tick(clockMs: number): number {
+    const dueMs = this.#broker.advance(clockMs);
+    if (clockMs - this.#retriedMs >= RETRY_MS) {
+      this.#retriedMs = clockMs;
+      this.#log.retry();
+    }
+    const retryMs = this.#retriedMs + (this.#log.lacks ? RETRY_MS : RETRY_IDLE_MS);
+    return Math.min(dueMs, retryMs, clockMs + this.#reporter.tick());
   }
 
   #segmentChanged(): void {
@@ -341,15 +360,16 @@ export class Server {
   }
 
   async #findUnreachable(): Promise<void> {
-    if (this.#lookingForPeers) return;
+    if (this.#lookingForPeers || this.#listeners.links.size === 0) return;
     this.#lookingForPeers = true;
+    const { clockMs } = this.#ticker;
     const suspects = [...this.#listeners.links].filter((link) => {
       const heardMs = link.session?.heardMs ?? Number.POSITIVE_INFINITY;
-      return this.#clockMs - heardMs > SUSPECT_AFTER_MS;
+      return clockMs - heardMs > SUSPECT_AFTER_MS;
     });
     for (const link of await this.#listeners.unreachable(suspects)) {
       const { session, peer } = link;
-      this.#broker.overdue.add(session ?? link, this.#clockMs, () => {
+      this.#broker.overdue.add(session ?? link, clockMs, () => {
         const text = `${peer} does not answer the network any more: closed`;
         this.#notices.write('peer.unreachable', { peer }, text, 'info');
         if (session !== undefined) session.closedFor = 'unreachable';
@@ -370,6 +390,7 @@ export class Server {
 
   #finish(how: Stopped): void {
     for (const timer of this.#timers) cancel(timer);
+    this.#ticker.stop();
     this.#notices.close();
     this.#stop(how);
   }
@@ -384,16 +405,22 @@ export class Server {
     return this.#folder.instance;
   }
 
+  /** Grows when something happens that a snapshot tells of; heartbeats are nothing. */
+  activity(): number {
+    return this.#reporter.activity;
+  }
+
   snapshot(): Snapshot {
+    this.#broker.at(this.#ticker.clockMs);
     return this.#reporter.snapshot();
   }
 
   health(): Health {
-    const late = performance.now() - this.#tickedMs;
+    const { lateMs } = this.#ticker;
     const full = this.#log.blocked();
     const failure = this.#failure;
     const checks = {
-      eventLoop: { ok: late < 1000, detail: `last turn ${Math.round(late)} ms ago` },
+      eventLoop: { ok: lateMs < 1000, detail: `${Math.round(lateMs)} ms late` },
       log: { ok: failure === undefined, detail: failure?.message ?? 'writable' },
       disk: { ok: full === undefined, detail: full ?? 'next segment ready or being made' },
       // No reason to send nobody here: it may never need all of its budget.

@@ -19,7 +19,7 @@ UNREACHABLE = 69  # EX_UNAVAILABLE of sysexits.h
 
 
 class Consumer:
-    """One connection to one bucket. The broker is heard every second; `timeout` is for silence."""
+    """A connection to one bucket. The broker is heard every two seconds; `timeout` is for silence."""
 
     def __init__(self, host="127.0.0.1", port=2888, bucket=1, batch=100, wire="u64", timeout=10.0):
         self._length = struct.Struct("<Q" if wire == "u64" else "<I")

@@ -33,6 +33,7 @@ export interface RunningServer {
   /** Tells this broker from every other one. */
   readonly instance?: string;
   snapshot(): Snapshot;
+  activity?(): number;
   health(): { live: boolean; ready: boolean; checks: Health['checks'] };
   command?(command: Command, done: (outcome: Outcome) => void): void;
   close(): Promise<void>;
@@ -132,6 +133,7 @@ class Lifecycle {
       dashboard: { ...dashboard, version, settings: this.#options.settings },
       log: handle.log,
       answer: () => this.#answer(),
+      activity: () => this.#server?.activity?.(),
       command: (command, done) => {
         if (this.#server?.command !== undefined) this.#server.command(command, done);
         else done({ ok: false, code: 'stopping', detail: 'the broker is starting: ask again' });

@@ -50,7 +50,7 @@ export interface ConsumerOptions extends ConnectionOptions {
   ack?: 'manual' | 'auto';
   /**
    * Silence with nothing unacked after which the connection counts as dead; 0 = never. A broker
-   * is heard at least every second. Default 5000 ms.
+   * is heard at least every two seconds. Default 5000 ms.
    */
   idleTimeoutMs?: number;
 }

@@ -61,7 +61,7 @@ export class Admin {
   constructor(options: AdminOptions) {
     this.#options = options;
     const { broker } = options;
-    this.#startedMs = options.wallMs();
+    this.#startedMs = broker.latency.clockMs();
     broker.onBatch((batch) => {
       for (const purge of this.#purges.values()) purge.durable(batch.settledMarks);
     });
@@ -69,6 +69,7 @@ export class Admin {
 
   /** Carries out a command. `done` comes once, in this turn or a later one. */
   ask(command: Command, done: Done): void {
+    this.#options.broker.stir();
     const outcome = this.#options.broker.closing
       ? refuse('stopping', 'the broker is stopping: ask again when it has started')
       : this.#carryOut(command, done);
@@ -163,24 +164,29 @@ export class Admin {
       consumers: consumers.length,
       publishedRate: tenths(buckets.rates.publishedOf(slot)),
       settledRate: tenths(buckets.rates.settledOf(slot)),
-      ...this.#age(slot, now),
+      ...this.#age(slot),
       paused: broker.paused.has(id),
-      why: whyOf(broker, slot, { consumers, isPurging: broker.takers.has(slot), wallMs: now }),
+      why: whyOf(broker, slot, {
+        consumers,
+        isPurging: broker.dispatcher.takers.has(slot),
+        wallMs: now,
+      }),
     };
   }
 
-  #age(slot: number, now: number): Pick<BucketRow, 'oldestAgeMs' | 'ageIs'> {
-    const { buckets, retention } = this.#options.broker;
+  #age(slot: number): Pick<BucketRow, 'oldestAgeMs' | 'ageIs'> {
+    const { buckets, retention, latency } = this.#options.broker;
+    const now = latency.clockMs();
     const oldest = Math.max(oldestReady(buckets, slot), retention.segments[0]?.first ?? 0);
     const known = oldestReady(buckets, slot) !== 0;
     if (!known || (buckets.readyOf(slot) <= 0 && buckets.isCounted(slot)))
       return { oldestAgeMs: null, ageIs: 'exact' };
-    const at = this.#options.broker.latency.times.of(oldest);
+    const at = latency.times.of(oldest);
     // Stored before this start, or so long ago that only that much is remembered.
     if (at === undefined)
-      return { oldestAgeMs: Math.max(0, now - this.#startedMs), ageIs: 'at-least' };
+      return { oldestAgeMs: Math.floor(now - this.#startedMs), ageIs: 'at-least' };
     const ageIs = buckets.headOf(slot).isOlder ? 'at-most' : 'exact';
-    return { oldestAgeMs: Math.max(0, now - at), ageIs };
+    return { oldestAgeMs: Math.floor(now - at), ageIs };
   }
 
   #bucket(id: string): Outcome {
@@ -212,7 +218,7 @@ export class Admin {
 
   #consumer(consumer: Consumer): ConsumerRow {
     const { link, consumerId, state, batchSize, unacked, messages, heardMs } = consumer;
-    const silentMs = Math.max(0, Math.round(this.#options.broker.nowMs() - heardMs));
+    const silentMs = Math.max(0, Math.round(this.#options.broker.reportMs - heardMs));
     const { id: connection, peer } = link;
     return { connection, peer, consumerId, state, batchSize, unacked, messages, silentMs };
   }

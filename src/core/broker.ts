@@ -3,7 +3,6 @@
 // The only other inputs are completions of the log, which Commit turns into `durable`.
 
 import { Admission } from './admission.ts';
-import { assert } from './assert.ts';
 import type { Batch } from './batch.ts';
 import type { Buckets } from './buckets.ts';
 import { Blocks } from './carry.ts';
@@ -12,12 +11,13 @@ import { Compaction } from './compaction.ts';
 import { Consumer } from './consumer.ts';
 import { type BreachKind, Budget, type Context } from './context.ts';
 import { Counters } from './counters.ts';
+import type { Deadlines } from './deadlines.ts';
+import { Dispatcher } from './dispatcher.ts';
 import { FramePool } from './frames.ts';
 import { Indexing } from './indexing.ts';
 import { Intake } from './intake.ts';
 import { Latency } from './latency.ts';
 import type { Limits } from './limits.ts';
-import { Lookup } from './lookup.ts';
 import * as notices from './notices.ts';
 import { Overdue } from './overdue.ts';
 import { Paused } from './paused.ts';
@@ -38,6 +38,7 @@ import {
   sequenceOf,
 } from './rows.ts';
 import { checkpointOf, type State } from './state.ts';
+import { Ticks } from './ticks.ts';
 
 export interface BrokerOptions extends State {
   codec: Codec;
@@ -72,7 +73,6 @@ export class Broker implements Context, CommitEvents {
   readonly intake: Intake;
   readonly indexing: Indexing;
   readonly compaction: Compaction;
-  readonly #lookup: Lookup;
   readonly buckets: Buckets<Consumer>;
   readonly retention: Retention;
   readonly counters = new Counters();
@@ -84,21 +84,19 @@ export class Broker implements Context, CommitEvents {
   readonly frames: FramePool;
   readonly blocks: Blocks;
   readonly paused: Paused;
-  readonly overdue = new Overdue();
+  readonly overdue = new Overdue(() => void this.#ticks.stir());
   readonly presence: Presence;
-  /** Who takes a bucket's line instead of its consumers, by slot: a purge. */
-  readonly takers = new Map<number, () => void>();
+  readonly dispatcher: Dispatcher;
   readonly producers = new Set<Producer>();
   readonly consumers = new Set<Consumer>();
+  readonly #ticks: Ticks;
   readonly #admission: Admission;
   readonly #log: Log;
   readonly #options: BrokerOptions;
-  #now = 0;
   #flushAsked = false;
   #lastBase: Position = -1;
   #nextSequence = 1;
   #replies: Producer[] = [];
-  readonly #starved = new Set<number>();
   #closing = false;
   readonly #onBatch: ((batch: Batch) => void)[] = [];
 
@@ -123,9 +121,9 @@ export class Broker implements Context, CommitEvents {
       dispatch: (slot) => this.dispatch(slot),
       isLate: options.isLate ?? (() => false),
     });
-    const { buckets, retention, log, wallMs, nowMs = () => this.#now } = options;
+    const { buckets, retention, log, wallMs, nowMs = () => this.#ticks.nowMs } = options;
     const { clockMs = nowMs } = options;
-    this.latency = new Latency({ clockMs, wallMs });
+    this.latency = new Latency({ clockMs });
     this.indexing = new Indexing({
       buckets,
       retention,
@@ -147,19 +145,6 @@ export class Broker implements Context, CommitEvents {
       },
       ended: (failure, smaller) => this.#compacted(failure, smaller),
     });
-    this.#lookup = new Lookup({
-      buckets,
-      retention,
-      log,
-      memoryFrom: () => this.indexing.memoryFrom,
-      releasing: () => this.indexing.releasing,
-      ended: (slot) => {
-        this.presence.check();
-        this.dispatch(slot);
-        this.buckets.tidy(slot);
-      },
-      failed: (slot, base, failure) => this.#notFound(slot, base, failure),
-    });
     this.commit = new Commit({
       codec: options.codec,
       log: options.log,
@@ -177,6 +162,12 @@ export class Broker implements Context, CommitEvents {
       lag: () => this.indexing.lag,
     });
     this.intake = new Intake(this);
+    this.dispatcher = new Dispatcher(this, {
+      log,
+      stir: () => this.#ticks.stir(),
+      notFound: (slot, base, failure) => this.#notFound(slot, base, failure),
+    });
+    this.#ticks = new Ticks(this, log, this.#relief, options.wake);
   }
 
   /**
@@ -228,7 +219,7 @@ export class Broker implements Context, CommitEvents {
   /** Whatever arrived together has been received: commit what is worth it. */
   flush(): void {
     this.#flushAsked = false;
-    this.#sendReplies();
+    this.sendReplies();
     this.commit.flush();
     this.presence.turn();
     this.indexing.step();
@@ -240,36 +231,22 @@ export class Broker implements Context, CommitEvents {
     this.roomAgain();
   }
 
-  /** Monotonic time; to be called at least every 50 ms. */
-  advance(nowMs: number): void {
-    assert(nowMs >= this.#now, 'time ran backwards');
-    const ms = nowMs - this.#now;
-    this.#now = nowMs;
-    this.retention.nowMs = nowMs;
-    this.buckets.rates.nowMs = nowMs;
-    for (const producer of this.producers) producer.advance(nowMs);
-    if (this.intake.tick(this.producers, ms)) this.roomAgain();
-    this.#log.beGentle(this.intake.shared, this.intake.large);
-    for (const consumer of this.consumers) consumer.advance(nowMs);
-    this.counters.tick();
-    this.#relief.advance(nowMs);
-    this.overdue.advance(ms);
-    this.reservations.advance(nowMs);
-    if (!this.budget.over && this.#starved.size > 0) {
-      const slots = [...this.#starved];
-      this.#starved.clear();
-      for (const slot of slots) this.dispatch(slot);
-    }
-    const needed = this.retention.needed(this.commit.durablePosition);
-    if (needed > this.#log.startPosition) this.commit.trim(needed);
-    this.compaction.advance(nowMs, this.#log.blocked() !== undefined);
-    this.commit.advance(nowMs);
-    this.indexing.advance(nowMs);
-    this.#sendReplies();
+  /**
+   * Monotonic time. Gives when it has to be called again at the latest: in a tick while something
+   * goes on, else when something is due, or never (Infinity). Sooner does no harm.
+   */
+  advance(nowMs: number): number {
+    return this.#ticks.advance(nowMs);
+  }
+
+  /** It is so late, for what is about to be reported: nothing is due by that. */
+  at(nowMs: number): void {
+    this.#ticks.at(nowMs);
   }
 
   /** The next segment came to be, or it is known why not. */
   segmentChanged(): void {
+    this.#ticks.stir();
     this.commit.flush();
     this.roomAgain();
   }
@@ -288,13 +265,14 @@ export class Broker implements Context, CommitEvents {
   // --- effects of commits -----------------------------------------------------------------------
 
   durable(batch: Batch): void {
+    this.#ticks.stir();
     this.presence.check();
     if (batch.base > this.#lastBase) {
       this.#lastBase = batch.base;
       this.retention.open(batch.base, this.#nextSequence);
       this.indexing.open(batch.base);
     }
-    this.#sendReplies();
+    this.sendReplies();
     const { messages, sinceMs } = batch;
     if (batch.large) {
       const restMs = this.intake.rest(batch.tookMs);
@@ -343,10 +321,29 @@ export class Broker implements Context, CommitEvents {
   // --- what sessions ask for --------------------------------------------------------------------
 
   nowMs(): number {
-    return this.#now;
+    return this.#ticks.stir();
+  }
+
+  /** Monotonic time in ms as of the last input, for reports. */
+  get reportMs(): number {
+    return this.#ticks.nowMs;
+  }
+
+  /** Something was done from outside: what comes of it is due, too. */
+  stir(): void {
+    this.#ticks.stir();
+  }
+
+  get deadlines(): Deadlines<Consumer> {
+    return this.#ticks.deadlines;
+  }
+
+  lookAt(producer: Producer): void {
+    this.#ticks.producers.add(producer);
   }
 
   flushSoon(): void {
+    this.#ticks.stir();
     if (this.#flushAsked) return;
     this.#flushAsked = true;
     this.#options.wake.soon();
@@ -357,7 +354,7 @@ export class Broker implements Context, CommitEvents {
     this.flushSoon();
   }
 
-  #sendReplies(): void {
+  sendReplies(): void {
     if (this.#replies.length === 0) return;
     const replies = this.#replies;
     this.#replies = [];
@@ -365,30 +362,11 @@ export class Broker implements Context, CommitEvents {
   }
 
   dispatch(slot: number): void {
-    const share = this.buckets.share(slot);
-    if (share === undefined || this.#closing) return;
-    const taker = this.takers.get(slot);
-    taker?.();
-    if (taker !== undefined) return;
-    if (this.paused.count > 0 && this.paused.has(this.buckets.idOf(slot))) return;
-    if (this.presence.holds(slot)) return;
-    for (const consumer of share.waiting) {
-      if (this.buckets.peek(slot) === undefined) this.#lookup.start(slot);
-      if (this.buckets.peek(slot) === undefined) return;
-      if (this.budget.over) {
-        this.#starved.add(slot);
-        return;
-      }
-      if (!consumer.link.destroyed && !consumer.deliver()) return;
-      share.waiting.delete(consumer);
-    }
-    // Whoever comes next finds it there already.
-    if (share.consumers > 0) this.#lookup.start(slot);
+    this.dispatcher.dispatch(slot);
   }
 
-  /** Looks up what comes next in a bucket's line, if it is not in memory. */
-  lookup(slot: number): void {
-    this.#lookup.start(slot);
+  fetch(slot: number, position: Position, recordBytes: number): number {
+    return this.dispatcher.fetch(slot, position, recordBytes);
   }
 
   get closing(): boolean {
@@ -402,6 +380,7 @@ export class Broker implements Context, CommitEvents {
 
   // A segment's entries are in its index only: whoever waited for that goes on.
   #indexed(): void {
+    this.#ticks.stir();
     this.saveCheckpoint();
     for (const share of [...this.buckets.shares()]) {
       if (share.waiting.size > 0) this.dispatch(share.slot);
@@ -427,12 +406,14 @@ export class Broker implements Context, CommitEvents {
   }
 
   #compacted(failure: Failure, smaller: boolean): void {
+    this.#ticks.stir();
     if (smaller) this.saveCheckpoint(true);
     if (failure === undefined) return;
     this.#trouble('warn', 'log.compaction', notices.notCompacted(failure));
   }
 
   #notIndexed(base: Position, failure: Error): void {
+    this.#ticks.stir();
     const text = notices.notIndexed(base, failure);
     this.#trouble('warn', 'index.write', text, { position: base });
   }
@@ -440,38 +421,6 @@ export class Broker implements Context, CommitEvents {
   #notFound(slot: number, base: Position, failure: Error): void {
     const text = notices.notFound(this.buckets.idOf(slot), base, failure);
     this.#trouble('error', 'log.unreadable', text, { position: base });
-  }
-
-  fetch(slot: number, position: Position, recordBytes: number): number {
-    const hot = this.commit.hot(position);
-    if (hot >= 0) return hot;
-    const gently = this.counters.publishingLightly;
-    const cold = this.#log.resident(position, recordBytes, gently);
-    if (cold >= 0) return cold;
-    const share = this.buckets.share(slot);
-    assert(share !== undefined, 'a record was fetched for a bucket that nobody shares');
-    if (share.loading) return -1;
-    share.loading = true;
-    const done = (failure: Failure) => {
-      this.presence.check();
-      share.loading = false;
-      if (failure !== undefined) this.#setAside(slot, position, failure);
-      this.dispatch(slot);
-      this.buckets.tidy(slot);
-    };
-    this.#log.load(position, recordBytes, done, gently);
-    return -1;
-  }
-
-  // A record cannot be read back: it stays on disk, untouched and reported, and the others go on.
-  #setAside(slot: number, position: Position, failure: Error): void {
-    const next = this.buckets.peek(slot);
-    if (next === undefined || next.position !== position) return;
-    const part = this.buckets.setAside(slot, next);
-    this.counters.unreadableMessages += part.count;
-    const { sequence, count } = part;
-    const text = notices.unreadable(this.buckets.idOf(slot), part, failure);
-    this.notices.notice('error', 'log.unreadable', text, { position, sequence, count });
   }
 
   breach(link: Link, side: 'intake' | 'exhaust', why: BreachKind, text: string): void {
@@ -486,8 +435,14 @@ export class Broker implements Context, CommitEvents {
     this.overdue.forget(session);
     const side = session instanceof Producer ? 'intake' : 'exhaust';
     this.counters.closedConnections[side][session.closedFor]++;
-    if (session instanceof Producer) this.producers.delete(session);
-    else this.consumers.delete(session);
+    this.#ticks.stir();
+    if (session instanceof Producer) {
+      this.producers.delete(session);
+      this.#ticks.producers.delete(session);
+    } else {
+      this.consumers.delete(session);
+      this.deadlines.delete(session);
+    }
   }
 
   relieve(): void {

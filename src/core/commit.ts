@@ -80,6 +80,8 @@ const CLOSING_BYTES = 4 * RECORD_HEADER_BYTES;
 const TRIM_RESERVE_BYTES = 4096;
 // What a trim must give back, as a share of a segment, when there is room for few more of them.
 const TRIM_WORTH = 1 / 16;
+// What could not be written when it was due is tried again after so long, if nothing else happens.
+const OVERDUE_MS = 1000;
 // From here on the rest of a segment is for who publishes little, if the next one is not there yet.
 const SCARCE = 7 / 8;
 // Bytes that may wait to become durable; beyond it producers are held back. One record of the
@@ -319,6 +321,22 @@ export class Commit {
     if (!this.#unproved || !this.idle) this.#proofSinceMs = -1;
     else if (this.#proofSinceMs < 0) this.#proofSinceMs = nowMs;
     this.#pump(this.#proofSinceMs >= 0 && nowMs - this.#proofSinceMs >= this.#options.proofMs);
+  }
+
+  /** When `advance` has something to write, if nothing comes in before that. */
+  dueMs(nowMs: number): number {
+    const { ackCommitMs, proofMs } = this.#options;
+    const marksWait = this.#settled.count + this.#returned.count > 0;
+    const proofWaits = this.#unproved && this.idle;
+    // The next tick notes that they wait, or do not wait any more.
+    if (marksWait !== this.#marksSinceMs >= 0 || proofWaits !== this.#proofSinceMs >= 0)
+      return nowMs;
+    // Overdue: it waits for the batch in flight, whose end is heard of, or for room on the disk.
+    const due = (atMs: number) => (atMs < nowMs ? nowMs + OVERDUE_MS : atMs);
+    return Math.min(
+      marksWait ? due(this.#marksSinceMs + ackCommitMs) : Number.POSITIVE_INFINITY,
+      proofWaits ? due(this.#proofSinceMs + proofMs) : Number.POSITIVE_INFINITY,
+    );
   }
 
   /** Writes everything that waits, marks and a last proof included; for an orderly stop. */

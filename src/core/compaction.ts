@@ -32,6 +32,8 @@ const INPUT_SEGMENTS_MAX = 4;
 const EXCESS_BYTES = 256 * 1024 * 1024;
 // So many small neighbours become one although nothing in them is settled.
 const SMALL_MIN = 8;
+// Between two looks at a log that changes all the time, for each segment that is looked at.
+const LOOK_MS = 0.1;
 
 export class Compaction {
   readonly #options: CompactionOptions;
@@ -45,15 +47,36 @@ export class Compaction {
   readonly #tried = new Map<Position, number>();
   // Segments that could not be compacted, and until when they are not tried.
   readonly #aside = new Map<Position, number>();
+  // What the last look saw, when it was, and from when on another one may see more by that alone.
+  #seen = { changes: -1, from: -1, urgent: false };
+  #lookedMs = Number.NEGATIVE_INFINITY;
+  #nextMs = 0;
 
   constructor(options: CompactionOptions) {
     this.#options = options;
   }
 
+  /** When `advance` may have something to begin, if nothing changes before that. */
+  get dueMs(): number {
+    if (this.#running) return Number.POSITIVE_INFINITY;
+    const againMs = this.#isChanged ? this.#lookedMs + this.#pauseMs : Number.POSITIVE_INFINITY;
+    return Math.max(this.#notBeforeMs, Math.min(this.#nextMs, againMs));
+  }
+
+  get #isChanged(): boolean {
+    const { retention, memoryFrom } = this.#options;
+    return retention.changes !== this.#seen.changes || memoryFrom() !== this.#seen.from;
+  }
+
+  // A look walks over all segments: it is to take a small share of the time.
+  get #pauseMs(): number {
+    return this.#options.retention.segments.length * LOOK_MS;
+  }
+
   /** Time passes: begins a compaction if one is worth it; `urgent`: the disk is full. */
   advance(nowMs: number, urgent: boolean): void {
     if (this.#running || nowMs < this.#notBeforeMs) return;
-    const range = this.#choose(nowMs, urgent);
+    const range = this.#isNews(nowMs, urgent) ? this.#choose(nowMs, urgent) : undefined;
     if (range === undefined) return;
     const { log, buckets, retention, moved, ended } = this.#options;
     const { settled, attempts } = buckets.fates;
@@ -76,6 +99,7 @@ export class Compaction {
       },
       (failure, smaller) => {
         this.#running = false;
+        this.#nextMs = 0;
         if (failure !== undefined) this.#failed(range, retention.nowMs);
         else this.#segmentsMax = SEGMENTS_MAX;
         if (failure === undefined && !smaller)
@@ -109,14 +133,25 @@ export class Compaction {
     return liveBytesOf(segment, this.#options.log.fileBytes(segment.base));
   }
 
+  // Whether a look may see something that the last one did not.
+  #isNews(nowMs: number, urgent: boolean): boolean {
+    const { retention, memoryFrom } = this.#options;
+    const due = nowMs >= this.#nextMs || urgent !== this.#seen.urgent;
+    if (!due && !(this.#isChanged && nowMs - this.#lookedMs >= this.#pauseMs)) return false;
+    this.#seen = { changes: retention.changes, from: memoryFrom(), urgent };
+    this.#lookedMs = nowMs;
+    this.#nextMs = Number.POSITIVE_INFINITY;
+    return true;
+  }
+
   // The oldest neighbours worth it.
   #choose(nowMs: number, urgent: boolean): SegmentState[] | undefined {
     const { retention, memoryFrom, log, entriesMax } = this.#options;
     const bound = memoryFrom();
     const { segments } = retention;
     // The one before those in memory may still be read from the ring.
-    let last = segments.findIndex(({ base }) => base >= bound) - 1;
-    if (last < 0) return undefined;
+    const last = retention.indexFrom(bound) - 1;
+    if (last < 0 || last === segments.length - 1) return undefined;
     for (const base of this.#tried.keys()) if (base < segments[0]!.base) this.#tried.delete(base);
     for (const [base, untilMs] of this.#aside) if (nowMs >= untilMs) this.#aside.delete(base);
     const eligible = ({ base, changedMs }: SegmentState) =>
@@ -125,12 +160,14 @@ export class Compaction {
       this.#tried.get(segment.base) !== segment.live &&
       this.#liveBytes(segment) * 2 <= log.fileBytes(segment.base);
     const small = ({ base }: SegmentState) => log.fileBytes(base) * SMALL_MIN <= log.segmentBytes;
-    last = Math.min(last, segments.length - 2);
     // What is before the oldest unsettled message is given back whole.
     const oldest = segments.findIndex(({ live }) => live > 0);
     if (oldest < 0) return undefined;
     for (let from = oldest; from < last; from++) {
-      if (!eligible(segments[from]!)) continue;
+      if (!eligible(segments[from]!)) {
+        if (dead(segments[from]!) || small(segments[from]!)) this.#wait(segments[from]!);
+        continue;
+      }
       if (!dead(segments[from]!) && !small(segments[from]!)) continue;
       let to = from;
       let worth = false;
@@ -139,7 +176,11 @@ export class Compaction {
       let entries = 0;
       while (to < last && to - from < this.#segmentsMax) {
         const segment = segments[to]!;
-        if (!eligible(segment) || !(dead(segment) || small(segment))) break;
+        if (!(dead(segment) || small(segment))) break;
+        if (!eligible(segment)) {
+          this.#wait(segment);
+          break;
+        }
         output += this.#liveBytes(segment);
         if (output > log.segmentBytes) break;
         input += log.fileBytes(segment.base);
@@ -154,6 +195,12 @@ export class Compaction {
       from = Math.max(from, to - 1);
     }
     return undefined;
+  }
+
+  // It is not its time yet: then is another look.
+  #wait({ base, changedMs }: SegmentState): void {
+    const readyMs = this.#aside.get(base) ?? changedMs + QUIET_MS;
+    this.#nextMs = Math.min(this.#nextMs, Math.max(readyMs, this.#lookedMs + this.#pauseMs));
   }
 }
 

@@ -16,16 +16,23 @@ import {
   RESULT_BYTES_OUT,
   RESULT_PAYLOAD,
   WIRE_U32,
+  WIRE_U64,
 } from '../../assembly/layout.ts';
 import { assert } from './assert.ts';
 import type { Part } from './buckets.ts';
 import type { BreachKind, Context } from './context.ts';
 import type { CloseReason } from './counters.ts';
+import type { Timed } from './deadlines.ts';
 import type { Link } from './ports.ts';
 import type { Newcomer } from './presence.ts';
 
 // Runs of messages in one batch, so that a large batch of scattered messages stays small in memory.
 const PARTS_MAX = 4096;
+// Heartbeats of so long leave together, so that the process is woken once for all of them.
+const TOGETHER_MS = 100;
+// A batch of one message of no bytes, for all consumers of a dialect: nobody changes it.
+const HEARTBEAT_U32 = Uint8Array.of(1, ...new Uint8Array(BATCH_HEADER_BYTES + WIRE_U32 - 1));
+const HEARTBEAT_U64 = Uint8Array.of(1, ...new Uint8Array(BATCH_HEADER_BYTES + WIRE_U64 - 1));
 
 type State = 'header' | 'waiting' | 'unacked' | 'heartbeat' | 'closed';
 
@@ -34,7 +41,6 @@ export class Consumer implements Newcomer {
   readonly openedMs: number;
   readonly #context: Context;
   readonly #frameBytesMax: number;
-  readonly #heartbeat: Uint8Array;
   #state: State = 'header';
   #arriving = false; // whether it is still there is not known yet
   #header: Uint8Array = new Uint8Array(0);
@@ -49,6 +55,8 @@ export class Consumer implements Newcomer {
   /** Consumers send nothing large. */
   readonly unreserved = false;
   heardMs: number;
+  /** For deadlines.ts. */
+  readonly timed: Timed = { slot: -1 };
   slot = 0;
   consumerId = '';
   batchSize = 0;
@@ -66,8 +74,7 @@ export class Consumer implements Newcomer {
     this.#sentMs = this.openedMs;
     const { deliveryBytesMax, deliveryBytesMaxU32 } = context.limits;
     this.#frameBytesMax = link.wire === WIRE_U32 ? deliveryBytesMaxU32 : deliveryBytesMax;
-    this.#heartbeat = new Uint8Array(BATCH_HEADER_BYTES + link.wire);
-    this.#heartbeat[0] = 1;
+    context.deadlines.set(this, this.#dueMs);
   }
 
   get state(): State {
@@ -140,6 +147,7 @@ export class Consumer implements Newcomer {
     const share = this.#context.buckets.share(this.slot)!;
     share.waiting.add(this);
     this.#context.dispatch(this.slot);
+    if (this.#state === 'waiting') this.#context.deadlines.set(this, this.#dueMs);
   }
 
   /**
@@ -295,8 +303,23 @@ export class Consumer implements Newcomer {
     this.#frame = undefined;
   }
 
-  /** Time passes: headers are due, silence is broken, dead peers are found. */
+  // When silence of the peer, or ours, has lasted long enough; what is unacked may be so for ever.
+  get #dueMs(): number {
+    const { consumerHeaderMs, heartbeatMs, heartbeatAckMs } = this.#context.limits;
+    if (this.#state === 'header') return this.openedMs + consumerHeaderMs + 1;
+    if (this.#state === 'heartbeat') return this.#sentMs + heartbeatAckMs + 1;
+    if (this.#state !== 'waiting' || this.#queuedBytes > 0) return Number.POSITIVE_INFINITY;
+    return Math.ceil((this.#sentMs + heartbeatMs) / TOGETHER_MS) * TOGETHER_MS;
+  }
+
+  /** It was due: a header is missing, silence is to be broken, a peer is dead; or not yet. */
   advance(nowMs: number): void {
+    this.#judge(nowMs);
+    const dueMs = this.#dueMs;
+    if (dueMs < Number.POSITIVE_INFINITY) this.#context.deadlines.set(this, dueMs);
+  }
+
+  #judge(nowMs: number): void {
     const { limits, counters } = this.#context;
     if (this.#state === 'header') {
       const dueMs = this.openedMs + limits.consumerHeaderMs;
@@ -306,7 +329,7 @@ export class Consumer implements Newcomer {
       this.#context.buckets.share(this.slot)!.waiting.delete(this);
       this.#state = 'heartbeat';
       counters.heartbeats++;
-      this.#send(this.#heartbeat.slice());
+      this.#send(this.link.wire === WIRE_U32 ? HEARTBEAT_U32 : HEARTBEAT_U64);
     } else if (this.#state === 'heartbeat' && nowMs - this.#sentMs > limits.heartbeatAckMs)
       this.#overdue(this.#sentMs + limits.heartbeatAckMs, 'heartbeat');
   }

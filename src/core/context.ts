@@ -5,6 +5,7 @@ import type { Blocks } from './carry.ts';
 import type { Commit } from './commit.ts';
 import type { Consumer } from './consumer.ts';
 import type { Counters } from './counters.ts';
+import type { Deadlines } from './deadlines.ts';
 import type { FramePool } from './frames.ts';
 import type { Intake } from './intake.ts';
 import type { Latency } from './latency.ts';
@@ -40,8 +41,12 @@ export interface Context {
   readonly overdue: Overdue;
   /** Who is known to be still there. */
   readonly presence: Presence;
-  /** Monotonic time in ms as of the last input. */
+  /** When consumers have to be looked at. */
+  readonly deadlines: Deadlines<Consumer>;
+  /** Monotonic time in ms, to be asked for with each input: after a sleep it sets ticks going. */
   nowMs(): number;
+  /** The next tick looks at the producer. */
+  lookAt(producer: Producer): void;
   /** Asks for a flush after the inputs that wait now. */
   flushSoon(): void;
   /** The producer has replies to send when the current input is done. */

@@ -45,6 +45,8 @@ export class Counters {
   unreadableMessages = 0;
   #publishedBefore = 0;
   #lightly = false;
+  /** Whether something was published between the last two ticks. */
+  busy = false;
 
   /**
    * Whether something was published between the last two ticks, and not much. What is little is
@@ -57,6 +59,7 @@ export class Counters {
   /** Time passes; called for each tick. */
   tick(): void {
     const bytes = this.publishedBytes - this.#publishedBefore;
+    this.busy = bytes > 0;
     this.#lightly = bytes > 0 && bytes < LIGHT_BYTES;
     this.#publishedBefore = this.publishedBytes;
   }

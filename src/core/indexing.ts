@@ -108,6 +108,11 @@ export class Indexing {
     if (this.#failed) this.#write();
   }
 
+  /** When what failed is tried again. */
+  get dueMs(): number {
+    return this.#failed ? this.#retriedMs + RETRY_MS : Number.POSITIVE_INFINITY;
+  }
+
   /** Time passes: what failed is tried again, a second after the last time. */
   advance(nowMs: number): void {
     if (nowMs - this.#retriedMs < RETRY_MS) return;

@@ -126,6 +126,11 @@ export class Intake {
     return this.#largeTicks > 0;
   }
 
+  /** Whether time that passes changes anything. */
+  get busy(): boolean {
+    return this.#ticks > 0 || this.#largeTicks > 0 || this.#makers.length > 0;
+  }
+
   /** A producer's messages went into the open batch: the codec's first `rows` rows. */
   took(spending: Spending, bytes: number, rows: number): void {
     const { commit, codec, buckets } = this.#parts;
@@ -194,7 +199,10 @@ export class Intake {
     return true;
   }
 
-  /** So many ms have passed; `producers`: all of them. True: some need not wait any more. */
+  /**
+   * So many ms have passed; `producers`: those who sent something meanwhile, and maybe others. True:
+   * some need not wait any more.
+   */
   tick(producers: Iterable<Waiting>, ms: number): boolean {
     const before = this.#ticks;
     this.#ticks = Math.max(0, before - 1);

@@ -8,8 +8,6 @@ import { Times } from './times.ts';
 export interface LatencyOptions {
   /** Monotonic time in ms with a fraction, as fine as it is to be had. */
   clockMs: () => number;
-  /** Wall clock in ms since 1970. */
-  wallMs: () => number;
 }
 
 // Commits whose times are known exactly; of older ones Times knows about when they were stored.
@@ -41,12 +39,13 @@ export class Latency {
    * which counts with the time of the commit, the longest that one of them may have waited.
    */
   committed(first: number, sinceMs: number, batches: number): void {
-    if (batches > 0) this.publishMs.record(this.clockMs() - sinceMs, batches);
+    const now = this.clockMs();
+    if (batches > 0) this.publishMs.record(now - sinceMs, batches);
     const at = this.#commits % COMMITS_KEPT;
     this.#firsts[at] = first;
     this.#sinceMs[at] = sinceMs;
     this.#commits++;
-    this.times.note(first, this.#options.wallMs());
+    this.times.note(first, now);
   }
 
   /**
@@ -59,8 +58,7 @@ export class Latency {
     if (since !== undefined) this.deliveryMs.record(now - since);
     else {
       const storedAt = this.times.of(sequence);
-      if (storedAt !== undefined)
-        this.deliveryMs.record(Math.max(0, this.#options.wallMs() - storedAt));
+      if (storedAt !== undefined) this.deliveryMs.record(now - storedAt);
     }
     return now;
   }

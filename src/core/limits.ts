@@ -67,7 +67,7 @@ export const DEFAULT_LIMITS: Limits = {
   bufferBytesMax: 128 * MIB,
   deliveryBytesMax: 1 * MIB,
   deliveryBytesMaxU32: 64 * KIB,
-  heartbeatMs: 800,
+  heartbeatMs: 1_600,
   heartbeatAckMs: 20_000,
   ackCommitMs: 50,
   proofMs: 100,

@@ -53,8 +53,7 @@ export class Lookup {
     let index =
       cursor === undefined
         ? retention.indexOf(buckets.placeOf(slot).next)
-        : segments.findIndex(({ base }) => base >= cursor.base);
-    if (index < 0) return undefined;
+        : retention.indexFrom(cursor.base);
     while (index < segments.length && segments[index]!.live === 0) index++;
     const segment = segments[index];
     if (segment === undefined || segment.base >= bound) return undefined;
@@ -69,14 +68,14 @@ export class Lookup {
     log.find({ ...place, low, high, sequence }, most, (failure, found, next) => {
       if (failure !== undefined) failed(slot, place.base, failure);
       const { segments } = retention;
-      const behind = segments.find(({ base }) => base > place.base);
-      if (segments.every(({ base }) => base !== place.base))
+      const there = retention.has(place.base);
+      const behind = segments[retention.indexFrom(place.base + 1)];
+      if (!there)
         share.cursor = undefined; // it became part of another one meanwhile
       else if (next !== undefined && failure === undefined)
         share.cursor = { base: place.base, at: next };
       else share.cursor = { base: behind?.base ?? Number.MAX_SAFE_INTEGER, at: 0 };
       // In a segment that was given back meanwhile all is settled, and that may be forgotten.
-      const there = segments.some(({ base }) => base === place.base);
       const messages = there && failure === undefined ? buckets.found(slot, found) : 0;
       const more = messages === 0 ? this.#place(slot, share) : undefined;
       if (more !== undefined) {

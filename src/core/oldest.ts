@@ -66,6 +66,12 @@ export class Oldest {
     return sequence < (retention.segments[0]?.first ?? 0) || fates.settled.has(sequence);
   }
 
+  /** When `advance` has something to look for, if nothing comes in before that. */
+  get dueMs(): number {
+    const none = this.#busy || this.message !== undefined || this.#options.retention.live === 0;
+    return none ? Number.POSITIVE_INFINITY : this.#nextMs;
+  }
+
   /** Time passes: looks for it if it is not known. */
   advance(nowMs: number): void {
     if (this.#busy || nowMs < this.#nextMs || this.message !== undefined) return;

@@ -14,6 +14,12 @@ export class Overdue {
   // In the order in which they are closed; and those that came since the last tick.
   readonly #line = new Map<object, Closing>();
   #added: [session: object, closing: Closing][] = [];
+  readonly #stir: () => void;
+
+  /** `stir` sees to it that `advance` is called again and again from now on. */
+  constructor(stir: () => void = () => {}) {
+    this.#stir = stir;
+  }
 
   /** Connections that wait to be closed. */
   get size(): number {
@@ -29,6 +35,7 @@ export class Overdue {
     const closing = { sinceMs, close };
     this.#line.set(session, closing);
     this.#added.push([session, closing]);
+    this.#stir();
   }
 
   /** The connection is gone. */

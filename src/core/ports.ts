@@ -216,10 +216,13 @@ export interface Notices {
   notice(level: 'info' | 'warn' | 'error', kind: string, text: string, fields?: object): void;
 }
 
-/** Asks to be woken: `flush` is called once, after the inputs that are waiting now. */
+/** Asks to be woken. */
 export interface Wake {
   /** The broker's `flush` is to be called after the inputs that wait now. */
   soon(): void;
   /** The broker's `rested` is to be called after about so many ms, once. */
   rest(ms: number): void;
+  /** The core slept and has work again: `advance` is to be called a tick from now, if not before.
+   * Gives the monotonic ms that it is now. */
+  stirred(): number;
 }

@@ -33,12 +33,11 @@ import { Carry, memoryFor } from './carry.ts';
 import type { BreachKind, Context } from './context.ts';
 import type { CloseReason } from './counters.ts';
 import { PORTION_BYTES, PORTION_MESSAGES, Spending, type Waiting } from './intake.ts';
+import { PartialDeadline } from './partial-deadline.ts';
 import type { Link } from './ports.ts';
 import { BYTES_PER_SECOND_MIN, LARGE_BYTES, type Sender } from './reservations.ts';
 
 const ONES = new Uint8Array(BATCH_MESSAGES_MAX).fill(ACK_STORED);
-// A slow but honest sender may take this long for each part of a message it has announced.
-const BYTES_PER_GRACE_SECOND = 65536;
 // Replies of a batch with refusals, when the first is noted.
 const REFUSALS_MIN = 64;
 
@@ -53,8 +52,7 @@ export class Producer implements Replyable, Waiting, Sender {
   #skip = 0; // bytes of an oversized message still to be dropped
   readonly #carry: Carry; // bytes of an incomplete message or header
   #need = 0; // bytes that must be there before it is worth looking again
-  #partialSinceMs = -1;
-  #partialAllowedMs = 0;
+  readonly #partial: PartialDeadline;
   readonly spending = new Spending();
   large = false;
   #asked = 0; // bytes of memory for a large message
@@ -79,6 +77,7 @@ export class Producer implements Replyable, Waiting, Sender {
   constructor(context: Context, link: Link) {
     this.#context = context;
     this.#carry = new Carry(context.budget, context.blocks);
+    this.#partial = new PartialDeadline(context.limits.partialMessageMs);
     this.link = link;
     this.heardMs = context.nowMs();
   }
@@ -91,6 +90,7 @@ export class Producer implements Replyable, Waiting, Sender {
   /** Bytes from the peer, split anywhere. The chunk is not kept unless it is incomplete. */
   receive(chunk: Uint8Array): void {
     this.heardMs = this.#context.nowMs();
+    this.#context.lookAt(this);
     this.bytes += chunk.length;
     if (this.#ended) return;
     if (this.#skip > 0 && !this.#blocked) {
@@ -124,7 +124,7 @@ export class Producer implements Replyable, Waiting, Sender {
 
   // The message that was not complete is: what comes now is another one.
   #begunAnew(): void {
-    this.#partialSinceMs = -1;
+    this.#partial.stop();
     const waited = this.#unreserved;
     this.#giveBack();
     if (waited) this.#resume();
@@ -420,6 +420,7 @@ export class Producer implements Replyable, Waiting, Sender {
   }
 
   #resume(): void {
+    this.#context.lookAt(this);
     if (!this.#blocked && !this.#unreserved && !this.#paused && !this.#stopped) this.link.resume();
   }
 
@@ -446,31 +447,27 @@ export class Producer implements Replyable, Waiting, Sender {
     this.#context.closed(this);
   }
 
-  /** Time passes: a message that was begun must end. */
-  advance(nowMs: number): void {
-    const reads = !this.#blocked && !this.#unreserved && !this.#paused;
-    const partial = (this.#carry.bytes > 0 || this.#skip > 0) && reads;
-    if (!partial || this.#ended) {
-      this.#partialSinceMs = -1;
-    } else if (this.#partialSinceMs < 0) {
-      this.#partialSinceMs = nowMs;
-      this.#partialAllowedMs = 0;
-    }
-    if (this.#partialSinceMs < 0) return;
-    const graceMs = ((this.#need + this.#skip) / BYTES_PER_GRACE_SECOND) * 1000;
-    const allowedMs = Math.round(this.#context.limits.partialMessageMs + graceMs);
-    this.#partialAllowedMs = Math.max(this.#partialAllowedMs, allowedMs);
-    const dueMs = this.#partialSinceMs + this.#partialAllowedMs;
-    if (nowMs <= dueMs) return;
-    const sinceMs = this.#partialSinceMs;
-    this.#context.overdue.add(this, dueMs, () => {
-      if (this.#partialSinceMs === sinceMs) this.#expire();
-    });
+  get #isPartial(): boolean {
+    return (this.#carry.bytes > 0 || this.#skip > 0) && !this.#ended;
   }
 
-  #expire(): void {
-    const text = `a message was begun and not finished within ${this.#partialAllowedMs} ms`;
-    this.#breach('timeout', text);
+  /** When a message that was begun must have ended; Infinity while its time stands still. */
+  get partialDueMs(): number | undefined {
+    return this.#isPartial ? this.#partial.dueMs : undefined;
+  }
+
+  /** Time passes: a message that was begun must end. */
+  advance(nowMs: number): void {
+    const partial = this.#partial;
+    if (!this.#isPartial || this.#blocked || this.#unreserved || this.#paused) {
+      partial.stop();
+      return;
+    }
+    if (!partial.advance(nowMs, this.#need + this.#skip)) return;
+    const { sinceMs } = partial;
+    this.#context.overdue.add(this, partial.dueMs, () => {
+      if (partial.sinceMs === sinceMs) this.#breach('timeout', partial.text);
+    });
   }
 
   // What stands in the inbox is overwritten by the next read: it is copied.

@@ -40,7 +40,7 @@ export class Purge {
     this.state = { bucket, startedAt: options.startedAt, purged: 0, done: false };
     // As a consumer has it, so that what is in indexes is looked up.
     broker.buckets.openShare(slot).consumers++;
-    broker.takers.set(slot, () => this.#soon());
+    broker.dispatcher.takers.set(slot, () => this.#soon());
     this.#soon();
   }
 
@@ -64,6 +64,7 @@ export class Purge {
   #step(): void {
     const { broker } = this.#options;
     const { buckets, commit, retention, counters } = broker;
+    broker.stir();
     // Comes again with the next batch that is durable.
     if (this.#taken || broker.closing || commit.waitingMarks >= MARKS_MAX) return;
     let messages = 0;
@@ -90,7 +91,7 @@ export class Purge {
     const { broker } = this.#options;
     const { buckets } = broker;
     if (buckets.peek(this.slot) === undefined) {
-      broker.lookup(this.slot);
+      broker.dispatcher.lookup(this.slot);
       // The broker comes back through `takers` when something was found, or nothing is left.
       if (buckets.share(this.slot)?.loading) return false;
     }
@@ -105,7 +106,7 @@ export class Purge {
   #leave(): void {
     const { broker } = this.#options;
     this.#taken = true;
-    broker.takers.delete(this.slot);
+    broker.dispatcher.takers.delete(this.slot);
     broker.buckets.share(this.slot)!.consumers--;
     broker.dispatch(this.slot);
     broker.buckets.tidy(this.slot);

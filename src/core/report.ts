@@ -76,7 +76,7 @@ export function bucketsOf(broker: Broker, oldestAgeMs: number): Snapshot['bucket
 // Consumers of a bucket; a purge counts as one of its share.
 function consumersOf(broker: Broker, slot: number): number {
   const shared = broker.buckets.share(slot)?.consumers ?? 0;
-  return broker.takers.has(slot) ? shared - 1 : shared;
+  return broker.dispatcher.takers.has(slot) ? shared - 1 : shared;
 }
 
 export function connectionsOf(broker: Broker): Snapshot['connections'] {
@@ -109,7 +109,7 @@ function sumOf(counts: Record<string, number>): number {
 
 /** What is known of one connection. */
 export function connectionOf(broker: Broker, session: Producer | Consumer): ConnectionSnapshot {
-  const now = broker.nowMs();
+  const now = broker.reportMs;
   if (!('consumerId' in session)) return common(session, 'intake', now);
   const { consumerId, slot, batchSize, unacked } = session;
   const bucket = slot === 0 ? {} : { bucket: broker.buckets.idOf(slot) };

@@ -54,7 +54,8 @@ export class Reservations {
   #waiting = 0;
   #lastInTurn = true;
   #bytes = 0;
-  #now = 0;
+  /** Monotonic ms, as of the last input. */
+  nowMs = 0;
 
   /** `bufferBytesMax`: what all connections may hold. One message of `messageBytesMax` fits. */
   constructor(bufferBytesMax: number, messageBytesMax: number) {
@@ -66,6 +67,11 @@ export class Reservations {
     return this.#bytes;
   }
 
+  /** Whether somebody has, or waits for, memory: then time passes for them. */
+  get busy(): boolean {
+    return this.#all.size > 0;
+  }
+
   /** Senders that wait. */
   get waiting(): number {
     return this.#waiting;
@@ -75,7 +81,7 @@ export class Reservations {
   ask(sender: Sender, bytes: number): boolean {
     assert(!this.#all.has(sender), 'memory was asked for twice');
     const waits = this.#waiting > 0 || !this.#fits(bytes);
-    const reservation = { sender, bytes, waits, seenMs: this.#now, seenBytes: sender.bytes };
+    const reservation = { sender, bytes, waits, seenMs: this.nowMs, seenBytes: sender.bytes };
     this.#all.set(sender, reservation);
     if (waits) {
       this.#waiting++;
@@ -101,7 +107,7 @@ export class Reservations {
       this.#leaveLine(next);
       this.#lastInTurn = !this.#lastInTurn;
       this.#bytes += next.bytes;
-      next.seenMs = this.#now;
+      next.seenMs = this.nowMs;
       next.seenBytes = next.sender.bytes;
       next.sender.reserved();
     }
@@ -124,7 +130,7 @@ export class Reservations {
    * memory may be all that is wanted, and what the others have sent is not to be thrown away.
    */
   advance(nowMs: number): void {
-    this.#now = nowMs;
+    this.nowMs = nowMs;
     let slowest: Sender | undefined;
     let least = BYTES_PER_SECOND_MIN;
     for (const reservation of this.#all.values()) {

@@ -36,6 +36,8 @@ export class Retention {
   #live = 0;
   /** Monotonic ms, as of the last input. */
   nowMs = 0;
+  /** Grows with whatever changes here. */
+  changes = 0;
 
   /** Segments, oldest first. */
   get segments(): readonly SegmentState[] {
@@ -49,6 +51,7 @@ export class Retention {
 
   /** A segment begins at `base`; the next message has sequence `first`. */
   open(base: Position, first: number, messages = 0, live = 0): void {
+    this.changes++;
     const newest = this.#segments.at(-1);
     assert(base > (newest?.base ?? -1), 'segments were opened out of order');
     const changedMs = this.nowMs;
@@ -58,6 +61,7 @@ export class Retention {
 
   /** A record of messages from `sequence` on, `bytes` long, at `position`, became durable. */
   add(position: Position, sequence: number, messages: number, bytes = 0): void {
+    this.changes++;
     const segment = this.#find(position);
     if (segment.messages === 0) segment.first = Math.max(segment.first, sequence);
     segment.messages += messages;
@@ -70,6 +74,7 @@ export class Retention {
 
   /** Messages of a record at `position` were settled. */
   settle(position: Position, messages: number): void {
+    this.changes++;
     const segment = this.#find(position);
     segment.live -= messages;
     segment.changedMs = this.nowMs;
@@ -79,6 +84,7 @@ export class Retention {
 
   /** Messages from sequence `first` on were settled that were not before; for recovery. */
   settleSequences(first: number, messages: number): void {
+    this.changes++;
     const segment = this.#segments[this.indexOf(first)];
     if (segment === undefined) return;
     const live = Math.max(0, segment.live - messages);
@@ -88,6 +94,7 @@ export class Retention {
 
   /** `live` messages of the segment at `base` are unsettled; for recovery. */
   recount(base: Position, live: number): void {
+    this.changes++;
     const segment = this.#find(base);
     this.#live += live - segment.live;
     segment.live = live;
@@ -95,6 +102,7 @@ export class Retention {
 
   /** Forgets the segments before `position`. */
   trimmed(position: Position): void {
+    this.changes++;
     while (this.#segments.length > 1 && this.#segments[1]!.base <= position) {
       this.#live -= this.#segments.shift()!.live;
     }
@@ -106,6 +114,7 @@ export class Retention {
    * took its name are a part of it again; nothing is left of it if all of them were.
    */
   merged(base: Position, end: Position): void {
+    this.changes++;
     const from = this.#segments.findIndex((segment) => segment.base >= base);
     let to = from + 1;
     const merged = this.#segments[from];
@@ -140,6 +149,18 @@ export class Retention {
   isLive(base: Position): boolean {
     const segment = this.#segments[this.#indexAt(base)];
     return segment?.base === base && segment.live > 0;
+  }
+
+  /** Whether there is a segment based at `base`. */
+  has(base: Position): boolean {
+    return this.#segments[this.#indexAt(base)]?.base === base;
+  }
+
+  /** Index of the first segment based at `base` or behind; their number if there is none. */
+  indexFrom(base: Position): number {
+    const at = this.#indexAt(base);
+    const segment = this.#segments[at];
+    return segment === undefined || segment.base >= base ? at : at + 1;
   }
 
   /** Index of the segment with the message of that sequence, or of the oldest one behind it. */

@@ -200,6 +200,8 @@ export interface Snapshot {
   /** ISO 8601, UTC. */
   startedAt: string;
   now: string;
+  /** How long the broker runs; unlike the dates it does not follow when the wall clock is set. */
+  uptimeMs: number;
   /** Set when acks promise less than "on disk": --sync interval or none. */
   warning?: string;
   config: Record<string, unknown>;
@@ -233,7 +235,8 @@ export interface Snapshot {
   histograms: Histograms;
   log: LogSnapshot;
   memory: MemorySnapshot;
-  /** Over the broker's life; `recentMax`: over the last second; `all`: as a timer of 25 ms saw it. */
+  /** How late the broker's timers were, over its life; `recentMax`: over the last second. One fires
+   * every 25 ms while something goes on, else when something is due. */
   eventLoopDelayMs: {
     p50: number;
     p99: number;

@@ -9,17 +9,17 @@ export class Times {
   #sequences: number[] = [];
   #atMs: number[] = [];
 
-  /** Messages from `sequence` on are stored from now on; wall clock in ms since 1970. */
-  note(sequence: number, wallMs: number): void {
+  /** Messages from `sequence` on are stored from now on; monotonic ms. */
+  note(sequence: number, nowMs: number): void {
     const last = this.#atMs.length - 1;
-    if (last >= 0 && wallMs - this.#atMs[last]! < STEP_MS) return;
+    if (last >= 0 && nowMs - this.#atMs[last]! < STEP_MS) return;
     if (last >= 0 && sequence <= this.#sequences[last]!) return;
     this.#sequences.push(sequence);
-    this.#atMs.push(wallMs);
+    this.#atMs.push(nowMs);
     if (this.#atMs.length > STEPS_MAX) this.#thin();
   }
 
-  /** When the message was stored, about, in ms since 1970; undefined: before all that is known. */
+  /** When the message was stored, about, in monotonic ms; undefined: before all that is known. */
   of(sequence: number): number | undefined {
     let low = 0;
     let high = this.#sequences.length;

@@ -61,7 +61,7 @@ export function whyOf(broker: Broker, slot: number, around: Surroundings): Why {
     return say(broker.commit.refuses ? 'storage-full' : 'empty');
   if (broker.paused.has(buckets.idOf(slot))) return say('paused');
   if (consumers.length === 0) return say('no-consumer');
-  const now = broker.nowMs();
+  const now = broker.reportMs;
   const stuck = consumers.filter((each) => isStuck(each, now));
   const since = (each: Consumer) => (isStuck(each, now) ? each.stuckSinceMs : each.heardMs);
   // Since the latest of them: before that at least one of them took messages.

@@ -11,11 +11,11 @@ import { Live } from './live.ts';
 import type { DashboardOptions, FromChild, ServedBy, ToChild } from './messages.ts';
 import { listenNode } from './node.ts';
 import { createRouter } from './routes.ts';
+import { SAMPLE_MS, Sampler } from './sampler.ts';
 import { ListenError, type Listening, type ListenOptions } from './transport.ts';
 import { listenUws, loadUws } from './uws.ts';
 
 const EXIT_COULD_NOT_LISTEN = 1;
-const SAMPLE_MS = 1000;
 
 function tell(message: FromChild, then: () => void = () => {}): void {
   process.send?.(message, undefined, undefined, () => then());
@@ -24,6 +24,12 @@ function tell(message: FromChild, then: () => void = () => {}): void {
 const asker = new Asker((id) => tell({ type: 'ask', id }));
 const commander = new Commander((id, command) => tell({ type: 'command', id, command }));
 const history = new History();
+const sampler = new Sampler({
+  look: () => tell({ type: 'look' }),
+  ask: async () => (await asker.ask())?.snapshot,
+  history,
+  now: () => performance.now(),
+});
 
 process.on('disconnect', () => process.exit(0));
 
@@ -31,6 +37,7 @@ process.on('message', (message: ToChild) => {
   if (message.type === 'start') void start(message.options);
   else if (message.type === 'answer') asker.answered(message.id, message.answer);
   else if (message.type === 'ping') tell({ type: 'pong', id: message.id });
+  else if (message.type === 'activity') void sampler.heard(message.activity);
   else if (message.type === 'outcome') commander.answered(message.id, message.outcome);
 });
 
@@ -42,7 +49,7 @@ async function start(options: DashboardOptions): Promise<void> {
   const servedBy = () => chosen;
   const router = createRouter({ ...options, ask, run, history, servedBy });
   const live = new Live({ ...options, ask, run, servedBy });
-  every(SAMPLE_MS, () => void sample());
+  every(SAMPLE_MS, () => sampler.look());
   try {
     const { listening, ...by } = await listen(options.transport, { host, port, router, live });
     chosen = by;
@@ -54,11 +61,6 @@ async function start(options: DashboardOptions): Promise<void> {
     const message = (error as Error).message;
     tell({ type: 'failed', code, message }, () => process.exit(EXIT_COULD_NOT_LISTEN));
   }
-}
-
-async function sample(): Promise<void> {
-  const answer = await asker.ask();
-  if (answer?.snapshot !== undefined) history.add(answer.snapshot);
 }
 
 interface Chosen extends ServedBy {

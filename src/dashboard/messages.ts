@@ -76,12 +76,15 @@ export const COMMANDS_MAX = 8;
 export type ToChild =
   | { type: 'start'; options: DashboardOptions }
   | { type: 'answer'; id: number; answer: Answer }
+  /** Null: it is not known. */
+  | { type: 'activity'; activity: number | null }
   | { type: 'outcome'; id: number; outcome: Outcome }
   | { type: 'ping'; id: number };
 
 export type FromChild =
   | { type: 'pong'; id: number }
   | { type: 'ask'; id: number }
+  | { type: 'look' }
   | { type: 'command'; id: number; command: Command }
   | { type: 'listening'; port: number; transport: 'uws' | 'node'; note?: string | undefined }
   | { type: 'failed'; code: string; message: string };

@@ -53,6 +53,7 @@ const SCHEMAS: Record<string, Schema> = {
     pid: whole,
     startedAt: time,
     now: time,
+    uptimeMs: whole,
     'warning?': text,
     readOnly: flag,
     'servedBy?': object({ transport: { enum: ['uws', 'node'] }, 'why?': text }),

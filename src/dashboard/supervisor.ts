@@ -32,6 +32,8 @@ export interface SupervisorOptions {
   log: SupervisorLog;
   /** State of the broker now; called at most once per question of the child. */
   answer(): Answer;
+  /** A number that grows when something happens: while it does not, nobody need ask. */
+  activity?: () => number | undefined;
   /** Carries out an operator's command; `done` comes once, now or later. */
   command?: (command: Command, done: (outcome: Outcome) => void) => void;
   /** Called on each (re)start that listens. */
@@ -66,6 +68,7 @@ export class DashboardSupervisor {
   #lastPort = 0;
   #closing = false;
   #sending = false;
+  #telling = false;
   #commands = 0;
   #backoffMs = BACKOFF_FIRST_MS;
   #retry: Timer | undefined;
@@ -126,6 +129,7 @@ export class DashboardSupervisor {
     }
     this.#child = child;
     this.#sending = false;
+    this.#telling = false;
     this.#commands = 0;
     let stderr = '';
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
@@ -167,6 +171,7 @@ export class DashboardSupervisor {
     if (this.#closing || child !== this.#child) return;
     if (message.type === 'pong') this.#pulse?.answered(message.id);
     else if (message.type === 'ask') this.#answer(child, message.id);
+    else if (message.type === 'look') this.#looked(child);
     else if (message.type === 'command') this.#command(child, message.id, message.command);
     else if (message.type === 'listening') this.#listening(message);
     else if (message.type === 'failed') this.#failed(message);
@@ -185,6 +190,16 @@ export class DashboardSupervisor {
     this.#sending = true;
     this.#send(child, { type: 'answer', id, answer }, () => {
       this.#sending = false;
+    });
+  }
+
+  /** One number under way at most, as with answers. */
+  #looked(child: ChildProcess): void {
+    if (this.#telling) return;
+    this.#telling = true;
+    const activity = this.#options.activity?.() ?? null;
+    this.#send(child, { type: 'activity', activity }, () => {
+      this.#telling = false;
     });
   }
 

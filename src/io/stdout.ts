@@ -77,12 +77,12 @@ export class StdoutQueue {
    * their way to a file at this moment may come out behind it.
    */
   flushSync(): void {
-    const deadline = Date.now() + FLUSH_WAIT_MS;
+    const deadline = performance.now() + FLUSH_WAIT_MS;
     if (this.#inPool) this.#rest = new Uint8Array(0);
     while (this.#next()) {
       const error = this.#writeSome();
       if (error === undefined) continue;
-      if (error.code !== 'EAGAIN' || Date.now() >= deadline) return;
+      if (error.code !== 'EAGAIN' || performance.now() >= deadline) return;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS);
     }
   }

@@ -164,6 +164,11 @@ export class IndexStore {
     });
   }
 
+  /** Whether there is an index that could not be written. */
+  get lacks(): boolean {
+    return this.#held.oldest() !== undefined;
+  }
+
   /** Tries again to write what could not be written; to be called about once a second. */
   retry(): void {
     const next = this.#held.oldest();

@@ -422,6 +422,11 @@ export class FileLog implements Log {
     return { reads: this.#cold.reads, bytes: this.#cold.readBytes };
   }
 
+  /** Whether something is missing that `retry` may bring: space, a spare file or an index. */
+  get lacks(): boolean {
+    return this.full || this.#segments.lacks || this.#store.lacks;
+  }
+
   /** Tries again what failed for want of space; to be called about once a second. */
   retry(): void {
     this.#segments.retry();

@@ -191,6 +191,11 @@ export class Segments {
     this.#rested();
   }
 
+  /** Whether the next segment or a file of the stock is missing. */
+  get lacks(): boolean {
+    return this.#next === undefined || this.#spares.lacks;
+  }
+
   /**
    * Makes the reserve if it is missing, and the rest of the stock if there is time; tries again to
    * make the next segment, if that failed, and looks whether there is space.

@@ -90,6 +90,11 @@ export class Spares {
     return this.#list.length + this.#coming + (this.#lent === undefined ? 0 : 1);
   }
 
+  /** Whether fewer files are there than are to be held ready. */
+  get lacks(): boolean {
+    return this.#held < this.#stock;
+  }
+
   /** Whether one more segment can be had without the reserve. */
   get spendable(): boolean {
     return this.#list.length > 0 && this.#list.length + (this.#lent === undefined ? 0 : 1) > 1;
@@ -192,7 +197,7 @@ export class Spares {
 
   /** Makes the files that are missing, as far as there is room; false: none is, or it is at it. */
   stockUp(ended: () => void): boolean {
-    if (this.#stocking || this.#closed || this.#held >= this.#stock) return false;
+    if (this.#stocking || this.#closed || !this.lacks) return false;
     const { files, segmentBytes, trouble } = this.#options;
     this.#stocking = true;
     const end = (failure: Failure) => {

@@ -51,10 +51,12 @@ export function BucketScreen({ id }: { id: string }) {
         <Complaint problem={problem} />
       </>
     );
+  // Dates are the broker's; its clock need not be that of the browser.
+  const nowMs = overview === undefined ? Date.now() : Date.parse(overview.now);
   return (
     <>
       {head}
-      <Why bucket={bucket} />
+      <Why bucket={bucket} nowMs={nowMs} />
       <Head bucket={bucket} at={Date.parse(overview?.now ?? '')} />
       <Panel title="Consumers">
         <Table
@@ -66,14 +68,14 @@ export function BucketScreen({ id }: { id: string }) {
         />
       </Panel>
       <Messages key={id} id={id} />
-      <Actions bucket={bucket} isReadOnly={overview?.readOnly === true} />
+      <Actions bucket={bucket} nowMs={nowMs} isReadOnly={overview?.readOnly === true} />
     </>
   );
 }
 
-function Why({ bucket }: { bucket: BucketInfo }) {
+function Why({ bucket, nowMs }: { bucket: BucketInfo; nowMs: number }) {
   const { why } = bucket;
-  const forMs = why.since === undefined ? 0 : Date.now() - Date.parse(why.since);
+  const forMs = why.since === undefined ? 0 : nowMs - Date.parse(why.since);
   const since = forMs < 1000 ? '' : `, for ${duration(forMs)}`;
   return (
     <p class="why">
@@ -105,7 +107,13 @@ function Head({ bucket, at }: { bucket: BucketInfo; at: number }) {
   );
 }
 
-function Actions({ bucket, isReadOnly }: { bucket: BucketInfo; isReadOnly: boolean }) {
+interface ActionsProps {
+  bucket: BucketInfo;
+  nowMs: number;
+  isReadOnly: boolean;
+}
+
+function Actions({ bucket, nowMs, isReadOnly }: ActionsProps) {
   const [isAsking, setAsking] = useState(false);
   const [problem, setProblem] = useState<Problem>();
   const { id, paused, purge } = bucket;
@@ -129,7 +137,7 @@ function Actions({ bucket, isReadOnly }: { bucket: BucketInfo; isReadOnly: boole
         </button>
       </div>
       <Complaint problem={problem} />
-      {purge !== null && <PurgeFacts purge={purge} />}
+      {purge !== null && <PurgeFacts purge={purge} nowMs={nowMs} />}
       {isAsking && (
         <ConfirmPurge
           bucket={bucket}
@@ -144,12 +152,12 @@ function Actions({ bucket, isReadOnly }: { bucket: BucketInfo; isReadOnly: boole
   );
 }
 
-function PurgeFacts({ purge }: { purge: PurgeState }) {
+function PurgeFacts({ purge, nowMs }: { purge: PurgeState; nowMs: number }) {
   return (
     <Facts
       facts={[
         ['Purge', purge.done ? 'done' : 'under way'],
-        ['Begun', ago(Date.now() - Date.parse(purge.startedAt))],
+        ['Begun', ago(Math.max(0, nowMs - Date.parse(purge.startedAt)))],
         ['Messages purged', count(purge.purged)],
       ]}
     />

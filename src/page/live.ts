@@ -92,7 +92,7 @@ export class Live {
     url.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
     const socket = new WebSocket(url, [PROTOCOL]);
     this.#socket = socket;
-    this.#heardMs = Date.now();
+    this.#heardMs = performance.now();
     socket.onopen = () => {
       this.#sendFollows();
       void this.#loadHistory();
@@ -106,7 +106,7 @@ export class Live {
   }
 
   #take(frame: Frame): void {
-    this.#heardMs = Date.now();
+    this.#heardMs = performance.now();
     const isBack = this.#state.phase !== 'live';
     const change: Partial<LiveState> = isBack
       ? { phase: 'live', failures: 0, sinceMs: Date.now() }
@@ -136,7 +136,7 @@ export class Live {
 
   // A connection whose other end is gone may look open for minutes.
   #watch(): void {
-    if (this.#socket === undefined || Date.now() - this.#heardMs < SILENT_MS) return;
+    if (this.#socket === undefined || performance.now() - this.#heardMs < SILENT_MS) return;
     const silent = this.#socket;
     silent.onclose = null;
     silent.close();

@@ -14,6 +14,8 @@ export class Series {
   #rows: Row[] = [];
   #maker = new History();
   #takenMs = 0;
+  #beganMs = Number.NaN; // wall clock of the broker at its uptime 0
+  #epoch = 0;
 
   /** Takes what /api/v1/history answered, in place of what was there before. */
   load(answer: { series: readonly string[]; rows: Row[] }): void {
@@ -23,15 +25,26 @@ export class Series {
 
   /** Takes what was pushed. Returns whether there is a new row. */
   add(overview: Overview): boolean {
-    const atMs = Date.parse(overview.now);
-    if (atMs >= this.#takenMs && atMs - this.#takenMs < ROW_MS) return false;
-    this.#takenMs = atMs;
+    const { uptimeMs, log } = overview;
+    const sinceMs = uptimeMs - this.#takenMs;
+    if (log.epoch === this.#epoch && sinceMs >= 0 && sinceMs < ROW_MS) return false;
+    this.#follow(Date.parse(overview.now) - uptimeMs, log.epoch);
+    this.#takenMs = uptimeMs;
     this.#maker.add(overview as unknown as Snapshot);
     const row = this.#maker.last(1).rows[0];
     if (row === undefined || row[0] <= (this.#rows.at(-1)?.[0] ?? 0)) return false;
     this.#rows.push(row);
     if (this.#rows.length > SECONDS_MAX) this.#rows.shift();
     return true;
+  }
+
+  // The broker's wall clock was set: what was before is dated as if it had always been right.
+  #follow(beganMs: number, epoch: number): void {
+    const byMs = beganMs - this.#beganMs;
+    if (epoch === this.#epoch && Math.abs(byMs) > ROW_MS)
+      for (const row of this.#rows) row[0] += byMs;
+    this.#beganMs = beganMs;
+    this.#epoch = epoch;
   }
 
   /** Columns for a chart: times in seconds, then a column for each name. */

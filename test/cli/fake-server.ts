@@ -36,6 +36,7 @@ export function fakeSnapshot(change: Partial<Snapshot> = {}): Snapshot {
     pid: process.pid,
     startedAt: '2026-01-02T03:04:05.000Z',
     now: '2026-01-02T03:05:05.000Z',
+    uptimeMs: 60_000,
     config: {},
     rates: {
       publishedMessages: 11,

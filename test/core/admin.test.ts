@@ -269,7 +269,7 @@ describe('pages of buckets', () => {
     const ids = new Set<bigint>();
     while (ids.size < 40) ids.add((BigInt(random.below(3)) << 62n) + BigInt(random.below(5000)));
     for (const id of ids) {
-      desk.wallMs += 1000;
+      desk.world.clockMs += 1000;
       desk.world.publish(id, ...texts(1 + random.below(4), 'x'));
     }
     const whole = (sort: (typeof sorts)[number], limit: number) => {

@@ -111,3 +111,58 @@ test('a segment that was complete before it was full is as good as half empty', 
   early.compaction.advance(1000, false);
   assert.deepEqual(early.log.asked[0]!.bases, [0, SEGMENT]);
 });
+
+test('a log that does not change is looked at once, and again when a segment has come to rest', () => {
+  const { log, compaction, retention } = setUp({ settled: 8 });
+  let looks = 0;
+  const { segmentBytes } = log;
+  log.fileBytes = () => {
+    looks++;
+    return segmentBytes;
+  };
+  compaction.advance(500, false);
+  assert.ok(looks > 0);
+  looks = 0;
+  for (let nowMs = 500; nowMs < 1000; nowMs++) compaction.advance(nowMs, false);
+  assert.equal(looks, 0, 'nothing has changed');
+  assert.equal(compaction.dueMs, 1000);
+  retention.nowMs = 900;
+  for (let i = 0; i < 6; i++) retention.settle(i * SEGMENT, 1);
+  compaction.advance(1000, false);
+  assert.ok(looks > 0 && log.asked.length === 0, 'they are in use');
+  assert.equal(compaction.dueMs, 1900);
+  compaction.advance(1900, false);
+  assert.equal(log.asked.length, 1);
+  assert.equal(compaction.dueMs, Number.POSITIVE_INFINITY, 'its end is heard of');
+  log.asked[0]!.done(undefined, false);
+  compaction.advance(1925, false);
+  assert.equal(compaction.dueMs, Number.POSITIVE_INFINITY, 'nothing is left to be made smaller');
+});
+
+test('a long log that changes all the time is looked at a small share of the time', () => {
+  const { log, retention } = setUp({ settled: 0 });
+  for (let i = 6; i < 2000; i++) {
+    retention.open(i * SEGMENT, 1 + i * 10);
+    retention.add(i * SEGMENT, 1 + i * 10, 10);
+  }
+  let looks = 0;
+  log.fileBytes = () => {
+    looks++;
+    return SEGMENT;
+  };
+  const compaction = new Compaction({
+    buckets: createState(1).buckets,
+    retention,
+    log,
+    entriesMax: 1000,
+    memoryFrom: () => 1998 * SEGMENT,
+    moved: () => {},
+    ended: () => {},
+  });
+  for (let nowMs = 0; nowMs < 10_000; nowMs += 25) {
+    retention.nowMs = nowMs;
+    retention.settle(3 * SEGMENT, nowMs % 1000 === 0 && nowMs < 5000 ? 1 : 0);
+    compaction.advance(nowMs, false);
+  }
+  assert.ok(looks < 55 * 4 * 2000, `${looks} files were asked for`);
+});

@@ -31,6 +31,27 @@ describe('retention', () => {
     assert.throws(() => retention.settle(310, 2), BugError);
   });
 
+  test(`where a base is among the segments, as a search from the first finds it (seed ${seed})`, () => {
+    const random = new Random(seed);
+    for (let round = 0; round < 200; round++) {
+      const retention = new Retention();
+      let base = random.below(50);
+      for (let count = random.below(20); count > 0; count--) {
+        retention.open(base, 1 + base);
+        base += 1 + random.below(30);
+      }
+      const { segments } = retention;
+      for (let at = -1; at < base + 5; at++) {
+        const index = segments.findIndex((segment) => segment.base >= at);
+        assert.equal(retention.indexFrom(at), index < 0 ? segments.length : index);
+        assert.equal(
+          retention.has(at),
+          segments.some((segment) => segment.base === at),
+        );
+      }
+    }
+  });
+
   test('live bytes: the share of messages that wait, of what the records take or of the file', () => {
     const retention = new Retention();
     retention.open(0, 1);

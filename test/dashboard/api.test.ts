@@ -242,8 +242,10 @@ describe('commands on the channel', () => {
 });
 
 describe('history', () => {
-  const at = (seconds: number, publishedMessages: number, startedAt = 'a') => {
-    const snapshot = fakeSnapshot({ startedAt, now: new Date(seconds * 1000).toISOString() });
+  const at = (seconds: number, publishedMessages: number, life = 'a', beganMs = 0) => {
+    const now = new Date(beganMs + seconds * 1000).toISOString();
+    const snapshot = fakeSnapshot({ uptimeMs: seconds * 1000, now });
+    snapshot.log.epoch = life.charCodeAt(0);
     snapshot.totals.publishedMessages = publishedMessages;
     return snapshot;
   };
@@ -263,6 +265,52 @@ describe('history', () => {
       ],
     );
     assert.equal(history.last(1).rows.length, 1);
+  });
+
+  test('the wall clock is set: what was before keeps its distance, and nothing is left out', () => {
+    for (const jumpMs of [-86_400_000, 86_400_000]) {
+      const history = new History();
+      for (const sample of [at(1, 100), at(2, 150), at(3, 160)]) history.add(sample);
+      for (const seconds of [4, 5]) history.add(at(seconds, 160 + seconds, 'a', jumpMs));
+      const rows = history.last(900).rows.map(([time, published]) => [time - jumpMs, published]);
+      assert.deepEqual(rows, [
+        [2000, 50],
+        [3000, 10],
+        [4000, 4],
+        [5000, 1],
+      ]);
+    }
+  });
+
+  test('another broker on the same page: what the one before did keeps its dates', () => {
+    const history = new History();
+    for (const sample of [at(100, 1), at(101, 2)]) history.add(sample);
+    for (const seconds of [1, 2]) history.add(at(seconds, 7, 'b', 200_000));
+    assert.deepEqual(
+      history.last(900).rows.map(([time]) => time),
+      [101_000, 202_000],
+    );
+  });
+
+  test('a quiet second is like the one before, without rates', () => {
+    const history = new History();
+    history.quiet(1000);
+    history.add(at(1, 100));
+    history.quiet(1000);
+    assert.deepEqual(history.last(900).rows, [], 'nothing is known yet that it could be like');
+    history.add(at(3, 150));
+    history.quiet(1000);
+    history.add(at(5, 160));
+    const { series, rows } = history.last(900);
+    const ready = series.indexOf('ready') + 1;
+    assert.deepEqual(
+      rows.map((row) => [row[0], row[1], row[ready]! > 0]),
+      [
+        [3000, 50, true],
+        [4000, 0, true],
+        [5000, 10, true],
+      ],
+    );
   });
 
   test('mean times of a second, however many there were before', () => {

@@ -131,8 +131,8 @@ test('a slow disk holds producers back, and heartbeats go on', {
 }, async () => {
   const dataDir = await preparedFolder();
   const log = path.join(temporaryFolder(), 'strace');
-  // 1.5 s for each sync from the 12th on: longer than the time between two heartbeats.
-  const options = injected(log, 'fdatasync', 'delay_enter=1500000:when=12..14');
+  // 2 s for each sync from the 12th on: longer than the time between two heartbeats.
+  const options = injected(log, 'fdatasync', 'delay_enter=2000000:when=12..14');
   const broker = await startBroker({ dataDir, flags: SMALL, ...options });
   const idle = await TestConsumer.join(broker.exhaust, 7n, 1);
   const waiting = idle.batch();

@@ -391,6 +391,7 @@ export class World {
       wake: {
         soon: () => void later.push(() => this.broker.flush()),
         rest: () => void later.push(() => this.broker.rested()),
+        stirred: () => this.broker.reportMs,
       },
       wallMs: () => TIME_MS,
       strict: (options.mode ?? 'commit') === 'commit',

@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { INBOX_READ_BYTES, SEGMENT_DATA_AT } from '../../assembly/layout.ts';
 import { crc32c } from '../../src/codec/crc32c.ts';
+import { TICK_MS } from '../../src/core/alarm.ts';
 import { Broker } from '../../src/core/broker.ts';
 import { DEFAULT_LIMITS, type Limits } from '../../src/core/limits.ts';
 import type { Codec, CompactionRequest } from '../../src/core/ports.ts';
@@ -85,6 +86,9 @@ export class Life {
   #timers: { dueMs: number; call: () => void }[] = [];
   #retryMs = 0;
   #lookMs = 0;
+  #dueMs = 0; // when the broker is to be woken
+  #wokenMs = 0;
+  #slept = 0; // times it was not due
   nowMs = 0;
   broker!: Broker;
   log!: FileLog;
@@ -164,6 +168,10 @@ export class Life {
       wake: {
         soon: () => void this.#soon.push(() => this.broker.flush()),
         rest: () => void this.#soon.push(() => this.broker.rested()),
+        stirred: () => {
+          this.#dueMs = Math.min(this.#dueMs, this.nowMs + TICK_MS);
+          return this.nowMs;
+        },
       },
       wallMs: () => TIME_MS + this.nowMs,
       releaseMax: this.#setting.releaseMax,
@@ -275,7 +283,24 @@ export class Life {
     for (const call of this.#soon.splice(0)) call();
   }
 
-  /** Time passes, at most 100 ms at once. */
+  // The broker is not due. Now and then it is called all the same: it must find nothing to do.
+  #sleepOn(): void {
+    this.#slept++;
+    if (this.#slept % 3 > 0) return;
+    const before = this.#doings();
+    this.#dueMs = this.broker.advance(this.nowMs);
+    assert.deepEqual(this.#doings(), before, 'the broker slept although something was due');
+  }
+
+  // What time alone makes the broker do.
+  #doings(): unknown {
+    const { commit, counters, compaction } = this.broker;
+    return [commit.reasons, counters.heartbeats, counters.closedConnections, compaction.dueMs].map(
+      (each) => structuredClone(each),
+    );
+  }
+
+  /** Time passes, at most 100 ms at once; the broker is woken when it said. */
   advance(ms: number): void {
     // A late tick, as after a standstill.
     if (ms >= LATE_MS && this.opened === 'open') this.broker.presence.stoodStill();
@@ -293,6 +318,12 @@ export class Life {
       this.#lookMs = this.nowMs;
       this.log.look();
     }
-    this.broker.advance(this.nowMs);
+    if (this.nowMs < this.#dueMs) {
+      this.#sleepOn();
+      return;
+    }
+    this.#setting.checker.tally.add(this.#dueMs > this.#wokenMs + TICK_MS ? 'sleeps' : 'ticks');
+    this.#wokenMs = this.nowMs;
+    this.#dueMs = this.broker.advance(this.nowMs);
   }
 }

@@ -10,6 +10,7 @@ import {
 } from '../../assembly/layout.ts';
 import { PlainCodec } from '../../src/codec/plain.ts';
 import { encodeBatch, encodeConsumerHeader, type Wire } from '../../src/codec/wire.ts';
+import { TICK_MS } from '../../src/core/alarm.ts';
 import { Broker } from '../../src/core/broker.ts';
 import type { Resume } from '../../src/core/commit.ts';
 import { DEFAULT_LIMITS, type Limits } from '../../src/core/limits.ts';
@@ -480,6 +481,7 @@ export const TEST_LIMITS: Limits = {
   messageBytesMax: 1024,
   reserveBytes: 4096,
   segmentBytes: 64 * 1024,
+  heartbeatMs: 800,
 };
 
 export interface WorldOptions {
@@ -497,7 +499,6 @@ export interface WorldOptions {
 }
 
 const MIB = 1024 * 1024;
-const TICK_MS = 25;
 export const WALL_MS = 1_700_000_000_000;
 /** Small enough to make one for every case. */
 export const smallCodec = (): PlainCodec =>
@@ -517,6 +518,10 @@ export class World {
   readonly peers: Peer<Session>[] = [];
   failure: Error | undefined;
   nowMs = 0;
+  /** When the broker wants to be woken. */
+  dueMs = 0;
+  /** How often it was. */
+  wakes = 0;
   wallMs = WALL_MS;
   /** What latencies are measured with; the test moves it. */
   clockMs = 0;
@@ -547,6 +552,10 @@ export class World {
           this.woken = true;
         },
         rest: (ms) => void this.rests.push(ms),
+        stirred: () => {
+          this.dueMs = Math.min(this.dueMs, this.nowMs + TICK_MS);
+          return this.nowMs;
+        },
       },
       wallMs: () => this.wallMs,
       clockMs: () => this.clockMs,
@@ -627,15 +636,24 @@ export class World {
     }
   }
 
-  /** Time passes in ticks; the disk does nothing unless `disk` is set. */
+  /** Time passes in ticks, of which the broker sleeps through some; the disk does nothing unless
+   * `disk` is set. */
   advance(ms: number, disk = false): void {
     const until = this.nowMs + ms;
     while (this.nowMs < until) {
       this.nowMs = Math.min(until, this.nowMs + TICK_MS);
-      this.broker.advance(this.nowMs);
+      this.tick();
       this.turn();
       if (disk) this.settle();
     }
+  }
+
+  /** Wakes the broker if it is time. */
+  tick(): void {
+    if (this.nowMs < this.dueMs) return;
+    this.wakes++;
+    this.dueMs = this.broker.advance(this.nowMs);
+    assert.ok(this.dueMs >= this.nowMs + TICK_MS, 'the broker wants to be woken at once');
   }
 
   /** Publishes bodies to a bucket through a producer of its own, durably. */

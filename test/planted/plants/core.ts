@@ -344,11 +344,11 @@ export const CORE_PLANTS: readonly Plant[] = [
       'leaves what consumers hold, and what comes later',
     ],
   ]),
-  ...plant('src/core/broker.ts', [
+  ...plant('src/core/dispatcher.ts', [
     [
       'pause ignored',
-      'if (this.paused.count > 0 && this.paused',
-      'if (false && this.paused',
+      'if (paused.count > 0 && paused',
+      'if (false && paused',
       'test/core/admin.test.ts',
       'paused comes before whoever consumes',
     ],

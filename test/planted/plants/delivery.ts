@@ -58,7 +58,7 @@ export const DELIVERY_PLANTS: readonly Plant[] = [
   },
   {
     name: 'delivery to a connection that is closed',
-    file: 'src/core/broker.ts',
+    file: 'src/core/dispatcher.ts',
     find: '!consumer.link.destroyed && ',
     replace: '',
     test: PRESENCE,

@@ -1,0 +1,104 @@
+// What time alone brings about: deadlines of connections, marks and proofs to write, what is begun
+// or tried again beside the traffic. Does in a tick what is due, in this order, and knows when the
+// next one must come. Whatever waits for a time is asked for it here.
+
+import { Alarm, TICK_MS } from './alarm.ts';
+import type { Broker } from './broker.ts';
+import type { Consumer } from './consumer.ts';
+import { Deadlines } from './deadlines.ts';
+import type { Log, Wake } from './ports.ts';
+import type { Producer } from './producer.ts';
+import type { Relief } from './relief.ts';
+
+export class Ticks {
+  /** When consumers have to be looked at. */
+  readonly deadlines = new Deadlines<Consumer>((consumer) => consumer.timed);
+  /** Producers that the next tick looks at; the others have sent nothing since the last one. */
+  readonly producers = new Set<Producer>();
+  readonly #broker: Broker;
+  readonly #log: Log;
+  readonly #relief: Relief;
+  readonly #alarm: Alarm;
+
+  constructor(broker: Broker, log: Log, relief: Relief, wake: Wake) {
+    this.#broker = broker;
+    this.#log = log;
+    this.#relief = relief;
+    this.#alarm = new Alarm(
+      () => wake.stirred(),
+      (nowMs) => this.#timeIs(nowMs),
+    );
+  }
+
+  /** Monotonic ms as of the last input. */
+  get nowMs(): number {
+    return this.#alarm.nowMs;
+  }
+
+  /** Something comes in: ticks have to go on. Gives the time. */
+  stir(): number {
+    return this.#alarm.stir();
+  }
+
+  /** It is so late; nothing is done for that. */
+  at(nowMs: number): void {
+    this.#alarm.at(nowMs);
+  }
+
+  #timeIs(nowMs: number): void {
+    const { retention, buckets, reservations } = this.#broker;
+    retention.nowMs = nowMs;
+    buckets.rates.nowMs = nowMs;
+    reservations.nowMs = nowMs;
+  }
+
+  /** Does what is due. Gives when it has to be called again. */
+  advance(nowMs: number): number {
+    const broker = this.#broker;
+    const { intake, retention, commit } = broker;
+    const ms = this.#alarm.tick(nowMs);
+    for (const producer of this.producers) producer.advance(nowMs);
+    if (intake.tick(this.producers, ms)) broker.roomAgain();
+    this.#log.beGentle(intake.shared, intake.large);
+    this.deadlines.advance(nowMs, (consumer) => consumer.advance(nowMs));
+    broker.counters.tick();
+    this.#relief.advance(nowMs);
+    broker.overdue.advance(ms);
+    broker.reservations.advance(nowMs);
+    broker.dispatcher.feed();
+    const needed = retention.needed(commit.durablePosition);
+    if (needed > this.#log.startPosition) commit.trim(needed);
+    broker.compaction.advance(nowMs, this.#log.blocked() !== undefined);
+    commit.advance(nowMs);
+    broker.indexing.advance(nowMs);
+    broker.sendReplies();
+    return this.#alarm.rest(this.#dueMs(nowMs));
+  }
+
+  // When something has to be done by itself; what comes in sets ticks going anyway.
+  #dueMs(nowMs: number): number {
+    const { budget, intake, counters, overdue, reservations, dispatcher } = this.#broker;
+    const { compaction, commit, indexing } = this.#broker;
+    const partialMs = this.#partialDueMs();
+    const isBusy = intake.busy || counters.busy || reservations.busy;
+    if (isBusy || overdue.size > 0 || budget.over || dispatcher.isStarved) return nowMs + TICK_MS;
+    return Math.min(
+      partialMs,
+      this.deadlines.nextMs,
+      compaction.dueMs,
+      commit.dueMs(nowMs),
+      indexing.dueMs,
+    );
+  }
+
+  // The first message that has to end. Who is in the middle of none is left alone until it sends.
+  #partialDueMs(): number {
+    let first = Number.POSITIVE_INFINITY;
+    for (const producer of this.producers) {
+      const dueMs = producer.partialDueMs;
+      if (dueMs === undefined) this.producers.delete(producer);
+      else if (dueMs < first) first = dueMs;
+    }
+    return first;
+  }
+}

@@ -1,0 +1,142 @@
+// The numbers of a broker over time: while it sleeps, and while the wall clock is set.
+
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { after, describe, test } from 'node:test';
+import { loadConfig } from '../src/config/load.ts';
+import { Clock } from '../src/io/clock.ts';
+import type { FileLog } from '../src/log/log.ts';
+import { Reporter } from '../src/reporter.ts';
+import { brokerOf, type World } from './support/world.ts';
+
+const DAY_MS = 86_400_000;
+
+const folder = mkdtempSync(`${tmpdir()}/thrustmq-reporter-`);
+after(() => rmSync(folder, { recursive: true, force: true }));
+const { config } = await loadConfig({
+  flags: { data_dir: folder },
+  environment: {},
+  workingDir: folder,
+  terminal: false,
+});
+
+/** A broker and its reporter, as server.ts puts them together, on clocks of the test's. */
+class Setup {
+  readonly world: World = brokerOf({ limits: { heartbeatMs: 1e9 } });
+  wallMs = 1_700_000_000_000;
+  readonly reporter: Reporter;
+
+  constructor() {
+    const { world } = this;
+    const clock = new Clock(
+      () => this.wallMs,
+      () => world.clockMs,
+    );
+    const more = { full: false, coldReads: { reads: 0, bytes: 0 }, spares: 0, diskBytes: 0 };
+    const log = Object.assign(world.log, more, { indexBytes: 0 }) as unknown as FileLog;
+    const silent = () => {};
+    const logger = { trace: silent, debug: silent, info: silent, warn: silent, error: silent };
+    const options = { config, log: { ...logger, fatal: silent }, version: '0' };
+    this.reporter = new Reporter(options, world.broker, log, clock);
+  }
+
+  /** Time passes for everybody, with a tick at the end as one follows each input. */
+  pass(ms: number): void {
+    this.world.advance(ms, true);
+    this.world.clockMs += ms;
+    this.wallMs += ms;
+    this.reporter.tick();
+  }
+
+  /** The same, asleep. */
+  sleep(ms: number): void {
+    this.world.clockMs += ms;
+    this.wallMs += ms;
+  }
+
+  get snapshot() {
+    return this.reporter.snapshot();
+  }
+}
+
+describe('the wall clock is set', () => {
+  for (const jumpMs of [-DAY_MS, DAY_MS])
+    test(`by ${jumpMs} ms: ages, rates and uptime are as if it were not`, () => {
+      const setup = new Setup();
+      setup.pass(5000);
+      setup.world.publish(1, 'x');
+      setup.pass(2000);
+      setup.wallMs += jumpMs;
+      setup.world.publish(1, ...Array.from({ length: 50 }, () => 'y'));
+      setup.pass(1000);
+      const { snapshot } = setup;
+      assert.equal(snapshot.buckets.oldestAgeMs, 3000);
+      assert.equal(snapshot.uptimeMs, 8000);
+      assert.equal(snapshot.rates.publishedMessages, 50);
+      assert.equal(Date.parse(snapshot.now), setup.wallMs);
+      assert.equal(Date.parse(snapshot.now) - Date.parse(snapshot.startedAt), 8000);
+    });
+
+  test('what was stored before this start counts from it, whatever the wall clock did', () => {
+    const setup = new Setup();
+    const { retention } = setup.world.broker;
+    retention.add(100, 1, 1);
+    setup.pass(1000);
+    setup.wallMs -= DAY_MS;
+    setup.pass(1000);
+    assert.equal(setup.snapshot.buckets.oldestAgeMs, 2000);
+  });
+});
+
+describe('a broker that sleeps', () => {
+  test('has rates of 0 when it is asked, and asks for no ticks for them', () => {
+    const setup = new Setup();
+    setup.reporter.stirred();
+    setup.world.publish(1, ...Array.from({ length: 100 }, () => 'x'));
+    setup.pass(1000);
+    assert.equal(setup.snapshot.rates.publishedMessages, 100);
+    assert.ok(setup.reporter.tick() <= 1000, 'the rates have to end');
+    setup.sleep(60_000);
+    assert.equal(setup.snapshot.rates.publishedMessages, 0);
+    setup.reporter.tick();
+    assert.ok(setup.reporter.tick() > 1000);
+  });
+
+  test('a burst after an hour is a burst', () => {
+    const setup = new Setup();
+    setup.pass(1000);
+    setup.sleep(3_600_000);
+    setup.reporter.stirred();
+    setup.world.publish(1, ...Array.from({ length: 100 }, () => 'x'));
+    setup.pass(1000);
+    assert.equal(setup.snapshot.rates.publishedMessages, 100);
+  });
+
+  test('late timers are those of the last second, and in the histogram for ever', () => {
+    const setup = new Setup();
+    setup.reporter.late(40);
+    setup.pass(1000);
+    assert.equal(setup.snapshot.eventLoopDelayMs.recentMax, 40);
+    setup.sleep(60_000);
+    const { recentMax, all, max } = setup.snapshot.eventLoopDelayMs;
+    assert.deepEqual([recentMax, all.count, max], [0, 1, 40]);
+  });
+
+  test('its activity grows with what happens, not with heartbeats', () => {
+    const setup = new Setup();
+    const counts = [setup.reporter.activity];
+    const note = () => counts.push(setup.reporter.activity);
+    setup.world.publish(1, 'x');
+    note();
+    const consumer = setup.world.consumer(2);
+    note();
+    consumer.vanish();
+    note();
+    for (let i = 1; i < counts.length; i++) assert.ok(counts[i]! > counts[i - 1]!, `${counts}`);
+    const before = setup.reporter.activity;
+    setup.world.broker.counters.heartbeats++;
+    setup.sleep(60_000);
+    assert.equal(setup.reporter.activity, before);
+  });
+});
