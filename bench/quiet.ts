@@ -10,8 +10,7 @@ import { SYSTEMS } from './peers/systems.ts';
 import { absent, type Figure, figure } from './samples.ts';
 import type { Scenario } from './scenario.ts';
 
-// Of warm-up: for some seconds after its start a program compiles, and collects what the start has
-// left.
+// Of warm-up: for seconds after its start a program compiles, and collects what that has left.
 const SETTLE_SHARE = 10;
 const BUCKETS = 100;
 
@@ -38,7 +37,7 @@ async function broker(bed: Bed, dashboard: boolean, consumers = 0): ReturnType<C
       exhaustPort: started.ports.exhaustPort,
       producers: 0,
       consumers,
-      buckets: BUCKETS,
+      buckets: Math.min(BUCKETS, consumers),
       warmupMs: 0,
       durationMs: 2 ** 31 - 1,
     });

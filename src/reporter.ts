@@ -67,6 +67,7 @@ export class Reporter {
     this.#lookedMs = clock.nowMs;
     this.#before = totalsOf(broker);
     this.#rates = ratesOf(this.#before, this.#before, 0);
+    this.#lookAtDisk(clock.nowMs); // so that the first who ask find it there
     this.#oldest = new Oldest({
       retention: broker.retention,
       entries: broker.buckets.entries,
