@@ -382,6 +382,7 @@ export class Server {
   #failed(failure: Error): void {
     if (this.#failure !== undefined) return;
     this.#failure = failure;
+    this.#backups.cancel();
     this.#listeners.stop();
     this.#listeners.destroyAll();
     this.#options.log.fatal({ event: 'log.failed', err: failure }, failureText(failure));

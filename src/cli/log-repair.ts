@@ -81,7 +81,7 @@ async function repair(options: RepairOptions): Promise<void> {
     );
   if (!fs.existsSync(path.join(dataDir, 'log')))
     throw new CliError(EXIT.disk, `there is no log in ${dataDir}`);
-  if (into !== '') refuseUsed(dataDir, into);
+  if (into !== '') await refuseUsed(dataDir, into);
   const releases = [lockOld(dataDir)];
   try {
     if (!dryRun) releases.push(makeNew(into));
@@ -100,8 +100,8 @@ async function repair(options: RepairOptions): Promise<void> {
 }
 
 // Throws CliError 2 unless the folder is empty or absent, and outside of the old one.
-function refuseUsed(dataDir: string, into: string): void {
-  if (isWithin(dataDir, into))
+async function refuseUsed(dataDir: string, into: string): Promise<void> {
+  if (await isWithin(dataDir, into))
     throw new CliError(EXIT.usage, `${into} is in ${dataDir}, which repair does not change`);
   let names: string[] = [];
   try {

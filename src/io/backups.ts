@@ -91,13 +91,11 @@ export class Backups {
   }
 
   #refusal(into: string): Refusal | undefined {
-    const { dataDir, log } = this.#options;
+    const { log } = this.#options;
     if (this.#state?.state === 'running')
       return refuse('conflict', `a backup into ${this.#state.into} is running: wait, or cancel it`);
     if (!path.isAbsolute(into) || into.includes('\0'))
       return refuse('bad-request', 'say with `into` where the backup goes, as an absolute path');
-    if (isWithin(dataDir(), into))
-      return refuse('bad-request', `${into} is in the data folder: choose one outside of it`);
     const full = log.blocked();
     if (full !== undefined)
       return refuse(
@@ -113,6 +111,8 @@ export class Backups {
     let begun = false;
     let pinned: Cut | undefined;
     try {
+      if (await isWithin(this.#options.dataDir(), into))
+        throw new NotFresh(`${into} is in the data folder: choose one outside of it`);
       made = await makeFresh(into);
       const refusal = whyNotFresh(into, await fs.promises.readdir(into));
       if (refusal !== undefined) throw new NotFresh(refusal);

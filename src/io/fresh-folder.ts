@@ -7,13 +7,14 @@ import { INCOMPLETE_FOLDER } from '../log/segment.ts';
 import { LOCK_NAME } from './lock.ts';
 
 /** The path without links, also of a folder that is not there yet. */
-export function realPath(folder: string): string {
+async function realPath(folder: string): Promise<string> {
   const absolute = path.resolve(folder);
   try {
-    return fs.realpathSync(absolute);
+    return await fs.promises.realpath(absolute);
   } catch {
     const parent = path.dirname(absolute);
-    return parent === absolute ? absolute : path.join(realPath(parent), path.basename(absolute));
+    if (parent === absolute) return absolute;
+    return path.join(await realPath(parent), path.basename(absolute));
   }
 }
 
@@ -27,8 +28,9 @@ export function whyNotFresh(into: string, names: readonly string[]): string | un
 }
 
 /** Whether a folder is the data folder or lies in it. */
-export function isWithin(dataDir: string, into: string): boolean {
-  return !path.relative(realPath(dataDir), realPath(into)).startsWith('..');
+export async function isWithin(dataDir: string, into: string): Promise<boolean> {
+  const way = path.relative(await realPath(dataDir), await realPath(into));
+  return way !== '..' && !way.startsWith(`..${path.sep}`);
 }
 
 /**
