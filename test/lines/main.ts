@@ -1,0 +1,66 @@
+// The command of release lines: npm run lines -- [VERSION …] [TEST …]. Builds and tests the project
+// with each other Node.js that it promises to run on. Without names of tests it is a part of them:
+// what uses Node.js, not what only computes for long. Ends with 1 if anything fails.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { fetchLines, linesIn, type Outcome, report, runLine, whyMissing } from './lines.ts';
+
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+const PINS = path.join(ROOT, '.ci', 'node-lines');
+const FOLDER = path.join(ROOT, 'build', 'node-lines');
+
+const PART = ['assembly/', 'cli/', 'client/', 'codec/', 'config/', 'core/', 'dashboard/', 'io/']
+  .concat(['load/', 'log/', 'time/', 'wasm/', 'test/server', 'test/setup', 'test/starting'])
+  .concat(['e2e/hostile', 'e2e/metrics', 'e2e/package', 'e2e/quickstart', 'e2e/start']);
+// They enumerate states of a log in memory, which no Node.js has a say in.
+const LONG = ['log/cold', 'log/compact-crash', 'log/lives', 'log/repair'];
+
+/** The files of the part, as names that match no other. */
+function part(): string[] {
+  const tests = path.join(ROOT, 'build', 'test');
+  return fs
+    .readdirSync(tests, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.test.js'))
+    .map((name) => `test/${name.replaceAll(path.sep, '/')}`)
+    .filter((name) => PART.some((start) => name.includes(start)))
+    .filter((name) => !LONG.some((start) => name.includes(start)));
+}
+
+async function main(args: string[]): Promise<Outcome[]> {
+  const versions = args.filter((arg) => /^\d/.test(arg));
+  const tests = args.filter((arg) => !versions.includes(arg));
+  const isWanted = (version: string) =>
+    versions.length === 0
+      ? version !== process.versions.node
+      : versions.some((start) => `${version}.`.startsWith(`${start}.`));
+  if (!linesIn(PINS).some(({ version }) => isWanted(version))) return [];
+  const complaint = fetchLines(PINS, FOLDER);
+  if (complaint !== undefined) process.stderr.write(`lines: npm fails: ${complaint}\n`);
+  const outcomes: Outcome[] = [];
+  for (const line of linesIn(FOLDER).filter(({ version }) => isWanted(version))) {
+    const { version } = line;
+    const missing = whyMissing(line);
+    const log = path.join(FOLDER, `${version}.log`);
+    const outcome =
+      missing === undefined
+        ? await runLine(line, ROOT, tests.length === 0 ? part() : tests, log)
+        : { version, missing, ran: 0, skipped: 0, failed: 0, seconds: 0 };
+    if (outcome.failed > 0) process.stdout.write(`${fs.readFileSync(log, 'utf8')}\n`);
+    process.stderr.write(report([outcome]).replace(/\n.*\n$/, '\n'));
+    outcomes.push(outcome);
+  }
+  return outcomes;
+}
+
+const outcomes = await main(process.argv.slice(2));
+if (outcomes.length === 0) {
+  process.stderr.write(
+    `lines: none is pinned of ${process.argv.slice(2).join(' ')}: see .ci/node-lines\n`,
+  );
+  process.exitCode = 2;
+} else {
+  process.stdout.write(`\n${report(outcomes)}`);
+  process.exitCode = outcomes.some(({ failed }) => failed > 0) ? 1 : 0;
+}
