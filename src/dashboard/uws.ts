@@ -37,9 +37,23 @@ export async function loadUws(): Promise<Uws | string> {
     if (typeof uws.App !== 'function') return 'the installed uWebSockets.js is another package';
     return uws;
   } catch (error) {
-    const lines = String((error as Error).message).split('\n');
-    return lines.filter((line) => line.trim() !== '').at(-1) ?? 'unknown cause';
+    return whyNotLoaded(String((error as Error).message));
   }
+}
+
+/**
+ * The cause in what its loader says: a sentence about Node.js versions, the same for every cause,
+ * an empty line, the cause, and perhaps lines with whose `require` it was.
+ */
+export function whyNotLoaded(message: string): string {
+  const [cause = ''] = message
+    .trim()
+    .split(/\n\s*\n/)
+    .at(-1)!
+    .split('\n');
+  const [, binary] = /Cannot find module '\.\/(uws_\S+\.node)'/.exec(cause) ?? [];
+  if (binary === undefined) return cause.replace(/^Error: /, '') || 'unknown cause';
+  return `it brings no ${binary}, which Node.js ${process.versions.node} needs`;
 }
 
 /**
