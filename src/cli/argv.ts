@@ -7,8 +7,9 @@ import { readFileSync } from 'node:fs';
 import { CliError, EXIT } from './output.ts';
 
 const REPLACEMENT = '\ufffd';
-// What stands for bytes that nobody knows any more.
+// What stands for bytes that nobody knows any more; where it begins a character it is none.
 const UNKNOWN = '\ud800';
+const HAS_UNKNOWN = /\ud800(?![\udc00-\udfff])/;
 const ESCAPE = 0xdc00;
 
 /** The arguments as the system has them, or undefined where it does not tell. */
@@ -68,7 +69,7 @@ function lengthOf(first: number): number {
  */
 export function bytesOf(argument: string): Buffer {
   if (argument.isWellFormed()) return Buffer.from(argument);
-  if (argument.includes(UNKNOWN))
+  if (HAS_UNKNOWN.test(argument))
     throw new CliError(
       EXIT.usage,
       `"${shown(argument)}" is not UTF-8, and its bytes are not known here: use --file or standard input`,
