@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { encodeBatch, encodeConsumerHeader } from '../../src/codec/wire.ts';
-import type { BucketInfo, PurgeState } from '../../src/core/commands.ts';
+import type { BackupState, BucketInfo, PurgeState } from '../../src/core/commands.ts';
 import { OPENAPI } from '../../src/dashboard/openapi.ts';
 import {
   type BrokerProcess,
@@ -50,6 +50,14 @@ async function purged(broker: BrokerProcess, bucket: number): Promise<PurgeState
     const { purge } = await call<BucketInfo>(broker, 'GET', `/buckets/${bucket}`);
     if (purge?.done) return purge;
   }
+}
+
+const intoNew = () => `?into=${encodeURIComponent(path.join(temporaryFolder(), 'copy'))}`;
+
+async function backedUp(broker: BrokerProcess): Promise<void> {
+  let state = await call<BackupState>(broker, 'POST', `/backup/begin${intoNew()}`);
+  while (state.state === 'running') state = await call<BackupState>(broker, 'GET', '/backup');
+  assert.equal(state.state, 'done', state.detail ?? '');
 }
 
 test('what was purged does not come back after kill -9; other buckets keep theirs', async () => {
@@ -121,6 +129,7 @@ test('answers are what the OpenAPI document says', async () => {
   consumer.send(encodeConsumerHeader({ consumerId: 1n, bucket: 1n, batchSize: 10 }));
   await consumer.take(4);
   await purged(broker, 2);
+  await backedUp(broker);
   const { connections } = await call<{ connections: { id: number; side: string }[] }>(
     broker,
     'GET',
@@ -130,7 +139,8 @@ test('answers are what the OpenAPI document says', async () => {
   for (const [pattern, operations] of Object.entries(OPENAPI.paths))
     for (const [method, operation] of Object.entries(operations)) {
       const filled = pattern.replace('{id}', pattern.includes('connections') ? String(id) : '1');
-      const path = filled.replace('/api/v1', '');
+      const query = filled.endsWith('/backup/begin') ? intoNew() : '';
+      const path = `${filled.replace('/api/v1', '')}${query}`;
       const url = `http://127.0.0.1:${broker.dashboard}/api/v1${path}`;
       const headers = { 'x-thrustmq-request': '1' };
       const response = await fetch(url, { method: method.toUpperCase(), headers });
