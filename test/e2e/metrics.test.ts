@@ -2,7 +2,7 @@
 // of the oldest message begins and ends with the messages, and 100,000 buckets make it no longer.
 
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { encodeBatch, encodeConsumerHeader } from '../../src/codec/wire.ts';
 import { type BrokerProcess, RawPeer, startBroker, temporaryFolder } from '../support/broker.ts';
 
@@ -34,6 +34,14 @@ async function until(
   }
 }
 
+/** A broker of which everything is told; of one that starts there is little, a quarter of a second. */
+async function started(t: TestContext): Promise<BrokerProcess> {
+  const broker = await startBroker({ dataDir: temporaryFolder(), dashboard: true });
+  t.after(() => broker.child.kill('SIGKILL')); // where the test fails
+  await until(broker, (value) => value('up_state{state="ready"}') === 1);
+  return broker;
+}
+
 async function publish(broker: BrokerProcess, count: number, bucketOf: (i: number) => bigint) {
   const producer = await RawPeer.connect(broker.intake);
   const body = new Uint8Array(10);
@@ -45,8 +53,8 @@ async function publish(broker: BrokerProcess, count: number, bucketOf: (i: numbe
   producer.destroy();
 }
 
-test('publish, delivery and ack are timed; the oldest message ages until it is acked', async () => {
-  const broker = await startBroker({ dataDir: temporaryFolder(), dashboard: true });
+test('publish, delivery and ack are timed; the oldest message ages until it is acked', async (t) => {
+  const broker = await started(t);
   const { value: empty } = await metricsOf(broker);
   assert.equal(empty('oldest_message_age_seconds'), 0);
   assert.equal(empty('publish_duration_seconds_count'), 0);
@@ -76,8 +84,8 @@ test('publish, delivery and ack are timed; the oldest message ages until it is a
   await broker.stop();
 });
 
-test('connections are counted by why they ended', async () => {
-  const broker = await startBroker({ dataDir: temporaryFolder(), dashboard: true });
+test('connections are counted by why they ended', async (t) => {
+  const broker = await started(t);
   const ended = (side: string, reason: string) =>
     `connections_closed_total{side="${side}",reason="${reason}"}`;
   await publish(broker, 1000, () => 7n); // and leaves
@@ -100,7 +108,7 @@ test('connections are counted by why they ended', async () => {
 });
 
 test('with 100,000 buckets the metrics are as short, and a page of buckets is a page', async (t) => {
-  const broker = await startBroker({ dataDir: temporaryFolder(), dashboard: true });
+  const broker = await started(t);
   const { text: before } = await metricsOf(broker);
   await publish(broker, BUCKETS, (i) => BigInt(i + 1));
   await until(broker, (value) => value('buckets{state="open"}') === BUCKETS);
