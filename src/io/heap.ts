@@ -6,9 +6,9 @@
 // with a few MiB between two collections there were ten a second, of 8 ms each, while somebody
 // published to ever new buckets.
 //
-// Young objects have a space of their own, of at most 32 MiB with Node.js 20 and 22, but 128 with 24:
-// it is kept from growing further than there. As it can double more than once between two calls, the
-// start script says --max-semi-space-size=16 besides, which binds from the start.
+// Young objects have a space of their own, of at most 32 MiB with Node.js 20 and 22, but 128 with
+// 24: it is kept from growing further than there. As it can double more than once between two
+// calls, the start script says --max-semi-space-size=16 besides, which binds from the start.
 
 import v8 from 'node:v8';
 
@@ -18,7 +18,7 @@ const SMALL_GROWTH_PERCENT = 200;
 /** Above it a heap is not small. */
 const SMALL_BYTES = 48 * 1024 * 1024;
 
-/** Where young objects are, with room to copy them to, stops growing: what Node.js 20 and 22 allow. */
+/** Young objects, with room to copy them to, get no more: what Node.js 20 and 22 allow. */
 const YOUNG_BYTES = 32 * 1024 * 1024;
 
 const set = new Map<string, number>();

@@ -34,7 +34,7 @@ async function until(
   }
 }
 
-/** A broker of which everything is told; of one that starts there is little, a quarter of a second. */
+/** A broker of which everything is told; of one that starts there is little, for 250 ms. */
 async function started(t: TestContext): Promise<BrokerProcess> {
   const broker = await startBroker({ dataDir: temporaryFolder(), dashboard: true });
   t.after(() => broker.child.kill('SIGKILL')); // where the test fails

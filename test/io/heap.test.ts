@@ -7,8 +7,8 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
 const HEAP = new URL('../../src/io/heap.js', import.meta.url);
-// Half a million objects that live long enough to be promoted, each replaced ten times. What it grew
-// to before the first collection under the new rule is not what the rule allows.
+// Half a million objects that live long enough to be promoted, each replaced ten times. What it
+// grew to before the first collection under the new rule is not what the rule allows.
 const PROGRAM = `
 import v8 from 'node:v8';
 import { keepHeapSmall } from ${JSON.stringify(HEAP.href)};
