@@ -21,7 +21,7 @@ import { demandDescriptors, isOutOfDescriptors, tooFewForLog } from './io/descri
 import { type Logger, RateLimitedLog } from './io/logger.ts';
 import { readPaused, SettingsError, SettingsFile } from './io/settings.ts';
 import { filesIn } from './io/storage.ts';
-import { Listeners, SUSPECT_AFTER_MS } from './io/tcp.ts';
+import { giveUp, isSilent, Listeners } from './io/tcp.ts';
 import { HOST, Ticker } from './io/ticker.ts';
 import { LogError } from './log/errors.ts';
 import { FileLog } from './log/log.ts';
@@ -363,19 +363,12 @@ export class Server {
     if (this.#lookingForPeers || this.#listeners.links.size === 0) return;
     this.#lookingForPeers = true;
     const { clockMs } = this.#ticker;
-    const suspects = [...this.#listeners.links].filter((link) => {
-      const heardMs = link.session?.heardMs ?? Number.POSITIVE_INFINITY;
-      return clockMs - heardMs > SUSPECT_AFTER_MS;
-    });
-    for (const link of await this.#listeners.unreachable(suspects)) {
-      const { session, peer } = link;
-      this.#broker.overdue.add(session ?? link, clockMs, () => {
+    const suspects = [...this.#listeners.links].filter((link) => isSilent(link, clockMs));
+    for (const link of await this.#listeners.unreachable(suspects))
+      giveUp(link, this.#broker.overdue, clockMs, ({ peer }) => {
         const text = `${peer} does not answer the network any more: closed`;
         this.#notices.write('peer.unreachable', { peer }, text, 'info');
-        if (session !== undefined) session.closedFor = 'unreachable';
-        link.destroy();
       });
-    }
     this.#lookingForPeers = false;
   }
 

@@ -339,6 +339,7 @@ export class Broker implements Context, CommitEvents {
   }
 
   lookAt(producer: Producer): void {
+    this.#ticks.stir();
     this.#ticks.producers.add(producer);
   }
 

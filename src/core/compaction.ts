@@ -100,11 +100,11 @@ export class Compaction {
       (failure, smaller) => {
         this.#running = false;
         this.#nextMs = 0;
+        ended(failure, smaller); // sets the time, which may have stood still meanwhile
         if (failure !== undefined) this.#failed(range, retention.nowMs);
         else this.#segmentsMax = SEGMENTS_MAX;
         if (failure === undefined && !smaller)
           for (const { base, live } of range) this.#tried.set(base, live);
-        ended(failure, smaller);
       },
     );
   }

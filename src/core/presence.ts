@@ -23,12 +23,15 @@ export interface PresenceOptions {
 
 // A turn of the event loop reads what was here before it began; the first one has begun already.
 const TURNS = 2;
+// Who stands still again in every turn, for want of a processor, delivers all the same: seldom.
+const TURNS_MAX = 8;
 
 export class Presence {
   readonly #options: PresenceOptions;
   #arriving: Newcomer[] = [];
   #arrived: Newcomer[] = [];
   #turns = 0; // after a standstill, until deliveries go on
+  #waited = 0; // turns since they went on
   readonly #held = new Set<number>();
 
   constructor(options: PresenceOptions) {
@@ -61,7 +64,9 @@ export class Presence {
 
   /** What was here when it was asked for has been read. */
   turn(): void {
-    if (this.#turns > 0 && --this.#turns === 0) {
+    if (this.#turns > 0) this.#turns = ++this.#waited < TURNS_MAX ? this.#turns - 1 : 0;
+    if (this.#turns === 0) this.#waited = 0;
+    if (this.#turns === 0 && this.#held.size > 0) {
       const slots = [...this.#held];
       this.#held.clear();
       for (const slot of slots) this.#options.dispatch(slot);

@@ -3,6 +3,7 @@
 
 import net from 'node:net';
 import type { CloseReason } from '../core/counters.ts';
+import type { Overdue } from '../core/overdue.ts';
 import type { Link } from '../core/ports.ts';
 import { deadline } from '../time/deadline.ts';
 import { cancel, sleep } from '../time/timers.ts';
@@ -40,8 +41,8 @@ interface Listening extends ListenOptions {
 
 // Idle peers that vanished are found by keep-alive: 10 s of silence, then a probe each second.
 const KEEP_ALIVE_MS = 10_000;
-/** How long a link that owes something must have been silent to be looked up. */
-export const SUSPECT_AFTER_MS = 10_000;
+// How long a link that owes something must have been silent to be looked up.
+const SUSPECT_AFTER_MS = 10_000;
 // Five retransmissions without an answer are more than six seconds of silence from the peer's host.
 const RETRANSMISSIONS_MIN = 5;
 
@@ -335,6 +336,33 @@ function socketOf(
   const socket = new net.Socket(options as unknown as net.SocketConstructorOpts);
   socket.setNoDelay(true);
   return socket;
+}
+
+type Suspect = Pick<SocketLink, 'session' | 'peer' | 'destroyed' | 'destroy'>;
+
+/** Whether nothing was heard of the peer for so long that it may not be there any more. */
+export function isSilent({ session }: Pick<Suspect, 'session'>, clockMs: number): boolean {
+  return session !== undefined && clockMs - session.heardMs > SUSPECT_AFTER_MS;
+}
+
+/**
+ * The peer does not answer as of `clockMs`: its connection is closed when it is its turn, and
+ * `closing` called, unless it was heard by then.
+ */
+export function giveUp<T extends Suspect>(
+  link: T,
+  overdue: Overdue,
+  clockMs: number,
+  closing: (link: T) => void,
+): void {
+  const { session } = link;
+  if (session === undefined) return;
+  overdue.add(session, clockMs, () => {
+    if (link.destroyed || !isSilent(link, clockMs)) return;
+    closing(link);
+    session.closedFor = 'unreachable';
+    link.destroy();
+  });
 }
 
 /** The data listeners of a broker. */

@@ -28,7 +28,13 @@ interface Setup {
 }
 
 // Six segments of a record each, of whose ten messages `settled` are settled.
-function setUp({ entriesMax = 1000, settled = 8, bytes = 0 } = {}): Setup {
+// `onEnded` says how late it is by then.
+function setUp({
+  entriesMax = 1000,
+  settled = 8,
+  bytes = 0,
+  onEnded = (nowMs: number) => nowMs,
+} = {}): Setup {
   const { buckets, retention } = createState(1);
   const log = new AskedLog(smallCodec(), SEGMENT, 0);
   for (let i = 0; i < 6; i++) {
@@ -44,7 +50,10 @@ function setUp({ entriesMax = 1000, settled = 8, bytes = 0 } = {}): Setup {
     entriesMax,
     memoryFrom: () => 5 * SEGMENT,
     moved: () => {},
-    ended: (_failure, smaller) => void ended.push(smaller),
+    ended: (_failure, smaller) => {
+      retention.nowMs = onEnded(retention.nowMs);
+      ended.push(smaller);
+    },
   });
   return { log, compaction, ended, retention };
 }
@@ -95,6 +104,17 @@ test('what failed is tried again with half as many, and what fails alone is set 
   compaction.advance(nowMs, false);
   assert.deepEqual(log.asked.at(-1)!.bases, [0, SEGMENT], 'nor for ever');
   assert.equal(ended.length, 6);
+});
+
+test('the pause after a failure begins with it, however long nobody was woken before', () => {
+  const { log, compaction, retention } = setUp({ onEnded: () => 31_000 });
+  retention.nowMs = 1000;
+  compaction.advance(1000, false);
+  log.asked[0]!.done(new Error('EIO'), false);
+  compaction.advance(31_025, false);
+  assert.equal(log.asked.length, 1, 'not at once');
+  assert.equal(retention.nowMs, 31_000);
+  assert.equal(compaction.dueMs, 36_000);
 });
 
 test('no more records become one segment than it may hold', () => {

@@ -106,6 +106,24 @@ describe('after a standstill', () => {
     assert.equal(world.broker.counters.redeliveredMessages, 0);
   });
 
+  test('who stands still again in every turn delivers all the same, if seldom', () => {
+    const world = brokerOf();
+    const consumer = world.consumer(1, 10);
+    world.settle();
+    world.publish(1, 'a');
+    const { broker } = world;
+    for (let deliveries = 1; deliveries < 4; deliveries++) {
+      assert.equal(broker.counters.deliveries, deliveries);
+      broker.presence.stoodStill();
+      consumer.send(acks(0)); // failed: ready again at once
+      for (let turns = 0; broker.counters.deliveries === deliveries; turns++) {
+        assert.ok(turns < 20, 'nothing is delivered');
+        broker.presence.stoodStill();
+        world.wake();
+      }
+    }
+  });
+
   test('it is found out by the disk, too, which may be heard before peers and the clock', () => {
     let late = false;
     const world = brokerOf({ isLate: () => late });

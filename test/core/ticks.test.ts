@@ -86,6 +86,21 @@ describe('sleep', () => {
     assert.ok(world.wakes < 60, `${world.wakes}`);
   });
 
+  test('what was begun by a producer that is read again only now has its time, too', () => {
+    const world = brokerOf({ limits: { peerBytesMax: 0 } });
+    live(world, 60_000);
+    const producer = world.producer();
+    producer.link.stuck = true;
+    producer.send(batch('u64', [1, 'whole']), batch('u64', [1, 'part']).subarray(0, 20));
+    live(world, 90_000);
+    assert.ok(producer.link.paused && world.dueMs === Number.POSITIVE_INFINITY);
+    producer.read();
+    live(world, 90_000 + world.limits.partialMessageMs);
+    assert.equal(producer.link.destroyed, false);
+    live(world, 90_000 + world.limits.partialMessageMs + 150);
+    assert.equal(producer.link.destroyed, true);
+  });
+
   test('a consumer that leaves a heartbeat unacked is found', () => {
     const world = asleep();
     const { link } = world.consumer(1, 1);

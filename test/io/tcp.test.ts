@@ -7,8 +7,16 @@ import fs from 'node:fs';
 import net from 'node:net';
 import { after, before, test } from 'node:test';
 import type { CloseReason } from '../../src/core/counters.ts';
+import { Overdue } from '../../src/core/overdue.ts';
 import type { Link } from '../../src/core/ports.ts';
-import { Listeners, type RawHandle, type Session, SocketLink } from '../../src/io/tcp.ts';
+import {
+  giveUp,
+  isSilent,
+  Listeners,
+  type RawHandle,
+  type Session,
+  SocketLink,
+} from '../../src/io/tcp.ts';
 import { RawPeer } from '../support/broker.ts';
 
 const FRAME = Buffer.from([1, 0, 0, 0, 2, 0, 0, 0, 42]);
@@ -504,3 +512,22 @@ for (const [what, place] of PLACES) {
     for (const { session } of all) assert.equal(session.gones, 1);
   });
 }
+
+test('a peer that does not answer the network is closed in turn, unless it was heard by then', () => {
+  const overdue = new Overdue();
+  const closed: string[] = [];
+  const linkOf = (peer: string) => {
+    const session = { heardMs: 0, closedFor: 'peer' } as Session;
+    const link = { peer, session, destroyed: false, destroy: () => void closed.push(peer) };
+    assert.ok(isSilent(link, 20_000));
+    giveUp(link, overdue, 20_000, () => {});
+    return link;
+  };
+  const [dead, heard, gone] = ['dead', 'heard', 'gone'].map(linkOf);
+  Object.assign(heard!.session, { heardMs: 20_025 });
+  gone!.destroyed = true;
+  overdue.advance(25);
+  assert.deepEqual(closed, ['dead']);
+  assert.equal(dead!.session.closedFor, 'unreachable');
+  assert.equal(heard!.session.closedFor, 'peer');
+});
