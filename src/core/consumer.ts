@@ -339,7 +339,8 @@ export class Consumer implements Newcomer {
     if (this.link.destroyed) return;
     const sentMs = this.#sentMs;
     this.#context.overdue.add(this, dueMs, () => {
-      if (this.#state === state && this.#sentMs === sentMs) this.#expire();
+      const isStillSo = this.#state === state && this.#sentMs === sentMs;
+      if (isStillSo && !this.link.destroyed) this.#expire();
     });
   }
 

@@ -100,6 +100,21 @@ describe('in one tick no more are closed than', () => {
     );
   });
 
+  test('nobody who was closed before its turn, though it is not gone yet', () => {
+    const world = brokerOf();
+    const peers = Array.from({ length: 2 * MOST }, () => world.rawConsumer());
+    const closed = () => peers.filter(({ link }) => link.destroyed).length;
+    while (closed() === 0) world.advance(TICK_MS);
+    const { broker } = world;
+    const before = broker.counters.protocolErrors;
+    const others = peers.filter(({ link }) => !link.destroyed);
+    for (const { link } of others) link.destroyed = true; // as by themselves
+    world.nowMs += TICK_MS;
+    broker.advance(world.nowMs);
+    assert.equal(broker.counters.protocolErrors, before);
+    assert.ok(others.length > 0 && others.every(({ session }) => session.closedFor === 'peer'));
+  });
+
   test('nobody who answers before its turn', () => {
     const world = brokerOf({ limits: { connectionsMax: 10_000 } });
     const peers = Array.from({ length: 500 }, () => world.consumer(1, 1));
