@@ -54,7 +54,7 @@ const VERBS: Record<string, Verb> = {
     load: async () => (await import('./bench.ts')).registerBench,
   },
   log: {
-    summary: 'verify, sum up, dump or repair a log that no broker has open',
+    summary: 'verify, sum up, dump or repair the log of a data folder',
     load: async () => (await import('./log.ts')).registerLog,
   },
   version: {

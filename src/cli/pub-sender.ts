@@ -9,6 +9,7 @@ import {
   type Status,
   ThrustError,
 } from '../client/index.ts';
+import type { Relocatable } from '../client/options.ts';
 import { formatDuration } from '../config/units.ts';
 import { deadline } from '../time/deadline.ts';
 import { cancel, type Timer } from '../time/timers.ts';
@@ -26,7 +27,7 @@ export interface Tally {
 }
 
 export interface SenderOptions {
-  target: Target;
+  target: Target & Relocatable;
   bucket: bigint;
   /** Most messages in one batch. */
   batch: number;

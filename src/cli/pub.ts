@@ -10,7 +10,7 @@ import { readBodies } from './bodies.ts';
 import { LineSplitter } from './lines.ts';
 import { complain, EXIT, emitDone, note, OutputError } from './output.ts';
 import { Sender, type Tally } from './pub-sender.ts';
-import { addTargetOptions, bucketId, durationMs, resolveTarget, wholeNumber } from './target.ts';
+import { addTargetOptions, bucketId, durationMs, resolveClient, wholeNumber } from './target.ts';
 
 const EXAMPLES = `
 Examples:
@@ -62,7 +62,7 @@ async function publish(bucket: bigint, bodies: string[], options: PubOptions): P
   const startedMs = performance.now();
   const named = await readBodies(bodies, options.file ?? []);
   const sender = new Sender({
-    target: resolveTarget(options, 'intake'),
+    target: resolveClient(options, 'intake'),
     bucket,
     batch: options.batch,
     timeoutMs: options.timeout,

@@ -64,10 +64,9 @@ function render(snapshot: Snapshot, options: StatsOptions): string {
   if (options.json) return `${JSON.stringify(snapshot)}\n`;
   const color = colorsFor(process.stdout);
   const { log, connections, buckets } = snapshot;
-  const upMs = Date.parse(snapshot.now) - Date.parse(snapshot.startedAt);
   const lines = [
     color.bold(`ThrustMQ ${snapshot.version}`) +
-      `  pid ${snapshot.pid}, up ${formatDuration(upMs)}, log ${log.state}, sync ${log.sync}`,
+      `  pid ${snapshot.pid}, up ${formatDuration(snapshot.uptimeMs)}, log ${log.state}, sync ${log.sync}`,
     ...(snapshot.warning ? [color.yellow(`warning: ${snapshot.warning}`)] : []),
     messages(snapshot),
     `${connections.intake} producers, ${connections.exhaust} consumers; ` +

@@ -7,7 +7,7 @@ import { type Consumer, createConsumer, type Message } from '../client/index.ts'
 import { complain, EXIT, emit, note, OutputError } from './output.ts';
 import { exitCodeOf } from './pub.ts';
 import { Ending, idleTimeoutMs } from './sub-ending.ts';
-import { addTargetOptions, bucketId, durationMs, resolveTarget, wholeNumber } from './target.ts';
+import { addTargetOptions, bucketId, durationMs, resolveClient, wholeNumber } from './target.ts';
 
 const EXAMPLES = `
 Examples:
@@ -64,7 +64,7 @@ async function subscribe(command: Command, bucket: bigint, options: SubOptions):
   const batchSize = Math.min(options.batch, options.count ?? options.batch);
   const ending = new Ending(options);
   const consumer = createConsumer({
-    ...resolveTarget(options, 'exhaust'),
+    ...resolveClient(options, 'exhaust'),
     bucket,
     batchSize,
     idleTimeoutMs: idleTimeoutMs(options),

@@ -2,6 +2,7 @@
 // environment, then the usual ports.
 
 import { type Command, InvalidArgumentError } from 'commander';
+import type { Relocatable } from '../client/options.ts';
 import { meantText, readVariables } from '../config/environment.ts';
 import { parseDuration } from '../config/units.ts';
 import { announcedBy } from './announced.ts';
@@ -62,6 +63,25 @@ export function resolveTarget(
     port: options.port ?? portOf(runtime, side) ?? portFrom(environment, side),
     wire: wireOf(options.wire ?? runtime?.wire ?? (environment.THRUSTMQ_WIRE || 'u64')),
   };
+}
+
+/**
+ * The same for a client that connects again by itself: the broker of a data folder may have other
+ * ports when it is back, and its old ones may be another broker's.
+ * @throws CliError as resolveTarget; `relocate` as well, while the folder's broker is not there.
+ */
+export function resolveClient(options: TargetOptions, side: Side): Target & Relocatable {
+  const target = resolveTarget(options, side);
+  if (options.dataDir === undefined) return target;
+  const relocate = () => {
+    const { host, port, wire } = resolveTarget(options, side);
+    if (wire === target.wire) return { host, port };
+    throw new CliError(
+      EXIT.unreachable,
+      `the broker on ${options.dataDir} speaks ${wire} now, and spoke ${target.wire} before: start this verb again`,
+    );
+  };
+  return { ...target, relocate };
 }
 
 /**

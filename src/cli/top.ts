@@ -134,12 +134,11 @@ async function screen(options: Options, rows: number): Promise<string> {
 function linesOf({ overview, buckets, history }: Frame): string[] {
   const color = colorsFor(process.stdout);
   const { rates, log, connections, commits, memory, totals } = overview;
-  const upMs = Date.parse(overview.now) - Date.parse(overview.startedAt);
   const refused = Object.values(totals.refused).reduce((sum, value) => sum + value, 0);
   const spark = (name: string) => sparkline(history, name);
   return [
     color.bold(`ThrustMQ ${overview.version}`) +
-      `  up ${formatDuration(upMs)}, log ${log.state}, sync ${log.sync}, ` +
+      `  up ${formatDuration(overview.uptimeMs)}, log ${log.state}, sync ${log.sync}, ` +
       `${connections.intake} producers, ${connections.exhaust} consumers`,
     ...(overview.warning ? [color.yellow(`warning: ${overview.warning}`)] : []),
     `in    ${count(rates.publishedMessages).padStart(12)}/s  ${spark('publishedRate')}`,

@@ -15,6 +15,7 @@ import {
   duration,
   hook,
   type ReconnectOptions,
+  type Relocatable,
   resolveReconnect,
   type Status,
   type Target,
@@ -51,11 +52,11 @@ export interface ConnectionHooks {
 }
 
 export class Connection {
-  readonly target: Target;
   readonly closed: Promise<ThrustError | undefined>;
   /** Calls what users handed in. */
   readonly userHooks: Hooks;
   readonly #hooks: ConnectionHooks;
+  readonly #relocate: Relocatable['relocate'];
   readonly #reconnect: Required<ReconnectOptions> | undefined;
   readonly #connectTimeoutMs: number;
   readonly #signal: AbortSignal | undefined;
@@ -64,6 +65,7 @@ export class Connection {
   #unlisten: (() => void) | undefined;
   #resolveClosed: (error: ThrustError | undefined) => void = () => {};
   #readyWaiters: { resolve: () => void; reject: (error: ThrustError) => void }[] = [];
+  #target: Target;
   #status: Status = 'connecting';
   #socket: Socket | undefined;
   #open = false;
@@ -76,8 +78,9 @@ export class Connection {
   #error: ThrustError | undefined;
 
   /** Throws USAGE for wrong options. Nothing happens before `start`. */
-  constructor(target: Target, options: ConnectionOptions, hooks: ConnectionHooks) {
-    this.target = target;
+  constructor(target: Target, options: ConnectionOptions & Relocatable, hooks: ConnectionHooks) {
+    this.#target = target;
+    this.#relocate = options.relocate;
     this.#hooks = hooks;
     this.#reconnect = resolveReconnect(options.reconnect);
     this.#connectTimeoutMs = duration('connectTimeoutMs', options.connectTimeoutMs, {
@@ -91,6 +94,11 @@ export class Connection {
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
+  }
+
+  /** Host and port may be others after each attempt to connect again; the dialect stays. */
+  get target(): Target {
+    return this.#target;
   }
 
   get status(): Status {
@@ -283,6 +291,17 @@ export class Connection {
     const growth = Math.min(Number.MAX_VALUE, factor ** this.#attempts); // 0 * Infinity is no time
     const waitMs = Math.min(max, min * growth) * (1 - jitter * Math.random());
     this.#attempts += 1;
-    this.#timer = after(waitMs, () => this.#connect());
+    this.#timer = after(waitMs, () => this.#connectAgain());
+  }
+
+  #connectAgain(): void {
+    try {
+      if (this.#relocate !== undefined) this.#target = { ...this.#target, ...this.#relocate() };
+    } catch (cause) {
+      const { message } = cause as Error;
+      this.#gone(new ThrustError('CONNECTION', message, { cause }));
+      return;
+    }
+    this.#connect();
   }
 }

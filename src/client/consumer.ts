@@ -27,6 +27,7 @@ import {
   type ConnectionOptions,
   duration,
   EXHAUST_PORT,
+  type Relocatable,
   resolveTarget,
   type Status,
   whole,
@@ -73,7 +74,7 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
   #heardAtMs = 0;
 
   /** Starts to connect at once. Throws USAGE. */
-  constructor(options: ConsumerOptions) {
+  constructor(options: ConsumerOptions & Relocatable) {
     const target = resolveTarget(options, EXHAUST_PORT);
     const { ack = 'manual' } = options;
     if (ack !== 'manual' && ack !== 'auto')
@@ -346,6 +347,6 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
 }
 
 /** Makes a consumer; it connects in the background. Throws USAGE for wrong options. */
-export function createConsumer(options: ConsumerOptions): Consumer {
+export function createConsumer(options: ConsumerOptions & Relocatable): Consumer {
   return new Consumer(options);
 }

@@ -56,6 +56,15 @@ export interface ConnectionOptions {
   onStatus?: (status: Status, error: ThrustError | undefined) => unknown;
 }
 
+/**
+ * Of a client inside this program only, so not in the options that users see: where the broker is
+ * may change while it is away. Asked before every attempt to connect again; what it throws makes
+ * that attempt fail.
+ */
+export interface Relocatable {
+  relocate?: (() => { host: string; port: number }) | undefined;
+}
+
 export interface Target {
   readonly host: string;
   readonly port: number;

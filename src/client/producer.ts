@@ -12,6 +12,7 @@ import {
   type ConnectionOptions,
   duration,
   INTAKE_PORT,
+  type Relocatable,
   resolveTarget,
   type Status,
   whole,
@@ -95,7 +96,7 @@ export class Producer implements AsyncDisposable {
   #progressAtMs = 0;
 
   /** Starts to connect at once; calls wait for the connection. Throws USAGE. */
-  constructor(options: ProducerOptions = {}) {
+  constructor(options: ProducerOptions & Relocatable = {}) {
     const target = resolveTarget(options, INTAKE_PORT);
     this.#pipeline = new Pipeline(target.wire, resolveLimits(options));
     this.#messageBytesMax = whole('messageBytesMax', options.messageBytesMax, {
@@ -337,6 +338,6 @@ export class Producer implements AsyncDisposable {
 }
 
 /** Makes a producer; it connects in the background. Throws USAGE for wrong options. */
-export function createProducer(options: ProducerOptions = {}): Producer {
+export function createProducer(options: ProducerOptions & Relocatable = {}): Producer {
   return new Producer(options);
 }

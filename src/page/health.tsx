@@ -121,7 +121,7 @@ function Process({ overview }: { overview: Overview }) {
         facts={[
           ['Version', overview.version],
           ['Process id', String(overview.pid)],
-          ['Started', ago(Date.parse(overview.now) - Date.parse(overview.startedAt))],
+          ['Started', ago(overview.uptimeMs)],
           ['Resident memory', bytes(memory.rssBytes)],
           ...(budget === undefined
             ? []

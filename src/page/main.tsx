@@ -110,7 +110,7 @@ function connectionWords({ phase, problem }: LiveState): { kind: string; text: s
 
 function Footer() {
   const { overview } = useLive();
-  const upMs = overview && Date.parse(overview.now) - Date.parse(overview.startedAt);
+  const upMs = overview?.uptimeMs;
   return (
     <footer>
       <span>

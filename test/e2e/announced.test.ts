@@ -2,6 +2,7 @@
 // which a stale or copied runtime.json names.
 
 import assert from 'node:assert/strict';
+import type { SpawnOptions } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -127,4 +128,40 @@ test('a broker in another network, whose ports are not those of this one', {
   assert.equal(code, 69);
   assert.match(stderr, /runs in a network of its own/);
   assert.equal(await broker.stop(), 0);
+});
+
+test('an outage: pub and sub find the broker of their folder again, on whichever ports', {
+  timeout: 120_000,
+}, async () => {
+  const mine = await start({ dashboard: false });
+  const { intake, exhaust, dataDir } = mine;
+  const stdio: SpawnOptions = { stdio: ['pipe', 'pipe', 'pipe'] };
+  const at = [MAIN, 'sub', '42', '--data-dir', dataDir];
+  await using sub = new Running(process.execPath, at, stdio);
+  const feeding = [MAIN, 'pub', '43', '--data-dir', dataDir];
+  await using pub = new Running(process.execPath, feeding, stdio);
+  assert.equal((await thrustmq(['pub', '42', 'before', '-d', dataDir])).code, 0);
+  await sub.output(/before/);
+  pub.child.stdin?.write('before\n');
+  assert.equal((await thrustmq(['sub', '43', '--no-ack', '-d', dataDir])).stdout, 'before\n');
+  await mine.kill();
+  await Promise.all([pub, sub].map((one) => one.errorOutput(/trying again/)));
+  const flags = ['--intake-port', String(intake), '--exhaust-port', String(exhaust)];
+  const other = await start({ dashboard: false, flags });
+  assert.deepEqual([other.intake, other.exhaust], [intake, exhaust]);
+  assert.equal((await thrustmq(['pub', '42', 'of another', '-d', other.dataDir])).code, 0);
+  pub.child.stdin?.end('after\n');
+  const again = await start({ dashboard: false, dataDir });
+  assert.notEqual(again.exhaust, exhaust);
+  assert.equal((await thrustmq(['pub', '42', 'its own', '-d', dataDir])).code, 0);
+  await sub.output(/its own/);
+  sub.child.kill('SIGINT');
+  const { code, stdout, stderr } = await sub.ended;
+  assert.equal(code, 0, stderr);
+  assert.ok(!stdout.includes('of another'), stdout); // 'before' may come twice: its ack was young
+  assert.equal((await pub.ended).code, 0, pub.stderr);
+  assert.equal((await thrustmq(['sub', '43', '-n', '2', '-d', dataDir])).stdout, 'before\nafter\n');
+  assert.equal(await waitingIn(other.dataDir), 'of another\n');
+  assert.equal(await other.stop(), 0);
+  assert.equal(await again.stop(), 0);
 });
