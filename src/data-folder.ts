@@ -16,7 +16,7 @@ import { makeFolder, storageOf } from './io/storage.ts';
 import { INCOMPLETE_FOLDER } from './log/segment.ts';
 import type { Place } from './log/watch.ts';
 
-/** A start that was refused; `exitCode` as SPEC section 3 lists them. */
+/** A start that was refused; `exitCode` is one of the list in README.md. */
 export class StartError extends Error {
   override name = 'StartError';
   readonly exitCode: number;

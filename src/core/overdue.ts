@@ -7,7 +7,7 @@ interface Closing {
   close: () => void;
 }
 
-/** Closed in each ms that passes: 10,000 within five seconds, as SPEC 2 leaves nine for them. */
+/** Closed in each ms that passes: 10,000 within five seconds. */
 const PER_MS = 2;
 
 export class Overdue {
