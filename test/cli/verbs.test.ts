@@ -229,11 +229,14 @@ test('stats shows the snapshot as tables or as it is', async () => {
   await using page = await dashboard((request, response) => {
     urls.push(request.url);
     response.setHeader('content-type', 'application/json');
-    response.end(JSON.stringify(fakeSnapshot({ warning: 'acks are weaker' })));
+    // The clock was set a day on meanwhile.
+    const now = '2026-01-03T03:05:05.000Z';
+    response.end(JSON.stringify(fakeSnapshot({ warning: 'acks are weaker', now })));
   });
   const table = await thrustmq(['stats', '-p', page.port]);
   assert.equal(table.code, 0, table.stderr);
   assert.match(table.stdout, /published +│ +11 │ +12,345/);
+  assert.match(table.stdout, /, up 1 m 0 s, /);
   assert.match(table.stdout, /warning: acks are weaker/);
   assert.match(table.stdout, /42 +│ +9 │ +2 │ +1/);
   assert.match(table.stdout, /log 64 MiB, of it live 1 MiB, indexes 4 KiB/);
