@@ -156,11 +156,23 @@ export class Backups {
     );
   }
 
-  #copy(state: BackupState, { pinned, piece, turn }: Cut): Promise<void> {
-    const { zeros, filesIn = (folder) => new NodeFiles(folder) } = this.#options;
+  async #copy(state: BackupState, cut: Cut): Promise<void> {
+    const folder = path.join(state.into, INCOMPLETE_FOLDER);
+    const { filesIn } = this.#options;
+    if (filesIn !== undefined) return this.#copyInto(filesIn(folder), state, cut);
+    const files = new NodeFiles(folder);
+    try {
+      await this.#copyInto(files, state, cut);
+    } finally {
+      files.letGo();
+    }
+  }
+
+  #copyInto(into: Files, state: BackupState, { pinned, piece, turn }: Cut): Promise<void> {
+    const { zeros } = this.#options;
     return copyPinned({
       pinned,
-      into: filesIn(path.join(state.into, INCOMPLETE_FOLDER)),
+      into,
       zeros,
       piece,
       turn: async ({ bytes, segments }) => {

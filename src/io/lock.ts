@@ -10,7 +10,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { isOutOfDescriptors } from './descriptors.ts';
-import { identityOf } from './identity.ts';
+import { follow, identityOf } from './identity.ts';
 
 /** A lock that was not had. `held`: another process has it; otherwise there is no way to take it. */
 export class LockError extends Error {
@@ -73,17 +73,8 @@ function closer(fd: number): () => void {
   };
 }
 
-// As tryLock, with `release` called where the system let nothing be tried.
-function tryOrRelease(fd: number, release: () => void): Tried {
-  try {
-    return tryLock(fd, '-x');
-  } catch (error) {
-    release();
-    throw error;
-  }
-}
-
 interface LockedFile {
+  fd: number;
   identity: string;
   release: () => void;
 }
@@ -96,16 +87,40 @@ export function lockFile(file: string, text: string): LockedFile {
   const flags = fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_NOFOLLOW;
   const fd = fs.openSync(file, flags, 0o600);
   const release = closer(fd);
-  const tried = tryOrRelease(fd, release);
-  if (tried === 'taken') {
-    fs.ftruncateSync(fd);
-    fs.writeSync(fd, text, 0);
-    return { identity: identityOf(fs.fstatSync(fd, { bigint: true })), release };
+  try {
+    const tried = tryLock(fd, '-x');
+    if (tried === 'taken') {
+      tell(fd, text);
+      return { fd, identity: identityOf(fs.fstatSync(fd, { bigint: true })), release };
+    }
+    if (tried === 'held') throw new LockError(fs.readFileSync(file, 'utf8').trim(), true);
+    throw new LockError(tried === 'refused' ? 'its file system refuses locks' : NO_HELPER, false);
+  } catch (error) {
+    release();
+    throw error;
   }
-  const holder = fs.readFileSync(file, 'utf8').trim();
-  release();
-  if (tried === 'held') throw new LockError(holder, true);
-  throw new LockError(tried === 'refused' ? 'its file system refuses locks' : NO_HELPER, false);
+}
+
+// A full disk keeps nobody from the lock; then nothing is said, rather than who had it before.
+function tell(fd: number, text: string): void {
+  try {
+    fs.writeSync(fd, text, 0);
+    fs.ftruncateSync(fd, Buffer.byteLength(text));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOSPC' && code !== 'EDQUOT') throw error;
+    fs.ftruncateSync(fd);
+  }
+}
+
+// As tryLock, with `release` called where the system let nothing be tried.
+function tryOrRelease(fd: number, release: () => void): Tried {
+  try {
+    return tryLock(fd, '-x');
+  } catch (error) {
+    release();
+    throw error;
+  }
 }
 
 // The lock on the folder; undefined: its file system has none for folders.
@@ -173,10 +188,9 @@ export class FolderLock {
    */
   check(folder: string, again: () => void, done: (failure: Error | undefined) => void): void {
     const name = path.join(folder, LOCK_NAME);
-    fs.stat(name, { bigint: true }, (failure, there) => {
-      const isOurs = failure === null && identityOf(there) === this.#file.identity;
-      if (this.#released || isOurs) return done(undefined);
-      if (failure !== null && failure.code !== 'ENOENT') return done(failure);
+    follow(name, this.#file.fd, this.#file.identity, (failure, leads) => {
+      if (this.#released) return done(undefined);
+      if (failure !== undefined || leads === 'to it') return done(failure);
       try {
         const made = lockFile(name, this.#text);
         this.#file.release();

@@ -123,6 +123,33 @@ test('folders that cannot take one, or a log that cannot give one, are refused, 
   assert.equal(desk.released, 0);
 });
 
+test('backups leave no descriptor open, however they end', {
+  skip: process.platform === 'linux' ? false : 'needs /proc',
+}, async () => {
+  const desk = new Desk();
+  const openIn = (folder: string) =>
+    fs.readdirSync('/proc/self/fd').filter((fd) => {
+      try {
+        return fs.readlinkSync(`/proc/self/fd/${fd}`).startsWith(folder);
+      } catch {
+        return false; // the one that lists them
+      }
+    }).length;
+  const done = path.join(desk.root, 'done');
+  assert.ok((await desk.begin(done)).ok);
+  assert.equal(await desk.over(), 'done: null');
+  await desk.backups.close();
+  assert.equal(openIn(desk.root), 0);
+  desk.turn = async () => {
+    throw new Error('the disk is gone');
+  };
+  const failed = path.join(desk.root, 'failed');
+  assert.ok((await desk.begin(failed)).ok);
+  assert.equal(await desk.over(), 'failed: the disk is gone');
+  await desk.backups.close();
+  assert.equal(openIn(desk.root), 0);
+});
+
 test('a disk that is full in the middle: why, and nothing is left', async () => {
   const into = new MemoryFiles();
   into.capacity = 10_000;

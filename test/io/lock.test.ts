@@ -135,20 +135,13 @@ test('without any helper it says what to install, and does not claim that it is 
 });
 
 const text = 'pid 1234\n';
+const notLinux = process.platform === 'linux' ? false : 'needs /proc';
+type Answered = (failure: Error | null, found: fs.BigIntStats) => void;
 
 test('who removes LOCK lets nobody in, and it is made again', async () => {
   const folder = newFolder();
   const held = new FolderLock(folder, text);
-  const check = () => {
-    let again = false;
-    return new Promise<[Error | undefined, boolean]>((resolve) =>
-      held.check(
-        folder,
-        () => (again = true),
-        (failure) => resolve([failure, again]),
-      ),
-    );
-  };
+  const check = () => checked(held, folder);
   assert.deepEqual(await check(), [undefined, false]);
   fs.rmSync(path.join(folder, 'LOCK'));
   assert.throws(() => lock(folder, 'me'), { held: true, message: 'its LOCK is gone' });
@@ -167,6 +160,66 @@ test('who removes LOCK lets nobody in, and it is made again', async () => {
   other.release();
   held.release();
   assert.deepEqual(await check(), [undefined, false], 'after the end nothing is made');
+});
+
+function checked(held: FolderLock, folder: string): Promise<[Error | undefined, boolean]> {
+  let again = false;
+  return new Promise((resolve) =>
+    held.check(
+      folder,
+      () => (again = true),
+      (failure) => resolve([failure, again]),
+    ),
+  );
+}
+
+test('a full disk keeps nobody from the lock, and is no other holder when LOCK is made again', async (t) => {
+  const full = () => {
+    throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+  };
+  const folder = newFolder();
+  fs.writeFileSync(path.join(folder, 'LOCK'), 'an earlier life, with a longer text');
+  const written = t.mock.method(fs, 'writeSync', full);
+  const held = new FolderLock(folder, text);
+  assert.equal(
+    fs.readFileSync(path.join(folder, 'LOCK'), 'utf8'),
+    '',
+    'it says who had the folder before',
+  );
+  assert.throws(() => lock(folder, 'me'), { held: true });
+  fs.rmSync(path.join(folder, 'LOCK'));
+  assert.deepEqual(await checked(held, folder), [undefined, true]);
+  assert.deepEqual(await checked(held, folder), [undefined, false], 'tried again and again');
+  assert.equal(written.mock.callCount(), 2);
+  held.release();
+});
+
+test('a LOCK that cannot be used leaves no descriptor open', { skip: notLinux }, (t) => {
+  const folder = newFolder();
+  const open = () => fs.readdirSync('/proc/self/fd').length;
+  const before = open();
+  const failing = t.mock.method(fs, 'writeSync', () => {
+    throw Object.assign(new Error('EIO: i/o error, write'), { code: 'EIO' });
+  });
+  assert.throws(() => lock(folder, 'me'), { code: 'EIO' });
+  failing.mock.restore();
+  assert.equal(open(), before);
+  lock(folder, 'me')();
+});
+
+test('LOCK is ours also where the file system gives it another number later', async (t) => {
+  const folder = newFolder();
+  const held = new FolderLock(folder, text);
+  for (const name of ['stat', 'fstat'] as const) {
+    const ask = fs[name] as (...args: unknown[]) => void;
+    t.mock.method(fs, name, (of: string | number, options: object, done: Answered) =>
+      ask(of, options, (failure: Error | null, found: fs.BigIntStats) =>
+        done(failure, Object.assign(found, { ino: found.ino + 1000n })),
+      ),
+    );
+  }
+  assert.deepEqual(await checked(held, folder), [undefined, false]);
+  held.release();
 });
 
 test('a release that locks only LOCK keeps this one out, and the other way round', () => {
