@@ -22,7 +22,25 @@ function hasIndex(dataDir: string): boolean {
   if (names.length > 0) return true;
   // An empty one that was mounted, or is a link, was there before the first start.
   const own = fs.lstatSync(folder);
-  return own.isDirectory() && own.dev === fs.statSync(dataDir).dev;
+  return own.isDirectory() && own.dev === fs.statSync(dataDir).dev && !isMounted(folder);
+}
+
+// One that is bound into its place may be on the same file system, as volumes of a container are.
+function isMounted(folder: string): boolean {
+  try {
+    const at = fs.realpathSync(folder);
+    const mounts = fs.readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
+    return mounts.some((line) => unescaped(line.split(' ')[4] ?? '') === at);
+  } catch {
+    return false; // no such file outside Linux
+  }
+}
+
+// Spaces and the like stand there as three octal digits.
+function unescaped(text: string): string {
+  return text.replace(/\\([0-7]{3})/g, (_, digits: string) =>
+    String.fromCharCode(Number.parseInt(digits, 8)),
+  );
 }
 
 function namesIn(folder: string): string[] | undefined {

@@ -78,22 +78,24 @@ test('a pause, or a file held ready, speaks of an earlier log, too', {
   assert.equal(await broker.stop(), 0);
 });
 
-test('a volume that is mounted for the index before the first start is no trace', {
-  ...needsLoopDisk,
-  timeout: 60_000,
-}, async () => {
-  const dataDir = path.join(temporaryFolder(), 'data');
-  const index = path.join(dataDir, 'index');
-  fs.mkdirSync(index, { recursive: true });
-  run('mount', '-t', 'tmpfs', 'tmpfs', index);
-  try {
-    fs.mkdirSync(path.join(index, 'lost+found'));
-    const broker = await startBroker({ dataDir, flags: SMALL });
-    assert.equal(await broker.stop(), 0);
-  } finally {
-    run('umount', index);
-  }
-});
+for (const kind of ['a file system', 'a folder of the same one'])
+  test(`${kind} that is mounted for the index before the first start is no trace`, {
+    ...needsLoopDisk,
+    timeout: 60_000,
+  }, async () => {
+    const dataDir = path.join(temporaryFolder(), 'my data');
+    const index = path.join(dataDir, 'index');
+    fs.mkdirSync(index, { recursive: true });
+    if (kind === 'a file system') run('mount', '-t', 'tmpfs', 'tmpfs', index);
+    else run('mount', '--bind', temporaryFolder(), index);
+    try {
+      if (kind === 'a file system') fs.mkdirSync(path.join(index, 'lost+found'));
+      const broker = await startBroker({ dataDir, flags: SMALL });
+      assert.equal(await broker.stop(), 0);
+    } finally {
+      run('umount', index);
+    }
+  });
 
 test('--require-data: only where there is a log already, and nothing is made elsewhere', {
   timeout: 60_000,
