@@ -94,6 +94,8 @@ function lockIfFree({ dataDir, host, port }: Options): (() => void) | undefined 
     return () => lock.release();
   } catch (error) {
     if (error instanceof LockError && error.held) return undefined;
+    // Nobody has the folder, and by this way nobody can write to it.
+    if ((error as NodeJS.ErrnoException).code === 'EROFS') return () => {};
     const text = `${dataDir} cannot be locked: ${(error as Error).message}`;
     throw new CliError(EXIT.disk, text);
   }

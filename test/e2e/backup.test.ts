@@ -14,6 +14,7 @@ import {
   startBroker,
   temporaryFolder,
 } from '../support/broker.ts';
+import { needsLoopDisk, run } from '../support/machine.ts';
 import { thrustmq } from '../support/process.ts';
 import { PASSING, SMALL_SEGMENTS, Traffic, WAITING } from '../support/traffic.ts';
 
@@ -126,4 +127,23 @@ test('a broker that is killed while it makes a backup leaves one that is refused
   assert.equal(again.code, 2, again.stderr);
   // The log itself is none the worse.
   assert.equal((await thrustmq(['log', 'verify', '--data-dir', dataDir])).code, 0);
+});
+
+test('a log on a file system that is mounted read-only, as a snapshot is, can be copied', {
+  ...needsLoopDisk,
+  timeout: 60_000,
+}, async () => {
+  const dataDir = temporaryFolder();
+  await (await startBroker({ dataDir, flags: SMALL_SEGMENTS })).stop();
+  const snapshot = temporaryFolder();
+  run('mount', '--bind', dataDir, snapshot);
+  try {
+    run('mount', '-o', 'remount,bind,ro', snapshot);
+    const into = path.join(temporaryFolder(), 'copy');
+    const made = await thrustmq(['backup', '--data-dir', snapshot, '--into', into]);
+    assert.equal(made.code, 0, made.stderr);
+    assert.equal((await thrustmq(['log', 'verify', '--data-dir', into])).code, 0);
+  } finally {
+    run('umount', snapshot);
+  }
 });
