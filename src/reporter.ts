@@ -26,6 +26,7 @@ export class Reporter {
   readonly #broker: Broker;
   readonly #log: FileLog;
   readonly #clock: Clock;
+  readonly #dataDir: () => string;
   readonly #startedMs: number; // as all here monotonic
   // How late the ticks were; the most in the last second, and in this one.
   readonly #late = new Distribution();
@@ -57,8 +58,16 @@ export class Reporter {
   readonly #oldest: Oldest;
   #settledTo = 0; // nothing waited when this was the next sequence
 
-  constructor(options: ServerOptions, broker: Broker, log: FileLog, clock: Clock) {
+  /** `dataDir` tells where the data folder is: it may be renamed. */
+  constructor(
+    options: ServerOptions,
+    broker: Broker,
+    log: FileLog,
+    clock: Clock,
+    dataDir = () => options.config.dataDir,
+  ) {
     this.#options = options;
+    this.#dataDir = dataDir;
     this.#broker = broker;
     this.#log = log;
     this.#clock = clock;
@@ -137,7 +146,7 @@ export class Reporter {
 
   #lookAtDisk(nowMs: number): void {
     this.#diskAtMs = nowMs;
-    statfs(this.#options.config.dataDir, (failure, stats) => {
+    statfs(this.#dataDir(), (failure, stats) => {
       this.#diskFreeBytes = failure === null ? stats.bavail * stats.bsize : null;
     });
   }

@@ -264,7 +264,7 @@ export class Server {
       wallMs: () => this.#clock.wallMs(),
       notice: (level, kind, text, fields) => this.#notices.write(kind, fields, text, level),
     });
-    this.#reporter = new Reporter(options, this.#broker, this.#log, this.#clock);
+    this.#reporter = new Reporter(options, this.#broker, this.#log, this.#clock, () => folder.path);
     this.#log.listen({
       segmentChanged: () => this.#segmentChanged(),
       failed: (failure) => this.#broker.failed(failure),

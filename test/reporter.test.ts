@@ -1,7 +1,7 @@
 // The numbers of a broker over time: while it sleeps, and while the wall clock is set.
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { after, describe, test } from 'node:test';
 import { loadConfig } from '../src/config/load.ts';
@@ -26,6 +26,9 @@ class Setup {
   readonly world: World = brokerOf({ limits: { heartbeatMs: 1e9 } });
   wallMs = 1_700_000_000_000;
   readonly reporter: Reporter;
+  dataDir = folder;
+  /** How often it was asked where the data folder is. */
+  asked = 0;
 
   constructor() {
     const { world } = this;
@@ -38,7 +41,10 @@ class Setup {
     const silent = () => {};
     const logger = { trace: silent, debug: silent, info: silent, warn: silent, error: silent };
     const options = { config, log: { ...logger, fatal: silent }, version: '0' };
-    this.reporter = new Reporter(options, world.broker, log, clock);
+    this.reporter = new Reporter(options, world.broker, log, clock, () => {
+      this.asked++;
+      return this.dataDir;
+    });
   }
 
   /** Time passes for everybody, with a tick at the end as one follows each input. */
@@ -139,4 +145,19 @@ describe('a broker that sleeps', () => {
     setup.sleep(60_000);
     assert.equal(setup.reporter.activity, before);
   });
+});
+
+test('the free bytes of the disk are told, also of a folder that was renamed', async () => {
+  const setup = new Setup();
+  const known = async () => {
+    while (setup.snapshot.log.diskFreeBytes === null) await new Promise(setImmediate);
+  };
+  await known();
+  setup.dataDir = `${folder}.away`;
+  renameSync(folder, setup.dataDir);
+  after(() => rmSync(setup.dataDir, { recursive: true, force: true }));
+  const asked = setup.asked;
+  setup.pass(5000);
+  assert.equal(setup.asked, asked + 1, 'the disk was asked about another folder');
+  await known();
 });
