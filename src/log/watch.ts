@@ -44,6 +44,8 @@ export const TRUST_MS = 1000;
 // Complete segments that a look follows, usually and after a change in the folder.
 const FEW = 4;
 const MANY = 64;
+// Time for them, in ms: where a look takes too long, acks wait for the next one.
+const SOME_MS = 200;
 // Times that something must be missing, one right after the other.
 const ROUNDS = 3;
 
@@ -61,8 +63,8 @@ export class Watch {
   #ended = false;
   #failure: LogError | undefined;
   #waiting: Waiting[] = [];
-  // Complete segments up to this position had their turn.
-  #turn = -1;
+  // Complete segments before this position had their turn.
+  #turn = 0;
   // How many are still to be followed after a change in the folder.
   #changed = 0;
 
@@ -149,39 +151,43 @@ export class Watch {
     );
     if (leads !== 'to it') return lostError('the folder of the log', leads);
     for (const segment of new Set([...suspects, ...this.#due(names)])) {
-      const failure = await this.#follow(segment);
-      if (failure === undefined) continue;
-      suspects.add(segment);
-      return failure;
+      const failure = await this.#follow(segment, suspects);
+      if (failure !== undefined) return failure;
     }
-    return undefined;
+    return this.#followSome(suspects);
   }
 
-  // The segments that this look follows.
+  // The segments that each look follows, and those whose names are not there.
   #due(names: string[] | undefined): Set<Segment> {
     const { segments, renaming } = this.#options;
     const { list, open, next } = segments;
     const due = new Set([open]);
     if (next !== undefined) due.add(next);
-    if (renaming()) return due;
-    if (names !== undefined) {
-      this.#changed = list.length;
-      const there = new Set(names);
-      for (const segment of list) if (!there.has(segmentName(segment.base))) due.add(segment);
-    }
-    const most = Math.min(list.length, this.#changed > 0 ? MANY : FEW);
-    this.#changed -= Math.min(this.#changed, most);
-    let at = list.findIndex(({ base }) => base > this.#turn);
-    for (let i = 0; i < most; i++, at++) {
-      const segment = list[at < 0 ? i : at % list.length]!;
-      due.add(segment);
-      this.#turn = segment.base;
-    }
+    if (renaming() || names === undefined) return due;
+    this.#changed = list.length;
+    const there = new Set(names);
+    for (const segment of list) if (!there.has(segmentName(segment.base))) due.add(segment);
     return due;
   }
 
+  // The complete segments whose turn it is, at least one and as many as there is time for.
+  async #followSome(suspects: Set<Segment>): Promise<LogError | undefined> {
+    const { segments, renaming, now } = this.#options;
+    const begunMs = now();
+    const most = Math.min(segments.list.length, this.#changed > 0 ? MANY : FEW);
+    for (let i = 0; i < most && !renaming(); i++) {
+      if (i > 0 && now() - begunMs > SOME_MS) break;
+      const segment = segments.covering(this.#turn) ?? segments.list[0]!;
+      this.#turn = segment.end;
+      this.#changed = Math.max(0, this.#changed - 1);
+      const failure = await this.#follow(segment, suspects);
+      if (failure !== undefined) return failure;
+    }
+    return undefined;
+  }
+
   // Of one that was given back, or compacted, meanwhile nothing is expected any more.
-  async #follow(segment: Segment): Promise<LogError | undefined> {
+  async #follow(segment: Segment, suspects: Set<Segment>): Promise<LogError | undefined> {
     const { files, segments, renaming } = this.#options;
     const name = segmentName(segment.base);
     const leads = await followed((done) => {
@@ -191,6 +197,7 @@ export class Watch {
     if (leads === 'to it' || this.#ended) return undefined;
     const isExpected = segments.next === segment || segments.list.includes(segment);
     if (!isExpected || (segment !== segments.open && renaming())) return undefined;
+    suspects.add(segment);
     return lostError(`the file ${name} of the log`, leads);
   }
 }

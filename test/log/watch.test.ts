@@ -172,6 +172,33 @@ test('a look costs a few calls, however long the log is', async () => {
   assert.ok((await calls()) <= 70);
 });
 
+test('where a name takes long to follow a look is short all the same, and none is left out', async () => {
+  const setup = await new Setup().begin(121);
+  const { follow } = setup.files;
+  const followed = new Set<string>();
+  setup.files.follow = (name, handle, done) => {
+    followed.add(name);
+    setup.nowMs += 20;
+    follow.call(setup.files, name, handle, done);
+  };
+  for (let looks = 0; looks < 20; looks++) {
+    const begunMs = setup.nowMs;
+    assert.deepEqual(await setup.look(), []);
+    assert.ok(setup.nowMs - begunMs < TRUST_MS / 2, `a look took ${setup.nowMs - begunMs} ms`);
+  }
+  assert.equal(followed.size, 122);
+  // One at a time, if that takes as long as a look should.
+  followed.clear();
+  setup.files.follow = (name, handle, done) => {
+    followed.add(name);
+    setup.nowMs += TRUST_MS;
+    follow.call(setup.files, name, handle, done);
+  };
+  for (let looks = 0; looks < 122; looks++) await setup.look();
+  assert.equal(followed.size, 122);
+  assert.equal(await setup.ack(), 'not yet');
+});
+
 test('what the broker does with names itself is no loss', async () => {
   const setup = await new Setup().begin(4);
   const { segments, files } = setup;
