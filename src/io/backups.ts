@@ -108,7 +108,7 @@ export class Backups {
   async #run(state: BackupState, settings: () => BackupSetting[], done: Done): Promise<void> {
     const { into } = state;
     let made: string | undefined;
-    let begun = false;
+    let written: string | undefined;
     let pinned: Cut | undefined;
     try {
       if (await isWithin(this.#options.dataDir(), into))
@@ -120,22 +120,24 @@ export class Backups {
       const cut = await this.#pin(state);
       pinned = cut;
       await refuseFull(into, state.totalBytes ?? 0);
-      begun = true;
+      written = INCOMPLETE_FOLDER;
       done({ ok: true, result: { ...state } });
       await this.#copy(state, cut);
       for (const { name, text } of files) await saveIn(into, name, text);
       if (state.state !== 'running') throw new Error(state.detail ?? 'it was given up');
       await fs.promises.rename(path.join(into, INCOMPLETE_FOLDER), path.join(into, 'log'));
+      written = 'log';
       await syncFolder(into);
+      if (state.state !== 'running') throw new Error(state.detail ?? 'it was given up');
       this.#end(state, 'done', null);
     } catch (error) {
       for (const segment of pinned?.pinned ?? []) segment.release();
       this.#end(state, 'failed', (error as Error).message);
       // What was there before this backup stays.
-      if (begun) await remove(into);
+      if (written !== undefined) await remove(into, written);
       if (made !== undefined) await removeEmpty(into, made);
       const code = error instanceof NotFresh ? 'bad-request' : 'failed';
-      if (!begun) done(refuse(code, `no backup was made: ${state.detail}`));
+      if (written === undefined) done(refuse(code, `no backup was made: ${state.detail}`));
     }
   }
 
@@ -258,8 +260,12 @@ async function saveIn(folder: string, name: string, text: string): Promise<void>
   if (failure !== undefined) throw failure;
 }
 
-async function remove(into: string): Promise<void> {
-  for (const name of [INCOMPLETE_FOLDER, 'paused.json', 'paused.json.tmp'])
+// `log` is what the log is called by now. One that has its name already may be used by a broker.
+async function remove(into: string, log: string): Promise<void> {
+  const ours = [log, 'paused.json', 'paused.json.tmp'];
+  const names = await fs.promises.readdir(into).catch(() => []);
+  if (log !== INCOMPLETE_FOLDER && names.some((name) => !ours.includes(name))) return;
+  for (const name of ours)
     await fs.promises.rm(path.join(into, name), { recursive: true, force: true }).catch(() => {});
 }
 

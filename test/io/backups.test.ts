@@ -123,6 +123,31 @@ test('folders that cannot take one, or a log that cannot give one, are refused, 
   assert.equal(desk.released, 0);
 });
 
+test('one that is cancelled or fails when it already has its name leaves nothing, either', async (t) => {
+  for (const how of ['cancelled', 'failed', 'in use'] as const) {
+    const desk = new Desk();
+    const { rename } = fs.promises;
+    const renamed = t.mock.method(fs.promises, 'rename', async (from: string, to: string) => {
+      await rename(from, to);
+      if (path.basename(to) !== 'log') return;
+      if (how === 'in use') fs.writeFileSync(path.join(desk.root, 'copy', 'LOCK'), 'a broker');
+      if (how !== 'failed') desk.backups.cancel();
+      else
+        t.mock.method(fs.promises, 'open', async () => {
+          throw new Error('EIO: i/o error, fsync');
+        });
+    });
+    const folder = path.join(desk.root, 'copy');
+    assert.ok((await desk.begin(folder)).ok);
+    assert.match(await desk.over(), how === 'failed' ? /^failed: / : /^cancelled: /);
+    await desk.backups.close();
+    const left = fs.existsSync(folder) ? fs.readdirSync(folder).sort() : [];
+    assert.deepEqual(left, how === 'in use' ? ['LOCK', 'log', 'paused.json'] : [], how);
+    t.mock.restoreAll();
+    assert.equal(renamed.mock.callCount(), 2);
+  }
+});
+
 test('backups leave no descriptor open, however they end', {
   skip: process.platform === 'linux' ? false : 'needs /proc',
 }, async () => {
