@@ -20,8 +20,8 @@ export const IO_PLANTS: readonly Plant[] = [
     ],
     [
       'LOCK that was removed is not noticed',
-      'if (this.#released || isOurs)',
-      'if (this.#released || isOurs || failure !== null)',
+      "if (failure !== undefined || leads === 'to it')",
+      "if (failure !== undefined || leads !== 'elsewhere')",
       'test/io/lock.test.ts',
       'who removes LOCK lets nobody in, and it is made again',
     ],
