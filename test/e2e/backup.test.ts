@@ -106,8 +106,9 @@ test('a broker that is killed while it makes a backup leaves one that is refused
   await traffic.reached(20_000);
   const into = path.join(temporaryFolder(), 'copy');
   const incomplete = path.join(into, 'log.incomplete');
+  let look: NodeJS.Timeout | undefined;
   const begun = new Promise<void>((resolve) => {
-    const look = setInterval(() => {
+    look = setInterval(() => {
       if (!fs.existsSync(incomplete) || fs.readdirSync(incomplete).length < 2) return;
       clearInterval(look);
       resolve();
@@ -115,6 +116,7 @@ test('a broker that is killed while it makes a backup leaves one that is refused
   });
   const backup = thrustmq(['backup', '--data-dir', dataDir, '--into', into]);
   await Promise.race([begun, backup]);
+  clearInterval(look);
   await broker.kill();
   await traffic.stop().catch(() => {});
   assert.notEqual((await backup).code, 0);
