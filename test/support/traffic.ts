@@ -80,12 +80,16 @@ export class Traffic {
     ]);
   }
 
-  /** Ends it; throws what went wrong with publishing. */
+  /** Ends it, also when the broker is gone; throws what went wrong with publishing. */
   async stop(): Promise<void> {
     this.#going = false;
-    await this.#producing;
-    await this.#producer.close();
-    await this.#consumer.close();
-    await this.#consuming;
+    // What is sent to a broker that is gone waits for its return, until the producer is closed.
+    const [producing] = await Promise.allSettled([
+      this.#producing,
+      this.#producer.close(),
+      this.#consumer.close(),
+      this.#consuming,
+    ]);
+    if (producing.status === 'rejected') throw producing.reason;
   }
 }
