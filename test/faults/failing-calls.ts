@@ -21,6 +21,7 @@ const BATCHES = 30;
 // a segment being made.
 const FLAGS = ['--proof-delay', '1h'];
 const FAILED = 74;
+const CANNOT_WORK = 78;
 
 interface Kind {
   name: string;
@@ -31,6 +32,8 @@ interface Kind {
   times?: number;
   /** Whether the broker must outlive it once it serves. */
   survives?: boolean;
+  /** What a start may be refused with instead of 74. */
+  refused?: number;
 }
 
 // A batch is written as one piece or as two, and these are different calls.
@@ -45,7 +48,11 @@ export const KINDS: readonly Kind[] = [
   { name: 'no byte written', calls: WRITES, fault: 'retval=0' },
   { name: 'EIO on read', calls: ['pread64'], fault: 'error=EIO', survives: true },
   { name: 'EIO on rename', calls: ['rename'], fault: 'error=EIO', survives: true },
-  { name: 'EMFILE on open', calls: ['openat'], fault: 'error=EMFILE', survives: true },
+  {
+    ...{ name: 'EMFILE on open', calls: ['openat'], fault: 'error=EMFILE' },
+    survives: true,
+    refused: CANNOT_WORK,
+  },
   { name: 'sync that does nothing', calls: ['fdatasync'], fault: 'retval=0', survives: true },
   { name: 'slow sync', calls: ['fdatasync'], fault: 'delay_enter=400000', survives: true },
   { name: 'slow write', calls: WRITES, fault: 'delay_enter=400000', survives: true },
@@ -92,7 +99,8 @@ function check(kind: Kind, where: string, { traced, exit, ackedMs }: Life, tally
     tally.late(ackedMs.filter((ms) => ms > failedMs).length);
     if (exit !== FAILED) throw new Error(`${where}: exit ${exit} after a failed sync, not 74`);
   }
-  const fine = exit === 0 || exit === FAILED;
+  const isRefused = traced.broker === undefined && exit === kind.refused;
+  const fine = exit === 0 || exit === FAILED || isRefused;
   if (!fine) throw new Error(`${where}: the broker ended with ${exit}`);
   if (kind.survives === true && traced.broker !== undefined && exit !== 0)
     throw new Error(`${where}: the broker did not outlive it: ${traced.broker.lines.at(-1)?.msg}`);
@@ -110,14 +118,19 @@ export async function failingCall(kind: Kind, options: FaultOptions): Promise<Ve
   const ends = { ok: 0, refused: 0, failed: 0 };
   for (const { call, nth } of spread(all, options.points, options.random)) {
     if (tally.fired > 0 && performance.now() > options.untilMs) break;
-    const dataDir = temporaryFolder();
-    const when = kind.times === undefined ? `${nth}` : `${nth}..${nth + kind.times - 1}`;
-    const life = await live(dataDir, { call, fault: `${kind.fault}:when=${when}` });
-    check(kind, `${kind.name}, ${call} ${nth}`, life, tally);
-    if (life.exit === 0) ends.ok++;
-    else if (life.traced.broker === undefined) ends.refused++;
-    else ends.failed++;
-    tally.found(await recoverTwice(dataDir, life.ledger));
+    // How often the names of files are looked at goes by the clock: a life with fewer calls than the
+    // first one has its fault earlier.
+    for (let at = nth, before = tally.fired; tally.fired === before; at = Math.floor(at / 2)) {
+      if (at === 0) break;
+      const dataDir = temporaryFolder();
+      const when = kind.times === undefined ? `${at}` : `${at}..${at + kind.times - 1}`;
+      const life = await live(dataDir, { call, fault: `${kind.fault}:when=${when}` });
+      check(kind, `${kind.name}, ${call} ${at}`, life, tally);
+      if (life.exit === 0) ends.ok++;
+      else if (life.traced.broker === undefined) ends.refused++;
+      else ends.failed++;
+      tally.found(await recoverTwice(dataDir, life.ledger));
+    }
   }
   return tally.verdict(
     `of ${all.length} calls; ${ends.ok} outlived, ${ends.refused} starts refused, ${ends.failed} stopped with 74`,
