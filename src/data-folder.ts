@@ -13,8 +13,8 @@ import { Home } from './io/home.ts';
 import { FolderLock, LockError } from './io/lock.ts';
 import type { Logger } from './io/logger.ts';
 import { makeFolder, storageOf } from './io/storage.ts';
-import { INCOMPLETE_FOLDER } from './log/segment.ts';
-import type { Place } from './log/watch.ts';
+import { INCOMPLETE_FOLDER } from './log/segments/segment.ts';
+import type { Place } from './log/segments/watch.ts';
 
 /** A start that was refused; `exitCode` is one of the list in README.md. */
 export class StartError extends Error {
@@ -36,7 +36,7 @@ export interface DataFolderOptions {
 export class DataFolder {
   /** Tells this broker from every other one; in LOCK and in runtime.json. */
   readonly instance = randomBytes(16).toString('hex');
-  /** What in it speaks of an earlier log, if there is none now (log/earlier.ts). */
+  /** What in it speaks of an earlier log, if there is none now (log/recovery/earlier.ts). */
   readonly traces: readonly string[];
   readonly #log: Logger;
   readonly #home: Home;

@@ -4,13 +4,13 @@
 import { statfs } from 'node:fs';
 import { withoutSecrets } from './config/load.ts';
 import type { Broker } from './core/broker.ts';
-import { Distribution, POWERS } from './core/distribution.ts';
-import { Oldest } from './core/oldest.ts';
-import { bucketsOf, connectionsOf, ratesOf, totalsOf } from './core/report.ts';
-import { liveBytesOf } from './core/retention.ts';
-import type { Histograms, LogSnapshot, Rates, Snapshot, Totals } from './core/snapshot.ts';
+import { Distribution, POWERS } from './core/metrics/histogram.ts';
+import { Oldest } from './core/admin/oldest-message.ts';
+import { bucketsOf, connectionsOf, ratesOf, totalsOf } from './core/admin/report.ts';
+import { liveBytesOf } from './core/segments/retention.ts';
+import type { Histograms, LogSnapshot, Rates, Snapshot, Totals } from './contract/snapshot.ts';
 import type { Clock } from './io/clock.ts';
-import type { FileLog } from './log/log.ts';
+import type { FileLog } from './log/file-log.ts';
 import type { ServerOptions } from './server.ts';
 
 const RATE_MS = 1000;

@@ -7,12 +7,12 @@ import path from 'node:path';
 import { INBOX_READ_BYTES, WIRE_U32, WIRE_U64 } from '../assembly/layout.ts';
 import type { BrokerConfig, Listener } from './config/load.ts';
 import { memoryText } from './config/memory.ts';
-import { Admin } from './core/admin.ts';
+import { Admin } from './core/admin/admin.ts';
 import { Broker } from './core/broker.ts';
-import type { Command, Outcome } from './core/commands.ts';
-import type { Paused } from './core/paused.ts';
-import type { Snapshot, StartSnapshot } from './core/snapshot.ts';
-import { createState } from './core/state.ts';
+import type { Command, Outcome } from './contract/commands.ts';
+import type { Paused } from './core/delivery/paused.ts';
+import type { Snapshot, StartSnapshot } from './contract/snapshot.ts';
+import { createState } from './core/segments/state.ts';
 import { DataFolder, StartError } from './data-folder.ts';
 import { Backups } from './io/backups.ts';
 import { Clock } from './io/clock.ts';
@@ -23,9 +23,9 @@ import { readPaused, SettingsError, SettingsFile } from './io/settings.ts';
 import { filesIn } from './io/storage.ts';
 import { giveUp, isSilent, Listeners } from './io/tcp.ts';
 import { HOST, Ticker } from './io/ticker.ts';
-import { LogError } from './log/errors.ts';
-import { FileLog } from './log/log.ts';
-import { Replay } from './log/replay.ts';
+import { LogError } from './log/files/errors.ts';
+import { FileLog } from './log/file-log.ts';
+import { Replay } from './log/recovery/replay.ts';
 import { Reporter } from './reporter.ts';
 import { Starting } from './starting.ts';
 import { deadline } from './time/deadline.ts';
@@ -63,7 +63,7 @@ const RETRY_MS = 1000;
 // Others may fill the disk while nothing is missing and nothing comes in.
 const RETRY_IDLE_MS = 5000;
 const PEERS_MS = 5000;
-// Between two looks whether the files of the log still have their names (log/watch.ts).
+// Between two looks whether the files of the log still have their names (log/segments/watch.ts).
 const LOOK_MS = 500;
 // An orderly stop: time for consumers to ack what they hold, then for the log, then for replies.
 const DRAIN_MS = 1500;

@@ -2,9 +2,9 @@
 // most once a second. Measures and tells; the start itself is server.ts.
 
 import { formatSize } from './config/units.ts';
-import type { StartSnapshot } from './core/snapshot.ts';
+import type { StartSnapshot } from './contract/snapshot.ts';
 import type { Logger } from './io/logger.ts';
-import type { RecoveryStep } from './log/progress.ts';
+import type { RecoveryStep } from './log/recovery/progress.ts';
 
 const LINE_MS = 1000;
 

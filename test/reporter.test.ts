@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { after, describe, test } from 'node:test';
 import { loadConfig } from '../src/config/load.ts';
 import { Clock } from '../src/io/clock.ts';
-import type { FileLog } from '../src/log/log.ts';
+import type { FileLog } from '../src/log/file-log.ts';
 import { Reporter } from '../src/reporter.ts';
 import { brokerOf, type World } from './support/world.ts';
 

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { StartSnapshot } from '../src/core/snapshot.ts';
+import type { StartSnapshot } from '../src/contract/snapshot.ts';
 import type { Logger } from '../src/io/logger.ts';
 import { Starting, startText } from '../src/starting.ts';
 

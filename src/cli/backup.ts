@@ -4,13 +4,13 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
-import type { BackupState } from '../core/commands.ts';
+import type { BackupState } from '../contract/commands.ts';
 import { Backups } from '../io/backups.ts';
 import { NodeFiles } from '../io/files.ts';
 import { FolderLock, LockError } from '../io/lock.ts';
 import { type Cut, Pinned } from '../log/backup.ts';
-import { LogError } from '../log/errors.ts';
-import { type Inventory, takeInventory } from '../log/recovery.ts';
+import { LogError } from '../log/files/errors.ts';
+import { type Inventory, takeInventory } from '../log/recovery/recovery.ts';
 import { sleep } from '../time/timers.ts';
 import { Dashboard, type DashboardTarget } from './dashboard.ts';
 import { progressBar, quoted } from './offline.ts';

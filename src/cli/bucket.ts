@@ -12,7 +12,7 @@ import {
   type PeekResult,
   type PurgeState,
   ROWS_MAX,
-} from '../core/commands.ts';
+} from '../contract/commands.ts';
 import { sleep } from '../time/timers.ts';
 import { Dashboard, type DashboardTarget } from './dashboard.ts';
 import { CliError, EXIT, emit, emitDone, note } from './output.ts';

@@ -2,8 +2,8 @@
 
 import type { Command } from 'commander';
 import { formatDuration } from '../config/units.ts';
-import { ROWS_MAX } from '../core/commands.ts';
-import type { ConnectionSnapshot } from '../core/snapshot.ts';
+import { ROWS_MAX } from '../contract/commands.ts';
+import type { ConnectionSnapshot } from '../contract/snapshot.ts';
 import { Dashboard, type DashboardTarget } from './dashboard.ts';
 import { emit, emitDone, note } from './output.ts';
 import { count, newTable } from './tables.ts';

@@ -1,7 +1,7 @@
 // The verb `log stat`: what a log holds, in a screenful.
 
 import type { Command } from 'commander';
-import { type StatReport, statLog } from '../log/stat.ts';
+import { type StatReport, statLog } from '../log/tools/stat.ts';
 import { Engine } from '../wasm/engine.ts';
 import {
   exitCodeOf,

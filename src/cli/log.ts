@@ -2,8 +2,8 @@
 // into a log, also of a running broker, open it for reading only, and need no lock.
 
 import type { Command } from 'commander';
-import { type DumpEntry, dumpLog, lineOf } from '../log/dump.ts';
-import { type BadRange, type VerifyReport, verifyLog } from '../log/verify.ts';
+import { type DumpEntry, dumpLog, lineOf } from '../log/tools/dump.ts';
+import { type BadRange, type VerifyReport, verifyLog } from '../log/tools/verify.ts';
 import { Engine } from '../wasm/engine.ts';
 import { registerLogRepair } from './log-repair.ts';
 import { registerLogStat } from './log-stat.ts';

@@ -7,10 +7,10 @@ import { SingleBar } from 'cli-progress';
 import { tracesIn } from '../io/earlier.ts';
 import { NodeFiles } from '../io/files.ts';
 import { holderOf } from '../io/lock.ts';
-import { lossText } from '../log/earlier.ts';
-import type { FilesToRead } from '../log/files.ts';
-import { INCOMPLETE_FOLDER } from '../log/segment.ts';
-import type { VerifyReport } from '../log/verify.ts';
+import { lossText } from '../log/recovery/earlier.ts';
+import type { FilesToRead } from '../log/files/files.ts';
+import { INCOMPLETE_FOLDER } from '../log/segments/segment.ts';
+import type { VerifyReport } from '../log/tools/verify.ts';
 import { CliError, EXIT, note, OutputError } from './output.ts';
 
 /** Runs a tool on the log folder; what the system refuses becomes exit code 74. */

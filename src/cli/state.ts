@@ -2,7 +2,7 @@
 // snapshot without what takes many lines, and what only the process knows.
 
 import { formatDuration, formatSize } from '../config/units.ts';
-import type { Snapshot } from '../core/snapshot.ts';
+import type { Snapshot } from '../contract/snapshot.ts';
 import type { Answer } from '../dashboard/messages.ts';
 
 /** Rows of buckets and of connections. */

@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import { formatDuration, formatSize } from '../config/units.ts';
-import type { Snapshot } from '../core/snapshot.ts';
+import type { Snapshot } from '../contract/snapshot.ts';
 import { sleep } from '../time/timers.ts';
 import { Dashboard, type DashboardTarget } from './dashboard.ts';
 import { CliError, colorsFor, EXIT, emit, endWithReader, note } from './output.ts';

@@ -3,8 +3,8 @@
 
 import { type Command, Option } from 'commander';
 import { formatDuration, formatSize } from '../config/units.ts';
-import { BUCKET_SORTS, type BucketPage } from '../core/commands.ts';
-import type { Snapshot } from '../core/snapshot.ts';
+import { BUCKET_SORTS, type BucketPage } from '../contract/commands.ts';
+import type { Snapshot } from '../contract/snapshot.ts';
 import { after, cancel, type Timer } from '../time/timers.ts';
 import { bucketTable } from './bucket.ts';
 import { Dashboard, type DashboardTarget } from './dashboard.ts';

@@ -2,31 +2,31 @@
 // run to their end without waiting; effects go out through ports. Time comes in through `advance`.
 // The only other inputs are completions of the log, which Commit turns into `durable`.
 
-import { Admission } from './admission.ts';
-import type { Batch } from './batch.ts';
-import type { Buckets } from './buckets.ts';
-import { Blocks } from './carry.ts';
-import { Commit, type CommitEvents, type Resume } from './commit.ts';
-import { Compaction } from './compaction.ts';
-import { Consumer } from './consumer.ts';
+import { Admission } from './connections/admission.ts';
+import type { Batch } from './commit/batch.ts';
+import type { Buckets } from './buckets/buckets.ts';
+import { Blocks } from './memory/partial-input.ts';
+import { Commit, type CommitEvents, type Resume } from './commit/commit.ts';
+import { Compaction } from './segments/compaction.ts';
+import { Consumer } from './connections/consumer.ts';
 import { type BreachKind, Budget, type Context } from './context.ts';
-import { Counters } from './counters.ts';
-import type { Deadlines } from './deadlines.ts';
-import { Dispatcher } from './dispatcher.ts';
-import { FramePool } from './frames.ts';
-import { Indexing } from './indexing.ts';
-import { Intake } from './intake.ts';
-import { Latency } from './latency.ts';
+import { Counters } from './metrics/counters.ts';
+import type { Deadlines } from './timing/deadlines.ts';
+import { Dispatcher } from './delivery/dispatcher.ts';
+import { FramePool } from './memory/frame-pool.ts';
+import { Indexing } from './segments/indexing.ts';
+import { Intake } from './fairness/fair-share.ts';
+import { Latency } from './metrics/latency.ts';
 import type { Limits } from './limits.ts';
-import * as notices from './notices.ts';
-import { Overdue } from './overdue.ts';
-import { Paused } from './paused.ts';
+import * as notices from './delivery/notices.ts';
+import { Overdue } from './timing/overdue.ts';
+import { Paused } from './delivery/paused.ts';
 import type { Codec, Failure, Link, Log, Notices, Position, Wake } from './ports.ts';
-import { Presence } from './presence.ts';
-import { Producer } from './producer.ts';
-import { Relief } from './relief.ts';
-import { Reservations } from './reservations.ts';
-import type { Retention } from './retention.ts';
+import { Presence } from './delivery/presence.ts';
+import { Producer } from './connections/producer.ts';
+import { Relief } from './memory/eviction.ts';
+import { Reservations } from './memory/reservations.ts';
+import type { Retention } from './segments/retention.ts';
 import {
   BODY_BYTES,
   BUCKET_HIGH,
@@ -36,8 +36,8 @@ import {
   ROW_WORDS,
   recordBytesOf,
   sequenceOf,
-} from './rows.ts';
-import { checkpointOf, type State } from './state.ts';
+} from './records/rows.ts';
+import { checkpointOf, type State } from './segments/state.ts';
 import { Ticks } from './ticks.ts';
 
 export interface BrokerOptions extends State {

@@ -1,21 +1,21 @@
 // What sessions share: the broker's parts as they see them. Assembled once by broker.ts.
 
-import type { Buckets } from './buckets.ts';
-import type { Blocks } from './carry.ts';
-import type { Commit } from './commit.ts';
-import type { Consumer } from './consumer.ts';
-import type { Counters } from './counters.ts';
-import type { Deadlines } from './deadlines.ts';
-import type { FramePool } from './frames.ts';
-import type { Intake } from './intake.ts';
-import type { Latency } from './latency.ts';
+import type { Buckets } from './buckets/buckets.ts';
+import type { Blocks } from './memory/partial-input.ts';
+import type { Commit } from './commit/commit.ts';
+import type { Consumer } from './connections/consumer.ts';
+import type { Counters } from './metrics/counters.ts';
+import type { Deadlines } from './timing/deadlines.ts';
+import type { FramePool } from './memory/frame-pool.ts';
+import type { Intake } from './fairness/fair-share.ts';
+import type { Latency } from './metrics/latency.ts';
 import type { Limits } from './limits.ts';
-import type { Overdue } from './overdue.ts';
+import type { Overdue } from './timing/overdue.ts';
 import type { Codec, Link, Notices } from './ports.ts';
-import type { Presence } from './presence.ts';
-import type { Producer } from './producer.ts';
-import type { Reservations } from './reservations.ts';
-import type { Retention } from './retention.ts';
+import type { Presence } from './delivery/presence.ts';
+import type { Producer } from './connections/producer.ts';
+import type { Reservations } from './memory/reservations.ts';
+import type { Retention } from './segments/retention.ts';
 
 /** How a peer went too far: not our protocol, too slow, or too much memory when that ran out. */
 export type BreachKind = 'protocol' | 'timeout' | 'memory';

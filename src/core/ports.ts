@@ -116,7 +116,7 @@ export interface CompactionRequest {
 
 /**
  * The durable log as the core sees it: one append in flight, reads, and giving back. The file
- * implementation is log/log.ts; a replicated stream could stand here too.
+ * implementation is log/file-log.ts; a replicated stream could stand here too.
  */
 export interface Log {
   readonly segmentBytes: number;

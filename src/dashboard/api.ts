@@ -8,8 +8,8 @@ import {
   PEEK_BYTES_MAX,
   PEEK_MAX,
   ROWS_MAX,
-} from '../core/commands.ts';
-import type { Snapshot } from '../core/snapshot.ts';
+} from '../contract/commands.ts';
+import type { Snapshot } from '../contract/snapshot.ts';
 import type { RunCommand } from './commander.ts';
 import { type History, SECONDS_MAX } from './history.ts';
 import { type DashboardReply, json, problem } from './http.ts';

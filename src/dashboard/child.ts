@@ -2,7 +2,7 @@
 // Lives exactly as long as the channel to the broker; holds nothing that anybody would miss.
 
 import './first.ts';
-import type { Command } from '../core/commands.ts';
+import type { Command } from '../contract/commands.ts';
 import { every } from '../time/timers.ts';
 import { Asker } from './ask.ts';
 import { Commander } from './commander.ts';

@@ -2,7 +2,7 @@
 // for questions an answer that is kept for a moment, so that a flood of requests costs the broker
 // little.
 
-import { CHANGES, type Command, type Outcome } from '../core/commands.ts';
+import { CHANGES, type Command, type Outcome } from '../contract/commands.ts';
 import { deadline } from '../time/deadline.ts';
 import { cancel } from '../time/timers.ts';
 import { COMMANDS_MAX } from './messages.ts';

@@ -2,7 +2,7 @@
 // /api/v1/history answers. Lives in the dashboard's process and begins with it. Rows are kept by the
 // broker's uptime and dated when they are asked for, so that the wall clock may be set meanwhile.
 
-import type { Snapshot } from '../core/snapshot.ts';
+import type { Snapshot } from '../contract/snapshot.ts';
 
 /** What a row holds, in this order. */
 export const SERIES = [

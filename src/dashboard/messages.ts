@@ -1,7 +1,7 @@
 // What the broker and its dashboard process say to each other over the fork's channel. Types, and one bound.
 
-import type { Command, Outcome } from '../core/commands.ts';
-import type { Snapshot, StartSnapshot } from '../core/snapshot.ts';
+import type { Command, Outcome } from '../contract/commands.ts';
+import type { Snapshot, StartSnapshot } from '../contract/snapshot.ts';
 
 export interface Check {
   ok: boolean;

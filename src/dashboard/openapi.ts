@@ -1,8 +1,8 @@
 // The admin API as an OpenAPI document, served at /api/v1/openapi.json. test/dashboard/api.test.ts
 // holds it against the routes and against real answers.
 
-import { BUCKET_SORTS, PEEK_BYTES_MAX, PEEK_MAX, ROWS_MAX } from '../core/commands.ts';
-import { WHY, WHY_CODES } from '../core/why.ts';
+import { BUCKET_SORTS, PEEK_BYTES_MAX, PEEK_MAX, ROWS_MAX } from '../contract/commands.ts';
+import { WHY, WHY_CODES } from '../core/admin/explain.ts';
 import { SECONDS_MAX } from './history.ts';
 
 type Schema = Record<string, unknown>;

@@ -1,7 +1,7 @@
 // What the dashboard answers: request line and headers in, status, headers and body out. Knows no
 // transport and no broker; must not throw, whatever the request holds.
 
-import type { BucketRow } from '../core/commands.ts';
+import type { BucketRow } from '../contract/commands.ts';
 import { answerApi, apiPatternOf, bucketsCommand } from './api.ts';
 import type { RunCommand } from './commander.ts';
 import { createGuard, type Openness } from './guard.ts';

@@ -2,7 +2,7 @@
 // A whole snapshot costs both processes more than an idle broker does otherwise, so that first only
 // one number is asked for; while that stays as it is, rows are made without asking.
 
-import type { Snapshot } from '../core/snapshot.ts';
+import type { Snapshot } from '../contract/snapshot.ts';
 import type { History } from './history.ts';
 
 export const SAMPLE_MS = 1000;

@@ -5,7 +5,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import os from 'node:os';
 import { fileURLToPath } from 'node:url';
-import type { Command, Outcome } from '../core/commands.ts';
+import type { Command, Outcome } from '../contract/commands.ts';
 import { flagsWithoutDebugger } from '../io/debugger.ts';
 import { deadline } from '../time/deadline.ts';
 import { after, cancel, every, type Timer } from '../time/timers.ts';

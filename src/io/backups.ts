@@ -5,10 +5,10 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import type { BackupState, Outcome, Refusal } from '../core/commands.ts';
+import type { BackupState, Outcome, Refusal } from '../contract/commands.ts';
 import { bytesOf, type Cut, copyPinned } from '../log/backup.ts';
-import type { Files } from '../log/files.ts';
-import { INCOMPLETE_FOLDER } from '../log/segment.ts';
+import type { Files } from '../log/files/files.ts';
+import { INCOMPLETE_FOLDER } from '../log/segments/segment.ts';
 import { cancel, every, type Timer } from '../time/timers.ts';
 import { NodeFiles } from './files.ts';
 import { isWithin, makeFresh, syncFolder, whyNotFresh } from './fresh-folder.ts';

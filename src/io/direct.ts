@@ -7,7 +7,7 @@
 
 import fs from 'node:fs';
 import { BLOCK_BYTES } from '../../assembly/layout.ts';
-import type { Handle } from '../log/files.ts';
+import type { Handle } from '../log/files/files.ts';
 
 type Moved = (failure: Error | undefined, bytes: number) => void;
 /** Moves bytes by way of a descriptor. */

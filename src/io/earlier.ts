@@ -2,8 +2,8 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import { tracesOf } from '../log/earlier.ts';
-import { baseOf } from '../log/segment.ts';
+import { tracesOf } from '../log/recovery/earlier.ts';
+import { baseOf } from '../log/segments/segment.ts';
 
 /** In the root of a file system that was made for it. */
 const OF_FILE_SYSTEMS = ['lost+found'];

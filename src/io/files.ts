@@ -2,7 +2,7 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import type { Done, Files, Handle, Leads } from '../log/files.ts';
+import type { Done, Files, Handle, Leads } from '../log/files/files.ts';
 import { DirectFiles, isRefusal, type Move } from './direct.ts';
 import { follow, identityOf } from './identity.ts';
 import { PIECE_BYTES, Release } from './release.ts';

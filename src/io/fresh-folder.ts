@@ -3,7 +3,7 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import { INCOMPLETE_FOLDER } from '../log/segment.ts';
+import { INCOMPLETE_FOLDER } from '../log/segments/segment.ts';
 import { LOCK_NAME } from './lock.ts';
 
 /** The path without links, also of a folder that is not there yet. */

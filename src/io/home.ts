@@ -3,7 +3,7 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import type { Leads } from '../log/files.ts';
+import type { Leads } from '../log/files/files.ts';
 import { follow, identityOf } from './identity.ts';
 
 export class Home {

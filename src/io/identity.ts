@@ -1,7 +1,7 @@
 // Whether a name still leads to what was opened by it: the same device and inode.
 
 import fs, { type BigIntStats } from 'node:fs';
-import type { Leads } from '../log/files.ts';
+import type { Leads } from '../log/files/files.ts';
 
 /** Tells a file from every other one that exists while it is open. */
 export function identityOf({ dev, ino }: BigIntStats): string {

@@ -3,7 +3,7 @@
 // 20 ms for a segment of 64 MiB, 0.3 ms for a piece, where a commit takes 0.2 (bench/README.md).
 
 import fs from 'node:fs';
-import type { Done } from '../log/files.ts';
+import type { Done } from '../log/files/files.ts';
 import { after } from '../time/timers.ts';
 
 /** Given back at a time. */

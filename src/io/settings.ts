@@ -4,7 +4,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 
-import { Paused } from '../core/paused.ts';
+import { Paused } from '../core/delivery/paused.ts';
 
 /** A file of settings that is there and cannot be used; the message says what to do. */
 export class SettingsError extends Error {

@@ -2,8 +2,8 @@
 // Decides nothing, except that a peer which is provably unreachable is disconnected.
 
 import net from 'node:net';
-import type { CloseReason } from '../core/counters.ts';
-import type { Overdue } from '../core/overdue.ts';
+import type { CloseReason } from '../core/metrics/counters.ts';
+import type { Overdue } from '../core/timing/overdue.ts';
 import type { Link } from '../core/ports.ts';
 import { deadline } from '../time/deadline.ts';
 import { cancel, sleep } from '../time/timers.ts';

@@ -2,7 +2,7 @@
 // timer. Its clock follows the time that was slept on purpose and stands still while the process
 // does: after a stall, what peers sent in the meantime is read before anybody is found too late.
 
-import { TICK_MS } from '../core/alarm.ts';
+import { TICK_MS } from '../core/timing/alarm.ts';
 import { after, cancel } from '../time/timers.ts';
 
 export interface Host {

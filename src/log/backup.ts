@@ -12,13 +12,13 @@
 
 import { SEGMENT_DATA_AT } from '../../assembly/layout.ts';
 import type { Position } from '../core/ports.ts';
-import { LogError } from './errors.ts';
-import type { Files, Handle } from './files.ts';
-import type { Pace } from './pace.ts';
-import { settle, write } from './promises.ts';
-import { readFully } from './scan.ts';
-import { segmentName } from './segment.ts';
-import type { Segments } from './segments.ts';
+import { LogError } from './files/errors.ts';
+import type { Files, Handle } from './files/files.ts';
+import type { Pace } from './files/throttle.ts';
+import { settle, write } from './files/promises.ts';
+import { readFully } from './scan/scan.ts';
+import { segmentName } from './segments/segment.ts';
+import type { Segments } from './segments/segments.ts';
 
 /** A segment that keeps its file. */
 export class Pinned {

@@ -2,7 +2,7 @@
 // can do about it.
 
 import { useState } from 'preact/hooks';
-import type { BucketInfo, ConsumerRow, PurgeState } from '../core/commands.ts';
+import type { BucketInfo, ConsumerRow, PurgeState } from '../contract/commands.ts';
 import { ageOf, readyOf } from './columns.tsx';
 import { ago, count, duration, plural, rate } from './format.ts';
 import { Messages } from './messages.tsx';

@@ -2,7 +2,7 @@
 // there are, one page of rows is all that is asked for and drawn.
 
 import { useEffect, useState } from 'preact/hooks';
-import { BUCKET_SORTS, type BucketSort } from '../core/commands.ts';
+import { BUCKET_SORTS, type BucketSort } from '../contract/commands.ts';
 import { BUCKET_COLUMNS } from './columns.tsx';
 import { count } from './format.ts';
 import { Complaint, Panel, Table } from './parts.tsx';

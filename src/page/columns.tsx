@@ -1,6 +1,6 @@
 // How a row of a bucket reads in every list of buckets.
 
-import type { BucketRow } from '../core/commands.ts';
+import type { BucketRow } from '../contract/commands.ts';
 import { count, duration, NOTHING, rate } from './format.ts';
 import { BucketLink, type Column, Value, WhyBadge } from './parts.tsx';
 

@@ -1,7 +1,7 @@
 // Who is connected: producers and consumers, how quick they are, when they were heard last.
 
 import { useRef, useState } from 'preact/hooks';
-import type { ConnectionSnapshot } from '../core/snapshot.ts';
+import type { ConnectionSnapshot } from '../contract/snapshot.ts';
 import { ago, bytes, count, NOTHING, plural, rate } from './format.ts';
 import {
   BucketLink,

@@ -1,7 +1,7 @@
 // The page's one connection to the dashboard: what was pushed last, and whether it still flows. An
 // interruption is noticed within seconds and healed without the user; nothing here draws.
 
-import type { BucketInfo, BucketPage } from '../core/commands.ts';
+import type { BucketInfo, BucketPage } from '../contract/commands.ts';
 import { SECONDS_MAX } from '../dashboard/history.ts';
 import { get } from './request.ts';
 import { Series } from './series.ts';

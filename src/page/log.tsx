@@ -1,7 +1,7 @@
 // The log on disk: its segments as a strip with what lives in each, what keeps the oldest, and what
 // the last recovery found.
 
-import type { SegmentRow } from '../core/commands.ts';
+import type { SegmentRow } from '../contract/commands.ts';
 import { bytes, count, milliseconds, percent, plural } from './format.ts';
 import { BucketLink, type Column, Complaint, Facts, Panel, Table } from './parts.tsx';
 import { useLive, usePolled } from './store.ts';

@@ -1,7 +1,7 @@
 // Looks at the next messages of a bucket without taking them: as text, as JSON or in hex.
 
 import { useState } from 'preact/hooks';
-import type { PeekedMessage, PeekResult } from '../core/commands.ts';
+import type { PeekedMessage, PeekResult } from '../contract/commands.ts';
 import { bytes, count, plural } from './format.ts';
 import { Complaint, Panel } from './parts.tsx';
 import { bytesOf, type Form, formFor, shown } from './payload.ts';

@@ -1,7 +1,7 @@
 // The numbers behind the charts: what the dashboard remembers, continued from what it pushes. A
 // row each second, the same rows as /api/v1/history.
 
-import type { Snapshot } from '../core/snapshot.ts';
+import type { Snapshot } from '../contract/snapshot.ts';
 import { History, SECONDS_MAX, SERIES } from '../dashboard/history.ts';
 import type { Overview } from './types.ts';
 

@@ -1,7 +1,7 @@
 // What the broker's dashboard sends to the page, as far as it is not typed elsewhere.
 
-import type { BucketInfo, BucketPage } from '../core/commands.ts';
-import type { Snapshot } from '../core/snapshot.ts';
+import type { BucketInfo, BucketPage } from '../contract/commands.ts';
+import type { Snapshot } from '../contract/snapshot.ts';
 import type { ServedBy } from '../dashboard/messages.ts';
 
 type Buckets = Omit<Snapshot['buckets'], 'top'>;

@@ -1,6 +1,6 @@
 // The state of the broker in one plain sentence, the worst first. Pure.
 
-import type { BucketRow } from '../core/commands.ts';
+import type { BucketRow } from '../contract/commands.ts';
 import { count, plural } from './format.ts';
 import type { Overview } from './types.ts';
 

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { RuntimeInfo } from '../../src/cli/runtime.ts';
-import type { StartSnapshot } from '../../src/core/snapshot.ts';
+import type { StartSnapshot } from '../../src/contract/snapshot.ts';
 import { plainEnvironment, Running } from '../support/process.ts';
 import { HALF_WAY } from './fake-server.ts';
 

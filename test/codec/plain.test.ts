@@ -38,7 +38,7 @@ import {
 } from '../../assembly/layout.ts';
 import { crc32c } from '../../src/codec/crc32c.ts';
 import type { Codec } from '../../src/core/ports.ts';
-import { BODY_BYTES, COUNT, OFFSET, ROW_WORDS } from '../../src/core/rows.ts';
+import { BODY_BYTES, COUNT, OFFSET, ROW_WORDS } from '../../src/core/records/rows.ts';
 import { seedOf } from '../support/random.ts';
 import { deliveryOf, ring, scanOf, Twins, takenFrom } from '../support/twins.ts';
 

@@ -12,7 +12,7 @@ import {
 } from '../../assembly/layout.ts';
 import { PlainCodec } from '../../src/codec/plain.ts';
 import { DeliveryDecoder } from '../../src/codec/wire.ts';
-import { COUNT, OFFSET, ROW_WORDS, sequenceOf, TYPE } from '../../src/core/rows.ts';
+import { COUNT, OFFSET, ROW_WORDS, sequenceOf, TYPE } from '../../src/core/records/rows.ts';
 import { Random, seedOf } from '../support/random.ts';
 import { scanOf } from '../support/twins.ts';
 import { acks, batch, brokerOf, textOf, type World, type WorldOptions } from '../support/world.ts';

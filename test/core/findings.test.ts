@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { encodeBatch } from '../../src/codec/wire.ts';
-import { AttemptCounts } from '../../src/core/settled.ts';
+import { AttemptCounts } from '../../src/core/collections/sequence-set.ts';
 import { Engine } from '../../src/wasm/engine.ts';
 import { acks, batch, brokerOf, smallCodec } from '../support/world.ts';
 

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { WIRE_U64 } from '../../assembly/layout.ts';
 import { encodeConsumerHeader } from '../../src/codec/wire.ts';
-import { Consumer } from '../../src/core/consumer.ts';
+import { Consumer } from '../../src/core/connections/consumer.ts';
 import { DEFAULT_LIMITS } from '../../src/core/limits.ts';
 import { Random, seedOf } from '../support/random.ts';
 import { acks, batch, brokerOf, FakeLink, type World } from '../support/world.ts';

@@ -137,14 +137,14 @@ test('an optional call that cannot be counted is refused, not left out', () => {
 test('what never happened is told with its line; a script that nobody loads is all missing', () => {
   const read = (name: string) => fs.readFileSync(path.join(BUILD, 'src/log', name), 'utf8');
   const text = read('blocks.js');
-  const { outcomes } = instrument(text, 'src/log/blocks.ts', '');
-  const script = { source: 'src/log/blocks.ts', text, map: read('blocks.js.map'), outcomes };
+  const { outcomes } = instrument(text, 'src/log/files/blocks.ts', '');
+  const script = { source: 'src/log/files/blocks.ts', text, map: read('blocks.js.map'), outcomes };
   const [row] = rowsOf([script], new Map());
   assert.equal(row!.missing.length, outcomes.length);
-  const all = new Map([['src/log/blocks.ts', outcomes.map(() => 1)]]);
+  const all = new Map([['src/log/files/blocks.ts', outcomes.map(() => 1)]]);
   assert.deepEqual(rowsOf([script], all)[0]!.missing, []);
   const source = fs
-    .readFileSync(fileURLToPath(new URL('../../../src/log/blocks.ts', import.meta.url)), 'utf8')
+    .readFileSync(fileURLToPath(new URL('../../../src/log/files/blocks.ts', import.meta.url)), 'utf8')
     .split('\n');
   for (const [i, { what }] of outcomes.entries()) {
     const [, line, said] = /^src\/log\/blocks\.ts:(\d+): (.*)$/.exec(row!.missing[i]!)!;
@@ -160,7 +160,7 @@ test('what never happened is told with its line; a script that nobody loads is a
 });
 
 test('the command takes no arguments', () => {
-  const main = fileURLToPath(new URL('../coverage/main.js', import.meta.url));
+  const main = fileURLToPath(new URL('./main.js', import.meta.url));
   const { status, stderr } = spawnSync(process.execPath, [main, 'x'], { encoding: 'utf8' });
   assert.deepEqual([status, stderr], [2, 'usage: npm run coverage\n']);
 });

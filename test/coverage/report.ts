@@ -7,7 +7,7 @@ import type { Outcome } from './instrument.ts';
 
 /** A script that was instrumented. */
 export interface Script {
-  /** Its source, as "src/log/log.ts". */
+  /** Its source, as "src/log/file-log.ts". */
   source: string;
   /** What was compiled, before it was instrumented, and its source map. */
   text: string;
@@ -18,7 +18,7 @@ export interface Script {
 export interface Row {
   source: string;
   outcomes: number;
-  /** What never happened, as "src/log/log.ts:12: if is false". */
+  /** What never happened, as "src/log/file-log.ts:12: if is false". */
   missing: string[];
 }
 

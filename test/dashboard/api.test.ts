@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Command, Outcome } from '../../src/core/commands.ts';
+import type { Command, Outcome } from '../../src/contract/commands.ts';
 import { API_ROUTES } from '../../src/dashboard/api.ts';
 import { Commander } from '../../src/dashboard/commander.ts';
 import { History } from '../../src/dashboard/history.ts';

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import WebSocket from 'ws';
-import type { Command, Outcome } from '../../src/core/commands.ts';
+import type { Command, Outcome } from '../../src/contract/commands.ts';
 import { Live, SOCKETS_MAX } from '../../src/dashboard/live.ts';
 import { DashboardSupervisor } from '../../src/dashboard/supervisor.ts';
 import { loadUws } from '../../src/dashboard/uws.ts';

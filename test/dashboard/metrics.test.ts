@@ -8,8 +8,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import type { BucketRow } from '../../src/core/commands.ts';
-import { WHY, WHY_CODES } from '../../src/core/why.ts';
+import type { BucketRow } from '../../src/contract/commands.ts';
+import { WHY, WHY_CODES } from '../../src/core/admin/explain.ts';
 import { bucketMetricsText, metricsText } from '../../src/dashboard/metrics.ts';
 import { fakeSnapshot } from '../cli/fake-server.ts';
 

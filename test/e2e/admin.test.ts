@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { encodeBatch, encodeConsumerHeader } from '../../src/codec/wire.ts';
-import type { BackupState, BucketInfo, PurgeState } from '../../src/core/commands.ts';
+import type { BackupState, BucketInfo, PurgeState } from '../../src/contract/commands.ts';
 import { OPENAPI } from '../../src/dashboard/openapi.ts';
 import {
   type BrokerProcess,

@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { createConsumer } from '../../src/client/index.ts';
-import type { BackupState } from '../../src/core/commands.ts';
+import type { BackupState } from '../../src/contract/commands.ts';
 import {
   type BrokerProcess,
   failedStart,

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { test } from 'node:test';
 import { encodeBatch, encodeConsumerHeader } from '../../src/codec/wire.ts';
-import type { BucketInfo } from '../../src/core/commands.ts';
+import type { BucketInfo } from '../../src/contract/commands.ts';
 import { RawPeer, startBroker, temporaryFolder } from '../support/broker.ts';
 
 const header = encodeConsumerHeader({ consumerId: 1n, bucket: 1n, batchSize: 10 });

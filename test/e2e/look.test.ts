@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { SEGMENT_DATA_AT } from '../../assembly/layout.ts';
-import type { VerifyReport } from '../../src/log/verify.ts';
+import type { VerifyReport } from '../../src/log/tools/verify.ts';
 import { startBroker, temporaryFolder } from '../support/broker.ts';
 import { thrustmq } from '../support/process.ts';
 import { SMALL_SEGMENTS, Traffic } from '../support/traffic.ts';

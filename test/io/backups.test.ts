@@ -5,11 +5,11 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import type { Outcome } from '../../src/core/commands.ts';
+import type { Outcome } from '../../src/contract/commands.ts';
 import { Backups, type BackupsOptions } from '../../src/io/backups.ts';
 import { type Cut, Pinned } from '../../src/log/backup.ts';
-import { open } from '../../src/log/promises.ts';
-import { segmentName } from '../../src/log/segment.ts';
+import { open } from '../../src/log/files/promises.ts';
+import { segmentName } from '../../src/log/segments/segment.ts';
 import { temporaryFolder } from '../support/broker.ts';
 import { MemoryFiles } from '../support/memory-files.ts';
 

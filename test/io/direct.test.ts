@@ -6,8 +6,8 @@ import path from 'node:path';
 import { mock, test } from 'node:test';
 import { BLOCK_BYTES } from '../../assembly/layout.ts';
 import { NodeFiles } from '../../src/io/files.ts';
-import { writeAll } from '../../src/log/files.ts';
-import { list, open, read, settle } from '../../src/log/promises.ts';
+import { writeAll } from '../../src/log/files/files.ts';
+import { list, open, read, settle } from '../../src/log/files/promises.ts';
 import { instantiateModule } from '../../src/wasm/instance.ts';
 import { temporaryFolder } from '../support/broker.ts';
 

@@ -6,10 +6,10 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, mock, test } from 'node:test';
 import { NodeFiles } from '../../src/io/files.ts';
-import { writeAll } from '../../src/log/files.ts';
-import { FileLog } from '../../src/log/log.ts';
-import { list, open, read, settle, write } from '../../src/log/promises.ts';
-import { segmentName } from '../../src/log/segment.ts';
+import { writeAll } from '../../src/log/files/files.ts';
+import { FileLog } from '../../src/log/file-log.ts';
+import { list, open, read, settle, write } from '../../src/log/files/promises.ts';
+import { segmentName } from '../../src/log/segments/segment.ts';
 import { Collector, logOptions, recoverFrom, SEGMENT_BYTES } from '../log/harness.ts';
 
 const root = fs.mkdtempSync(path.join(os.tmpdir(), 'thrustmq-files-'));

@@ -7,8 +7,8 @@ import path from 'node:path';
 import { after, test } from 'node:test';
 import { NodeFiles } from '../../src/io/files.ts';
 import { Home } from '../../src/io/home.ts';
-import type { Leads } from '../../src/log/files.ts';
-import { list, open, settle } from '../../src/log/promises.ts';
+import type { Leads } from '../../src/log/files/files.ts';
+import { list, open, settle } from '../../src/log/files/promises.ts';
 
 const root = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'thrustmq-home-')));
 after(() => fs.rmSync(root, { recursive: true, force: true }));

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, mock, test } from 'node:test';
 import { NodeFiles } from '../../src/io/files.ts';
 import { PIECE_BYTES } from '../../src/io/release.ts';
-import { list, open, read, settle } from '../../src/log/promises.ts';
+import { list, open, read, settle } from '../../src/log/files/promises.ts';
 import { temporaryFolder } from '../support/broker.ts';
 
 const BYTES = 3 * PIECE_BYTES + 5;

@@ -6,8 +6,8 @@ import { EventEmitter, once } from 'node:events';
 import fs from 'node:fs';
 import net from 'node:net';
 import { after, before, test } from 'node:test';
-import type { CloseReason } from '../../src/core/counters.ts';
-import { Overdue } from '../../src/core/overdue.ts';
+import type { CloseReason } from '../../src/core/metrics/counters.ts';
+import { Overdue } from '../../src/core/timing/overdue.ts';
 import type { Link } from '../../src/core/ports.ts';
 import {
   giveUp,

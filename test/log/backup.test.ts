@@ -5,8 +5,8 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { type Cut, copyPinned, Pinned } from '../../src/log/backup.ts';
-import { open } from '../../src/log/promises.ts';
-import { verifyLog } from '../../src/log/verify.ts';
+import { open } from '../../src/log/files/promises.ts';
+import { verifyLog } from '../../src/log/tools/verify.ts';
 import { MemoryFiles } from '../support/memory-files.ts';
 import { smallPlainCodec } from '../support/twins.ts';
 import { Busy, FEW, FEW_BEFORE, MANY, nameOf, startOfStory } from './busy.ts';

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { segmentName } from '../../src/log/segment.ts';
+import { segmentName } from '../../src/log/segments/segment.ts';
 import { loseAll, MemoryFiles } from '../support/memory-files.ts';
 import {
   bodiesOf,

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { encodeBatch } from '../../src/codec/wire.ts';
-import type { Producer } from '../../src/core/producer.ts';
+import type { Producer } from '../../src/core/connections/producer.ts';
 import { MemoryFiles } from '../support/memory-files.ts';
 import { bodiesOf, FakeLink, World } from './harness.ts';
 

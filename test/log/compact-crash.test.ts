@@ -11,11 +11,11 @@ import {
   SEGMENT_DATA_AT,
   SEGMENT_HEADER_BYTES,
 } from '../../assembly/layout.ts';
-import { type Compacted, compact } from '../../src/log/compact.ts';
-import { LogError } from '../../src/log/errors.ts';
-import { COMPACT_NAME, segmentName } from '../../src/log/segment.ts';
-import { abandon, removeReplaced, swap } from '../../src/log/swap.ts';
-import { verifyLog } from '../../src/log/verify.ts';
+import { type Compacted, compact } from '../../src/log/compaction/compact.ts';
+import { LogError } from '../../src/log/files/errors.ts';
+import { COMPACT_NAME, segmentName } from '../../src/log/segments/segment.ts';
+import { abandon, removeReplaced, swap } from '../../src/log/compaction/swap.ts';
+import { verifyLog } from '../../src/log/tools/verify.ts';
 import {
   type Doubt,
   type Fate,

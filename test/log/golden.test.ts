@@ -6,9 +6,9 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { dumpLog, lineOf } from '../../src/log/dump.ts';
-import { LogError } from '../../src/log/errors.ts';
-import { verifyLog } from '../../src/log/verify.ts';
+import { dumpLog, lineOf } from '../../src/log/tools/dump.ts';
+import { LogError } from '../../src/log/files/errors.ts';
+import { verifyLog } from '../../src/log/tools/verify.ts';
 import { MemoryFiles } from '../support/memory-files.ts';
 import { codec, recoverFrom } from './harness.ts';
 

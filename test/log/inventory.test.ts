@@ -3,9 +3,9 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { LogError, type LogErrorCode } from '../../src/log/errors.ts';
-import { takeInventory } from '../../src/log/recovery.ts';
-import { encodeHeader, segmentName } from '../../src/log/segment.ts';
+import { LogError, type LogErrorCode } from '../../src/log/files/errors.ts';
+import { takeInventory } from '../../src/log/recovery/recovery.ts';
+import { encodeHeader, segmentName } from '../../src/log/segments/segment.ts';
 import type { MemoryFiles } from '../support/memory-files.ts';
 import {
   type Built,

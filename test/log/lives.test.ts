@@ -6,9 +6,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { encodeBatch } from '../../src/codec/wire.ts';
-import type { Consumer } from '../../src/core/consumer.ts';
-import type { Producer } from '../../src/core/producer.ts';
-import type { SyncMode } from '../../src/log/writer.ts';
+import type { Consumer } from '../../src/core/connections/consumer.ts';
+import type { Producer } from '../../src/core/connections/producer.ts';
+import type { SyncMode } from '../../src/log/segments/writer.ts';
 import { anyFate, loseAll, MemoryFiles } from '../support/memory-files.ts';
 import { Random, seedOf } from '../support/random.ts';
 import { FakeLink, indexOf, SEGMENT_BYTES, World } from './harness.ts';

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { crc32c } from '../../src/codec/crc32c.ts';
 import type { EntrySource, Failure, Found } from '../../src/core/ports.ts';
-import { Runs, type RunsOptions } from '../../src/log/runs.ts';
+import { Runs, type RunsOptions } from '../../src/log/index/indexes.ts';
 import { MemoryFiles } from '../support/memory-files.ts';
 import { paceOf } from '../support/pace.ts';
 import type { Random } from '../support/random.ts';

@@ -7,8 +7,8 @@ import path from 'node:path';
 import { after, test } from 'node:test';
 import { RECORD_START } from '../../assembly/layout.ts';
 import { lockFile } from '../../src/io/lock.ts';
-import type { DumpEntry, RecordEntry } from '../../src/log/dump.ts';
-import type { VerifyReport } from '../../src/log/verify.ts';
+import type { DumpEntry, RecordEntry } from '../../src/log/tools/dump.ts';
+import type { VerifyReport } from '../../src/log/tools/verify.ts';
 import { thrustmq } from '../support/process.ts';
 import { type Built, buildSegment } from './harness.ts';
 

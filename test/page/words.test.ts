@@ -2,9 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { BucketRow } from '../../src/core/commands.ts';
-import type { Snapshot } from '../../src/core/snapshot.ts';
-import { WHY, type WhyCode } from '../../src/core/why.ts';
+import type { BucketRow } from '../../src/contract/commands.ts';
+import type { Snapshot } from '../../src/contract/snapshot.ts';
+import { WHY, type WhyCode } from '../../src/core/admin/explain.ts';
 import type { Overview } from '../../src/page/types.ts';
 import { msToFull, statusOf } from '../../src/page/words.ts';
 import { fakeSnapshot } from '../cli/fake-server.ts';

@@ -2,7 +2,7 @@
 // from what recovery found, and nothing that it found or acked may be gone or changed afterwards.
 
 import assert from 'node:assert/strict';
-import { LogError } from '../../src/log/errors.ts';
+import { LogError } from '../../src/log/files/errors.ts';
 import { type Collector, indexOf, recoverFrom, World } from '../log/harness.ts';
 import { loseAll, type MemoryFiles } from '../support/memory-files.ts';
 

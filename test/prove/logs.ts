@@ -10,7 +10,7 @@ import {
   SEGMENT_DATA_AT,
   SEGMENT_HEADER_BYTES,
 } from '../../assembly/layout.ts';
-import { segmentName } from '../../src/log/segment.ts';
+import { segmentName } from '../../src/log/segments/segment.ts';
 import { type BatchPlan, type Built, buildSegment, Collector, filesOf } from '../log/harness.ts';
 import type { MemoryFiles } from '../support/memory-files.ts';
 import { Random } from '../support/random.ts';

@@ -1,6 +1,6 @@
 // The disk of a world: arms faults on calls to come, cuts power, flips bits; counts what struck.
 
-import { baseOf } from '../../src/log/segment.ts';
+import { baseOf } from '../../src/log/segments/segment.ts';
 import type { Fault, MemoryFiles, Op } from '../support/memory-files.ts';
 import type { Random } from '../support/random.ts';
 import type { FaultKind, Tally } from './faults.ts';

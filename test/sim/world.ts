@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import type { Codec } from '../../src/core/ports.ts';
-import { LogError } from '../../src/log/errors.ts';
+import { LogError } from '../../src/log/files/errors.ts';
 import { MemoryFiles } from '../support/memory-files.ts';
 import { Random } from '../support/random.ts';
 import { Bodies } from './bodies.ts';

@@ -1,7 +1,7 @@
 // A folder of the disk in memory, as a Files port of its own: its files are those of the disk whose
 // names begin with the folder's, so that all folders share one crash and one plan of faults.
 
-import type { Done, Files, Handle, Leads } from '../../src/log/files.ts';
+import type { Done, Files, Handle, Leads } from '../../src/log/files/files.ts';
 import type { MemoryFiles } from './memory-files.ts';
 
 export class Folder implements Files {

@@ -6,7 +6,7 @@
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import type { Done, Files, Handle, Leads } from '../../src/log/files.ts';
+import type { Done, Files, Handle, Leads } from '../../src/log/files/files.ts';
 import { Random } from './random.ts';
 
 export type Op =

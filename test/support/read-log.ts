@@ -10,10 +10,10 @@ import {
   RECORD_MESSAGES,
   RECORD_SETTLED,
 } from '../../assembly/layout.ts';
-import { COUNT, OFFSET, sequenceOf, TYPE } from '../../src/core/rows.ts';
+import { COUNT, OFFSET, sequenceOf, TYPE } from '../../src/core/records/rows.ts';
 import { NodeFiles } from '../../src/io/files.ts';
-import { takeInventory } from '../../src/log/recovery.ts';
-import { walk } from '../../src/log/scan.ts';
+import { takeInventory } from '../../src/log/recovery/recovery.ts';
+import { walk } from '../../src/log/scan/scan.ts';
 import { Engine } from '../../src/wasm/engine.ts';
 
 export interface LogContents {

@@ -15,7 +15,7 @@ import {
 } from '../../assembly/layout.ts';
 import { PlainCodec } from '../../src/codec/plain.ts';
 import type { Codec } from '../../src/core/ports.ts';
-import { ROW_WORDS } from '../../src/core/rows.ts';
+import { ROW_WORDS } from '../../src/core/records/rows.ts';
 import { Engine } from '../../src/wasm/engine.ts';
 import { instantiateModule } from '../../src/wasm/instance.ts';
 

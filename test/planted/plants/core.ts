@@ -3,111 +3,111 @@
 import { type Plant, plant } from '../plant.ts';
 
 export const CORE_PLANTS: readonly Plant[] = [
-  ...plant('src/core/carry.ts', [
+  ...plant('src/core/memory/partial-input.ts', [
     [
       'bytes of the inbox kept without a copy',
       'this.#small.set(bytes, this.#bytes);',
       'this.#small = bytes;',
-      'test/core/producer.test.ts',
+      'test/core/connections/producer.test.ts',
       'what is kept of a chunk that was read into the inbox does not change with the inbox',
     ],
   ]),
-  ...plant('src/core/intake.ts', [
+  ...plant('src/core/fairness/fair-share.ts', [
     [
       'who publishes little waits for who publishes much',
       'if (!this.shared || !producer.spending.much)',
       'if (true)',
-      'test/core/intake.test.ts',
+      'test/core/fairness/fair-share.test.ts',
       'is closed to who publishes much when it has cost enough, and open to who publishes little',
     ],
     [
       'room always to the same who wait',
       'behind.push(this.#waiting.pop());',
       ';',
-      'test/core/intake.test.ts',
+      'test/core/fairness/fair-share.test.ts',
       'comes behind those who got nothing, once it got something',
     ],
     [
       'large messages in one batch after the other',
       'producer.large && (this.#resting || commit.writesLarge)',
       'false',
-      'test/core/intake.test.ts',
+      'test/core/fairness/fair-share.test.ts',
       'holds a large message if the one before it holds none',
     ],
     [
       'a rest that never ends',
       'this.#resting = false;',
       ';',
-      'test/core/intake.test.ts',
+      'test/core/fairness/fair-share.test.ts',
       'holds a large message when a rest is over as long as the last one took',
     ],
     [
       'who makes many buckets holds up who makes none',
       'spending.made > this.#share',
       'true',
-      'test/core/intake.test.ts',
+      'test/core/fairness/fair-share.test.ts',
       'holds nobody up who publishes to buckets that are there',
     ],
     [
       'who had to wait for the next tick waits for ever',
       'this.#waiting = this.#waiting.concat(held);',
       ';',
-      'test/core/intake.test.ts',
+      'test/core/fairness/fair-share.test.ts',
       'goes on in the next tick, for who publishes much',
     ],
   ]),
-  ...plant('src/core/commit.ts', [
+  ...plant('src/core/commit/commit.ts', [
     [
       'acks before the batch is durable',
       'this.#inFlight = batch;',
       'this.#inFlight = batch;\n        this.#release(batch);\n        batch.replyTo.length = 0;',
-      'test/core/commit.test.ts',
+      'test/core/commit/commit.test.ts',
       'ends everything: no reply, no further append',
     ],
     [
       'acks sent after a failure',
       'this.#failure = failure;',
       'this.#failure = failure;\n            this.#release(batch);',
-      'test/core/commit.test.ts',
+      'test/core/commit/commit.test.ts',
       'ends everything: no reply, no further append',
     ],
     [
       'acks of consumers lost',
       'this.#codec.packMarks(type, count);',
       'this.#codec.packMarks(RECORD_RETURNED, count);',
-      'test/core/commit.test.ts',
+      'test/core/commit/commit.test.ts',
       'messages, then marks, then the commit record, each knowing its distance',
     ],
     [
       'segment filled to its last byte',
       'return this.#segmentBytes - CLOSING_BYTES;',
       'return this.#segmentBytes;',
-      'test/core/commit.test.ts',
+      'test/core/commit/commit.test.ts',
       'what is durable replays to what is owed',
     ],
     [
       'no batch carries proof',
       'const proof = this.#options.strict || ',
       'const proof = ',
-      'test/core/commit.test.ts',
+      'test/core/commit/commit.test.ts',
       'messages, then marks, then the commit record, each knowing its distance',
     ],
     [
       'segments given back before the trim is durable',
       'open.trim = this.#trim;',
       'open.trim = this.#trim;\n            this.#log.trim(this.#trim);',
-      'test/core/commit.test.ts',
+      'test/core/commit/commit.test.ts',
       'messages, then marks, then the commit record, each knowing its distance',
     ],
     [
       'bytes written over before they are on disk',
       'offset >= this.#codec.writeAt() ?',
       'offset >= 0 ?',
-      'test/core/commit.test.ts',
+      'test/core/commit/commit.test.ts',
       'hot says where a record is, and not when the ring has moved over it',
     ],
   ]),
-  ...plant('src/core/consumer.ts', [
+  ...plant('src/core/connections/consumer.ts', [
     [
       'messages of a lost consumer forgotten',
       'if (rest > 0)\n                    this.#fail(part, rest);',
@@ -119,7 +119,7 @@ export const CORE_PLANTS: readonly Plant[] = [
       'attempts not counted for a failure byte',
       'const attempts = part.attempts + 1;',
       'const attempts = part.attempts;',
-      'test/core/consumer.test.ts',
+      'test/core/connections/consumer.test.ts',
       'a failed message is ready at once, at its old place',
     ],
     [
@@ -133,21 +133,21 @@ export const CORE_PLANTS: readonly Plant[] = [
       'one ack too many accepted',
       'if (bytes.length > this.unacked) {',
       'if (bytes.length > this.unacked + 1) {',
-      'test/core/consumer.test.ts',
+      'test/core/connections/consumer.test.ts',
       'more acks than messages',
     ],
     [
       'batch size limit off by one',
       'batchSize > limits.batchMessagesMax',
       'batchSize >= limits.batchMessagesMax',
-      'test/core/consumer.test.ts',
+      'test/core/connections/consumer.test.ts',
       'nothing before it is durable',
     ],
     [
       'heartbeat counted as a message',
       "if (this.#state === 'heartbeat') {",
       "if (this.#state === 'heartbeat') {\n            this.#context.counters.ackedMessages += 1;",
-      'test/core/consumer.test.ts',
+      'test/core/connections/consumer.test.ts',
       'in silence, acked like a message (4)',
     ],
     [
@@ -158,69 +158,69 @@ export const CORE_PLANTS: readonly Plant[] = [
       '90 worlds of crashes and faults: every promise holds in each',
     ],
   ]),
-  ...plant('src/core/returned.ts', [
+  ...plant('src/core/buckets/requeued.ts', [
     [
       'redelivery at the wrong place',
       'if (heap[above].sequence <= part.sequence)',
       'if (heap[above].sequence >= part.sequence)',
-      'test/core/returned.test.ts',
+      'test/core/buckets/requeued.test.ts',
       'the oldest first, in any order of pushes and pops',
     ],
   ]),
-  ...plant('src/core/producer.ts', [
+  ...plant('src/core/connections/producer.ts', [
     [
       'batch limit off by one',
       'if (count > this.#context.limits.batchMessagesMax) {',
       'if (count >= this.#context.limits.batchMessagesMax) {',
-      'test/core/producer.test.ts',
+      'test/core/connections/producer.test.ts',
       'a batch size over the limit, up to 2^32-1',
     ],
     [
       'batch limit not checked before it is believed',
       'if (count > this.#context.limits.batchMessagesMax) {',
       'if (count > 2 ** 32) {',
-      'test/core/producer.test.ts',
+      'test/core/connections/producer.test.ts',
       'a batch size over the limit, up to 2^32-1',
     ],
     [
       'message refused on a full disk acked with 1',
       'this.#refuse(messages);\n            counters',
       'this.#left -= messages;\n            counters',
-      'test/core/producer.test.ts',
+      'test/core/connections/producer.test.ts',
       'the disk is full: refused in place, until there is room again',
     ],
     [
       'message too large acked with 1',
       'this.#refusals.fill(ACK_REFUSED, at, at + messages);',
       '',
-      'test/core/producer.test.ts',
+      'test/core/connections/producer.test.ts',
       'refusals stand in their place, also between stored ones',
     ],
     [
       'acks of a goodbye lost',
       'if (this.#ended && this.#owed === 0)\n            this.link.end();',
       'if (this.#ended)\n            this.link.end();',
-      'test/core/producer.test.ts',
+      'test/core/connections/producer.test.ts',
       'random chunks of many batches',
     ],
   ]),
-  ...plant('src/core/reservations.ts', [
+  ...plant('src/core/memory/reservations.ts', [
     [
       'memory for large messages given to whoever asks',
       'const waits = this.#waiting > 0 || !this.#fits(bytes);',
       'const waits = false;',
-      'test/core/reservations.test.ts',
+      'test/core/memory/reservations.test.ts',
       'half of all buffers are for large messages; who comes then waits',
     ],
     [
       'a slow sender keeps its memory while others wait',
       'slowest?.tooSlow();',
       '',
-      'test/core/reservations.test.ts',
+      'test/core/memory/reservations.test.ts',
       'who is slow goes, but only while others wait',
     ],
   ]),
-  ...plant('src/core/retention.ts', [
+  ...plant('src/core/segments/retention.ts', [
     [
       'segment forgotten that was given back while it was compacted',
       'segment.base >= base);',
@@ -232,133 +232,133 @@ export const CORE_PLANTS: readonly Plant[] = [
       'segment with live messages given back',
       'segments[at].live === 0 &&',
       'segments[at].live <= 1 &&',
-      'test/core/retention.test.ts',
+      'test/core/segments/retention.test.ts',
       'the oldest segment with a live message bounds what may go',
     ],
     [
       'trim runs ahead of the disk',
       'segments[at + 1].base <= durable)',
       'segments[at + 1].base <= Infinity)',
-      'test/core/retention.test.ts',
+      'test/core/segments/retention.test.ts',
       'the oldest segment with a live message bounds what may go',
     ],
   ]),
-  ...plant('src/core/settled.ts', [
+  ...plant('src/core/collections/sequence-set.ts', [
     [
       'acks at a page border lost',
       'const to = Math.min(first + count - number * PAGE, PAGE);',
       'const to = Math.min(first + count - number * PAGE, PAGE - 1);\n            if (to <= from) break;',
-      'test/core/settled.test.ts',
+      'test/core/collections/sequence-set.test.ts',
       'does as a Set does',
     ],
   ]),
-  ...plant('src/core/buckets.ts', [
+  ...plant('src/core/buckets/buckets.ts', [
     [
       'bucket forgotten without a trace',
       'if (this.#has(slot, OLDER))\n                this.#forgetful = true;',
       '',
-      'test/core/buckets.test.ts',
+      'test/core/buckets/buckets.test.ts',
       'whatever is in use stays known, and what is forgotten is looked up when it comes again',
     ],
     [
       'bucket forgotten that a consumer has',
       'counts[countsAt(slot) + UNACKED] === 0 &&\n            !this.#shares.has(slot)',
       'counts[countsAt(slot) + UNACKED] === 0',
-      'test/core/buckets.test.ts',
+      'test/core/buckets/buckets.test.ts',
       'whatever is in use stays known, and what is forgotten is looked up when it comes again',
     ],
     [
       'all idle buckets forgotten at once',
       'const LOOKS_MAX = 8;',
       'const LOOKS_MAX = 100;',
-      'test/core/buckets.test.ts',
+      'test/core/buckets/buckets.test.ts',
       'one bucket that comes makes a few be forgotten, however many are idle',
     ],
     [
       'newest bucket forgotten first',
       'this.#hand = this.#columns.behind(slot);',
       'this.#hand = slot;',
-      'test/core/buckets.test.ts',
+      'test/core/buckets/buckets.test.ts',
       'a bucket that has just come stays until the others had their turn',
     ],
     [
       'entry released from the bucket that has its slot now',
       'page.numbers[numbersAt(slot) + HEAD] !== entry',
       'page.numbers[numbersAt(slot) + HEAD] === 0',
-      'test/core/buckets.test.ts',
+      'test/core/buckets/buckets.test.ts',
       'entries of a bucket that is gone are not those of whoever has its slot',
     ],
   ]),
-  ...plant('src/core/columns.ts', [
+  ...plant('src/core/buckets/bucket-table.ts', [
     [
       'head left in a slot that is free',
       'numbers[numbersAt(slot) + HEAD] = 0;\n        words[at + FLAGS] = 0;',
       'words[at + FLAGS] = 0;',
-      'test/core/buckets.test.ts',
+      'test/core/buckets/buckets.test.ts',
       'entries of a bucket that is gone are not those of whoever has its slot',
     ],
     [
       'page without buckets kept',
       'this.pages[number] = undefined;',
       '',
-      'test/core/columns.test.ts',
+      'test/core/buckets/bucket-table.test.ts',
       'memory follows the number of buckets, down as well',
     ],
   ]),
-  ...plant('src/core/directory.ts', [
+  ...plant('src/core/buckets/bucket-index.ts', [
     [
       'gap closed past a bucket that needs it',
       '((cell - home) & MASK) < ((cell - gap) & MASK)',
       '((cell - home) & MASK) <= ((cell - gap) & MASK)',
-      'test/core/directory.test.ts',
+      'test/core/buckets/bucket-index.test.ts',
       'random adds, removals and searches do as a Map does',
     ],
     [
       'half of a table not found after a split',
       'i += 2 * bit',
       'i += 4 * bit',
-      'test/core/directory.test.ts',
+      'test/core/buckets/bucket-index.test.ts',
       'grows and shrinks many times over, and never loses a bucket',
     ],
     [
       'tables joined that were not one',
       'this.#depths[half] !== depth ||',
       '',
-      'test/core/directory.test.ts',
+      'test/core/buckets/bucket-index.test.ts',
       'ids whose hashes are alike are all kept and found',
     ],
     [
       'what fits no table not found',
       '(this.#elsewhere.get(idOf(low, high)) ?? 0)',
       '0',
-      'test/core/directory.test.ts',
+      'test/core/buckets/bucket-index.test.ts',
       'ids whose hashes are alike are all kept and found',
     ],
   ]),
-  ...plant('src/core/purge.ts', [
+  ...plant('src/core/admin/purge.ts', [
     [
       'purge takes one message too many',
       'this.#end = broker.nextSequence;',
       'this.#end = broker.nextSequence + 1;',
-      'test/core/admin.test.ts',
+      'test/core/admin/admin.test.ts',
       'leaves what consumers hold, and what comes later',
     ],
   ]),
-  ...plant('src/core/dispatcher.ts', [
+  ...plant('src/core/delivery/dispatcher.ts', [
     [
       'pause ignored',
       'if (paused.count > 0 && paused',
       'if (false && paused',
-      'test/core/admin.test.ts',
+      'test/core/admin/admin.test.ts',
       'paused comes before whoever consumes',
     ],
   ]),
-  ...plant('src/core/admission.ts', [
+  ...plant('src/core/connections/admission.ts', [
     [
       'connection cap off by one',
       'this.#open >= this.#limits.connectionsMax',
       'this.#open > this.#limits.connectionsMax',
-      'test/core/producer.test.ts',
+      'test/core/connections/producer.test.ts',
       'connections beyond the limit are turned away',
     ],
   ]),

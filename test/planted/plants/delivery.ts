@@ -4,8 +4,8 @@
 import type { Plant } from '../plant.ts';
 
 const PLAIN = 'test/codec/plain.test.ts';
-const COLD = 'test/log/cold.test.ts';
-const PRESENCE = 'test/core/presence.test.ts';
+const COLD = 'test/log/read-cache/read-cache.test.ts';
+const PRESENCE = 'test/core/delivery/presence.test.ts';
 
 export const DELIVERY_PLANTS: readonly Plant[] = [
   {
@@ -42,7 +42,7 @@ export const DELIVERY_PLANTS: readonly Plant[] = [
   },
   {
     name: 'read that waits looks at the old place of a record',
-    file: 'src/log/cold.ts',
+    file: 'src/log/read-cache/read-cache.ts',
     find: 'this.#queue = this.#queue.filter(({ position }) => !within(position));',
     replace: '',
     test: COLD,
@@ -50,7 +50,7 @@ export const DELIVERY_PLANTS: readonly Plant[] = [
   },
   {
     name: 'newcomer served before its end was read',
-    file: 'src/core/presence.ts',
+    file: 'src/core/delivery/presence.ts',
     find: 'const there = this.#arrived;',
     replace: 'const there = this.#arriving.splice(0);',
     test: PRESENCE,
@@ -58,7 +58,7 @@ export const DELIVERY_PLANTS: readonly Plant[] = [
   },
   {
     name: 'delivery to a connection that is closed',
-    file: 'src/core/dispatcher.ts',
+    file: 'src/core/delivery/dispatcher.ts',
     find: '!consumer.link.destroyed && ',
     replace: '',
     test: PRESENCE,
@@ -66,18 +66,18 @@ export const DELIVERY_PLANTS: readonly Plant[] = [
   },
   {
     name: 'all that are overdue closed at once',
-    file: 'src/core/overdue.ts',
+    file: 'src/core/timing/overdue.ts',
     find: 'if (left-- === 0)',
     replace: 'if (left < 0)',
-    test: 'test/core/overdue.test.ts',
+    test: 'test/core/timing/overdue.test.ts',
     caughtBy: 'so many silent consumers, the first within its time and all within 30 s',
   },
   {
     name: 'marks beyond the list forgotten',
-    file: 'src/core/waiting-marks.ts',
+    file: 'src/core/commit/waiting-marks.ts',
     find: 'marks.put(sequence, count, attempts);',
     replace: '',
-    test: 'test/core/marks.test.ts',
+    test: 'test/core/records/ack-ranges.test.ts',
     caughtBy: 'settled: beyond what the list holds nothing is lost, and what came later is later',
   },
 ];

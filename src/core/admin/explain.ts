@@ -1,0 +1,90 @@
+// Why a bucket's messages are not being delivered, as one code of a closed list. The same codes
+// stand in the API, the page, the command line and the metrics.
+
+import type { Broker } from '../broker.ts';
+import type { Consumer } from '../connections/consumer.ts';
+import { nextInLine } from '../buckets/lookahead.ts';
+
+/** The closed list, with what each code means. The first that is true is the answer. */
+export const WHY = {
+  stopping: 'the broker is stopping: nothing new is delivered',
+  purging: 'what waits is being purged',
+  'storage-full': 'nothing waits, and publishes are refused because the disk is full',
+  empty: 'nothing waits',
+  paused: 'deliveries are paused by an operator',
+  'no-consumer': 'messages wait and nobody consumes the bucket',
+  'consumer-not-reading': 'no consumer takes what was sent to it',
+  'consumer-silent': 'every consumer holds messages or owes a heartbeat, and has been silent',
+  'consumers-at-limit': 'every consumer holds a full batch that it has not acked yet',
+  'heartbeat-pending': 'every consumer has yet to answer a heartbeat',
+  'memory-full': 'all buffers together are at their limit (--buffer)',
+  reading: 'what comes next is being read from disk',
+  redelivering: 'what comes next was delivered before and not acked',
+  delivering: 'messages are being delivered',
+} as const;
+
+export type WhyCode = keyof typeof WHY;
+
+export const WHY_CODES = Object.keys(WHY) as WhyCode[];
+
+export interface Why {
+  code: WhyCode;
+  /** The code in words, with the numbers of this bucket. */
+  text: string;
+  /** Since when, ISO 8601; only where it is known. */
+  since?: string;
+}
+
+/** A consumer that owes an answer and has said nothing for so long counts as silent. */
+export const SILENT_MS = 5000;
+/** A consumer that has not taken what it was sent for so long counts as not reading. */
+const STUCK_MS = 1000;
+
+/** Facts that the bucket itself does not know. */
+export interface Surroundings {
+  consumers: readonly Consumer[];
+  isPurging: boolean;
+  /** Wall clock, in ms since 1970. */
+  wallMs: number;
+}
+
+/** Why nothing, or not more, is delivered from the bucket in `slot` just now. */
+export function whyOf(broker: Broker, slot: number, around: Surroundings): Why {
+  const { buckets } = broker;
+  const { consumers } = around;
+  const ready = buckets.readyOf(slot);
+  const unacked = buckets.unackedOf(slot);
+  if (broker.closing) return say('stopping');
+  if (around.isPurging) return say('purging');
+  // A count that does not know what is in runs may be 0 although messages wait.
+  if (ready <= 0 && unacked === 0 && buckets.isCounted(slot))
+    return say(broker.commit.refuses ? 'storage-full' : 'empty');
+  if (broker.paused.has(buckets.idOf(slot))) return say('paused');
+  if (consumers.length === 0) return say('no-consumer');
+  const now = broker.reportMs;
+  const stuck = consumers.filter((each) => isStuck(each, now));
+  const since = (each: Consumer) => (isStuck(each, now) ? each.stuckSinceMs : each.heardMs);
+  // Since the latest of them: before that at least one of them took messages.
+  const latest = Math.max(...consumers.map(since));
+  const at = new Date(around.wallMs - (now - latest)).toISOString();
+  if (stuck.length === consumers.length) return say('consumer-not-reading', at);
+  if (consumers.every((each) => each.state !== 'waiting')) {
+    if (now - latest >= SILENT_MS) return say('consumer-silent', at);
+    if (consumers.every((each) => each.state === 'heartbeat')) return say('heartbeat-pending');
+    return say('consumers-at-limit', at);
+  }
+  if (ready <= 0 && buckets.isCounted(slot)) return say('delivering');
+  if (broker.budget.over) return say('memory-full');
+  const share = buckets.share(slot);
+  if (share?.loading) return say('reading');
+  if ((nextInLine(buckets, slot)?.attempts ?? 0) > 0) return say('redelivering');
+  return say('delivering');
+}
+
+function isStuck({ stuckSinceMs }: Consumer, now: number): boolean {
+  return stuckSinceMs >= 0 && now - stuckSinceMs >= STUCK_MS;
+}
+
+function say(code: WhyCode, since?: string): Why {
+  return { code, text: WHY[code], ...(since === undefined ? {} : { since }) };
+}

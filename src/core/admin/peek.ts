@@ -1,0 +1,177 @@
+// Shows the messages at the head of a bucket's line without taking them: what came back, what was
+// looked up, what is in indexes on disk, what is in entries, in that order.
+
+import {
+  MESSAGE_SIZE_BYTES,
+  RECORD_BUCKET_AT,
+  RECORD_HEADER_BYTES,
+  RECORD_SEQUENCE_AT,
+} from '../../../assembly/layout.ts';
+import type { Broker } from '../broker.ts';
+import { PEEK_BYTES_MAX, type PeekedMessage } from '../../contract/commands.ts';
+import type { Log, Position } from '../ports.ts';
+import { join } from '../records/rows.ts';
+import type { Part } from '../buckets/subscription.ts';
+import { inEntries, upcoming } from '../buckets/lookahead.ts';
+
+/** Segments searched, and loads tried, before a peek gives up: it must end. */
+const SEGMENTS_MAX = 10_000;
+const LOADS_MAX = 4;
+
+export interface PeekOptions {
+  broker: Broker;
+  log: Log;
+  slot: number;
+  /** Messages at most, and bytes of each. */
+  limit: number;
+  bytes: number;
+  base64: (bytes: Uint8Array) => string;
+  soon: (call: () => void) => void;
+  /** `failure`: why it ended early; what was read until then is given all the same. */
+  done: (messages: PeekedMessage[], cut: boolean, failure: string | undefined) => void;
+}
+
+/** Begins a peek. */
+export function peek(options: PeekOptions): void {
+  new Peek(options).start();
+}
+
+class Peek {
+  readonly #options: PeekOptions;
+  readonly #id: string;
+  readonly #messages: PeekedMessage[] = [];
+  #parts: Part[] = [];
+  #wanted = 0;
+  #bytes = 0;
+  #searched = 0;
+
+  constructor(options: PeekOptions) {
+    this.#options = options;
+    this.#id = options.broker.buckets.idOf(options.slot);
+  }
+
+  start(): void {
+    const { broker, slot, limit, soon } = this.#options;
+    if (!this.#isThere()) {
+      this.#end();
+      return;
+    }
+    this.#parts = [];
+    this.#wanted = limit;
+    const { parts, older } = upcoming(broker.buckets, slot, limit);
+    this.#add(parts);
+    if (older === undefined || this.#wanted <= 0) this.#inMemory();
+    // While a segment is on its way from entries to its index, part of it is in neither's care.
+    else if (broker.indexing.releasing) soon(() => this.start());
+    else {
+      const { segments } = broker.retention;
+      const first = segments[broker.retention.indexOf(older)];
+      this.#search(first?.base ?? 0, 0, older);
+    }
+  }
+
+  // The bucket may be forgotten while the disk works.
+  #isThere(): boolean {
+    const { broker, slot } = this.#options;
+    return broker.buckets.inUse(slot) && broker.buckets.idOf(slot) === this.#id;
+  }
+
+  #add(parts: Part[]): void {
+    for (const part of parts) {
+      if (this.#wanted <= 0) return;
+      this.#parts.push(part);
+      this.#wanted -= part.count;
+    }
+  }
+
+  // Looks into the indexes from the segment at `base` on.
+  #search(base: Position, at: number, sequence: number): void {
+    const { broker, log, slot, limit } = this.#options;
+    const bound = broker.indexing.memoryFrom;
+    const segment = broker.retention.segments.find((each) => each.base >= base && each.live > 0);
+    if (segment === undefined || segment.base >= bound || ++this.#searched > SEGMENTS_MAX) {
+      this.#inMemory();
+      return;
+    }
+    const { low, high } = broker.buckets.placeOf(slot);
+    const from = segment.base === base ? at : 0;
+    const query = { base: segment.base, low, high, sequence, at: from };
+    log.find(query, limit, (failure, found, next) => {
+      if (failure !== undefined || !this.#isThere()) {
+        this.#end(failure?.message);
+        return;
+      }
+      this.#add(broker.buckets.partsOf(found, sequence));
+      // Should the place be one in an index that is gone, the search begins again by sequence.
+      const last = found.at(-1);
+      const behind = last === undefined ? sequence : last.sequence + last.messages;
+      if (this.#wanted <= 0) this.#read(0, 0);
+      else if (next !== undefined) this.#search(segment.base, next, behind);
+      else this.#search(segment.base + 1, 0, behind);
+    });
+  }
+
+  #inMemory(): void {
+    const { broker, slot, limit } = this.#options;
+    if (this.#wanted > 0) this.#add(inEntries(broker.buckets, slot, limit));
+    this.#read(0, 0);
+  }
+
+  // Reads the parts one after the other; `tries`: loads of this one so far.
+  #read(index: number, tries: number): void {
+    const { log, broker, limit } = this.#options;
+    const part = this.#parts[index];
+    if (part === undefined || this.#messages.length >= limit) {
+      this.#end();
+      return;
+    }
+    const bytes = RECORD_HEADER_BYTES + part.bodyBytes;
+    const hot = broker.commit.hot(part.position);
+    const place = hot >= 0 ? hot : log.resident(part.position, bytes);
+    if (place >= 0) {
+      const failure = this.#take(place, part);
+      if (failure !== undefined || this.#bytes >= PEEK_BYTES_MAX) this.#end(failure);
+      else this.#read(index + 1, 0);
+    } else if (tries >= LOADS_MAX) this.#end('the record could not be brought into memory');
+    else
+      log.load(part.position, bytes, (failure) => {
+        if (failure !== undefined) this.#end(failure.message);
+        else this.#read(index, tries + 1);
+      });
+  }
+
+  // Copies the part's messages out of memory. Compaction may have moved other records there.
+  #take(place: number, part: Part): string | undefined {
+    const { limit, bytes: most, base64 } = this.#options;
+    const { memory } = this.#options.broker.codec;
+    const view = new DataView(memory.buffer, memory.byteOffset + place);
+    const word = (at: number) => view.getUint32(at, true);
+    const sequence = join(word(RECORD_SEQUENCE_AT), word(RECORD_SEQUENCE_AT + 4));
+    const bucket = view.getBigUint64(RECORD_BUCKET_AT, true).toString();
+    if (bucket !== this.#id || sequence !== part.sequence - part.first)
+      return 'the log was compacted meanwhile: ask again';
+    let at = RECORD_HEADER_BYTES;
+    for (let i = 0; i < part.first + part.count; i++) {
+      const length = word(at);
+      const begin = place + at + MESSAGE_SIZE_BYTES;
+      at += MESSAGE_SIZE_BYTES + length;
+      if (i < part.first) continue;
+      if (this.#messages.length >= limit || this.#bytes >= PEEK_BYTES_MAX) return undefined;
+      const shown = Math.min(length, most, PEEK_BYTES_MAX - this.#bytes);
+      this.#bytes += shown;
+      this.#messages.push({
+        sequence: String(sequence + i),
+        attempts: part.attempts,
+        length,
+        truncated: shown < length,
+        payload: base64(memory.subarray(begin, begin + shown)),
+      });
+    }
+    return undefined;
+  }
+
+  #end(failure?: string): void {
+    const { limit, done } = this.#options;
+    done(this.#messages, this.#bytes >= PEEK_BYTES_MAX && this.#messages.length < limit, failure);
+  }
+}

@@ -1,0 +1,134 @@
+// Builds the parts of a snapshot that the core knows. Reads, changes nothing; costs one pass over
+// the column of backlog counts and over the connections.
+
+import { WIRE_U64 } from '../../../assembly/layout.ts';
+import type { Broker } from '../broker.ts';
+import type { Buckets } from '../buckets/buckets.ts';
+import type { Consumer } from '../connections/consumer.ts';
+import type { Producer } from '../connections/producer.ts';
+import type { ConnectionSnapshot, Rates, Snapshot, Totals } from '../../contract/snapshot.ts';
+
+const BUCKETS_MAX = 50;
+const CONNECTIONS_MAX = 100;
+
+export function totalsOf(broker: Broker): Totals {
+  const c = broker.counters;
+  return {
+    publishedMessages: c.publishedMessages,
+    publishedBytes: c.publishedBytes,
+    refused: { empty: c.refusedEmpty, tooLarge: c.refusedLarge, storageFull: c.refusedFull },
+    deliveredMessages: c.deliveredMessages,
+    deliveredBytes: c.deliveredBytes,
+    ackedMessages: c.ackedMessages,
+    failedMessages: c.failedMessages,
+    redeliveredMessages: c.redeliveredMessages,
+    unreadableMessages: c.unreadableMessages,
+    purgedMessages: c.purgedMessages,
+    heartbeats: c.heartbeats,
+    batches: c.batches,
+    deliveries: c.deliveries,
+    protocolErrors: c.protocolErrors,
+  };
+}
+
+/** Rates from two totals and the time between them. */
+export function ratesOf(before: Totals, after: Totals, elapsedMs: number): Rates {
+  const rate = (a: number, b: number) =>
+    elapsedMs > 0 ? Math.round(((b - a) * 1000) / elapsedMs) : 0;
+  return {
+    publishedMessages: rate(before.publishedMessages, after.publishedMessages),
+    publishedBytes: rate(before.publishedBytes, after.publishedBytes),
+    deliveredMessages: rate(before.deliveredMessages, after.deliveredMessages),
+    deliveredBytes: rate(before.deliveredBytes, after.deliveredBytes),
+    ackedMessages: rate(before.ackedMessages, after.ackedMessages),
+  };
+}
+
+/** The slots with the most messages ready, most first; one pass over a column of counts. */
+export function largest(buckets: Buckets<unknown>, most: number): number[] {
+  const top: number[] = [];
+  let least = Number.NEGATIVE_INFINITY; // what must be exceeded
+  buckets.eachCount((slot, ready, unacked) => {
+    if (ready <= least || (ready <= 0 && unacked === 0)) return;
+    let at = top.length;
+    while (at > 0 && buckets.readyOf(top[at - 1]!) < ready) at--;
+    top.splice(at, 0, slot);
+    if (top.length > most) top.pop();
+    if (top.length === most) least = buckets.readyOf(top[most - 1]!);
+  });
+  return top;
+}
+
+export function bucketsOf(broker: Broker, oldestAgeMs: number): Snapshot['buckets'] {
+  const { buckets } = broker;
+  const top = largest(buckets, BUCKETS_MAX).map((slot) => ({
+    id: buckets.idOf(slot),
+    ready: buckets.readyOf(slot),
+    unacked: buckets.unackedOf(slot),
+    consumers: consumersOf(broker, slot),
+    exact: buckets.isCounted(slot),
+  }));
+  const { count, ready, unacked, forgetful } = buckets;
+  const paused = broker.paused.count;
+  return { count, exact: !forgetful, ready, unacked, paused, oldestAgeMs, top };
+}
+
+// Consumers of a bucket; a purge counts as one of its share.
+function consumersOf(broker: Broker, slot: number): number {
+  const shared = broker.buckets.share(slot)?.consumers ?? 0;
+  return broker.dispatcher.takers.has(slot) ? shared - 1 : shared;
+}
+
+export function connectionsOf(broker: Broker): Snapshot['connections'] {
+  const { closedConnections: closed } = broker.counters;
+  const list: ConnectionSnapshot[] = [];
+  for (const producer of broker.producers) {
+    if (list.length >= CONNECTIONS_MAX / 2) break;
+    list.push(connectionOf(broker, producer));
+  }
+  for (const consumer of broker.consumers) {
+    if (list.length >= CONNECTIONS_MAX) break;
+    list.push(connectionOf(broker, consumer));
+  }
+  return {
+    intake: broker.producers.size,
+    exhaust: broker.consumers.size,
+    refused: broker.counters.refusedConnections,
+    opened: {
+      intake: broker.producers.size + sumOf(closed.intake),
+      exhaust: broker.consumers.size + sumOf(closed.exhaust),
+    },
+    closed: { intake: { ...closed.intake }, exhaust: { ...closed.exhaust } },
+    list,
+  };
+}
+
+function sumOf(counts: Record<string, number>): number {
+  return Object.values(counts).reduce((sum, count) => sum + count, 0);
+}
+
+/** What is known of one connection. */
+export function connectionOf(broker: Broker, session: Producer | Consumer): ConnectionSnapshot {
+  const now = broker.reportMs;
+  if (!('consumerId' in session)) return common(session, 'intake', now);
+  const { consumerId, slot, batchSize, unacked } = session;
+  const bucket = slot === 0 ? {} : { bucket: broker.buckets.idOf(slot) };
+  return { ...common(session, 'exhaust', now), consumerId, ...bucket, batchSize, unacked };
+}
+
+function common(
+  session: Producer | Consumer,
+  side: 'intake' | 'exhaust',
+  now: number,
+): ConnectionSnapshot {
+  const { link, messages, bytes } = session;
+  return {
+    id: link.id,
+    side,
+    peer: link.peer,
+    wire: link.wire === WIRE_U64 ? 'u64' : 'u32',
+    messages,
+    bytes,
+    idleMs: Math.max(0, Math.round(now - session.heardMs)),
+  };
+}

@@ -1,0 +1,212 @@
+// What is known of each bucket, by slot: dense numbers from 1. In pages, so that no bucket that
+// comes pays for moving all others; what is used together lies together, as with many buckets each
+// place in memory that is touched costs more than what is done there. A page without buckets gives
+// its memory back. Which bucket has which slot is in `directory.ts`.
+//
+//   numbers:  head, tail   entries            words:   low, high   the bucket's id
+//             next         sequence                    taken       messages of the head
+//             ratedMs      monotonic time              flags
+//   counts:   ready, unacked                  floats:  published, settled   of `rates.ts`
+
+import { assert } from '../assert.ts';
+
+/** The page of a slot is its number without so many bits at the end. */
+export const PAGE_BITS = 12;
+const PAGE = 1 << PAGE_BITS;
+const MASK = PAGE - 1;
+
+// Of `numbers`.
+export const HEAD = 0;
+export const TAIL = 1;
+export const NEXT = 2;
+export const RATED_MS = 3;
+// Of `words` and `floats`, behind the four numbers in the same memory.
+export const LOW = 8;
+export const HIGH = 9;
+export const TAKEN = 10; // of a free slot: the next free one of its page, plus 1; 0: none
+export const FLAGS = 11;
+export const PUBLISHED = 12;
+export const SETTLED = 13;
+const WORDS = 14;
+const NUMBERS = WORDS / 2;
+// Of `counts`, apart from the others: whoever looks for the largest reads nothing else.
+export const READY = 0;
+export const UNACKED = 1;
+const COUNTS = 2;
+
+/** Flag of a slot that stands for a bucket. */
+export const USED = 4;
+
+/** Columns of some slots; `numbersAt` and the like say where those of one begin. */
+export interface Page {
+  readonly numbers: Float64Array;
+  readonly words: Uint32Array;
+  readonly floats: Float32Array;
+  readonly counts: Float64Array;
+}
+
+export function numbersAt(slot: number): number {
+  return (slot & MASK) * NUMBERS;
+}
+
+export function wordsAt(slot: number): number {
+  return (slot & MASK) * WORDS;
+}
+
+export function countsAt(slot: number): number {
+  return (slot & MASK) * COUNTS;
+}
+
+/** Whether a slot that is in use stands for the bucket. */
+export function isOf(pages: Columns['pages'], slot: number, low: number, high: number): boolean {
+  const { words } = pages[slot >>> PAGE_BITS]!;
+  const at = wordsAt(slot);
+  return words[at + LOW] === low && words[at + HIGH] === high;
+}
+
+function emptyPage(): Page {
+  const buffer = new ArrayBuffer(PAGE * WORDS * 4);
+  return {
+    numbers: new Float64Array(buffer),
+    words: new Uint32Array(buffer),
+    floats: new Float32Array(buffer),
+    counts: new Float64Array(PAGE * COUNTS),
+  };
+}
+
+interface Room {
+  used: number;
+  /** Slots from here on were never given out. */
+  end: number;
+  /** A free slot before `end`, plus 1; 0: none. */
+  free: number;
+}
+
+export class Columns {
+  /** Pages in order; undefined: without buckets. */
+  readonly pages: (Page | undefined)[] = [];
+  readonly #rooms: Room[] = [];
+  // Pages with free slots, the next to be used last; and those without memory, if they are known.
+  #roomy: number[] = [];
+  #bare: number[] = [];
+  // Kept, lest a bucket that comes and goes alone brings a page with it each time.
+  #spare: Page | undefined;
+  #count = 0;
+
+  constructor() {
+    this.#begin();
+  }
+
+  #begin(): void {
+    // Slot 0 is never given out: 0 means none.
+    this.#rooms[0] = { used: 1, end: 1, free: 0 };
+    this.pages[0] ??= emptyPage();
+    this.#rooms.length = 1;
+    this.pages.length = 1;
+    this.#roomy = [0];
+    this.#bare = [];
+  }
+
+  /** Slots are below this. */
+  get end(): number {
+    const last = this.#rooms.length - 1;
+    return last * PAGE + this.#rooms[last]!.end;
+  }
+
+  /** Bytes of the pages that there are. */
+  get bytes(): number {
+    const pages = [...this.pages, this.#spare].filter((page) => page !== undefined).length;
+    return pages * (WORDS * 4 + COUNTS * 8) * PAGE;
+  }
+
+  page(slot: number): Page {
+    return this.pages[slot >>> PAGE_BITS]!;
+  }
+
+  isUsed(slot: number): boolean {
+    const page = this.pages[slot >>> PAGE_BITS];
+    return page !== undefined && (page.words[wordsAt(slot) + FLAGS]! & USED) !== 0;
+  }
+
+  /** The slot that a walk over all comes to next: pages without buckets are one step. */
+  behind(slot: number): number {
+    return this.pages[slot >>> PAGE_BITS] === undefined ? (slot | MASK) + 1 : slot + 1;
+  }
+
+  /** What is ready and unacked, by slot; nothing is in those that are free. */
+  eachCount(visit: (slot: number, ready: number, unacked: number) => void): void {
+    for (const [number, page] of this.pages.entries()) {
+      if (page === undefined) continue;
+      const { counts } = page;
+      for (let at = 0; at < counts.length; at += COUNTS)
+        visit(number * PAGE + at / COUNTS, counts[at + READY]!, counts[at + UNACKED]!);
+    }
+  }
+
+  /** A slot for a bucket of which nothing is known yet. */
+  open(low: number, high: number, flags: number, nowMs: number): number {
+    const number = this.#nextPage();
+    const room = this.#rooms[number]!;
+    const { numbers, words, floats } = this.pages[number]!;
+    const slot = number * PAGE + (room.free === 0 ? room.end++ : room.free - 1);
+    const at = wordsAt(slot);
+    if (room.free !== 0) room.free = words[at + TAKEN]!;
+    assert((words[at + FLAGS]! & USED) === 0, 'a slot was given out that is in use');
+    words[at + LOW] = low;
+    words[at + HIGH] = high;
+    words[at + TAKEN] = 0;
+    words[at + FLAGS] = flags | USED;
+    floats[at + PUBLISHED] = 0;
+    floats[at + SETTLED] = 0;
+    const places = numbersAt(slot);
+    numbers[places + HEAD] = 0;
+    numbers[places + TAIL] = 0;
+    numbers[places + NEXT] = 0;
+    numbers[places + RATED_MS] = nowMs;
+    if (++room.used === PAGE) this.#roomy.pop();
+    this.#count++;
+    return slot;
+  }
+
+  // The page to take a slot from, which is the last of `#roomy` then.
+  #nextPage(): number {
+    for (;;) {
+      const number = this.#roomy.at(-1);
+      if (number === undefined) break;
+      if (this.#rooms[number]!.used > 0) return number;
+      this.#roomy.pop();
+      this.#bare.push(number);
+    }
+    const number = this.#bare.pop() ?? this.#rooms.push({ used: 0, end: 0, free: 0 }) - 1;
+    this.pages[number] = this.#spare ?? emptyPage();
+    this.#spare = undefined;
+    this.#roomy.push(number);
+    return number;
+  }
+
+  /** The slot stands for nothing from now on. */
+  close(slot: number): void {
+    assert(this.isUsed(slot), 'a slot was given back that is not in use');
+    const number = slot >>> PAGE_BITS;
+    const room = this.#rooms[number]!;
+    const { numbers, words, counts } = this.pages[number]!;
+    const at = wordsAt(slot);
+    counts[countsAt(slot) + READY] = 0;
+    counts[countsAt(slot) + UNACKED] = 0;
+    numbers[numbersAt(slot) + HEAD] = 0;
+    words[at + FLAGS] = 0;
+    words[at + TAKEN] = room.free;
+    room.free = (slot & MASK) + 1;
+    if (room.used-- === PAGE) this.#roomy.push(number);
+    if (room.used === 0) this.#empty(number, room);
+    if (--this.#count === 0) this.#begin();
+  }
+
+  // It stays among those with free slots until it is come across there.
+  #empty(number: number, room: Room): void {
+    room.end = 0;
+    room.free = 0;
+    this.#spare = this.pages[number]!;
+    this.pages[number] = undefined;
+  }
+}

@@ -1,0 +1,492 @@
+// The buckets that somebody watches or that the broker remembers: where each one's line goes on,
+// what came back, who waits for it, and its counts. The line itself lies in entries for the newest
+// segments, and in the indexes on disk (*runs*) for everything older, so that memory follows
+// activity and not backlog.
+//
+//            push                    take                       settle
+//   durable ------> ready (in line) ------> unacked (on a link) ------> gone
+//                        ^                        |
+//                        +----- giveBack ---------+   at its old place in the order
+//
+//   order of a line:   returned   <   ahead (read from runs)   <   rest of the runs   <   entries
+//
+// A bucket that is empty and watched by nobody does not exist. One that is idle may be forgotten
+// although it is not empty: what waits is found again in the runs, from the oldest segment on.
+
+import { assert } from '../assert.ts';
+import {
+  Columns,
+  countsAt,
+  FLAGS,
+  HEAD,
+  HIGH,
+  LOW,
+  NEXT,
+  numbersAt,
+  PAGE_BITS,
+  type Page,
+  READY,
+  TAIL,
+  TAKEN,
+  UNACKED,
+  USED,
+  wordsAt,
+} from './bucket-table.ts';
+import { Directory } from './bucket-index.ts';
+import { Entries } from './entries.ts';
+import type { Found, Position } from '../ports.ts';
+import { BucketRates } from './rates.ts';
+import type { Fates } from '../collections/sequence-set.ts';
+import { emptyPart, idText, type Part, Share } from './subscription.ts';
+import { Waiting } from './unsettled.ts';
+
+export { idText, type Part, Share } from './subscription.ts';
+
+// Flags of a slot, beside `USED`.
+const OLDER = 1; // runs may hold messages of the bucket from `next` on
+const COUNTED = 2; // `ready` counts those, too
+// Slots looked at for idle buckets when one comes and there are enough.
+const LOOKS_MAX = 8;
+
+export class Buckets<Waiter> {
+  readonly entries = new Entries();
+  readonly #columns = new Columns();
+  readonly #pages = this.#columns.pages;
+  readonly rates = new BucketRates(this.#columns);
+  readonly fates: Fates;
+  readonly #slotsMax: number;
+  readonly #directory: Directory;
+  readonly #shares = new Map<number, Share<Waiter>>();
+  // The slot at which the search for idle buckets goes on: it goes round.
+  #hand = 1;
+  // Whether a bucket that is not known may have messages in runs.
+  #forgetful = false;
+  readonly #waiting: Waiting;
+  readonly #headPart: Part = emptyPart();
+  /** Messages over all buckets. */
+  ready = 0;
+  unacked = 0;
+
+  /** Beyond `slotsMax` buckets, idle ones are forgotten whose messages are all in runs. */
+  constructor(hashSeed: number, fates: Fates, slotsMax = 1 << 20) {
+    this.#directory = new Directory(hashSeed, this.#columns);
+    this.fates = fates;
+    this.#waiting = new Waiting(fates);
+    this.#slotsMax = slotsMax;
+  }
+
+  /** Buckets that are known. */
+  get count(): number {
+    return this.#directory.count;
+  }
+
+  /** Whether there may be more buckets with messages than are known. */
+  get forgetful(): boolean {
+    return this.#forgetful;
+  }
+
+  /** Slot of the bucket, made if it is not there. */
+  open(low: number, high: number): number {
+    const found = this.#directory.find(low, high);
+    if (found !== 0) return found;
+    if (this.#directory.count >= this.#slotsMax) this.#forgetIdle();
+    const flags = this.#forgetful ? OLDER : COUNTED;
+    const slot = this.#columns.open(low, high, flags, this.rates.nowMs);
+    this.#directory.add(low, high, slot);
+    return slot;
+  }
+
+  find(low: number, high: number): number {
+    return this.#directory.find(low, high);
+  }
+
+  share(slot: number): Share<Waiter> | undefined {
+    return this.#shares.get(slot);
+  }
+
+  /** The bucket's share, made if it is not there. */
+  openShare(slot: number): Share<Waiter> {
+    let share = this.#shares.get(slot);
+    if (share === undefined) {
+      share = new Share(slot);
+      this.#shares.set(slot, share);
+    }
+    return share;
+  }
+
+  /** Buckets that have a share. */
+  get watched(): number {
+    return this.#shares.size;
+  }
+
+  shares(): Iterable<Share<Waiter>> {
+    return this.#shares.values();
+  }
+
+  #page(slot: number): Page {
+    return this.#pages[slot >>> PAGE_BITS]!;
+  }
+
+  #has(slot: number, flag: number): boolean {
+    return (this.#page(slot).words[wordsAt(slot) + FLAGS]! & flag) !== 0;
+  }
+
+  /** Forgets whatever of the bucket costs something and is not needed. */
+  tidy(slot: number): void {
+    const share = this.#shares.get(slot);
+    if (share !== undefined && share.consumers === 0 && !share.loading) this.#park(share);
+    if (this.readyOf(slot) !== 0 || this.unackedOf(slot) !== 0 || this.#shares.has(slot)) return;
+    if (this.#has(slot, OLDER) && !this.#has(slot, COUNTED)) return;
+    this.#remove(slot);
+  }
+
+  #remove(slot: number): void {
+    const { low, high } = this.placeOf(slot);
+    this.#directory.remove(low, high);
+    this.#columns.close(slot);
+  }
+
+  // Nobody consumes the bucket any more: what came back is found again in the runs, if it is there
+  // already.
+  #park(share: Share<Waiter>): void {
+    const { slot, returned } = share;
+    const { numbers, words, counts } = this.#page(slot);
+    const indexed = this.#indexedTo();
+    let next = numbers[numbersAt(slot) + NEXT]!;
+    for (const part of returned.parts) {
+      if (part.sequence >= indexed) return;
+      next = Math.min(next, part.sequence);
+    }
+    if (!this.#has(slot, COUNTED)) {
+      // They are counted again when they are read again.
+      const ahead = share.ahead.slice(share.aheadAt);
+      for (const part of [...returned.parts, ...ahead])
+        counts[countsAt(slot) + READY]! -= part.count;
+    }
+    if (returned.size > 0) words[wordsAt(slot) + FLAGS]! |= OLDER;
+    numbers[numbersAt(slot) + NEXT] = next;
+    this.#shares.delete(slot);
+  }
+
+  // The sequence from which on messages are in entries.
+  #indexedTo(): number {
+    const { from, end } = this.entries;
+    return from < end ? this.entries.sequence(from) : Number.POSITIVE_INFINITY;
+  }
+
+  // Some at a time, so that nobody waits while all are looked at. Who comes takes the slot of one
+  // that was just forgotten, which is behind the hand, and so stays for a whole round.
+  #forgetIdle(): void {
+    const { end } = this.#columns;
+    for (let looks = 0; looks < LOOKS_MAX && this.count >= this.#slotsMax; looks++) {
+      const slot = this.#hand < end ? this.#hand : 1;
+      this.#hand = this.#columns.behind(slot);
+      if (!this.#isIdle(slot)) continue;
+      if (this.#has(slot, OLDER)) this.#forgetful = true;
+      this.#remove(slot);
+    }
+  }
+
+  // Whether all that is known of the bucket is in runs, and nobody needs it now.
+  #isIdle(slot: number): boolean {
+    const page = this.#pages[slot >>> PAGE_BITS];
+    if (page === undefined) return false;
+    const { numbers, words, counts } = page;
+    return (
+      (words[wordsAt(slot) + FLAGS]! & USED) !== 0 &&
+      numbers[numbersAt(slot) + HEAD] === 0 &&
+      counts[countsAt(slot) + UNACKED] === 0 &&
+      !this.#shares.has(slot)
+    );
+  }
+
+  /** Puts the messages of a durable record at the end of the line. */
+  push(
+    slot: number,
+    position: Position,
+    sequence: number,
+    count: number,
+    bodyBytes: number,
+    attempts: number,
+  ): void {
+    const { entries } = this;
+    const page = this.#page(slot);
+    const { numbers, words, counts } = page;
+    const at = wordsAt(slot);
+    const places = numbersAt(slot);
+    const low = words[at + LOW]!;
+    const high = words[at + HIGH]!;
+    const entry = entries.add(low, high, position, sequence, count, bodyBytes, attempts, slot);
+    if (numbers[places + HEAD] === 0) {
+      numbers[places + HEAD] = entry;
+      words[at + TAKEN] = 0;
+      if ((words[at + FLAGS]! & OLDER) === 0) numbers[places + NEXT] = sequence;
+    } else {
+      entries.link(numbers[places + TAIL]!, entry);
+    }
+    numbers[places + TAIL] = entry;
+    counts[countsAt(slot) + READY]! += count;
+    this.ready += count;
+    this.rates.published(page, slot, count);
+  }
+
+  /** What to deliver next; undefined also if it must be looked up first. */
+  peek(slot: number): Part | undefined {
+    const share = this.#shares.get(slot);
+    if (share !== undefined) {
+      const returned = share.returned.peek();
+      if (returned !== undefined) return returned;
+      if (share.aheadAt < share.ahead.length) return share.ahead[share.aheadAt];
+    }
+    const page = this.#page(slot);
+    const isOlder = (page.words[wordsAt(slot) + FLAGS]! & OLDER) !== 0;
+    return isOlder ? undefined : this.#peekHead(page, slot);
+  }
+
+  #peekHead(page: Page, slot: number): Part | undefined {
+    const { entries } = this;
+    const part = this.#headPart;
+    for (;;) {
+      const entry = page.numbers[numbersAt(slot) + HEAD]!;
+      if (entry === 0) return undefined;
+      entries.read(entry, page.words[wordsAt(slot) + TAKEN]!, part);
+      if (this.#waiting.cut(part)) return part;
+      advance(page, slot, entries.next(entry));
+    }
+  }
+
+  /** Takes the first `count` messages of the part that `peek` gave: ready -> unacked. */
+  take(slot: number, part: Part, count: number): void {
+    const page = this.#page(slot);
+    page.counts[countsAt(slot) + UNACKED]! += count;
+    this.unacked += count;
+    this.#removeFrom(page, slot, part, count);
+  }
+
+  /** Takes the whole part that `peek` gave out of the line without delivering it. */
+  setAside(slot: number, part: Part): Part {
+    const aside = { ...part };
+    this.#waiting.setAside(part);
+    this.#removeFrom(this.#page(slot), slot, part, part.count);
+    return aside;
+  }
+
+  #removeFrom(page: Page, slot: number, part: Part, count: number): void {
+    assert(count <= part.count, 'more was taken than there is');
+    const { numbers, words, counts } = page;
+    const places = numbersAt(slot);
+    counts[countsAt(slot) + READY]! -= count;
+    this.ready -= count;
+    if (part === this.#headPart) {
+      const { entries } = this;
+      const entry = numbers[places + HEAD]!;
+      const taken = part.first + count;
+      numbers[places + NEXT] = part.sequence + count;
+      if (taken === entries.count(entry)) advance(page, slot, entries.next(entry));
+      else words[wordsAt(slot) + TAKEN] = taken;
+      return;
+    }
+    const share = this.#shares.get(slot);
+    assert(share !== undefined, 'a part was taken that is not the next one');
+    const returned = share.returned.peek() === part;
+    assert(returned || share.ahead[share.aheadAt] === part, 'a part was taken out of turn');
+    part.first += count;
+    part.sequence += count;
+    part.count -= count;
+    if (!returned) numbers[places + NEXT] = part.sequence;
+    if (part.count > 0) return;
+    if (returned) share.returned.pop();
+    else share.aheadAt++;
+  }
+
+  /** Delivered messages were acked: unacked -> gone. */
+  settle(slot: number, sequence: number, count: number): void {
+    const page = this.#page(slot);
+    const { counts } = page;
+    const at = countsAt(slot);
+    assert(counts[at + UNACKED]! >= count, 'more was acked than delivered');
+    counts[at + UNACKED]! -= count;
+    this.unacked -= count;
+    this.fates.settled.add(sequence, count);
+    this.rates.settled(page, slot, count);
+  }
+
+  /** Delivered messages come back at their old place: unacked -> ready. Keeps the part. */
+  giveBack(slot: number, part: Part): void {
+    const { counts } = this.#page(slot);
+    const at = countsAt(slot);
+    assert(counts[at + UNACKED]! >= part.count, 'more came back than was delivered');
+    counts[at + UNACKED]! -= part.count;
+    counts[at + READY]! += part.count;
+    this.unacked -= part.count;
+    this.ready += part.count;
+    this.fates.attempts.set(part.sequence, part.count, part.attempts);
+    this.openShare(slot).returned.push(part);
+  }
+
+  // --- what is in runs --------------------------------------------------------------------------
+
+  /** Whether what comes next in the bucket's line has to be looked up in the runs. */
+  lookupDue(slot: number): boolean {
+    const share = this.#shares.get(slot);
+    return (
+      share !== undefined &&
+      this.#has(slot, OLDER) &&
+      !share.loading &&
+      share.returned.size === 0 &&
+      share.aheadAt === share.ahead.length
+    );
+  }
+
+  /** The bucket as two words, and the sequence from which on its line goes on. */
+  placeOf(slot: number): { low: number; high: number; next: number } {
+    const { numbers, words } = this.#page(slot);
+    const at = wordsAt(slot);
+    const next = numbers[numbersAt(slot) + NEXT]!;
+    return { low: words[at + LOW]!, high: words[at + HIGH]!, next };
+  }
+
+  /** Takes over what a lookup found, in order; returns how many messages of it wait. */
+  found(slot: number, records: readonly Found[]): number {
+    const share = this.#shares.get(slot);
+    assert(share !== undefined, 'a lookup ended for a bucket that nobody shares');
+    const { numbers, counts } = this.#page(slot);
+    const ahead = this.partsOf(records, numbers[numbersAt(slot) + NEXT]!);
+    const messages = ahead.reduce((sum, { count }) => sum + count, 0);
+    share.ahead = ahead;
+    share.aheadAt = 0;
+    if (!this.#has(slot, COUNTED)) counts[countsAt(slot) + READY]! += messages;
+    return messages;
+  }
+
+  /** What waits of records that a lookup found, from sequence `next` on. */
+  partsOf(records: readonly Found[], next: number): Part[] {
+    return this.#waiting.partsOf(records, next);
+  }
+
+  /** The runs hold nothing more of the bucket: its line goes on in entries. */
+  exhausted(slot: number): void {
+    this.#page(slot).words[wordsAt(slot) + FLAGS] = USED | COUNTED;
+    const share = this.#shares.get(slot);
+    if (share !== undefined) share.cursor = undefined;
+  }
+
+  /**
+   * Releases entries before `to`, whose segments have runs now; at most `most` of them in one call.
+   * True when all are.
+   */
+  release(to: number, most: number): boolean {
+    const { entries } = this;
+    const end = Math.min(to, entries.from + most);
+    entries.each(entries.from, end, (entry, slot, next) => {
+      const page = this.#pages[slot >>> PAGE_BITS];
+      // The bucket may be gone, and its slot another's: then it has another head, or none.
+      if (page === undefined || page.numbers[numbersAt(slot) + HEAD] !== entry) return;
+      const at = wordsAt(slot);
+      if ((page.words[at + FLAGS]! & COUNTED) === 0) {
+        const taken = page.words[at + TAKEN]!;
+        const [first, count] = [entries.sequence(entry) + taken, entries.count(entry) - taken];
+        page.counts[countsAt(slot) + READY]! -= this.#waiting.countOf(first, count);
+      }
+      page.words[at + FLAGS]! |= OLDER;
+      advance(page, slot, next);
+    });
+    entries.release(end);
+    return end === to;
+  }
+
+  /** Records of the segments from `base` to before `end` stand elsewhere now. */
+  moved(base: Position, end: Position, where: (part: Part) => void): void {
+    for (const share of this.#shares.values()) {
+      for (const part of share.returned.parts)
+        if (part.position >= base && part.position < end) where(part);
+      for (let at = share.aheadAt; at < share.ahead.length; at++) {
+        const part = share.ahead[at]!;
+        if (part.position >= base && part.position < end) where(part);
+      }
+      const { cursor } = share;
+      if (cursor !== undefined && cursor.base >= base && cursor.base < end)
+        share.cursor = undefined;
+    }
+  }
+
+  /**
+   * Recovery is done: entries before sequence `next` may be settled in part, `live` messages wait
+   * in all. `forgetful`: some are in runs whose buckets are not known.
+   */
+  recovered(next: number, live: number, forgetful: boolean): void {
+    const { entries } = this;
+    this.#waiting.recoveredTo = next;
+    this.ready = live;
+    this.rates.clear();
+    // What was released meanwhile is counted when it is found.
+    for (const slot of this.slots()) this.#page(slot).counts[countsAt(slot) + READY] = 0;
+    for (let entry = entries.from; entry < entries.end; entry++) {
+      const slot = this.#directory.find(entries.bucketLow(entry), entries.bucketHigh(entry));
+      if (slot === 0) continue;
+      const waiting = this.#waiting.countOf(entries.sequence(entry), entries.count(entry));
+      this.#page(slot).counts[countsAt(slot) + READY]! += waiting;
+    }
+    this.#forgetful = forgetful;
+    for (const slot of [...this.slots()]) {
+      const { numbers, words } = this.#page(slot);
+      words[wordsAt(slot) + FLAGS] = USED | (forgetful ? OLDER : COUNTED);
+      if (forgetful) numbers[numbersAt(slot) + NEXT] = 0;
+      if (this.readyOf(slot) === 0) this.#remove(slot);
+    }
+  }
+
+  readyOf(slot: number): number {
+    return this.#page(slot).counts[countsAt(slot) + READY]!;
+  }
+
+  unackedOf(slot: number): number {
+    return this.#page(slot).counts[countsAt(slot) + UNACKED]!;
+  }
+
+  /** Whether `readyOf` counts everything, also what is only in runs. */
+  isCounted(slot: number): boolean {
+    return this.#has(slot, COUNTED);
+  }
+
+  /** The bucket's id as decimal text. */
+  idOf(slot: number): string {
+    const { low, high } = this.placeOf(slot);
+    return idText(low, high);
+  }
+
+  /** Where the bucket's line goes on: its head, what is taken of that, and whether runs are first. */
+  headOf(slot: number): { entry: number; taken: number; isOlder: boolean } {
+    const { numbers, words } = this.#page(slot);
+    const entry = numbers[numbersAt(slot) + HEAD]!;
+    return { entry, taken: words[wordsAt(slot) + TAKEN]!, isOlder: this.#has(slot, OLDER) };
+  }
+
+  /** Slots are below this. */
+  get slotsEnd(): number {
+    return this.#columns.end;
+  }
+
+  /** Whether a slot stands for a bucket. */
+  inUse(slot: number): boolean {
+    return this.#columns.isUsed(slot);
+  }
+
+  /** What is ready and unacked, by slot; nothing is in those that are free. */
+  eachCount(visit: (slot: number, ready: number, unacked: number) => void): void {
+    this.#columns.eachCount(visit);
+  }
+
+  /** Slots that are in use, in no particular order. */
+  *slots(): Generator<number> {
+    for (let slot = 1; slot < this.#columns.end; slot = this.#columns.behind(slot))
+      if (this.inUse(slot)) yield slot;
+  }
+}
+
+// The line goes on at entry `next`.
+function advance({ numbers, words }: Page, slot: number, next: number): void {
+  numbers[numbersAt(slot) + HEAD] = next;
+  words[wordsAt(slot) + TAKEN] = 0;
+  if (next === 0) numbers[numbersAt(slot) + TAIL] = 0;
+}

@@ -1,0 +1,45 @@
+// What one bucket has to do with deliveries: parts of records, and who waits for them.
+
+import type { Position } from '../ports.ts';
+import { Returned } from './requeued.ts';
+
+/** Part of a delivery: a run of messages of one record. */
+export interface Part {
+  position: Position;
+  sequence: number;
+  /** Index of the run's first message in the record. */
+  first: number;
+  count: number;
+  bodyBytes: number;
+  attempts: number;
+}
+
+/** What a bucket with consumers or returned messages keeps beyond its line. */
+export class Share<Waiter> {
+  readonly slot: number;
+  readonly returned = new Returned();
+  /** Consumers that could take a batch now, longest waiting first. */
+  readonly waiting = new Set<Waiter>();
+  consumers = 0;
+  /** Whether the record at the head, or what comes next in the line, is being read from disk. */
+  loading = false;
+  /** Parts read from runs, from `aheadAt` on. */
+  ahead: Part[] = [];
+  aheadAt = 0;
+  /** Run in which the search goes on, and where in it; undefined: by sequence. */
+  cursor: { base: Position; at: number } | undefined;
+
+  constructor(slot: number) {
+    this.slot = slot;
+  }
+}
+
+/** A bucket's id as decimal text. */
+export function idText(low: number, high: number): string {
+  return ((BigInt(high) << 32n) | BigInt(low)).toString();
+}
+
+/** A part of nothing. */
+export function emptyPart(): Part {
+  return { position: 0, sequence: 0, first: 0, count: 0, bodyBytes: 0, attempts: 0 };
+}

@@ -1,0 +1,67 @@
+// What waits of a record: messages that are not settled and can be read.
+
+import type { Found } from '../ports.ts';
+import { type Fates, SequenceSet } from '../collections/sequence-set.ts';
+import type { Part } from './subscription.ts';
+
+export class Waiting {
+  readonly #fates: Fates;
+  // What cannot be read: lookups find it again, and must not.
+  readonly #aside = new SequenceSet();
+  /** Entries before this sequence came from recovery: some of their messages may be settled. */
+  recoveredTo = 0;
+
+  constructor(fates: Fates) {
+    this.#fates = fates;
+  }
+
+  setAside(part: Part): void {
+    this.#aside.add(part.sequence, part.count);
+  }
+
+  /** How many of `count` messages of an entry, from sequence `first` on. */
+  countOf(first: number, count: number): number {
+    return first >= this.recoveredTo ? count : count - this.#fates.settled.within(first, count);
+  }
+
+  /** Cuts a part of an entry to its first run of messages that wait; false: none do. */
+  cut(part: Part): boolean {
+    return part.sequence - part.first >= this.recoveredTo || this.#toUnsettled(part);
+  }
+
+  /** What waits of records that a lookup found, from sequence `next` on. */
+  partsOf(records: readonly Found[], next: number): Part[] {
+    const parts: Part[] = [];
+    for (const { position, sequence, messages: count, bodyBytes, attempts } of records) {
+      let first = Math.max(0, next - sequence);
+      while (first < count) {
+        const part: Part = { position, sequence, first, count: count - first, bodyBytes, attempts };
+        part.sequence += first;
+        if (!this.#toUnsettled(part)) break;
+        parts.push(part);
+        first = part.first + part.count;
+      }
+    }
+    return parts;
+  }
+
+  // Cuts a part to its first run of messages that wait and have the same attempts; false: none.
+  #toUnsettled(part: Part): boolean {
+    const { settled, attempts } = this.#fates;
+    const end = part.sequence + part.count;
+    let from = part.sequence;
+    const gone = (sequence: number) => settled.has(sequence) || this.#aside.has(sequence);
+    while (from < end && gone(from)) from++;
+    if (from === end) return false;
+    // A compacted record carries what was known when it was made; marks behind it may know more.
+    const attemptsOf = (sequence: number) => Math.max(attempts.get(sequence), part.attempts);
+    const before = attemptsOf(from);
+    let to = from + 1;
+    while (to < end && !gone(to) && attemptsOf(to) === before) to++;
+    part.first += from - part.sequence;
+    part.sequence = from;
+    part.count = to - from;
+    part.attempts = before;
+    return true;
+  }
+}

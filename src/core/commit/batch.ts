@@ -1,0 +1,72 @@
+// One batch of a commit: what is written and synced together, and whom that is owed to.
+
+import { costOf, PORTION_BYTES } from '../fairness/fair-share.ts';
+import type { Position } from '../ports.ts';
+import { RowList } from '../records/rows.ts';
+
+export type Reason = 'publish' | 'acks' | 'proof' | 'roll' | 'control';
+
+/** Whoever is owed a reply when a batch is durable. */
+export interface Replyable {
+  /** One wire batch is answered: 1 for each message, or `refusals` where some were refused. */
+  answered(count: number, refusals: Uint8Array | undefined): void;
+}
+
+/** Messages and replies that became, or become, durable together. */
+export class Batch {
+  base = 0;
+  offset = 0;
+  bytes = 0;
+  messages = 0;
+  payload = 0;
+  records = 0;
+  reason: Reason = 'publish';
+  readonly rows = new RowList();
+  readonly replyTo: Replyable[] = [];
+  readonly replyCounts: number[] = [];
+  readonly refusals: (Uint8Array | undefined)[] = [];
+  trim = 0;
+  /** Marks of settled messages written up to here, counted since the broker started. */
+  settledMarks = 0;
+  /** When its first message was taken in, in ms of the clock that latencies are measured with. */
+  sinceMs = 0;
+  /** When it began to be written, in ms of the broker's time. */
+  begunMs = 0;
+  /** How long that took, in ms. */
+  tookMs = 0;
+  /** Closes its segment: the log goes on at the start of the next one. */
+  last = false;
+  /** Whether it holds a message larger than a portion. */
+  large = false;
+
+  /** What its messages cost (intake.ts). */
+  get cost(): number {
+    return costOf(this.payload, this.rows.count);
+  }
+
+  /** Takes over what an intake packed. */
+  add(codecRows: Uint32Array, rows: number, messages: number, payload: number): void {
+    this.rows.add(codecRows, rows);
+    this.records += rows;
+    this.messages += messages;
+    this.payload += payload;
+    if (messages === 1 && payload > PORTION_BYTES) this.large = true;
+  }
+
+  reset(base: Position, offset: number): void {
+    this.base = base;
+    this.offset = offset;
+    this.bytes = 0;
+    this.messages = 0;
+    this.payload = 0;
+    this.records = 0;
+    this.rows.clear();
+    this.replyTo.length = 0;
+    this.replyCounts.length = 0;
+    this.refusals.length = 0;
+    this.trim = 0;
+    this.settledMarks = 0;
+    this.last = false;
+    this.large = false;
+  }
+}

@@ -1,0 +1,37 @@
+// What the broker tells its operator of trouble, in words: what happened, to what, and what to do.
+
+import type { Refusal } from '../connections/admission.ts';
+import type { Limits } from '../limits.ts';
+import type { Position } from '../ports.ts';
+import type { Part } from '../buckets/subscription.ts';
+
+/** A connection was turned away. */
+export function refused(peer: string, refusal: Refusal, limits: Limits): string {
+  const { connectionsMax, connectionsPerAddressMax } = limits;
+  const why = {
+    full: `${connectionsMax} connections are open, the limit (--max-connections)`,
+    address: `${connectionsPerAddressMax} connections from that address are open, the limit for one (--max-connections-per-address)`,
+  }[refusal];
+  return `connection from ${peer} refused: ${why}`;
+}
+
+/** The index of a segment cannot be written. */
+export function notIndexed(base: Position, failure: Error): string {
+  return `the index of the segment at position ${base} cannot be written: ${failure.message}. What it would hold stays in memory, and producers are held back when that is too much; it is tried again each second`;
+}
+
+/** What an index says of a bucket cannot be had. */
+export function notFound(bucket: string, base: Position, failure: Error): string {
+  return `what waits for bucket ${bucket} in the segment at log position ${base} cannot be found: ${failure.message}. It is left out until the next start; its bytes stay in the log. Check the disk, then run: thrustmq log verify`;
+}
+
+/** Messages cannot be read back. */
+export function unreadable(bucket: string, part: Part, failure: Error): string {
+  const { count, sequence, position } = part;
+  return `${count} messages of bucket ${bucket} (sequences ${sequence} to ${sequence + count - 1}, log position ${position}) cannot be read: ${failure.message}. They are set aside until the next start; their bytes stay in the log. Check the disk, then run: thrustmq log verify`;
+}
+
+/** Segments cannot be made smaller for now. */
+export function notCompacted(failure: Error): string {
+  return `segments could not be compacted: ${failure.message}. They stay as they are; it is tried again`;
+}

@@ -1,0 +1,223 @@
+// How much of a producer's messages goes into the open batch, and in which order those go on that
+// had to wait. A batch is written and synced as one, and whoever is in it waits for all of it. So
+// while somebody publishes little, those who publish much share one batch of bounded cost, and go
+// on in the next; who publishes little always finds room. A message larger than a portion comes in
+// every other batch at most, so that who arrives meanwhile does not wait for two of them, and takes
+// half of the time at most. When all publish much nobody is held back: the largest batches cost the
+// least.
+//
+// A bucket that is made costs more than its record: memory, a place in the directory, and work in
+// every index. So those who publish much make a bounded number of them in a tick, each about as
+// many, and go on in the next. What they publish to buckets that are there is not held up by that.
+//
+//   open batch   | much | much | little |            much: waits when the batch has cost enough
+//                |<--- BATCH_COST_MAX ---|---- what the log allows ----|
+
+import type { Buckets } from '../buckets/buckets.ts';
+import type { Consumer } from '../connections/consumer.ts';
+import type { Codec } from '../ports.ts';
+import { BUCKET_HIGH, BUCKET_LOW, ROW_WORDS } from '../records/rows.ts';
+
+/** What a record costs beside its bytes, for its entry and index: so many bytes' time. */
+export const ROW_COST = 2048;
+/** Who puts more than this into one batch publishes much. */
+export const LITTLE_COST_MAX = 64 * 1024;
+/** What a batch may cost before those wait who publish much. */
+export const BATCH_COST_MAX = 256 * 1024;
+/** Longest rest after a large message, in ms. */
+export const REST_MS_MAX = 25;
+/** Ticks after which nobody counts any more who published little. */
+export const SHARED_TICKS = 20;
+/** What is taken before that is asked again. */
+export const PORTION_BYTES = 128 * 1024;
+export const PORTION_MESSAGES = 64;
+/** Buckets that those make together in a ms who publish much, while somebody publishes little. */
+export const MADE_PER_MS = 50;
+
+/** What messages cost that take so many bytes and records. */
+export function costOf(bytes: number, rows: number): number {
+  return bytes + rows * ROW_COST;
+}
+
+/** What one producer puts into batches. */
+export class Spending {
+  #batch = -1;
+  #cost = 0;
+  #most = 0; // in one batch, since the last tick
+  #much = false;
+  /** Buckets that were not there, since the last tick; counted while it matters. */
+  made = 0;
+
+  /** Messages went into the open batch, which is number `batch`. */
+  add(batch: number, bytes: number, rows: number): void {
+    if (batch !== this.#batch) this.#cost = 0;
+    this.#batch = batch;
+    this.#cost += costOf(bytes, rows);
+    this.#most = Math.max(this.#most, this.#cost);
+  }
+
+  /** Whether it publishes much: of late, and until it has published little for a tick. */
+  get much(): boolean {
+    return this.#much || this.#most > LITTLE_COST_MAX;
+  }
+
+  /** Whether it has published something since the last call, and little of it. */
+  tick(): boolean {
+    const most = this.#most;
+    this.#most = 0;
+    this.made = 0;
+    if (most === 0) return false;
+    this.#much = most > LITTLE_COST_MAX;
+    return !this.#much;
+  }
+}
+
+/** A producer, as far as it waits for room. */
+export interface Waiting {
+  /** Messages that were taken from it. */
+  readonly messages: number;
+  readonly spending: Spending;
+  /** Whether its next message is larger than a portion. */
+  readonly large: boolean;
+  /** There may be room again; it waits again if there is none. */
+  room(): void;
+}
+
+/** The open batch of a commit. */
+export interface OpenBatch {
+  /** Tells it from the batches before. */
+  readonly openNumber: number;
+  /** What its messages cost. */
+  readonly openCost: number;
+  /** Whether what is left of the open segment must do until the next one can be begun. */
+  readonly scarce: boolean;
+  /** Whether a message larger than a portion is being written. */
+  readonly writesLarge: boolean;
+}
+
+/** What the share of each depends on. */
+export interface IntakeParts {
+  commit: OpenBatch;
+  codec: Pick<Codec, 'rows'>;
+  buckets: Pick<Buckets<Consumer>, 'find'>;
+}
+
+export class Intake {
+  readonly #parts: IntakeParts;
+  #waiting: Waiting[] = [];
+  #makers: Waiting[] = []; // they wait for the next tick
+  #ticks = 0; // for so many it is shared yet
+  #largeTicks = 0; // for so many others publish large messages
+  #resting = false;
+  #toMake = 0; // buckets, in this tick
+  #share = 0; // of them, for each who made some in the last one
+
+  constructor(parts: IntakeParts) {
+    this.#parts = parts;
+  }
+
+  /** Whether somebody publishes little: then messages are taken in portions. */
+  get shared(): boolean {
+    return this.#ticks > 0;
+  }
+
+  /** Whether others publish messages larger than a portion meanwhile. */
+  get large(): boolean {
+    return this.#largeTicks > 0;
+  }
+
+  /** Whether time that passes changes anything. */
+  get busy(): boolean {
+    return this.#ticks > 0 || this.#largeTicks > 0 || this.#makers.length > 0;
+  }
+
+  /** A producer's messages went into the open batch: the codec's first `rows` rows. */
+  took(spending: Spending, bytes: number, rows: number): void {
+    const { commit, codec, buckets } = this.#parts;
+    spending.add(commit.openNumber, bytes, rows);
+    if (!this.shared || !spending.much) return;
+    const words = codec.rows;
+    let made = 0;
+    for (let at = 0; at < rows * ROW_WORDS; at += ROW_WORDS)
+      if (buckets.find(words[at + BUCKET_LOW]!, words[at + BUCKET_HIGH]!) === 0) made++;
+    spending.made += made;
+    this.#toMake -= made;
+  }
+
+  /** A large message took so long to write: gives how long the next one is to wait, in ms. */
+  rest(ms: number): number {
+    if (this.shared) this.#largeTicks = SHARED_TICKS;
+    this.#resting = this.shared && ms > 0;
+    return this.#resting ? Math.min(ms, REST_MS_MAX) : 0;
+  }
+
+  /** That time is over. */
+  rested(): void {
+    this.#resting = false;
+  }
+
+  /** Whether a producer that publishes much must wait: for a batch, a rest or a tick. */
+  mustWait(producer: Waiting): boolean {
+    if (!this.shared || !producer.spending.much) return false;
+    const { commit } = this.#parts;
+    if (commit.openCost >= BATCH_COST_MAX || commit.scarce) return true;
+    if (producer.large && (this.#resting || commit.writesLarge)) return true;
+    return this.#madeEnough(producer);
+  }
+
+  #madeEnough({ spending }: Waiting): boolean {
+    return this.#toMake <= 0 && spending.made > this.#share;
+  }
+
+  /** Calls `room` of the producer when there may be room. */
+  wait(producer: Waiting): void {
+    if (this.shared && this.#madeEnough(producer)) this.#makers.push(producer);
+    else this.#waiting.push(producer);
+  }
+
+  /**
+   * There is room: those who wait take of it in turn. Who got some and waits again comes behind
+   * those who got none.
+   */
+  roomAgain(): boolean {
+    if (this.#waiting.length === 0) return false;
+    const waiting = this.#waiting;
+    const behind: Waiting[] = [];
+    this.#waiting = [];
+    for (const producer of waiting) {
+      // To find that out itself it would move all it has to the inbox, and back.
+      if (this.mustWait(producer)) {
+        this.wait(producer);
+        continue;
+      }
+      const before = producer.messages;
+      producer.room();
+      if (producer.messages > before && this.#waiting.at(-1) === producer)
+        behind.push(this.#waiting.pop()!);
+    }
+    this.#waiting = this.#waiting.concat(behind);
+    return true;
+  }
+
+  /**
+   * So many ms have passed; `producers`: those who sent something meanwhile, and maybe others. True:
+   * some need not wait any more.
+   */
+  tick(producers: Iterable<Waiting>, ms: number): boolean {
+    const before = this.#ticks;
+    this.#ticks = Math.max(0, before - 1);
+    this.#largeTicks = Math.max(0, this.#largeTicks - 1);
+    let makers = 0;
+    for (const { spending } of producers) {
+      if (spending.made > 0) makers++;
+      if (spending.tick()) this.#ticks = SHARED_TICKS;
+    }
+    const more = MADE_PER_MS * ms;
+    this.#toMake = Math.min(0, this.#toMake) + more;
+    this.#share = more / Math.max(1, makers);
+    const held = this.#makers;
+    this.#makers = [];
+    this.#waiting = this.#waiting.concat(held);
+    return held.length > 0 || (before > 0 && this.#ticks === 0);
+  }
+}

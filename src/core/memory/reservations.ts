@@ -1,0 +1,154 @@
+// Memory for large messages on their way. Who has begun one reserves all of it after a first piece,
+// and is read on. When everything is reserved the next ones wait, unread, with what little they
+// hold; nobody is closed for it as long as those who have a reservation get on with their message.
+//
+//   begun ──ask──► reserved ──whole, or gone──► given back
+//           │         │ slow, while others wait: closed
+//           │ all reserved
+//           └───► waits, is not read ──there is memory──► reserved
+//
+// From the line come by turns who joined it last and who joined it first: a crowd that never ends
+// what it begins must not hold up who has just come, and nobody waits for ever.
+
+import { assert } from '../assert.ts';
+import { SMALL_BYTES_MAX } from './partial-input.ts';
+
+/** A message of more bytes, which has blocks, reserves them before it is read on. */
+export const LARGE_BYTES = SMALL_BYTES_MAX;
+/**
+ * What a sender must manage in a second if others wait for the memory that it has. By default 512
+ * can have some: so much each gets who shares a network of 16 Mbit/s with all of them.
+ */
+export const BYTES_PER_SECOND_MIN = 4 * 1024;
+const SECOND_MS = 1000;
+// Of the budget for all buffers; the rest is for small messages and for output.
+const SHARE = 0.5;
+
+/** A producer, as far as it needs memory for a large message. */
+export interface Sender {
+  /** That it has sent so far. */
+  readonly bytes: number;
+  /** Whether it is the broker that does not read on. */
+  readonly heldBack: boolean;
+  /** It has what it asked for and waited for. */
+  reserved(): void;
+  /** It is too slow, and others wait: it must go. */
+  tooSlow(): void;
+}
+
+interface Reservation {
+  readonly sender: Sender;
+  readonly bytes: number;
+  /** It is in the line. */
+  waits: boolean;
+  // When it was last looked at, and what the sender had sent by then.
+  seenMs: number;
+  seenBytes: number;
+}
+
+export class Reservations {
+  readonly #bytesMax: number;
+  readonly #all = new Map<Sender, Reservation>();
+  // Those who wait, from the first to the last, and some that did.
+  #line: Reservation[] = [];
+  #waiting = 0;
+  #lastInTurn = true;
+  #bytes = 0;
+  /** Monotonic ms, as of the last input. */
+  nowMs = 0;
+
+  /** `bufferBytesMax`: what all connections may hold. One message of `messageBytesMax` fits. */
+  constructor(bufferBytesMax: number, messageBytesMax: number) {
+    this.#bytesMax = Math.max(bufferBytesMax * SHARE, messageBytesMax);
+  }
+
+  /** Bytes that are reserved. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Whether somebody has, or waits for, memory: then time passes for them. */
+  get busy(): boolean {
+    return this.#all.size > 0;
+  }
+
+  /** Senders that wait. */
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  /** Reserves memory for a sender that has asked for none; false: it must wait for `reserved`. */
+  ask(sender: Sender, bytes: number): boolean {
+    assert(!this.#all.has(sender), 'memory was asked for twice');
+    const waits = this.#waiting > 0 || !this.#fits(bytes);
+    const reservation = { sender, bytes, waits, seenMs: this.nowMs, seenBytes: sender.bytes };
+    this.#all.set(sender, reservation);
+    if (waits) {
+      this.#waiting++;
+      this.#line.push(reservation);
+    } else this.#bytes += bytes;
+    return !waits;
+  }
+
+  // A message that is larger than everything has it alone.
+  #fits(bytes: number): boolean {
+    return this.#bytes === 0 || this.#bytes + bytes <= this.#bytesMax;
+  }
+
+  /** The sender needs no more what it asked for. */
+  giveBack(sender: Sender): void {
+    const reservation = this.#all.get(sender);
+    assert(reservation !== undefined, 'memory was given back that was never asked for');
+    this.#all.delete(sender);
+    if (reservation.waits) this.#leaveLine(reservation);
+    else this.#bytes -= reservation.bytes;
+    for (let next = this.#next(); next !== undefined; next = this.#next()) {
+      if (!this.#fits(next.bytes)) return;
+      this.#leaveLine(next);
+      this.#lastInTurn = !this.#lastInTurn;
+      this.#bytes += next.bytes;
+      next.seenMs = this.nowMs;
+      next.seenBytes = next.sender.bytes;
+      next.sender.reserved();
+    }
+  }
+
+  #leaveLine(reservation: Reservation): void {
+    reservation.waits = false;
+    this.#waiting--;
+    if (this.#line.length > 2 * this.#waiting) this.#line = this.#line.filter(({ waits }) => waits);
+  }
+
+  #next(): Reservation | undefined {
+    return this.#lastInTurn
+      ? this.#line.findLast(({ waits }) => waits)
+      : this.#line.find(({ waits }) => waits);
+  }
+
+  /**
+   * Time passes: who is slow while others wait must go. The slowest first, and one at a time: its
+   * memory may be all that is wanted, and what the others have sent is not to be thrown away.
+   */
+  advance(nowMs: number): void {
+    this.nowMs = nowMs;
+    let slowest: Sender | undefined;
+    let least = BYTES_PER_SECOND_MIN;
+    for (const reservation of this.#all.values()) {
+      const { sender, waits, seenMs, seenBytes } = reservation;
+      if (waits) continue;
+      const elapsedMs = nowMs - seenMs;
+      const counts = this.#waiting > 0 && !sender.heldBack;
+      if (counts && elapsedMs < SECOND_MS) continue;
+      const rate = ((sender.bytes - seenBytes) * SECOND_MS) / elapsedMs;
+      if (counts && rate < BYTES_PER_SECOND_MIN) {
+        if (slowest !== undefined && rate >= least) continue;
+        slowest = sender;
+        least = rate;
+      } else {
+        reservation.seenMs = nowMs;
+        reservation.seenBytes = sender.bytes;
+      }
+    }
+    slowest?.tooSlow();
+  }
+}

@@ -1,0 +1,122 @@
+// Hands the entries of complete segments over to the indexes on disk, and releases them: memory
+// holds entries of the newest segments only. One segment at a time, oldest first, off the hot path.
+
+import type { Buckets } from '../buckets/buckets.ts';
+import type { Log, Position } from '../ports.ts';
+import type { Retention } from './retention.ts';
+
+export interface IndexingOptions {
+  buckets: Buckets<unknown>;
+  retention: Retention;
+  log: Log;
+  /** A segment's entries are released: lookups may go on that waited for that. */
+  indexed: () => void;
+  failed: (base: Position, failure: Error) => void;
+  /** Asks for `step` to be called, because there is more to release. */
+  soon: () => void;
+  /** Entries released in one turn. */
+  releaseMax?: number | undefined;
+}
+
+// Segments whose entries may be in memory.
+const SEGMENTS_MAX = 3;
+// Entries released in one turn.
+const RELEASE_MAX = 512;
+const RETRY_MS = 1000;
+
+export class Indexing {
+  readonly #options: IndexingOptions;
+  // Segments whose entries are in memory, oldest first: where their entries begin.
+  readonly #segments: { base: Position; from: number }[] = [];
+  #writing = false;
+  #retriedMs = 0;
+  #failed = false;
+  #releaseTo = 0;
+
+  constructor(options: IndexingOptions) {
+    this.#options = options;
+  }
+
+  /** Segments whose entries are in memory; the open one is one of them. */
+  get segments(): number {
+    return this.#segments.length;
+  }
+
+  /** Whether memory has no room for another segment's entries: until an index is written, or, if
+   * that fails, until further notice. */
+  get lag(): 'none' | 'wait' | 'refuse' {
+    if (this.#segments.length < SEGMENTS_MAX) return 'none';
+    return this.#failed ? 'refuse' : 'wait';
+  }
+
+  /** What waits in segments from here on is in entries, what is before it in indexes. */
+  get memoryFrom(): Position {
+    return this.#segments[0]?.base ?? 0;
+  }
+
+  /** Whether a segment is on its way from entries to its index, and part of it in neither's care. */
+  get releasing(): boolean {
+    return this.#releaseTo > 0;
+  }
+
+  /** Entries added from now on are of the segment based at `base`; the one before is complete. */
+  open(base: Position, from = this.#options.buckets.entries.end): void {
+    this.#segments.push({ base, from });
+    this.#write();
+  }
+
+  #write(): void {
+    const { buckets, retention, log, failed } = this.#options;
+    const [first, second] = this.#segments;
+    if (this.#writing || this.#releaseTo > 0 || first === undefined || second === undefined) return;
+    if (!retention.isLive(first.base)) {
+      // Everything in it is settled: there will be nothing to be found, and it may be gone already.
+      this.#failed = false;
+      this.#releaseTo = second.from;
+      this.#options.soon();
+      return;
+    }
+    this.#writing = true;
+    const source = buckets.entries.source(first.from, second.from);
+    log.index(first.base, source, (failure) => {
+      this.#writing = false;
+      this.#failed = failure !== undefined && retention.isLive(first.base);
+      if (failure !== undefined && this.#failed) failed(first.base, failure);
+      else {
+        this.#releaseTo = second.from;
+        this.step();
+      }
+    });
+  }
+
+  /** Releases some of what is to be released. */
+  step(): void {
+    const { buckets, indexed, soon, releaseMax = RELEASE_MAX } = this.#options;
+    if (this.#releaseTo === 0) return;
+    if (!buckets.release(this.#releaseTo, releaseMax)) {
+      soon();
+      return;
+    }
+    this.#releaseTo = 0;
+    this.#segments.shift();
+    this.#write();
+    indexed();
+  }
+
+  /** Tries again what failed. */
+  retry(): void {
+    if (this.#failed) this.#write();
+  }
+
+  /** When what failed is tried again. */
+  get dueMs(): number {
+    return this.#failed ? this.#retriedMs + RETRY_MS : Number.POSITIVE_INFINITY;
+  }
+
+  /** Time passes: what failed is tried again, a second after the last time. */
+  advance(nowMs: number): void {
+    if (nowMs - this.#retriedMs < RETRY_MS) return;
+    this.#retriedMs = nowMs;
+    this.retry();
+  }
+}

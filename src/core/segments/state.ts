@@ -1,0 +1,44 @@
+// What a log holds and what is left of it to do: rebuilt by recovery before there is a broker, kept
+// by the broker, and saved as a checkpoint.
+
+import { Buckets } from '../buckets/buckets.ts';
+import type { Consumer } from '../connections/consumer.ts';
+import type { CheckpointSource, Position } from '../ports.ts';
+import { Retention } from './retention.ts';
+import { AttemptCounts, SequenceSet } from '../collections/sequence-set.ts';
+
+/** What a log holds, as recovery rebuilds it before there is a broker. */
+export interface State {
+  buckets: Buckets<Consumer>;
+  retention: Retention;
+}
+
+/** An empty state; `hashSeed` is for the bucket directory, random in production. */
+export function createState(hashSeed: number, slotsMax?: number): State {
+  const fates = { settled: new SequenceSet(), attempts: new AttemptCounts() };
+  return { buckets: new Buckets(hashSeed, fates, slotsMax), retention: new Retention() };
+}
+
+/**
+ * What a checkpoint says of the segments before `memoryFrom`, in a log that begins at `start` and
+ * whose next message is `nextSequence`. The pages are read when they are asked for.
+ */
+export function checkpointOf(
+  { buckets, retention }: State,
+  start: Position,
+  memoryFrom: Position,
+  nextSequence: number,
+): CheckpointSource {
+  const { segments } = retention;
+  const { settled, attempts } = buckets.fates;
+  const end = segments.find(({ base }) => base >= memoryFrom)?.first ?? nextSequence;
+  return {
+    start,
+    segments: segments
+      .filter(({ base }) => base < memoryFrom)
+      .map(({ base, first, messages, live }) => ({ base, first, messages, live })),
+    end,
+    settled: { pages: () => settled.pages(end) },
+    attempts: { pages: () => attempts.pages(end) },
+  };
+}

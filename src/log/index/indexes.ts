@@ -1,0 +1,455 @@
+// The index runs on disk: for each sealed segment a file that says where the records of each bucket
+// stand in it (run.ts draws it), so that nothing in memory grows with the messages that wait. Runs
+// are a cache: whatever is wrong with one is told as a failure, and the answer to every failure is
+// to make the run again from the log. They live in a folder of their own.
+//
+//   find ──► at most 64 at work, the others queue ──► open file ──► tables ──► a chunk, verified
+//                                                     at most 64    up to a number of bytes
+//
+// Names change one after the other: a write, with its rename, and a removal wait for their turn.
+
+import { assert } from '../../core/assert.ts';
+import type { EntrySource, Failure, Found, Position } from '../../core/ports.ts';
+import type { Files } from '../files/files.ts';
+import { absent, type Loaded, OpenRuns, RUN_HANDLES_MAX, type Run } from './open-indexes.ts';
+import type { Pace } from '../files/throttle.ts';
+import {
+  type Checksum,
+  type Chunk,
+  decodeEntry,
+  ENTRY_BYTES,
+  isOf,
+  pageOf,
+  RUN_TEMPORARY,
+  runBaseOf,
+  runName,
+} from './index-file.ts';
+import { SLICE_ENTRIES, writeRun } from './index-writer.ts';
+
+export interface RunsOptions {
+  /** A folder that holds nothing but runs. */
+  files: Files;
+  /** Runs of another log are not believed. */
+  logId: bigint;
+  /** 32 bits that clients can't know, so that none chooses buckets which share a page. */
+  hashSeed: number;
+  crc32c: Checksum;
+  /** Calls back once, soon, after other work had its turn. */
+  soon: (call: () => void) => void;
+  /** How runs are written beside what is published. */
+  pace: Pace;
+  /** Bytes of tables that are kept in memory while nobody uses them; default 16 MiB. */
+  tableBytesMax?: number | undefined;
+}
+
+/** Takes the entries of a run one by one. */
+export type Visitor = (low: number, high: number, found: Found) => void;
+
+interface Writing {
+  base: Position;
+  /** Why it is given up. */
+  stopped: Failure;
+}
+
+interface Search {
+  run: Run;
+  loaded: Loaded;
+  low: number;
+  high: number;
+  sequence: number;
+  most: number;
+  done: (failure: Failure, found: Found[], next: number | undefined) => void;
+}
+
+const TABLE_BYTES_MAX = 16 * 1024 * 1024;
+// A place to go on from is the serial number of a file times PLACE, plus the index of an entry.
+const PLACE = 2 ** 32;
+const SERIAL_MAX = 2 ** 21 - 1;
+
+export class Runs {
+  readonly #options: RunsOptions;
+  readonly #files: Files;
+  readonly #open: OpenRuns;
+  readonly #runs = new Map<Position, Run>();
+  readonly #sizes = new Map<Position, number>(); // of the files that have a run's name
+  #bytes = 0;
+  #serial = 0;
+  #active = 0;
+  readonly #queue: (() => void)[] = []; // wait until fewer are at work
+  readonly #writings = new Set<Writing>();
+  readonly #changes: ((next: () => void) => void)[] = []; // of names
+  #changing = false;
+  #closed = false;
+  #onRest: (() => void) | undefined;
+
+  constructor(options: RunsOptions) {
+    this.#options = options;
+    const { files, logId, crc32c, tableBytesMax = TABLE_BYTES_MAX } = options;
+    const closed = () => this.#rested();
+    this.#files = files;
+    this.#open = new OpenRuns({ files, logId, crc32c, tableBytesMax, closed });
+  }
+
+  /** Bytes of runs on disk, whether they turn out usable or not. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Bytes of tables kept in memory. */
+  get tableBytes(): number {
+    return this.#open.tableBytes;
+  }
+
+  /** Bases of the segments that have a run, in no order; whether it is usable says `check`. */
+  get bases(): Position[] {
+    return [...this.#runs.keys()];
+  }
+
+  /**
+   * Lists what is there and removes what a write left unfinished; the first call, made once. A run
+   * that can't be opened counts as absent; other files are left alone.
+   */
+  open(done: (failure: Failure) => void): void {
+    this.#files.list((failure, names) => {
+      if (failure !== undefined) return done(failure);
+      const bases = names.map(runBaseOf).filter((base) => base !== undefined);
+      if (!names.includes(RUN_TEMPORARY)) return this.#list(bases, 0, done);
+      this.#files.remove(RUN_TEMPORARY, (removeFailure) => {
+        if (removeFailure !== undefined) done(removeFailure);
+        else this.#list(bases, 0, done);
+      });
+    });
+  }
+
+  #list(bases: Position[], at: number, done: (failure: Failure) => void): void {
+    const base = bases[at];
+    if (base === undefined) {
+      done(undefined);
+      return;
+    }
+    this.#files.open(runName(base), false, (failure, handle, bytes) => {
+      if (failure !== undefined) return this.#list(bases, at + 1, done);
+      this.#enter(base, bytes);
+      this.#files.close(handle, () => this.#list(bases, at + 1, done));
+    });
+  }
+
+  /**
+   * Whether a usable run for the segment seems to be there: header and tables are verified, the
+   * entries when they are read.
+   */
+  check(base: Position, identity: number, done: (usable: boolean) => void): void {
+    this.#use(base, identity, (_failure, run) => {
+      if (run === undefined) return done(false);
+      this.#options.soon(() => {
+        done(true);
+        this.#release(run);
+      });
+    });
+  }
+
+  /**
+   * Writes the run of a segment and puts it into the place of the one that is there, if any. The
+   * source must not change until `done`. After a failure there is the old run or none.
+   */
+  write(
+    base: Position,
+    identity: number,
+    source: EntrySource,
+    done: (failure: Failure) => void,
+  ): void {
+    const { files, crc32c, pace, logId, hashSeed } = this.#options;
+    const writing: Writing = { base, stopped: this.#closed ? closedError() : undefined };
+    const stopped = () => writing.stopped;
+    const plan = { files, crc32c, pace, logId, hashSeed, base, identity, source, stopped };
+    this.#writings.add(writing);
+    this.#change((next) => {
+      const end = (failure: Failure) => {
+        this.#writings.delete(writing);
+        done(failure);
+        next();
+      };
+      writeRun(plan, (failure, bytes) => {
+        if (failure !== undefined) end(writing.stopped ?? failure);
+        else this.#publish(writing, bytes, end);
+      });
+    });
+  }
+
+  // Gives the finished file its name.
+  #publish(writing: Writing, bytes: number, done: (failure: Failure) => void): void {
+    const { base } = writing;
+    const discard = (failure: Error) => this.#files.remove(RUN_TEMPORARY, () => done(failure));
+    if (writing.stopped !== undefined) {
+      discard(writing.stopped);
+      return;
+    }
+    // Before the name changes: nobody may open the new file and take it for the old one.
+    this.#forget(base);
+    this.#files.rename(RUN_TEMPORARY, runName(base), (failure) => {
+      if (failure !== undefined) return discard(failure);
+      if (writing.stopped === undefined) this.#enter(base, bytes);
+      else this.#setSize(base, bytes);
+      done(writing.stopped);
+    });
+  }
+
+  /**
+   * The records of a bucket in this run whose last message has a sequence >= `sequence`, oldest
+   * first, at most `most` of them. `at` is 0, or the `next` of a call before, to go on behind what
+   * it gave; without a `next` there is no more. Fewer than `most` may come although there is a
+   * `next`. A `next` is good for the file that gave it: when the run was written again, it fails.
+   */
+  find(
+    base: Position,
+    identity: number,
+    low: number,
+    high: number,
+    sequence: number,
+    at: number,
+    most: number,
+    done: (failure: Failure, found: Found[], next: number | undefined) => void,
+  ): void {
+    assert(Number.isSafeInteger(most) && most >= 1, `a search in a run for ${most} entries`);
+    this.#use(base, identity, (failure, run, loaded) => {
+      if (run === undefined || loaded === undefined) return done(failure, [], undefined);
+      const { header, table } = loaded;
+      const page = pageOf(low, high, header.seed, header.pageBits);
+      const [start, end] = [table.start(page), table.start(page + 1)];
+      const entry = at === 0 ? start : at % PLACE;
+      const known = at === 0 || (Math.floor(at / PLACE) === run.serial && entry >= start);
+      const search = { run, loaded, low: low >>> 0, high: high >>> 0, sequence, most, done };
+      if (known && entry < end) return this.#search(search, page, entry);
+      const misled = at !== 0 ? absent(base, `${at} is no place in it`) : undefined;
+      this.#options.soon(() => this.#ended(search, misled, [], undefined));
+    });
+  }
+
+  // Searches the chunk that holds `entry`, and the ones behind it until something is found.
+  #search(search: Search, page: number, entry: number): void {
+    const { run, loaded, low, high, sequence, most } = search;
+    const { header, table } = loaded;
+    const chunk = table.chunk(page, entry);
+    this.#read(run, loaded, [chunk], (failure, view) => {
+      if (failure !== undefined) return this.#ended(search, failure, [], undefined);
+      const found: Found[] = [];
+      let next = chunk.to;
+      for (let i = entry; i < chunk.to && next === chunk.to; i++) {
+        const at = (i - chunk.from) * ENTRY_BYTES;
+        if (!isOf(view, at, low, high)) continue;
+        const one = decodeEntry(view, at, header);
+        if (one.sequence + one.messages <= sequence) continue;
+        if (found.length < most) found.push(one);
+        else next = i;
+      }
+      const more = next < table.start(page + 1);
+      if (found.length === 0 && more) this.#search(search, page, next);
+      else this.#ended(search, undefined, found, more ? run.serial * PLACE + next : undefined);
+    });
+  }
+
+  #ended(search: Search, failure: Failure, found: Found[], next: number | undefined): void {
+    search.done(failure, found, next);
+    this.#release(search.run);
+  }
+
+  /**
+   * Hands all entries to `visitor`, page by page, at most 16,384 of them a turn. With a failure in
+   * the end, what was visited is not all, and nothing is to be concluded from it.
+   */
+  visit(
+    base: Position,
+    identity: number,
+    visitor: Visitor,
+    done: (failure: Failure) => void,
+  ): void {
+    this.#use(base, identity, (failure, run, loaded) => {
+      if (run === undefined || loaded === undefined) return done(failure);
+      const { header, table } = loaded;
+      const end = (endFailure: Failure) => {
+        done(endFailure);
+        this.#release(run);
+      };
+      const go = (page: number, entry: number) => {
+        const chunks = table.chunksFrom(page, entry, SLICE_ENTRIES);
+        const last = chunks.at(-1);
+        if (last === undefined) return this.#options.soon(() => end(undefined));
+        this.#read(run, loaded, chunks, (readFailure, view) => {
+          if (readFailure !== undefined) return end(readFailure);
+          for (let at = 0; at < view.byteLength; at += ENTRY_BYTES) {
+            const [low, high] = [view.getUint32(at, true), view.getUint32(at + 4, true)];
+            visitor(low, high, decodeEntry(view, at, header));
+          }
+          go(last.page, last.to);
+        });
+      };
+      go(0, 0);
+    });
+  }
+
+  #read(
+    run: Run,
+    loaded: Loaded,
+    chunks: Chunk[],
+    done: (failure: Failure, view: DataView) => void,
+  ): void {
+    if (this.#closed) this.#options.soon(() => done(closedError(), NOTHING));
+    else this.#open.read(run, loaded, chunks, done);
+  }
+
+  /** Ends the writing of a segment's run that is under way or waits, with `isGivenUp`. */
+  giveUp(base: Position): void {
+    for (const writing of this.#writings)
+      if (writing.base === base)
+        writing.stopped = givenUp(`${runName(base)} is not needed any more`);
+  }
+
+  /**
+   * Forgets the run of a segment at once and removes the file; no harm if there is none. Searches
+   * under way end as if they came before, or with a failure; a write under way is given up.
+   * `done` when the file is gone, or with what kept it.
+   */
+  drop(base: Position, done: (failure: Failure) => void = () => {}): void {
+    this.giveUp(base);
+    this.#forget(base);
+    if (this.#closed) {
+      this.#options.soon(() => done(closedError()));
+      return;
+    }
+    this.#change((next) => {
+      this.#files.remove(runName(base), (failure) => {
+        // A file that can't be removed stays until it is replaced, or found at the next start.
+        const none = (failure as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
+        if (failure === undefined || none) this.#setSize(base, undefined);
+        done(none ? undefined : failure);
+        next();
+      });
+    });
+  }
+
+  /**
+   * Fails what waits, gives up writing, waits for what is under way and closes all files; `done`
+   * after every other completion. Nothing may be asked for any more but what fails.
+   */
+  close(done: () => void): void {
+    this.#closed = true;
+    for (const writing of this.#writings) writing.stopped ??= closedError();
+    this.#options.soon(() => {
+      this.#onRest = done;
+      this.#rested();
+    });
+  }
+
+  // Goes on with closing when nobody is at work any more; a completion comes before its `#left`.
+  #rested(): void {
+    if (this.#onRest === undefined || this.#active > 0 || this.#changing) return;
+    this.#open.closeAll();
+    if (this.#open.handles > 0) return;
+    const done = this.#onRest;
+    this.#onRest = undefined;
+    done();
+  }
+
+  // --- names ----------------------------------------------------------------------------------
+
+  #enter(base: Position, bytes: number): void {
+    this.#serial = (this.#serial % SERIAL_MAX) + 1;
+    this.#runs.set(base, {
+      base,
+      serial: this.#serial,
+      handle: -1,
+      bytes,
+      loaded: undefined,
+      users: 0,
+      gone: false,
+      waiters: [],
+    });
+    this.#setSize(base, bytes);
+  }
+
+  #setSize(base: Position, bytes: number | undefined): void {
+    this.#bytes += (bytes ?? 0) - (this.#sizes.get(base) ?? 0);
+    if (bytes === undefined) this.#sizes.delete(base);
+    else this.#sizes.set(base, bytes);
+  }
+
+  #forget(base: Position): void {
+    const run = this.#runs.get(base);
+    if (run === undefined) return;
+    this.#runs.delete(base);
+    this.#open.forget(run);
+  }
+
+  #change(work: (next: () => void) => void): void {
+    this.#changes.push(work);
+    if (!this.#changing) this.#nextChange();
+  }
+
+  #nextChange(): void {
+    const work = this.#changes.shift();
+    this.#changing = work !== undefined;
+    if (work === undefined) this.#rested();
+    else work(() => this.#nextChange());
+  }
+
+  // --- at work --------------------------------------------------------------------------------
+
+  // Calls `work` with a run that can be believed and is held until `#release`; with a failure and
+  // no run if there is none. As many are at work as there are handles.
+  #use(
+    base: Position,
+    identity: number,
+    work: (failure: Failure, run?: Run, loaded?: Loaded) => void,
+  ): void {
+    const start = () => {
+      this.#active++;
+      const run = this.#runs.get(base);
+      if (this.#closed || run === undefined) {
+        const failure = this.#closed ? closedError() : absent(base, 'there is none');
+        return this.#options.soon(() => {
+          work(failure);
+          this.#left();
+        });
+      }
+      this.#open.hold(run, (failure, loaded) => {
+        const other = loaded !== undefined && loaded.header.identity !== identity >>> 0;
+        const problem = other ? absent(base, 'it is of another state of the segment') : failure;
+        if (problem === undefined) return work(undefined, run, loaded);
+        this.#options.soon(() => {
+          work(problem);
+          this.#release(run);
+        });
+      });
+    };
+    if (this.#active < RUN_HANDLES_MAX) start();
+    else this.#queue.push(start);
+  }
+
+  #release(run: Run): void {
+    this.#open.release(run);
+    this.#left();
+  }
+
+  #left(): void {
+    this.#active--;
+    this.#queue.shift()?.();
+    this.#rested();
+  }
+}
+
+const NOTHING = new DataView(new ArrayBuffer(0));
+
+function closedError(): Error {
+  return givenUp('the runs are closed');
+}
+
+const GIVEN_UP = 'GIVEN_UP';
+
+function givenUp(message: string): Error {
+  return Object.assign(new Error(message), { code: GIVEN_UP });
+}
+
+/** Whether a write ended because nobody needs what it wrote, and not because it failed. */
+export function isGivenUp(failure: Error): boolean {
+  return (failure as NodeJS.ErrnoException).code === GIVEN_UP;
+}

@@ -1,0 +1,399 @@
+// Reads the log back at start and decides what its end is: clean, a torn tail that was never acked
+// (cut off), or damage to acked data (refused, nothing changed). FORMAT.md says why this is safe.
+//
+//   bad spot in a segment      valid record of a later batch behind it      verdict
+//   none, ends with LAST       next segment is there                        go on with the next
+//   none, ends with LAST       next segment is missing                      missing
+//   any                        in the same segment, with proof              damaged
+//   any                        in any later segment, with proof             damaged
+//   any                        nowhere                                      torn: cut here, and
+//                                                                           what is later goes too
+//   any, in a compacted one    -                                            damaged: it was synced
+//                                                                           before it had its name
+
+import { RECORD_TRIM, SEGMENT_DATA_AT, SEGMENT_HEADER_BYTES } from '../../../assembly/layout.ts';
+import type { Resume } from '../../core/commit/commit.ts';
+import type { Codec, EntrySource, Found, Position } from '../../core/ports.ts';
+import { sequenceOf, TYPE } from '../../core/records/rows.ts';
+import type { Checkpoint, KnownSegment } from '../index/checkpoint.ts';
+import { COPIED, HOW_TO_REPAIR, LogError } from '../files/errors.ts';
+import type { Files } from '../files/files.ts';
+import { Progress, type Tell } from './progress.ts';
+import { list, open, settle, write } from '../files/promises.ts';
+import { lookBeyond, readFully, type Scannable, type Visitor, type Walk, walk } from '../scan/scan.ts';
+import {
+  baseOf,
+  decodeHeader,
+  endOf,
+  identityOf,
+  isTemporary,
+  keyOf,
+  type SegmentHeader,
+} from '../segments/segment.ts';
+
+/** Takes the records of the log in order; core/segments/state-builder.ts. */
+export interface Sink extends Visitor {
+  /** A segment begins whose records follow; `sparse`: it is compacted, sequences are missing. */
+  segment(base: Position, sparse: boolean): void;
+  /** A segment that need not be read. */
+  known(segment: KnownSegment): void;
+  /** The last segment is complete and another one follows: `index` writes its entries to disk. */
+  sealed(index: (source: EntrySource) => Promise<void>): Promise<void>;
+  /** What was seen since the last commit never happened. */
+  drop(): void;
+  /** What a checkpoint says of messages, before anything else. */
+  restore(checkpoint: Checkpoint): void;
+  /** All of it was seen; `visit` gives the records of a segment that was indexed. */
+  finish(visit: (base: Position, record: (found: Found) => void) => Promise<void>): Promise<void>;
+}
+
+/** What spares recovery the reading of most segments. */
+export interface Shortcuts {
+  /** Position before which nothing is needed, as far as is known. */
+  start: Position;
+  /** What is known of a complete segment; undefined: it has to be read. */
+  known(segment: FoundSegment): Promise<KnownSegment | undefined>;
+  /** Writes the entries of a segment that was read to disk. */
+  index(segment: FoundSegment, source: EntrySource): Promise<void>;
+}
+
+export interface FoundSegment extends Scannable {
+  header: SegmentHeader;
+  /** Of a compacted segment this may be more than its size. */
+  fileBytes: number;
+  /** Tells it from one that had its name before (segment.ts). */
+  identity: number;
+  /** Position at which the next segment begins. */
+  end: Position;
+}
+
+/** The files of a log directory, opened and checked against each other. */
+export interface Inventory {
+  /** The newest segments that follow each other without a gap, oldest first. */
+  segments: FoundSegment[];
+  /** Segments that the log said it does not need, and those before a gap: given back later than
+   * newer ones, or what is missing is lost. */
+  older: FoundSegment[];
+  /** Segments that a compacted one stands for; to be removed when that one was read. */
+  superseded: FoundSegment[];
+  /** Files being made or given back when the last broker stopped. */
+  leftovers: string[];
+  foreign: string[];
+}
+
+export interface Recovered {
+  /** Segments with records, the one to go on in last. */
+  segments: FoundSegment[];
+  /** An empty segment behind it, if it was already made. */
+  next: FoundSegment | undefined;
+  resume: Resume;
+  /** Segments that were about to be given back; not read, to be removed. */
+  unneeded: FoundSegment[];
+  logId: bigint;
+  /** Bytes of un-acked records that were cut off. */
+  cutBytes: number;
+  records: number;
+}
+
+/** Opens the segments and checks names, headers and order. Throws LogError; changes nothing. */
+export async function takeInventory(files: Files): Promise<Inventory> {
+  const inventory: Inventory = {
+    segments: [],
+    older: [],
+    superseded: [],
+    leftovers: [],
+    foreign: [],
+  };
+  const names = (await list(files)).sort();
+  const bases = names.filter((name) => baseOf(name) !== undefined);
+  for (const name of names) {
+    if (isTemporary(name)) inventory.leftovers.push(name);
+    else if (baseOf(name) === undefined) inventory.foreign.push(name);
+  }
+  for (const name of bases) {
+    const { handle, bytes } = await open(files, name);
+    const head = new Uint8Array(SEGMENT_HEADER_BYTES);
+    const got = await readFully(files, handle, head, 0);
+    if (bytes === 0 && name === bases.at(-1) && bases.length > 1) {
+      await settle((done) => files.close(handle, done));
+      inventory.leftovers.push(name);
+      continue;
+    }
+    const header = headerOf(head.subarray(0, got), name);
+    const { base, logId } = header;
+    const key = keyOf(logId);
+    const end = endOf(header);
+    const identity = identityOf(head);
+    const found = { name, base, bytes: header.bytes, end, handle, key, header, identity };
+    inventory.segments.push({ ...found, fileBytes: bytes });
+    if (header.base !== baseOf(name))
+      throw new LogError(
+        'damaged',
+        `${name} holds the segment of position ${header.base}: it was renamed or copied. Give it back its name`,
+      );
+    if (bytes < header.bytes)
+      throw new LogError(
+        'damaged',
+        `${name} has ${bytes} bytes, its header says ${header.bytes}: it was cut short. Restore it from a copy, or, ${HOW_TO_REPAIR}. ${COPIED}`,
+      );
+  }
+  arrange(inventory);
+  return inventory;
+}
+
+function headerOf(head: Uint8Array, name: string): SegmentHeader {
+  try {
+    return decodeHeader(head, name);
+  } catch (error) {
+    const { code, message } = error as LogError;
+    if (code !== 'damaged') throw error;
+    const text = `${message}. Nothing was changed. Restore it from a copy, or, ${HOW_TO_REPAIR}`;
+    throw new LogError('damaged', text, { cause: error });
+  }
+}
+
+// Sorts out what is no part of the log. What a compacted segment stands for is in it. Segments are
+// given back oldest first, but a read under way or a crash may leave an older one behind: it goes
+// if a header says that it is not needed, as marks about its messages may be gone by then. And what
+// stands before a gap is no part of the log if the log says so, which is known when it has been
+// read.
+function arrange(inventory: Inventory): void {
+  const [first] = inventory.segments;
+  const kept: FoundSegment[] = [];
+  let start = 0;
+  for (const segment of inventory.segments) {
+    if (segment.header.logId !== first!.header.logId)
+      throw new LogError(
+        'damaged',
+        `${segment.name} belongs to another log than ${first!.name}: remove what does not belong here`,
+      );
+    start = Math.max(start, segment.header.start);
+    const before = kept.at(-1);
+    if (before === undefined || segment.base >= before.end) kept.push(segment);
+    else if (before.header.end !== undefined && segment.end <= before.end)
+      inventory.superseded.push(segment);
+    else throw new LogError('damaged', `${segment.name} overlaps the segment before it`);
+  }
+  let oldest = 0;
+  for (let at = 1; at < kept.length; at++) {
+    const { end } = kept[at - 1]!;
+    if (kept[at]!.base > end || end <= start) oldest = at;
+  }
+  inventory.older = kept.splice(0, oldest);
+  inventory.segments = kept;
+}
+
+// The newest segments are read in any case: where the log ends, and what may not be on disk, shows
+// in them.
+const READ_ALWAYS = 4;
+const NOT_READ: Walk = {
+  committed: SEGMENT_DATA_AT,
+  stopped: SEGMENT_DATA_AT,
+  last: true,
+  provedTo: -1,
+  epoch: 0,
+  sequence: -1,
+  records: 0,
+};
+
+/**
+ * Reads the log into `sink`, as far as `shortcuts` does not know it already, repairs its tail and
+ * says where to go on. Before anything is served, what only the page cache may hold is written
+ * again and synced. Throws LogError.
+ */
+export async function recover(
+  files: Files,
+  codec: Codec,
+  inventory: Inventory,
+  sink: Sink,
+  progress: Tell,
+  shortcuts?: Shortcuts,
+): Promise<Recovered> {
+  const { segments, older, superseded } = inventory;
+  const walks: Walk[] = [];
+  let epoch = 0;
+  let sequence = 1;
+  let records = 0;
+  let start = shortcuts?.start ?? 0;
+  let tail = 0;
+  let state: Walk | undefined;
+  const told = new Progress(segments, progress);
+  const visitor = told.watch({
+    record: (rows, at, chunk, bytes) => {
+      if (rows[at + TYPE] === RECORD_TRIM) start = Math.max(start, sequenceOf(rows, at));
+      sink.record(rows, at, chunk, bytes);
+    },
+    commit: () => sink.commit(),
+  });
+  for (tail = 0; tail < segments.length; tail++) {
+    const segment = segments[tail]!;
+    start = Math.max(start, segment.header.start);
+    const known =
+      tail < segments.length - READ_ALWAYS ? await shortcuts?.known(segment) : undefined;
+    if (known !== undefined) {
+      sink.known(known);
+      // Not the highest epoch of its records, but none behind it has a lower one.
+      epoch = Math.max(epoch, segment.header.epoch);
+      sequence = Math.max(sequence, known.end);
+      walks.push(NOT_READ);
+      told.next();
+      continue;
+    }
+    sink.segment(segment.base, segment.header.end !== undefined);
+    state = await walk(files, codec, segment, epoch, visitor);
+    walks.push(state);
+    sink.drop();
+    epoch = state.epoch;
+    if (state.sequence >= 0) sequence = state.sequence;
+    records += state.records;
+    told.next();
+    if (!state.last) break;
+    if (shortcuts !== undefined && tail + 1 < segments.length)
+      await sink.sealed((source) => shortcuts.index(segment, source));
+  }
+  if (state === undefined) throw new LogError('missing', 'the log has no segments');
+  if (tail === segments.length) {
+    const { name } = segments[tail - 1]!;
+    throw new LogError(
+      'missing',
+      `the log goes on after ${name}, but that segment is missing. Put it back, or, ${HOW_TO_REPAIR}. ${COPIED}`,
+    );
+  }
+  progress({ phase: 'repairing' });
+  checkStart(segments[0]!, older.at(-1), start);
+  const segment = segments[tail]!;
+  const later = segments.slice(tail + 1);
+  if (segment.header.end !== undefined)
+    throw damaged(segment, state, 'the segment is compacted, which was synced before it was used');
+  const torn = await proveTorn(files, codec, segment, state, later);
+  const keep = torn.later === 0 ? later.slice(0, 1) : [];
+  await settleNames(files, superseded);
+  for (const odd of later.slice(keep.length).reverse()) await removeSegment(files, odd);
+  await makeEnd(files, codec, segments.slice(0, tail + 1), walks, torn.end);
+  // Also the older ones: a broker that ran with a weaker sync mode may have left them unsynced.
+  const kept = [...segments.slice(0, tail + 1), ...keep];
+  for (const found of kept) await settle((done) => files.sync(found.handle, done));
+  for (const found of segments) epoch = Math.max(epoch, found.header.epoch);
+  const { base, bytes } = segment;
+  return {
+    segments: segments.slice(0, tail + 1),
+    next: keep[0],
+    unneeded: older,
+    resume: { base, offset: state.committed, segmentBytes: bytes, epoch: epoch + 1, sequence },
+    logId: segment.header.logId,
+    cutBytes: torn.end - state.committed + torn.later,
+    records,
+  };
+}
+
+function checkStart(oldest: FoundSegment, before: FoundSegment | undefined, start: Position): void {
+  if (oldest.base <= start) return;
+  const from = before === undefined ? start : Math.max(start, before.end);
+  throw new LogError(
+    'missing',
+    `the log has no positions ${from} to ${oldest.base - 1}: the segments before ${oldest.name} are missing. Put them back, or, ${HOW_TO_REPAIR}. ${COPIED}`,
+  );
+}
+
+/** Records behind the last complete batch, none of which was ever acked. */
+interface Torn {
+  /** Where they end in their segment; the end of the last complete batch if there are none. */
+  end: number;
+  /** Bytes of them in later segments, which the weaker sync modes let overtake this one. */
+  later: number;
+}
+
+async function proveTorn(
+  files: Files,
+  codec: Codec,
+  segment: FoundSegment,
+  state: Walk,
+  later: FoundSegment[],
+): Promise<Torn> {
+  const bad = state.stopped;
+  const beyond = await lookBeyond(files, codec, segment, state.committed, bad, state.epoch);
+  if (beyond.proof >= 0)
+    throw damaged(
+      segment,
+      state,
+      `the record at offset ${beyond.proof} behind it was written after it had been synced`,
+    );
+  const torn: Torn = { end: beyond.end, later: 0 };
+  for (const next of later) {
+    const found = await lookBeyond(files, codec, next, SEGMENT_DATA_AT, 0, state.epoch);
+    if (found.proof >= 0)
+      throw damaged(
+        segment,
+        state,
+        `${next.name} behind it holds records that were written after it had been synced`,
+      );
+    torn.later += found.end - SEGMENT_DATA_AT;
+  }
+  return torn;
+}
+
+// Every segment has its name for certain before anything is written into it or what it replaces is
+// gone: the process that renamed it may have ended before it synced the folder.
+async function settleNames(files: Files, superseded: FoundSegment[]): Promise<void> {
+  await settle((done) => files.syncDirectory(done));
+  for (const replaced of superseded) await removeSegment(files, replaced);
+}
+
+// One at a time, newest first, so that whatever a crash leaves is a log without a gap.
+async function removeSegment(files: Files, { handle, name }: FoundSegment): Promise<void> {
+  await settle((done) => files.close(handle, done));
+  await settle((done) => files.remove(name, done));
+  await settle((done) => files.syncDirectory(done));
+}
+
+// Writes again what may be in the cache only, and zeros over what was torn. It begins with the last
+// batch that proves all before it; a segment just begun has none, then that is in the one before.
+async function makeEnd(
+  files: Files,
+  codec: Codec,
+  segments: FoundSegment[],
+  walks: Walk[],
+  tornTo: number,
+): Promise<void> {
+  const tail = segments.length - 1;
+  const first = walks[tail]!.provedTo < 0 ? Math.max(0, tail - 1) : tail;
+  for (let at = first; at <= tail; at++) {
+    const proved = Math.max(walks[at]!.provedTo, SEGMENT_DATA_AT);
+    await rewrite(files, codec, segments[at]!, proved, walks[at]!.committed);
+  }
+  const { committed } = walks[tail]!;
+  if (tornTo > committed) await zero(files, segments[tail]!, committed);
+}
+
+function damaged(segment: FoundSegment, state: Walk, proof: string): LogError {
+  return new LogError(
+    'damaged',
+    `${segment.name} is damaged at offset ${state.stopped} (log position ${segment.base + state.stopped}, after sequence ${state.sequence}): the bytes there are not what was written and acked; ${proof}. Nothing was changed. thrustmq log verify says more. Restore the file from a copy, or, ${HOW_TO_REPAIR}. ${COPIED}`,
+  );
+}
+
+// After a failed sync the system may show bytes that are not on disk and call them clean; writing
+// them again makes them dirty, so that the sync that follows means something.
+async function rewrite(
+  files: Files,
+  codec: Codec,
+  segment: FoundSegment,
+  from: number,
+  to: number,
+): Promise<void> {
+  for (let at = from; at < to; ) {
+    const bytes = codec.memory.subarray(0, Math.min(to - at, 8 * 1024 * 1024));
+    const got = await readFully(files, segment.handle, bytes, at);
+    if (got === 0) throw new LogError('io', `${segment.name} ended while it was read`);
+    await write(files, segment.handle, bytes.subarray(0, got), at);
+    at += got;
+  }
+}
+
+async function zero(files: Files, segment: FoundSegment, from: number): Promise<void> {
+  const zeros = new Uint8Array(Math.min(1024 * 1024, segment.bytes - from));
+  for (let at = from; at < segment.bytes; at += zeros.length) {
+    const bytes = zeros.subarray(0, Math.min(zeros.length, segment.bytes - at));
+    await write(files, segment.handle, bytes, at);
+  }
+}

@@ -1,0 +1,389 @@
+// What a log says as a whole, bad spots or not: which messages are settled, how often they
+// were delivered, where it ends; then, in a second pass, the messages that are left. For the tools
+// that count (stat.ts) and that save (repair.ts). Memory is about a bit for each settled message.
+//
+// A batch counts if its commit record is found, or if anything of a later batch is, because then
+// the commit may be what was lost, and what it closed was acked. Only the batch that the log ends
+// in without a commit does not: it was never acked (FORMAT.md).
+
+import {
+  MESSAGE_SIZE_BYTES,
+  RECORD_HEADER_BYTES,
+  RECORD_MESSAGES,
+  RECORD_RETURNED,
+  RECORD_SETTLED,
+  RECORD_START,
+  RECORD_TRIM,
+} from '../../../assembly/layout.ts';
+import { marksIn } from '../../core/records/ack-ranges.ts';
+import type { Codec, Position } from '../../core/ports.ts';
+import {
+  ATTEMPTS,
+  BACK,
+  BODY_BYTES,
+  BUCKET_HIGH,
+  BUCKET_LOW,
+  COUNT,
+  EPOCH,
+  OFFSET,
+  sequenceOf,
+  TYPE,
+} from '../../core/records/rows.ts';
+import { AttemptCounts, SequenceSet } from '../../core/collections/sequence-set.ts';
+import type { FilesToRead } from '../files/files.ts';
+import type { Look, Looked } from './look.ts';
+import { type ToolSegment, tour } from './segment-walk.ts';
+import { type Findings, type Suspect, Verifier, type VerifyReport } from './verify.ts';
+
+/** Messages of a batch whose commit record was not found. */
+export interface OpenBatch {
+  segment: ToolSegment;
+  /** Position at which it begins. */
+  position: Position;
+  messages: number;
+  /** Sequences of those that are there: from (inclusive) to (exclusive); equal if none are. */
+  fromSequence: number;
+  toSequence: number;
+}
+
+/** Neighbouring live messages of one record. */
+export interface LiveRun {
+  segment: ToolSegment;
+  /** Position of its record, and of the batch that it belongs to. */
+  position: Position;
+  batch: Position;
+  bucket: bigint;
+  sequence: number;
+  attempts: number;
+  /** Where each message's size and bytes stand in `chunk`, and where the last one ends. */
+  offsets: number[];
+  chunk: Uint8Array;
+}
+
+const SUMS = [
+  'torn',
+  'nextSequence',
+  'payloadBytes',
+  'bodyBytesMax',
+  'firstEpoch',
+  'lastEpoch',
+  'starts',
+  'firstMs',
+  'lastMs',
+] as const;
+
+// What was known before a segment was read.
+interface Before {
+  base: Position;
+  sums: Pick<Survey, (typeof SUMS)[number]>;
+  open: OpenBatch | undefined;
+  marks: Mark[];
+  trim: Position;
+}
+
+type Mark = { type: number; sequence: number; count: number; attempts: number };
+
+/** The first pass. `read` the segments oldest first, then `finish`. */
+export class Survey {
+  readonly settled = new SequenceSet();
+  readonly attempts = new AttemptCounts();
+  /** Batches without a commit record that may have been acked, by position. */
+  readonly doubtful = new Map<Position, OpenBatch>();
+  /** The batch that the log ends in, which was never acked. */
+  torn: OpenBatch | undefined;
+  /** Nothing before this position is needed. */
+  start: Position = 0;
+  nextSequence = 1;
+  payloadBytes = 0;
+  /** Largest body of a record of messages, in bytes. */
+  bodyBytesMax = 0;
+  /** Epochs seen; both 0 if none was. */
+  firstEpoch = 0;
+  lastEpoch = 0;
+  /** Starts of a broker. */
+  starts = 0;
+  /** Wall clock of the first and last record that says one, ms since 1970. */
+  firstMs: bigint | undefined;
+  lastMs: bigint | undefined;
+  /** By segment: the sequences that can be in it, from (inclusive) to (exclusive), if known. */
+  readonly sequences = new Map<ToolSegment, { from: number; to: number }>();
+  readonly #verifier = new Verifier();
+  #open: OpenBatch | undefined;
+  #marks: Mark[] = [];
+  #trim = 0;
+  readonly #before: Before[] = [];
+
+  /** Reads the next segment; gives whether the log says that it goes on behind it. */
+  read(files: FilesToRead, codec: Codec, segment: ToolSegment): Promise<boolean> {
+    const { base, header, skip } = segment;
+    this.#save(base);
+    if (!skip) this.start = Math.max(this.start, header?.start ?? 0);
+    return this.#verifier.read(files, codec, segment, {
+      record: (rows, at, chunk, bytes) => this.#record(segment, rows, at, chunk, bytes),
+      commit: () => this.#count(),
+    });
+  }
+
+  #save(base: Position): void {
+    const sums = Object.fromEntries(SUMS.map((name) => [name, this[name]])) as Before['sums'];
+    const open = this.#open && { ...this.#open };
+    this.#before.push({ base, sums, open, marks: [...this.#marks], trim: this.#trim });
+  }
+
+  /** What look.ts does with this survey. */
+  look(files: FilesToRead, codec: Codec): Look {
+    return {
+      read: (segment) => this.read(files, codec, segment),
+      backTo: (base) => this.#backTo(base),
+      pass: (segment) => {
+        this.#save(segment.base);
+        this.#verifier.pass(segment);
+      },
+      doubt: () => this.#verifier.doubt(files, codec),
+    };
+  }
+
+  // Counts begin again there; marks and what is needed hold wherever they were read.
+  #backTo(base: Position): void {
+    this.#verifier.backTo(base);
+    const at = this.#before.findIndex((before) => before.base >= base);
+    const before = this.#before[at];
+    if (before === undefined) return;
+    this.#before.splice(at);
+    Object.assign(this, before.sums);
+    this.#open = before.open;
+    this.#marks = before.marks;
+    this.#trim = before.trim;
+    for (const position of this.doubtful.keys())
+      if (position >= base) this.doubtful.delete(position);
+    for (const segment of this.sequences.keys())
+      if (segment.base >= base) this.sequences.delete(segment);
+  }
+
+  /**
+   * Bytes that something stood in once, and that are needed: behind them are valid records, or
+   * their file's end is gone.
+   */
+  lost(): Suspect[] {
+    return this.#verifier.suspects.filter(
+      ({ segment, offset, goesOn, toSequence, proved }) =>
+        segment.base + offset >= this.start &&
+        (goesOn || proved || toSequence !== undefined || segment.fileBytes < segment.bytes),
+    );
+  }
+
+  /** Gives what `log verify` says. */
+  report(looked: Looked): VerifyReport {
+    this.#end();
+    return this.#verifier.reportOf(looked);
+  }
+
+  /** The same of segments that nobody changes. */
+  finish(): Findings {
+    this.#end();
+    return this.#verifier.report();
+  }
+
+  #end(): void {
+    const open = this.#open;
+    if (open !== undefined) {
+      // The file's end is gone, and what stood there may have been the commit.
+      const short = open.segment.fileBytes < open.segment.bytes;
+      if (short) this.#doubt(open);
+      else this.torn = open;
+    }
+  }
+
+  #record(
+    segment: ToolSegment,
+    rows: Uint32Array,
+    at: number,
+    chunk: Position,
+    bytes: Uint8Array,
+  ): void {
+    const type = rows[at + TYPE]!;
+    const batch = chunk + rows[at + OFFSET]! - rows[at + BACK]!;
+    if (this.#open !== undefined && this.#open.position !== batch) this.#doubt(this.#open);
+    this.#open ??= { segment, position: batch, messages: 0, fromSequence: 0, toSequence: 0 };
+    this.#noteEpoch(rows[at + EPOCH]!, type);
+    const count = rows[at + COUNT]!;
+    if (type === RECORD_MESSAGES) {
+      this.#noteMessages(this.#open, sequenceOf(rows, at), count, rows[at + BODY_BYTES]!);
+    } else if (type === RECORD_SETTLED || type === RECORD_RETURNED) {
+      this.#stage(type, bytes, rows[at + OFFSET]! + RECORD_HEADER_BYTES, count);
+    } else if (type === RECORD_TRIM) {
+      this.#trim = Math.max(this.#trim, sequenceOf(rows, at));
+    } else {
+      // A commit or a start: a scan hands on no other type.
+      this.#noteSequences(segment, sequenceOf(rows, at), 0);
+      this.#noteTime((BigInt(rows[at + BUCKET_HIGH]!) << 32n) | BigInt(rows[at + BUCKET_LOW]!));
+    }
+  }
+
+  #noteEpoch(epoch: number, type: number): void {
+    if (this.firstEpoch === 0) this.firstEpoch = epoch;
+    this.lastEpoch = epoch;
+    if (type === RECORD_START) this.starts++;
+  }
+
+  #noteMessages(open: OpenBatch, sequence: number, count: number, bodyBytes: number): void {
+    if (open.messages === 0) open.fromSequence = sequence;
+    open.messages += count;
+    open.toSequence = sequence + count;
+    this.payloadBytes += bodyBytes - count * MESSAGE_SIZE_BYTES;
+    this.bodyBytesMax = Math.max(this.bodyBytesMax, bodyBytes);
+    this.#noteSequences(open.segment, sequence, count);
+  }
+
+  #noteSequences(segment: ToolSegment, sequence: number, count: number): void {
+    const known = this.sequences.get(segment);
+    if (known === undefined) this.sequences.set(segment, { from: sequence, to: sequence + count });
+    else known.to = Math.max(known.to, sequence + count);
+    this.nextSequence = Math.max(this.nextSequence, sequence + count);
+  }
+
+  #noteTime(ms: bigint): void {
+    this.firstMs ??= ms;
+    this.lastMs = ms;
+  }
+
+  #stage(type: number, bytes: Uint8Array, body: number, count: number): void {
+    for (const mark of marksIn(bytes, body, count)) this.#marks.push({ type, ...mark });
+  }
+
+  // Something of a later batch is there, so this one was written as a whole once.
+  #doubt(open: OpenBatch): void {
+    this.doubtful.set(open.position, open);
+    this.#count();
+  }
+
+  // What the open batch says holds.
+  #count(): void {
+    for (const { type, sequence, count, attempts } of this.#marks)
+      if (type === RECORD_SETTLED) this.settled.add(sequence, count);
+      else this.attempts.set(sequence, count, attempts);
+    this.start = Math.max(this.start, this.#trim);
+    this.#marks = [];
+    this.#trim = 0;
+    this.#open = undefined;
+  }
+}
+
+/**
+ * The second pass: hands on what a finished survey left live, in the order of the log, each message
+ * once. `chunk` is called when what was handed on may be used up; the pass goes on when it settles.
+ */
+export class LivePass {
+  readonly #survey: Survey;
+  readonly #taken = new SequenceSet();
+  /** Messages that were passed over because they are settled or not needed. */
+  settled = 0;
+  /** Records whose checksum holds over a body that cannot be: no accident of the disk. */
+  readonly impossible: { segment: string; text: string }[] = [];
+
+  constructor(survey: Survey) {
+    this.#survey = survey;
+  }
+
+  async read(
+    files: FilesToRead,
+    codec: Codec,
+    segment: ToolSegment,
+    epoch: number,
+    take: (run: LiveRun) => void,
+    chunk?: () => Promise<void>,
+  ): Promise<number> {
+    const end = await tour(
+      files,
+      codec,
+      segment,
+      epoch,
+      {
+        record: (rows, at, position, bytes) => {
+          if (rows[at + TYPE] === RECORD_MESSAGES)
+            this.#record(segment, rows, at, position, bytes, take);
+        },
+        commit: () => {},
+        ...(chunk === undefined ? {} : { chunk }),
+      },
+      () => {},
+    );
+    return end.epoch;
+  }
+
+  #record(
+    segment: ToolSegment,
+    rows: Uint32Array,
+    at: number,
+    base: Position,
+    chunk: Uint8Array,
+    take: (run: LiveRun) => void,
+  ): void {
+    const { start, torn, attempts, settled } = this.#survey;
+    const position = base + rows[at + OFFSET]!;
+    const batch = position - rows[at + BACK]!;
+    if (batch === torn?.position) return;
+    const count = rows[at + COUNT]!;
+    const first = sequenceOf(rows, at);
+    const offsets = messageOffsets(rows, at, chunk);
+    if (offsets === undefined) {
+      const text = `the messages of the record at offset ${position - segment.base} do not fit in it: left out`;
+      this.impossible.push({ segment: segment.name, text });
+      return;
+    }
+    let run: LiveRun | undefined;
+    for (let i = 0; i < count; i++) {
+      const sequence = first + i;
+      const gone = position < start || settled.has(sequence);
+      if (gone) this.settled++;
+      if (gone || this.#taken.has(sequence)) {
+        if (run !== undefined) take(run);
+        run = undefined;
+        continue;
+      }
+      this.#taken.add(sequence, 1);
+      const delivered = attempts.get(sequence) || rows[at + ATTEMPTS]!;
+      if (run !== undefined && run.attempts !== delivered) {
+        take(run);
+        run = undefined;
+      }
+      run ??= {
+        segment,
+        position,
+        batch,
+        bucket: (BigInt(rows[at + BUCKET_HIGH]!) << 32n) | BigInt(rows[at + BUCKET_LOW]!),
+        sequence,
+        attempts: delivered,
+        offsets: [offsets[i]!],
+        chunk,
+      };
+      run.offsets.push(offsets[i + 1]!);
+    }
+    if (run !== undefined) take(run);
+  }
+}
+
+/** Messages in a run. */
+export function countOf({ offsets }: LiveRun): number {
+  return offsets.length - 1;
+}
+
+/** Payload bytes of a run. */
+export function payloadOf({ offsets }: LiveRun): number {
+  return offsets.at(-1)! - offsets[0]! - (offsets.length - 1) * MESSAGE_SIZE_BYTES;
+}
+
+// Where each message of a record begins, and where the last one ends; undefined if they do not fit.
+function messageOffsets(rows: Uint32Array, at: number, chunk: Uint8Array): number[] | undefined {
+  const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.length);
+  let to = rows[at + OFFSET]! + RECORD_HEADER_BYTES;
+  const end = to + rows[at + BODY_BYTES]!;
+  const offsets = [to];
+  for (let i = 0; i < rows[at + COUNT]!; i++) {
+    if (to + MESSAGE_SIZE_BYTES > end) return undefined;
+    to += MESSAGE_SIZE_BYTES + view.getUint32(to, true);
+    if (to > end) return undefined;
+    offsets.push(to);
+  }
+  return offsets;
+}

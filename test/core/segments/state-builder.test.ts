@@ -1,0 +1,291 @@
+// Replay: what records mean when they are read back, batch by batch.
+
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import {
+  MARK_BYTES,
+  RECORD_HEADER_BYTES,
+  RECORD_MESSAGES,
+  RECORD_RETURNED,
+  RECORD_SETTLED,
+} from '../../../assembly/layout.ts';
+import {
+  ATTEMPTS,
+  BODY_BYTES,
+  BUCKET_LOW,
+  COUNT,
+  OFFSET,
+  ROW_WORDS,
+  SEQUENCE_LOW,
+  TYPE,
+} from '../../../src/core/records/rows.ts';
+import { createState } from '../../../src/core/segments/state.ts';
+import { Replay } from '../../../src/log/recovery/replay.ts';
+
+/** A replay that is fed rows as a scan would leave them. */
+class Feed {
+  readonly state = createState(1);
+  readonly replay = new Replay(this.state.buckets, this.state.retention);
+  #position = 4096;
+
+  constructor(segment = true) {
+    if (segment) this.replay.segment(0);
+  }
+
+  messages(bucket: number, sequence: number, count: number, attempts = 0): number {
+    const row = new Uint32Array(ROW_WORDS);
+    row[TYPE] = RECORD_MESSAGES;
+    row[OFFSET] = 8;
+    row[BODY_BYTES] = 10 * count;
+    row[BUCKET_LOW] = bucket;
+    row[SEQUENCE_LOW] = sequence;
+    row[COUNT] = count;
+    row[ATTEMPTS] = attempts;
+    this.replay.record(row, 0, this.#position, new Uint8Array(0));
+    this.#position += 100;
+    return this.#position - 92;
+  }
+
+  marks(type: number, ...marks: [number, number, number?][]): void {
+    const row = new Uint32Array(ROW_WORDS);
+    row[TYPE] = type;
+    row[OFFSET] = 16;
+    row[COUNT] = marks.length;
+    const bytes = new Uint8Array(16 + RECORD_HEADER_BYTES + marks.length * MARK_BYTES);
+    const view = new DataView(bytes.buffer, 16 + RECORD_HEADER_BYTES);
+    marks.forEach(([sequence, count, attempts = 0], i) => {
+      view.setBigUint64(i * MARK_BYTES, BigInt(sequence), true);
+      view.setUint32(i * MARK_BYTES + 8, count, true);
+      view.setUint32(i * MARK_BYTES + 12, attempts, true);
+    });
+    this.replay.record(row, 0, this.#position, bytes);
+  }
+
+  segment(base: number, sparse = false): void {
+    this.replay.segment(base, sparse);
+    this.#position = base + 4096;
+  }
+
+  finish(): Promise<void> {
+    return this.replay.finish(async () => assert.fail('nothing was compacted'));
+  }
+
+  /** What is left of a bucket: [sequence, first, count, attempts] of each run. */
+  left(bucket: number): [number, number, number, number][] {
+    const { buckets } = this.state;
+    const slot = buckets.find(bucket, 0);
+    const runs: [number, number, number, number][] = [];
+    if (slot === 0) return runs;
+    for (let part = buckets.peek(slot); part !== undefined; part = buckets.peek(slot)) {
+      const { sequence, first, count, attempts } = buckets.setAside(slot, part);
+      runs.push([sequence, first, count, attempts]);
+    }
+    return runs;
+  }
+}
+
+describe('replay', () => {
+  test('messages of complete batches wait again, in order', async () => {
+    const feed = new Feed();
+    feed.messages(1, 1, 3);
+    feed.messages(2, 4, 1);
+    feed.messages(1, 5, 2);
+    feed.replay.commit();
+    await feed.finish();
+    assert.equal(feed.replay.messages, 6);
+    assert.equal(feed.state.buckets.ready, 6);
+    assert.deepEqual(feed.left(1), [
+      [1, 0, 3, 0],
+      [5, 0, 2, 0],
+    ]);
+    assert.deepEqual(feed.left(2), [[4, 0, 1, 0]]);
+  });
+
+  test('a mark of what a compaction left out does not count in the known segment before', async () => {
+    const feed = new Feed(false);
+    feed.replay.known({ base: 0, first: 1, end: 5, messages: 4, live: 4 });
+    feed.segment(32_768, true);
+    feed.messages(1, 8, 1);
+    feed.replay.commit();
+    feed.segment(65_536);
+    feed.marks(RECORD_SETTLED, [5, 3]);
+    feed.marks(RECORD_SETTLED, [3, 3]);
+    feed.replay.commit();
+    await feed.finish();
+    assert.deepEqual(
+      feed.state.retention.segments.map(({ live }) => live),
+      [2, 1, 0],
+    );
+  });
+
+  test('a batch without its commit never happened, its marks included', async () => {
+    const feed = new Feed();
+    feed.messages(1, 1, 2);
+    feed.replay.commit();
+    feed.messages(1, 3, 1);
+    feed.marks(RECORD_SETTLED, [1, 2]);
+    feed.replay.drop();
+    await feed.finish();
+    assert.deepEqual(feed.left(1), [[1, 0, 2, 0]]);
+  });
+
+  test('settled messages are gone, runs split around them, attempts stay', async () => {
+    const feed = new Feed();
+    feed.messages(1, 10, 10);
+    feed.replay.commit();
+    feed.marks(RECORD_RETURNED, [13, 1, 1], [16, 2, 1]);
+    feed.replay.commit();
+    feed.marks(RECORD_SETTLED, [10, 1], [14, 2]);
+    feed.marks(RECORD_RETURNED, [13, 1, 2]);
+    feed.replay.commit();
+    await feed.finish();
+    assert.deepEqual(feed.left(1), [
+      [11, 1, 2, 0],
+      [13, 3, 1, 2],
+      [16, 6, 2, 1],
+      [18, 8, 2, 0],
+    ]);
+  });
+
+  test('a record may carry attempts; of those and what a mark says the higher counts', async () => {
+    const feed = new Feed();
+    feed.messages(1, 1, 3, 3);
+    feed.marks(RECORD_RETURNED, [2, 1, 2], [3, 1, 4]);
+    feed.replay.commit();
+    await feed.finish();
+    assert.deepEqual(feed.left(1), [
+      [1, 0, 2, 3],
+      [3, 2, 1, 4],
+    ]);
+  });
+
+  test('a mark may stand before its message is staged, and settles whole buckets away', async () => {
+    const feed = new Feed();
+    feed.messages(1, 1, 4);
+    feed.messages(2, 5, 1);
+    feed.marks(RECORD_SETTLED, [1, 5]);
+    feed.replay.commit();
+    await feed.finish();
+    assert.equal(feed.state.buckets.count, 0);
+    assert.equal(feed.replay.messages, 0);
+  });
+
+  test('segments know how many live messages they hold', async () => {
+    const feed = new Feed();
+    feed.messages(1, 1, 2);
+    feed.replay.commit();
+    feed.segment(8192);
+    feed.marks(RECORD_SETTLED, [1, 2]);
+    feed.replay.commit();
+    await feed.finish();
+    assert.equal(feed.state.retention.needed(10_000), 8192);
+    const other = new Feed();
+    const position = other.messages(1, 1, 2);
+    other.replay.commit();
+    other.replay.segment(8192);
+    other.marks(RECORD_SETTLED, [1, 1]);
+    other.replay.commit();
+    await other.finish();
+    assert.equal(other.state.retention.needed(10_000), 0);
+    other.state.retention.settle(position, 1);
+    assert.equal(other.state.retention.needed(10_000), 8192);
+  });
+
+  test('a segment that is complete leaves memory for its index', async () => {
+    const feed = new Feed();
+    const { buckets } = feed.state;
+    const indexed: [number, number][] = [];
+    feed.messages(1, 1, 2);
+    feed.messages(2, 3, 1);
+    feed.messages(3, 4, 5);
+    feed.replay.commit();
+    await feed.replay.sealed(async (source) => {
+      for (let i = 0; i < source.count; i++)
+        indexed.push([source.bucketLow(i), source.sequence(i)]);
+    });
+    feed.segment(8192);
+    feed.messages(1, 9, 4);
+    feed.marks(RECORD_SETTLED, [3, 1], [10, 1]);
+    feed.replay.commit();
+    await feed.finish();
+    assert.deepEqual(indexed, [
+      [1, 1],
+      [2, 3],
+      [3, 4],
+    ]);
+    assert.deepEqual(feed.replay.inMemory, [{ base: 8192, from: 4 }]);
+    assert.equal(buckets.ready, 10);
+    assert.ok(buckets.forgetful);
+    assert.equal(buckets.find(3, 0), 0, 'what is in an index only need not be known');
+    const slot = buckets.find(1, 0);
+    assert.equal(buckets.isCounted(slot), false);
+    assert.equal(buckets.readyOf(slot), 3, 'what is in an index is counted when it is found');
+    assert.equal(buckets.peek(slot), undefined, 'older messages are looked up first');
+    assert.deepEqual(buckets.placeOf(slot), { low: 1, high: 0, next: 0 });
+    buckets.openShare(slot).consumers++;
+    const record = { sequence: 1, position: 4104, messages: 2, bodyBytes: 20, attempts: 0 };
+    assert.equal(buckets.found(slot, [record]), 2);
+    assert.equal(buckets.readyOf(slot), 5);
+    buckets.take(slot, buckets.peek(slot)!, 2);
+    buckets.exhausted(slot);
+    assert.deepEqual([buckets.isCounted(slot), buckets.readyOf(slot)], [true, 3]);
+  });
+
+  test('when nothing waits in indexes, what is known is all there is', async () => {
+    const feed = new Feed();
+    const { buckets } = feed.state;
+    feed.messages(1, 1, 2);
+    feed.messages(2, 3, 1);
+    feed.replay.commit();
+    await feed.replay.sealed(async () => {});
+    feed.segment(8192);
+    feed.messages(1, 4, 4);
+    feed.marks(RECORD_SETTLED, [1, 3]);
+    feed.replay.commit();
+    await feed.finish();
+    assert.equal(buckets.forgetful, false);
+    assert.equal(buckets.count, 1);
+    const slot = buckets.find(1, 0);
+    assert.deepEqual([buckets.isCounted(slot), buckets.readyOf(slot)], [true, 4]);
+    assert.deepEqual(feed.left(1), [[4, 0, 4, 0]]);
+  });
+
+  test('a checkpoint stands for the segments before it', async () => {
+    const feed = new Feed(false);
+    const { buckets, fates } = { ...feed.state, fates: feed.state.buckets.fates };
+    const bits = new Uint32Array(2048);
+    bits[0] = 0b1110;
+    feed.replay.restore({ settled: [[0, bits]], attempts: [[0, 7]] });
+    feed.replay.known({ base: 0, first: 1, end: 6, messages: 5, live: 2 });
+    feed.segment(8192);
+    feed.messages(1, 6, 1);
+    feed.marks(RECORD_SETTLED, [4, 1]);
+    feed.replay.commit();
+    await feed.finish();
+    assert.equal(feed.replay.messages, 2);
+    assert.deepEqual(
+      [fates.settled.has(3), fates.settled.has(5), fates.attempts.get(5)],
+      [true, false, 7],
+    );
+    assert.ok(buckets.forgetful);
+    assert.deepEqual(
+      feed.state.retention.segments.map(({ base, live }) => [base, live]),
+      [
+        [0, 1],
+        [8192, 1],
+      ],
+    );
+  });
+
+  test('marks about what the segment behind it held, which is compacted, do not count in it', async () => {
+    const feed = new Feed(false);
+    feed.replay.restore({ settled: [], attempts: [] });
+    feed.replay.known({ base: 0, first: 1, end: 6, messages: 5, live: 5 });
+    feed.segment(8192);
+    feed.messages(1, 20, 1);
+    feed.marks(RECORD_SETTLED, [6, 14]);
+    feed.replay.commit();
+    await feed.finish();
+    assert.equal(feed.state.retention.segments[0]?.live, 5);
+  });
+});

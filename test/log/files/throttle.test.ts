@@ -1,0 +1,44 @@
+// Work beside the broker: which kind of break follows a piece, and how large that is.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Pace } from '../../../src/log/files/throttle.ts';
+
+function recorded() {
+  const taken: string[] = [];
+  const turn = (name: string) => (call: () => void) => {
+    taken.push(name);
+    call();
+  };
+  const pace = new Pace({ soon: turn('soon'), breath: turn('breath'), pause: turn('pause') });
+  return { pace, taken };
+}
+
+test('pieces are large and follow each other at once', () => {
+  const { pace, taken } = recorded();
+  let calls = 0;
+  pace.next(() => calls++);
+  pace.resume(() => calls++);
+  pace.later(() => calls++, true);
+  pace.later(() => calls++, false);
+  assert.equal(calls, 4);
+  assert.deepEqual(taken, ['soon', 'soon', 'pause']);
+  assert.equal(pace.piece(1, 100), 100);
+});
+
+test('they are small and followed by a break while others wait', () => {
+  const { pace, taken } = recorded();
+  pace.gentle = true;
+  let calls = 0;
+  pace.next(() => calls++);
+  pace.resume(() => calls++);
+  pace.later(() => calls++, true);
+  pace.later(() => calls++, false);
+  assert.equal(calls, 4);
+  assert.deepEqual(taken, ['breath', 'breath', 'breath', 'pause']);
+  assert.equal(pace.piece(10, 100), 10);
+  assert.equal(pace.piece(10, 100, 1), 10);
+  pace.large = true;
+  assert.equal(pace.piece(10, 100), 10);
+  assert.equal(pace.piece(10, 100, 1), 1);
+});
