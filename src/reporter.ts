@@ -3,12 +3,19 @@
 
 import { statfs } from 'node:fs';
 import { withoutSecrets } from './config/load.ts';
-import type { Broker } from './core/broker.ts';
-import { Distribution, POWERS } from './core/metrics/histogram.ts';
+import {
+  type Histograms,
+  type LogSnapshot,
+  POWERS,
+  type Rates,
+  type Snapshot,
+  type Totals,
+} from './contract/snapshot.ts';
 import { Oldest } from './core/admin/oldest-message.ts';
 import { bucketsOf, connectionsOf, ratesOf, totalsOf } from './core/admin/report.ts';
+import type { Broker } from './core/broker.ts';
+import { Distribution } from './core/metrics/histogram.ts';
 import { liveBytesOf } from './core/segments/retention.ts';
-import type { Histograms, LogSnapshot, Rates, Snapshot, Totals } from './contract/snapshot.ts';
 import type { Clock } from './io/clock.ts';
 import type { FileLog } from './log/file-log.ts';
 import type { ServerOptions } from './server.ts';

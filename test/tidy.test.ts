@@ -93,24 +93,55 @@ test('nothing is left for later', () => {
 
 // Who may import whom. A room may always import itself and assembly/layout.ts.
 const ROOMS: Record<string, string[]> = {
-  'src/core': [],
+  'src/contract': [],
+  'src/core': ['src/contract'],
   'src/codec': ['src/core'],
   'src/log': ['src/core', 'src/codec'],
   'src/wasm': ['src/core', 'node:fs', '@assemblyscript/loader'],
   'src/time': ['node:'],
-  'src/io': ['src/core', 'src/log', 'src/time', 'node:', 'pino', 'pino-pretty'],
+  'src/io': ['src/contract', 'src/core', 'src/log', 'src/time', 'node:', 'pino', 'pino-pretty'],
   'src/client': ['src/codec', 'src/time', 'node:'],
   'src/config': ['src/core', 'node:', 'zod', 'smol-toml'],
   'src/load': ['src/codec', 'src/time', 'node:'],
   'src/page': [
-    'src/core',
+    'src/contract',
     'src/dashboard/history.ts',
     'src/dashboard/messages.ts',
     'preact',
     'uplot',
   ],
-  'src/dashboard': ['src/core', 'src/io', 'src/time', 'node:', 'uWebSockets.js', 'ws'],
+  'src/dashboard': ['src/contract', 'src/io', 'src/time', 'node:', 'uWebSockets.js', 'ws'],
 };
+
+// The rooms within core and log, from the ground up: each may import those before it, and none
+// behind it. '' is the files of the folder itself that stand there.
+const FLOORS: Record<string, string[]> = {
+  'src/core': [
+    'ports.ts assert.ts limits.ts',
+    'collections records timing metrics',
+    'memory buckets',
+    'commit',
+    'fairness segments',
+    'delivery',
+    'connections',
+    'broker.ts ticks.ts',
+    'admin',
+  ],
+  'src/log': [
+    'files',
+    'scan',
+    'segments',
+    'index read-cache',
+    'recovery compaction',
+    'backup.ts file-log.ts',
+    'tools',
+  ],
+};
+// Of core, log stands on the rooms that know nothing of the broker, and on these files.
+const LOG_ON_CORE = new RegExp(
+  '^src/core/((ports|limits|assert)\\.ts|(collections|records)/|' +
+    'segments/state-builder\\.ts|commit/commit\\.ts)',
+);
 
 function roomOf(file: string): string | undefined {
   return Object.keys(ROOMS).find((room) => file.startsWith(`${room}/`));
@@ -130,6 +161,127 @@ test('imports go only where the rooms allow', () => {
           (one) => to === one || to.startsWith(one.endsWith(':') ? one : `${one}/`),
         );
       return allowed ? undefined : `${where} imports ${to}: ${room} may not`;
+    }),
+  );
+});
+
+// The room of a file within core or log, and how high that stands.
+function storeyOf(file: string): { top: string; name: string; floor: number } | undefined {
+  const top = Object.keys(FLOORS).find((each) => file.startsWith(`${each}/`));
+  if (top === undefined) return undefined;
+  const name = file.slice(top.length + 1).split('/')[0]!;
+  const floor = FLOORS[top]!.findIndex((rooms) => rooms.split(' ').includes(name));
+  return { top, name, floor };
+}
+
+// What a line imports from the project, as a path from its root.
+function targetOf(line: string, name: string): string | undefined {
+  const target = /(?:from|import)\s*\(?\s*'(\.[^']+)'/.exec(line)?.[1];
+  return target === undefined ? undefined : path.join(path.dirname(name), target);
+}
+
+test('within core and log imports go down, never up', () => {
+  none(
+    each((line, where, { name }) => {
+      const from = storeyOf(name);
+      if (from?.floor === -1) return `${where}: ${from.name} is no room of ${from.top}: see FLOORS`;
+      const target = targetOf(line, name);
+      if (from === undefined || target === undefined) return undefined;
+      if (from.top === 'src/log' && target.startsWith('src/core/') && !LOG_ON_CORE.test(target))
+        return `${where} imports ${target}: log may not`;
+      const to = storeyOf(target);
+      if (to?.top !== from.top || to.name === from.name || to.floor < from.floor) return undefined;
+      // Files of one folder that stand side by side.
+      if (to.floor === from.floor && from.name.endsWith('.ts') && to.name.endsWith('.ts'))
+        return undefined;
+      return `${where} imports ${target}: ${to.name} does not stand below ${from.name}`;
+    }),
+  );
+});
+
+// Files that import each other, round about. No new one may come; one that went is to be taken out.
+const CIRCLES = [
+  'src/cli/announced.ts src/cli/runtime.ts',
+  'src/core/broker.ts src/core/ticks.ts',
+  'src/core/connections/consumer.ts src/core/connections/context.ts src/core/connections/producer.ts',
+  'src/log/compaction/compact.ts src/log/compaction/swap.ts',
+  'src/log/index/index-store.ts src/log/index/pending-indexes.ts',
+  'src/log/recovery/progress.ts src/log/recovery/recovery.ts',
+  'src/reporter.ts src/server.ts',
+];
+
+// Groups of files each of which reaches all others of its group by imports.
+function circles(imports: ReadonlyMap<string, ReadonlySet<string>>): string[] {
+  const reach = new Map([...imports].map(([file, targets]) => [file, new Set(targets)]));
+  for (const [middle, further] of reach)
+    for (const reached of reach.values())
+      if (reached.has(middle)) for (const file of further) reached.add(file);
+  const groups = [...reach].map(([file, reached]) =>
+    [file, ...reached].filter((other) => other !== file && reach.get(other)?.has(file)),
+  );
+  const found = [...reach.keys()].flatMap((file, i) =>
+    groups[i]!.length > 0 ? [[...new Set([file, ...groups[i]!])].sort().join(' ')] : [],
+  );
+  return [...new Set(found)].sort();
+}
+
+test('imports go in no circles but those that are known', () => {
+  const sources = files.filter(({ name }) => name.startsWith('src/'));
+  const imports = new Map(
+    sources.map(({ name, lines }) => [
+      name,
+      new Set(lines.flatMap((line) => targetOf(line, name) ?? [])),
+    ]),
+  );
+  assert.deepEqual(circles(imports), CIRCLES);
+});
+
+// Sources aim at so many lines. Those that are larger may shrink, and their bound with them.
+const AIM_LINES = 300;
+const LARGE: Record<string, number> = {
+  'src/cli/bench.ts': 385,
+  'src/cli/lifecycle.ts': 343,
+  'src/client/connection.ts': 308,
+  'src/client/consumer.ts': 353,
+  'src/client/producer.ts': 344,
+  'src/codec/plain.ts': 426,
+  'src/codec/wire.ts': 408,
+  'src/config/load.ts': 365,
+  'src/config/schema.ts': 397,
+  'src/core/admin/admin.ts': 398,
+  'src/core/broker.ts': 454,
+  'src/core/buckets/buckets.ts': 494,
+  'src/core/commit/commit.ts': 482,
+  'src/core/connections/consumer.ts': 408,
+  'src/core/connections/producer.ts': 494,
+  'src/dashboard/metrics.ts': 329,
+  'src/dashboard/openapi.ts': 313,
+  'src/dashboard/supervisor.ts': 315,
+  'src/io/tcp.ts': 481,
+  'src/load/run.ts': 349,
+  'src/log/compaction/compact.ts': 441,
+  'src/log/file-log.ts': 479,
+  'src/log/index/index-file.ts': 305,
+  'src/log/index/index-store.ts': 374,
+  'src/log/index/indexes.ts': 456,
+  'src/log/read-cache/read-cache.ts': 484,
+  'src/log/recovery/recovery.ts': 406,
+  'src/log/segments/segments.ts': 367,
+  'src/log/tools/dump.ts': 375,
+  'src/log/tools/repair.ts': 342,
+  'src/log/tools/survey.ts': 390,
+  'src/log/tools/verify.ts': 399,
+  'src/server.ts': 493,
+};
+
+test('files that are too large do not grow', () => {
+  none(
+    files.flatMap(({ name, lines }) => {
+      if (!/^(src|assembly)\//.test(name)) return [];
+      const most = LARGE[name] ?? AIM_LINES;
+      return lines.length > most
+        ? [`${name}:1 has ${lines.length} lines, ${most} are its most`]
+        : [];
     }),
   );
 });

@@ -10,13 +10,13 @@ import { isWithin, whyNotFresh } from '../io/fresh-folder.ts';
 import { FolderLock, LockError } from '../io/lock.ts';
 import { makeFolder, storageOf } from '../io/storage.ts';
 import { LogError, type LogErrorCode } from '../log/files/errors.ts';
+import { INCOMPLETE_FOLDER } from '../log/segments/segment.ts';
 import {
   type DoubtfulBatch,
   type RepairReport,
   type RepairTarget,
   repairLog,
 } from '../log/tools/repair.ts';
-import { INCOMPLETE_FOLDER } from '../log/segments/segment.ts';
 import { Engine } from '../wasm/engine.ts';
 import { progressBar, quoted } from './offline.ts';
 import { CliError, colorsFor, EXIT, emit, emitDone, note } from './output.ts';

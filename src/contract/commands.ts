@@ -1,7 +1,7 @@
 // What an operator can ask a running broker, and what it answers. Types only. Every answer is
 // bounded; 64-bit numbers are decimal text; times are ISO 8601, UTC.
 
-import type { Why } from '../core/admin/explain.ts';
+import type { Why } from './why.ts';
 
 export const BUCKET_SORTS = ['backlog', 'age', 'rate', 'id'] as const;
 export type BucketSort = (typeof BUCKET_SORTS)[number];
@@ -155,4 +155,9 @@ export interface SegmentRow {
   state: 'open' | 'complete' | 'indexed';
   /** It is the oldest with live messages: nothing from here on can be given back whole. */
   pinned: boolean;
+}
+
+/** Whether a text is a bucket's id as decimal digits, without leading zeros. */
+export function isId(text: unknown): text is string {
+  return typeof text === 'string' && /^(0|[1-9]\d{0,19})$/.test(text) && BigInt(text) < 1n << 64n;
 }

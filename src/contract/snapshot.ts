@@ -2,7 +2,7 @@
 // see. Plain JSON; every 64-bit number is a decimal string. A snapshot costs O(active + top), never
 // O(buckets).
 
-import type { CloseReason } from '../core/metrics/counters.ts';
+import type { CloseReason } from './close-reasons.ts';
 
 export type Side = 'intake' | 'exhaust';
 
@@ -245,3 +245,10 @@ export interface Snapshot {
     all: Distribution;
   };
 }
+
+/** Powers of two that histograms are shown at: ms from 16 µs to 65 s, bytes, messages. */
+export const POWERS = {
+  ms: Array.from({ length: 23 }, (_, i) => i - 6),
+  bytes: [10, 12, 14, 16, 18, 20, 22, 24, 26],
+  messages: [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20],
+} as const;

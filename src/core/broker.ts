@@ -2,31 +2,27 @@
 // run to their end without waiting; effects go out through ports. Time comes in through `advance`.
 // The only other inputs are completions of the log, which Commit turns into `durable`.
 
-import { Admission } from './connections/admission.ts';
-import type { Batch } from './commit/batch.ts';
 import type { Buckets } from './buckets/buckets.ts';
-import { Blocks } from './memory/partial-input.ts';
-import { Commit, type CommitEvents, type Resume } from './commit/commit.ts';
-import { Compaction } from './segments/compaction.ts';
+import type { Batch } from './commit/batch.ts';
+import { Commit, type CommitEvents } from './commit/commit.ts';
+import { Admission } from './connections/admission.ts';
 import { Consumer } from './connections/consumer.ts';
-import { type BreachKind, Budget, type Context } from './context.ts';
-import { Counters } from './metrics/counters.ts';
-import type { Deadlines } from './timing/deadlines.ts';
-import { Dispatcher } from './delivery/dispatcher.ts';
-import { FramePool } from './memory/frame-pool.ts';
-import { Indexing } from './segments/indexing.ts';
-import { Intake } from './fairness/fair-share.ts';
-import { Latency } from './metrics/latency.ts';
-import type { Limits } from './limits.ts';
-import * as notices from './delivery/notices.ts';
-import { Overdue } from './timing/overdue.ts';
-import { Paused } from './delivery/paused.ts';
-import type { Codec, Failure, Link, Log, Notices, Position, Wake } from './ports.ts';
-import { Presence } from './delivery/presence.ts';
+import type { BreachKind, Context } from './connections/context.ts';
 import { Producer } from './connections/producer.ts';
+import { Dispatcher } from './delivery/dispatcher.ts';
+import * as notices from './delivery/notices.ts';
+import { Paused } from './delivery/paused.ts';
+import { Presence } from './delivery/presence.ts';
+import { Intake } from './fairness/fair-share.ts';
+import type { Limits } from './limits.ts';
+import { Budget } from './memory/budget.ts';
 import { Relief } from './memory/eviction.ts';
+import { FramePool } from './memory/frame-pool.ts';
+import { Blocks } from './memory/partial-input.ts';
 import { Reservations } from './memory/reservations.ts';
-import type { Retention } from './segments/retention.ts';
+import { Counters } from './metrics/counters.ts';
+import { Latency } from './metrics/latency.ts';
+import type { Codec, Failure, Link, Log, Notices, Position, Resume, Wake } from './ports.ts';
 import {
   BODY_BYTES,
   BUCKET_HIGH,
@@ -37,10 +33,15 @@ import {
   recordBytesOf,
   sequenceOf,
 } from './records/rows.ts';
+import { Compaction } from './segments/compaction.ts';
+import { Indexing } from './segments/indexing.ts';
+import type { Retention } from './segments/retention.ts';
 import { checkpointOf, type State } from './segments/state.ts';
 import { Ticks } from './ticks.ts';
+import type { Deadlines } from './timing/deadlines.ts';
+import { Overdue } from './timing/overdue.ts';
 
-export interface BrokerOptions extends State {
+export interface BrokerOptions extends State<Consumer> {
   codec: Codec;
   log: Log;
   limits: Limits;

@@ -62,6 +62,15 @@ export interface Codec {
   crc32c(place: number, bytes: number): number;
 }
 
+/** Where the log goes on after recovery. */
+export interface Resume {
+  base: Position;
+  offset: number;
+  segmentBytes: number;
+  epoch: number;
+  sequence: number;
+}
+
 /** Outcome of a log operation: undefined, or why it failed. */
 export type Failure = Error | undefined;
 

@@ -2,13 +2,13 @@
 // or tried again beside the traffic. Does in a tick what is due, in this order, and knows when the
 // next one must come. Whatever waits for a time is asked for it here.
 
-import { Alarm, TICK_MS } from './timing/alarm.ts';
 import type { Broker } from './broker.ts';
 import type { Consumer } from './connections/consumer.ts';
-import { Deadlines } from './timing/deadlines.ts';
-import type { Log, Wake } from './ports.ts';
 import type { Producer } from './connections/producer.ts';
 import type { Relief } from './memory/eviction.ts';
+import type { Log, Wake } from './ports.ts';
+import { Alarm, TICK_MS } from './timing/alarm.ts';
+import { Deadlines } from './timing/deadlines.ts';
 
 export class Ticks {
   /** When consumers have to be looked at. */

@@ -1,8 +1,7 @@
 // What pages see live: pushes the overview, and what each page asked to follow, twice a second at
 // most. A page that does not read is skipped, never buffered for, and closed when that lasts.
 
-import type { Command, Outcome } from '../contract/commands.ts';
-import { isId } from '../core/delivery/paused.ts';
+import { type Command, isId, type Outcome } from '../contract/commands.ts';
 import { cancel, every, type Timer } from '../time/timers.ts';
 import { bucketsCommand, overviewOf } from './api.ts';
 import type { RunCommand } from './commander.ts';

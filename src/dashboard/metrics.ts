@@ -2,9 +2,8 @@
 // values a client could make up. Single buckets are in /metrics/buckets only, and only so many.
 
 import type { BucketRow } from '../contract/commands.ts';
-import { POWERS } from '../core/metrics/histogram.ts';
-import type { Distribution, Histograms, Snapshot } from '../contract/snapshot.ts';
-import { WHY_CODES, type WhyCode } from '../core/admin/explain.ts';
+import { type Distribution, type Histograms, POWERS, type Snapshot } from '../contract/snapshot.ts';
+import { WHY_CODES, type WhyCode } from '../contract/why.ts';
 import type { Answer } from './messages.ts';
 
 export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';

@@ -2,7 +2,7 @@
 // holds it against the routes and against real answers.
 
 import { BUCKET_SORTS, PEEK_BYTES_MAX, PEEK_MAX, ROWS_MAX } from '../contract/commands.ts';
-import { WHY, WHY_CODES } from '../core/admin/explain.ts';
+import { WHY, WHY_CODES } from '../contract/why.ts';
 import { SECONDS_MAX } from './history.ts';
 
 type Schema = Record<string, unknown>;

@@ -2,9 +2,9 @@
 // Decides nothing, except that a peer which is provably unreachable is disconnected.
 
 import net from 'node:net';
-import type { CloseReason } from '../core/metrics/counters.ts';
-import type { Overdue } from '../core/timing/overdue.ts';
+import type { CloseReason } from '../contract/close-reasons.ts';
 import type { Link } from '../core/ports.ts';
+import type { Overdue } from '../core/timing/overdue.ts';
 import { deadline } from '../time/deadline.ts';
 import { cancel, sleep } from '../time/timers.ts';
 import { keyOf, retransmissions } from './peers.ts';

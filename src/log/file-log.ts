@@ -1,7 +1,6 @@
 // The Log port over segment files: puts segments, writer and cold windows together, and opens a log
 // by recovering it or, in an empty directory, by making its first segment.
 
-import type { Resume } from '../core/commit/commit.ts';
 import type {
   CheckpointSource,
   CompactionRequest,
@@ -10,18 +9,19 @@ import type {
   Found,
   Log,
   Position,
+  Resume,
 } from '../core/ports.ts';
 import { type Cut, cutAt } from './backup.ts';
-import { blockStart, blocksOf } from './files/blocks.ts';
-import { Cold } from './read-cache/read-cache.ts';
 import { Compactor } from './compaction/compactor.ts';
-import { refuseLost } from './recovery/earlier.ts';
+import { blockStart, blocksOf } from './files/blocks.ts';
 import { LogError } from './files/errors.ts';
-import { adopt, asSegment, createFirst, cutSurplus, dropOdd } from './recovery/folder.ts';
-import { type Indexed, IndexStore } from './index/index-store.ts';
-import type { LogEvents, LogOptions } from './options.ts';
-import { Pace } from './files/throttle.ts';
 import { settle } from './files/promises.ts';
+import { Pace } from './files/throttle.ts';
+import { type Indexed, IndexStore } from './index/index-store.ts';
+import { Cold } from './read-cache/read-cache.ts';
+import { refuseLost } from './recovery/earlier.ts';
+import { adopt, asSegment, createFirst, cutSurplus, dropOdd } from './recovery/folder.ts';
+import type { LogEvents, LogOptions } from './recovery/log-options.ts';
 import { type Recovered, recover, type Sink, takeInventory } from './recovery/recovery.ts';
 import { readFully } from './scan/scan.ts';
 import { keyOf, segmentName } from './segments/segment.ts';

@@ -3,7 +3,7 @@
 
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
-import type { Why } from '../core/admin/explain.ts';
+import type { Why } from '../contract/why.ts';
 import { visible } from './format.ts';
 import { hrefOf } from './route.ts';
 import type { Problem } from './types.ts';

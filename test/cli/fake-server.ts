@@ -5,9 +5,8 @@ import net, { type AddressInfo } from 'node:net';
 import { pathToFileURL } from 'node:url';
 import { type RunningServer, runBroker } from '../../src/cli/lifecycle.ts';
 import { type BrokerConfig, loadConfig } from '../../src/config/load.ts';
+import { POWERS, type Snapshot, type StartSnapshot } from '../../src/contract/snapshot.ts';
 import { Counters } from '../../src/core/metrics/counters.ts';
-import { POWERS } from '../../src/core/metrics/histogram.ts';
-import type { Snapshot, StartSnapshot } from '../../src/contract/snapshot.ts';
 import { createLogger } from '../../src/io/logger.ts';
 
 /** What a start that never ends tells. */

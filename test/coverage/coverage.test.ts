@@ -135,7 +135,7 @@ test('an optional call that cannot be counted is refused, not left out', () => {
 });
 
 test('what never happened is told with its line; a script that nobody loads is all missing', () => {
-  const read = (name: string) => fs.readFileSync(path.join(BUILD, 'src/log', name), 'utf8');
+  const read = (name: string) => fs.readFileSync(path.join(BUILD, 'src/log/files', name), 'utf8');
   const text = read('blocks.js');
   const { outcomes } = instrument(text, 'src/log/files/blocks.ts', '');
   const script = { source: 'src/log/files/blocks.ts', text, map: read('blocks.js.map'), outcomes };
@@ -144,17 +144,20 @@ test('what never happened is told with its line; a script that nobody loads is a
   const all = new Map([['src/log/files/blocks.ts', outcomes.map(() => 1)]]);
   assert.deepEqual(rowsOf([script], all)[0]!.missing, []);
   const source = fs
-    .readFileSync(fileURLToPath(new URL('../../../src/log/files/blocks.ts', import.meta.url)), 'utf8')
+    .readFileSync(
+      fileURLToPath(new URL('../../../src/log/files/blocks.ts', import.meta.url)),
+      'utf8',
+    )
     .split('\n');
   for (const [i, { what }] of outcomes.entries()) {
-    const [, line, said] = /^src\/log\/blocks\.ts:(\d+): (.*)$/.exec(row!.missing[i]!)!;
+    const [, line, said] = /^src\/log\/files\/blocks\.ts:(\d+): (.*)$/.exec(row!.missing[i]!)!;
     assert.equal(said, what);
     if (what.startsWith('function')) assert.match(source[Number(line) - 1]!, /function|=>/);
   }
   const report = reportOf([row!, { source: 'b', outcomes: 2000, missing: ['b:1: if is true'] }]);
   assert.match(
     report,
-    /\nall +2006 +7 +99\.6 %\n\nnever happened:\n {2}src\/log\/blocks\.ts:\d+: /,
+    /\nall +2006 +7 +99\.6 %\n\nnever happened:\n {2}src\/log\/files\/blocks\.ts:\d+: /,
   );
   assert.match(report, /\nb +2000 +1 +99\.9 %\n/);
 });

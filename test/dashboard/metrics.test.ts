@@ -9,7 +9,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { BucketRow } from '../../src/contract/commands.ts';
-import { WHY, WHY_CODES } from '../../src/core/admin/explain.ts';
+import { WHY, WHY_CODES } from '../../src/contract/why.ts';
 import { bucketMetricsText, metricsText } from '../../src/dashboard/metrics.ts';
 import { fakeSnapshot } from '../cli/fake-server.ts';
 

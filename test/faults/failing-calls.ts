@@ -118,8 +118,8 @@ export async function failingCall(kind: Kind, options: FaultOptions): Promise<Ve
   const ends = { ok: 0, refused: 0, failed: 0 };
   for (const { call, nth } of spread(all, options.points, options.random)) {
     if (tally.fired > 0 && performance.now() > options.untilMs) break;
-    // How often the names of files are looked at goes by the clock: a life with fewer calls than the
-    // first one has its fault earlier.
+    // How often the names of files are looked at goes by the clock: a life with fewer calls than
+    // the first one has its fault earlier.
     for (let at = nth, before = tally.fired; tally.fired === before; at = Math.floor(at / 2)) {
       if (at === 0) break;
       const dataDir = temporaryFolder();

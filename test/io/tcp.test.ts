@@ -6,9 +6,9 @@ import { EventEmitter, once } from 'node:events';
 import fs from 'node:fs';
 import net from 'node:net';
 import { after, before, test } from 'node:test';
-import type { CloseReason } from '../../src/core/metrics/counters.ts';
-import { Overdue } from '../../src/core/timing/overdue.ts';
+import type { CloseReason } from '../../src/contract/close-reasons.ts';
 import type { Link } from '../../src/core/ports.ts';
+import { Overdue } from '../../src/core/timing/overdue.ts';
 import {
   giveUp,
   isSilent,

@@ -15,7 +15,7 @@ const PART = ['assembly/', 'cli/', 'client/', 'codec/', 'config/', 'core/', 'das
   .concat(['load/', 'log/', 'time/', 'wasm/', 'test/server', 'test/setup', 'test/starting'])
   .concat(['e2e/hostile', 'e2e/metrics', 'e2e/package', 'e2e/quickstart', 'e2e/start']);
 // They enumerate states of a log in memory, which no Node.js has a say in.
-const LONG = ['log/cold', 'log/compact-crash', 'log/lives', 'log/repair'];
+const LONG = ['log/read-cache/', 'log/compact-crash', 'log/lives', 'log/tools/repair'];
 
 /** The files of the part, as names that match no other. */
 function part(): string[] {

@@ -12,9 +12,9 @@ import {
   SEGMENT_HEADER_BYTES,
 } from '../../assembly/layout.ts';
 import { type Compacted, compact } from '../../src/log/compaction/compact.ts';
+import { abandon, removeReplaced, swap } from '../../src/log/compaction/swap.ts';
 import { LogError } from '../../src/log/files/errors.ts';
 import { COMPACT_NAME, segmentName } from '../../src/log/segments/segment.ts';
-import { abandon, removeReplaced, swap } from '../../src/log/compaction/swap.ts';
 import { verifyLog } from '../../src/log/tools/verify.ts';
 import {
   type Doubt,
@@ -27,7 +27,7 @@ import { Random, seedOf } from '../support/random.ts';
 import { ModelLog, startOn } from './compacting.ts';
 import { codec, World } from './harness.ts';
 
-const seed = seedOf('compact-crash.test');
+const seed = seedOf('log/compact-crash.test');
 const random = new Random(seed);
 
 /** Four closed segments, of which the second to the fourth hold little. */

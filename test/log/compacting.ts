@@ -6,11 +6,16 @@ import { RECORD_START, RECORD_TRIM } from '../../assembly/layout.ts';
 import type { Codec } from '../../src/core/ports.ts';
 import { createState } from '../../src/core/segments/state.ts';
 import { type Compacted, type CompactOptions, compact } from '../../src/log/compaction/compact.ts';
+import { removeReplaced, swap } from '../../src/log/compaction/swap.ts';
 import { open } from '../../src/log/files/promises.ts';
-import { type Recovered, recover, type Sink, takeInventory } from '../../src/log/recovery/recovery.ts';
+import {
+  type Recovered,
+  recover,
+  type Sink,
+  takeInventory,
+} from '../../src/log/recovery/recovery.ts';
 import { Replay } from '../../src/log/recovery/replay.ts';
 import { segmentName } from '../../src/log/segments/segment.ts';
-import { removeReplaced, swap } from '../../src/log/compaction/swap.ts';
 import type { MemoryFiles } from '../support/memory-files.ts';
 import { paceOf } from '../support/pace.ts';
 import type { Random } from '../support/random.ts';

@@ -8,7 +8,7 @@ import { anyFate, loseAll, MemoryFiles, type Op } from '../support/memory-files.
 import { Random, seedOf } from '../support/random.ts';
 import { bodiesOf, FakeLink, LIMITS, type Message, SEGMENT_BYTES, World } from './harness.ts';
 
-const seed = seedOf('full-disk.test');
+const seed = seedOf('log/full-disk.test');
 
 const TAKEN = 1; // consumed as it comes
 const LEFT = 2; // nobody takes it: stragglers

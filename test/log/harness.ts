@@ -28,11 +28,16 @@ import { DEFAULT_LIMITS, type Limits } from '../../src/core/limits.ts';
 import type { EntrySource, Found, Link } from '../../src/core/ports.ts';
 import { ATTEMPTS, COUNT, OFFSET, sequenceOf, TYPE, timeOf } from '../../src/core/records/rows.ts';
 import { createState } from '../../src/core/segments/state.ts';
-import type { Checkpoint, KnownSegment } from '../../src/log/index/checkpoint.ts';
-import type { Files } from '../../src/log/files/files.ts';
 import { FileLog } from '../../src/log/file-log.ts';
-import type { LogOptions } from '../../src/log/options.ts';
-import { type Recovered, recover, type Sink, takeInventory } from '../../src/log/recovery/recovery.ts';
+import type { Files } from '../../src/log/files/files.ts';
+import type { Checkpoint, KnownSegment } from '../../src/log/index/checkpoint.ts';
+import type { LogOptions } from '../../src/log/recovery/log-options.ts';
+import {
+  type Recovered,
+  recover,
+  type Sink,
+  takeInventory,
+} from '../../src/log/recovery/recovery.ts';
 import { Replay } from '../../src/log/recovery/replay.ts';
 import { encodeHeader, keyOf, segmentName } from '../../src/log/segments/segment.ts';
 import type { SyncMode } from '../../src/log/segments/writer.ts';

@@ -13,7 +13,7 @@ import { anyFate, loseAll, MemoryFiles } from '../support/memory-files.ts';
 import { Random, seedOf } from '../support/random.ts';
 import { FakeLink, indexOf, SEGMENT_BYTES, World } from './harness.ts';
 
-const seed = seedOf('lives.test');
+const seed = seedOf('log/lives.test');
 const BUCKETS = 3;
 // Nobody consumes this one: what waits in it keeps segments from being given back.
 const BACKLOG = BUCKETS;

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { BucketRow } from '../../src/contract/commands.ts';
 import type { Snapshot } from '../../src/contract/snapshot.ts';
-import { WHY, type WhyCode } from '../../src/core/admin/explain.ts';
+import { WHY, type WhyCode } from '../../src/contract/why.ts';
 import type { Overview } from '../../src/page/types.ts';
 import { msToFull, statusOf } from '../../src/page/words.ts';
 import { fakeSnapshot } from '../cli/fake-server.ts';

@@ -12,7 +12,7 @@ import type { Plant } from './plant.ts';
 import { PLANTS } from './plants.ts';
 import { verdictOf, withFault } from './run.ts';
 
-const seed = seedOf('planted.test');
+const seed = seedOf('planted/planted.test');
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const SOME = 4;
 

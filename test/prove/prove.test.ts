@@ -10,7 +10,7 @@ import { Faults } from './others.ts';
 import { type Part, spread } from './part.ts';
 import { PART_NAMES, prove, tableOf } from './prove.ts';
 
-const seed = seedOf('prove.test');
+const seed = seedOf('prove/prove.test');
 const MAIN = fileURLToPath(new URL('./main.js', import.meta.url));
 
 function command(...args: string[]) {

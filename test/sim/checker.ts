@@ -10,10 +10,9 @@
 import assert from 'node:assert/strict';
 import { ACK_DONE, ACK_STORED } from '../../assembly/layout.ts';
 import { DeliveryDecoder, type Wire } from '../../src/codec/wire.ts';
-import type { Resume } from '../../src/core/commit/commit.ts';
-import type { Counters } from '../../src/core/metrics/counters.ts';
-import type { EntrySource } from '../../src/core/ports.ts';
 import type { Fates } from '../../src/core/collections/sequence-set.ts';
+import type { Counters } from '../../src/core/metrics/counters.ts';
+import type { EntrySource, Resume } from '../../src/core/ports.ts';
 import { type BatchRead, readBatch } from './batch.ts';
 import { bodyOf, idOf } from './bodies.ts';
 import { Tally } from './faults.ts';

@@ -4,13 +4,13 @@
 import assert from 'node:assert/strict';
 import { INBOX_READ_BYTES, SEGMENT_DATA_AT } from '../../assembly/layout.ts';
 import { crc32c } from '../../src/codec/crc32c.ts';
-import { TICK_MS } from '../../src/core/timing/alarm.ts';
 import { Broker } from '../../src/core/broker.ts';
 import { DEFAULT_LIMITS, type Limits } from '../../src/core/limits.ts';
 import type { Codec, CompactionRequest } from '../../src/core/ports.ts';
 import { createState, type State } from '../../src/core/segments/state.ts';
-import type { Checkpoint } from '../../src/log/index/checkpoint.ts';
+import { TICK_MS } from '../../src/core/timing/alarm.ts';
 import { FileLog } from '../../src/log/file-log.ts';
+import type { Checkpoint } from '../../src/log/index/checkpoint.ts';
 import type { Recovered } from '../../src/log/recovery/recovery.ts';
 import { Replay } from '../../src/log/recovery/replay.ts';
 import { segmentName } from '../../src/log/segments/segment.ts';

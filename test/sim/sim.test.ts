@@ -13,7 +13,7 @@ import { ALL_FAULTS, commandOf, DEFAULT_STEPS, describe, minimise, run } from '.
 
 const WORLDS = 90;
 
-const first = seedOf('sim.test');
+const first = seedOf('sim/sim.test');
 const codec = new Engine();
 const sideCodec = new Engine();
 const optionsOf = (seed: number) => ({

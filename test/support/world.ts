@@ -10,9 +10,7 @@ import {
 } from '../../assembly/layout.ts';
 import { PlainCodec } from '../../src/codec/plain.ts';
 import { encodeBatch, encodeConsumerHeader, type Wire } from '../../src/codec/wire.ts';
-import { TICK_MS } from '../../src/core/timing/alarm.ts';
 import { Broker } from '../../src/core/broker.ts';
-import type { Resume } from '../../src/core/commit/commit.ts';
 import { DEFAULT_LIMITS, type Limits } from '../../src/core/limits.ts';
 import type {
   CheckpointSource,
@@ -24,8 +22,10 @@ import type {
   Link,
   Log,
   Position,
+  Resume,
 } from '../../src/core/ports.ts';
 import { createState } from '../../src/core/segments/state.ts';
+import { TICK_MS } from '../../src/core/timing/alarm.ts';
 
 interface Append {
   position: Position;

@@ -13,7 +13,7 @@ import { PlainCodec } from '../../src/codec/plain.ts';
 import { Engine } from '../../src/wasm/engine.ts';
 import { Random, seedOf } from '../support/random.ts';
 
-const random = new Random(seedOf('engine.test'));
+const random = new Random(seedOf('wasm/engine.test'));
 const engine = new Engine();
 
 test('a checksum of bytes that lie anywhere, up to the size of the outbox, changes no area', () => {

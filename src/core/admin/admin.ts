@@ -1,28 +1,31 @@
 // Answers an operator's commands from the broker's state: reads are bounded and walk in slices,
 // changes are durable before they are answered. Everything comes in through `ask`.
 
-import type { Broker } from '../broker.ts';
-import type {
-  BackupState,
-  BucketInfo,
-  BucketRow,
-  Command,
-  ConsumerRow,
-  Outcome,
-  Refusal,
-  SegmentRow,
+import {
+  type BackupState,
+  type BucketInfo,
+  type BucketRow,
+  type Command,
+  type ConsumerRow,
+  isId,
+  type Outcome,
+  PEEK_MAX,
+  type Refusal,
+  ROWS_MAX,
+  type SegmentRow,
 } from '../../contract/commands.ts';
-import { PEEK_MAX, ROWS_MAX } from '../../contract/commands.ts';
+import { WHY } from '../../contract/why.ts';
+import type { Broker } from '../broker.ts';
+import { oldestReady } from '../buckets/lookahead.ts';
 import type { Consumer } from '../connections/consumer.ts';
-import { cursorText, pageOf, parseCursor } from './inventory.ts';
-import { isId, PAUSED_MAX, type Settings } from '../delivery/paused.ts';
-import { peek } from './peek.ts';
-import type { Log } from '../ports.ts';
 import type { Producer } from '../connections/producer.ts';
+import { PAUSED_MAX, type Settings } from '../delivery/paused.ts';
+import type { Log } from '../ports.ts';
+import { whyOf } from './explain.ts';
+import { cursorText, pageOf, parseCursor } from './inventory.ts';
+import { peek } from './peek.ts';
 import { Purge } from './purge.ts';
 import { connectionOf } from './report.ts';
-import { oldestReady } from '../buckets/lookahead.ts';
-import { WHY, whyOf } from './explain.ts';
 
 /** Consumers listed for one bucket at most. */
 const CONSUMERS_MAX = 100;

@@ -2,8 +2,8 @@
 // slots in slices, keeping the best rows behind the cursor. Counts move while it walks, so a page
 // is a view of a living thing: a bucket whose place changes between pages may be seen twice or not.
 
-import type { Broker } from '../broker.ts';
 import type { BucketSort } from '../../contract/commands.ts';
+import type { Broker } from '../broker.ts';
 import { oldestReady } from '../buckets/lookahead.ts';
 
 /** Slots looked at in one turn; fewer where ids must be written out to be compared. */

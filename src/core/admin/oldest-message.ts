@@ -3,10 +3,10 @@
 // oldest until it is settled, so that there is nothing to do for one who waits for long.
 
 import type { Entries } from '../buckets/entries.ts';
+import { idText } from '../buckets/subscription.ts';
+import type { Fates } from '../collections/sequence-set.ts';
 import type { Failure, Found, Position } from '../ports.ts';
 import type { Retention } from '../segments/retention.ts';
-import type { Fates } from '../collections/sequence-set.ts';
-import { idText } from '../buckets/subscription.ts';
 
 export interface OldestOptions {
   retention: Retention;

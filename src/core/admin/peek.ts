@@ -7,12 +7,12 @@ import {
   RECORD_HEADER_BYTES,
   RECORD_SEQUENCE_AT,
 } from '../../../assembly/layout.ts';
-import type { Broker } from '../broker.ts';
 import { PEEK_BYTES_MAX, type PeekedMessage } from '../../contract/commands.ts';
+import type { Broker } from '../broker.ts';
+import { inEntries, upcoming } from '../buckets/lookahead.ts';
+import type { Part } from '../buckets/slice.ts';
 import type { Log, Position } from '../ports.ts';
 import { join } from '../records/rows.ts';
-import type { Part } from '../buckets/subscription.ts';
-import { inEntries, upcoming } from '../buckets/lookahead.ts';
 
 /** Segments searched, and loads tried, before a peek gives up: it must end. */
 const SEGMENTS_MAX = 10_000;

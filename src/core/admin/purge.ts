@@ -4,8 +4,8 @@
 //
 //   line ──take, settle──► marks in the open batch ──durable──► counted as purged
 
-import type { Broker } from '../broker.ts';
 import type { PurgeState } from '../../contract/commands.ts';
+import type { Broker } from '../broker.ts';
 
 /** Parts taken in one turn. */
 const PARTS_MAX = 2048;

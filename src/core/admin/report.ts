@@ -2,11 +2,11 @@
 // the column of backlog counts and over the connections.
 
 import { WIRE_U64 } from '../../../assembly/layout.ts';
+import type { ConnectionSnapshot, Rates, Snapshot, Totals } from '../../contract/snapshot.ts';
 import type { Broker } from '../broker.ts';
 import type { Buckets } from '../buckets/buckets.ts';
 import type { Consumer } from '../connections/consumer.ts';
 import type { Producer } from '../connections/producer.ts';
-import type { ConnectionSnapshot, Rates, Snapshot, Totals } from '../../contract/snapshot.ts';
 
 const BUCKETS_MAX = 50;
 const CONNECTIONS_MAX = 100;

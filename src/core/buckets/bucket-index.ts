@@ -9,6 +9,7 @@
 //          table          cell in it           as its depth; one with few stands at many places
 
 import { assert } from '../assert.ts';
+import { hashOf } from '../collections/hash.ts';
 import { type Columns, isOf } from './bucket-table.ts';
 
 // Of a table.
@@ -27,19 +28,6 @@ const TOGETHER = 1 << TOGETHER_BITS;
 // are alike, which nobody can choose: what does not fit is kept elsewhere.
 const DEPTH_MAX = 16;
 const NO_CELLS = new Int32Array(0);
-
-/**
- * 32 bits of hash of an id. `low` goes through a mix of its own before `high` joins: were both only
- * multiplied and joined, n ids chosen in their top bits would share the square root of n hashes,
- * whatever the seed.
- */
-export function hashOf(low: number, high: number, seed: number): number {
-  let h = Math.imul(low ^ seed, 0x9e3779b1);
-  h = Math.imul(h ^ (h >>> 15), 0x2c1b3c6d);
-  h = Math.imul(h ^ (h >>> 13) ^ high, 0x297a2d39);
-  h = Math.imul(h ^ (h >>> 12) ^ seed, 0x85ebca77);
-  return h ^ (h >>> 15);
-}
 
 export class Directory {
   readonly #pages: Columns['pages'];

@@ -14,6 +14,9 @@
 // although it is not empty: what waits is found again in the runs, from the oldest segment on.
 
 import { assert } from '../assert.ts';
+import type { Fates } from '../collections/sequence-set.ts';
+import type { Found, Position } from '../ports.ts';
+import { Directory } from './bucket-index.ts';
 import {
   Columns,
   countsAt,
@@ -32,15 +35,13 @@ import {
   USED,
   wordsAt,
 } from './bucket-table.ts';
-import { Directory } from './bucket-index.ts';
 import { Entries } from './entries.ts';
-import type { Found, Position } from '../ports.ts';
 import { BucketRates } from './rates.ts';
-import type { Fates } from '../collections/sequence-set.ts';
-import { emptyPart, idText, type Part, Share } from './subscription.ts';
+import { emptyPart, type Part } from './slice.ts';
+import { idText, Share } from './subscription.ts';
 import { Waiting } from './unsettled.ts';
 
-export { idText, type Part, Share } from './subscription.ts';
+export { idText, Share } from './subscription.ts';
 
 // Flags of a slot, beside `USED`.
 const OLDER = 1; // runs may hold messages of the bucket from `next` on

@@ -11,7 +11,7 @@
 
 import { assert } from '../assert.ts';
 import type { EntrySource } from '../ports.ts';
-import type { Part } from './subscription.ts';
+import type { Part } from './slice.ts';
 
 const PAGE_BITS = 12;
 const PAGE = 1 << PAGE_BITS;

@@ -1,8 +1,8 @@
 // Looks along a bucket's line without taking anything: what comes next, and how old it is.
 
-import type { Buckets } from './buckets.ts';
 import type { Found } from '../ports.ts';
-import type { Part } from './subscription.ts';
+import type { Buckets } from './buckets.ts';
+import type { Part } from './slice.ts';
 
 // Entries looked at for one that is not settled: only those from before a start may be.
 const ENTRIES_MAX = 64;

@@ -2,7 +2,7 @@
 // Whatever is in here is older than everything that still waits in line, because the line is only
 // ever taken from its head; so the heap goes first and order is kept.
 
-import type { Part } from './buckets.ts';
+import type { Part } from './slice.ts';
 
 export class Returned {
   readonly #heap: Part[] = [];

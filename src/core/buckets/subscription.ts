@@ -2,17 +2,7 @@
 
 import type { Position } from '../ports.ts';
 import { Returned } from './requeued.ts';
-
-/** Part of a delivery: a run of messages of one record. */
-export interface Part {
-  position: Position;
-  sequence: number;
-  /** Index of the run's first message in the record. */
-  first: number;
-  count: number;
-  bodyBytes: number;
-  attempts: number;
-}
+import type { Part } from './slice.ts';
 
 /** What a bucket with consumers or returned messages keeps beyond its line. */
 export class Share<Waiter> {
@@ -37,9 +27,4 @@ export class Share<Waiter> {
 /** A bucket's id as decimal text. */
 export function idText(low: number, high: number): string {
   return ((BigInt(high) << 32n) | BigInt(low)).toString();
-}
-
-/** A part of nothing. */
-export function emptyPart(): Part {
-  return { position: 0, sequence: 0, first: 0, count: 0, bodyBytes: 0, attempts: 0 };
 }

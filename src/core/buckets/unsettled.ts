@@ -1,8 +1,8 @@
 // What waits of a record: messages that are not settled and can be read.
 
-import type { Found } from '../ports.ts';
 import { type Fates, SequenceSet } from '../collections/sequence-set.ts';
-import type { Part } from './subscription.ts';
+import type { Found } from '../ports.ts';
+import type { Part } from './slice.ts';
 
 export class Waiting {
   readonly #fates: Fates;

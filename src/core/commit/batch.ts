@@ -1,8 +1,8 @@
 // One batch of a commit: what is written and synced together, and whom that is owed to.
 
-import { costOf, PORTION_BYTES } from '../fairness/fair-share.ts';
 import type { Position } from '../ports.ts';
 import { RowList } from '../records/rows.ts';
+import { costOf, PORTION_BYTES } from './cost.ts';
 
 export type Reason = 'publish' | 'acks' | 'proof' | 'roll' | 'control';
 

@@ -27,8 +27,8 @@ import {
   SEGMENT_DATA_AT,
 } from '../../../assembly/layout.ts';
 import { assert } from '../assert.ts';
+import type { Codec, Failure, Log, Position, Resume } from '../ports.ts';
 import { Batch, type Reason, type Replyable } from './batch.ts';
-import type { Codec, Failure, Log, Position } from '../ports.ts';
 import { attemptsBySequence, settledBySequence, WaitingMarks } from './waiting-marks.ts';
 
 /** What happens to the world after a commit; implemented by the broker. */
@@ -63,15 +63,6 @@ export interface CommitOptions {
   proofMs: number;
   /** Whether the index of what was written lags behind: no further segment may be begun. */
   lag: () => 'none' | 'wait' | 'refuse';
-}
-
-/** Where the log goes on after recovery. */
-export interface Resume {
-  base: Position;
-  offset: number;
-  segmentBytes: number;
-  epoch: number;
-  sequence: number;
 }
 
 // Room at the end of a segment for what closes it: trim, start and commit records and one spare.

@@ -8,8 +8,8 @@
 //      │     └── refilled, when it is empty
 //      └──► beyond, while the list is full and until all of it is in the list
 
-import { MarkList } from '../records/ack-ranges.ts';
 import { AttemptCounts, SequenceSet } from '../collections/sequence-set.ts';
+import { MarkList } from '../records/ack-ranges.ts';
 
 /** What is kept of marks by sequence: a SequenceSet or AttemptCounts. */
 export interface BySequence {

@@ -18,13 +18,13 @@ import {
   WIRE_U32,
   WIRE_U64,
 } from '../../../assembly/layout.ts';
+import type { CloseReason } from '../../contract/close-reasons.ts';
 import { assert } from '../assert.ts';
-import type { Part } from '../buckets/buckets.ts';
-import type { BreachKind, Context } from '../context.ts';
-import type { CloseReason } from '../metrics/counters.ts';
-import type { Timed } from '../timing/deadlines.ts';
-import type { Link } from '../ports.ts';
+import type { Part } from '../buckets/slice.ts';
 import type { Newcomer } from '../delivery/presence.ts';
+import type { Link } from '../ports.ts';
+import type { Timed } from '../timing/deadlines.ts';
+import type { BreachKind, Context } from './context.ts';
 
 // Runs of messages in one batch, so that a large batch of scattered messages stays small in memory.
 const PARTS_MAX = 4096;

@@ -27,15 +27,16 @@ import {
   RESULT_PAYLOAD,
   RESULT_ROWS,
 } from '../../../assembly/layout.ts';
+import type { CloseReason } from '../../contract/close-reasons.ts';
 import { assert, BugError } from '../assert.ts';
 import type { Replyable } from '../commit/batch.ts';
+import { PORTION_BYTES } from '../commit/cost.ts';
+import { PORTION_MESSAGES, Spending, type Waiting } from '../fairness/fair-share.ts';
 import { Carry, memoryFor } from '../memory/partial-input.ts';
-import type { BreachKind, Context } from '../context.ts';
-import type { CloseReason } from '../metrics/counters.ts';
-import { PORTION_BYTES, PORTION_MESSAGES, Spending, type Waiting } from '../fairness/fair-share.ts';
-import { PartialDeadline } from './partial-deadline.ts';
-import type { Link } from '../ports.ts';
 import { BYTES_PER_SECOND_MIN, LARGE_BYTES, type Sender } from '../memory/reservations.ts';
+import type { Link } from '../ports.ts';
+import type { BreachKind, Context } from './context.ts';
+import { PartialDeadline } from './partial-deadline.ts';
 
 const ONES = new Uint8Array(BATCH_MESSAGES_MAX).fill(ACK_STORED);
 // Replies of a batch with refusals, when the first is noted.

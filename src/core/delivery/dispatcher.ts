@@ -6,13 +6,13 @@
 import { assert } from '../assert.ts';
 import type { Buckets } from '../buckets/buckets.ts';
 import type { Counters } from '../metrics/counters.ts';
-import type { Indexing } from '../segments/indexing.ts';
+import type { Failure, Link, Log, Notices, Position } from '../ports.ts';
 import { Lookup } from '../segments/index-lookup.ts';
+import type { Indexing } from '../segments/indexing.ts';
+import type { Retention } from '../segments/retention.ts';
 import * as notices from './notices.ts';
 import type { Paused } from './paused.ts';
-import type { Failure, Link, Log, Notices, Position } from '../ports.ts';
 import type { Presence } from './presence.ts';
-import type { Retention } from '../segments/retention.ts';
 
 /** A consumer, as far as it is served. */
 export interface Receiver {

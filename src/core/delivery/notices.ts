@@ -1,12 +1,11 @@
 // What the broker tells its operator of trouble, in words: what happened, to what, and what to do.
 
-import type { Refusal } from '../connections/admission.ts';
+import type { Part } from '../buckets/slice.ts';
 import type { Limits } from '../limits.ts';
 import type { Position } from '../ports.ts';
-import type { Part } from '../buckets/subscription.ts';
 
 /** A connection was turned away. */
-export function refused(peer: string, refusal: Refusal, limits: Limits): string {
+export function refused(peer: string, refusal: 'full' | 'address', limits: Limits): string {
   const { connectionsMax, connectionsPerAddressMax } = limits;
   const why = {
     full: `${connectionsMax} connections are open, the limit (--max-connections)`,

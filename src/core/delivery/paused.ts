@@ -3,6 +3,8 @@
 // there would have to be written again and again, while this is a setting that an operator makes a
 // few times, and losing the file loses no message.
 
+import { isId } from '../../contract/commands.ts';
+
 /** Paused buckets at most: the whole list is written with each change. */
 export const PAUSED_MAX = 10_000;
 const VERSION = 1;
@@ -83,9 +85,4 @@ export class Paused {
 function put(ids: Set<string>, id: string, there: boolean): void {
   if (there) ids.add(id);
   else ids.delete(id);
-}
-
-/** Whether a text is a bucket's id as decimal digits, without leading zeros. */
-export function isId(text: unknown): text is string {
-  return typeof text === 'string' && /^(0|[1-9]\d{0,19})$/.test(text) && BigInt(text) < 1n << 64n;
 }

@@ -13,13 +13,10 @@
 //   open batch   | much | much | little |            much: waits when the batch has cost enough
 //                |<--- BATCH_COST_MAX ---|---- what the log allows ----|
 
-import type { Buckets } from '../buckets/buckets.ts';
-import type { Consumer } from '../connections/consumer.ts';
+import { costOf } from '../commit/cost.ts';
 import type { Codec } from '../ports.ts';
 import { BUCKET_HIGH, BUCKET_LOW, ROW_WORDS } from '../records/rows.ts';
 
-/** What a record costs beside its bytes, for its entry and index: so many bytes' time. */
-export const ROW_COST = 2048;
 /** Who puts more than this into one batch publishes much. */
 export const LITTLE_COST_MAX = 64 * 1024;
 /** What a batch may cost before those wait who publish much. */
@@ -28,16 +25,10 @@ export const BATCH_COST_MAX = 256 * 1024;
 export const REST_MS_MAX = 25;
 /** Ticks after which nobody counts any more who published little. */
 export const SHARED_TICKS = 20;
-/** What is taken before that is asked again. */
-export const PORTION_BYTES = 128 * 1024;
+/** Messages that are taken before that is asked again, and PORTION_BYTES at most. */
 export const PORTION_MESSAGES = 64;
 /** Buckets that those make together in a ms who publish much, while somebody publishes little. */
 export const MADE_PER_MS = 50;
-
-/** What messages cost that take so many bytes and records. */
-export function costOf(bytes: number, rows: number): number {
-  return bytes + rows * ROW_COST;
-}
 
 /** What one producer puts into batches. */
 export class Spending {
@@ -99,7 +90,8 @@ export interface OpenBatch {
 export interface IntakeParts {
   commit: OpenBatch;
   codec: Pick<Codec, 'rows'>;
-  buckets: Pick<Buckets<Consumer>, 'find'>;
+  /** Slot of a bucket, or 0: it is not there yet. */
+  buckets: { find(low: number, high: number): number };
 }
 
 export class Intake {

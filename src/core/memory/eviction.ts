@@ -1,8 +1,8 @@
 // What happens when the budget for all buffers is used up although large messages are reserved
 // (reservations.ts): whoever holds the most is closed, and who has not read for long.
 
-import type { Budget } from '../context.ts';
 import type { Overdue } from '../timing/overdue.ts';
+import type { Budget } from './budget.ts';
 import { LARGE_BYTES } from './reservations.ts';
 
 /** A session, as far as it holds memory. */

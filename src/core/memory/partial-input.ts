@@ -4,7 +4,7 @@
 // garbage collector go through all of it, for 8 ms at a time: peers that only begin messages took
 // half of the processor that way, and with it the time of everybody else.
 
-import type { Budget } from '../context.ts';
+import type { Budget } from './budget.ts';
 
 const BLOCK_BYTES = 65536;
 const SMALL_BITS_MIN = 8;

@@ -1,18 +1,7 @@
 // What the broker counts, from its start on. Plain numbers, incremented on the hot path, read by
 // the snapshot; they never shrink.
 
-/** Why a connection ended: who closed it, or what for. */
-export const CLOSE_REASONS = [
-  'peer',
-  'protocol',
-  'timeout',
-  'memory',
-  'unreachable',
-  'operator',
-  'shutdown',
-] as const;
-
-export type CloseReason = (typeof CLOSE_REASONS)[number];
+import { CLOSE_REASONS, type CloseReason } from '../../contract/close-reasons.ts';
 
 function closed(): Record<CloseReason, number> {
   const counts = CLOSE_REASONS.map((reason) => [reason, 0]);

@@ -3,13 +3,6 @@
 
 import type { Distribution as Summary } from '../../contract/snapshot.ts';
 
-/** Powers of two that histograms are shown at: ms from 16 µs to 65 s, bytes, messages. */
-export const POWERS = {
-  ms: Array.from({ length: 23 }, (_, i) => i - 6),
-  bytes: [10, 12, 14, 16, 18, 20, 22, 24, 26],
-  messages: [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20],
-} as const;
-
 const PER_DOUBLING = 8;
 const LOWEST_POWER = -10;
 const LOWEST = 2 ** LOWEST_POWER;

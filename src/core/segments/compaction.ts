@@ -1,7 +1,8 @@
 // When to make one small segment of neighbouring ones: so that a few messages that nobody takes do
 // not keep the disk space of all that stood around them. Decides which and when; the log does it.
 
-import type { Buckets, Part } from '../buckets/buckets.ts';
+import type { Buckets } from '../buckets/buckets.ts';
+import type { Part } from '../buckets/slice.ts';
 import type { EntrySource, Failure, Log, Position } from '../ports.ts';
 import { liveBytesOf, type Retention, type SegmentState } from './retention.ts';
 

@@ -9,9 +9,8 @@ import {
   RECORD_SETTLED,
 } from '../../../assembly/layout.ts';
 import type { Buckets } from '../buckets/buckets.ts';
-import { type Mark, marksIn } from '../records/ack-ranges.ts';
 import type { EntrySource, Position } from '../ports.ts';
-import type { Retention } from './retention.ts';
+import { type Mark, marksIn } from '../records/ack-ranges.ts';
 import {
   ATTEMPTS,
   BODY_BYTES,
@@ -25,6 +24,7 @@ import {
   sequenceOf,
   TYPE,
 } from '../records/rows.ts';
+import type { Retention } from './retention.ts';
 
 export class Fold {
   readonly #buckets: Buckets<unknown>;

@@ -2,14 +2,13 @@
 // by the broker, and saved as a checkpoint.
 
 import { Buckets } from '../buckets/buckets.ts';
-import type { Consumer } from '../connections/consumer.ts';
+import { AttemptCounts, SequenceSet } from '../collections/sequence-set.ts';
 import type { CheckpointSource, Position } from '../ports.ts';
 import { Retention } from './retention.ts';
-import { AttemptCounts, SequenceSet } from '../collections/sequence-set.ts';
 
 /** What a log holds, as recovery rebuilds it before there is a broker. */
-export interface State {
-  buckets: Buckets<Consumer>;
+export interface State<Waiter = never> {
+  buckets: Buckets<Waiter>;
   retention: Retention;
 }
 
@@ -24,7 +23,7 @@ export function createState(hashSeed: number, slotsMax?: number): State {
  * whose next message is `nextSequence`. The pages are read when they are asked for.
  */
 export function checkpointOf(
-  { buckets, retention }: State,
+  { buckets, retention }: State<unknown>,
   start: Position,
   memoryFrom: Position,
   nextSequence: number,

@@ -27,8 +27,9 @@ import {
   SEGMENT_HEADER_BYTES,
 } from '../../../assembly/layout.ts';
 import { assert } from '../../core/assert.ts';
-import { marksIn } from '../../core/records/ack-ranges.ts';
+import { AttemptCounts, SequenceSet } from '../../core/collections/sequence-set.ts';
 import type { Codec, EntrySource, Position } from '../../core/ports.ts';
+import { marksIn } from '../../core/records/ack-ranges.ts';
 import {
   ATTEMPTS,
   BODY_BYTES,
@@ -40,12 +41,10 @@ import {
   sequenceOf,
   TYPE,
 } from '../../core/records/rows.ts';
-import { AttemptCounts, SequenceSet } from '../../core/collections/sequence-set.ts';
 import { LogError } from '../files/errors.ts';
 import type { Files, Handle } from '../files/files.ts';
-import type { Pace } from '../files/throttle.ts';
 import { settle, write } from '../files/promises.ts';
-import { type Fields, Moved, Repacker } from './repack.ts';
+import type { Pace } from '../files/throttle.ts';
 import { readFully, type Visitor, walk } from '../scan/scan.ts';
 import {
   COMPACT_NAME,
@@ -58,6 +57,7 @@ import {
   segmentName,
 } from '../segments/segment.ts';
 import type { Spare } from '../segments/spares.ts';
+import { type Fields, Moved, Repacker } from './repack.ts';
 import { create, cutBack, drop } from './swap.ts';
 
 /** A segment to be compacted; its file must stay open, and no write may go to it any more. */

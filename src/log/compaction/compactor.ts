@@ -2,12 +2,12 @@
 // place of the old ones for everybody who reads, and sees to it that their files are used again.
 
 import type { CompactionRequest, Position } from '../../core/ports.ts';
-import type { Cold } from '../read-cache/read-cache.ts';
-import { type Compacted, compact } from './compact.ts';
 import type { Files } from '../files/files.ts';
-import type { Indexed, IndexStore } from '../index/index-store.ts';
 import type { Pace } from '../files/throttle.ts';
+import type { Indexed, IndexStore } from '../index/index-store.ts';
+import type { Cold } from '../read-cache/read-cache.ts';
 import type { Segment, Segments } from '../segments/segments.ts';
+import { type Compacted, compact } from './compact.ts';
 import { abandon, removeReplaced, swap } from './swap.ts';
 
 export interface CompactorOptions {

@@ -1,11 +1,11 @@
 // The files of a compaction: where it writes, how its result takes the place of what it stands for,
 // and how it is given up. The steps are drawn in compact.ts.
 
-import type { Compacted } from './compact.ts';
 import type { Files, Handle } from '../files/files.ts';
 import { settle } from '../files/promises.ts';
 import { COMPACT_NAME, segmentName } from '../segments/segment.ts';
 import type { Spare } from '../segments/spares.ts';
+import type { Compacted } from './compact.ts';
 
 /**
  * Gives the new segment its name. From here on it is the one that a start finds, unless power is

@@ -37,7 +37,7 @@
 // is read whole or not at all, so that a page of any length is read in pieces of at most 64 KiB of
 // which each is verified.
 
-import { hashOf } from '../../core/buckets/bucket-index.ts';
+import { hashOf } from '../../core/collections/hash.ts';
 import type { Found, Position } from '../../core/ports.ts';
 import { LogError } from '../files/errors.ts';
 

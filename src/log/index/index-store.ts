@@ -4,6 +4,10 @@
 
 import { RECORD_CRC_AT, RECORD_HEADER_BYTES, SEGMENT_DATA_AT } from '../../../assembly/layout.ts';
 import type { CheckpointSource, Codec, EntrySource, Failure, Found } from '../../core/ports.ts';
+import { type Files, isNoSpace } from '../files/files.ts';
+import { settle } from '../files/promises.ts';
+import type { Pace } from '../files/throttle.ts';
+import { readFully, type Scannable } from '../scan/scan.ts';
 import {
   type Checkpoint,
   type CheckpointState,
@@ -12,13 +16,9 @@ import {
   readCheckpoint,
   writeCheckpoint,
 } from './checkpoint.ts';
-import { type Files, isNoSpace } from '../files/files.ts';
-import { HeldIndexes, isHeldPlace } from './pending-indexes.ts';
-import type { Pace } from '../files/throttle.ts';
-import { settle } from '../files/promises.ts';
-import { entriesOf } from './reindex.ts';
 import { isGivenUp, Runs } from './indexes.ts';
-import { readFully, type Scannable } from '../scan/scan.ts';
+import { HeldIndexes, isHeldPlace } from './pending-indexes.ts';
+import { entriesOf } from './reindex.ts';
 
 export interface IndexStoreOptions {
   /** The folder of the indexes. */

@@ -11,7 +11,6 @@
 import { assert } from '../../core/assert.ts';
 import type { EntrySource, Failure, Found, Position } from '../../core/ports.ts';
 import type { Files } from '../files/files.ts';
-import { absent, type Loaded, OpenRuns, RUN_HANDLES_MAX, type Run } from './open-indexes.ts';
 import type { Pace } from '../files/throttle.ts';
 import {
   type Checksum,
@@ -25,6 +24,7 @@ import {
   runName,
 } from './index-file.ts';
 import { SLICE_ENTRIES, writeRun } from './index-writer.ts';
+import { absent, type Loaded, OpenRuns, RUN_HANDLES_MAX, type Run } from './open-indexes.ts';
 
 export interface RunsOptions {
   /** A folder that holds nothing but runs. */

@@ -3,8 +3,8 @@
 // mounted.
 
 import { LogError } from '../files/errors.ts';
-import type { Inventory } from './recovery.ts';
 import { isSpare } from '../segments/segment.ts';
+import type { Inventory } from './recovery.ts';
 
 // They come to be only when a log is there.
 const LATER_THAN_LOG = ['paused.json', 'runtime.json'];

@@ -3,12 +3,12 @@
 
 import { SEGMENT_DATA_AT } from '../../../assembly/layout.ts';
 import type { Files } from '../files/files.ts';
-import type { LogOptions } from '../options.ts';
 import { open, settle, write } from '../files/promises.ts';
-import type { FoundSegment, Recovered } from './recovery.ts';
 import { encodeHeader, isSpare, NEXT_NAME, segmentName } from '../segments/segment.ts';
 import type { Segment } from '../segments/segments.ts';
 import { type Spare, stockOf } from '../segments/spares.ts';
+import type { LogOptions } from './log-options.ts';
+import type { FoundSegment, Recovered } from './recovery.ts';
 
 // Takes over the files held ready by the last broker, as many as are wanted; removes other
 // leftovers.

@@ -1,7 +1,7 @@
 // How far recovery is, for whoever waits for it.
 
-import type { FoundSegment } from './recovery.ts';
 import type { Visitor } from '../scan/scan.ts';
+import type { FoundSegment } from './recovery.ts';
 
 export interface RecoveryStep {
   /** `reading` the segments; `repairing`: the end of the log is written again, all is synced;

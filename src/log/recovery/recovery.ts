@@ -12,15 +12,20 @@
 //                                                                           before it had its name
 
 import { RECORD_TRIM, SEGMENT_DATA_AT, SEGMENT_HEADER_BYTES } from '../../../assembly/layout.ts';
-import type { Resume } from '../../core/commit/commit.ts';
-import type { Codec, EntrySource, Found, Position } from '../../core/ports.ts';
+import type { Codec, EntrySource, Found, Position, Resume } from '../../core/ports.ts';
 import { sequenceOf, TYPE } from '../../core/records/rows.ts';
-import type { Checkpoint, KnownSegment } from '../index/checkpoint.ts';
 import { COPIED, HOW_TO_REPAIR, LogError } from '../files/errors.ts';
 import type { Files } from '../files/files.ts';
-import { Progress, type Tell } from './progress.ts';
 import { list, open, settle, write } from '../files/promises.ts';
-import { lookBeyond, readFully, type Scannable, type Visitor, type Walk, walk } from '../scan/scan.ts';
+import type { Checkpoint, KnownSegment } from '../index/checkpoint.ts';
+import {
+  lookBeyond,
+  readFully,
+  type Scannable,
+  type Visitor,
+  type Walk,
+  walk,
+} from '../scan/scan.ts';
 import {
   baseOf,
   decodeHeader,
@@ -30,6 +35,7 @@ import {
   keyOf,
   type SegmentHeader,
 } from '../segments/segment.ts';
+import { Progress, type Tell } from './progress.ts';
 
 /** Takes the records of the log in order; core/segments/state-builder.ts. */
 export interface Sink extends Visitor {

@@ -34,8 +34,8 @@ import {
   TYPE,
 } from '../../core/records/rows.ts';
 import type { FilesToRead } from '../files/files.ts';
-import { isThere, type Look, lookThrough } from './look.ts';
 import type { Visitor } from '../scan/scan.ts';
+import { isThere, type Look, lookThrough } from './look.ts';
 import { problemOf, type ToolSegment, tour } from './segment-walk.ts';
 
 /** 64-bit numbers are decimal strings; sizes and offsets are in bytes. */

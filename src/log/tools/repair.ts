@@ -9,17 +9,17 @@
 // needed. So an old segment that is put into its folder is no part of it, and no byte of it counts.
 
 import { SEGMENT_HEADER_BYTES } from '../../../assembly/layout.ts';
-import type { Codec } from '../../core/ports.ts';
 import type { SequenceSet } from '../../core/collections/sequence-set.ts';
+import type { Codec } from '../../core/ports.ts';
 import { LogError } from '../files/errors.ts';
 import type { Files, FilesToRead } from '../files/files.ts';
 import { settle } from '../files/promises.ts';
-import { Rewriter, segmentBytesFor } from './rewrite.ts';
-import { Salvage } from './tolerant-files.ts';
 import { readFully } from '../scan/scan.ts';
 import { headerMatches } from '../segments/segment.ts';
-import { countOf, LivePass, type LiveRun, type OpenBatch, payloadOf, Survey } from './survey.ts';
+import { Rewriter, segmentBytesFor } from './rewrite.ts';
 import { openForTools, type ToolSegment } from './segment-walk.ts';
+import { countOf, LivePass, type LiveRun, type OpenBatch, payloadOf, Survey } from './survey.ts';
+import { Salvage } from './tolerant-files.ts';
 import { type Suspect, type VerifyReport, verifyLog } from './verify.ts';
 
 /** Sequences from (inclusive) to (exclusive); null where nobody knows. */

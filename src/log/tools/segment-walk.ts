@@ -6,7 +6,6 @@ import type { Codec, Position } from '../../core/ports.ts';
 import { BACK, BODY_BYTES, EPOCH } from '../../core/records/rows.ts';
 import { LogError } from '../files/errors.ts';
 import type { FilesToRead } from '../files/files.ts';
-import { findKey } from '../segments/log-key.ts';
 import { list, open, settle } from '../files/promises.ts';
 import {
   type From,
@@ -17,7 +16,15 @@ import {
   type Walk,
   walk,
 } from '../scan/scan.ts';
-import { baseOf, decodeHeader, endOf, isTemporary, keyOf, type SegmentHeader } from '../segments/segment.ts';
+import { findKey } from '../segments/log-key.ts';
+import {
+  baseOf,
+  decodeHeader,
+  endOf,
+  isTemporary,
+  keyOf,
+  type SegmentHeader,
+} from '../segments/segment.ts';
 
 /** Something wrong with a file as a whole. */
 export interface FileProblem {

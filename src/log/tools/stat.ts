@@ -4,8 +4,8 @@
 import type { Codec } from '../../core/ports.ts';
 import type { FilesToRead } from '../files/files.ts';
 import { type Look, lookThrough } from './look.ts';
-import { countOf, LivePass, type LiveRun, payloadOf, Survey } from './survey.ts';
 import { problemOf, type ToolSegment } from './segment-walk.ts';
+import { countOf, LivePass, type LiveRun, payloadOf, Survey } from './survey.ts';
 import type { VerifyReport } from './verify.ts';
 
 /** 64-bit numbers are decimal strings; sizes are in bytes, times ISO 8601. */

@@ -15,8 +15,9 @@ import {
   RECORD_START,
   RECORD_TRIM,
 } from '../../../assembly/layout.ts';
-import { marksIn } from '../../core/records/ack-ranges.ts';
+import { AttemptCounts, SequenceSet } from '../../core/collections/sequence-set.ts';
 import type { Codec, Position } from '../../core/ports.ts';
+import { marksIn } from '../../core/records/ack-ranges.ts';
 import {
   ATTEMPTS,
   BACK,
@@ -29,7 +30,6 @@ import {
   sequenceOf,
   TYPE,
 } from '../../core/records/rows.ts';
-import { AttemptCounts, SequenceSet } from '../../core/collections/sequence-set.ts';
 import type { FilesToRead } from '../files/files.ts';
 import type { Look, Looked } from './look.ts';
 import { type ToolSegment, tour } from './segment-walk.ts';

@@ -14,9 +14,9 @@ import {
 import type { Codec } from '../../core/ports.ts';
 import { BACK, COUNT, EPOCH, FLAGS, OFFSET, sequenceOf, TYPE } from '../../core/records/rows.ts';
 import type { FilesToRead } from '../files/files.ts';
-import { isThere, type Look, type Looked, lookThrough } from './look.ts';
 import { open, settle } from '../files/promises.ts';
 import type { Visitor } from '../scan/scan.ts';
+import { isThere, type Look, type Looked, lookThrough } from './look.ts';
 import {
   type FileProblem,
   type Gap,

@@ -4,7 +4,6 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { Admin } from '../../../src/core/admin/admin.ts';
 import type {
   BackupState,
   BucketInfo,
@@ -14,11 +13,12 @@ import type {
   PeekResult,
   PurgeState,
 } from '../../../src/contract/commands.ts';
-import { WHY_CODES, type WhyCode } from '../../../src/core/admin/explain.ts';
+import { WHY_CODES, type WhyCode } from '../../../src/contract/why.ts';
+import { Admin } from '../../../src/core/admin/admin.ts';
 import { Random, seedOf } from '../../support/random.ts';
 import { acks, brokerOf, textOf, WALL_MS, type World } from '../../support/world.ts';
 
-const seed = seedOf('core/admin.test');
+const seed = seedOf('core/admin/admin.test');
 const KIB = 1024;
 
 /** An admin whose turns and disk the test moves. */

@@ -3,11 +3,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { BugError } from '../../../src/core/assert.ts';
+import { Directory } from '../../../src/core/buckets/bucket-index.ts';
 import { Columns } from '../../../src/core/buckets/bucket-table.ts';
-import { Directory, hashOf } from '../../../src/core/buckets/bucket-index.ts';
+import { hashOf } from '../../../src/core/collections/hash.ts';
 import { Random, seedOf } from '../../support/random.ts';
 
-const seed = seedOf('core/directory.test');
+const seed = seedOf('core/buckets/bucket-index.test');
 const key = (low: number, high: number) => `${high}:${low}`;
 const TABLE = 4096;
 

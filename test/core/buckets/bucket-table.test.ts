@@ -25,7 +25,7 @@ import {
 import { BucketRates } from '../../../src/core/buckets/rates.ts';
 import { Random, seedOf } from '../../support/random.ts';
 
-const seed = seedOf('core/columns.test');
+const seed = seedOf('core/buckets/bucket-table.test');
 const PAGE = 4096;
 
 // All that stands in a slot.

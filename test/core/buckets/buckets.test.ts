@@ -2,13 +2,14 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { BugError } from '../../../src/core/assert.ts';
-import { Buckets, type Part } from '../../../src/core/buckets/buckets.ts';
 import { largest } from '../../../src/core/admin/report.ts';
+import { BugError } from '../../../src/core/assert.ts';
+import { Buckets } from '../../../src/core/buckets/buckets.ts';
+import type { Part } from '../../../src/core/buckets/slice.ts';
 import { AttemptCounts, SequenceSet } from '../../../src/core/collections/sequence-set.ts';
 import { Random, seedOf } from '../../support/random.ts';
 
-const seed = seedOf('core/buckets.test');
+const seed = seedOf('core/buckets/buckets.test');
 const part = (sequence: number, count = 1): Part => ({
   position: sequence * 8,
   sequence,

@@ -6,7 +6,7 @@ import { BugError } from '../../../src/core/assert.ts';
 import { Entries } from '../../../src/core/buckets/entries.ts';
 import { Random, seedOf } from '../../support/random.ts';
 
-const seed = seedOf('core/entries.test');
+const seed = seedOf('core/buckets/entries.test');
 const FIELDS = [
   'bucketLow',
   'bucketHigh',

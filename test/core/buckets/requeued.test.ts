@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { Returned } from '../../../src/core/buckets/requeued.ts';
 import { Random, seedOf } from '../../support/random.ts';
 
-const seed = seedOf('core/returned.test');
+const seed = seedOf('core/buckets/requeued.test');
 
 test('the oldest first, in any order of pushes and pops', () => {
   const random = new Random(seed);

@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { AttemptCounts, SequenceSet } from '../../../src/core/collections/sequence-set.ts';
 import { Random, seedOf } from '../../support/random.ts';
 
-const seed = seedOf('core/settled.test');
+const seed = seedOf('core/collections/sequence-set.test');
 const PAGE = 65_536;
 const ATTEMPTS_PAGE = 4096;
 

@@ -21,8 +21,8 @@ import {
 } from '../../../assembly/layout.ts';
 import { DeliveryDecoder } from '../../../src/codec/wire.ts';
 import { Commit, type CommitEvents } from '../../../src/core/commit/commit.ts';
-import { marksIn } from '../../../src/core/records/ack-ranges.ts';
 import type { Codec } from '../../../src/core/ports.ts';
+import { marksIn } from '../../../src/core/records/ack-ranges.ts';
 import {
   BACK,
   COUNT,
@@ -50,7 +50,7 @@ import {
   type World,
 } from '../../support/world.ts';
 
-const seed = seedOf('core/commit.test');
+const seed = seedOf('core/commit/commit.test');
 const engine = new Engine();
 const SEGMENT = 64 * 1024;
 

@@ -15,7 +15,7 @@ import { Engine } from '../../../src/wasm/engine.ts';
 import { Random, seedOf } from '../../support/random.ts';
 import { acks, batch, brokerOf, smallCodec, textOf, type World } from '../../support/world.ts';
 
-const seed = seedOf('core/consumer.test');
+const seed = seedOf('core/connections/consumer.test');
 const engine = new Engine();
 const codecs: [string, () => Codec][] = [
   ['plain', smallCodec],

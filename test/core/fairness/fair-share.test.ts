@@ -3,16 +3,15 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { PORTION_BYTES, ROW_COST } from '../../../src/core/commit/cost.ts';
 import {
   BATCH_COST_MAX,
   Intake,
   type IntakeParts,
   LITTLE_COST_MAX,
   MADE_PER_MS,
-  PORTION_BYTES,
   PORTION_MESSAGES,
   REST_MS_MAX,
-  ROW_COST,
   SHARED_TICKS,
   Spending,
   type Waiting,

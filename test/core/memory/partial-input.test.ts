@@ -2,11 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Budget } from '../../../src/core/memory/budget.ts';
 import { Blocks, Carry } from '../../../src/core/memory/partial-input.ts';
-import { Budget } from '../../../src/core/context.ts';
 import { Random, seedOf } from '../../support/random.ts';
 
-const random = new Random(seedOf('core/carry.test'));
+const random = new Random(seedOf('core/memory/partial-input.test'));
 const MIB = 1024 * 1024;
 
 test('what was appended in any pieces comes back in one, and the budget is even', () => {

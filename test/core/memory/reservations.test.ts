@@ -14,7 +14,7 @@ import { Engine } from '../../../src/wasm/engine.ts';
 import { Random, seedOf } from '../../support/random.ts';
 import { acks, batch, brokerOf, type World } from '../../support/world.ts';
 
-const random = new Random(seedOf('core/reservations.test'));
+const random = new Random(seedOf('core/memory/reservations.test'));
 const KIB = 1024;
 const MIB = 1024 * KIB;
 const engine = new Engine();

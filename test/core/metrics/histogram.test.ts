@@ -2,10 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { Distribution, POWERS } from '../../../src/core/metrics/histogram.ts';
+import { POWERS } from '../../../src/contract/snapshot.ts';
+import { Distribution } from '../../../src/core/metrics/histogram.ts';
 import { Random, seedOf } from '../../support/random.ts';
 
-const seed = seedOf('core/distribution.test');
+const seed = seedOf('core/metrics/histogram.test');
 
 describe('distribution', () => {
   test('percentiles are right to 10 %, mean and max exact', () => {

@@ -3,15 +3,15 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { MARK_BYTES } from '../../../assembly/layout.ts';
-import { MarkList } from '../../../src/core/records/ack-ranges.ts';
 import {
   attemptsBySequence,
   settledBySequence,
   WaitingMarks,
 } from '../../../src/core/commit/waiting-marks.ts';
+import { MarkList } from '../../../src/core/records/ack-ranges.ts';
 import { Random, seedOf } from '../../support/random.ts';
 
-const seed = seedOf('core/marks.test');
+const seed = seedOf('core/records/ack-ranges.test');
 
 describe('marks', () => {
   const unload = (list: MarkList | WaitingMarks, count: number): [number, number, number][] => {

@@ -6,7 +6,7 @@ import { BugError } from '../../../src/core/assert.ts';
 import { join, ROW_WORDS, RowList } from '../../../src/core/records/rows.ts';
 import { Random, seedOf } from '../../support/random.ts';
 
-const seed = seedOf('core/rows.test');
+const seed = seedOf('core/records/rows.test');
 
 describe('rows', () => {
   test('a list keeps rows as they came, over growth and reuse', () => {

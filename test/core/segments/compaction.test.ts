@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Compaction } from '../../../src/core/segments/compaction.ts';
 import type { CompactionRequest, Failure } from '../../../src/core/ports.ts';
+import { Compaction } from '../../../src/core/segments/compaction.ts';
 import type { Retention } from '../../../src/core/segments/retention.ts';
 import { createState } from '../../../src/core/segments/state.ts';
 import { FakeLog, smallCodec } from '../../support/world.ts';

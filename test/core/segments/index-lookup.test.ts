@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Lookup } from '../../../src/core/segments/index-lookup.ts';
 import type { Found } from '../../../src/core/ports.ts';
+import { Lookup } from '../../../src/core/segments/index-lookup.ts';
 import { createState } from '../../../src/core/segments/state.ts';
 import { NO_ENTRIES } from '../../support/entries.ts';
 import { FakeLog, smallCodec } from '../../support/world.ts';

@@ -7,7 +7,7 @@ import { BugError } from '../../../src/core/assert.ts';
 import { liveBytesOf, Retention } from '../../../src/core/segments/retention.ts';
 import { Random, seedOf } from '../../support/random.ts';
 
-const seed = seedOf('core/retention.test');
+const seed = seedOf('core/segments/retention.test');
 
 describe('retention', () => {
   test('the oldest segment with a live message bounds what may go', () => {

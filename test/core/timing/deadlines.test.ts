@@ -13,7 +13,7 @@ interface Item {
   dueMs: number;
 }
 
-const seed = seedOf('core/deadlines.test');
+const seed = seedOf('core/timing/deadlines.test');
 
 const item = (): Item => ({ timed: { slot: -1 }, dueMs: Number.POSITIVE_INFINITY });
 

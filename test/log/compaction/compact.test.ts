@@ -15,11 +15,15 @@ import {
   SEGMENT_CRC_AT,
   SEGMENT_DATA_AT,
 } from '../../../assembly/layout.ts';
-import { type Compacted, type CompactOptions, compact } from '../../../src/log/compaction/compact.ts';
-import { type DumpEntry, dumpLog, lineOf, type RecordEntry } from '../../../src/log/tools/dump.ts';
+import {
+  type Compacted,
+  type CompactOptions,
+  compact,
+} from '../../../src/log/compaction/compact.ts';
+import { removeReplaced, swap } from '../../../src/log/compaction/swap.ts';
 import { open } from '../../../src/log/files/promises.ts';
 import { decodeHeader, encodeHeader, segmentName } from '../../../src/log/segments/segment.ts';
-import { removeReplaced, swap } from '../../../src/log/compaction/swap.ts';
+import { type DumpEntry, dumpLog, lineOf, type RecordEntry } from '../../../src/log/tools/dump.ts';
 import { verifyLog } from '../../../src/log/tools/verify.ts';
 import { Engine } from '../../../src/wasm/engine.ts';
 import type { MemoryFiles } from '../../support/memory-files.ts';
@@ -37,7 +41,7 @@ import {
   World,
 } from '../harness.ts';
 
-const seed = seedOf('compact.test');
+const seed = seedOf('log/compaction/compact.test');
 
 /** The entries are what stands in the file. */
 function checkEntries(files: MemoryFiles, made: Compacted, log: ModelLog): void {

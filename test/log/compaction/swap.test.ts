@@ -4,13 +4,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { compact } from '../../../src/log/compaction/compact.ts';
-import { open } from '../../../src/log/files/promises.ts';
 import { abandon, cutBack, drop } from '../../../src/log/compaction/swap.ts';
+import { open } from '../../../src/log/files/promises.ts';
 import { MemoryFiles } from '../../support/memory-files.ts';
 import { Random, seedOf } from '../../support/random.ts';
 import { ModelLog } from '../compacting.ts';
 
-const random = new Random(seedOf('swap.test'));
+const random = new Random(seedOf('log/compaction/swap.test'));
 const BYTES = 16 * 1024;
 
 test('a spare that more was written into is cut to what it was, if the disk allows', async () => {

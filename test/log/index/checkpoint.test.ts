@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { OUTBOX_BYTES } from '../../../assembly/layout.ts';
 import { crc32c } from '../../../src/codec/crc32c.ts';
 import { AttemptCounts, SequenceSet } from '../../../src/core/collections/sequence-set.ts';
+import { settle } from '../../../src/log/files/promises.ts';
 import {
   CHECKPOINT_NAME,
   type CheckpointState,
@@ -14,12 +15,11 @@ import {
   readCheckpoint,
   writeCheckpoint,
 } from '../../../src/log/index/checkpoint.ts';
-import { settle } from '../../../src/log/files/promises.ts';
 import { MemoryFiles } from '../../support/memory-files.ts';
 import { Random, seedOf } from '../../support/random.ts';
 import { LOG_ID } from '../harness.ts';
 
-const random = new Random(seedOf('checkpoint.test'));
+const random = new Random(seedOf('log/index/checkpoint.test'));
 const BITS = Uint32Array.from({ length: 2048 }, () => random.next());
 const COUNTS = Uint16Array.from({ length: 4096 }, () => random.below(65_536));
 const BIG = 2 ** 52 + 1;

@@ -27,7 +27,7 @@ import {
   World,
 } from '../run-harness.ts';
 
-const random = new Random(seedOf('run.test'));
+const random = new Random(seedOf('log/index/index-file.test'));
 const NAME = runName(BASE);
 
 // The file of these entries.

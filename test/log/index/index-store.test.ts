@@ -6,20 +6,33 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { crc32c } from '../../../src/codec/crc32c.ts';
 import type { CheckpointSource, Failure, Found } from '../../../src/core/ports.ts';
-import { CHECKPOINT_NAME, readCheckpoint } from '../../../src/log/index/checkpoint.ts';
 import { LogError } from '../../../src/log/files/errors.ts';
-import { type Indexed, IndexStore } from '../../../src/log/index/index-store.ts';
 import { open } from '../../../src/log/files/promises.ts';
+import { CHECKPOINT_NAME, readCheckpoint } from '../../../src/log/index/checkpoint.ts';
 import { RUN_HEADER_BYTES, runName } from '../../../src/log/index/index-file.ts';
+import { type Indexed, IndexStore } from '../../../src/log/index/index-store.ts';
 import { Runs } from '../../../src/log/index/indexes.ts';
-import { decodeHeader, encodeHeader, keyOf, segmentName } from '../../../src/log/segments/segment.ts';
+import {
+  decodeHeader,
+  encodeHeader,
+  keyOf,
+  segmentName,
+} from '../../../src/log/segments/segment.ts';
 import { NO_ENTRIES } from '../../support/entries.ts';
 import { MemoryFiles } from '../../support/memory-files.ts';
 import { paceOf } from '../../support/pace.ts';
 import { Random } from '../../support/random.ts';
 import { smallPlainCodec } from '../../support/twins.ts';
 import { bodiesOf, indexOf, LOG_ID, SEGMENT_BYTES, World, type WorldOptions } from '../harness.ts';
-import { BASE, bucket, type Entry, entriesOf, expected, inOrder, sourceOf } from '../run-harness.ts';
+import {
+  BASE,
+  bucket,
+  type Entry,
+  entriesOf,
+  expected,
+  inOrder,
+  sourceOf,
+} from '../run-harness.ts';
 
 const BUCKETS = [1, 2, 3];
 const MANY = Number.POSITIVE_INFINITY;

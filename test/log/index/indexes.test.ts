@@ -10,10 +10,22 @@ import { test } from 'node:test';
 import { crc32c } from '../../../src/codec/crc32c.ts';
 import type { Failure } from '../../../src/core/ports.ts';
 import { NodeFiles } from '../../../src/io/files.ts';
-import { RUN_HANDLES_MAX } from '../../../src/log/index/open-indexes.ts';
-import { CHUNK_ENTRIES, pageBitsFor, pageOf, RUN_TEMPORARY, runName } from '../../../src/log/index/index-file.ts';
+import {
+  CHUNK_ENTRIES,
+  pageBitsFor,
+  pageOf,
+  RUN_TEMPORARY,
+  runName,
+} from '../../../src/log/index/index-file.ts';
 import { Runs } from '../../../src/log/index/indexes.ts';
-import { anyFate, type Doubt, loseAll, MemoryFiles, PAGE_BYTES } from '../../support/memory-files.ts';
+import { RUN_HANDLES_MAX } from '../../../src/log/index/open-indexes.ts';
+import {
+  anyFate,
+  type Doubt,
+  loseAll,
+  MemoryFiles,
+  PAGE_BYTES,
+} from '../../support/memory-files.ts';
 import { paceOf } from '../../support/pace.ts';
 import { Random, seedOf } from '../../support/random.ts';
 import {
@@ -29,7 +41,7 @@ import {
   World,
 } from '../run-harness.ts';
 
-const random = new Random(seedOf('runs.test'));
+const random = new Random(seedOf('log/index/indexes.test'));
 const NAME = runName(BASE);
 const EIO = { code: 'EIO' };
 

@@ -3,14 +3,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { EntrySource, Found } from '../../../src/core/ports.ts';
-import { HeldIndexes, isHeldPlace } from '../../../src/log/index/pending-indexes.ts';
 import type { Indexed } from '../../../src/log/index/index-store.ts';
+import { HeldIndexes, isHeldPlace } from '../../../src/log/index/pending-indexes.ts';
 import { segmentName } from '../../../src/log/segments/segment.ts';
 import { NO_ENTRIES } from '../../support/entries.ts';
 import { Random, seedOf } from '../../support/random.ts';
 import { BASE, bucket, type Entry, entriesOf, sourceOf } from '../run-harness.ts';
 
-const random = new Random(seedOf('held.test'));
+const random = new Random(seedOf('log/index/pending-indexes.test'));
 const MOST = 4 * 1024 * 1024;
 
 function segmentOf(identity: number, base = BASE): Indexed {

@@ -13,7 +13,7 @@ import { buildSegment, codec, filesOf, LOG_ID } from '../harness.ts';
 
 const MIB = 1024 * 1024;
 const SEGMENT = 40 * MIB;
-const random = new Random(seedOf('cold.test'));
+const random = new Random(seedOf('log/read-cache/read-cache.test'));
 
 interface Place {
   position: number;

@@ -2,9 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { refuseLost, tracesOf } from '../../../src/log/recovery/earlier.ts';
-import { LogError } from '../../../src/log/files/errors.ts';
 import { FileLog } from '../../../src/log/file-log.ts';
+import { LogError } from '../../../src/log/files/errors.ts';
+import { refuseLost, tracesOf } from '../../../src/log/recovery/earlier.ts';
 import { COMPACT_NAME, fillName, NEXT_NAME, spareName } from '../../../src/log/segments/segment.ts';
 import { Folder } from '../../support/folder.ts';
 import { MemoryFiles } from '../../support/memory-files.ts';

@@ -32,7 +32,7 @@ import {
 } from '../harness.ts';
 
 const SMALL = 8 * 1024;
-const random = new Random(seedOf('recovery.test'));
+const random = new Random(seedOf('log/recovery/recovery.test'));
 
 /** A life with every kind of record; the last batch is `last`. */
 const BATCHES: BatchPlan[] = [

@@ -12,8 +12,8 @@ import {
   SEGMENT_LOG_ID_AT,
 } from '../../../assembly/layout.ts';
 import { crc32c } from '../../../src/codec/crc32c.ts';
-import { type FoundKey, findKey } from '../../../src/log/segments/log-key.ts';
 import { open } from '../../../src/log/files/promises.ts';
+import { type FoundKey, findKey } from '../../../src/log/segments/log-key.ts';
 import { keyOf, segmentName } from '../../../src/log/segments/segment.ts';
 import { buildSegment, filesOf, LOG_ID } from '../harness.ts';
 

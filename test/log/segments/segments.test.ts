@@ -14,7 +14,7 @@ import { paceOf } from '../../support/pace.ts';
 import { Random, seedOf } from '../../support/random.ts';
 import { indexOf, LOG_ID, logOptions, SEGMENT_BYTES, TIME_MS } from '../harness.ts';
 
-const random = new Random(seedOf('segments.test'));
+const random = new Random(seedOf('log/segments/segments.test'));
 const NAMES = [0, 1, 2, 3, 4, 5].map((n) => segmentName(n * SEGMENT_BYTES));
 
 const isLog = (name: string): boolean => name.endsWith('.log');

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RECORD_START, RECORD_TYPE_AT, SEGMENT_VERSION_AT } from '../../../assembly/layout.ts';
-import { type DumpEntry, type Dumped, dumpLog, lineOf } from '../../../src/log/tools/dump.ts';
 import { segmentName } from '../../../src/log/segments/segment.ts';
+import { type DumpEntry, type Dumped, dumpLog, lineOf } from '../../../src/log/tools/dump.ts';
 import type { MemoryFiles } from '../../support/memory-files.ts';
 import { type Built, buildSegment, codec, filesOf, seal } from '../harness.ts';
 

@@ -5,9 +5,9 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { SEGMENT_DATA_AT } from '../../../assembly/layout.ts';
-import { dumpLog } from '../../../src/log/tools/dump.ts';
 import type { FilesToRead } from '../../../src/log/files/files.ts';
 import { baseOf } from '../../../src/log/segments/segment.ts';
+import { dumpLog } from '../../../src/log/tools/dump.ts';
 import { statLog } from '../../../src/log/tools/stat.ts';
 import { type VerifyReport, verifyLog } from '../../../src/log/tools/verify.ts';
 import type { MemoryFiles } from '../../support/memory-files.ts';

@@ -17,8 +17,8 @@ import {
   SEGMENT_VERSION_AT,
 } from '../../../assembly/layout.ts';
 import { LogError } from '../../../src/log/files/errors.ts';
-import { type RepairReport, repairLog } from '../../../src/log/tools/repair.ts';
 import { segmentName } from '../../../src/log/segments/segment.ts';
+import { type RepairReport, repairLog } from '../../../src/log/tools/repair.ts';
 import { verifyLog } from '../../../src/log/tools/verify.ts';
 import { Engine } from '../../../src/wasm/engine.ts';
 import { MemoryFiles } from '../../support/memory-files.ts';
@@ -37,7 +37,7 @@ import {
 
 const SMALL = 8 * 1024;
 const reader = new Engine();
-const random = new Random(seedOf('repair.test'));
+const random = new Random(seedOf('log/tools/repair.test'));
 
 const FIRST: BatchPlan[] = [
   { control: [[RECORD_START, 1, 1000]] },

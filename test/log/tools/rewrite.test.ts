@@ -16,8 +16,8 @@ import { crc32c } from '../../../src/codec/crc32c.ts';
 import { PlainCodec } from '../../../src/codec/plain.ts';
 import type { Codec } from '../../../src/core/ports.ts';
 import { LogError } from '../../../src/log/files/errors.ts';
-import { type RepairReport, repairLog } from '../../../src/log/tools/repair.ts';
 import { segmentName } from '../../../src/log/segments/segment.ts';
+import { type RepairReport, repairLog } from '../../../src/log/tools/repair.ts';
 import { MemoryFiles } from '../../support/memory-files.ts';
 import { smallPlainCodec } from '../../support/twins.ts';
 import {

@@ -13,7 +13,7 @@ import { Random, seedOf } from '../../support/random.ts';
 import { ModelLog } from '../compacting.ts';
 import { type BatchPlan, buildSegment, codec, filesOf } from '../harness.ts';
 
-const random = new Random(seedOf('tour.test'));
+const random = new Random(seedOf('log/tools/segment-walk.test'));
 const SMALL = 8 * 1024;
 
 async function verify(files: MemoryFiles): Promise<VerifyReport> {

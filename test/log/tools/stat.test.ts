@@ -10,7 +10,7 @@ import { Random, seedOf } from '../../support/random.ts';
 import { type Built, buildSegment, codec, filesOf, TIME_MS, World } from '../harness.ts';
 
 const SMALL = 8 * 1024;
-const random = new Random(seedOf('stat.test'));
+const random = new Random(seedOf('log/tools/stat.test'));
 
 async function stat(files: MemoryFiles, top = 10, bucketsMax?: number): Promise<StatReport> {
   const options = { top, progress: () => {}, ...(bucketsMax === undefined ? {} : { bucketsMax }) };

@@ -3,14 +3,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { open, read } from '../../../src/log/files/promises.ts';
-import { Salvage } from '../../../src/log/tools/tolerant-files.ts';
 import { readFully } from '../../../src/log/scan/scan.ts';
+import { Salvage } from '../../../src/log/tools/tolerant-files.ts';
 import { MemoryFiles } from '../../support/memory-files.ts';
 import { Random, seedOf } from '../../support/random.ts';
 
 const BLOCK = 4096;
 const BYTES = 20 * BLOCK + 1234;
-const random = new Random(seedOf('salvage.test'));
+const random = new Random(seedOf('log/tools/tolerant-files.test'));
 
 /** A file of bytes that are not zero, on a disk that does not give back these blocks. */
 function disk(bad: number[]): { files: MemoryFiles; image: Uint8Array; asked: number[] } {

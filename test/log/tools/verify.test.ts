@@ -19,7 +19,7 @@ import {
 } from '../harness.ts';
 
 const SMALL = 8 * 1024;
-const random = new Random(seedOf('verify.test'));
+const random = new Random(seedOf('log/tools/verify.test'));
 
 const BATCHES: BatchPlan[] = [
   { control: [[RECORD_START, 1, 1000]] },

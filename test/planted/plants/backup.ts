@@ -5,7 +5,10 @@ import type { Plant } from '../plant.ts';
 
 const BACKUP = { file: 'src/log/backup.ts', test: 'test/log/backup.test.ts' };
 const LOOK = { file: 'src/log/tools/look.ts', test: 'test/log/tools/look.test.ts' };
-const CHECKPOINT = { file: 'src/log/index/checkpoint.ts', test: 'test/log/index/checkpoint.test.ts' };
+const CHECKPOINT = {
+  file: 'src/log/index/checkpoint.ts',
+  test: 'test/log/index/checkpoint.test.ts',
+};
 
 export const BACKUP_PLANTS: readonly Plant[] = [
   {

@@ -1,12 +1,12 @@
 // What a log needs to be opened, and what it tells its broker.
 
-import type { Codec, Position } from '../core/ports.ts';
-import type { Files } from './files/files.ts';
-import type { CheckpointDue } from './index/index-store.ts';
-import type { Turns } from './files/throttle.ts';
-import type { Tell } from './recovery/progress.ts';
-import type { Place } from './segments/watch.ts';
-import type { SyncMode } from './segments/writer.ts';
+import type { Codec, Position } from '../../core/ports.ts';
+import type { Files } from '../files/files.ts';
+import type { Turns } from '../files/throttle.ts';
+import type { CheckpointDue } from '../index/index-store.ts';
+import type { Place } from '../segments/watch.ts';
+import type { SyncMode } from '../segments/writer.ts';
+import type { Tell } from './progress.ts';
 
 export interface LogOptions extends Turns {
   files: Files;

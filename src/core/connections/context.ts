@@ -1,21 +1,22 @@
 // What sessions share: the broker's parts as they see them. Assembled once by broker.ts.
 
-import type { Buckets } from './buckets/buckets.ts';
-import type { Blocks } from './memory/partial-input.ts';
-import type { Commit } from './commit/commit.ts';
-import type { Consumer } from './connections/consumer.ts';
-import type { Counters } from './metrics/counters.ts';
-import type { Deadlines } from './timing/deadlines.ts';
-import type { FramePool } from './memory/frame-pool.ts';
-import type { Intake } from './fairness/fair-share.ts';
-import type { Latency } from './metrics/latency.ts';
-import type { Limits } from './limits.ts';
-import type { Overdue } from './timing/overdue.ts';
-import type { Codec, Link, Notices } from './ports.ts';
-import type { Presence } from './delivery/presence.ts';
-import type { Producer } from './connections/producer.ts';
-import type { Reservations } from './memory/reservations.ts';
-import type { Retention } from './segments/retention.ts';
+import type { Buckets } from '../buckets/buckets.ts';
+import type { Commit } from '../commit/commit.ts';
+import type { Presence } from '../delivery/presence.ts';
+import type { Intake } from '../fairness/fair-share.ts';
+import type { Limits } from '../limits.ts';
+import type { Budget } from '../memory/budget.ts';
+import type { FramePool } from '../memory/frame-pool.ts';
+import type { Blocks } from '../memory/partial-input.ts';
+import type { Reservations } from '../memory/reservations.ts';
+import type { Counters } from '../metrics/counters.ts';
+import type { Latency } from '../metrics/latency.ts';
+import type { Codec, Link, Notices } from '../ports.ts';
+import type { Retention } from '../segments/retention.ts';
+import type { Deadlines } from '../timing/deadlines.ts';
+import type { Overdue } from '../timing/overdue.ts';
+import type { Consumer } from './consumer.ts';
+import type { Producer } from './producer.ts';
 
 /** How a peer went too far: not our protocol, too slow, or too much memory when that ran out. */
 export type BreachKind = 'protocol' | 'timeout' | 'memory';
@@ -60,18 +61,4 @@ export interface Context {
   closed(session: Producer | Consumer): void;
   /** The budget is used up: closes the connection that holds the most. */
   relieve(): void;
-}
-
-/** One number for what all connections may hold in memory. */
-export class Budget {
-  readonly bytesMax: number;
-  bytes = 0;
-
-  constructor(bytesMax: number) {
-    this.bytesMax = bytesMax;
-  }
-
-  get over(): boolean {
-    return this.bytes > this.bytesMax;
-  }
 }

@@ -1,0 +1,14 @@
+// Why a connection ended, for page, metrics and log.
+
+/** Why a connection ended: who closed it, or what for. */
+export const CLOSE_REASONS = [
+  'peer',
+  'protocol',
+  'timeout',
+  'memory',
+  'unreachable',
+  'operator',
+  'shutdown',
+] as const;
+
+export type CloseReason = (typeof CLOSE_REASONS)[number];

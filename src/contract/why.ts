@@ -1,0 +1,32 @@
+// Why a bucket's messages are not being delivered, as one code of a closed list: in the API, the
+// page, the command line and the metrics.
+
+/** The closed list, with what each code means. The first that is true is the answer. */
+export const WHY = {
+  stopping: 'the broker is stopping: nothing new is delivered',
+  purging: 'what waits is being purged',
+  'storage-full': 'nothing waits, and publishes are refused because the disk is full',
+  empty: 'nothing waits',
+  paused: 'deliveries are paused by an operator',
+  'no-consumer': 'messages wait and nobody consumes the bucket',
+  'consumer-not-reading': 'no consumer takes what was sent to it',
+  'consumer-silent': 'every consumer holds messages or owes a heartbeat, and has been silent',
+  'consumers-at-limit': 'every consumer holds a full batch that it has not acked yet',
+  'heartbeat-pending': 'every consumer has yet to answer a heartbeat',
+  'memory-full': 'all buffers together are at their limit (--buffer)',
+  reading: 'what comes next is being read from disk',
+  redelivering: 'what comes next was delivered before and not acked',
+  delivering: 'messages are being delivered',
+} as const;
+
+export type WhyCode = keyof typeof WHY;
+
+export const WHY_CODES = Object.keys(WHY) as WhyCode[];
+
+export interface Why {
+  code: WhyCode;
+  /** The code in words, with the numbers of this bucket. */
+  text: string;
+  /** Since when, ISO 8601; only where it is known. */
+  since?: string;
+}

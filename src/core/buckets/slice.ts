@@ -1,0 +1,19 @@
+// A part of a record: neighbours in it that are delivered, wait or come back together.
+
+import type { Position } from '../ports.ts';
+
+/** Part of a delivery: a run of messages of one record. */
+export interface Part {
+  position: Position;
+  sequence: number;
+  /** Index of the run's first message in the record. */
+  first: number;
+  count: number;
+  bodyBytes: number;
+  attempts: number;
+}
+
+/** A part of nothing. */
+export function emptyPart(): Part {
+  return { position: 0, sequence: 0, first: 0, count: 0, bodyBytes: 0, attempts: 0 };
+}
