@@ -1,5 +1,6 @@
 // Reads what a data folder's log says, offline, without changing a byte: the judge of crash tests.
 
+import fs from 'node:fs';
 import path from 'node:path';
 import {
   MARK_BYTES,
@@ -26,9 +27,11 @@ export interface LogContents {
 const codec = new Engine();
 
 export async function readLog(dataDir: string): Promise<LogContents> {
-  const files = new NodeFiles(path.join(dataDir, 'log'), true);
-  const { segments } = await takeInventory(files);
+  const folder = path.join(dataDir, 'log');
   const contents: LogContents = { messages: new Map(), settled: new Set() };
+  if (!fs.existsSync(folder)) return contents; // a broker that died before it made it
+  const files = new NodeFiles(folder, true);
+  const { segments } = await takeInventory(files);
   let staged: (() => void)[] = [];
   let epoch = 0;
   for (const segment of segments) {
