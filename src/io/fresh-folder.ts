@@ -35,15 +35,29 @@ export async function isWithin(dataDir: string, into: string): Promise<boolean> 
 
 /**
  * Makes the folder with what is above it, durably, private to its owner. Gives the outermost folder
- * that was made; undefined if it was there.
+ * that was made; undefined if it was there. One at a time, as `makeFolder` of storage.ts does and
+ * for its reason, but without keeping the event loop.
  */
 export async function makeFresh(into: string): Promise<string | undefined> {
-  const made = await fs.promises.mkdir(into, { recursive: true, mode: 0o700 });
-  if (made === undefined) return undefined;
-  for (let folder = path.resolve(into); ; folder = path.dirname(folder)) {
-    await syncFolder(path.dirname(folder));
-    if (folder === path.resolve(made)) return made;
+  const folder = path.resolve(into);
+  const above = path.dirname(folder);
+  if (await isFolder(folder)) return undefined;
+  const outermost = above === folder ? undefined : await makeFresh(above);
+  try {
+    await fs.promises.mkdir(folder, { mode: 0o700 });
+  } catch (error) {
+    if (!(await isFolder(folder))) throw error;
+    return outermost; // another one made it meanwhile
   }
+  await syncFolder(above);
+  return outermost ?? folder;
+}
+
+async function isFolder(folder: string): Promise<boolean> {
+  return fs.promises.stat(folder).then(
+    (stat) => stat.isDirectory(),
+    () => false,
+  );
 }
 
 export async function syncFolder(folder: string): Promise<void> {
