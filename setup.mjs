@@ -428,6 +428,8 @@ async function test(filters) {
     files: files.map((name) => path.join(ROOT, name)),
     concurrency,
     timeout: TEST_FILE_TIMEOUT_MS,
+    // A test that failed half way leaves sockets and brokers, for which its file would wait.
+    forceExit: true,
   });
   const count = (event, failed) => {
     if (failed) tally.failed += 1;

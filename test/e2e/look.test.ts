@@ -18,26 +18,26 @@ async function look(dataDir: string, verb: string): Promise<{ code: number | nul
   return { code, text: verb === 'dump' ? stderr : stdout };
 }
 
-test('thirty looks at a busy log: none of them finds damage, until there is some', {
+test('thirty looks or more at a busy log: none of them finds damage, until there is some', {
   timeout: 180_000,
 }, async () => {
   const dataDir = temporaryFolder();
   const broker = await startBroker({ dataDir, flags: SMALL_SEGMENTS });
   const traffic = new Traffic(broker);
   await traffic.reached(5000);
-  const seen = { moved: 0 };
-  for (let nth = 0; nth < LOOKS; nth++) {
+  let moved = 0;
+  // A fast look at a slow broker sees nothing move: so it goes on until one does.
+  for (let nth = 0; nth < LOOKS || moved === 0; nth++) {
     const { code, text } = await look(dataDir, 'verify');
     const report = JSON.parse(text) as VerifyReport & { running: boolean };
     assert.equal(code, 0, text);
     assert.deepEqual([report.verdict === 'damaged', report.running], [false, true]);
-    seen.moved += report.moved.length;
+    moved += report.moved.length;
     const stat = await look(dataDir, 'stat');
     assert.equal(stat.code, 0, stat.text);
     const dump = await look(dataDir, 'dump');
     assert.equal(dump.code, 0, dump.text);
   }
-  assert.ok(seen.moved > 0, 'nothing moved meanwhile');
   // The oldest segment is complete: the messages that wait are in it, and it is compacted already
   // or cannot be any more once it is damaged.
   const log = path.join(dataDir, 'log');

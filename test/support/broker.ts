@@ -51,6 +51,10 @@ const folders: string[] = [];
 const children = new Set<ChildProcess>();
 process.once('exit', () => {
   for (const child of children) child.kill('SIGKILL');
+  if (children.size > 0 && !process.exitCode) {
+    console.error(`left running: ${[...children].map((child) => child.spawnargs.join(' '))}`);
+    process.exitCode = 1;
+  }
   for (const folder of folders) fs.rmSync(folder, { recursive: true, force: true });
 });
 
