@@ -21,7 +21,8 @@ import { demandDescriptors, isOutOfDescriptors, tooFewForLog } from './io/descri
 import { type Logger, RateLimitedLog } from './io/logger.ts';
 import { readPaused, SettingsError, SettingsFile } from './io/settings.ts';
 import { filesIn } from './io/storage.ts';
-import { giveUp, isSilent, Listeners } from './io/tcp.ts';
+import { Listeners } from './io/tcp/listeners.ts';
+import { SilentPeers } from './io/tcp/silence.ts';
 import { HOST, Ticker } from './io/ticker.ts';
 import { FileLog } from './log/file-log.ts';
 import { LogError } from './log/files/errors.ts';
@@ -119,7 +120,6 @@ export class Server {
   #retriedMs = 0;
   #closing: Promise<void> | undefined;
   #failure: Error | undefined;
-  #lookingForPeers = false;
   #stop!: (how: Stopped) => void;
 
   /**
@@ -327,7 +327,11 @@ export class Server {
     this.#ticker.start();
     this.#log.look();
     again(LOOK_MS, () => this.#log.look());
-    again(PEERS_MS, () => void this.#findUnreachable());
+    const silent = new SilentPeers(this.#listeners.links, this.#broker.overdue, ({ peer }) => {
+      const text = `${peer} does not answer the network any more: closed`;
+      this.#notices.write('peer.unreachable', { peer }, text, 'info');
+    });
+    again(PEERS_MS, () => void silent.look(this.#ticker.clockMs));
     if (log.sync === 'interval') again(log.syncIntervalMs, () => this.#log.sync(() => {}));
   }
 
@@ -357,19 +361,6 @@ export class Server {
         'error',
       );
     this.#broker.segmentChanged();
-  }
-
-  async #findUnreachable(): Promise<void> {
-    if (this.#lookingForPeers || this.#listeners.links.size === 0) return;
-    this.#lookingForPeers = true;
-    const { clockMs } = this.#ticker;
-    const suspects = [...this.#listeners.links].filter((link) => isSilent(link, clockMs));
-    for (const link of await this.#listeners.unreachable(suspects))
-      giveUp(link, this.#broker.overdue, clockMs, ({ peer }) => {
-        const text = `${peer} does not answer the network any more: closed`;
-        this.#notices.write('peer.unreachable', { peer }, text, 'info');
-      });
-    this.#lookingForPeers = false;
   }
 
   #failed(failure: Error): void {

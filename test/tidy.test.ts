@@ -257,7 +257,6 @@ const LARGE: Record<string, number> = {
   'src/dashboard/metrics.ts': 329,
   'src/dashboard/openapi.ts': 313,
   'src/dashboard/supervisor.ts': 315,
-  'src/io/tcp.ts': 481,
   'src/load/run.ts': 349,
   'src/log/compaction/compact.ts': 441,
   'src/log/file-log.ts': 479,
@@ -271,7 +270,7 @@ const LARGE: Record<string, number> = {
   'src/log/tools/repair.ts': 342,
   'src/log/tools/survey.ts': 390,
   'src/log/tools/verify.ts': 399,
-  'src/server.ts': 493,
+  'src/server.ts': 484,
 };
 
 test('files that are too large do not grow', () => {

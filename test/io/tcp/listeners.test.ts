@@ -6,18 +6,15 @@ import { EventEmitter, once } from 'node:events';
 import fs from 'node:fs';
 import net from 'node:net';
 import { after, before, test } from 'node:test';
-import type { CloseReason } from '../../src/contract/close-reasons.ts';
-import type { Link } from '../../src/core/ports.ts';
-import { Overdue } from '../../src/core/timing/overdue.ts';
-import {
-  giveUp,
-  isSilent,
-  Listeners,
-  type RawHandle,
-  type Session,
-  SocketLink,
-} from '../../src/io/tcp.ts';
-import { RawPeer } from '../support/broker.ts';
+import type { CloseReason } from '../../../src/contract/close-reasons.ts';
+import type { Link } from '../../../src/core/ports.ts';
+import { Overdue } from '../../../src/core/timing/overdue.ts';
+import { SocketLink } from '../../../src/io/tcp/link.ts';
+import { Listeners } from '../../../src/io/tcp/listeners.ts';
+import type { RawHandle } from '../../../src/io/tcp/raw-handle.ts';
+import type { Session } from '../../../src/io/tcp/session.ts';
+import { giveUp, isSilent } from '../../../src/io/tcp/silence.ts';
+import { RawPeer } from '../../support/broker.ts';
 
 const FRAME = Buffer.from([1, 0, 0, 0, 2, 0, 0, 0, 42]);
 const BIG = Buffer.from(Uint8Array.from({ length: 300_000 }, (_, i) => i % 251));
