@@ -2,7 +2,7 @@
 // event-loop delay. Reads from the broker and the log, never the other way round.
 
 import { statfs } from 'node:fs';
-import { withoutSecrets } from './config/load.ts';
+import { type BrokerConfig, withoutSecrets } from './config/load.ts';
 import {
   type Histograms,
   type LogSnapshot,
@@ -15,25 +15,37 @@ import { Oldest } from './core/admin/oldest-message.ts';
 import { bucketsOf, connectionsOf, ratesOf, totalsOf } from './core/admin/report.ts';
 import type { Broker } from './core/broker.ts';
 import { Distribution } from './core/metrics/histogram.ts';
+import type { LogPorts, LogStatus } from './core/ports/log.ts';
 import { liveBytesOf } from './core/segments/retention.ts';
 import type { Clock } from './io/clock.ts';
-import type { FileLog } from './log/file-log.ts';
-import type { ServerOptions } from './server.ts';
 
 const RATE_MS = 1000;
 const DISK_MS = 5000;
+const NO_RECOVERY = { durationMs: 0, segments: 0, records: 0, messages: 0, cutBytes: 0 };
 const SYNC_WARNINGS = {
   commit: undefined,
   interval: 'acks are weaker: messages are synced at intervals, a power cut may lose acked ones',
   none: 'acks are weaker: messages are never synced, a power cut may lose acked ones',
 };
 
+/** What numbers are gathered from. */
+export interface ReporterOptions {
+  config: BrokerConfig;
+  version: string;
+  broker: Broker;
+  log: Pick<LogPorts, 'journal' | 'space' | 'index'>;
+  status: LogStatus;
+  clock: Clock;
+  /** Tells where the data folder is: it may be renamed. */
+  dataDir: () => string;
+}
+
 export class Reporter {
-  readonly #options: ServerOptions;
+  readonly #options: ReporterOptions;
   readonly #broker: Broker;
-  readonly #log: FileLog;
+  readonly #log: ReporterOptions['log'];
+  readonly #status: LogStatus;
   readonly #clock: Clock;
-  readonly #dataDir: () => string;
   readonly #startedMs: number; // as all here monotonic
   // How late the ticks were; the most in the last second, and in this one.
   readonly #late = new Distribution();
@@ -54,29 +66,17 @@ export class Reporter {
   #beforeMs: number;
   #rates: Rates;
   #changing = true; // what rates are made of, since then or shortly before
-  #recovery: LogSnapshot['recovery'] = {
-    durationMs: 0,
-    segments: 0,
-    records: 0,
-    messages: 0,
-    cutBytes: 0,
-  };
+  #recovery: LogSnapshot['recovery'] = NO_RECOVERY;
   #epoch = 0;
   readonly #oldest: Oldest;
   #settledTo = 0; // nothing waited when this was the next sequence
 
-  /** `dataDir` tells where the data folder is: it may be renamed. */
-  constructor(
-    options: ServerOptions,
-    broker: Broker,
-    log: FileLog,
-    clock: Clock,
-    dataDir = () => options.config.dataDir,
-  ) {
+  constructor(options: ReporterOptions) {
+    const { broker, log, status, clock } = options;
     this.#options = options;
-    this.#dataDir = dataDir;
     this.#broker = broker;
     this.#log = log;
+    this.#status = status;
     this.#clock = clock;
     this.#startedMs = clock.nowMs;
     this.#beforeMs = clock.nowMs;
@@ -90,7 +90,7 @@ export class Reporter {
       fates: broker.buckets.fates,
       memoryFrom: () => broker.indexing.memoryFrom,
       releasing: () => broker.indexing.releasing,
-      visit: (base, record, done) => log.visit(base, record, done),
+      visit: (base, record, done) => log.index.visit(base, record, done),
     });
     broker.onBatch((batch) => {
       this.#commits++;
@@ -137,7 +137,7 @@ export class Reporter {
 
   #look(nowMs: number): void {
     if (this.#wasFull) this.#fullMs += nowMs - this.#lookedMs;
-    this.#wasFull = this.#log.full;
+    this.#wasFull = this.#status.full;
     this.#lookedMs = nowMs;
   }
 
@@ -153,7 +153,7 @@ export class Reporter {
 
   #lookAtDisk(nowMs: number): void {
     this.#diskAtMs = nowMs;
-    statfs(this.#dataDir(), (failure, stats) => {
+    statfs(this.#options.dataDir(), (failure, stats) => {
       this.#diskFreeBytes = failure === null ? stats.bavail * stats.bsize : null;
     });
   }
@@ -262,28 +262,28 @@ export class Reporter {
     let totalBytes = 0;
     let liveBytes = 0;
     for (const segment of retention.segments) {
-      const fileBytes = this.#log.fileBytes(segment.base);
+      const fileBytes = this.#log.space.fileBytes(segment.base);
       totalBytes += fileBytes;
       liveBytes += liveBytesOf(segment, fileBytes);
     }
-    const cold = this.#log.coldReads;
+    const cold = this.#status.coldReads;
     const oldest = this.#oldest.message;
     return {
-      state: failed ? 'failed' : this.#log.full ? 'full' : 'ready',
+      state: failed ? 'failed' : this.#status.full ? 'full' : 'ready',
       fullMs: Math.round(this.#fullMs),
       sync: this.#options.config.log.sync,
-      startPosition: String(this.#log.startPosition),
+      startPosition: String(this.#log.journal.startPosition),
       endPosition: String(commit.endPosition),
       durablePosition: String(commit.durablePosition),
       nextSequence: String(this.#broker.codec.sequence()),
-      segments: this.#log.bases().length,
-      spareSegments: this.#log.spares,
-      segmentBytes: this.#log.segmentBytes,
-      diskBytes: this.#log.diskBytes,
+      segments: this.#log.space.bases().length,
+      spareSegments: this.#status.spares,
+      segmentBytes: this.#log.space.segmentBytes,
+      diskBytes: this.#status.diskBytes,
       diskFreeBytes: this.#diskFreeBytes,
       totalBytes,
       liveBytes,
-      indexBytes: this.#log.indexBytes,
+      indexBytes: this.#status.indexBytes,
       compactions: { count: compaction.count, movedBytes: compaction.movedBytes },
       coldReads: { count: cold.reads, bytes: cold.bytes },
       ...(oldest && {

@@ -6,14 +6,15 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { INBOX_READ_BYTES, WIRE_U32, WIRE_U64 } from '../assembly/layout.ts';
 import type { BrokerConfig, Listener } from './config/load.ts';
-import { memoryText } from './config/memory.ts';
 import type { Command, Outcome } from './contract/commands.ts';
 import type { Snapshot, StartSnapshot } from './contract/snapshot.ts';
 import { Admin } from './core/admin/admin.ts';
 import { Broker } from './core/broker.ts';
 import type { Paused } from './core/delivery/paused.ts';
+import { ForegroundTraffic } from './core/fairness/foreground.ts';
 import { createState } from './core/segments/state.ts';
 import { DataFolder, StartError } from './data-folder.ts';
+import { failureText, type Health, healthOf } from './health.ts';
 import { Backups } from './io/backups.ts';
 import { Clock } from './io/clock.ts';
 import { connectionLimits } from './io/connection-limits.ts';
@@ -41,12 +42,6 @@ export interface ServerOptions {
   clock?: Clock;
   /** Told how far the start is, again and again until it is over. */
   progress?: (progress: StartSnapshot) => void;
-}
-
-export interface Health {
-  live: boolean;
-  ready: boolean;
-  checks: Record<string, { ok: boolean; detail: string }>;
 }
 
 export interface Stopped {
@@ -133,6 +128,7 @@ export class Server {
     const begun = performance.now();
     const starting = new Starting(log, options.progress ?? (() => {}), () => performance.now());
     const codec = new Engine();
+    const foreground = new ForegroundTraffic();
     const state = createState(randomBytes(4).readInt32LE(), config.memory.bucketsMax);
     let side: Engine | undefined;
     const replay = new Replay(state.buckets, state.retention);
@@ -150,6 +146,7 @@ export class Server {
         crc32c: (bytes) => codec.checksum(bytes),
         hashSeed: randomBytes(4).readUInt32LE(),
         mode: config.log.sync,
+        foreground,
         segmentBytes: config.limits.segmentBytes,
         spareBytes: config.log.spareBytes,
         coldBytesMax: config.memory.coldBytesMax,
@@ -183,6 +180,7 @@ export class Server {
     const server = new Server(options, folder, {
       codec,
       log: opened.log,
+      foreground,
       state,
       paused,
       settings,
@@ -211,6 +209,7 @@ export class Server {
     parts: {
       codec: Engine;
       log: FileLog;
+      foreground: ForegroundTraffic;
       state: ReturnType<typeof createState>;
       paused: Paused;
       settings: SettingsFile;
@@ -237,7 +236,8 @@ export class Server {
       ...parts.state,
       paused: parts.paused,
       codec: parts.codec,
-      log: parts.log,
+      log: parts.log.ports,
+      foreground: parts.foreground,
       limits: connectionLimits(config.limits, log),
       notices: {
         notice: (level, kind, text, fields) => this.#notices.write(kind, fields ?? {}, text, level),
@@ -264,7 +264,15 @@ export class Server {
       wallMs: () => this.#clock.wallMs(),
       notice: (level, kind, text, fields) => this.#notices.write(kind, fields, text, level),
     });
-    this.#reporter = new Reporter(options, this.#broker, this.#log, this.#clock, () => folder.path);
+    this.#reporter = new Reporter({
+      config,
+      version: options.version,
+      broker: this.#broker,
+      log: parts.log.ports,
+      status: parts.log,
+      clock: this.#clock,
+      dataDir: () => folder.path,
+    });
     this.#log.listen({
       segmentChanged: () => this.#segmentChanged(),
       failed: (failure) => this.#broker.failed(failure),
@@ -272,7 +280,7 @@ export class Server {
     });
     this.#admin = new Admin({
       broker: this.#broker,
-      log: this.#log,
+      log: parts.log.ports,
       settings: parts.settings,
       backups: this.#backups,
       wallMs: () => this.#clock.wallMs(),
@@ -401,18 +409,13 @@ export class Server {
   }
 
   health(): Health {
-    const { lateMs } = this.#ticker;
-    const full = this.#log.blocked();
-    const failure = this.#failure;
-    const checks = {
-      eventLoop: { ok: lateMs < 1000, detail: `${Math.round(lateMs)} ms late` },
-      log: { ok: failure === undefined, detail: failure?.message ?? 'writable' },
-      disk: { ok: full === undefined, detail: full ?? 'next segment ready or being made' },
-      // No reason to send nobody here: it may never need all of its budget.
-      memory: { ok: true, detail: memoryText(this.#options.config.memory) },
-    };
-    const ready = this.#closing === undefined && Object.values(checks).every(({ ok }) => ok);
-    return { live: checks.eventLoop.ok && checks.log.ok, ready, checks };
+    return healthOf({
+      lateMs: this.#ticker.lateMs,
+      blocked: this.#log.blocked(),
+      failure: this.#failure,
+      memory: this.#options.config.memory,
+      closing: this.#closing !== undefined,
+    });
   }
 
   /** Stops: no new connections, what is in flight finishes, everything is synced. Never rejects. */
@@ -474,10 +477,4 @@ export class Server {
     while (!done() && this.#failure === undefined && !late) await sleep(5);
     cancel(timer);
   }
-}
-
-function failureText(failure: Error): string {
-  if (!(failure instanceof LogError) || failure.code !== 'lost')
-    return `the log could not be written: ${failure.message}. No further message was acked. The broker stops; start it again to recover from what is on the disk`;
-  return `${failure.message}. What the broker writes would not be found by the next start, so nothing is acked any more and the broker stops. Unmount what hides it, or put back what was moved away, or restore a copy; find out what else uses that folder; then start it again`;
 }

@@ -6,7 +6,6 @@ import { tmpdir } from 'node:os';
 import { after, describe, test } from 'node:test';
 import { loadConfig } from '../src/config/load.ts';
 import { Clock } from '../src/io/clock.ts';
-import type { FileLog } from '../src/log/file-log.ts';
 import { Reporter } from '../src/reporter.ts';
 import { brokerOf, type World } from './support/world.ts';
 
@@ -36,14 +35,18 @@ class Setup {
       () => this.wallMs,
       () => world.clockMs,
     );
-    const more = { full: false, coldReads: { reads: 0, bytes: 0 }, spares: 0, diskBytes: 0 };
-    const log = Object.assign(world.log, more, { indexBytes: 0 }) as unknown as FileLog;
-    const silent = () => {};
-    const logger = { trace: silent, debug: silent, info: silent, warn: silent, error: silent };
-    const options = { config, log: { ...logger, fatal: silent }, version: '0' };
-    this.reporter = new Reporter(options, world.broker, log, clock, () => {
-      this.asked++;
-      return this.dataDir;
+    const coldReads = { reads: 0, bytes: 0 };
+    this.reporter = new Reporter({
+      config,
+      version: '0',
+      broker: world.broker,
+      log: world.log.ports,
+      status: { full: false, diskBytes: 0, spares: 0, indexBytes: 0, coldReads },
+      clock,
+      dataDir: () => {
+        this.asked++;
+        return this.dataDir;
+      },
     });
   }
 

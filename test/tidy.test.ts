@@ -117,14 +117,14 @@ const ROOMS: Record<string, string[]> = {
 // behind it. '' is the files of the folder itself that stand there.
 const FLOORS: Record<string, string[]> = {
   'src/core': [
-    'ports.ts assert.ts limits.ts',
+    'ports assert.ts limits.ts',
     'collections records timing metrics',
     'memory buckets',
     'commit',
     'fairness segments',
     'delivery',
     'connections',
-    'broker.ts ticks.ts',
+    'broker-options.ts broker.ts ticks.ts',
     'admin',
   ],
   'src/log': [
@@ -139,7 +139,7 @@ const FLOORS: Record<string, string[]> = {
 };
 // Of core, log stands on the rooms that know nothing of the broker, and on these files.
 const LOG_ON_CORE = new RegExp(
-  '^src/core/((ports|limits|assert)\\.ts|(collections|records)/|' +
+  '^src/core/((limits|assert)\\.ts|(ports|collections|records)/|' +
     'segments/state-builder\\.ts|commit/commit\\.ts)',
 );
 
@@ -204,10 +204,6 @@ const CIRCLES = [
   'src/cli/announced.ts src/cli/runtime.ts',
   'src/core/broker.ts src/core/ticks.ts',
   'src/core/connections/consumer.ts src/core/connections/context.ts src/core/connections/producer.ts',
-  'src/log/compaction/compact.ts src/log/compaction/swap.ts',
-  'src/log/index/index-store.ts src/log/index/pending-indexes.ts',
-  'src/log/recovery/progress.ts src/log/recovery/recovery.ts',
-  'src/reporter.ts src/server.ts',
 ];
 
 // Groups of files each of which reaches all others of its group by imports.
@@ -236,6 +232,57 @@ test('imports go in no circles but those that are known', () => {
   assert.deepEqual(circles(imports), CIRCLES);
 });
 
+// A port is cut so that who takes it over, or stands in for it in a test, has little to write. What
+// is inherited counts. `type A = B & C` says what one object is, for whoever makes it and hands it
+// on, and does not count, because who uses it names the parts. Shapes of data are held to it, too.
+const PORTS = 'src/core/ports/';
+const MEMBERS_MAX = 8;
+
+interface Port {
+  name: string;
+  where: string;
+  own: string[];
+  bases: string[];
+}
+
+// Interfaces of a file as the formatter leaves it: each member begins two columns in.
+function interfacesOf({ name, lines }: Source): Port[] {
+  const found: Port[] = [];
+  let open: Port | undefined;
+  lines.forEach((line, i) => {
+    const head = /^(?:export )?interface (\w+)(?:<.*?>)?(?: extends (.+?))? \{(\})?$/.exec(line);
+    if (head !== null) {
+      const bases = head[2]?.split(',').map((base) => base.trim()) ?? [];
+      open = { name: head[1]!, where: `${name}:${i + 1}`, own: [], bases };
+      found.push(open);
+    }
+    if (head?.[3] !== undefined || line === '}') open = undefined;
+    const member = /^ {2}(?:readonly )?([\w[(][\w\]]*)\??[:(<]/.exec(line)?.[1];
+    if (member !== undefined) open?.own.push(member);
+  });
+  return found;
+}
+
+test(`no port has more than ${MEMBERS_MAX} members`, () => {
+  const ports = new Map(
+    files
+      .filter(({ name }) => name.startsWith(PORTS))
+      .flatMap((file) => interfacesOf(file).map((port) => [port.name, port])),
+  );
+  const membersOf = ({ own, bases }: Port): Set<string> =>
+    new Set([...own, ...bases.flatMap((base) => [...membersOf(ports.get(base)!)])]);
+  const counted = [...ports.values()].map((port) => ({ ...port, members: [...membersOf(port)] }));
+  assert.ok(counted.length > 15 && counted.every(({ members }) => members.length > 0));
+  none(
+    counted
+      .filter(({ members }) => members.length > MEMBERS_MAX)
+      .map(
+        ({ name, where, members }) =>
+          `${where} ${name} has ${members.length} members (${members.join(', ')}): cut it by who uses it`,
+      ),
+  );
+});
+
 // Sources aim at so many lines. Those that are larger may shrink, and their bound with them.
 const AIM_LINES = 300;
 const LARGE: Record<string, number> = {
@@ -249,28 +296,28 @@ const LARGE: Record<string, number> = {
   'src/config/load.ts': 365,
   'src/config/schema.ts': 397,
   'src/core/admin/admin.ts': 398,
-  'src/core/broker.ts': 454,
+  'src/core/broker.ts': 441,
   'src/core/buckets/buckets.ts': 494,
-  'src/core/commit/commit.ts': 482,
+  'src/core/commit/commit.ts': 455,
   'src/core/connections/consumer.ts': 408,
   'src/core/connections/producer.ts': 494,
-  'src/dashboard/metrics.ts': 329,
+  'src/dashboard/metrics.ts': 328,
   'src/dashboard/openapi.ts': 313,
   'src/dashboard/supervisor.ts': 315,
   'src/load/run.ts': 349,
-  'src/log/compaction/compact.ts': 441,
-  'src/log/file-log.ts': 479,
+  'src/log/compaction/compact.ts': 419,
+  'src/log/file-log.ts': 477,
   'src/log/index/index-file.ts': 305,
-  'src/log/index/index-store.ts': 374,
+  'src/log/index/index-store.ts': 371,
   'src/log/index/indexes.ts': 456,
-  'src/log/read-cache/read-cache.ts': 484,
+  'src/log/read-cache/read-cache.ts': 481,
   'src/log/recovery/recovery.ts': 406,
   'src/log/segments/segments.ts': 367,
   'src/log/tools/dump.ts': 375,
   'src/log/tools/repair.ts': 342,
   'src/log/tools/survey.ts': 390,
   'src/log/tools/verify.ts': 399,
-  'src/server.ts': 484,
+  'src/server.ts': 481,
 };
 
 test('files that are too large do not grow', () => {
@@ -339,7 +386,7 @@ test('only one file knows uWebSockets.js, and only wasm/ knows the module', () =
         /wasm\/(engine|instance)\.ts'/.test(line) &&
         /^src\/(core|log|codec|io|client)\//.test(name)
       )
-        return `${where}: take the Codec port`;
+        return `${where}: take the codec's ports`;
       return undefined;
     }),
   );

@@ -1,11 +1,11 @@
-// The Codec port in plain TypeScript: the slow twin of assembly/, written to be read. Tests hold
+// The codec's ports in plain TypeScript: the slow twin of assembly/, written to be read. Tests hold
 // the WebAssembly module against it, and recovery and simulation may run on it. It decides first
 // and writes afterwards, where the module does both in one pass. Must not share code with assembly/
 // beyond layout.ts, or the two could be wrong together.
 
 import * as L from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
-import type { Codec } from '../core/ports.ts';
+import type { Codec } from '../core/ports/codec.ts';
 import { crc32c } from './crc32c.ts';
 
 /** Sizes of the areas in bytes; the defaults are the module's. Untouched pages cost nothing. */

@@ -2,9 +2,11 @@
 // run to their end without waiting; effects go out through ports. Time comes in through `advance`.
 // The only other inputs are completions of the log, which Commit turns into `durable`.
 
+import type { BrokerOptions } from './broker-options.ts';
 import type { Buckets } from './buckets/buckets.ts';
 import type { Batch } from './commit/batch.ts';
-import { Commit, type CommitEvents } from './commit/commit.ts';
+import { Commit } from './commit/commit.ts';
+import type { CommitEvents } from './commit/options.ts';
 import { Admission } from './connections/admission.ts';
 import { Consumer } from './connections/consumer.ts';
 import type { BreachKind, Context } from './connections/context.ts';
@@ -14,6 +16,7 @@ import * as notices from './delivery/notices.ts';
 import { Paused } from './delivery/paused.ts';
 import { Presence } from './delivery/presence.ts';
 import { Intake } from './fairness/fair-share.ts';
+import type { ForegroundTraffic } from './fairness/foreground.ts';
 import type { Limits } from './limits.ts';
 import { Budget } from './memory/budget.ts';
 import { Relief } from './memory/eviction.ts';
@@ -22,7 +25,12 @@ import { Blocks } from './memory/partial-input.ts';
 import { Reservations } from './memory/reservations.ts';
 import { Counters } from './metrics/counters.ts';
 import { Latency } from './metrics/latency.ts';
-import type { Codec, Failure, Link, Log, Notices, Position, Resume, Wake } from './ports.ts';
+import type { Failure, Position } from './ports/basics.ts';
+import type { Codec } from './ports/codec.ts';
+import type { Resume } from './ports/journal.ts';
+import type { Link } from './ports/link.ts';
+import type { LogPorts } from './ports/log.ts';
+import type { Notices } from './ports/notices.ts';
 import {
   BODY_BYTES,
   BUCKET_HIGH,
@@ -36,42 +44,17 @@ import {
 import { Compaction } from './segments/compaction.ts';
 import { Indexing } from './segments/indexing.ts';
 import type { Retention } from './segments/retention.ts';
-import { checkpointOf, type State } from './segments/state.ts';
+import { checkpointOf } from './segments/state.ts';
 import { Ticks } from './ticks.ts';
 import type { Deadlines } from './timing/deadlines.ts';
 import { Overdue } from './timing/overdue.ts';
-
-export interface BrokerOptions extends State<Consumer> {
-  codec: Codec;
-  log: Log;
-  limits: Limits;
-  notices: Notices;
-  wake: Wake;
-  wallMs: () => number;
-  /** Monotonic time in ms that latencies are measured with; else that of `nowMs`. */
-  clockMs?: () => number;
-  /**
-   * The time that `advance` tells, as fine as it is to be had between two calls; else that of the
-   * last one. What is decided goes by it, and it stands still while the process does.
-   */
-  nowMs?: () => number;
-  /** Whether the process has stood still just now. */
-  isLate?: () => boolean;
-  /** What an earlier life has paused. */
-  paused?: Paused;
-  /** Entries released in one turn, where the default is not wanted. */
-  releaseMax?: number;
-  /** Mode commit: an append that is done is synced. */
-  strict: boolean;
-  /** The log failed: no ack will leave any more, the process must stop. */
-  onFailed: (failure: Error) => void;
-}
 
 export class Broker implements Context, CommitEvents {
   readonly codec: Codec;
   readonly limits: Limits;
   readonly commit: Commit;
   readonly intake: Intake;
+  readonly foreground: ForegroundTraffic;
   readonly indexing: Indexing;
   readonly compaction: Compaction;
   readonly buckets: Buckets<Consumer>;
@@ -92,7 +75,7 @@ export class Broker implements Context, CommitEvents {
   readonly consumers = new Set<Consumer>();
   readonly #ticks: Ticks;
   readonly #admission: Admission;
-  readonly #log: Log;
+  readonly #log: LogPorts;
   readonly #options: BrokerOptions;
   #flushAsked = false;
   #lastBase: Position = -1;
@@ -108,6 +91,7 @@ export class Broker implements Context, CommitEvents {
     this.limits = options.limits;
     this.notices = options.notices;
     this.#log = options.log;
+    this.foreground = options.foreground;
     this.#admission = new Admission(options.limits);
     const { bufferBytesMax, messageBytesMax } = options.limits;
     this.budget = new Budget(bufferBytesMax);
@@ -128,7 +112,7 @@ export class Broker implements Context, CommitEvents {
     this.indexing = new Indexing({
       buckets,
       retention,
-      log,
+      index: log.index,
       indexed: () => this.#indexed(),
       failed: (base, failure) => this.#notIndexed(base, failure),
       soon: () => this.flushSoon(),
@@ -137,7 +121,8 @@ export class Broker implements Context, CommitEvents {
     this.compaction = new Compaction({
       buckets,
       retention,
-      log,
+      space: log.space,
+      upkeep: log.upkeep,
       memoryFrom: () => this.indexing.memoryFrom,
       entriesMax: options.limits.segmentEntriesMax,
       moved: (base, end, where) => {
@@ -148,7 +133,8 @@ export class Broker implements Context, CommitEvents {
     });
     this.commit = new Commit({
       codec: options.codec,
-      log: options.log,
+      journal: log.journal,
+      space: log.space,
       events: this,
       wallMs,
       clockMs,
@@ -164,7 +150,8 @@ export class Broker implements Context, CommitEvents {
     });
     this.intake = new Intake(this);
     this.dispatcher = new Dispatcher(this, {
-      log,
+      reader: log.reader,
+      index: log.index,
       stir: () => this.#ticks.stir(),
       notFound: (slot, base, failure) => this.#notFound(slot, base, failure),
     });
@@ -394,9 +381,9 @@ export class Broker implements Context, CommitEvents {
   /** Lets the log save what the indexed segments come to; with `now`, in any case. */
   saveCheckpoint(now = false, done = () => {}): void {
     const { memoryFrom } = this.indexing;
-    this.#log.checkpoint(
+    this.#log.upkeep.checkpoint(
       memoryFrom,
-      () => checkpointOf(this, this.#log.startPosition, memoryFrom, this.#nextSequence),
+      () => checkpointOf(this, this.#log.journal.startPosition, memoryFrom, this.#nextSequence),
       now,
       done,
     );

@@ -6,9 +6,17 @@ import type { Broker } from './broker.ts';
 import type { Consumer } from './connections/consumer.ts';
 import type { Producer } from './connections/producer.ts';
 import type { Relief } from './memory/eviction.ts';
-import type { Log, Wake } from './ports.ts';
+import type { Journal } from './ports/journal.ts';
+import type { SegmentSpace } from './ports/segments.ts';
+import type { Wake } from './ports/wake.ts';
 import { Alarm, TICK_MS } from './timing/alarm.ts';
 import { Deadlines } from './timing/deadlines.ts';
+
+/** What it asks of the log. */
+interface TickedLog {
+  journal: Pick<Journal, 'startPosition'>;
+  space: Pick<SegmentSpace, 'blocked'>;
+}
 
 export class Ticks {
   /** When consumers have to be looked at. */
@@ -16,11 +24,11 @@ export class Ticks {
   /** Producers that the next tick looks at; the others have sent nothing since the last one. */
   readonly producers = new Set<Producer>();
   readonly #broker: Broker;
-  readonly #log: Log;
+  readonly #log: TickedLog;
   readonly #relief: Relief;
   readonly #alarm: Alarm;
 
-  constructor(broker: Broker, log: Log, relief: Relief, wake: Wake) {
+  constructor(broker: Broker, log: TickedLog, relief: Relief, wake: Wake) {
     this.#broker = broker;
     this.#log = log;
     this.#relief = relief;
@@ -56,19 +64,19 @@ export class Ticks {
   advance(nowMs: number): number {
     const broker = this.#broker;
     const { intake, retention, commit } = broker;
+    const { journal, space } = this.#log;
     const ms = this.#alarm.tick(nowMs);
     for (const producer of this.producers) producer.advance(nowMs);
     if (intake.tick(this.producers, ms)) broker.roomAgain();
-    this.#log.beGentle(intake.shared, intake.large);
     this.deadlines.advance(nowMs, (consumer) => consumer.advance(nowMs));
-    broker.counters.tick();
+    broker.foreground.tick(intake, broker.counters.publishedBytes);
     this.#relief.advance(nowMs);
     broker.overdue.advance(ms);
     broker.reservations.advance(nowMs);
     broker.dispatcher.feed();
     const needed = retention.needed(commit.durablePosition);
-    if (needed > this.#log.startPosition) commit.trim(needed);
-    broker.compaction.advance(nowMs, this.#log.blocked() !== undefined);
+    if (needed > journal.startPosition) commit.trim(needed);
+    broker.compaction.advance(nowMs, space.blocked() !== undefined);
     commit.advance(nowMs);
     broker.indexing.advance(nowMs);
     broker.sendReplies();
@@ -77,10 +85,10 @@ export class Ticks {
 
   // When something has to be done by itself; what comes in sets ticks going anyway.
   #dueMs(nowMs: number): number {
-    const { budget, intake, counters, overdue, reservations, dispatcher } = this.#broker;
+    const { budget, intake, foreground, overdue, reservations, dispatcher } = this.#broker;
     const { compaction, commit, indexing } = this.#broker;
     const partialMs = this.#partialDueMs();
-    const isBusy = intake.busy || counters.busy || reservations.busy;
+    const isBusy = intake.busy || foreground.busy || reservations.busy;
     if (isBusy || overdue.size > 0 || budget.over || dispatcher.isStarved) return nowMs + TICK_MS;
     return Math.min(
       partialMs,

@@ -11,7 +11,7 @@
 // Indexes and checkpoint are caches, and are made again by the start.
 
 import { SEGMENT_DATA_AT } from '../../assembly/layout.ts';
-import type { Position } from '../core/ports.ts';
+import type { Position } from '../core/ports/basics.ts';
 import { LogError } from './files/errors.ts';
 import type { Files, Handle } from './files/files.ts';
 import { settle, write } from './files/promises.ts';

@@ -1,23 +1,21 @@
-// The Log port over segment files: puts segments, writer and cold windows together, and opens a log
-// by recovering it or, in an empty directory, by making its first segment.
+// The ports of a log over segment files: puts segments, writer and cold windows together, and opens
+// a log by recovering it or, in an empty directory, by making its first segment.
 
-import type {
-  CheckpointSource,
-  CompactionRequest,
-  EntrySource,
-  Failure,
-  Found,
-  Log,
-  Position,
-  Resume,
-} from '../core/ports.ts';
+import type { EntrySource, Failure, Found, Position } from '../core/ports/basics.ts';
+import type { Journal, Resume } from '../core/ports/journal.ts';
+import type { LogPorts, LogStatus } from '../core/ports/log.ts';
+import type { RecordReader } from '../core/ports/reader.ts';
+import type { IndexQuery, SegmentIndex } from '../core/ports/segment-index.ts';
+import type { SegmentSpace } from '../core/ports/segments.ts';
+import type { CheckpointSource, CompactionRequest, Upkeep } from '../core/ports/upkeep.ts';
 import { type Cut, cutAt } from './backup.ts';
 import { Compactor } from './compaction/compactor.ts';
 import { blockStart, blocksOf } from './files/blocks.ts';
 import { LogError } from './files/errors.ts';
 import { settle } from './files/promises.ts';
 import { Pace } from './files/throttle.ts';
-import { type Indexed, IndexStore } from './index/index-store.ts';
+import { IndexStore } from './index/index-store.ts';
+import type { Indexed } from './index/indexed.ts';
 import { Cold } from './read-cache/read-cache.ts';
 import { refuseLost } from './recovery/earlier.ts';
 import { adopt, asSegment, createFirst, cutSurplus, dropOdd } from './recovery/folder.ts';
@@ -30,7 +28,17 @@ import type { Spare } from './segments/spares.ts';
 import { Watch } from './segments/watch.ts';
 import { Writer } from './segments/writer.ts';
 
-export class FileLog implements Log {
+export class FileLog
+  implements Journal, SegmentSpace, RecordReader, SegmentIndex, Upkeep, LogStatus
+{
+  /** The log as a broker takes it. */
+  readonly ports: LogPorts = {
+    journal: this,
+    space: this,
+    reader: this,
+    index: this,
+    upkeep: this,
+  };
   readonly segmentBytes: number;
   readonly #options: LogOptions;
   readonly #segments: Segments;
@@ -111,7 +119,7 @@ export class FileLog implements Log {
     }
     const { logId } = inventory.segments[0]!.header;
     const { indexFiles, note, progress } = options;
-    const pace = new Pace(options);
+    const pace = new Pace(options, options.foreground);
     const store = new IndexStore({
       ...options,
       pace,
@@ -167,7 +175,7 @@ export class FileLog implements Log {
   ): FileLog {
     const { files, codec, segmentBytes, spareBytes, wallMs, coldBytesMax } = options;
     const { resume, logId, next } = recovered;
-    const cold = new Cold(codec, files, () => segments, options, coldBytesMax);
+    const cold = new Cold(codec, files, () => segments, options, options.foreground, coldBytesMax);
     const segments: Segments = new Segments(
       {
         files,
@@ -213,11 +221,6 @@ export class FileLog implements Log {
       this.#waiting = resolve;
       this.#segments.prepare();
     });
-  }
-
-  beGentle(gentle: boolean, large: boolean): void {
-    this.#pace.gentle = gentle;
-    this.#pace.large = large;
   }
 
   /** Connects the broker. */
@@ -271,17 +274,12 @@ export class FileLog implements Log {
       throw new LogError('missing', `the segment after this one is at ${this.#segments.open.base}`);
   }
 
-  resident(position: Position, recordBytes: number, gently?: boolean): number {
-    return this.#cold.resident(position, recordBytes, gently);
+  resident(position: Position, recordBytes: number): number {
+    return this.#cold.resident(position, recordBytes);
   }
 
-  load(
-    position: Position,
-    recordBytes: number,
-    done: (failure: Failure) => void,
-    gently?: boolean,
-  ): void {
-    this.#cold.load(position, recordBytes, done, gently);
+  load(position: Position, recordBytes: number, done: (failure: Failure) => void): void {
+    this.#cold.load(position, recordBytes, done);
   }
 
   index(base: Position, source: EntrySource, done: (failure: Failure) => void): void {
@@ -289,7 +287,7 @@ export class FileLog implements Log {
   }
 
   find(
-    query: { base: Position; low: number; high: number; sequence: number; at: number },
+    query: IndexQuery,
     most: number,
     done: (failure: Failure, found: Found[], next: number | undefined) => void,
   ): void {

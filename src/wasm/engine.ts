@@ -1,4 +1,4 @@
-// The Codec port over the WebAssembly module. The only file that knows an address: areas go out as
+// The codec's ports over the WebAssembly module. The only file that knows an address: areas go out as
 // views of the fixed memory, offsets come in relative to them.
 
 import {
@@ -21,7 +21,7 @@ import {
   ZEROS_AT,
   ZEROS_BYTES,
 } from '../../assembly/layout.ts';
-import type { Codec } from '../core/ports.ts';
+import type { Codec } from '../core/ports/codec.ts';
 import { instantiateModule, type Module } from './instance.ts';
 
 export class Engine implements Codec {

@@ -37,7 +37,7 @@ import {
   WIRE_U64,
 } from '../../assembly/layout.ts';
 import { crc32c } from '../../src/codec/crc32c.ts';
-import type { Codec } from '../../src/core/ports.ts';
+import type { Codec } from '../../src/core/ports/codec.ts';
 import { BODY_BYTES, COUNT, OFFSET, ROW_WORDS } from '../../src/core/records/rows.ts';
 import { seedOf } from '../support/random.ts';
 import { deliveryOf, ring, scanOf, Twins, takenFrom } from '../support/twins.ts';

@@ -11,8 +11,8 @@ import {
   SEGMENT_DATA_AT,
   SEGMENT_HEADER_BYTES,
 } from '../../assembly/layout.ts';
-import { type Compacted, compact } from '../../src/log/compaction/compact.ts';
-import { abandon, removeReplaced, swap } from '../../src/log/compaction/swap.ts';
+import { compact } from '../../src/log/compaction/compact.ts';
+import { abandon, type Compacted, removeReplaced, swap } from '../../src/log/compaction/swap.ts';
 import { LogError } from '../../src/log/files/errors.ts';
 import { COMPACT_NAME, segmentName } from '../../src/log/segments/segment.ts';
 import { verifyLog } from '../../src/log/tools/verify.ts';

@@ -3,10 +3,10 @@
 
 import assert from 'node:assert/strict';
 import { RECORD_START, RECORD_TRIM } from '../../assembly/layout.ts';
-import type { Codec } from '../../src/core/ports.ts';
+import type { Codec } from '../../src/core/ports/codec.ts';
 import { createState } from '../../src/core/segments/state.ts';
-import { type Compacted, type CompactOptions, compact } from '../../src/log/compaction/compact.ts';
-import { removeReplaced, swap } from '../../src/log/compaction/swap.ts';
+import { type CompactOptions, compact } from '../../src/log/compaction/compact.ts';
+import { type Compacted, removeReplaced, swap } from '../../src/log/compaction/swap.ts';
 import { open } from '../../src/log/files/promises.ts';
 import {
   type Recovered,

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RECORD_HEADER_BYTES } from '../../assembly/layout.ts';
-import type { Failure, Found } from '../../src/core/ports.ts';
+import type { Failure, Found } from '../../src/core/ports/basics.ts';
 import { FileLog } from '../../src/log/file-log.ts';
 import { LogError, type LogErrorCode } from '../../src/log/files/errors.ts';
 import { CHECKPOINT_NAME } from '../../src/log/index/checkpoint.ts';

@@ -24,12 +24,15 @@ import { crc32c } from '../../src/codec/crc32c.ts';
 import { encodeBatch, encodeConsumerHeader } from '../../src/codec/wire.ts';
 import { Broker } from '../../src/core/broker.ts';
 import type { Consumer } from '../../src/core/connections/consumer.ts';
+import { ForegroundTraffic } from '../../src/core/fairness/foreground.ts';
 import { DEFAULT_LIMITS, type Limits } from '../../src/core/limits.ts';
-import type { EntrySource, Found, Link } from '../../src/core/ports.ts';
+import type { EntrySource, Found } from '../../src/core/ports/basics.ts';
+import type { Link } from '../../src/core/ports/link.ts';
 import { ATTEMPTS, COUNT, OFFSET, sequenceOf, TYPE, timeOf } from '../../src/core/records/rows.ts';
 import { createState } from '../../src/core/segments/state.ts';
 import { FileLog } from '../../src/log/file-log.ts';
 import type { Files } from '../../src/log/files/files.ts';
+import { IDLE } from '../../src/log/files/throttle.ts';
 import type { Checkpoint, KnownSegment } from '../../src/log/index/checkpoint.ts';
 import type { LogOptions } from '../../src/log/recovery/log-options.ts';
 import {
@@ -372,6 +375,7 @@ export class World {
   private constructor(parts: {
     files: MemoryFiles;
     log: FileLog;
+    foreground: ForegroundTraffic;
     recovered: Recovered;
     state: ReturnType<typeof createState>;
     options: WorldOptions;
@@ -379,7 +383,7 @@ export class World {
     notes: string[];
     used: World['used'];
   }) {
-    const { files, log, recovered, state, options, later, notes } = parts;
+    const { files, log, foreground, recovered, state, options, later, notes } = parts;
     this.used = parts.used;
     this.files = files;
     this.log = log;
@@ -390,7 +394,8 @@ export class World {
     this.broker = new Broker({
       ...state,
       codec,
-      log,
+      log: log.ports,
+      foreground,
       limits: { ...LIMITS, ...options.limits },
       notices: { notice: (_level, _kind, text) => void notes.push(text) },
       wake: {
@@ -417,14 +422,16 @@ export class World {
     const later: (() => void)[] = [];
     const notes: string[] = [];
     const settings = logOptions(files, indexOf(files), options, later, notes);
+    const foreground = new ForegroundTraffic();
     let opening = true;
     const soon = (call: () => void) => (opening ? void setImmediate(call) : void later.push(call));
-    const opened = await FileLog.open({ ...settings, soon }, replay);
+    const opened = await FileLog.open({ ...settings, soon, foreground }, replay);
     opening = false;
     const { log, recovered, resume } = opened;
     if (options.random !== undefined) files.auto = false;
     const { used } = replay;
-    const world = new World({ files, log, recovered, state, options, later, notes, used });
+    const parts = { files, log, foreground, recovered, state, options, later, notes };
+    const world = new World({ ...parts, used });
     world.broker.resume(resume, replay.inMemory);
     return world;
   }
@@ -516,6 +523,7 @@ export function logOptions(
     hashSeed: 7,
     checkpointDue: { bytes: options.checkpointBytes ?? SEGMENT_BYTES, sizes: 0 },
     mode: options.mode ?? 'commit',
+    foreground: IDLE,
     segmentBytes: options.limits?.segmentBytes ?? SEGMENT_BYTES,
     spareBytes: 0,
     newLogId: LOG_ID,

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { crc32c } from '../../src/codec/crc32c.ts';
-import type { EntrySource, Failure, Found } from '../../src/core/ports.ts';
+import type { EntrySource, Failure, Found } from '../../src/core/ports/basics.ts';
 import { Runs, type RunsOptions } from '../../src/log/index/indexes.ts';
 import { MemoryFiles } from '../support/memory-files.ts';
 import { paceOf } from '../support/pace.ts';

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { BUCKET_BYTES, WIRE_U32, WIRE_U64 } from '../../assembly/layout.ts';
 import { encodeBatch, encodeConsumerHeader } from '../../src/codec/wire.ts';
-import type { Codec } from '../../src/core/ports.ts';
+import type { Codec } from '../../src/core/ports/codec.ts';
 import { Collector, filesOf } from '../log/harness.ts';
 import { type BrokerProcess, RawPeer, startBroker, temporaryFolder } from '../support/broker.ts';
 import { publish, TestConsumer, texts } from '../support/client.ts';

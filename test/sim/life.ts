@@ -5,8 +5,10 @@ import assert from 'node:assert/strict';
 import { INBOX_READ_BYTES, SEGMENT_DATA_AT } from '../../assembly/layout.ts';
 import { crc32c } from '../../src/codec/crc32c.ts';
 import { Broker } from '../../src/core/broker.ts';
+import { ForegroundTraffic } from '../../src/core/fairness/foreground.ts';
 import { DEFAULT_LIMITS, type Limits } from '../../src/core/limits.ts';
-import type { Codec, CompactionRequest } from '../../src/core/ports.ts';
+import type { Codec } from '../../src/core/ports/codec.ts';
+import type { CompactionRequest } from '../../src/core/ports/upkeep.ts';
 import { createState, type State } from '../../src/core/segments/state.ts';
 import { TICK_MS } from '../../src/core/timing/alarm.ts';
 import { FileLog } from '../../src/log/file-log.ts';
@@ -129,6 +131,7 @@ export class Life {
   async #open(): Promise<void> {
     const { codec, sideCodec, limits, spareBytes, hashSeed, logId } = this.#setting;
     const { segmentBytes } = limits;
+    const foreground = new ForegroundTraffic();
     const opened = await FileLog.open(
       {
         files: this.files,
@@ -139,6 +142,7 @@ export class Life {
         hashSeed,
         checkpointDue: { bytes: segmentBytes, sizes: 0 },
         mode: 'commit',
+        foreground,
         segmentBytes,
         spareBytes,
         newLogId: logId,
@@ -159,7 +163,8 @@ export class Life {
     this.broker = new Broker({
       ...this.#state,
       codec,
-      log: this.log,
+      log: this.log.ports,
+      foreground,
       limits,
       notices: {
         notice: (level, kind, text, fields) =>

@@ -2,7 +2,7 @@
 // them pass, in pieces of any size. The broker's end is a Link; what it sends is judged at once.
 
 import { assert } from '../../src/core/assert.ts';
-import type { Link } from '../../src/core/ports.ts';
+import type { Link } from '../../src/core/ports/link.ts';
 
 /** What the broker's side of a connection is, once it was accepted. */
 export interface Session {

@@ -1,6 +1,6 @@
 // Runs seeds, and makes a failing one small: fewer steps, then fewer kinds of faults.
 
-import type { Codec } from '../../src/core/ports.ts';
+import type { Codec } from '../../src/core/ports/codec.ts';
 import { FAULT_KINDS, type FaultKind, type Tally } from './faults.ts';
 import { World } from './world.ts';
 

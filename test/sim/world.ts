@@ -2,7 +2,7 @@
 // its clock and its clients. Every choice comes from the seed; every event is in the trace.
 
 import assert from 'node:assert/strict';
-import type { Codec } from '../../src/core/ports.ts';
+import type { Codec } from '../../src/core/ports/codec.ts';
 import { LogError } from '../../src/log/files/errors.ts';
 import { MemoryFiles } from '../support/memory-files.ts';
 import { Random } from '../support/random.ts';

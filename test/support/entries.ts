@@ -1,6 +1,6 @@
 // What an index is made from, for tests to which it does not matter.
 
-import type { EntrySource } from '../../src/core/ports.ts';
+import type { EntrySource } from '../../src/core/ports/basics.ts';
 
 /** No message is in a segment. */
 export const NO_ENTRIES: EntrySource = {

@@ -1,4 +1,4 @@
-// The same calls on every implementation of the Codec port: the release module, the debug module
+// The same calls on every implementation of the codec: the release module, the debug module
 // and the plain twin. Whatever one of them says, all of them must say.
 
 import assert from 'node:assert/strict';
@@ -14,7 +14,7 @@ import {
   SCAN_MORE,
 } from '../../assembly/layout.ts';
 import { PlainCodec } from '../../src/codec/plain.ts';
-import type { Codec } from '../../src/core/ports.ts';
+import type { Codec } from '../../src/core/ports/codec.ts';
 import { ROW_WORDS } from '../../src/core/records/rows.ts';
 import { Engine } from '../../src/wasm/engine.ts';
 import { instantiateModule } from '../../src/wasm/instance.ts';

@@ -11,19 +11,17 @@ import {
 import { PlainCodec } from '../../src/codec/plain.ts';
 import { encodeBatch, encodeConsumerHeader, type Wire } from '../../src/codec/wire.ts';
 import { Broker } from '../../src/core/broker.ts';
+import { ForegroundTraffic } from '../../src/core/fairness/foreground.ts';
 import { DEFAULT_LIMITS, type Limits } from '../../src/core/limits.ts';
-import type {
-  CheckpointSource,
-  Codec,
-  CompactionRequest,
-  EntrySource,
-  Failure,
-  Found,
-  Link,
-  Log,
-  Position,
-  Resume,
-} from '../../src/core/ports.ts';
+import type { EntrySource, Failure, Found, Position } from '../../src/core/ports/basics.ts';
+import type { Codec } from '../../src/core/ports/codec.ts';
+import type { Journal, Resume } from '../../src/core/ports/journal.ts';
+import type { Link } from '../../src/core/ports/link.ts';
+import type { LogPorts } from '../../src/core/ports/log.ts';
+import type { RecordReader } from '../../src/core/ports/reader.ts';
+import type { IndexQuery, SegmentIndex } from '../../src/core/ports/segment-index.ts';
+import type { SegmentSpace } from '../../src/core/ports/segments.ts';
+import type { CheckpointSource, CompactionRequest, Upkeep } from '../../src/core/ports/upkeep.ts';
 import { createState } from '../../src/core/segments/state.ts';
 import { TICK_MS } from '../../src/core/timing/alarm.ts';
 
@@ -41,7 +39,6 @@ interface Load {
   position: Position;
   recordBytes: number;
   done: (failure: Failure) => void;
-  gently: boolean;
 }
 
 /** A record as the index of its segment names it. */
@@ -57,11 +54,10 @@ interface Index {
   done: (failure: Failure) => void;
 }
 
-type Query = Parameters<Log['find']>[0];
-type FindDone = Parameters<Log['find']>[2];
+type FindDone = Parameters<SegmentIndex['find']>[2];
 
 interface Find {
-  query: Query;
+  query: IndexQuery;
   most: number;
   done: FindDone;
 }
@@ -88,7 +84,14 @@ function recordsOf(source: EntrySource): Indexed[] {
  * A log in memory. Whatever takes a disk time ends when the test says so: appends by `complete`,
  * loads by `loaded`, indexes by `indexed`, finds by `answered`, checkpoints by `saved`.
  */
-export class FakeLog implements Log {
+export class FakeLog implements Journal, SegmentSpace, RecordReader, SegmentIndex, Upkeep {
+  readonly ports: LogPorts = {
+    journal: this,
+    space: this,
+    reader: this,
+    index: this,
+    upkeep: this,
+  };
   readonly segmentBytes: number;
   readonly #codec: Codec;
   readonly #bases: Position[];
@@ -119,17 +122,6 @@ export class FakeLog implements Log {
     this.#codec = codec;
     this.segmentBytes = segmentBytes;
     this.#bases = [base];
-  }
-
-  /** Whether somebody publishes little. */
-  gentle = false;
-
-  /** Whether others publish large messages meanwhile. */
-  large = false;
-
-  beGentle(gentle: boolean, large: boolean): void {
-    this.gentle = gentle;
-    this.large = large;
   }
 
   nextReady(): boolean {
@@ -205,13 +197,8 @@ export class FakeLog implements Log {
     return this.#windows.get(position) ?? -1;
   }
 
-  load(
-    position: Position,
-    recordBytes: number,
-    done: (failure: Failure) => void,
-    gently = false,
-  ): void {
-    this.loads.push({ position, recordBytes, done, gently });
+  load(position: Position, recordBytes: number, done: (failure: Failure) => void): void {
+    this.loads.push({ position, recordBytes, done });
   }
 
   /** Ends the oldest load. */
@@ -258,7 +245,7 @@ export class FakeLog implements Log {
     done(failure);
   }
 
-  find(query: Query, most: number, done: FindDone): void {
+  find(query: IndexQuery, most: number, done: FindDone): void {
     assert.ok(this.indexes.has(query.base), 'a find in a segment without an index');
     assert.ok(this.#bases.includes(query.base), 'a find in a segment that was given back');
     this.finds.push({ query, most, done });
@@ -287,6 +274,15 @@ export class FakeLog implements Log {
       found.push(record);
     }
     done(undefined, found, undefined);
+  }
+
+  visit(
+    base: Position,
+    record: (low: number, high: number, found: Found) => void,
+    done: (failure: Failure) => void,
+  ): void {
+    for (const { low, high, ...found } of this.indexes.get(base)!) record(low, high, found);
+    queueMicrotask(() => done(undefined));
   }
 
   /** Nothing is ever smaller for it. */
@@ -512,6 +508,7 @@ export const smallCodec = (): PlainCodec =>
 export class World {
   readonly codec: Codec;
   readonly log: FakeLog;
+  readonly foreground = new ForegroundTraffic();
   readonly limits: Limits;
   readonly broker: Broker;
   readonly notices: { level: string; kind: string; text: string }[] = [];
@@ -540,7 +537,8 @@ export class World {
     this.broker = new Broker({
       ...state,
       codec: this.codec,
-      log: this.log,
+      log: this.log.ports,
+      foreground: this.foreground,
       limits: this.limits,
       notices: {
         notice: (level, kind, text) => {

@@ -20,7 +20,7 @@ import { oldestReady } from '../buckets/lookahead.ts';
 import type { Consumer } from '../connections/consumer.ts';
 import type { Producer } from '../connections/producer.ts';
 import { PAUSED_MAX, type Settings } from '../delivery/paused.ts';
-import type { Log } from '../ports.ts';
+import type { LogPorts } from '../ports/log.ts';
 import { whyOf } from './explain.ts';
 import { cursorText, pageOf, parseCursor } from './inventory.ts';
 import { peek } from './peek.ts';
@@ -43,7 +43,7 @@ export interface BackupMaker {
 
 export interface AdminOptions {
   broker: Broker;
-  log: Log;
+  log: Pick<LogPorts, 'space' | 'reader' | 'index'>;
   settings: Settings;
   backups?: BackupMaker;
   wallMs: () => number;
@@ -292,7 +292,7 @@ export class Admin {
       const complete = base < broker.indexing.memoryFrom ? 'indexed' : 'complete';
       rows.push({
         base: String(base),
-        bytes: log.fileBytes(base),
+        bytes: log.space.fileBytes(base),
         messages,
         live,
         firstSequence: String(first),

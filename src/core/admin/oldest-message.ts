@@ -5,7 +5,7 @@
 import type { Entries } from '../buckets/entries.ts';
 import { idText } from '../buckets/subscription.ts';
 import type { Fates } from '../collections/sequence-set.ts';
-import type { Failure, Found, Position } from '../ports.ts';
+import type { Failure, Found, Position } from '../ports/basics.ts';
 import type { Retention } from '../segments/retention.ts';
 
 export interface OldestOptions {

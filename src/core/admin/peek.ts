@@ -11,7 +11,8 @@ import { PEEK_BYTES_MAX, type PeekedMessage } from '../../contract/commands.ts';
 import type { Broker } from '../broker.ts';
 import { inEntries, upcoming } from '../buckets/lookahead.ts';
 import type { Part } from '../buckets/slice.ts';
-import type { Log, Position } from '../ports.ts';
+import type { Position } from '../ports/basics.ts';
+import type { LogPorts } from '../ports/log.ts';
 import { join } from '../records/rows.ts';
 
 /** Segments searched, and loads tried, before a peek gives up: it must end. */
@@ -20,7 +21,7 @@ const LOADS_MAX = 4;
 
 export interface PeekOptions {
   broker: Broker;
-  log: Log;
+  log: Pick<LogPorts, 'reader' | 'index'>;
   slot: number;
   /** Messages at most, and bytes of each. */
   limit: number;
@@ -96,7 +97,7 @@ class Peek {
     const { low, high } = broker.buckets.placeOf(slot);
     const from = segment.base === base ? at : 0;
     const query = { base: segment.base, low, high, sequence, at: from };
-    log.find(query, limit, (failure, found, next) => {
+    log.index.find(query, limit, (failure, found, next) => {
       if (failure !== undefined || !this.#isThere()) {
         this.#end(failure?.message);
         return;
@@ -127,14 +128,14 @@ class Peek {
     }
     const bytes = RECORD_HEADER_BYTES + part.bodyBytes;
     const hot = broker.commit.hot(part.position);
-    const place = hot >= 0 ? hot : log.resident(part.position, bytes);
+    const place = hot >= 0 ? hot : log.reader.resident(part.position, bytes);
     if (place >= 0) {
       const failure = this.#take(place, part);
       if (failure !== undefined || this.#bytes >= PEEK_BYTES_MAX) this.#end(failure);
       else this.#read(index + 1, 0);
     } else if (tries >= LOADS_MAX) this.#end('the record could not be brought into memory');
     else
-      log.load(part.position, bytes, (failure) => {
+      log.reader.load(part.position, bytes, (failure) => {
         if (failure !== undefined) this.#end(failure.message);
         else this.#read(index, tries + 1);
       });

@@ -15,7 +15,7 @@
 
 import { assert } from '../assert.ts';
 import type { Fates } from '../collections/sequence-set.ts';
-import type { Found, Position } from '../ports.ts';
+import type { Found, Position } from '../ports/basics.ts';
 import { Directory } from './bucket-index.ts';
 import {
   Columns,

@@ -10,7 +10,7 @@
 //           low, high  its bucket's id                  slot       that the bucket had; maybe no more
 
 import { assert } from '../assert.ts';
-import type { EntrySource } from '../ports.ts';
+import type { EntrySource } from '../ports/basics.ts';
 import type { Part } from './slice.ts';
 
 const PAGE_BITS = 12;

@@ -1,6 +1,6 @@
 // Looks along a bucket's line without taking anything: what comes next, and how old it is.
 
-import type { Found } from '../ports.ts';
+import type { Found } from '../ports/basics.ts';
 import type { Buckets } from './buckets.ts';
 import type { Part } from './slice.ts';
 

@@ -1,6 +1,6 @@
 // A part of a record: neighbours in it that are delivered, wait or come back together.
 
-import type { Position } from '../ports.ts';
+import type { Position } from '../ports/basics.ts';
 
 /** Part of a delivery: a run of messages of one record. */
 export interface Part {

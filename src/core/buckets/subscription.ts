@@ -1,6 +1,6 @@
 // What one bucket has to do with deliveries: parts of records, and who waits for them.
 
-import type { Position } from '../ports.ts';
+import type { Position } from '../ports/basics.ts';
 import { Returned } from './requeued.ts';
 import type { Part } from './slice.ts';
 

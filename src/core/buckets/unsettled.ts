@@ -1,7 +1,7 @@
 // What waits of a record: messages that are not settled and can be read.
 
 import { type Fates, SequenceSet } from '../collections/sequence-set.ts';
-import type { Found } from '../ports.ts';
+import type { Found } from '../ports/basics.ts';
 import type { Part } from './slice.ts';
 
 export class Waiting {

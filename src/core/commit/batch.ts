@@ -1,6 +1,6 @@
 // One batch of a commit: what is written and synced together, and whom that is owed to.
 
-import type { Position } from '../ports.ts';
+import type { Position } from '../ports/basics.ts';
 import { RowList } from '../records/rows.ts';
 import { costOf, PORTION_BYTES } from './cost.ts';
 

@@ -27,43 +27,12 @@ import {
   SEGMENT_DATA_AT,
 } from '../../../assembly/layout.ts';
 import { assert } from '../assert.ts';
-import type { Codec, Failure, Log, Position, Resume } from '../ports.ts';
+import type { Failure, Position } from '../ports/basics.ts';
+import type { Journal, Resume } from '../ports/journal.ts';
+import type { SegmentSpace } from '../ports/segments.ts';
 import { Batch, type Reason, type Replyable } from './batch.ts';
+import type { CommitOptions } from './options.ts';
 import { attemptsBySequence, settledBySequence, WaitingMarks } from './waiting-marks.ts';
-
-/** What happens to the world after a commit; implemented by the broker. */
-export interface CommitEvents {
-  /** Rows of records that are durable now. `base` is where their segment starts. */
-  durable(batch: Batch): void;
-  /** There is room again for producers that had to wait. */
-  roomAgain(): void;
-  /** The log failed; nothing may be acked any more. */
-  failed(failure: Error): void;
-}
-
-export interface CommitOptions {
-  codec: Codec;
-  log: Log;
-  events: CommitEvents;
-  /** Wall clock in ms since 1970, for the time in commit records; display only. */
-  wallMs: () => number;
-  /** Monotonic time in ms, as fine as it is to be had; measures only. */
-  clockMs: () => number;
-  /** The broker's time in ms, as fine as it is to be had: what is decided goes by it. */
-  nowMs: () => number;
-  /** Whether an append that is done is synced (mode commit), so that the next batch proves it. */
-  strict: boolean;
-  reserveBytes: number;
-  messageBytesMax: number;
-  /** Records of messages after which a segment is complete, about: each has an entry in memory. */
-  entriesMax: number;
-  /** Marks of a kind that wait one by one; beyond it they are kept by sequence. */
-  marksMax: number;
-  ackCommitMs: number;
-  proofMs: number;
-  /** Whether the index of what was written lags behind: no further segment may be begun. */
-  lag: () => 'none' | 'wait' | 'refuse';
-}
 
 // Room at the end of a segment for what closes it: trim, start and commit records and one spare.
 const CLOSING_BYTES = 4 * RECORD_HEADER_BYTES;
@@ -80,8 +49,9 @@ const SCARCE = 7 / 8;
 const DIRTY_BYTES_MAX = 16 * 1024 * 1024;
 
 export class Commit {
-  readonly #codec: Codec;
-  readonly #log: Log;
+  readonly #codec: CommitOptions['codec'];
+  readonly #journal: Journal;
+  readonly #space: SegmentSpace;
   readonly #options: CommitOptions;
   readonly #settled: WaitingMarks;
   readonly #returned: WaitingMarks;
@@ -110,7 +80,8 @@ export class Commit {
 
   constructor(options: CommitOptions) {
     this.#codec = options.codec;
-    this.#log = options.log;
+    this.#journal = options.journal;
+    this.#space = options.space;
     this.#options = options;
     this.#settled = new WaitingMarks(options.marksMax, settledBySequence);
     this.#returned = new WaitingMarks(options.marksMax, attemptsBySequence);
@@ -127,11 +98,11 @@ export class Commit {
     this.#codec.openSegment(at.base, at.offset, at.segmentBytes, at.epoch);
     this.#begin();
     if (this.#room() < CLOSING_BYTES) {
-      assert(this.#log.nextReady(), 'the log ends at a full segment and has no next one');
-      this.#roll(!this.#log.mayGrow());
-    } else if (!this.#log.nextReady() && this.#log.blocked() !== undefined) {
+      assert(this.#space.nextReady(), 'the log ends at a full segment and has no next one');
+      this.#roll(!this.#space.mayGrow());
+    } else if (!this.#space.nextReady() && this.#space.blocked() !== undefined) {
       // Who began it is not known any more; the first one is nobody's reserve.
-      this.#forAcks = this.#log.bases().length > 1;
+      this.#forAcks = this.#space.bases().length > 1;
     }
     this.#codec.packControl(RECORD_START, 0, this.#codec.sequence(), this.#options.wallMs(), 0);
     this.#open.records++;
@@ -153,12 +124,12 @@ export class Commit {
 
   /** Whether the disk has no room for what was accepted already. */
   get stalled(): boolean {
-    return this.#log.stalled();
+    return this.#journal.stalled();
   }
 
   /** Whether publishes are refused, or soon will be, because the disk has no room. */
   get refuses(): boolean {
-    return this.stalled || this.#log.blocked() !== undefined;
+    return this.stalled || this.#space.blocked() !== undefined;
   }
 
   get failure(): Error | undefined {
@@ -186,7 +157,7 @@ export class Commit {
     const full = this.#codec.writeAt() >= SCARCE * this.#segmentBytes;
     if (!full && this.#entries < SCARCE * entriesMax) return false;
     if (this.refuses) return false;
-    return lag() === 'wait' || !this.#log.nextReady();
+    return lag() === 'wait' || !this.#space.nextReady();
   }
 
   /** Lets the next intake write as far as segment, ring and unsynced bytes allow, but `most`. */
@@ -214,7 +185,7 @@ export class Commit {
   // Where messages must stop in this segment.
   #end(): number {
     if (this.#entries >= this.#options.entriesMax) return this.#codec.writeAt();
-    if (this.#log.nextReady()) return this.#segmentBytes - CLOSING_BYTES;
+    if (this.#space.nextReady()) return this.#segmentBytes - CLOSING_BYTES;
     if (this.#forAcks) return 0;
     return this.#segmentBytes - Math.max(CLOSING_BYTES, this.#options.reserveBytes);
   }
@@ -232,12 +203,12 @@ export class Commit {
     if (this.#limit() < this.#end()) return 'wait';
     const lag = this.#options.lag();
     if (lag !== 'none') return lag;
-    if (this.#log.mayGrow()) {
+    if (this.#space.mayGrow()) {
       this.#roll(false);
       this.#pump();
       return 'again';
     }
-    return this.#log.blocked() === undefined ? 'wait' : 'refuse';
+    return this.#space.blocked() === undefined ? 'wait' : 'refuse';
   }
 
   /** Takes over what an intake packed. */
@@ -291,10 +262,10 @@ export class Commit {
 
   // What room is left for trims must be enough until there is a further segment.
   #worthTrimming(position: Position): boolean {
-    if (this.#log.nextReady() || this.#markRoom() > 0) return true;
-    const given = this.#log.bases().filter((base) => base < position);
-    const bytes = given.reduce((sum, base) => sum + this.#log.fileBytes(base), 0);
-    return bytes >= TRIM_WORTH * this.#log.segmentBytes;
+    if (this.#space.nextReady() || this.#markRoom() > 0) return true;
+    const given = this.#space.bases().filter((base) => base < position);
+    const bytes = given.reduce((sum, base) => sum + this.#space.fileBytes(base), 0);
+    return bytes >= TRIM_WORTH * this.#space.segmentBytes;
   }
 
   /** Seals and writes if the disk is idle and something is worth it. */
@@ -352,7 +323,7 @@ export class Commit {
   }
 
   #begin(): void {
-    const proof = this.#options.strict || this.#log.syncedPosition >= this.endPosition;
+    const proof = this.#options.strict || this.#journal.syncedPosition >= this.endPosition;
     this.#codec.openBatch(proof);
     this.#opened++;
     this.#open = this.#spare.pop() ?? new Batch();
@@ -364,13 +335,13 @@ export class Commit {
     if (open.messages > 0) return 'publish';
     if (open.records > 0 || this.#trim > 0) return 'control';
     // Where no mark fits any more, they are what turns to the next segment.
-    if (this.#marksDue && (this.#log.nextReady() || this.#markRoom() > 0)) return 'acks';
+    if (this.#marksDue && (this.#space.nextReady() || this.#markRoom() > 0)) return 'acks';
     return proofDue && this.#mayProve() ? 'proof' : undefined;
   }
 
   // On a full disk the rest of this segment and the next one are for what brings space back.
   #mayProve(): boolean {
-    return this.#log.mayGrow() || this.#room() > 2 * TRIM_RESERVE_BYTES;
+    return this.#space.mayGrow() || this.#room() > 2 * TRIM_RESERVE_BYTES;
   }
 
   #pump(proofDue = false): void {
@@ -379,8 +350,8 @@ export class Commit {
       const reason = this.#reason(proofDue);
       if (reason === undefined) return;
       if (this.#room() < 2 * CLOSING_BYTES) {
-        if (!this.#log.nextReady()) return; // comes again with segmentChanged
-        this.#roll(!this.#log.mayGrow());
+        if (!this.#space.nextReady()) return; // comes again with segmentChanged
+        this.#roll(!this.#space.mayGrow());
         if (this.#sealed.length === 0) return;
       } else {
         this.#seal(reason, 0);
@@ -391,7 +362,9 @@ export class Commit {
     this.#inFlight = batch;
     batch.begunMs = this.#options.nowMs();
     this.reasons[batch.reason]++;
-    this.#log.append(batch.base + batch.offset, batch.bytes, (failure) => this.#appended(failure));
+    this.#journal.append(batch.base + batch.offset, batch.bytes, (failure) =>
+      this.#appended(failure),
+    );
   }
 
   // Completes the open batch; the caller begins the next one.
@@ -418,7 +391,7 @@ export class Commit {
   // batch, and what closes a segment must fit even then. While there is no next segment, some room
   // is left for trims alone: only they can bring space back when acks have used up the reserve.
   #markRoom(): number {
-    const kept = this.#log.nextReady() ? 0 : TRIM_RESERVE_BYTES;
+    const kept = this.#space.nextReady() ? 0 : TRIM_RESERVE_BYTES;
     const room = this.#room() - CLOSING_BYTES - 3 * RECORD_HEADER_BYTES - kept;
     return Math.max(0, Math.floor(room / MARK_BYTES));
   }
@@ -440,9 +413,9 @@ export class Commit {
     this.#previousBase = this.#base;
     this.#base += this.#segmentBytes;
     this.#entries = 0;
-    this.#segmentBytes = this.#log.segmentBytes;
+    this.#segmentBytes = this.#space.segmentBytes;
     this.#codec.openSegment(this.#base, SEGMENT_DATA_AT, this.#segmentBytes, this.#epoch);
-    this.#log.roll(this.#base);
+    this.#space.roll(this.#base);
     this.#begin();
   }
 
@@ -463,7 +436,7 @@ export class Commit {
     this.#pump(); // the disk first: it works while the replies go out
     this.#release(batch);
     this.#options.events.durable(batch);
-    if (batch.trim > 0) this.#log.trim(batch.trim);
+    if (batch.trim > 0) this.#journal.trim(batch.trim);
     this.#spare.push(batch);
     this.#options.events.roomAgain();
   }

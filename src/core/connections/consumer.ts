@@ -22,7 +22,7 @@ import type { CloseReason } from '../../contract/close-reasons.ts';
 import { assert } from '../assert.ts';
 import type { Part } from '../buckets/slice.ts';
 import type { Newcomer } from '../delivery/presence.ts';
-import type { Link } from '../ports.ts';
+import type { Link } from '../ports/link.ts';
 import type { Timed } from '../timing/deadlines.ts';
 import type { BreachKind, Context } from './context.ts';
 

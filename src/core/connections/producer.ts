@@ -34,7 +34,7 @@ import { PORTION_BYTES } from '../commit/cost.ts';
 import { PORTION_MESSAGES, Spending, type Waiting } from '../fairness/fair-share.ts';
 import { Carry, memoryFor } from '../memory/partial-input.ts';
 import { BYTES_PER_SECOND_MIN, LARGE_BYTES, type Sender } from '../memory/reservations.ts';
-import type { Link } from '../ports.ts';
+import type { Link } from '../ports/link.ts';
 import type { BreachKind, Context } from './context.ts';
 import { PartialDeadline } from './partial-deadline.ts';
 

@@ -6,7 +6,11 @@
 import { assert } from '../assert.ts';
 import type { Buckets } from '../buckets/buckets.ts';
 import type { Counters } from '../metrics/counters.ts';
-import type { Failure, Link, Log, Notices, Position } from '../ports.ts';
+import type { Failure, Position } from '../ports/basics.ts';
+import type { ByteStream } from '../ports/link.ts';
+import type { Notices } from '../ports/notices.ts';
+import type { RecordReader } from '../ports/reader.ts';
+import type { SegmentIndex } from '../ports/segment-index.ts';
 import { Lookup } from '../segments/index-lookup.ts';
 import type { Indexing } from '../segments/indexing.ts';
 import type { Retention } from '../segments/retention.ts';
@@ -16,7 +20,7 @@ import type { Presence } from './presence.ts';
 
 /** A consumer, as far as it is served. */
 export interface Receiver {
-  readonly link: Pick<Link, 'destroyed'>;
+  readonly link: Pick<ByteStream, 'destroyed'>;
   /** Sends the next batch; false: its first message is still on disk. */
   deliver(): boolean;
 }
@@ -37,7 +41,8 @@ export interface DispatcherParts {
 }
 
 export interface DispatcherOptions {
-  log: Log;
+  reader: RecordReader;
+  index: SegmentIndex;
   /** Something is done: ticks go on. */
   stir: () => void;
   /** What an index says of a bucket cannot be had. */
@@ -60,7 +65,7 @@ export class Dispatcher {
     this.#lookup = new Lookup({
       buckets,
       retention,
-      log: options.log,
+      index: options.index,
       memoryFrom: () => indexing.memoryFrom,
       releasing: () => indexing.releasing,
       ended: (slot) => {
@@ -117,12 +122,11 @@ export class Dispatcher {
 
   /** Place of a record in memory, or -1 while it is being read for the bucket. */
   fetch(slot: number, position: Position, recordBytes: number): number {
-    const { buckets, commit, counters, presence } = this.#parts;
-    const { log } = this.#options;
+    const { buckets, commit, presence } = this.#parts;
+    const { reader } = this.#options;
     const hot = commit.hot(position);
     if (hot >= 0) return hot;
-    const gently = counters.publishingLightly;
-    const cold = log.resident(position, recordBytes, gently);
+    const cold = reader.resident(position, recordBytes);
     if (cold >= 0) return cold;
     const share = buckets.share(slot);
     assert(share !== undefined, 'a record was fetched for a bucket that nobody shares');
@@ -135,7 +139,7 @@ export class Dispatcher {
       this.dispatch(slot);
       buckets.tidy(slot);
     };
-    log.load(position, recordBytes, done, gently);
+    reader.load(position, recordBytes, done);
     return -1;
   }
 

@@ -2,7 +2,7 @@
 
 import type { Part } from '../buckets/slice.ts';
 import type { Limits } from '../limits.ts';
-import type { Position } from '../ports.ts';
+import type { Position } from '../ports/basics.ts';
 
 /** A connection was turned away. */
 export function refused(peer: string, refusal: 'full' | 'address', limits: Limits): string {

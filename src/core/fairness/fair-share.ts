@@ -14,7 +14,7 @@
 //                |<--- BATCH_COST_MAX ---|---- what the log allows ----|
 
 import { costOf } from '../commit/cost.ts';
-import type { Codec } from '../ports.ts';
+import type { InboundFrames } from '../ports/codec.ts';
 import { BUCKET_HIGH, BUCKET_LOW, ROW_WORDS } from '../records/rows.ts';
 
 /** Who puts more than this into one batch publishes much. */
@@ -89,7 +89,7 @@ export interface OpenBatch {
 /** What the share of each depends on. */
 export interface IntakeParts {
   commit: OpenBatch;
-  codec: Pick<Codec, 'rows'>;
+  codec: Pick<InboundFrames, 'rows'>;
   /** Slot of a bucket, or 0: it is not there yet. */
   buckets: { find(low: number, high: number): number };
 }

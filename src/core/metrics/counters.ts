@@ -8,9 +8,6 @@ function closed(): Record<CloseReason, number> {
   return Object.fromEntries(counts) as Record<CloseReason, number>;
 }
 
-// Published in one tick: about 20 MB a second. Whoever reads gently has at least twice as much.
-const LIGHT_BYTES = 512 * 1024;
-
 export class Counters {
   publishedMessages = 0;
   publishedBytes = 0;
@@ -32,24 +29,4 @@ export class Counters {
   deliveries = 0;
   /** Messages that could not be read back and were set aside. */
   unreadableMessages = 0;
-  #publishedBefore = 0;
-  #lightly = false;
-  /** Whether something was published between the last two ticks. */
-  busy = false;
-
-  /**
-   * Whether something was published between the last two ticks, and not much. What is little is
-   * waited for; much is a stream, in which whoever is behind has to be able to catch up.
-   */
-  get publishingLightly(): boolean {
-    return this.#lightly;
-  }
-
-  /** Time passes; called for each tick. */
-  tick(): void {
-    const bytes = this.publishedBytes - this.#publishedBefore;
-    this.busy = bytes > 0;
-    this.#lightly = bytes > 0 && bytes < LIGHT_BYTES;
-    this.#publishedBefore = this.publishedBytes;
-  }
 }

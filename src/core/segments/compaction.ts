@@ -3,13 +3,16 @@
 
 import type { Buckets } from '../buckets/buckets.ts';
 import type { Part } from '../buckets/slice.ts';
-import type { EntrySource, Failure, Log, Position } from '../ports.ts';
+import type { EntrySource, Failure, Position } from '../ports/basics.ts';
+import type { SegmentSpace } from '../ports/segments.ts';
+import type { Upkeep } from '../ports/upkeep.ts';
 import { liveBytesOf, type Retention, type SegmentState } from './retention.ts';
 
 export interface CompactionOptions {
   buckets: Buckets<unknown>;
   retention: Retention;
-  log: Log;
+  space: Pick<SegmentSpace, 'segmentBytes' | 'fileBytes'>;
+  upkeep: Pick<Upkeep, 'compact'>;
   /** From where on entries are in memory: those segments are left alone, and the one before. */
   memoryFrom: () => Position;
   /** Records that one segment should hold, about: memory has an entry of each meanwhile. */
@@ -79,11 +82,11 @@ export class Compaction {
     if (this.#running || nowMs < this.#notBeforeMs) return;
     const range = this.#isNews(nowMs, urgent) ? this.#choose(nowMs, urgent) : undefined;
     if (range === undefined) return;
-    const { log, buckets, retention, moved, ended } = this.#options;
+    const { space, upkeep, buckets, retention, moved, ended } = this.#options;
     const { settled, attempts } = buckets.fates;
     const oldest = retention.segments[0]!;
     this.#running = true;
-    log.compact(
+    upkeep.compact(
       {
         bases: range.map(({ base }) => base),
         isSettled: (sequence) => settled.has(sequence),
@@ -93,7 +96,7 @@ export class Compaction {
         hurry: () => this.excessBytes > EXCESS_BYTES,
         moved: (base, end, entries) => {
           this.count++;
-          this.movedBytes += log.fileBytes(base);
+          this.movedBytes += space.fileBytes(base);
           retention.merged(base, end);
           moved(base, end, (part) => relocate(part, entries));
         },
@@ -120,18 +123,18 @@ export class Compaction {
 
   /** Bytes of complete segments beyond twice what their live messages stand for. */
   get excessBytes(): number {
-    const { retention, log, memoryFrom } = this.#options;
+    const { retention, space, memoryFrom } = this.#options;
     const bound = memoryFrom();
     let excess = 0;
     for (const segment of retention.segments)
       if (segment.base < bound)
-        excess += log.fileBytes(segment.base) - 2 * this.#liveBytes(segment);
+        excess += space.fileBytes(segment.base) - 2 * this.#liveBytes(segment);
     return excess;
   }
 
   // Bytes of a segment's file that its live messages stand for, about.
   #liveBytes(segment: SegmentState): number {
-    return liveBytesOf(segment, this.#options.log.fileBytes(segment.base));
+    return liveBytesOf(segment, this.#options.space.fileBytes(segment.base));
   }
 
   // Whether a look may see something that the last one did not.
@@ -147,7 +150,7 @@ export class Compaction {
 
   // The oldest neighbours worth it.
   #choose(nowMs: number, urgent: boolean): SegmentState[] | undefined {
-    const { retention, memoryFrom, log, entriesMax } = this.#options;
+    const { retention, memoryFrom, space, entriesMax } = this.#options;
     const bound = memoryFrom();
     const { segments } = retention;
     // The one before those in memory may still be read from the ring.
@@ -159,8 +162,9 @@ export class Compaction {
       (urgent || nowMs - changedMs >= QUIET_MS) && !this.#aside.has(base);
     const dead = (segment: SegmentState) =>
       this.#tried.get(segment.base) !== segment.live &&
-      this.#liveBytes(segment) * 2 <= log.fileBytes(segment.base);
-    const small = ({ base }: SegmentState) => log.fileBytes(base) * SMALL_MIN <= log.segmentBytes;
+      this.#liveBytes(segment) * 2 <= space.fileBytes(segment.base);
+    const small = ({ base }: SegmentState) =>
+      space.fileBytes(base) * SMALL_MIN <= space.segmentBytes;
     // What is before the oldest unsettled message is given back whole.
     const oldest = segments.findIndex(({ live }) => live > 0);
     if (oldest < 0) return undefined;
@@ -183,11 +187,11 @@ export class Compaction {
           break;
         }
         output += this.#liveBytes(segment);
-        if (output > log.segmentBytes) break;
-        input += log.fileBytes(segment.base);
+        if (output > space.segmentBytes) break;
+        input += space.fileBytes(segment.base);
         entries += Math.min(segment.live, segment.records || segment.live);
         if (to > from && entries > entriesMax) break;
-        if (to > from && input > INPUT_SEGMENTS_MAX * log.segmentBytes) break;
+        if (to > from && input > INPUT_SEGMENTS_MAX * space.segmentBytes) break;
         worth ||= dead(segment) && !small(segment);
         to++;
       }

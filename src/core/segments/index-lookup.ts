@@ -2,13 +2,14 @@
 // goes on to the last one before those whose entries are in memory.
 
 import type { Buckets, Share } from '../buckets/buckets.ts';
-import type { Log, Position } from '../ports.ts';
+import type { Position } from '../ports/basics.ts';
+import type { SegmentIndex } from '../ports/segment-index.ts';
 import type { Retention } from './retention.ts';
 
 export interface LookupOptions {
   buckets: Buckets<unknown>;
   retention: Retention;
-  log: Log;
+  index: SegmentIndex;
   /** From where on entries are in memory. */
   memoryFrom: () => Position;
   /** Whether entries are being released that count as in memory still: nothing is passed over. */
@@ -61,11 +62,11 @@ export class Lookup {
   }
 
   #find(slot: number, share: Share<unknown>, place: { base: Position; at: number }): void {
-    const { buckets, retention, log, ended, failed } = this.#options;
+    const { buckets, retention, index, ended, failed } = this.#options;
     const { low, high, next: sequence } = buckets.placeOf(slot);
     const fair = Math.floor(RECORDS_TOGETHER / Math.max(1, buckets.watched));
     const most = Math.max(RECORDS_MIN, Math.min(RECORDS_MAX, fair));
-    log.find({ ...place, low, high, sequence }, most, (failure, found, next) => {
+    index.find({ ...place, low, high, sequence }, most, (failure, found, next) => {
       if (failure !== undefined) failed(slot, place.base, failure);
       const { segments } = retention;
       const there = retention.has(place.base);

@@ -2,13 +2,14 @@
 // holds entries of the newest segments only. One segment at a time, oldest first, off the hot path.
 
 import type { Buckets } from '../buckets/buckets.ts';
-import type { Log, Position } from '../ports.ts';
+import type { Position } from '../ports/basics.ts';
+import type { SegmentIndex } from '../ports/segment-index.ts';
 import type { Retention } from './retention.ts';
 
 export interface IndexingOptions {
   buckets: Buckets<unknown>;
   retention: Retention;
-  log: Log;
+  index: SegmentIndex;
   /** A segment's entries are released: lookups may go on that waited for that. */
   indexed: () => void;
   failed: (base: Position, failure: Error) => void;
@@ -66,7 +67,7 @@ export class Indexing {
   }
 
   #write(): void {
-    const { buckets, retention, log, failed } = this.#options;
+    const { buckets, retention, index, failed } = this.#options;
     const [first, second] = this.#segments;
     if (this.#writing || this.#releaseTo > 0 || first === undefined || second === undefined) return;
     if (!retention.isLive(first.base)) {
@@ -78,7 +79,7 @@ export class Indexing {
     }
     this.#writing = true;
     const source = buckets.entries.source(first.from, second.from);
-    log.index(first.base, source, (failure) => {
+    index.index(first.base, source, (failure) => {
       this.#writing = false;
       this.#failed = failure !== undefined && retention.isLive(first.base);
       if (failure !== undefined && this.#failed) failed(first.base, failure);

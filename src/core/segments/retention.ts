@@ -4,7 +4,7 @@
 
 import { SEGMENT_DATA_AT } from '../../../assembly/layout.ts';
 import { assert } from '../assert.ts';
-import type { Position } from '../ports.ts';
+import type { Position } from '../ports/basics.ts';
 
 export interface SegmentState {
   base: Position;

@@ -9,7 +9,7 @@ import {
   RECORD_SETTLED,
 } from '../../../assembly/layout.ts';
 import type { Buckets } from '../buckets/buckets.ts';
-import type { EntrySource, Position } from '../ports.ts';
+import type { EntrySource, Position } from '../ports/basics.ts';
 import { type Mark, marksIn } from '../records/ack-ranges.ts';
 import {
   ATTEMPTS,

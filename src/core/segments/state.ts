@@ -3,7 +3,8 @@
 
 import { Buckets } from '../buckets/buckets.ts';
 import { AttemptCounts, SequenceSet } from '../collections/sequence-set.ts';
-import type { CheckpointSource, Position } from '../ports.ts';
+import type { Position } from '../ports/basics.ts';
+import type { CheckpointSource } from '../ports/upkeep.ts';
 import { Retention } from './retention.ts';
 
 /** What a log holds, as recovery rebuilds it before there is a broker. */

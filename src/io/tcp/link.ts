@@ -2,7 +2,7 @@
 // its bytes go into a session, its end into `gone`. Decides nothing.
 
 import type net from 'node:net';
-import type { Link } from '../../core/ports.ts';
+import type { Link } from '../../core/ports/link.ts';
 import { keyOf } from '../peers.ts';
 import { isOver, type RawHandle, socketOf } from './raw-handle.ts';
 import type { ListenOptions, Session } from './session.ts';

@@ -2,7 +2,7 @@
 // listener gives to each.
 
 import type { CloseReason } from '../../contract/close-reasons.ts';
-import type { Link } from '../../core/ports.ts';
+import type { Link } from '../../core/ports/link.ts';
 
 /** What a connection's bytes go into. */
 export interface Session {

@@ -28,7 +28,8 @@ import {
 } from '../../../assembly/layout.ts';
 import { assert } from '../../core/assert.ts';
 import { AttemptCounts, SequenceSet } from '../../core/collections/sequence-set.ts';
-import type { Codec, EntrySource, Position } from '../../core/ports.ts';
+import type { Position } from '../../core/ports/basics.ts';
+import type { RecordScanner } from '../../core/ports/codec.ts';
 import { marksIn } from '../../core/records/ack-ranges.ts';
 import {
   ATTEMPTS,
@@ -58,7 +59,7 @@ import {
 } from '../segments/segment.ts';
 import type { Spare } from '../segments/spares.ts';
 import { type Fields, Moved, Repacker } from './repack.ts';
-import { create, cutBack, drop } from './swap.ts';
+import { type Compacted, create, cutBack, drop } from './swap.ts';
 
 /** A segment to be compacted; its file must stay open, and no write may go to it any more. */
 export interface Source {
@@ -71,7 +72,7 @@ export interface Source {
 export interface CompactOptions {
   files: Files;
   /** Used by nobody else meanwhile. */
-  codec: Codec;
+  codec: RecordScanner;
   logId: bigint;
   /**
    * Neighbours, oldest first, each closed by its last batch. Everything in them and before them
@@ -93,29 +94,6 @@ export interface CompactOptions {
   pace: Pace;
   /** Called after every piece that was read or written; work goes on when it settles. */
   turn: () => Promise<void>;
-}
-
-/** A compacted segment: complete and synced, but not part of the log before `swap`. */
-export interface Compacted {
-  handle: Handle;
-  /** Its file's name before `swap`. */
-  name: string;
-  /** Whether that file was a spare, and is larger than needed. */
-  spare: boolean;
-  base: Position;
-  /** Size of the segment. */
-  bytes: number;
-  /** Position at which the next segment begins. */
-  end: Position;
-  /** Checksum of its header: tells it from what had its name before. */
-  identity: number;
-  /** Where each message that was kept stands now, in order. */
-  entries: EntrySource;
-  liveMessages: number;
-  /** Sizes of the bodies of their records. */
-  liveBytes: number;
-  /** Names of the segments that it stands for, but for the first, whose name it takes. */
-  replaced: string[];
 }
 
 // Read at a time; and what so many records take, while others are not to wait.

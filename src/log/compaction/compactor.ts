@@ -1,14 +1,16 @@
 // Compaction of a log in service: has the compacted segment written (compact.ts), puts it into the
 // place of the old ones for everybody who reads, and sees to it that their files are used again.
 
-import type { CompactionRequest, Position } from '../../core/ports.ts';
+import type { Position } from '../../core/ports/basics.ts';
+import type { CompactionRequest } from '../../core/ports/upkeep.ts';
 import type { Files } from '../files/files.ts';
 import type { Pace } from '../files/throttle.ts';
-import type { Indexed, IndexStore } from '../index/index-store.ts';
+import type { IndexStore } from '../index/index-store.ts';
+import type { Indexed } from '../index/indexed.ts';
 import type { Cold } from '../read-cache/read-cache.ts';
 import type { Segment, Segments } from '../segments/segments.ts';
-import { type Compacted, compact } from './compact.ts';
-import { abandon, removeReplaced, swap } from './swap.ts';
+import { compact } from './compact.ts';
+import { abandon, type Compacted, removeReplaced, swap } from './swap.ts';
 
 export interface CompactorOptions {
   files: Files;

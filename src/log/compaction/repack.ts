@@ -23,7 +23,8 @@ import {
   SEGMENT_DATA_AT,
 } from '../../../assembly/layout.ts';
 import { crc32c } from '../../codec/crc32c.ts';
-import type { Codec, EntrySource, Position } from '../../core/ports.ts';
+import type { EntrySource, Position } from '../../core/ports/basics.ts';
+import type { RecordScanner } from '../../core/ports/codec.ts';
 
 // A batch is closed before a record that would make it longer than this, so that whoever reads it
 // back holds little at a time.
@@ -41,7 +42,7 @@ export interface Fields {
 }
 
 export interface RepackerOptions {
-  codec: Codec;
+  codec: RecordScanner;
   /** Position of the segment's first byte. */
   base: Position;
   /** Of the log's records. */

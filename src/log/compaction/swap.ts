@@ -1,11 +1,34 @@
 // The files of a compaction: where it writes, how its result takes the place of what it stands for,
 // and how it is given up. The steps are drawn in compact.ts.
 
+import type { EntrySource, Position } from '../../core/ports/basics.ts';
 import type { Files, Handle } from '../files/files.ts';
 import { settle } from '../files/promises.ts';
 import { COMPACT_NAME, segmentName } from '../segments/segment.ts';
 import type { Spare } from '../segments/spares.ts';
-import type { Compacted } from './compact.ts';
+
+/** A compacted segment: complete and synced, but not part of the log before `swap`. */
+export interface Compacted {
+  handle: Handle;
+  /** Its file's name before `swap`. */
+  name: string;
+  /** Whether that file was a spare, and is larger than needed. */
+  spare: boolean;
+  base: Position;
+  /** Size of the segment. */
+  bytes: number;
+  /** Position at which the next segment begins. */
+  end: Position;
+  /** Checksum of its header: tells it from what had its name before. */
+  identity: number;
+  /** Where each message that was kept stands now, in order. */
+  entries: EntrySource;
+  liveMessages: number;
+  /** Sizes of the bodies of their records. */
+  liveBytes: number;
+  /** Names of the segments that it stands for, but for the first, whose name it takes. */
+  replaced: string[];
+}
 
 /**
  * Gives the new segment its name. From here on it is the one that a start finds, unless power is

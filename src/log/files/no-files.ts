@@ -2,6 +2,7 @@
 
 import { crc32c } from '../../codec/crc32c.ts';
 import type { Files } from './files.ts';
+import { IDLE } from './throttle.ts';
 
 const ABSENT = Object.assign(new Error('nothing is kept in this folder'), { code: 'ENOENT' });
 
@@ -32,4 +33,5 @@ export const WITHOUT_INDEXES = {
   soon,
   breath: soon,
   pause: soon,
+  foreground: IDLE,
 };

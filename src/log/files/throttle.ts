@@ -4,6 +4,15 @@
 // size that costs the least. While others publish large messages, commits of what is little come
 // between those, and are short: then such pieces are smaller still.
 
+import type { Foreground } from '../../core/ports/foreground.ts';
+
+/** Nobody is served meanwhile: for tools, and before there is a broker. */
+export const IDLE: Foreground = {
+  latencySensitive: false,
+  largeWrites: false,
+  lightTraffic: false,
+};
+
 export interface Turns {
   /** Calls back once, as soon as other work had its turn. */
   soon: (call: () => void) => void;
@@ -15,25 +24,23 @@ export interface Turns {
 
 export class Pace {
   readonly #turns: Turns;
-  /** Whether others wait for acks who publish little. */
-  gentle = false;
-  /** Whether large messages are written between those acks. */
-  large = false;
+  readonly #foreground: Foreground;
 
-  constructor(turns: Turns) {
+  constructor(turns: Turns, foreground: Foreground) {
     this.#turns = turns;
+    this.#foreground = foreground;
   }
 
   /** Goes on with work that has to keep up with what is published. */
   next(call: () => void): void {
     const { soon, breath } = this.#turns;
-    if (this.gentle) breath(call);
+    if (this.#foreground.latencySensitive) breath(call);
     else soon(call);
   }
 
   /** The same when the disk was waited for, so that others had their turn. */
   resume(call: () => void): void {
-    if (this.gentle) this.#turns.breath(call);
+    if (this.#foreground.latencySensitive) this.#turns.breath(call);
     else call();
   }
 
@@ -45,7 +52,8 @@ export class Pace {
 
   /** The size of the next piece; `least`: where commits of what is little are to be short. */
   piece(small: number, most: number, least = small): number {
-    if (!this.gentle) return most;
-    return this.large ? least : small;
+    const { latencySensitive, largeWrites } = this.#foreground;
+    if (!latencySensitive) return most;
+    return largeWrites ? least : small;
   }
 }

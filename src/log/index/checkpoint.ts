@@ -14,7 +14,8 @@
 //                      8192 bytes: u16 each
 
 import { OUTBOX_BYTES } from '../../../assembly/layout.ts';
-import type { CheckpointSource, Failure, Position } from '../../core/ports.ts';
+import type { Failure, Position } from '../../core/ports/basics.ts';
+import type { CheckpointSource } from '../../core/ports/upkeep.ts';
 import { type Files, writeAll } from '../files/files.ts';
 import { open, settle } from '../files/promises.ts';
 import { readFully } from '../scan/scan.ts';

@@ -38,7 +38,7 @@
 // which each is verified.
 
 import { hashOf } from '../../core/collections/hash.ts';
-import type { Found, Position } from '../../core/ports.ts';
+import type { Found, Position } from '../../core/ports/basics.ts';
 import { LogError } from '../files/errors.ts';
 
 const NAME = /^(\d{20})\.run$/;

@@ -3,11 +3,13 @@
 // All of it is a cache. What is missing or wrong is made again from the segments.
 
 import { RECORD_CRC_AT, RECORD_HEADER_BYTES, SEGMENT_DATA_AT } from '../../../assembly/layout.ts';
-import type { CheckpointSource, Codec, EntrySource, Failure, Found } from '../../core/ports.ts';
+import type { EntrySource, Failure, Found } from '../../core/ports/basics.ts';
+import type { RecordScanner } from '../../core/ports/codec.ts';
+import type { CheckpointSource } from '../../core/ports/upkeep.ts';
 import { type Files, isNoSpace } from '../files/files.ts';
 import { settle } from '../files/promises.ts';
 import type { Pace } from '../files/throttle.ts';
-import { readFully, type Scannable } from '../scan/scan.ts';
+import { readFully } from '../scan/scan.ts';
 import {
   type Checkpoint,
   type CheckpointState,
@@ -16,6 +18,7 @@ import {
   readCheckpoint,
   writeCheckpoint,
 } from './checkpoint.ts';
+import type { Indexed } from './indexed.ts';
 import { isGivenUp, Runs } from './indexes.ts';
 import { HeldIndexes, isHeldPlace } from './pending-indexes.ts';
 import { entriesOf } from './reindex.ts';
@@ -33,7 +36,7 @@ export interface IndexStoreOptions {
   /** How indexes are made beside what is published. */
   pace: Pace;
   /** A codec of its own for reading segments beside the broker; made when it is first needed. */
-  sideCodec: () => Codec;
+  sideCodec: () => RecordScanner;
   note: (level: 'info' | 'warn' | 'error', text: string) => void;
   /** When a checkpoint is due; default CHECKPOINT_DUE. */
   checkpointDue?: CheckpointDue | undefined;
@@ -41,12 +44,6 @@ export interface IndexStoreOptions {
   tableBytesMax?: number | undefined;
   /** An index found no space: some should be made, if there is any to give. */
   noSpace?: (() => void) | undefined;
-}
-
-/** A segment as the store needs it. */
-export interface Indexed extends Scannable {
-  /** CRC of its header: a segment that was made anew at the same place has another. */
-  identity: number;
 }
 
 /** How far the log grows before the next checkpoint is written: by whatever is more. */
@@ -182,7 +179,7 @@ export class IndexStore {
     });
   }
 
-  /** Records of a bucket; an index that cannot be used is made again first (ports.ts, Log.find). */
+  /** Records of a bucket; an index that cannot be used is made again first (SegmentIndex). */
   find(
     segment: Indexed,
     query: { low: number; high: number; sequence: number; at: number },
@@ -247,7 +244,7 @@ export class IndexStore {
   }
 
   /** Lends the codec for work beside the broker to one after the other. */
-  alone<T>(work: (codec: Codec) => Promise<T>): Promise<T> {
+  alone<T>(work: (codec: RecordScanner) => Promise<T>): Promise<T> {
     const result = this.#alone.then(() => work(this.#options.sideCodec()));
     this.#alone = result.then(
       () => {},

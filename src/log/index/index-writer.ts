@@ -9,7 +9,7 @@
 //   page                  (stable)
 
 import { RECORD_HEADER_BYTES, RING_BYTES } from '../../../assembly/layout.ts';
-import type { EntrySource, Failure, Position } from '../../core/ports.ts';
+import type { EntrySource, Failure, Position } from '../../core/ports/basics.ts';
 import { type Files, type Handle, writeAll } from '../files/files.ts';
 import type { Pace } from '../files/throttle.ts';
 import {

@@ -9,7 +9,7 @@
 // Names change one after the other: a write, with its rename, and a removal wait for their turn.
 
 import { assert } from '../../core/assert.ts';
-import type { EntrySource, Failure, Found, Position } from '../../core/ports.ts';
+import type { EntrySource, Failure, Found, Position } from '../../core/ports/basics.ts';
 import type { Files } from '../files/files.ts';
 import type { Pace } from '../files/throttle.ts';
 import {

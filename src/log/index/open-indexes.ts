@@ -2,7 +2,7 @@
 // bound, the one not used for longest going first. Nothing is handed out that was not verified.
 // Knows nothing of names that change and of what is searched for: that is `runs`.
 
-import type { Failure, Position } from '../../core/ports.ts';
+import type { Failure, Position } from '../../core/ports/basics.ts';
 import { LogError } from '../files/errors.ts';
 import type { Files, Handle } from '../files/files.ts';
 import {

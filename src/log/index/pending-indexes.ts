@@ -1,8 +1,8 @@
 // Indexes that could not be written, most likely for want of space: they are searched in memory
 // until they can be, so that consumers get what waits although the disk is full.
 
-import type { EntrySource, Found } from '../../core/ports.ts';
-import type { Indexed } from './index-store.ts';
+import type { EntrySource, Found } from '../../core/ports/basics.ts';
+import type { Indexed } from './indexed.ts';
 
 interface Held {
   segment: Indexed;

@@ -2,7 +2,8 @@
 // damaged or stale.
 
 import { RECORD_MESSAGES } from '../../../assembly/layout.ts';
-import type { Codec, EntrySource } from '../../core/ports.ts';
+import type { EntrySource } from '../../core/ports/basics.ts';
+import type { RecordScanner } from '../../core/ports/codec.ts';
 import {
   ATTEMPTS,
   BODY_BYTES,
@@ -26,7 +27,7 @@ import { type Scannable, walk } from '../scan/scan.ts';
  */
 export async function entriesOf(
   files: Files,
-  codec: Codec,
+  codec: RecordScanner,
   segment: Scannable,
   pace: Pace,
 ): Promise<EntrySource> {

@@ -25,7 +25,9 @@ import {
   RESULT_CONSUMED,
   SCAN_ROWS,
 } from '../../../assembly/layout.ts';
-import type { Codec, Failure, Position } from '../../core/ports.ts';
+import type { Failure, Position } from '../../core/ports/basics.ts';
+import type { RecordScanner } from '../../core/ports/codec.ts';
+import type { Foreground } from '../../core/ports/foreground.ts';
 import { LogError } from '../files/errors.ts';
 import type { Files } from '../files/files.ts';
 import type { Segment, Segments } from '../segments/segments.ts';
@@ -64,7 +66,7 @@ const CROWD_PER_MIB = 8;
 const ANSWERS_MAX = 64;
 
 export class Cold {
-  readonly #codec: Codec;
+  readonly #codec: RecordScanner;
   readonly #files: Files;
   readonly #segments: () => Segments;
   #windows: Window[] = []; // oldest first
@@ -72,7 +74,7 @@ export class Cold {
   readonly #alone = new Map<Position, Window>(); // by the position of their one record
   #cursor = 0;
   #ahead = 0;
-  #gently = false;
+  #gently = false; // as of the last record that was asked for
   #resting = false;
   #queue: Load[] = [];
   #sweep: Position = 0; // where the next load is looked for
@@ -92,16 +94,18 @@ export class Cold {
   readBytes = 0;
 
   readonly #turns: Turns;
+  readonly #foreground: Foreground;
   readonly #areaBytes: number;
   readonly #sweepBytes: number;
   readonly #aheadMax: number;
 
   /** Windows take `areaBytes` of memory unless one record needs more: it stays touched. */
   constructor(
-    codec: Codec,
+    codec: RecordScanner,
     files: Files,
     segments: () => Segments,
     turns: Turns,
+    foreground: Foreground,
     areaBytes = AREA_BYTES,
   ) {
     this.#areaBytes = areaBytes;
@@ -109,17 +113,15 @@ export class Cold {
     const room = Math.floor((AHEAD_SHARE * areaBytes) / WINDOW_BYTES_MAX);
     this.#aheadMax = Math.min(AHEAD_MAX, room);
     this.#turns = turns;
+    this.#foreground = foreground;
     this.#codec = codec;
     this.#files = files;
     this.#segments = segments;
   }
 
-  /**
-   * Place of a verified record, or -1. Its window counts as used, and the next may be read.
-   * `gently` as with `load`; without it, as it was said last.
-   */
-  resident(position: Position, recordBytes: number, gently = this.#gently): number {
-    this.#gently = gently;
+  /** Place of a verified record, or -1. Its window counts as used, and the next may be read. */
+  resident(position: Position, recordBytes: number): number {
+    this.#gently = this.#foreground.lightTraffic;
     const window = this.#unit(position);
     const place = window === undefined ? -1 : placeIn(window, position, recordBytes);
     if (place >= 0) {
@@ -131,13 +133,8 @@ export class Cold {
   }
 
   /** Reads the record at `position`, and what stands around it, into a window. */
-  load(
-    position: Position,
-    recordBytes: number,
-    done: (failure: Failure) => void,
-    gently = this.#gently,
-  ): void {
-    this.#gently = gently;
+  load(position: Position, recordBytes: number, done: (failure: Failure) => void): void {
+    this.#gently = this.#foreground.lightTraffic;
     this.#queue.push({ position, recordBytes, done, alone: false });
     this.#next();
   }

@@ -1,6 +1,6 @@
 // A window: a stretch of the log in memory, verified, and who waits for it. cold.ts keeps them.
 
-import type { Failure, Position } from '../../core/ports.ts';
+import type { Failure, Position } from '../../core/ports/basics.ts';
 
 /** Windows begin and end at multiples of this in the log, or with their segment. */
 export const UNIT = 64 * 1024;

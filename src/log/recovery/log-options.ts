@@ -1,6 +1,8 @@
 // What a log needs to be opened, and what it tells its broker.
 
-import type { Codec, Position } from '../../core/ports.ts';
+import type { Position } from '../../core/ports/basics.ts';
+import type { DiskAreas, RecordScanner } from '../../core/ports/codec.ts';
+import type { Foreground } from '../../core/ports/foreground.ts';
 import type { Files } from '../files/files.ts';
 import type { Turns } from '../files/throttle.ts';
 import type { CheckpointDue } from '../index/index-store.ts';
@@ -14,14 +16,16 @@ export interface LogOptions extends Turns {
   indexFiles: Files;
   /** What must stay where it is beside the files, outermost first (watch.ts). */
   places?: readonly Place[];
-  codec: Codec;
+  codec: RecordScanner & DiskAreas;
   /** A codec of its own for reading segments beside the broker; made when it is first needed. */
-  sideCodec: () => Codec;
+  sideCodec: () => RecordScanner;
   /** CRC32C of any bytes. */
   crc32c: (bytes: Uint8Array) => number;
   /** 32 bits that clients cannot know. */
   hashSeed: number;
   mode: SyncMode;
+  /** Whom work beside the broker gives way to. */
+  foreground: Foreground;
   segmentBytes: number;
   /** Disk space held ready beyond the next segment; 0 for none. */
   spareBytes: number;

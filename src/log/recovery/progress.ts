@@ -1,7 +1,13 @@
 // How far recovery is, for whoever waits for it.
 
+import type { Position } from '../../core/ports/basics.ts';
 import type { Visitor } from '../scan/scan.ts';
-import type { FoundSegment } from './recovery.ts';
+
+/** A segment as it is counted: where it begins, and its size in bytes. */
+interface Counted {
+  base: Position;
+  bytes: number;
+}
 
 export interface RecoveryStep {
   /** `reading` the segments; `repairing`: the end of the log is written again, all is synced;
@@ -20,7 +26,7 @@ export interface RecoveryStep {
 export type Tell = (step: Partial<RecoveryStep>) => void;
 
 export class Progress {
-  readonly #segments: readonly FoundSegment[];
+  readonly #segments: readonly Counted[];
   readonly #tell: Tell;
   #done = 0;
   #before = 0; // bytes of the segments that are done
@@ -28,7 +34,7 @@ export class Progress {
   #records = 0;
 
   /** `segments`: those that will be done, in this order. */
-  constructor(segments: readonly FoundSegment[], tell: Tell) {
+  constructor(segments: readonly Counted[], tell: Tell) {
     this.#segments = segments;
     this.#tell = tell;
     const bytesTotal = segments.reduce((sum, { bytes }) => sum + bytes, 0);

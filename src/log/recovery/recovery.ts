@@ -12,7 +12,9 @@
 //                                                                           before it had its name
 
 import { RECORD_TRIM, SEGMENT_DATA_AT, SEGMENT_HEADER_BYTES } from '../../../assembly/layout.ts';
-import type { Codec, EntrySource, Found, Position, Resume } from '../../core/ports.ts';
+import type { EntrySource, Found, Position } from '../../core/ports/basics.ts';
+import type { RecordScanner } from '../../core/ports/codec.ts';
+import type { Resume } from '../../core/ports/journal.ts';
 import { sequenceOf, TYPE } from '../../core/records/rows.ts';
 import { COPIED, HOW_TO_REPAIR, LogError } from '../files/errors.ts';
 import type { Files } from '../files/files.ts';
@@ -161,8 +163,7 @@ function headerOf(head: Uint8Array, name: string): SegmentHeader {
 // Sorts out what is no part of the log. What a compacted segment stands for is in it. Segments are
 // given back oldest first, but a read under way or a crash may leave an older one behind: it goes
 // if a header says that it is not needed, as marks about its messages may be gone by then. And what
-// stands before a gap is no part of the log if the log says so, which is known when it has been
-// read.
+// stands before a gap is no part of the log if the log says so, which is known once it is read.
 function arrange(inventory: Inventory): void {
   const [first] = inventory.segments;
   const kept: FoundSegment[] = [];
@@ -189,8 +190,7 @@ function arrange(inventory: Inventory): void {
   inventory.segments = kept;
 }
 
-// The newest segments are read in any case: where the log ends, and what may not be on disk, shows
-// in them.
+// The newest are read in any case: they show where the log ends, and what may not be on disk.
 const READ_ALWAYS = 4;
 const NOT_READ: Walk = {
   committed: SEGMENT_DATA_AT,
@@ -209,7 +209,7 @@ const NOT_READ: Walk = {
  */
 export async function recover(
   files: Files,
-  codec: Codec,
+  codec: RecordScanner,
   inventory: Inventory,
   sink: Sink,
   progress: Tell,
@@ -311,7 +311,7 @@ interface Torn {
 
 async function proveTorn(
   files: Files,
-  codec: Codec,
+  codec: RecordScanner,
   segment: FoundSegment,
   state: Walk,
   later: FoundSegment[],
@@ -356,7 +356,7 @@ async function removeSegment(files: Files, { handle, name }: FoundSegment): Prom
 // batch that proves all before it; a segment just begun has none, then that is in the one before.
 async function makeEnd(
   files: Files,
-  codec: Codec,
+  codec: RecordScanner,
   segments: FoundSegment[],
   walks: Walk[],
   tornTo: number,
@@ -382,7 +382,7 @@ function damaged(segment: FoundSegment, state: Walk, proof: string): LogError {
 // them again makes them dirty, so that the sync that follows means something.
 async function rewrite(
   files: Files,
-  codec: Codec,
+  codec: RecordScanner,
   segment: FoundSegment,
   from: number,
   to: number,

@@ -1,7 +1,7 @@
 // The replay of a log into buckets, as recovery drives it: it waits for the indexes that it makes
 // and visits on the way. What a record means is decided in core/segments/state-builder.ts.
 
-import type { EntrySource, Found, Position } from '../../core/ports.ts';
+import type { EntrySource, Found, Position } from '../../core/ports/basics.ts';
 import { Fold } from '../../core/segments/state-builder.ts';
 import type { Sink } from './recovery.ts';
 

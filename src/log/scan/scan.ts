@@ -16,7 +16,8 @@ import {
   SCAN_UNKNOWN,
   SEGMENT_DATA_AT,
 } from '../../../assembly/layout.ts';
-import type { Codec, Position } from '../../core/ports.ts';
+import type { Position } from '../../core/ports/basics.ts';
+import type { RecordScanner } from '../../core/ports/codec.ts';
 import {
   BACK,
   BODY_BYTES,
@@ -86,7 +87,7 @@ const START: From = { offset: SEGMENT_DATA_AT, batch: SEGMENT_DATA_AT };
 /** Walks a segment's records from its start, or from a record further on. */
 export async function walk(
   files: FilesToRead,
-  codec: Codec,
+  codec: RecordScanner,
   segment: Scannable,
   epoch: number,
   visitor: Visitor,
@@ -129,7 +130,7 @@ interface Step {
 
 // Verifies one chunk in memory and hands its rows on.
 function scanChunk(
-  codec: Codec,
+  codec: RecordScanner,
   segment: Scannable,
   offset: number,
   bytes: number,
@@ -197,7 +198,7 @@ export interface Beyond {
  */
 export async function lookBeyond(
   files: FilesToRead,
-  codec: Codec,
+  codec: RecordScanner,
   segment: Scannable,
   from: number,
   bad: number,
@@ -222,7 +223,7 @@ export async function lookBeyond(
  */
 export async function* headers(
   files: FilesToRead,
-  codec: Codec,
+  codec: RecordScanner,
   segment: Scannable,
   from: number,
 ): AsyncGenerator<number> {

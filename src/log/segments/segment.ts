@@ -26,7 +26,7 @@ import {
   SEGMENT_VERSION_COMPACTED,
 } from '../../../assembly/layout.ts';
 import { crc32c } from '../../codec/crc32c.ts';
-import type { Position } from '../../core/ports.ts';
+import type { Position } from '../../core/ports/basics.ts';
 import { LogError } from '../files/errors.ts';
 
 /** Name of the log's folder while a repair writes it. */

@@ -9,7 +9,7 @@
 //                                 segment is full
 //   no     -                      refused                   what is left of the open segment
 
-import type { Failure, Position } from '../../core/ports.ts';
+import type { Failure, Position } from '../../core/ports/basics.ts';
 import { type Handle, isNoSpace, writeAll } from '../files/files.ts';
 import { encodeHeader, identityOf, NEXT_NAME, segmentName } from './segment.ts';
 import { noSpace, type Spare, Spares, type SparesOptions } from './spares.ts';

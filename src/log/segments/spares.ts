@@ -8,7 +8,7 @@
 //            finds no space: compaction cannot go beyond what has one, and uses what that leaves
 //   0        nobody; what comes next, given back or free, becomes the reserve
 
-import type { Failure } from '../../core/ports.ts';
+import type { Failure } from '../../core/ports/basics.ts';
 import { type Files, type Handle, isNoSpace, writeAll } from '../files/files.ts';
 import type { Pace } from '../files/throttle.ts';
 import { fillName, numberIn, spareName } from './segment.ts';

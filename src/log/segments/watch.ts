@@ -13,7 +13,7 @@
 // few are, in turns, and many when a name in the folder has changed; one whose name is not in the
 // folder any more is noticed at once.
 
-import type { Failure } from '../../core/ports.ts';
+import type { Failure } from '../../core/ports/basics.ts';
 import { LogError } from '../files/errors.ts';
 import type { Files, Leads } from '../files/files.ts';
 import { segmentName } from './segment.ts';

@@ -8,7 +8,7 @@
 //   interval    written                    on disk within the interval
 //   none        written                    in the hands of the operating system
 
-import type { Failure, Position } from '../../core/ports.ts';
+import type { Failure, Position } from '../../core/ports/basics.ts';
 import { type Files, isNoSpace, writeAll } from '../files/files.ts';
 import type { Segment } from './segments.ts';
 

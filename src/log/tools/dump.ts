@@ -19,7 +19,7 @@ import {
   SEGMENT_VERSION,
   SEGMENT_VERSION_COMPACTED,
 } from '../../../assembly/layout.ts';
-import type { Codec } from '../../core/ports.ts';
+import type { RecordScanner } from '../../core/ports/codec.ts';
 import {
   ATTEMPTS,
   BACK,
@@ -134,7 +134,7 @@ export interface Dumped {
 /** Walks the log. Throws what the system says about the directory, or what `write` throws. */
 export async function dumpLog(
   files: FilesToRead,
-  codec: Codec,
+  codec: RecordScanner,
   options: DumpOptions,
 ): Promise<Dumped> {
   const dumped: Dumped = { segments: 0, unknownVersion: false, unreadable: false };
@@ -171,7 +171,7 @@ function movedEntry({ name, base }: ToolSegment): MovedEntry {
 
 async function dumpSegment(
   files: FilesToRead,
-  codec: Codec,
+  codec: RecordScanner,
   segment: ToolSegment,
   options: DumpOptions,
 ): Promise<void> {

@@ -14,7 +14,7 @@
 // segment all the time.
 
 import { SEGMENT_HEADER_BYTES } from '../../../assembly/layout.ts';
-import type { Position } from '../../core/ports.ts';
+import type { Position } from '../../core/ports/basics.ts';
 import type { FilesToRead } from '../files/files.ts';
 import { list, open, settle } from '../files/promises.ts';
 import { readFully } from '../scan/scan.ts';

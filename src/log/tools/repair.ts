@@ -10,7 +10,7 @@
 
 import { SEGMENT_HEADER_BYTES } from '../../../assembly/layout.ts';
 import type { SequenceSet } from '../../core/collections/sequence-set.ts';
-import type { Codec } from '../../core/ports.ts';
+import type { Codec, RecordScanner } from '../../core/ports/codec.ts';
 import { LogError } from '../files/errors.ts';
 import type { Files, FilesToRead } from '../files/files.ts';
 import { settle } from '../files/promises.ts';
@@ -98,7 +98,7 @@ export interface RepairTarget {
 
 interface Old {
   files: Salvage;
-  codec: Codec;
+  codec: RecordScanner;
   segments: ToolSegment[];
   survey: Survey;
   report: RepairReport;
@@ -113,7 +113,7 @@ interface Old {
  */
 export async function repairLog(
   from: FilesToRead,
-  codec: Codec,
+  codec: RecordScanner,
   target: RepairTarget | undefined,
   progress: (done: number, total: number) => void,
 ): Promise<RepairReport> {
@@ -140,7 +140,7 @@ export async function repairLog(
 
 async function surveyOld(
   from: FilesToRead,
-  codec: Codec,
+  codec: RecordScanner,
   progress: (done: number, total: number) => void,
 ): Promise<Old> {
   const files = new Salvage(from);

@@ -18,7 +18,8 @@ import {
 import { assert } from '../../core/assert.ts';
 import { Commit } from '../../core/commit/commit.ts';
 import { DEFAULT_LIMITS } from '../../core/limits.ts';
-import type { Codec, Position } from '../../core/ports.ts';
+import type { Position } from '../../core/ports/basics.ts';
+import type { Codec } from '../../core/ports/codec.ts';
 import { FileLog } from '../file-log.ts';
 import { LogError } from '../files/errors.ts';
 import type { Files } from '../files/files.ts';
@@ -103,7 +104,8 @@ export class Rewriter {
     const failed = (failure: Error) => events.fail(failure);
     this.#commit = new Commit({
       codec,
-      log,
+      journal: log,
+      space: log,
       events: {
         durable: () => events.wake(),
         roomAgain: () => events.wake(),

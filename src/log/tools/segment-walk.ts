@@ -2,7 +2,8 @@
 // every bad spot, and never changes a byte. It finds; verify.ts judges.
 
 import { RECORD_HEADER_BYTES, SEGMENT_HEADER_BYTES } from '../../../assembly/layout.ts';
-import type { Codec, Position } from '../../core/ports.ts';
+import type { Position } from '../../core/ports/basics.ts';
+import type { RecordScanner } from '../../core/ports/codec.ts';
 import { BACK, BODY_BYTES, EPOCH } from '../../core/records/rows.ts';
 import { LogError } from '../files/errors.ts';
 import type { FilesToRead } from '../files/files.ts';
@@ -205,7 +206,7 @@ export interface TourEnd {
  */
 export async function tour(
   files: FilesToRead,
-  codec: Codec,
+  codec: RecordScanner,
   segment: ToolSegment,
   epoch: number,
   visitor: Visitor,
@@ -262,7 +263,7 @@ const NOBODY: Visitor = { record: () => {}, commit: () => {}, chunkBytes: () => 
 /** Whether a record that continues the log stands where a walk stopped. */
 export async function goesOnAt(
   files: FilesToRead,
-  codec: Codec,
+  codec: RecordScanner,
   segment: ToolSegment,
   epoch: number,
   { stopped, committed }: Pick<Walk, 'stopped' | 'committed'>,

@@ -1,7 +1,7 @@
 // Sums up a log: its size, what it holds, what of that still waits, and whose message keeps
 // its oldest segment. Two passes, as marks stand behind what they speak of. Changes nothing.
 
-import type { Codec } from '../../core/ports.ts';
+import type { RecordScanner } from '../../core/ports/codec.ts';
 import type { FilesToRead } from '../files/files.ts';
 import { type Look, lookThrough } from './look.ts';
 import { problemOf, type ToolSegment } from './segment-walk.ts';
@@ -62,7 +62,7 @@ const BUCKETS_MAX = 1_000_000;
 /** Reads the log twice. Throws what the system says about the directory. */
 export async function statLog(
   files: FilesToRead,
-  codec: Codec,
+  codec: RecordScanner,
   options: StatOptions,
 ): Promise<StatReport> {
   const survey = new Survey();

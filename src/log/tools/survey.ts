@@ -2,9 +2,8 @@
 // were delivered, where it ends; then, in a second pass, the messages that are left. For the tools
 // that count (stat.ts) and that save (repair.ts). Memory is about a bit for each settled message.
 //
-// A batch counts if its commit record is found, or if anything of a later batch is, because then
-// the commit may be what was lost, and what it closed was acked. Only the batch that the log ends
-// in without a commit does not: it was never acked (FORMAT.md).
+// A batch counts if its commit record is found, or anything of a later batch: then the commit may
+// be what was lost, and what it closed was acked. Only the one it ends in does not (FORMAT.md).
 
 import {
   MESSAGE_SIZE_BYTES,
@@ -16,7 +15,8 @@ import {
   RECORD_TRIM,
 } from '../../../assembly/layout.ts';
 import { AttemptCounts, SequenceSet } from '../../core/collections/sequence-set.ts';
-import type { Codec, Position } from '../../core/ports.ts';
+import type { Position } from '../../core/ports/basics.ts';
+import type { RecordScanner } from '../../core/ports/codec.ts';
 import { marksIn } from '../../core/records/ack-ranges.ts';
 import {
   ATTEMPTS,
@@ -114,7 +114,7 @@ export class Survey {
   readonly #before: Before[] = [];
 
   /** Reads the next segment; gives whether the log says that it goes on behind it. */
-  read(files: FilesToRead, codec: Codec, segment: ToolSegment): Promise<boolean> {
+  read(files: FilesToRead, codec: RecordScanner, segment: ToolSegment): Promise<boolean> {
     const { base, header, skip } = segment;
     this.#save(base);
     if (!skip) this.start = Math.max(this.start, header?.start ?? 0);
@@ -131,7 +131,7 @@ export class Survey {
   }
 
   /** What look.ts does with this survey. */
-  look(files: FilesToRead, codec: Codec): Look {
+  look(files: FilesToRead, codec: RecordScanner): Look {
     return {
       read: (segment) => this.read(files, codec, segment),
       backTo: (base) => this.#backTo(base),
@@ -287,7 +287,7 @@ export class LivePass {
 
   async read(
     files: FilesToRead,
-    codec: Codec,
+    codec: RecordScanner,
     segment: ToolSegment,
     epoch: number,
     take: (run: LiveRun) => void,

@@ -11,7 +11,7 @@ import {
   RECORD_TRIM,
   SEGMENT_DATA_AT,
 } from '../../../assembly/layout.ts';
-import type { Codec } from '../../core/ports.ts';
+import type { RecordScanner } from '../../core/ports/codec.ts';
 import { BACK, COUNT, EPOCH, FLAGS, OFFSET, sequenceOf, TYPE } from '../../core/records/rows.ts';
 import type { FilesToRead } from '../files/files.ts';
 import { open, settle } from '../files/promises.ts';
@@ -96,7 +96,7 @@ export type Findings = Omit<VerifyReport, 'leftovers' | 'foreign' | 'moved' | 'u
 /** Reads the whole log. Throws what the system says about the directory. */
 export async function verifyLog(
   files: FilesToRead,
-  codec: Codec,
+  codec: RecordScanner,
   progress: (done: number, total: number) => void,
 ): Promise<VerifyReport> {
   const verifier = new Verifier();
@@ -143,7 +143,7 @@ export class Verifier {
    */
   async read(
     files: FilesToRead,
-    codec: Codec,
+    codec: RecordScanner,
     segment: ToolSegment,
     also?: Visitor,
   ): Promise<boolean> {
@@ -231,10 +231,10 @@ export class Verifier {
    * Looks again at what something behind it proves to have been synced: what was only on its way is
    * there by now. Gives a segment in which something was.
    */
-  async doubt(files: FilesToRead, codec: Codec): Promise<ToolSegment | undefined> {
+  async doubt(files: FilesToRead, codec: RecordScanner): Promise<ToolSegment | undefined> {
     for (const suspect of this.#suspects) {
       if (!suspect.proved || suspect.stands) continue;
-      if (await isOutdated(files, codec, suspect)) return suspect.segment;
+      if (await isGone(files, codec, suspect)) return suspect.segment;
       suspect.stands = true;
     }
     return undefined;
@@ -357,8 +357,8 @@ export class Verifier {
 }
 
 // Whether a bad spot is none any more, or its segment is another one.
-async function isOutdated(files: FilesToRead, codec: Codec, suspect: Suspect): Promise<boolean> {
-  const { segment, offset, batch, epoch } = suspect;
+async function isGone(files: FilesToRead, codec: RecordScanner, spot: Suspect): Promise<boolean> {
+  const { segment, offset, batch, epoch } = spot;
   try {
     const { handle } = await open(files, segment.name);
     const at = { stopped: offset, committed: batch };

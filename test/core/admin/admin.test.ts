@@ -32,7 +32,7 @@ class Desk {
     this.world = world;
     this.admin = new Admin({
       broker: world.broker,
-      log: world.log,
+      log: world.log.ports,
       settings: { save: (text, done) => void this.saves.push({ text, done }) },
       wallMs: () => world.wallMs,
       base64: (bytes) => Buffer.from(bytes).toString('base64'),
@@ -628,7 +628,7 @@ describe('backup', () => {
     let state: BackupState | null = null;
     const admin = new Admin({
       broker: desk.world.broker,
-      log: desk.world.log,
+      log: desk.world.log.ports,
       settings: { save: () => {} },
       backups: {
         get state() {

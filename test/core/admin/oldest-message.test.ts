@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Oldest, type OldestOptions } from '../../../src/core/admin/oldest-message.ts';
-import type { Failure } from '../../../src/core/ports.ts';
+import type { Failure } from '../../../src/core/ports/basics.ts';
 import { createState } from '../../../src/core/segments/state.ts';
 
 type Visit = OldestOptions['visit'];

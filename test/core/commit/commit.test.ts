@@ -20,8 +20,9 @@ import {
   SEGMENT_DATA_AT,
 } from '../../../assembly/layout.ts';
 import { DeliveryDecoder } from '../../../src/codec/wire.ts';
-import { Commit, type CommitEvents } from '../../../src/core/commit/commit.ts';
-import type { Codec } from '../../../src/core/ports.ts';
+import { Commit } from '../../../src/core/commit/commit.ts';
+import type { CommitEvents } from '../../../src/core/commit/options.ts';
+import type { Codec } from '../../../src/core/ports/codec.ts';
 import { marksIn } from '../../../src/core/records/ack-ranges.ts';
 import {
   BACK,
@@ -108,7 +109,8 @@ class Bench implements CommitEvents {
     this.log = new FakeLog(this.codec, SEGMENT, 0);
     this.commit = new Commit({
       codec: this.codec,
-      log: this.log,
+      journal: this.log,
+      space: this.log,
       events: this,
       wallMs: () => WALL_MS,
       clockMs: () => 0,

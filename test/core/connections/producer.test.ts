@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { MESSAGE_BYTES_CEILING, WIRE_U32, WIRE_U64 } from '../../../assembly/layout.ts';
 import { DeliveryDecoder, encodeGoodbye, type Wire } from '../../../src/codec/wire.ts';
-import type { Codec } from '../../../src/core/ports.ts';
+import type { Codec } from '../../../src/core/ports/codec.ts';
 import { Engine } from '../../../src/wasm/engine.ts';
 import { Random, seedOf } from '../../support/random.ts';
 import { acks, batch, brokerOf, smallCodec, textOf, type World } from '../../support/world.ts';

@@ -435,7 +435,7 @@ describe('the end of a segment', () => {
 
 test('the log is told who is about: who publishes little, and large messages beside them', () => {
   const { world, little } = shared();
-  const told = () => [world.log.gentle, world.log.large];
+  const told = () => [world.foreground.latencySensitive, world.foreground.largeWrites];
   assert.deepEqual(told(), [true, false]);
   const much = world.producer();
   much.send(sized(PORTION_BYTES - KIB, 4));

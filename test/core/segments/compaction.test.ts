@@ -2,20 +2,25 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { CompactionRequest, Failure } from '../../../src/core/ports.ts';
+import type { Failure } from '../../../src/core/ports/basics.ts';
+import type { CompactionRequest } from '../../../src/core/ports/upkeep.ts';
 import { Compaction } from '../../../src/core/segments/compaction.ts';
 import type { Retention } from '../../../src/core/segments/retention.ts';
 import { createState } from '../../../src/core/segments/state.ts';
-import { FakeLog, smallCodec } from '../../support/world.ts';
 
 const SEGMENT = 20_000;
 
 type Done = (failure: Failure, smaller: boolean) => void;
 
-class AskedLog extends FakeLog {
+class AskedLog {
   readonly asked: { bases: readonly number[]; done: Done }[] = [];
+  readonly segmentBytes = SEGMENT;
 
-  override compact({ bases }: CompactionRequest, done: Done): void {
+  fileBytes(): number {
+    return SEGMENT;
+  }
+
+  compact({ bases }: CompactionRequest, done: Done): void {
     this.asked.push({ bases, done });
   }
 }
@@ -36,7 +41,7 @@ function setUp({
   onEnded = (nowMs: number) => nowMs,
 } = {}): Setup {
   const { buckets, retention } = createState(1);
-  const log = new AskedLog(smallCodec(), SEGMENT, 0);
+  const log = new AskedLog();
   for (let i = 0; i < 6; i++) {
     retention.open(i * SEGMENT, 1 + i * 10);
     retention.add(i * SEGMENT, 1 + i * 10, 10, bytes);
@@ -46,7 +51,8 @@ function setUp({
   const compaction = new Compaction({
     buckets,
     retention,
-    log,
+    space: log,
+    upkeep: log,
     entriesMax,
     memoryFrom: () => 5 * SEGMENT,
     moved: () => {},
@@ -173,7 +179,8 @@ test('a long log that changes all the time is looked at a small share of the tim
   const compaction = new Compaction({
     buckets: createState(1).buckets,
     retention,
-    log,
+    space: log,
+    upkeep: log,
     entriesMax: 1000,
     memoryFrom: () => 1998 * SEGMENT,
     moved: () => {},

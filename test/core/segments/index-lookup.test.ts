@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Found } from '../../../src/core/ports.ts';
+import type { Found } from '../../../src/core/ports/basics.ts';
 import { Lookup } from '../../../src/core/segments/index-lookup.ts';
 import { createState } from '../../../src/core/segments/state.ts';
 import { NO_ENTRIES } from '../../support/entries.ts';
@@ -44,7 +44,7 @@ class Bench {
     this.lookup = new Lookup({
       buckets,
       retention,
-      log: this.log,
+      index: this.log,
       memoryFrom: () => 300,
       releasing: () => this.releasing,
       ended: (slot) => void this.ended.push(slot),

@@ -14,7 +14,7 @@ class Bench {
   readonly indexing = new Indexing({
     buckets: this.buckets,
     retention: this.state.retention,
-    log: this.log,
+    index: this.log,
     indexed: () => void this.events.push('indexed'),
     failed: (base, failure) => void this.events.push(`failed ${base} ${failure.message}`),
     soon: () => void this.events.push('soon'),

@@ -9,7 +9,7 @@ import {
   WIRE_U64,
 } from '../../../assembly/layout.ts';
 import type { Limits } from '../../../src/core/limits.ts';
-import type { Codec } from '../../../src/core/ports.ts';
+import type { Codec } from '../../../src/core/ports/codec.ts';
 import { Engine } from '../../../src/wasm/engine.ts';
 import { type GoldenCase, hexOf, linesOf, readGolden, settingsOf } from '../../support/golden.ts';
 import { brokerOf, type FakeLink, type Peer, smallCodec, type World } from '../../support/world.ts';

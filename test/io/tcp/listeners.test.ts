@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import { after, before, test } from 'node:test';
 import type { CloseReason } from '../../../src/contract/close-reasons.ts';
-import type { Link } from '../../../src/core/ports.ts';
+import type { Link } from '../../../src/core/ports/link.ts';
 import { Overdue } from '../../../src/core/timing/overdue.ts';
 import { SocketLink } from '../../../src/io/tcp/link.ts';
 import { Listeners } from '../../../src/io/tcp/listeners.ts';

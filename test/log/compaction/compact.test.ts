@@ -15,12 +15,8 @@ import {
   SEGMENT_CRC_AT,
   SEGMENT_DATA_AT,
 } from '../../../assembly/layout.ts';
-import {
-  type Compacted,
-  type CompactOptions,
-  compact,
-} from '../../../src/log/compaction/compact.ts';
-import { removeReplaced, swap } from '../../../src/log/compaction/swap.ts';
+import { type CompactOptions, compact } from '../../../src/log/compaction/compact.ts';
+import { type Compacted, removeReplaced, swap } from '../../../src/log/compaction/swap.ts';
 import { open } from '../../../src/log/files/promises.ts';
 import { decodeHeader, encodeHeader, segmentName } from '../../../src/log/segments/segment.ts';
 import { type DumpEntry, dumpLog, lineOf, type RecordEntry } from '../../../src/log/tools/dump.ts';

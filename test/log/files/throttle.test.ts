@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Pace } from '../../../src/log/files/throttle.ts';
+import { IDLE, Pace } from '../../../src/log/files/throttle.ts';
 
 function recorded() {
   const taken: string[] = [];
@@ -10,8 +10,12 @@ function recorded() {
     taken.push(name);
     call();
   };
-  const pace = new Pace({ soon: turn('soon'), breath: turn('breath'), pause: turn('pause') });
-  return { pace, taken };
+  const foreground = { ...IDLE };
+  const pace = new Pace(
+    { soon: turn('soon'), breath: turn('breath'), pause: turn('pause') },
+    foreground,
+  );
+  return { pace, taken, foreground };
 }
 
 test('pieces are large and follow each other at once', () => {
@@ -27,8 +31,8 @@ test('pieces are large and follow each other at once', () => {
 });
 
 test('they are small and followed by a break while others wait', () => {
-  const { pace, taken } = recorded();
-  pace.gentle = true;
+  const { pace, taken, foreground } = recorded();
+  foreground.latencySensitive = true;
   let calls = 0;
   pace.next(() => calls++);
   pace.resume(() => calls++);
@@ -38,7 +42,7 @@ test('they are small and followed by a break while others wait', () => {
   assert.deepEqual(taken, ['breath', 'breath', 'breath', 'pause']);
   assert.equal(pace.piece(10, 100), 10);
   assert.equal(pace.piece(10, 100, 1), 10);
-  pace.large = true;
+  foreground.largeWrites = true;
   assert.equal(pace.piece(10, 100), 10);
   assert.equal(pace.piece(10, 100, 1), 1);
 });

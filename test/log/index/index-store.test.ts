@@ -5,12 +5,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { crc32c } from '../../../src/codec/crc32c.ts';
-import type { CheckpointSource, Failure, Found } from '../../../src/core/ports.ts';
+import type { Failure, Found } from '../../../src/core/ports/basics.ts';
+import type { CheckpointSource } from '../../../src/core/ports/upkeep.ts';
 import { LogError } from '../../../src/log/files/errors.ts';
 import { open } from '../../../src/log/files/promises.ts';
 import { CHECKPOINT_NAME, readCheckpoint } from '../../../src/log/index/checkpoint.ts';
 import { RUN_HEADER_BYTES, runName } from '../../../src/log/index/index-file.ts';
-import { type Indexed, IndexStore } from '../../../src/log/index/index-store.ts';
+import { IndexStore } from '../../../src/log/index/index-store.ts';
+import type { Indexed } from '../../../src/log/index/indexed.ts';
 import { Runs } from '../../../src/log/index/indexes.ts';
 import {
   decodeHeader,

@@ -8,7 +8,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { crc32c } from '../../../src/codec/crc32c.ts';
-import type { Failure } from '../../../src/core/ports.ts';
+import type { Failure } from '../../../src/core/ports/basics.ts';
 import { NodeFiles } from '../../../src/io/files.ts';
 import {
   CHUNK_ENTRIES,

@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { EntrySource, Found } from '../../../src/core/ports.ts';
-import type { Indexed } from '../../../src/log/index/index-store.ts';
+import type { EntrySource, Found } from '../../../src/core/ports/basics.ts';
+import type { Indexed } from '../../../src/log/index/indexed.ts';
 import { HeldIndexes, isHeldPlace } from '../../../src/log/index/pending-indexes.ts';
 import { segmentName } from '../../../src/log/segments/segment.ts';
 import { NO_ENTRIES } from '../../support/entries.ts';

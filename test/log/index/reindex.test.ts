@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { EntrySource } from '../../../src/core/ports.ts';
+import type { EntrySource } from '../../../src/core/ports/basics.ts';
 import { open } from '../../../src/log/files/promises.ts';
 import { entriesOf } from '../../../src/log/index/reindex.ts';
 import { keyOf } from '../../../src/log/segments/segment.ts';

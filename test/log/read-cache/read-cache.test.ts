@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RECORD_HEADER_BYTES, SEGMENT_DATA_AT } from '../../../assembly/layout.ts';
+import { IDLE } from '../../../src/log/files/throttle.ts';
 import { Cold } from '../../../src/log/read-cache/read-cache.ts';
 import { Segments } from '../../../src/log/segments/segments.ts';
 import type { MemoryFiles } from '../../support/memory-files.ts';
@@ -26,6 +27,7 @@ interface Setup {
   segments: Segments;
   cold: Cold;
   records: Place[];
+  foreground: { lightTraffic: boolean };
 }
 
 interface Turns {
@@ -85,10 +87,12 @@ async function setUp(
     bytes: RECORD_HEADER_BYTES + 4 + body.length,
     body,
   }));
+  const foreground = { ...IDLE };
   return {
     files,
     segments,
-    cold: new Cold(codec, files, () => segments, { soon, later, pause }, areaBytes),
+    foreground,
+    cold: new Cold(codec, files, () => segments, { soon, later, pause }, foreground, areaBytes),
     records,
   };
 }
@@ -432,10 +436,11 @@ test('who reads to the end of what is there finds nothing to read ahead', async 
 test('a crowd reads ahead from behind the windows that are there', async () => {
   const setup = await setUp(Array(1600).fill(15_000), SEGMENT, { soon: (call) => call() });
   const { cold, files, records } = setup;
+  setup.foreground.lightTraffic = true;
   // One who reads in order has been here, with windows that grew.
   for (const { position, bytes } of records.slice(700, 1100))
     if (cold.resident(position, bytes) < 0) {
-      cold.load(position, bytes, () => {}, true);
+      cold.load(position, bytes, () => {});
       await files.settle();
     }
   const before = cold.reads;
@@ -528,18 +533,13 @@ async function untilReadAhead(setup: Setup, all: readonly Read[]): Promise<numbe
 }
 
 /** Reads all records in order, each when it is had; gives how often it had to wait. */
-async function readAll(setup: Setup, gently = false): Promise<number> {
+async function readAll(setup: Setup): Promise<number> {
   const { cold, files, records } = setup;
   let waits = 0;
   for (const record of records) {
     if (body(setup, record) === undefined) {
       waits++;
-      cold.load(
-        record.position,
-        record.bytes,
-        (failure) => assert.equal(failure, undefined),
-        gently,
-      );
+      cold.load(record.position, record.bytes, (failure) => assert.equal(failure, undefined));
       await files.settle();
     }
     assert.equal(body(setup, record), record.body);
@@ -632,7 +632,8 @@ test('who reads ahead is no part of a crowd far away, and leaves it the disk', a
 test('while others publish, windows are shorter and nothing is read ahead', async () => {
   const setup = await setUp(Array(250).fill(120_000));
   const reads = watchReads(setup);
-  const waits = await readAll(setup, true);
+  setup.foreground.lightTraffic = true;
+  const waits = await readAll(setup);
   assert.equal(reads.all.length, waits);
   for (const { bytes } of reads.all) assert.ok(bytes <= 576 * 1024, `${bytes}`);
   assert.ok(reads.all.some(({ once }) => once));
@@ -645,11 +646,11 @@ test('while others publish, who reads in order pauses after each long window', a
   });
   const { cold, files, records } = setup;
   let served = 0;
-  let gently = true;
+  setup.foreground.lightTraffic = true;
   const next = (): void => {
     while (served < records.length && body(setup, records[served]!) !== undefined) served++;
     const record = records[served];
-    if (record !== undefined) cold.load(record.position, record.bytes, next, gently);
+    if (record !== undefined) cold.load(record.position, record.bytes, next);
   };
   next();
   for (let windows = 1; windows < 5; windows++) {
@@ -661,7 +662,7 @@ test('while others publish, who reads in order pauses after each long window', a
     pauses.shift()!();
     assert.equal(cold.reads, before + 1);
   }
-  gently = false; // nobody publishes any more
+  setup.foreground.lightTraffic = false; // nobody publishes any more
   await files.settle();
   while (pauses.length > 0) {
     pauses.shift()!();

@@ -10,7 +10,7 @@ import {
   SEGMENT_DATA_AT,
 } from '../../../assembly/layout.ts';
 import { PlainCodec } from '../../../src/codec/plain.ts';
-import type { Codec } from '../../../src/core/ports.ts';
+import type { Codec } from '../../../src/core/ports/codec.ts';
 import { sequenceOf, TYPE } from '../../../src/core/records/rows.ts';
 import { open } from '../../../src/log/files/promises.ts';
 import { type Walk, walk } from '../../../src/log/scan/scan.ts';

@@ -506,9 +506,8 @@ test('a file made ready never takes the name of one that is just becoming a segm
 });
 
 test('zeros are written in pieces that suit who waits for the disk', async () => {
-  const pace = paceOf(setImmediate);
-  const pieces = async (gentle: boolean, large: boolean): Promise<number> => {
-    Object.assign(pace, { gentle, large });
+  const pieces = async (latencySensitive: boolean, largeWrites: boolean): Promise<number> => {
+    const pace = paceOf(setImmediate, { latencySensitive, largeWrites, lightTraffic: false });
     const files = new MemoryFiles();
     const zeros = new Uint8Array(MIB);
     const options = { files, zeros, pace, segmentBytes: 2 * MIB, spareBytes: 0, trouble: () => {} };

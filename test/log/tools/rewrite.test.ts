@@ -14,7 +14,7 @@ import {
 } from '../../../assembly/layout.ts';
 import { crc32c } from '../../../src/codec/crc32c.ts';
 import { PlainCodec } from '../../../src/codec/plain.ts';
-import type { Codec } from '../../../src/core/ports.ts';
+import type { Codec } from '../../../src/core/ports/codec.ts';
 import { LogError } from '../../../src/log/files/errors.ts';
 import { segmentName } from '../../../src/log/segments/segment.ts';
 import { type RepairReport, repairLog } from '../../../src/log/tools/repair.ts';

@@ -1,0 +1,40 @@
+// What a broker is given: the state that recovery left, the world as ports, and its bounds.
+
+import type { Consumer } from './connections/consumer.ts';
+import type { Paused } from './delivery/paused.ts';
+import type { ForegroundTraffic } from './fairness/foreground.ts';
+import type { Limits } from './limits.ts';
+import type { Codec } from './ports/codec.ts';
+import type { LogPorts } from './ports/log.ts';
+import type { Notices } from './ports/notices.ts';
+import type { Wake } from './ports/wake.ts';
+import type { State } from './segments/state.ts';
+
+export interface BrokerOptions extends State<Consumer> {
+  codec: Codec;
+  /** Each may be of another make: a journal that asks others first, beside a file log's segments. */
+  log: LogPorts;
+  /** Told each tick what is being served; the log was given it to read. */
+  foreground: ForegroundTraffic;
+  limits: Limits;
+  notices: Notices;
+  wake: Wake;
+  wallMs: () => number;
+  /** Monotonic time in ms that latencies are measured with; else that of `nowMs`. */
+  clockMs?: () => number;
+  /**
+   * The time that `advance` tells, as fine as it is to be had between two calls; else that of the
+   * last one. What is decided goes by it, and it stands still while the process does.
+   */
+  nowMs?: () => number;
+  /** Whether the process has stood still just now. */
+  isLate?: () => boolean;
+  /** What an earlier life has paused. */
+  paused?: Paused;
+  /** Entries released in one turn, where the default is not wanted. */
+  releaseMax?: number;
+  /** Mode commit: an append that is done is synced. */
+  strict: boolean;
+  /** The log failed: no ack will leave any more, the process must stop. */
+  onFailed: (failure: Error) => void;
+}

@@ -1,0 +1,129 @@
+// The byte work: frames, records, checksums. Cut by who uses it; wasm/engine.ts implements all of
+// it in one module and, slowly and plainly, codec/plain.ts.
+//
+// Offsets count from the start of the area that is named. A *place* is an offset into `memory`,
+// where the cold windows stand first and the ring behind them. Numbers are whole; sizes, offsets,
+// counts and CRCs are unsigned 32-bit; positions, sequences and times at least 0, exact to 2^53.
+//
+// What a call returns beyond one number stands in `result` and `rows` (RESULT and ROW of layout.ts).
+// They hold until the next call on any of these interfaces: they are read at once, or copied.
+//
+// Whoever breaks a bound that is said to trap has a bug, never bad input: the module traps
+// (WebAssembly.RuntimeError), the plain one throws BugError, and the process must stop either way.
+// Bounds of which no trap is told are the caller's to keep.
+
+import type { Position } from './basics.ts';
+
+/** Messages in: what producers send is checked and packed into records of the ring in one pass. */
+export interface InboundFrames {
+  /** Bytes of one connection on their way in; the end of it is where sockets read into. */
+  readonly inbox: Uint8Array;
+  /** Word by word, ROW_WORDS of them a row: the records that the last `intake` packed. */
+  readonly rows: Uint32Array;
+  readonly result: Uint32Array;
+  /**
+   * Bounds what `intake` may write: no record of messages ends beyond `offset` of the open segment.
+   * A segment that is opened starts with no room at all. Traps beyond the segment's size.
+   */
+  setLimit(offset: number): void;
+  /**
+   * Packs up to `left` messages of one wire batch from the inbox, `at` to before `end`, at the write
+   * cursor; neighbours for one bucket share a record. `wire` is 4 or 8, the bytes of Length. Returns
+   * an INTAKE status. Results: CONSUMED bytes of the inbox, MESSAGES packed, PAYLOAD bytes in
+   * them, ROWS filled, and LENGTH where the status says so. A partial message is not consumed.
+   */
+  intake(at: number, end: number, left: number, wire: number, messageBytesMax: number): number;
+  /** Walks the same without storing anything: PAYLOAD and ROWS are 0, nothing is ever full. */
+  skim(at: number, end: number, left: number, wire: number, messageBytesMax: number): number;
+}
+
+/** Records out: the open segment, and the commit batch that is being written into it. */
+export interface RecordWriter {
+  /** Marks on their way into a record, MARK_BYTES each, at most MARKS_MAX: u64 sequence, u32 count,
+   * u32 attempts. */
+  readonly marks: DataView;
+  /**
+   * Turns to the segment based at `base`, of `segmentBytes` bytes: further records go to `offset` of
+   * it and carry `epoch`. Traps if the segment is larger than the ring, or if `offset` is beyond it
+   * or no multiple of 8.
+   */
+  openSegment(base: Position, offset: number, segmentBytes: number, epoch: number): void;
+  /** Opens a commit batch at the write cursor. `proof`: all earlier batches are known synced. */
+  openBatch(proof: boolean): void;
+  /** Sets the sequence number that the next message gets. */
+  setSequence(sequence: number): void;
+  /** Offset in the open segment at which the next record goes: the write cursor, in bytes. */
+  writeAt(): number;
+  /** The sequence number that the next message gets. */
+  sequence(): number;
+  /** Packs the first `count` marks into one record of `type` settled or returned. Traps if `count` is
+   * 0 or over MARKS_MAX, or if the record does not fit the segment. */
+  packMarks(type: number, count: number): void;
+  /** Writes a record without a body: start, trim or commit; the fields mean what layout.ts says of
+   * `type`. `timeMs` is since 1970. Traps if it does not fit the segment. */
+  packControl(type: number, flags: number, sequence: number, timeMs: number, count: number): void;
+}
+
+/** Messages out: a delivery frame is put together in the outbox, and taken. */
+export interface OutboundFrames {
+  readonly result: Uint32Array;
+  /**
+   * Appends messages `first` to before `first + count` of the record body at place `body`, which is
+   * verified, at offset `outAt` of the outbox: as many as fit before `outMax`. Just behind the
+   * frame's header (BATCH_HEADER_BYTES) one message is taken whatever its size. `wire` is 4 or 8.
+   * Returns how many; results: MESSAGES, the same, BYTES_OUT, the offset behind them, and PAYLOAD.
+   * Traps if the body holds fewer messages than were asked for, or the frame outgrows the outbox.
+   */
+  deliver(
+    body: number,
+    bodyBytes: number,
+    first: number,
+    count: number,
+    wire: number,
+    outAt: number,
+    outMax: number,
+  ): number;
+  /**
+   * Completes the frame of `count` messages, `bytes` bytes in all, and copies it into `into`, or into
+   * a new array. Gives what was written. Throws RangeError if `into` is too small.
+   */
+  takeFrame(count: number, bytes: number, into?: Uint8Array): Uint8Array;
+}
+
+/** Records read back, wherever they stand in memory. */
+export interface RecordScanner {
+  /** Cold windows (the first `coldBytes`), then the ring: an image of the open segment. */
+  readonly memory: Uint8Array;
+  readonly coldBytes: number;
+  /** Word by word, ROW_WORDS of them a row: what the last call found. */
+  readonly rows: Uint32Array;
+  readonly result: Uint32Array;
+  /** Sets the key of the log that is written and read from now on (layout.ts, record). */
+  setKey(key: number): void;
+  /**
+   * Verifies the records in `bytes` bytes at `place`, the first of which stands at `position` in the
+   * log. Returns a SCAN status. Results: CONSUMED bytes of valid records, ROWS filled, with
+   * offsets that count from `place`, and LENGTH where the status says so.
+   */
+  scan(place: number, bytes: number, position: Position): number;
+  /** The first offset, a multiple of 8, at which the header of a record holds, which is row 0 then;
+   * or `bytes`. The body is not looked at. */
+  seek(place: number, bytes: number, position: Position): number;
+  /** CRC32C of `bytes` bytes at `place`. */
+  crc32c(place: number, bytes: number): number;
+}
+
+/** The areas of memory that are written to disk as they are. */
+export interface DiskAreas {
+  /** As with RecordScanner: the open segment begins at `coldBytes`. */
+  readonly memory: Uint8Array;
+  readonly coldBytes: number;
+  /** One block of the disk, aligned as `memory` is: the end of a write, whose place in the ring goes
+   * on being filled. */
+  readonly block: Uint8Array;
+  /** ZEROS_BYTES zeros, aligned; never written. */
+  readonly zeros: Uint8Array;
+}
+
+/** All of it, for whoever makes one and hands it on. Who works with it names the parts. */
+export type Codec = InboundFrames & RecordWriter & OutboundFrames & RecordScanner & DiskAreas;

@@ -1,0 +1,44 @@
+// Indexes: which records of a bucket a segment holds, without reading it.
+
+import type { EntrySource, Failure, Found, Position } from './basics.ts';
+
+/** One index for each complete segment. `done` comes later, never within the call. */
+export interface SegmentIndex {
+  /**
+   * Writes the index of the segment based at `base`, which is complete, so that `find` knows its
+   * records. `source` must not change before `done`. After a failure it may be tried again.
+   */
+  index(base: Position, source: EntrySource, done: (failure: Failure) => void): void;
+  /**
+   * Records of a bucket in an indexed segment that reach to `query.sequence` or beyond, oldest first,
+   * at most `most`. `next` is the place to go on from; undefined: that is all. An index that is
+   * damaged is made again from the segment first; an error says that this failed, too.
+   */
+  find(
+    query: IndexQuery,
+    most: number,
+    done: (failure: Failure, found: Found[], next: number | undefined) => void,
+  ): void;
+  /**
+   * All records of an indexed segment, in the order of its index: first by a hash of the bucket,
+   * given as the halves of its id, then by sequence. `record` is called any number of times before
+   * `done`, also if that brings an error.
+   */
+  visit(
+    base: Position,
+    record: (low: number, high: number, found: Found) => void,
+    done: (failure: Failure) => void,
+  ): void;
+}
+
+export interface IndexQuery {
+  /** Base of the segment. */
+  base: Position;
+  /** The halves of the bucket's id, 32 bits each. */
+  low: number;
+  high: number;
+  /** Messages before it are not wanted. */
+  sequence: number;
+  /** 0, or the `next` of the call before this one. */
+  at: number;
+}
