@@ -131,7 +131,7 @@ export class Server {
     const foreground = new ForegroundTraffic();
     const state = createState(randomBytes(4).readInt32LE(), config.memory.bucketsMax);
     let side: Engine | undefined;
-    const replay = new Replay(state.buckets, state.retention);
+    const replay = new Replay(state);
     const opened = await FileLog.open(
       {
         files: folder.files('log', codec.memory.buffer),
@@ -168,7 +168,7 @@ export class Server {
       durationMs: Math.round(performance.now() - begun),
       segments: recovered.segments.length,
       records: recovered.records,
-      messages: replay.messages,
+      messages: replay.builder.messages,
       cutBytes: recovered.cutBytes,
     };
     log.info(
@@ -185,7 +185,7 @@ export class Server {
       paused,
       settings,
       clock,
-      recovered: [resume, replay.inMemory],
+      recovered: [resume, replay.builder.inMemory],
     });
     server.#reporter.recovered(report, resume.epoch);
     return server;

@@ -9,15 +9,19 @@ import { Commit } from './commit/commit.ts';
 import type { CommitEvents } from './commit/options.ts';
 import { Admission } from './connections/admission.ts';
 import { Consumer } from './connections/consumer.ts';
+import type { ConsumerHost } from './connections/consumer-host.ts';
 import type { BreachKind, Context } from './connections/context.ts';
+import { DeliveryFrames } from './connections/delivery-frames.ts';
 import { Producer } from './connections/producer.ts';
 import { Dispatcher } from './delivery/dispatcher.ts';
 import * as notices from './delivery/notices.ts';
 import { Paused } from './delivery/paused.ts';
 import { Presence } from './delivery/presence.ts';
+import { Settlement } from './delivery/settlement.ts';
 import { Intake } from './fairness/fair-share.ts';
 import type { ForegroundTraffic } from './fairness/foreground.ts';
 import type { Limits } from './limits.ts';
+import { Maintenance } from './maintenance.ts';
 import { Budget } from './memory/budget.ts';
 import { Relief } from './memory/eviction.ts';
 import { FramePool } from './memory/frame-pool.ts';
@@ -25,28 +29,17 @@ import { Blocks } from './memory/partial-input.ts';
 import { Reservations } from './memory/reservations.ts';
 import { Counters } from './metrics/counters.ts';
 import { Latency } from './metrics/latency.ts';
-import type { Failure, Position } from './ports/basics.ts';
+import type { Position } from './ports/basics.ts';
 import type { Codec } from './ports/codec.ts';
 import type { Resume } from './ports/journal.ts';
 import type { Link } from './ports/link.ts';
-import type { LogPorts } from './ports/log.ts';
 import type { Notices } from './ports/notices.ts';
-import {
-  BODY_BYTES,
-  BUCKET_HIGH,
-  BUCKET_LOW,
-  COUNT,
-  OFFSET,
-  ROW_WORDS,
-  recordBytesOf,
-  sequenceOf,
-} from './records/rows.ts';
-import { Compaction } from './segments/compaction.ts';
-import { Indexing } from './segments/indexing.ts';
+import { OFFSET, ROW_WORDS } from './records/rows.ts';
+import { Apply } from './segments/apply.ts';
+import type { Compaction } from './segments/compaction.ts';
+import type { Indexing } from './segments/indexing.ts';
 import type { Retention } from './segments/retention.ts';
-import { checkpointOf } from './segments/state.ts';
 import { Ticks } from './ticks.ts';
-import type { Deadlines } from './timing/deadlines.ts';
 import { Overdue } from './timing/overdue.ts';
 
 export class Broker implements Context, CommitEvents {
@@ -65,21 +58,23 @@ export class Broker implements Context, CommitEvents {
   readonly budget: Budget;
   readonly reservations: Reservations;
   readonly #relief: Relief;
-  readonly frames: FramePool;
+  readonly frames: DeliveryFrames;
   readonly blocks: Blocks;
   readonly paused: Paused;
   readonly overdue = new Overdue(() => void this.#ticks.stir());
   readonly presence: Presence;
+  readonly settlement: Settlement;
   readonly dispatcher: Dispatcher;
   readonly producers = new Set<Producer>();
   readonly consumers = new Set<Consumer>();
+  readonly #apply: Apply;
+  readonly #maintenance: Maintenance;
+  readonly #consumerHost: ConsumerHost<Consumer>;
   readonly #ticks: Ticks;
   readonly #admission: Admission;
-  readonly #log: LogPorts;
   readonly #options: BrokerOptions;
   #flushAsked = false;
   #lastBase: Position = -1;
-  #nextSequence = 1;
   #replies: Producer[] = [];
   #closing = false;
   readonly #onBatch: ((batch: Batch) => void)[] = [];
@@ -90,47 +85,31 @@ export class Broker implements Context, CommitEvents {
     this.codec = options.codec;
     this.limits = options.limits;
     this.notices = options.notices;
-    this.#log = options.log;
     this.foreground = options.foreground;
     this.#admission = new Admission(options.limits);
     const { bufferBytesMax, messageBytesMax } = options.limits;
     this.budget = new Budget(bufferBytesMax);
     this.reservations = new Reservations(bufferBytesMax, messageBytesMax);
     this.#relief = new Relief(this.budget, [this.producers, this.consumers], this.overdue);
-    this.frames = new FramePool(options.limits.framesMax);
     this.blocks = new Blocks(bufferBytesMax);
     this.buckets = options.buckets;
     this.retention = options.retention;
+    this.#apply = new Apply(options);
     this.presence = new Presence({
       soon: () => this.flushSoon(),
       dispatch: (slot) => this.dispatch(slot),
       isLate: options.isLate ?? (() => false),
     });
-    const { buckets, retention, log, wallMs, nowMs = () => this.#ticks.nowMs } = options;
+    const { log, wallMs, nowMs = () => this.#ticks.nowMs } = options;
     const { clockMs = nowMs } = options;
     this.latency = new Latency({ clockMs });
-    this.indexing = new Indexing({
-      buckets,
-      retention,
-      index: log.index,
-      indexed: () => this.#indexed(),
-      failed: (base, failure) => this.#notIndexed(base, failure),
-      soon: () => this.flushSoon(),
+    this.#maintenance = new Maintenance(this, {
+      log,
+      entriesMax: options.limits.segmentEntriesMax,
       releaseMax: options.releaseMax,
     });
-    this.compaction = new Compaction({
-      buckets,
-      retention,
-      space: log.space,
-      upkeep: log.upkeep,
-      memoryFrom: () => this.indexing.memoryFrom,
-      entriesMax: options.limits.segmentEntriesMax,
-      moved: (base, end, where) => {
-        buckets.moved(base, end, where);
-        for (const consumer of this.consumers) consumer.moved(base, end, where);
-      },
-      ended: (failure, smaller) => this.#compacted(failure, smaller),
-    });
+    this.indexing = this.#maintenance.indexing;
+    this.compaction = this.#maintenance.compaction;
     this.commit = new Commit({
       codec: options.codec,
       journal: log.journal,
@@ -148,14 +127,46 @@ export class Broker implements Context, CommitEvents {
       proofMs: options.limits.proofMs,
       lag: () => this.indexing.lag,
     });
+    this.settlement = new Settlement(this);
     this.intake = new Intake(this);
     this.dispatcher = new Dispatcher(this, {
       reader: log.reader,
       index: log.index,
       stir: () => this.#ticks.stir(),
-      notFound: (slot, base, failure) => this.#notFound(slot, base, failure),
     });
+    this.frames = new DeliveryFrames(this, new FramePool(options.limits.framesMax));
     this.#ticks = new Ticks(this, log, this.#relief, options.wake);
+    this.#consumerHost = this.#hostOfConsumers();
+  }
+
+  #hostOfConsumers(): ConsumerHost<Consumer> {
+    const { limits, settlement, frames, budget, overdue, counters, latency } = this;
+    const { deadlines } = this.#ticks;
+    return {
+      limits,
+      subscriptions: this.dispatcher,
+      settlement,
+      frames,
+      budget,
+      time: {
+        now: () => this.#ticks.stir(),
+        lookAt: (consumer, dueMs) => deadlines.set(consumer, dueMs),
+        overdue,
+      },
+      metrics: { counters, latency },
+      ends: {
+        breach: ({ link }, why, text) => this.breach(link, 'exhaust', why, text),
+        dead: ({ link: { peer } }, text) => {
+          const line = `consumer ${peer} ${text}: closed`;
+          this.notices.notice('info', 'consumer.dead', line, { peer });
+        },
+        closed: (consumer) => {
+          this.#left(consumer, 'exhaust');
+          this.consumers.delete(consumer);
+          deadlines.delete(consumer);
+        },
+      },
+    };
   }
 
   /**
@@ -164,7 +175,7 @@ export class Broker implements Context, CommitEvents {
    */
   resume(at: Resume, inMemory: { base: Position; from: number }[]): void {
     this.#lastBase = at.base;
-    this.#nextSequence = at.sequence;
+    this.#apply.goOn(at.sequence);
     for (const { base, from } of inMemory) this.indexing.open(base, from);
     this.commit.resume(at);
   }
@@ -187,7 +198,7 @@ export class Broker implements Context, CommitEvents {
   /** A consumer connected; undefined if it was turned away. */
   openConsumer(link: Link): Consumer | undefined {
     if (!this.#admit(link)) return undefined;
-    const consumer = new Consumer(this, link);
+    const consumer = new Consumer(this.#consumerHost, link);
     this.consumers.add(consumer);
     return consumer;
   }
@@ -257,7 +268,7 @@ export class Broker implements Context, CommitEvents {
     this.presence.check();
     if (batch.base > this.#lastBase) {
       this.#lastBase = batch.base;
-      this.retention.open(batch.base, this.#nextSequence);
+      this.#apply.segment(batch.base);
       this.indexing.open(batch.base);
     }
     this.sendReplies();
@@ -266,33 +277,21 @@ export class Broker implements Context, CommitEvents {
       const restMs = this.intake.rest(batch.tookMs);
       if (restMs > 0) this.#options.wake.rest(restMs);
     }
-    if (messages > 0) this.latency.committed(this.#nextSequence, sinceMs, batch.replyTo.length);
+    if (messages > 0)
+      this.latency.committed(this.#apply.nextSequence, sinceMs, batch.replyTo.length);
     this.counters.publishedMessages += messages;
     this.counters.publishedBytes += batch.payload;
     const { words } = batch.rows;
     let touched = 0;
     for (let i = 0; i < batch.rows.count; i++) {
       const at = i * ROW_WORDS;
-      const slot = this.buckets.open(words[at + BUCKET_LOW]!, words[at + BUCKET_HIGH]!);
-      const count = words[at + COUNT]!;
-      const position = batch.base + words[at + OFFSET]!;
-      const sequence = sequenceOf(words, at);
-      this.#nextSequence = sequence + count;
-      this.buckets.push(slot, position, sequence, count, words[at + BODY_BYTES]!, 0);
-      this.retention.add(position, sequence, count, recordBytesOf(words, at));
+      const slot = this.#apply.messages(words, at, batch.base + words[at + OFFSET]!);
       if (slot !== touched && touched !== 0) this.dispatch(touched);
       touched = slot;
     }
     if (touched !== 0) this.dispatch(touched);
-    if (batch.trim > 0) this.#trimmed(batch.trim);
+    if (batch.trim > 0) this.#apply.trimmed(batch.trim);
     for (const observe of this.#onBatch) observe(batch);
-  }
-
-  #trimmed(position: Position): void {
-    this.retention.trimmed(position);
-    const oldest = this.retention.segments[0]?.first ?? 0;
-    this.buckets.fates.settled.forget(oldest);
-    this.buckets.fates.attempts.forget(oldest);
   }
 
   roomAgain(): void {
@@ -320,10 +319,6 @@ export class Broker implements Context, CommitEvents {
   /** Something was done from outside: what comes of it is due, too. */
   stir(): void {
     this.#ticks.stir();
-  }
-
-  get deadlines(): Deadlines<Consumer> {
-    return this.#ticks.deadlines;
   }
 
   lookAt(producer: Producer): void {
@@ -354,62 +349,18 @@ export class Broker implements Context, CommitEvents {
     this.dispatcher.dispatch(slot);
   }
 
-  fetch(slot: number, position: Position, recordBytes: number): number {
-    return this.dispatcher.fetch(slot, position, recordBytes);
-  }
-
   get closing(): boolean {
     return this.#closing;
   }
 
   /** Sequence behind the last durable message. */
   get nextSequence(): number {
-    return this.#nextSequence;
-  }
-
-  // A segment's entries are in its index only: whoever waited for that goes on.
-  #indexed(): void {
-    this.#ticks.stir();
-    this.saveCheckpoint();
-    for (const share of [...this.buckets.shares()]) {
-      if (share.waiting.size > 0) this.dispatch(share.slot);
-      if (share.consumers === 0) this.buckets.tidy(share.slot);
-    }
-    this.roomAgain();
+    return this.#apply.nextSequence;
   }
 
   /** Lets the log save what the indexed segments come to; with `now`, in any case. */
   saveCheckpoint(now = false, done = () => {}): void {
-    const { memoryFrom } = this.indexing;
-    this.#log.upkeep.checkpoint(
-      memoryFrom,
-      () => checkpointOf(this, this.#log.journal.startPosition, memoryFrom, this.#nextSequence),
-      now,
-      done,
-    );
-  }
-
-  // Work beside the traffic failed; in an orderly stop it is only given up.
-  #trouble(...notice: Parameters<Notices['notice']>): void {
-    if (!this.#closing) this.notices.notice(...notice);
-  }
-
-  #compacted(failure: Failure, smaller: boolean): void {
-    this.#ticks.stir();
-    if (smaller) this.saveCheckpoint(true);
-    if (failure === undefined) return;
-    this.#trouble('warn', 'log.compaction', notices.notCompacted(failure));
-  }
-
-  #notIndexed(base: Position, failure: Error): void {
-    this.#ticks.stir();
-    const text = notices.notIndexed(base, failure);
-    this.#trouble('warn', 'index.write', text, { position: base });
-  }
-
-  #notFound(slot: number, base: Position, failure: Error): void {
-    const text = notices.notFound(this.buckets.idOf(slot), base, failure);
-    this.#trouble('error', 'log.unreadable', text, { position: base });
+    this.#maintenance.saveCheckpoint(now, done);
   }
 
   breach(link: Link, side: 'intake' | 'exhaust', why: BreachKind, text: string): void {
@@ -419,19 +370,17 @@ export class Broker implements Context, CommitEvents {
     link.destroy();
   }
 
-  closed(session: Producer | Consumer): void {
+  closed(producer: Producer): void {
+    this.#left(producer, 'intake');
+    this.producers.delete(producer);
+    this.#ticks.producers.delete(producer);
+  }
+
+  #left(session: Producer | Consumer, side: 'intake' | 'exhaust'): void {
     this.#admission.leave(session.link.address);
     this.overdue.forget(session);
-    const side = session instanceof Producer ? 'intake' : 'exhaust';
     this.counters.closedConnections[side][session.closedFor]++;
     this.#ticks.stir();
-    if (session instanceof Producer) {
-      this.producers.delete(session);
-      this.#ticks.producers.delete(session);
-    } else {
-      this.consumers.delete(session);
-      this.deadlines.delete(session);
-    }
   }
 
   relieve(): void {

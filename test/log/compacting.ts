@@ -49,7 +49,7 @@ export interface Start {
 export async function startOn(files: MemoryFiles): Promise<Start> {
   const collector = new Collector();
   const state = createState(3);
-  const replay = new Replay(state.buckets, state.retention);
+  const replay = new Replay(state);
   const both: Sink = {
     segment: (base, sparse) => replay.segment(base, sparse),
     known: () => assert.fail('nothing is known'),
@@ -84,7 +84,7 @@ export async function startOn(files: MemoryFiles): Promise<Start> {
     const line: [number, number][] = [];
     const { buckets } = state;
     for (let part = buckets.peek(slot); part !== undefined; part = buckets.peek(slot)) {
-      const { sequence, count, attempts } = buckets.setAside(slot, part);
+      const { sequence, count, attempts } = buckets.setAside(part);
       for (let i = 0; i < count; i++) line.push([sequence + i, attempts]);
     }
     replayed[buckets.idOf(slot)] = line;

@@ -418,7 +418,7 @@ export class World {
 
   static async open(files: MemoryFiles, options: WorldOptions = {}): Promise<World> {
     const state = createState(7);
-    const replay = new CountingReplay(state.buckets, state.retention);
+    const replay = new CountingReplay(state);
     const later: (() => void)[] = [];
     const notes: string[] = [];
     const settings = logOptions(files, indexOf(files), options, later, notes);
@@ -432,7 +432,7 @@ export class World {
     const { used } = replay;
     const parts = { files, log, foreground, recovered, state, options, later, notes };
     const world = new World({ ...parts, used });
-    world.broker.resume(resume, replay.inMemory);
+    world.broker.resume(resume, replay.builder.inMemory);
     return world;
   }
 

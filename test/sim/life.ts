@@ -104,7 +104,7 @@ export class Life {
     this.files = files;
     this.#setting = setting;
     this.#state = createState(setting.hashSeed, setting.slotsMax);
-    this.#replay = new CountingReplay(this.#state.buckets, this.#state.retention);
+    this.#replay = new CountingReplay(this.#state);
     // A new process finds its memory empty.
     const { codec } = setting;
     codec.memory.fill(0, codec.coldBytes, codec.coldBytes + setting.limits.segmentBytes);
@@ -194,7 +194,7 @@ export class Life {
     checker.check(() =>
       checker.recovered(opened.resume, this.log.startPosition, this.#state.buckets.fates),
     );
-    this.broker.resume(opened.resume, this.#replay.inMemory);
+    this.broker.resume(opened.resume, this.#replay.builder.inMemory);
   }
 
   #notice(notice: Notice): void {

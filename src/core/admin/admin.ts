@@ -171,7 +171,7 @@ export class Admin {
       paused: broker.paused.has(id),
       why: whyOf(broker, slot, {
         consumers,
-        isPurging: broker.dispatcher.takers.has(slot),
+        isPurging: broker.dispatcher.takersOf(slot) > 0,
         wallMs: now,
       }),
     };
@@ -180,7 +180,7 @@ export class Admin {
   #age(slot: number): Pick<BucketRow, 'oldestAgeMs' | 'ageIs'> {
     const { buckets, retention, latency } = this.#options.broker;
     const now = latency.clockMs();
-    const oldest = Math.max(oldestReady(buckets, slot), retention.segments[0]?.first ?? 0);
+    const oldest = Math.max(oldestReady(buckets, slot), retention.oldestSequence);
     const known = oldestReady(buckets, slot) !== 0;
     if (!known || (buckets.readyOf(slot) <= 0 && buckets.isCounted(slot)))
       return { oldestAgeMs: null, ageIs: 'exact' };
@@ -283,7 +283,7 @@ export class Admin {
     const { segments } = broker.retention;
     const from = segments.findIndex(({ base }) => base > after);
     const to = from < 0 ? 0 : Math.min(segments.length, from + bounded(limit, ROWS_MAX));
-    const pinned = segments.find(({ live }) => live > 0)?.base;
+    const pinned = broker.retention.oldestLive()?.base;
     const rows: SegmentRow[] = [];
     for (let at = Math.max(0, from); at < to; at++) {
       const { base, messages, live, first } = segments[at]!;

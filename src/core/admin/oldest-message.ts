@@ -56,14 +56,14 @@ export class Oldest {
 
   /** No message before this sequence waits. */
   get from(): number {
-    const segment = this.#options.retention.segments.find(({ live }) => live > 0);
+    const segment = this.#options.retention.oldestLive();
     return Math.max(this.#from, segment?.first ?? 0);
   }
 
   // What was settled long ago may be forgotten.
   #isSettled(sequence: number): boolean {
     const { retention, fates } = this.#options;
-    return sequence < (retention.segments[0]?.first ?? 0) || fates.settled.has(sequence);
+    return sequence < retention.oldestSequence || fates.settled.has(sequence);
   }
 
   /** When `advance` has something to look for, if nothing comes in before that. */
@@ -78,7 +78,7 @@ export class Oldest {
     const { retention, memoryFrom, releasing } = this.#options;
     if (releasing()) return;
     this.#found = undefined;
-    const segment = retention.segments.find(({ live }) => live > 0);
+    const segment = retention.oldestLive();
     if (segment === undefined) this.#nextMs = nowMs + MEMORY_EVERY_MS;
     else if (segment.base >= memoryFrom()) this.#inMemory(nowMs);
     else {

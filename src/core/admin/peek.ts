@@ -89,7 +89,7 @@ class Peek {
   #search(base: Position, at: number, sequence: number): void {
     const { broker, log, slot, limit } = this.#options;
     const bound = broker.indexing.memoryFrom;
-    const segment = broker.retention.segments.find((each) => each.base >= base && each.live > 0);
+    const segment = broker.retention.oldestLive(base);
     if (segment === undefined || segment.base >= bound || ++this.#searched > SEGMENTS_MAX) {
       this.#inMemory();
       return;
@@ -102,7 +102,7 @@ class Peek {
         this.#end(failure?.message);
         return;
       }
-      this.#add(broker.buckets.partsOf(found, sequence));
+      this.#add(broker.buckets.partsOf(slot, found, sequence));
       // Should the place be one in an index that is gone, the search begins again by sequence.
       const last = found.at(-1);
       const behind = last === undefined ? sequence : last.sequence + last.messages;

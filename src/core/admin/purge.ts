@@ -28,6 +28,7 @@ export class Purge {
   readonly #end: number;
   // What was taken, until the mark count from which on it is durable.
   readonly #unsaved: { mark: number; messages: number }[] = [];
+  readonly #taker = () => this.#soon();
   #taken = false;
   #asked = false;
 
@@ -38,9 +39,7 @@ export class Purge {
     this.#end = broker.nextSequence;
     const bucket = broker.buckets.idOf(slot);
     this.state = { bucket, startedAt: options.startedAt, purged: 0, done: false };
-    // As a consumer has it, so that what is in indexes is looked up.
-    broker.buckets.openShare(slot).consumers++;
-    broker.dispatcher.takers.set(slot, () => this.#soon());
+    broker.dispatcher.occupy(slot, this.#taker);
     this.#soon();
   }
 
@@ -63,7 +62,7 @@ export class Purge {
 
   #step(): void {
     const { broker } = this.#options;
-    const { buckets, commit, retention, counters } = broker;
+    const { buckets, commit, settlement } = broker;
     broker.stir();
     // Comes again with the next batch that is durable.
     if (this.#taken || broker.closing || commit.waitingMarks >= MARKS_MAX) return;
@@ -71,13 +70,8 @@ export class Purge {
     for (let parts = 0; parts < PARTS_MAX; parts++) {
       const part = buckets.peek(this.slot);
       if (part === undefined || part.sequence >= this.#end) break;
-      const { sequence, position } = part;
-      const count = Math.min(part.count, this.#end - sequence);
-      buckets.take(this.slot, part, count);
-      commit.settle(sequence, count);
-      retention.settle(position, count);
-      buckets.settle(this.slot, sequence, count);
-      counters.purgedMessages += count;
+      const count = Math.min(part.count, this.#end - part.sequence);
+      settlement.purge(part, count);
       messages += count;
     }
     if (messages > 0) this.#unsaved.push({ mark: commit.settledMarks, messages });
@@ -92,7 +86,7 @@ export class Purge {
     const { buckets } = broker;
     if (buckets.peek(this.slot) === undefined) {
       broker.dispatcher.lookup(this.slot);
-      // The broker comes back through `takers` when something was found, or nothing is left.
+      // The broker comes back through its taker when something was found, or nothing is left.
       if (buckets.share(this.slot)?.loading) return false;
     }
     const next = buckets.peek(this.slot);
@@ -106,10 +100,7 @@ export class Purge {
   #leave(): void {
     const { broker } = this.#options;
     this.#taken = true;
-    broker.dispatcher.takers.delete(this.slot);
-    broker.buckets.share(this.slot)!.consumers--;
-    broker.dispatch(this.slot);
-    broker.buckets.tidy(this.slot);
+    broker.dispatcher.release(this.slot, this.#taker);
   }
 
   #finish(): void {

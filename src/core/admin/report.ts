@@ -76,7 +76,7 @@ export function bucketsOf(broker: Broker, oldestAgeMs: number): Snapshot['bucket
 // Consumers of a bucket; a purge counts as one of its share.
 function consumersOf(broker: Broker, slot: number): number {
   const shared = broker.buckets.share(slot)?.consumers ?? 0;
-  return broker.dispatcher.takers.has(slot) ? shared - 1 : shared;
+  return shared - broker.dispatcher.takersOf(slot);
 }
 
 export function connectionsOf(broker: Broker): Snapshot['connections'] {

@@ -250,6 +250,7 @@ export class Buckets<Waiter> {
     for (;;) {
       const entry = page.numbers[numbersAt(slot) + HEAD]!;
       if (entry === 0) return undefined;
+      part.slot = slot;
       entries.read(entry, page.words[wordsAt(slot) + TAKEN]!, part);
       if (this.#waiting.cut(part)) return part;
       advance(page, slot, entries.next(entry));
@@ -257,47 +258,45 @@ export class Buckets<Waiter> {
   }
 
   /** Takes the first `count` messages of the part that `peek` gave: ready -> unacked. */
-  take(slot: number, part: Part, count: number): void {
-    const page = this.#page(slot);
-    page.counts[countsAt(slot) + UNACKED]! += count;
+  take(part: Part, count: number): void {
+    const { counts } = this.#removeFrom(part, count);
+    counts[countsAt(part.slot) + UNACKED]! += count;
     this.unacked += count;
-    this.#removeFrom(page, slot, part, count);
   }
 
   /** Takes the whole part that `peek` gave out of the line without delivering it. */
-  setAside(slot: number, part: Part): Part {
+  setAside(part: Part): Part {
     const aside = { ...part };
-    this.#waiting.setAside(part);
-    this.#removeFrom(this.#page(slot), slot, part, part.count);
+    this.#removeFrom(part, part.count);
+    this.#waiting.setAside(aside);
     return aside;
   }
 
-  #removeFrom(page: Page, slot: number, part: Part, count: number): void {
-    assert(count <= part.count, 'more was taken than there is');
+  #removeFrom(part: Part, count: number): Page {
+    const { slot } = part;
+    const page = this.#page(slot);
+    assert(count > 0 && count <= part.count, 'more was taken than there is');
+    const isHead = part === this.#headPart;
+    const share = isHead ? undefined : this.#shares.get(slot);
+    const isReturned = share?.returned.peek() === part;
+    const isNext = isHead || isReturned || share?.ahead[share.aheadAt] === part;
+    assert(isNext, 'a part was taken that is not the next one');
     const { numbers, words, counts } = page;
-    const places = numbersAt(slot);
     counts[countsAt(slot) + READY]! -= count;
     this.ready -= count;
-    if (part === this.#headPart) {
-      const { entries } = this;
-      const entry = numbers[places + HEAD]!;
-      const taken = part.first + count;
-      numbers[places + NEXT] = part.sequence + count;
-      if (taken === entries.count(entry)) advance(page, slot, entries.next(entry));
-      else words[wordsAt(slot) + TAKEN] = taken;
-      return;
-    }
-    const share = this.#shares.get(slot);
-    assert(share !== undefined, 'a part was taken that is not the next one');
-    const returned = share.returned.peek() === part;
-    assert(returned || share.ahead[share.aheadAt] === part, 'a part was taken out of turn');
     part.first += count;
     part.sequence += count;
     part.count -= count;
-    if (!returned) numbers[places + NEXT] = part.sequence;
-    if (part.count > 0) return;
-    if (returned) share.returned.pop();
-    else share.aheadAt++;
+    if (!isReturned) numbers[numbersAt(slot) + NEXT] = part.sequence;
+    if (isHead) {
+      const entry = numbers[numbersAt(slot) + HEAD]!;
+      if (part.first === this.entries.count(entry)) advance(page, slot, this.entries.next(entry));
+      else words[wordsAt(slot) + TAKEN] = part.first;
+    } else if (part.count === 0) {
+      if (isReturned) share!.returned.pop();
+      else share!.aheadAt++;
+    }
+    return page;
   }
 
   /** Delivered messages were acked: unacked -> gone. */
@@ -306,14 +305,15 @@ export class Buckets<Waiter> {
     const { counts } = page;
     const at = countsAt(slot);
     assert(counts[at + UNACKED]! >= count, 'more was acked than delivered');
+    assert(this.fates.settled.add(sequence, count) === count, 'a message was settled twice');
     counts[at + UNACKED]! -= count;
     this.unacked -= count;
-    this.fates.settled.add(sequence, count);
     this.rates.settled(page, slot, count);
   }
 
   /** Delivered messages come back at their old place: unacked -> ready. Keeps the part. */
-  giveBack(slot: number, part: Part): void {
+  giveBack(part: Part): void {
+    const { slot } = part;
     const { counts } = this.#page(slot);
     const at = countsAt(slot);
     assert(counts[at + UNACKED]! >= part.count, 'more came back than was delivered');
@@ -352,7 +352,7 @@ export class Buckets<Waiter> {
     const share = this.#shares.get(slot);
     assert(share !== undefined, 'a lookup ended for a bucket that nobody shares');
     const { numbers, counts } = this.#page(slot);
-    const ahead = this.partsOf(records, numbers[numbersAt(slot) + NEXT]!);
+    const ahead = this.partsOf(slot, records, numbers[numbersAt(slot) + NEXT]!);
     const messages = ahead.reduce((sum, { count }) => sum + count, 0);
     share.ahead = ahead;
     share.aheadAt = 0;
@@ -360,9 +360,9 @@ export class Buckets<Waiter> {
     return messages;
   }
 
-  /** What waits of records that a lookup found, from sequence `next` on. */
-  partsOf(records: readonly Found[], next: number): Part[] {
-    return this.#waiting.partsOf(records, next);
+  /** What waits of a bucket's records that a lookup found, from sequence `next` on. */
+  partsOf(slot: number, records: readonly Found[], next: number): Part[] {
+    return this.#waiting.partsOf(slot, records, next);
   }
 
   /** The runs hold nothing more of the bucket: its line goes on in entries. */

@@ -4,6 +4,8 @@ import type { Position } from '../ports/basics.ts';
 
 /** Part of a delivery: a run of messages of one record. */
 export interface Part {
+  /** Of the bucket whose messages they are. */
+  slot: number;
   position: Position;
   sequence: number;
   /** Index of the run's first message in the record. */
@@ -15,5 +17,5 @@ export interface Part {
 
 /** A part of nothing. */
 export function emptyPart(): Part {
-  return { position: 0, sequence: 0, first: 0, count: 0, bodyBytes: 0, attempts: 0 };
+  return { slot: 0, position: 0, sequence: 0, first: 0, count: 0, bodyBytes: 0, attempts: 0 };
 }

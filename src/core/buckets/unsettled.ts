@@ -29,14 +29,14 @@ export class Waiting {
     return part.sequence - part.first >= this.recoveredTo || this.#toUnsettled(part);
   }
 
-  /** What waits of records that a lookup found, from sequence `next` on. */
-  partsOf(records: readonly Found[], next: number): Part[] {
+  /** What waits of a bucket's records that a lookup found, from sequence `next` on. */
+  partsOf(slot: number, records: readonly Found[], next: number): Part[] {
     const parts: Part[] = [];
     for (const { position, sequence, messages: count, bodyBytes, attempts } of records) {
       let first = Math.max(0, next - sequence);
       while (first < count) {
-        const part: Part = { position, sequence, first, count: count - first, bodyBytes, attempts };
-        part.sequence += first;
+        const rest = { first, sequence: sequence + first, count: count - first };
+        const part: Part = { slot, position, ...rest, bodyBytes, attempts };
         if (!this.#toUnsettled(part)) break;
         parts.push(part);
         first = part.first + part.count;

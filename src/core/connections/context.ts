@@ -1,12 +1,9 @@
 // What sessions share: the broker's parts as they see them. Assembled once by broker.ts.
 
-import type { Buckets } from '../buckets/buckets.ts';
 import type { Commit } from '../commit/commit.ts';
-import type { Presence } from '../delivery/presence.ts';
 import type { Intake } from '../fairness/fair-share.ts';
 import type { Limits } from '../limits.ts';
 import type { Budget } from '../memory/budget.ts';
-import type { FramePool } from '../memory/frame-pool.ts';
 import type { Blocks } from '../memory/partial-input.ts';
 import type { Reservations } from '../memory/reservations.ts';
 import type { Counters } from '../metrics/counters.ts';
@@ -14,10 +11,7 @@ import type { Latency } from '../metrics/latency.ts';
 import type { Codec } from '../ports/codec.ts';
 import type { Link } from '../ports/link.ts';
 import type { Notices } from '../ports/notices.ts';
-import type { Retention } from '../segments/retention.ts';
-import type { Deadlines } from '../timing/deadlines.ts';
 import type { Overdue } from '../timing/overdue.ts';
-import type { Consumer } from './consumer.ts';
 import type { Producer } from './producer.ts';
 
 /** How a peer went too far: not our protocol, too slow, or too much memory when that ran out. */
@@ -28,8 +22,6 @@ export interface Context {
   readonly limits: Limits;
   readonly commit: Commit;
   readonly intake: Intake;
-  readonly buckets: Buckets<Consumer>;
-  readonly retention: Retention;
   readonly counters: Counters;
   readonly latency: Latency;
   readonly notices: Notices;
@@ -37,15 +29,10 @@ export interface Context {
   readonly budget: Budget;
   /** Memory for large messages that are not complete. */
   readonly reservations: Reservations;
-  readonly frames: FramePool;
   /** Memory for messages that are not complete. */
   readonly blocks: Blocks;
   /** Whose time is up. */
   readonly overdue: Overdue;
-  /** Who is known to be still there. */
-  readonly presence: Presence;
-  /** When consumers have to be looked at. */
-  readonly deadlines: Deadlines<Consumer>;
   /** Monotonic time in ms, to be asked for with each input: after a sleep it sets ticks going. */
   nowMs(): number;
   /** The next tick looks at the producer. */
@@ -54,13 +41,9 @@ export interface Context {
   flushSoon(): void;
   /** The producer has replies to send when the current input is done. */
   replyLater(producer: Producer): void;
-  /** Gives waiting consumers of a bucket what is ready. */
-  dispatch(slot: number): void;
-  /** Place of a record in memory, or -1 while it is being fetched for the bucket. */
-  fetch(slot: number, position: number, recordBytes: number): number;
   /** The peer went too far: one line of kind `why.side`, counted, connection closed at once. */
   breach(link: Link, side: 'intake' | 'exhaust', why: BreachKind, text: string): void;
-  closed(session: Producer | Consumer): void;
+  closed(producer: Producer): void;
   /** The budget is used up: closes the connection that holds the most. */
   relieve(): void;
 }

@@ -16,10 +16,13 @@ import type { Indexing } from '../segments/indexing.ts';
 import type { Retention } from '../segments/retention.ts';
 import * as notices from './notices.ts';
 import type { Paused } from './paused.ts';
-import type { Presence } from './presence.ts';
+import type { Newcomer, Presence } from './presence.ts';
+import type { Settlement } from './settlement.ts';
 
 /** A consumer, as far as it is served. */
 export interface Receiver {
+  /** Of its bucket. */
+  readonly slot: number;
   readonly link: Pick<ByteStream, 'destroyed'>;
   /** Sends the next batch; false: its first message is still on disk. */
   deliver(): boolean;
@@ -35,6 +38,7 @@ export interface DispatcherParts {
   readonly presence: Presence;
   readonly budget: { readonly over: boolean };
   readonly counters: Counters;
+  readonly settlement: Settlement;
   readonly notices: Notices;
   /** No new deliveries: what is in flight may finish. */
   readonly closing: boolean;
@@ -45,16 +49,14 @@ export interface DispatcherOptions {
   index: SegmentIndex;
   /** Something is done: ticks go on. */
   stir: () => void;
-  /** What an index says of a bucket cannot be had. */
-  notFound: (slot: number, base: Position, failure: Error) => void;
 }
 
 export class Dispatcher {
-  /** Who takes a bucket's line instead of its consumers, by slot: a purge. */
-  readonly takers = new Map<number, () => void>();
   readonly #parts: DispatcherParts;
   readonly #options: DispatcherOptions;
   readonly #lookup: Lookup;
+  // Who takes a bucket's line instead of its consumers, by slot: the first one does.
+  readonly #takers = new Map<number, (() => void)[]>();
   // Buckets whose next delivery waits until the budget has room.
   readonly #starved = new Set<number>();
 
@@ -73,7 +75,7 @@ export class Dispatcher {
         this.dispatch(slot);
         buckets.tidy(slot);
       },
-      failed: options.notFound,
+      failed: (slot, base, failure) => this.#notFound(slot, base, failure),
     });
   }
 
@@ -82,16 +84,83 @@ export class Dispatcher {
     return this.#starved.size > 0;
   }
 
+  // --- who stands in a line ---------------------------------------------------------------------
+
+  /** A consumer wants a bucket's messages: gives its slot. It begins when it is surely there. */
+  join(consumer: Newcomer, low: number, high: number): number {
+    const { buckets, presence } = this.#parts;
+    const slot = buckets.open(low, high);
+    buckets.openShare(slot).consumers++;
+    presence.arrives(consumer);
+    return slot;
+  }
+
+  /** A consumer could take a batch. */
+  want(consumer: Receiver): void {
+    this.#parts.buckets.share(consumer.slot)!.waiting.add(consumer);
+    this.dispatch(consumer.slot);
+  }
+
+  /** A consumer takes none for now. */
+  unwant(consumer: Receiver): void {
+    this.#parts.buckets.share(consumer.slot)?.waiting.delete(consumer);
+  }
+
+  /** A consumer is gone, and holds nothing any more. */
+  leave(consumer: Receiver): void {
+    const { slot } = consumer;
+    this.unwant(consumer);
+    this.#leave(slot);
+  }
+
+  /**
+   * Whatever takes a bucket's line instead of its consumers, until `release`; `taker` is called when
+   * there may be something to take. Those that came before it go first.
+   */
+  occupy(slot: number, taker: () => void): void {
+    const takers = this.#takers.get(slot);
+    // It shares the bucket as a consumer does, so that what is in indexes is looked up.
+    this.#parts.buckets.openShare(slot).consumers++;
+    if (takers === undefined) this.#takers.set(slot, [taker]);
+    else takers.push(taker);
+  }
+
+  /** It leaves the line to the next one, or to the bucket's consumers. */
+  release(slot: number, taker: () => void): void {
+    const left = this.#takers.get(slot)?.filter((each) => each !== taker) ?? [];
+    if (left.length > 0) this.#takers.set(slot, left);
+    else this.#takers.delete(slot);
+    this.#leave(slot);
+  }
+
+  /** How many take the line of a bucket, or wait to do so, before its consumers. */
+  takersOf(slot: number): number {
+    return this.#takers.get(slot)?.length ?? 0;
+  }
+
+  #leave(slot: number): void {
+    const { buckets } = this.#parts;
+    const share = buckets.share(slot);
+    assert(share !== undefined, 'a consumer left a bucket that nobody shares');
+    share.consumers--;
+    this.dispatch(slot);
+    buckets.tidy(slot);
+  }
+
+  // --- what they are given ----------------------------------------------------------------------
+
   /** Gives waiting consumers of a bucket what is ready. */
   dispatch(slot: number): void {
     const { buckets, budget, paused, presence, closing } = this.#parts;
     this.#options.stir();
     const share = buckets.share(slot);
     if (share === undefined || closing) return;
-    const taker = this.takers.get(slot);
-    taker?.();
-    if (taker !== undefined) return;
-    if (paused.count > 0 && paused.has(buckets.idOf(slot))) return;
+    const taker = this.#takers.get(slot)?.[0];
+    if (taker !== undefined) {
+      taker();
+      return;
+    }
+    if (paused.count > 0 && this.#isPaused(slot)) return;
     if (presence.holds(slot)) return;
     for (const consumer of share.waiting) {
       if (buckets.peek(slot) === undefined) this.#lookup.start(slot);
@@ -105,6 +174,12 @@ export class Dispatcher {
     }
     // Whoever comes next finds it there already.
     if (share.consumers > 0) this.#lookup.start(slot);
+  }
+
+  #isPaused(slot: number): boolean {
+    const { buckets, paused } = this.#parts;
+    const { low, high } = buckets.placeOf(slot);
+    return paused.holds(low, high);
   }
 
   /** Deliveries go on that waited for memory, if there is some. */
@@ -143,13 +218,20 @@ export class Dispatcher {
     return -1;
   }
 
+  // What an index says of a bucket cannot be had; in an orderly stop the lookup is only given up.
+  #notFound(slot: number, base: Position, failure: Error): void {
+    const { buckets, closing, notices: operator } = this.#parts;
+    if (closing) return;
+    const text = notices.notFound(buckets.idOf(slot), base, failure);
+    operator.notice('error', 'log.unreadable', text, { position: base });
+  }
+
   // A record cannot be read back: it stays on disk, untouched and reported, and the others go on.
   #setAside(slot: number, position: Position, failure: Error): void {
-    const { buckets, counters, notices: operator } = this.#parts;
+    const { buckets, settlement, notices: operator } = this.#parts;
     const next = buckets.peek(slot);
     if (next === undefined || next.position !== position) return;
-    const part = buckets.setAside(slot, next);
-    counters.unreadableMessages += part.count;
+    const part = settlement.setAside(next);
     const { sequence, count } = part;
     const text = notices.unreadable(buckets.idOf(slot), part, failure);
     operator.notice('error', 'log.unreadable', text, { position, sequence, count });

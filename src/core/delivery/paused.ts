@@ -26,6 +26,7 @@ export interface PauseChange {
 
 export class Paused {
   readonly #ids = new Set<string>(); // in force
+  readonly #highs = new Map<number, Set<number>>(); // the same, as words: by the low one
   readonly #saved = new Set<string>(); // what the file says
   #changes: PauseChange[] = []; // not on disk yet, in the order of asking
 
@@ -37,11 +38,16 @@ export class Paused {
     return this.#ids.has(id);
   }
 
+  /** Whether the bucket is paused whose id is these two words. */
+  holds(low: number, high: number): boolean {
+    return this.#highs.get(low)?.has(high) === true;
+  }
+
   /** Pauses a bucket, or resumes it, at once; `settle` is to say what became of it on disk. */
   set(id: string, paused: boolean): PauseChange {
     const change = { id, paused };
     this.#changes.push(change);
-    put(this.#ids, id, paused);
+    this.#put(id, paused);
     return change;
   }
 
@@ -54,7 +60,7 @@ export class Paused {
     this.#changes = this.#changes.filter((each) => each !== change);
     if (saved) put(this.#saved, id, paused);
     const later = this.#changes.findLast((each) => each.id === id);
-    put(this.#ids, id, later?.paused ?? this.#saved.has(id));
+    this.#put(id, later?.paused ?? this.#saved.has(id));
   }
 
   /** The text of the file, with the changes that are in force now. */
@@ -76,9 +82,18 @@ export class Paused {
     if (version !== VERSION || !Array.isArray(paused) || !paused.every(isId))
       throw new SyntaxError(`it is not a list of paused buckets of version ${VERSION}`);
     for (const id of paused) {
-      this.#ids.add(id);
+      this.#put(id, true);
       this.#saved.add(id);
     }
+  }
+
+  #put(id: string, paused: boolean): void {
+    put(this.#ids, id, paused);
+    const low = Number(BigInt.asUintN(32, BigInt(id)));
+    const high = Number(BigInt(id) >> 32n);
+    const highs = this.#highs.get(low) ?? new Set();
+    if (paused) this.#highs.set(low, highs.add(high));
+    else if (highs.delete(high) && highs.size === 0) this.#highs.delete(low);
   }
 }
 

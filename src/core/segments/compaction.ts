@@ -84,15 +84,14 @@ export class Compaction {
     if (range === undefined) return;
     const { space, upkeep, buckets, retention, moved, ended } = this.#options;
     const { settled, attempts } = buckets.fates;
-    const oldest = retention.segments[0]!;
     this.#running = true;
     upkeep.compact(
       {
         bases: range.map(({ base }) => base),
         isSettled: (sequence) => settled.has(sequence),
         attemptsOf: (sequence) => attempts.get(sequence),
-        start: oldest.base,
-        oldestNeeded: oldest.first,
+        start: retention.segments[0]!.base,
+        oldestNeeded: retention.oldestSequence,
         hurry: () => this.excessBytes > EXCESS_BYTES,
         moved: (base, end, entries) => {
           this.count++;
@@ -166,9 +165,9 @@ export class Compaction {
     const small = ({ base }: SegmentState) =>
       space.fileBytes(base) * SMALL_MIN <= space.segmentBytes;
     // What is before the oldest unsettled message is given back whole.
-    const oldest = segments.findIndex(({ live }) => live > 0);
-    if (oldest < 0) return undefined;
-    for (let from = oldest; from < last; from++) {
+    const oldest = retention.oldestLive();
+    if (oldest === undefined) return undefined;
+    for (let from = retention.indexFrom(oldest.base); from < last; from++) {
       if (!eligible(segments[from]!)) {
         if (dead(segments[from]!) || small(segments[from]!)) this.#wait(segments[from]!);
         continue;

@@ -49,6 +49,18 @@ export class Retention {
     return this.#live;
   }
 
+  /** Sequence before which no message is in the log; 0: it has no segments. */
+  get oldestSequence(): number {
+    return this.#segments[0]?.first ?? 0;
+  }
+
+  /** The oldest segment with unsettled messages, of those based at `from` or behind. */
+  oldestLive(from: Position = 0): SegmentState | undefined {
+    for (let at = this.indexFrom(from); at < this.#segments.length; at++)
+      if (this.#segments[at]!.live > 0) return this.#segments[at];
+    return undefined;
+  }
+
   /** A segment begins at `base`; the next message has sequence `first`. */
   open(base: Position, first: number, messages = 0, live = 0): void {
     this.changes++;

@@ -11,40 +11,26 @@ import {
 import type { Buckets } from '../buckets/buckets.ts';
 import type { EntrySource, Position } from '../ports/basics.ts';
 import { type Mark, marksIn } from '../records/ack-ranges.ts';
-import {
-  ATTEMPTS,
-  BODY_BYTES,
-  BUCKET_HIGH,
-  BUCKET_LOW,
-  COUNT,
-  OFFSET,
-  ROW_WORDS,
-  RowList,
-  recordBytesOf,
-  sequenceOf,
-  TYPE,
-} from '../records/rows.ts';
+import { COUNT, OFFSET, ROW_WORDS, RowList, TYPE } from '../records/rows.ts';
+import { Apply, type KnownState } from './apply.ts';
 import type { Retention } from './retention.ts';
+import type { State } from './state.ts';
 
 export class Fold {
   readonly #buckets: Buckets<unknown>;
   readonly #retention: Retention;
+  readonly #apply: Apply;
   readonly #rows = new RowList();
   #positions: Position[] = []; // of the first byte of the chunk that each staged row came from
   #marks: ({ type: number } & Mark)[] = [];
-  #nextSequence = 1;
-  // Segments whose holes in sequences are not known from marks, and that marks spoke of.
-  readonly #doubtful = new Set<Position>();
-  readonly #sparse = new Set<Position>();
-  // Sequence behind the last message of each segment, as far as it was read or is known.
-  readonly #ends = new Map<Position, number>();
   /** Segments whose entries are in memory, and where these begin. */
   readonly inMemory: { base: Position; from: number }[] = [];
   records = 0;
 
-  constructor(buckets: Buckets<unknown>, retention: Retention) {
-    this.#buckets = buckets;
-    this.#retention = retention;
+  constructor(state: State<unknown>) {
+    this.#buckets = state.buckets;
+    this.#retention = state.retention;
+    this.#apply = new Apply(state);
   }
 
   /** Unsettled messages, once `finish` was called. */
@@ -54,9 +40,8 @@ export class Fold {
 
   /** A segment begins whose records follow; `sparse`: it was compacted. */
   segment(base: Position, sparse = false): void {
-    this.#retention.open(base, this.#nextSequence);
+    this.#apply.segment(base, sparse);
     this.inMemory.push({ base, from: this.#buckets.entries.end });
-    if (sparse) this.#sparse.add(base);
   }
 
   /** Takes over what a checkpoint says of messages. */
@@ -70,17 +55,8 @@ export class Fold {
   }
 
   /** A segment that a checkpoint and an index on disk know; its records do not follow. */
-  known(state: {
-    base: Position;
-    first: number;
-    end: number;
-    messages: number;
-    live: number;
-  }): void {
-    this.#retention.open(state.base, state.first, state.messages, state.live);
-    this.#ends.set(state.base, state.end);
-    this.#nextSequence = Math.max(this.#nextSequence, state.end);
-    this.#ends.set(state.base, state.end);
+  known(segment: KnownState): void {
+    this.#apply.known(segment);
   }
 
   /**
@@ -121,62 +97,13 @@ export class Fold {
     const { words } = this.#rows;
     for (let i = 0; i < this.#rows.count; i++) {
       const at = i * ROW_WORDS;
-      const slot = this.#buckets.open(words[at + BUCKET_LOW]!, words[at + BUCKET_HIGH]!);
-      const position = this.#positions[i]! + words[at + OFFSET]!;
-      const sequence = sequenceOf(words, at);
-      const count = words[at + COUNT]!;
-      const body = words[at + BODY_BYTES]!;
-      this.#buckets.push(slot, position, sequence, count, body, words[at + ATTEMPTS]!);
-      this.#retention.add(position, sequence, count, recordBytesOf(words, at));
-      // A checkpoint may know of messages whose segment is read all the same.
-      const settled = this.#buckets.fates.settled.within(sequence, count);
-      if (settled > 0) this.#retention.settle(position, settled);
-      this.#nextSequence = Math.max(this.#nextSequence, sequence + count);
-      this.#ends.set(this.inMemory.at(-1)!.base, sequence + count);
+      this.#apply.messages(words, at, this.#positions[i]! + words[at + OFFSET]!);
     }
-    for (const { type, sequence, count, attempts } of this.#marks) {
-      if (type === RECORD_SETTLED) this.#settle(sequence, count);
-      else this.#attempted(sequence, count, attempts);
+    for (const mark of this.#marks) {
+      if (mark.type === RECORD_SETTLED) this.#apply.settled(mark);
+      else this.#apply.returned(mark);
     }
     this.drop();
-  }
-
-  // Attempts only grow: a mark that says less is older than what a checkpoint said.
-  #attempted(first: number, count: number, times: number): void {
-    const { attempts } = this.#buckets.fates;
-    for (let at = first; at < first + count; ) {
-      if (attempts.get(at) >= times) {
-        at++;
-        continue;
-      }
-      let to = at + 1;
-      while (to < first + count && attempts.get(to) < times) to++;
-      attempts.set(at, to - at, times);
-      at = to;
-    }
-  }
-
-  // A range may reach over several segments.
-  #settle(first: number, count: number): void {
-    const { segments } = this.#retention;
-    // What is older is gone, and with it what a mark says of it.
-    const oldest = segments[0]?.first ?? 0;
-    for (let at = Math.max(first, oldest); at < first + count; ) {
-      const index = this.#retention.indexOf(at);
-      const end = Math.min(first + count, segments[index + 1]?.first ?? Number.POSITIVE_INFINITY);
-      const to = end > at ? end : first + count;
-      const { base } = segments[index]!;
-      // Behind its last message are those that the next one held before it was compacted.
-      const last = this.#ends.get(base) ?? Number.POSITIVE_INFINITY;
-      const within = Math.max(at, Math.min(to, last));
-      const settled = this.#buckets.fates.settled.add(at, within - at);
-      this.#buckets.fates.settled.add(within, to - within);
-      if (settled > 0) {
-        if (this.#sparse.has(base)) this.#doubtful.add(base);
-        else this.#retention.settleSequences(at, settled);
-      }
-      at = to;
-    }
   }
 
   /** The batch turned out to be incomplete: what was staged never happened. */
@@ -188,7 +115,7 @@ export class Fold {
 
   /** Segments whose records must be counted again, because marks spoke of what is not in them. */
   get doubtful(): Iterable<Position> {
-    return this.#doubtful;
+    return this.#apply.doubtful;
   }
 
   /** Messages of a record that are unsettled. */
@@ -216,9 +143,8 @@ export class Fold {
   /** Every record was seen, and every segment in doubt was counted again. */
   finished(): void {
     const memoryFrom = this.inMemory[0]?.base ?? 0;
-    const forgetful = this.#retention.segments.some(
-      ({ base, live }) => base < memoryFrom && live > 0,
-    );
-    this.#buckets.recovered(this.#nextSequence, this.#retention.live, forgetful);
+    const oldest = this.#retention.oldestLive();
+    const forgetful = oldest !== undefined && oldest.base < memoryFrom;
+    this.#buckets.recovered(this.#apply.nextSequence, this.#retention.live, forgetful);
   }
 }

@@ -1,38 +1,72 @@
-// The replay of a log into buckets, as recovery drives it: it waits for the indexes that it makes
-// and visits on the way. What a record means is decided in core/segments/state-builder.ts.
+// The replay of a log, as recovery drives it: waits for the indexes that it makes and visits on the
+// way. What records mean is decided by its builder (core/segments/state-builder.ts).
 
 import type { EntrySource, Found, Position } from '../../core/ports/basics.ts';
+import type { State } from '../../core/segments/state.ts';
 import { Fold } from '../../core/segments/state-builder.ts';
+import type { Checkpoint, KnownSegment } from '../index/checkpoint.ts';
 import type { Sink } from './recovery.ts';
 
-export class Replay extends Fold implements Sink {
+export class Replay implements Sink {
+  readonly builder: Fold;
+
+  /** The log goes into `state`, which is empty. */
+  constructor(state: State<unknown>) {
+    this.builder = new Fold(state);
+  }
+
+  segment(base: Position, sparse = false): void {
+    this.builder.segment(base, sparse);
+  }
+
+  known(segment: KnownSegment): void {
+    this.builder.known(segment);
+  }
+
+  restore(checkpoint: Checkpoint): void {
+    this.builder.restore(checkpoint);
+  }
+
+  record(rows: Uint32Array, at: number, chunk: Position, bytes: Uint8Array): void {
+    this.builder.record(rows, at, chunk, bytes);
+  }
+
+  commit(): void {
+    this.builder.commit();
+  }
+
+  drop(): void {
+    this.builder.drop();
+  }
+
   /** If the index cannot be written, the entries stay in memory. */
   async sealed(index: (source: EntrySource) => Promise<void>): Promise<void> {
-    const source = this.complete();
+    const source = this.builder.complete();
     if (source === undefined) return;
     try {
       await index(source);
     } catch {
       return;
     }
-    this.indexed();
+    this.builder.indexed();
   }
 
   /** `visit` gives the records of an indexed segment; those in doubt are counted again. */
   async finish(
     visit: (base: Position, record: (found: Found) => void) => Promise<void>,
   ): Promise<void> {
-    for (const base of this.doubtful) {
-      let live = this.unsettledInMemory(base);
+    const { builder } = this;
+    for (const base of builder.doubtful) {
+      let live = builder.unsettledInMemory(base);
       if (live === undefined) {
         let counted = 0;
         await visit(base, ({ sequence, messages }) => {
-          counted += this.unsettledIn(sequence, messages);
+          counted += builder.unsettledIn(sequence, messages);
         });
         live = counted;
       }
-      this.recount(base, live);
+      builder.recount(base, live);
     }
-    this.finished();
+    builder.finished();
   }
 }

@@ -10,7 +10,8 @@ import { AttemptCounts, SequenceSet } from '../../../src/core/collections/sequen
 import { Random, seedOf } from '../../support/random.ts';
 
 const seed = seedOf('core/buckets/buckets.test');
-const part = (sequence: number, count = 1): Part => ({
+const part = (sequence: number, count = 1, slot = 1): Part => ({
+  slot,
   position: sequence * 8,
   sequence,
   first: 0,
@@ -71,7 +72,7 @@ test('push, take, settle, giveBack and tidy keep order and counts', () => {
           const head = { ...next };
           assert.equal(head.sequence, m.ready[0], 'the head is not the oldest');
           const count = 1 + random.below(head.count);
-          buckets.take(slot, next, count);
+          buckets.take(next, count);
           for (let i = 0; i < count; i++) {
             m.ready.shift();
             m.unacked.set(head.sequence + i, { ...head, sequence: head.sequence + i, count: 1 });
@@ -89,7 +90,7 @@ test('push, take, settle, giveBack and tidy keep order and counts', () => {
             buckets.settle(slot, next, 1);
             assert.ok(buckets.fates.settled.has(next));
           } else {
-            buckets.giveBack(slot, { ...taken, attempts: 1 });
+            buckets.giveBack({ ...taken, attempts: 1 });
             m.ready.push(next);
             m.ready.sort((a, b) => a - b);
           }
@@ -176,7 +177,7 @@ function forget(slotsMax: number): void {
         if (next === undefined) break;
         known.taken.push(next.sequence);
         known.memory.shift();
-        buckets.take(slot, next, 1);
+        buckets.take(next, 1);
         break;
       }
       case 3: {
@@ -224,12 +225,13 @@ describe('rules', () => {
   test('many buckets, and none of them again', () => {
     const buckets = bucketsOf(3);
     for (let round = 0; round < 3; round++) {
-      for (let id = 0; id < 5000; id++) push(buckets, buckets.open(id, 0), part(id));
+      const from = round * 5000;
+      for (let id = 0; id < 5000; id++) push(buckets, buckets.open(id, 0), part(from + id));
       assert.equal(buckets.count, 5000);
       for (let id = 0; id < 5000; id++) {
         const slot = buckets.find(id, 0);
-        buckets.take(slot, buckets.peek(slot)!, 1);
-        buckets.settle(slot, id, 1);
+        buckets.take(buckets.peek(slot)!, 1);
+        buckets.settle(slot, from + id, 1);
         buckets.tidy(slot);
       }
       assert.equal(buckets.count, 0);
@@ -254,7 +256,7 @@ describe('rules', () => {
     const slot = buckets.open(1, 0);
     push(buckets, slot, part(1, 3));
     push(buckets, slot, part(4, 2));
-    assert.deepEqual(buckets.setAside(slot, buckets.peek(slot)!), part(1, 3));
+    assert.deepEqual(buckets.setAside(buckets.peek(slot)!), part(1, 3));
     assert.equal(buckets.ready, 2);
     assert.equal(buckets.peek(slot)!.sequence, 4);
   });
@@ -265,7 +267,7 @@ describe('rules', () => {
     for (const sequence of [1, 4, 7]) push(buckets, slot, part(sequence, 3));
     const share = buckets.openShare(slot);
     share.consumers++;
-    buckets.take(slot, buckets.peek(slot)!, 2);
+    buckets.take(buckets.peek(slot)!, 2);
     assert.equal(buckets.lookupDue(slot), false);
     assert.equal(buckets.release(3, 1), false, 'more was released than was asked for');
     assert.equal(buckets.release(3, 9), true);
@@ -280,7 +282,7 @@ describe('rules', () => {
       const next = buckets.peek(slot)!;
       assert.equal(next.sequence, expected);
       assert.equal(next.first, expected === 3 ? 2 : 0);
-      buckets.take(slot, next, next.count);
+      buckets.take(next, next.count);
       if (buckets.lookupDue(slot)) buckets.exhausted(slot);
     }
     assert.deepEqual([buckets.readyOf(slot), buckets.unackedOf(slot)], [0, 9]);
@@ -294,9 +296,9 @@ describe('rules', () => {
     const share = buckets.openShare(slot);
     share.consumers++;
     const taken = { ...buckets.peek(slot)! };
-    buckets.take(slot, buckets.peek(slot)!, 3);
+    buckets.take(buckets.peek(slot)!, 3);
     buckets.settle(slot, 1, 1);
-    buckets.giveBack(slot, { ...taken, sequence: 2, first: 1, count: 2, attempts: 1 });
+    buckets.giveBack({ ...taken, sequence: 2, first: 1, count: 2, attempts: 1 });
     share.consumers--;
     buckets.tidy(slot);
     assert.equal(buckets.share(slot), share, 'what is in memory only must stay there');
@@ -326,7 +328,7 @@ describe('rules', () => {
     assert.deepEqual([buckets.isCounted(slot), buckets.readyOf(slot)], [false, 1]);
     buckets.found(slot, [{ ...part(1), messages: 2 }]);
     assert.equal(buckets.readyOf(slot), 3);
-    buckets.take(slot, buckets.peek(slot)!, 2);
+    buckets.take(buckets.peek(slot)!, 2);
     buckets.exhausted(slot);
     assert.equal(buckets.peek(slot)!.sequence, 5);
     assert.ok(buckets.isCounted(slot));
@@ -384,7 +386,7 @@ describe('rules', () => {
     push(buckets, buckets.open(9, 0), part(1));
     const slot = buckets.open(1, 0);
     push(buckets, slot, part(2));
-    buckets.take(slot, buckets.peek(slot)!, 1);
+    buckets.take(buckets.peek(slot)!, 1);
     buckets.settle(slot, 2, 1);
     buckets.tidy(slot);
     assert.equal(buckets.open(2, 0), slot);
@@ -414,6 +416,6 @@ describe('rules', () => {
     const slot = buckets.open(1, 0);
     push(buckets, slot, part(1));
     assert.throws(() => buckets.settle(slot, 1, 1), BugError);
-    assert.throws(() => buckets.giveBack(slot, part(1)), BugError);
+    assert.throws(() => buckets.giveBack(part(1)), BugError);
   });
 });

@@ -106,10 +106,18 @@ describe('entries', () => {
     });
     assert.equal(at, 9500);
     assert.throws(() => entries.each(99, 100, () => {}), BugError);
-    const part = { position: 0, sequence: 0, first: 0, count: 0, bodyBytes: 0, attempts: 0 };
+    const part = {
+      slot: 0,
+      position: 0,
+      sequence: 0,
+      first: 0,
+      count: 0,
+      bodyBytes: 0,
+      attempts: 0,
+    };
     entries.read(5001, 4, part);
     const expected = { position: 40_008, sequence: 50_014, first: 4, count: 5 };
-    assert.deepEqual(part, { ...expected, bodyBytes: 15_003, attempts: 1 });
+    assert.deepEqual(part, { slot: 0, ...expected, bodyBytes: 15_003, attempts: 1 });
   });
 
   test('a source gives the entries of its segment, and only these', () => {

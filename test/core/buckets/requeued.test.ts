@@ -18,7 +18,15 @@ test('the oldest first, in any order of pushes and pops', () => {
       returned.pop();
     } else {
       const sequence = random.below(1_000_000) + (random.chance(0.1) ? 2 ** 50 : 0);
-      returned.push({ position: 0, sequence, first: 0, count: 1, bodyBytes: 1, attempts: 0 });
+      returned.push({
+        slot: 1,
+        position: 0,
+        sequence,
+        first: 0,
+        count: 1,
+        bodyBytes: 1,
+        attempts: 0,
+      });
       model.push(sequence);
     }
     assert.equal(returned.size, model.length);

@@ -532,7 +532,7 @@ describe('segments', () => {
 /** Rebuilds a state from what is durable, as recovery does. */
 async function replayed(world: World): Promise<State & { replay: Replay }> {
   const state = createState(9);
-  const replay = new Replay(state.buckets, state.retention);
+  const replay = new Replay(state);
   const codec = smallCodec();
   const segmentBytes = world.limits.segmentBytes;
   let base = -1;
@@ -615,7 +615,7 @@ describe('the log', () => {
             if (i >= part.first) found.add(textOf(record.subarray(at + 4, at + 4 + size)));
             at += 4 + size;
           }
-          buckets.take(slot, part, part.count);
+          buckets.take(part, part.count);
         }
       }
       for (const text of acked)
@@ -633,7 +633,7 @@ describe('the log', () => {
     consumer.vanish(); // c: three
     world.advance(500, true);
     const { buckets, replay } = await replayed(world);
-    assert.equal(replay.messages, 1);
+    assert.equal(replay.builder.messages, 1);
     const [slot] = [...buckets.slots()];
     const part = buckets.peek(slot!)!;
     assert.deepEqual([part.first, part.count, part.attempts], [2, 1, 3]);

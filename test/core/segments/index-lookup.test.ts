@@ -62,7 +62,7 @@ class Bench {
     const taken: number[] = [];
     for (let part = buckets.peek(this.slot); part !== undefined; part = buckets.peek(this.slot)) {
       for (let i = 0; i < part.count; i++) taken.push(part.sequence + i);
-      buckets.take(this.slot, part, part.count);
+      buckets.take(part, part.count);
     }
     return taken;
   }
@@ -100,7 +100,7 @@ test('a line that goes on later is not searched from the beginning', () => {
   log.answered();
   log.answered();
   const { buckets, retention } = bench.state;
-  buckets.take(slot, buckets.peek(slot)!, 2);
+  buckets.take(buckets.peek(slot)!, 2);
   const share = buckets.share(slot)!;
   share.consumers--;
   buckets.settle(slot, 12, 2);

@@ -31,6 +31,31 @@ describe('retention', () => {
     assert.throws(() => retention.settle(310, 2), BugError);
   });
 
+  test(`the oldest sequence and the oldest live segment, as a search finds them (seed ${seed})`, () => {
+    assert.deepEqual(
+      [new Retention().oldestSequence, new Retention().oldestLive()],
+      [0, undefined],
+    );
+    const random = new Random(seed);
+    for (let round = 0; round < 200; round++) {
+      const retention = new Retention();
+      let base = random.below(50);
+      for (let count = 1 + random.below(20); count > 0; count--) {
+        retention.open(base, 1 + base, 5, random.chance(0.3) ? 1 + random.below(5) : 0);
+        base += 1 + random.below(30);
+      }
+      const { segments } = retention;
+      assert.equal(retention.oldestSequence, segments[0]!.first);
+      const live = segments.filter((segment) => segment.live > 0);
+      assert.equal(retention.oldestLive(), live[0]);
+      for (let from = 0; from < base + 5; from++)
+        assert.equal(
+          retention.oldestLive(from),
+          live.find((segment) => segment.base >= from),
+        );
+    }
+  });
+
   test(`where a base is among the segments, as a search from the first finds it (seed ${seed})`, () => {
     const random = new Random(seed);
     for (let round = 0; round < 200; round++) {

@@ -25,7 +25,7 @@ import { Replay } from '../../../src/log/recovery/replay.ts';
 /** A replay that is fed rows as a scan would leave them. */
 class Feed {
   readonly state = createState(1);
-  readonly replay = new Replay(this.state.buckets, this.state.retention);
+  readonly replay = new Replay(this.state);
   #position = 4096;
 
   constructor(segment = true) {
@@ -77,7 +77,7 @@ class Feed {
     const runs: [number, number, number, number][] = [];
     if (slot === 0) return runs;
     for (let part = buckets.peek(slot); part !== undefined; part = buckets.peek(slot)) {
-      const { sequence, first, count, attempts } = buckets.setAside(slot, part);
+      const { sequence, first, count, attempts } = buckets.setAside(part);
       runs.push([sequence, first, count, attempts]);
     }
     return runs;
@@ -92,7 +92,7 @@ describe('replay', () => {
     feed.messages(1, 5, 2);
     feed.replay.commit();
     await feed.finish();
-    assert.equal(feed.replay.messages, 6);
+    assert.equal(feed.replay.builder.messages, 6);
     assert.equal(feed.state.buckets.ready, 6);
     assert.deepEqual(feed.left(1), [
       [1, 0, 3, 0],
@@ -103,7 +103,7 @@ describe('replay', () => {
 
   test('a mark of what a compaction left out does not count in the known segment before', async () => {
     const feed = new Feed(false);
-    feed.replay.known({ base: 0, first: 1, end: 5, messages: 4, live: 4 });
+    feed.replay.builder.known({ base: 0, first: 1, end: 5, messages: 4, live: 4 });
     feed.segment(32_768, true);
     feed.messages(1, 8, 1);
     feed.replay.commit();
@@ -167,7 +167,7 @@ describe('replay', () => {
     feed.replay.commit();
     await feed.finish();
     assert.equal(feed.state.buckets.count, 0);
-    assert.equal(feed.replay.messages, 0);
+    assert.equal(feed.replay.builder.messages, 0);
   });
 
   test('segments know how many live messages they hold', async () => {
@@ -213,7 +213,7 @@ describe('replay', () => {
       [2, 3],
       [3, 4],
     ]);
-    assert.deepEqual(feed.replay.inMemory, [{ base: 8192, from: 4 }]);
+    assert.deepEqual(feed.replay.builder.inMemory, [{ base: 8192, from: 4 }]);
     assert.equal(buckets.ready, 10);
     assert.ok(buckets.forgetful);
     assert.equal(buckets.find(3, 0), 0, 'what is in an index only need not be known');
@@ -226,7 +226,7 @@ describe('replay', () => {
     const record = { sequence: 1, position: 4104, messages: 2, bodyBytes: 20, attempts: 0 };
     assert.equal(buckets.found(slot, [record]), 2);
     assert.equal(buckets.readyOf(slot), 5);
-    buckets.take(slot, buckets.peek(slot)!, 2);
+    buckets.take(buckets.peek(slot)!, 2);
     buckets.exhausted(slot);
     assert.deepEqual([buckets.isCounted(slot), buckets.readyOf(slot)], [true, 3]);
   });
@@ -255,14 +255,14 @@ describe('replay', () => {
     const { buckets, fates } = { ...feed.state, fates: feed.state.buckets.fates };
     const bits = new Uint32Array(2048);
     bits[0] = 0b1110;
-    feed.replay.restore({ settled: [[0, bits]], attempts: [[0, 7]] });
-    feed.replay.known({ base: 0, first: 1, end: 6, messages: 5, live: 2 });
+    feed.replay.builder.restore({ settled: [[0, bits]], attempts: [[0, 7]] });
+    feed.replay.builder.known({ base: 0, first: 1, end: 6, messages: 5, live: 2 });
     feed.segment(8192);
     feed.messages(1, 6, 1);
     feed.marks(RECORD_SETTLED, [4, 1]);
     feed.replay.commit();
     await feed.finish();
-    assert.equal(feed.replay.messages, 2);
+    assert.equal(feed.replay.builder.messages, 2);
     assert.deepEqual(
       [fates.settled.has(3), fates.settled.has(5), fates.attempts.get(5)],
       [true, false, 7],
@@ -279,8 +279,8 @@ describe('replay', () => {
 
   test('marks about what the segment behind it held, which is compacted, do not count in it', async () => {
     const feed = new Feed(false);
-    feed.replay.restore({ settled: [], attempts: [] });
-    feed.replay.known({ base: 0, first: 1, end: 6, messages: 5, live: 5 });
+    feed.replay.builder.restore({ settled: [], attempts: [] });
+    feed.replay.builder.known({ base: 0, first: 1, end: 6, messages: 5, live: 5 });
     feed.segment(8192);
     feed.messages(1, 20, 1);
     feed.marks(RECORD_SETTLED, [6, 14]);

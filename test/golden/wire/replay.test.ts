@@ -56,7 +56,7 @@ function waiting(world: World): [string, Uint8Array][] {
         if (i >= part.first) found.push([part.sequence + i - part.first, buckets.idOf(slot), body]);
         at += MESSAGE_SIZE_BYTES + size;
       }
-      buckets.take(slot, part, part.count);
+      buckets.take(part, part.count);
     }
   }
   found.sort(([a], [b]) => a - b);

@@ -1,0 +1,57 @@
+// What a consumer's session needs of the broker; `Session` is that session.
+
+import type { CloseReason } from '../../contract/close-reasons.ts';
+import type { Settlement } from '../delivery/settlement.ts';
+import type { Limits } from '../limits.ts';
+import type { Budget } from '../memory/budget.ts';
+import type { Counters } from '../metrics/counters.ts';
+import type { Latency } from '../metrics/latency.ts';
+import type { Overdue } from '../timing/overdue.ts';
+import type { DeliveryFrames } from './delivery-frames.ts';
+
+/** How a consumer went too far: not our protocol, too slow, or holding memory when it ran out. */
+export type ConsumerBreach = Extract<CloseReason, 'protocol' | 'timeout' | 'memory'>;
+
+/** Buckets' lines, as consumers stand in them. */
+export interface Subscriptions<Session> {
+  /** A consumer wants the messages of a bucket: gives its slot. `begin` follows, when it is sure
+   * that the consumer is still there. */
+  join(consumer: Session, low: number, high: number): number;
+  /** It could take a batch, which may come before this returns. */
+  want(consumer: Session): void;
+  /** It takes none for now. */
+  unwant(consumer: Session): void;
+  /** Messages of the bucket are ready again: gives them to whoever could take a batch. */
+  dispatch(slot: number): void;
+  leave(consumer: Session): void;
+}
+
+export interface ConsumerTime<Session> {
+  /** Monotonic ms, to be asked for with each input: after a sleep it sets ticks going. */
+  now(): number;
+  /** `advance` is called at `dueMs`, or at an earlier time that it was to be called at already. */
+  lookAt(consumer: Session, dueMs: number): void;
+  /** Whose time is up, to be closed a few at a time. */
+  readonly overdue: Overdue;
+}
+
+export interface ConsumerEnds<Session> {
+  /** It went too far: one line for the operator, counted, connection closed at once. */
+  breach(consumer: Session, why: ConsumerBreach, text: string): void;
+  /** It is dead, as far as can be seen: one line for the operator. */
+  dead(consumer: Session, text: string): void;
+  /** Its connection is gone, and all that it held is given back. */
+  closed(consumer: Session): void;
+}
+
+export interface ConsumerHost<Session> {
+  readonly limits: Limits;
+  readonly subscriptions: Subscriptions<Session>;
+  readonly settlement: Settlement;
+  readonly frames: DeliveryFrames;
+  /** Bytes of partial input and unread output of all connections. */
+  readonly budget: Budget;
+  readonly time: ConsumerTime<Session>;
+  readonly metrics: { readonly counters: Counters; readonly latency: Latency };
+  readonly ends: ConsumerEnds<Session>;
+}

@@ -1,0 +1,90 @@
+// Deliveries, out: what is next in a bucket's line becomes one frame on the wire, packed from the
+// ring or from what was read back from disk, into memory that is used again.
+//
+//   line ──peek──► record in memory ──pack──► outbox ──close──► frame, queued for the peer
+
+import {
+  BATCH_HEADER_BYTES,
+  RECORD_HEADER_BYTES,
+  RESULT_BYTES_OUT,
+  RESULT_PAYLOAD,
+} from '../../../assembly/layout.ts';
+import type { Buckets } from '../buckets/buckets.ts';
+import type { InFlight } from '../delivery/in-flight.ts';
+import type { Settlement } from '../delivery/settlement.ts';
+import type { FramePool } from '../memory/frame-pool.ts';
+import type { Counters } from '../metrics/counters.ts';
+import type { Position } from '../ports/basics.ts';
+import type { Codec } from '../ports/codec.ts';
+
+// Runs of messages in one batch, so that a large batch of scattered messages stays small in memory.
+const PARTS_MAX = 4096;
+
+export interface DeliveryFramesParts {
+  readonly codec: Pick<Codec, 'deliver' | 'result' | 'takeFrame'>;
+  readonly buckets: Buckets<unknown>;
+  readonly settlement: Settlement;
+  readonly counters: Counters;
+  /** Where a record stands in memory, or -1 while it is being fetched for the bucket. */
+  readonly dispatcher: { fetch(slot: number, position: Position, recordBytes: number): number };
+}
+
+export class DeliveryFrames {
+  readonly #parts: DeliveryFramesParts;
+  readonly #pool: FramePool;
+
+  constructor(parts: DeliveryFramesParts, pool: FramePool) {
+    this.#parts = parts;
+    this.#pool = pool;
+  }
+
+  /**
+   * Packs what is next in a bucket's line into the outbox, and moves it into `held`: as much as is
+   * in memory, at most `most` messages, and at most `bytesMax` bytes unless one message has more.
+   * `wire`: bytes of each length. Gives the bytes of the frame; 0: the first message is on disk.
+   */
+  pack(slot: number, most: number, wire: number, bytesMax: number, held: InFlight): number {
+    const { buckets, codec, counters, dispatcher, settlement } = this.#parts;
+    let bytes = BATCH_HEADER_BYTES;
+    while (held.count < most && held.parts < PARTS_MAX) {
+      const part = buckets.peek(slot);
+      if (part === undefined) break;
+      const { position, first, bodyBytes } = part;
+      const place = dispatcher.fetch(slot, position, RECORD_HEADER_BYTES + bodyBytes);
+      if (place < 0) break;
+      const wanted = Math.min(part.count, most - held.count);
+      const packed = codec.deliver(
+        place + RECORD_HEADER_BYTES,
+        bodyBytes,
+        first,
+        wanted,
+        wire,
+        bytes,
+        bytesMax,
+      );
+      if (packed === 0) break;
+      bytes = codec.result[RESULT_BYTES_OUT]!;
+      counters.deliveredBytes += codec.result[RESULT_PAYLOAD]!;
+      held.add(settlement.deliver(part, packed));
+      if (packed < wanted) break;
+    }
+    if (held.count === 0) return 0;
+    counters.deliveredMessages += held.count;
+    counters.deliveries++;
+    return bytes;
+  }
+
+  /** Memory for a frame of so many bytes, to be given back; undefined: it gets its own array. */
+  take(bytes: number): Uint8Array | undefined {
+    return this.#pool.take(bytes);
+  }
+
+  give(memory: Uint8Array): void {
+    this.#pool.give(memory);
+  }
+
+  /** Copies the frame of `count` messages in `bytes` bytes out of the outbox, into `memory`. */
+  close(count: number, bytes: number, memory: Uint8Array | undefined): Uint8Array {
+    return this.#parts.codec.takeFrame(count, bytes, memory);
+  }
+}

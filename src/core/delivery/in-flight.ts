@@ -1,0 +1,85 @@
+// What one consumer holds: the parts that were delivered to it and that it has not answered, in the
+// order of delivery. Its bytes are for the next of these messages, one each.
+
+import type { Part } from '../buckets/slice.ts';
+import type { Position } from '../ports/basics.ts';
+import type { Settlement } from './settlement.ts';
+import { DONE, sameUntil, VERDICTS } from './verdict.ts';
+
+export class InFlight {
+  readonly #parts: Part[] = [];
+  #at = 0; // part that the next byte is for
+  #answered = 0; // messages of that part that are not held any more
+  /** Messages that are held. */
+  count = 0;
+
+  /** Parts of the delivery, answered or not. */
+  get parts(): number {
+    return this.#parts.length;
+  }
+
+  /** The first part of the delivery. */
+  get first(): Part {
+    return this.#parts[0]!;
+  }
+
+  add(part: Part): void {
+    this.#parts.push(part);
+    this.count += part.count;
+  }
+
+  /** The consumer's bytes for the next messages; as many as are held at most. */
+  answer(bytes: Uint8Array, settlement: Settlement): void {
+    for (let at = 0; at < bytes.length; ) {
+      const part = this.#parts[this.#at]!;
+      const most = Math.min(bytes.length, at + part.count - this.#answered);
+      const end = sameUntil(bytes, at, most);
+      if (VERDICTS[bytes[at]!] === DONE) settlement.done(part, this.#answered, end - at);
+      else settlement.failed(part, this.#answered, end - at);
+      this.#pass(part, end - at);
+      at = end;
+    }
+    if (this.count === 0) this.#end();
+  }
+
+  /** The link ended: everything that is held is ready again. */
+  lose(settlement: Settlement): void {
+    while (this.count > 0) {
+      const part = this.#parts[this.#at]!;
+      const rest = part.count - this.#answered;
+      settlement.lost(part, this.#answered, rest);
+      this.#pass(part, rest);
+    }
+    this.#end();
+  }
+
+  #pass(part: Part, count: number): void {
+    this.count -= count;
+    this.#answered += count;
+    if (this.#answered < part.count) return;
+    this.#at++;
+    this.#answered = 0;
+  }
+
+  #end(): void {
+    this.#parts.length = 0;
+    this.#at = 0;
+    this.#answered = 0;
+  }
+
+  /** Records of the segments from `base` to before `end` stand elsewhere now. */
+  moved(base: Position, end: Position, where: (part: Part) => void): void {
+    for (let at = this.#at; at < this.#parts.length; at++) {
+      const part = this.#parts[at]!;
+      if (part.position < base || part.position >= end) continue;
+      // What is done of it may not be in the log any more.
+      if (at === this.#at && this.#answered > 0) {
+        part.sequence += this.#answered;
+        part.first += this.#answered;
+        part.count -= this.#answered;
+        this.#answered = 0;
+      }
+      where(part);
+    }
+  }
+}

@@ -1,0 +1,99 @@
+// Moves messages between their states: whatever happens to a durable message is one call here, and
+// nobody else changes bucket, segment and marks. Which cell leads where is in states.ts.
+//
+//   stored ──durable──► ready ──delivered──► held ──done──► gone
+//   (nobody sees it)    │ │ ▲                 │              ▲
+//                       │ │ └──failed, lost───┘              │
+//                       │ └──────────────purged──────────────┘
+//                       └──unreadable──► aside, until the next start
+//
+//             bucket                 segment      marks to be written
+//   ready     in line                live         –
+//   held      unacked                live         –
+//   gone      settled                not live     settled
+//   failed    in line, attempts + 1  live         returned: its attempts
+//   aside     skipped                live         –
+//
+// A broker that ends leaves what its log says: who is not gone is ready again.
+
+import type { Buckets } from '../buckets/buckets.ts';
+import type { Part } from '../buckets/slice.ts';
+import type { Commit } from '../commit/commit.ts';
+import type { Counters } from '../metrics/counters.ts';
+import type { Retention } from '../segments/retention.ts';
+
+export interface SettlementParts {
+  readonly buckets: Buckets<unknown>;
+  readonly retention: Retention;
+  readonly commit: Pick<Commit, 'settle' | 'comeBack'>;
+  readonly counters: Counters;
+}
+
+/**
+ * A part is a run of messages of one record. Where a call takes `at` and `count`, it is about the
+ * `count` messages of the part behind its first `at`.
+ */
+export class Settlement {
+  readonly #buckets: Buckets<unknown>;
+  readonly #retention: Retention;
+  readonly #commit: SettlementParts['commit'];
+  readonly #counters: Counters;
+
+  constructor({ buckets, retention, commit, counters }: SettlementParts) {
+    this.#buckets = buckets;
+    this.#retention = retention;
+    this.#commit = commit;
+    this.#counters = counters;
+  }
+
+  /** ready -> held: the first `count` messages of what `peek` gave. Gives what is held of it. */
+  deliver(next: Part, count: number): Part {
+    const { slot, position, sequence, first, bodyBytes, attempts } = next;
+    this.#buckets.take(next, count);
+    if (attempts > 0) this.#counters.redeliveredMessages += count;
+    return { slot, position, sequence, first, count, bodyBytes, attempts };
+  }
+
+  /** held -> gone: their consumer has done what there was to do. */
+  done(part: Part, at: number, count: number): void {
+    this.#settle(part.slot, part.position, part.sequence + at, count);
+    this.#counters.ackedMessages += count;
+  }
+
+  /** held -> ready: their consumer says that it failed. */
+  failed(part: Part, at: number, count: number): void {
+    this.lost(part, at, count);
+    this.#counters.failedMessages += count;
+  }
+
+  /** held -> ready: the link of their consumer ended. */
+  lost(part: Part, at: number, count: number): void {
+    const { slot, position, bodyBytes } = part;
+    const sequence = part.sequence + at;
+    const first = part.first + at;
+    const attempts = part.attempts + 1;
+    this.#buckets.giveBack({ slot, position, sequence, first, count, bodyBytes, attempts });
+    this.#commit.comeBack(sequence, count, attempts);
+  }
+
+  /** ready -> gone: the first `count` messages of what `peek` gave are not wanted any more. */
+  purge(next: Part, count: number): void {
+    const { slot, position, sequence } = next;
+    this.#buckets.take(next, count);
+    this.#settle(slot, position, sequence, count);
+    this.#counters.purgedMessages += count;
+  }
+
+  /** ready -> aside: what `peek` gave cannot be read. Gives what it was. */
+  setAside(next: Part): Part {
+    const part = this.#buckets.setAside(next);
+    this.#counters.unreadableMessages += part.count;
+    return part;
+  }
+
+  #settle(slot: number, position: number, sequence: number, count: number): void {
+    this.#buckets.settle(slot, sequence, count);
+    this.#retention.settle(position, count);
+    this.#commit.settle(sequence, count);
+  }
+}

@@ -1,0 +1,246 @@
+// Every cell of the table of states and events, against the real settlement, buckets, segments and
+// commit: what becomes of a message, what is counted, which mark waits to be written, and what
+// another broker finds in the log.
+
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { BugError } from '../../../src/core/assert.ts';
+import type { Part } from '../../../src/core/buckets/slice.ts';
+import { Settlement } from '../../../src/core/delivery/settlement.ts';
+import {
+  type MessageEvent,
+  type MessageState,
+  NEVER,
+  type Outcome,
+  SAME,
+  TRANSITIONS,
+} from '../../../src/core/delivery/states.ts';
+import { Counters } from '../../../src/core/metrics/counters.ts';
+import {
+  ATTEMPTS,
+  BODY_BYTES,
+  BUCKET_LOW,
+  COUNT,
+  ROW_WORDS,
+  SEQUENCE_LOW,
+} from '../../../src/core/records/rows.ts';
+import { Apply } from '../../../src/core/segments/apply.ts';
+import { createState } from '../../../src/core/segments/state.ts';
+
+const BUCKET = 7;
+const SEQUENCE = 5;
+const POSITION = 4096;
+const MESSAGES = 3;
+const BEFORE = 2; // attempts that the record carries
+
+const STATES: MessageState[] = ['unseen', 'ready', 'held', 'gone', 'aside'];
+
+type MarkOf = [kind: 'settled' | 'returned', sequence: number, count: number, attempts: number];
+
+/** What can be seen of the messages of one record. */
+interface Seen {
+  ready: number;
+  unacked: number;
+  live: number;
+  settled: number;
+  /** Of what is next in line. */
+  attempts: number | undefined;
+  marks: MarkOf[];
+}
+
+/** One record of three messages, which go through their life together. */
+class Life {
+  readonly state = createState(1);
+  readonly counters = new Counters();
+  readonly marks: MarkOf[] = [];
+  readonly apply = new Apply(this.state);
+  readonly settlement: Settlement;
+  readonly slot: number;
+  // The handle that whoever is to do something to the messages has: as `peek` or `deliver` gave it.
+  #part: Part;
+
+  constructor(from: MessageState) {
+    const { buckets, retention } = this.state;
+    this.settlement = new Settlement({
+      buckets,
+      retention,
+      commit: {
+        settle: (sequence, count) => void this.marks.push(['settled', sequence, count, 0]),
+        comeBack: (sequence, count, attempts) =>
+          void this.marks.push(['returned', sequence, count, attempts]),
+      },
+      counters: this.counters,
+    });
+    this.apply.goOn(SEQUENCE);
+    this.apply.segment(0);
+    this.slot = buckets.open(BUCKET, 0);
+    // Somebody stands in line, so that the bucket is there whatever becomes of its messages.
+    buckets.openShare(this.slot).consumers++;
+    const rest = { bodyBytes: 30, attempts: BEFORE };
+    const where = { slot: this.slot, position: POSITION, sequence: SEQUENCE, first: 0 };
+    this.#part = { ...where, count: MESSAGES, ...rest };
+    if (from === 'unseen') return;
+    this.become('durable');
+    if (from === 'held' || from === 'gone') this.become('delivered');
+    if (from === 'gone') this.become('done');
+    if (from === 'aside') this.become('unreadable');
+    this.marks.length = 0;
+  }
+
+  get seen(): Seen {
+    const { buckets, retention } = this.state;
+    const { slot, marks } = this;
+    const settled = buckets.fates.settled.within(SEQUENCE, MESSAGES);
+    assert.deepEqual(
+      [buckets.ready, buckets.unacked],
+      [buckets.readyOf(slot), buckets.unackedOf(slot)],
+    );
+    assert.equal(retention.live, retention.segments[0]!.live);
+    const attempts = buckets.peek(slot)?.attempts;
+    const ready = buckets.readyOf(slot);
+    const unacked = buckets.unackedOf(slot);
+    return { ready, unacked, live: retention.live, settled, attempts, marks: [...marks] };
+  }
+
+  become(event: MessageEvent): void {
+    const { settlement } = this;
+    const { buckets } = this.state;
+    if (event === 'durable') {
+      this.apply.messages(rowOf(BEFORE), 0, POSITION);
+      this.#part = buckets.peek(this.slot) ?? this.#part;
+    } else if (event === 'delivered') this.#part = settlement.deliver(this.#part, MESSAGES);
+    else if (event === 'done') settlement.done(this.#part, 0, MESSAGES);
+    else if (event === 'failed') settlement.failed(this.#part, 0, MESSAGES);
+    else if (event === 'unreadable') settlement.setAside(this.#part);
+    else if (event === 'purged') {
+      // Takes what is in line, and nothing else.
+      const next = buckets.peek(this.slot);
+      if (next !== undefined) settlement.purge(next, next.count);
+    } else if (event === 'lost') {
+      // A link that ends gives back what its consumer holds.
+      if (buckets.unackedOf(this.slot) > 0) settlement.lost(this.#part, 0, MESSAGES);
+    }
+  }
+
+  /** What another broker makes of the log: the record, if it is there, and all marks. */
+  restart(from: MessageState): Seen {
+    const again = new Life('unseen');
+    const read = new Apply(again.state);
+    if (from !== 'unseen') read.messages(rowOf(BEFORE), 0, POSITION);
+    for (const [kind, sequence, count, attempts] of this.written) {
+      if (kind === 'settled') read.settled({ sequence, count, attempts });
+      else read.returned({ sequence, count, attempts });
+    }
+    again.state.buckets.recovered(read.nextSequence, again.state.retention.live, false);
+    const { buckets } = again.state;
+    if (buckets.find(BUCKET, 0) === 0) assert.equal(buckets.open(BUCKET, 0), again.slot);
+    return again.seen;
+  }
+
+  // What its log says of how it came to where it is.
+  get written(): MarkOf[] {
+    const { settled } = this.state.buckets.fates;
+    const marks = [...settled.runs(0, 100)].map(
+      ([sequence, count]): MarkOf => ['settled', sequence, count, 0],
+    );
+    return [...marks, ...this.marks];
+  }
+}
+
+function rowOf(attempts: number): Uint32Array {
+  const row = new Uint32Array(ROW_WORDS);
+  row[BUCKET_LOW] = BUCKET;
+  row[SEQUENCE_LOW] = SEQUENCE;
+  row[COUNT] = MESSAGES;
+  row[BODY_BYTES] = 30;
+  row[ATTEMPTS] = attempts;
+  return row;
+}
+
+/** What a state looks like from outside. */
+function looks(state: MessageState, attempts = BEFORE): Omit<Seen, 'marks'> {
+  const nothing = { ready: 0, unacked: 0, live: 0, settled: 0, attempts: undefined };
+  if (state === 'ready') return { ...nothing, ready: MESSAGES, live: MESSAGES, attempts };
+  if (state === 'held') return { ...nothing, unacked: MESSAGES, live: MESSAGES };
+  if (state === 'gone') return { ...nothing, settled: MESSAGES };
+  if (state === 'aside') return { ...nothing, live: MESSAGES };
+  return nothing;
+}
+
+function after({ to, attempt, mark }: Outcome): Seen {
+  const attempts = attempt ? BEFORE + 1 : BEFORE;
+  const marks: Record<string, MarkOf> = {
+    settled: ['settled', SEQUENCE, MESSAGES, 0],
+    returned: ['returned', SEQUENCE, MESSAGES, attempts],
+  };
+  return { ...looks(to, attempts), marks: mark === undefined ? [] : [marks[mark]!] };
+}
+
+describe('a message', () => {
+  for (const state of STATES)
+    test(`${state}: is what it looks like`, () => {
+      assert.deepEqual(new Life(state).seen, { ...looks(state), marks: [] });
+    });
+
+  for (const [event, row] of Object.entries(TRANSITIONS) as [MessageEvent, object][]) {
+    assert.deepEqual(Object.keys(row), STATES);
+    for (const state of STATES) {
+      const cell = TRANSITIONS[event][state];
+      const result = typeof cell === 'string' ? cell : cell.to;
+      test(`${state}, ${event}: ${result}`, () => {
+        const life = new Life(state);
+        const before = life.seen;
+        if (event === 'restarted') {
+          const now = life.restart(state);
+          assert.deepEqual(now, cell === SAME ? before : after(cell as Outcome));
+          return;
+        }
+        if (cell === NEVER) {
+          assert.throws(() => life.become(event), BugError);
+          assert.deepEqual(life.seen, before, 'nothing has changed before that');
+          return;
+        }
+        life.become(event);
+        assert.deepEqual(life.seen, cell === SAME ? before : after(cell));
+      });
+    }
+  }
+
+  test('each message of a part may go its own way, at its own place', () => {
+    const { state, settlement, slot, marks, apply, counters } = new Life('unseen');
+    const { buckets } = state;
+    apply.messages(rowOf(BEFORE), 0, POSITION);
+    const held = settlement.deliver(buckets.peek(slot)!, 2);
+    assert.equal(buckets.peek(slot)!.sequence, SEQUENCE + 2, 'the rest stays in line');
+    settlement.done(held, 0, 1);
+    settlement.failed(held, 1, 1);
+    assert.deepEqual(marks, [
+      ['settled', SEQUENCE, 1, 0],
+      ['returned', SEQUENCE + 1, 1, BEFORE + 1],
+    ]);
+    const back = { ...buckets.peek(slot)! };
+    assert.deepEqual(back, {
+      slot,
+      position: POSITION,
+      sequence: SEQUENCE + 1,
+      first: 1,
+      count: 1,
+      bodyBytes: 30,
+      attempts: BEFORE + 1,
+    });
+    settlement.lost(settlement.deliver(buckets.peek(slot)!, 1), 0, 1);
+    assert.equal(buckets.peek(slot)!.attempts, BEFORE + 2);
+    settlement.purge(buckets.peek(slot)!, 1);
+    assert.deepEqual(marks.slice(2), [
+      ['returned', SEQUENCE + 1, 1, BEFORE + 2],
+      ['settled', SEQUENCE + 1, 1, 0],
+    ]);
+    settlement.setAside(buckets.peek(slot)!);
+    assert.equal(buckets.peek(slot), undefined);
+    assert.equal(state.retention.live, 1);
+    const { ackedMessages, failedMessages, purgedMessages, unreadableMessages } = counters;
+    const counts = [ackedMessages, failedMessages, purgedMessages, unreadableMessages];
+    assert.deepEqual(counts, [1, 1, 1, 1], 'a link that is lost is no failure of its consumer');
+    assert.equal(counters.redeliveredMessages, 3);
+  });
+});

@@ -1,0 +1,158 @@
+// One log, applied as the broker writes it and as a start reads it back: the same state, whatever
+// segments, records and marks it has.
+
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { BugError } from '../../../src/core/assert.ts';
+import {
+  ATTEMPTS,
+  BODY_BYTES,
+  BUCKET_LOW,
+  COUNT,
+  ROW_WORDS,
+  SEQUENCE_LOW,
+} from '../../../src/core/records/rows.ts';
+import { Apply } from '../../../src/core/segments/apply.ts';
+import { createState } from '../../../src/core/segments/state.ts';
+import { Random, seedOf } from '../../support/random.ts';
+
+const seed = seedOf('core/segments/apply.test');
+
+interface Row {
+  bucket: number;
+  sequence: number;
+  count: number;
+}
+
+function wordsOf({ bucket, sequence, count }: Row, attempts = 0): Uint32Array {
+  const row = new Uint32Array(ROW_WORDS);
+  row[BUCKET_LOW] = bucket;
+  row[SEQUENCE_LOW] = sequence;
+  row[COUNT] = count;
+  row[BODY_BYTES] = 10 * count;
+  row[ATTEMPTS] = attempts;
+  return row;
+}
+
+class Bench {
+  readonly state = createState(1);
+  readonly apply = new Apply(this.state);
+
+  /** All that can be asked of it. */
+  get seen(): unknown {
+    const { buckets, retention } = this.state;
+    const { entries, fates } = buckets;
+    const lines = [];
+    for (let entry = entries.from; entry < entries.end; entry++)
+      lines.push([
+        entries.bucketLow(entry),
+        entries.position(entry),
+        entries.sequence(entry),
+        entries.count(entry),
+        entries.next(entry),
+      ]);
+    return {
+      lines,
+      segments: retention.segments.map((segment) => ({ ...segment })),
+      live: retention.live,
+      settled: [...fates.settled.runs(0, 1e6)],
+      attempts: [...fates.attempts.runs(0, 1e6)],
+      next: this.apply.nextSequence,
+    };
+  }
+}
+
+describe('apply', () => {
+  test(`what is new and what is read back come to the same (seed ${seed})`, () => {
+    const random = new Random(seed);
+    for (let round = 0; round < 50; round++) {
+      const [live, read] = [new Bench(), new Bench()];
+      live.apply.goOn(1);
+      let position = 0;
+      let sequence = 1;
+      for (let segment = 0; segment < 4; segment++) {
+        for (const { apply } of [live, read]) apply.segment(position);
+        for (let step = random.below(30); step > 0; step--) {
+          position += 100;
+          if (random.chance(0.6)) {
+            const row = { bucket: 1 + random.below(4), sequence, count: 1 + random.below(5) };
+            const slots = [live, read].map(({ apply }) =>
+              apply.messages(wordsOf(row), 0, position),
+            );
+            assert.equal(slots[0], slots[1]);
+            assert.equal(live.state.buckets.idOf(slots[0]!), String(row.bucket));
+            sequence += row.count;
+          } else if (sequence > 1) {
+            const first = 1 + random.below(sequence - 1);
+            const count = 1 + random.below(sequence - first);
+            const mark = { sequence: first, count, attempts: 1 + random.below(3) };
+            const settled = random.chance(0.5);
+            for (const { apply } of [live, read])
+              if (settled) apply.settled(mark);
+              else apply.returned(mark);
+          }
+        }
+        position += 1000;
+      }
+      assert.deepEqual(live.seen, read.seen);
+      const [{ retention }, settled] = [live.state, live.state.buckets.fates.settled];
+      let waiting = 0;
+      for (let at = 1; at < sequence; at++) if (!settled.has(at)) waiting++;
+      assert.equal(retention.live, waiting);
+    }
+  });
+
+  test('what was durable before is a bug when it comes as new, and nothing has changed', () => {
+    const bench = new Bench();
+    bench.apply.segment(0);
+    bench.apply.goOn(5);
+    bench.apply.messages(wordsOf({ bucket: 1, sequence: 5, count: 3 }), 0, 100);
+    const before = bench.seen;
+    const again = wordsOf({ bucket: 1, sequence: 7, count: 1 });
+    assert.throws(() => bench.apply.messages(again, 0, 200), BugError);
+    assert.deepEqual(bench.seen, before);
+  });
+
+  test('what a checkpoint says is settled does not wait when its segment is read', () => {
+    const bench = new Bench();
+    bench.apply.segment(0);
+    bench.state.buckets.fates.settled.add(2, 2);
+    bench.apply.messages(wordsOf({ bucket: 1, sequence: 1, count: 4 }), 0, 100);
+    assert.equal(bench.state.retention.live, 2);
+  });
+
+  test('attempts only grow, and those of a record are its own', () => {
+    const bench = new Bench();
+    bench.apply.segment(0);
+    bench.apply.messages(wordsOf({ bucket: 1, sequence: 1, count: 4 }, 6), 0, 100);
+    bench.apply.returned({ sequence: 1, count: 4, attempts: 3 });
+    bench.apply.returned({ sequence: 2, count: 2, attempts: 9 });
+    bench.apply.returned({ sequence: 1, count: 4, attempts: 4 });
+    const { attempts } = bench.state.buckets.fates;
+    assert.deepEqual(
+      [1, 2, 3, 4].map((sequence) => attempts.get(sequence)),
+      [4, 9, 9, 4],
+    );
+    assert.equal(bench.state.buckets.entries.attempts(1), 6);
+  });
+
+  test('a trim forgets segments and what marks said of them, and what is older than all', () => {
+    const bench = new Bench();
+    bench.apply.segment(0);
+    const whole = 65_536;
+    bench.apply.messages(wordsOf({ bucket: 1, sequence: 1, count: whole }), 0, 100);
+    bench.apply.segment(1000);
+    bench.apply.messages(wordsOf({ bucket: 1, sequence: whole + 1, count: 5 }), 0, 1100);
+    bench.apply.settled({ sequence: 1, count: whole + 2, attempts: 0 });
+    bench.apply.returned({ sequence: 1, count: 4, attempts: 1 });
+    bench.apply.trimmed(1000);
+    const { buckets, retention } = bench.state;
+    assert.deepEqual([retention.segments.length, retention.live], [1, 3]);
+    assert.equal(buckets.fates.attempts.get(1), 0);
+    assert.equal(buckets.fates.settled.has(1), false);
+    assert.equal(buckets.fates.settled.has(whole + 2), true);
+    bench.apply.settled({ sequence: 1, count: whole + 3, attempts: 0 });
+    assert.equal(buckets.fates.settled.has(1), false, 'an old mark is about nothing');
+    assert.equal(retention.live, 2);
+  });
+});
