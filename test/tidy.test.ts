@@ -200,11 +200,7 @@ test('within core and log imports go down, never up', () => {
 });
 
 // Files that import each other, round about. No new one may come; one that went is to be taken out.
-const CIRCLES = [
-  'src/cli/announced.ts src/cli/runtime.ts',
-  'src/core/broker.ts src/core/ticks.ts',
-  'src/core/connections/context.ts src/core/connections/producer.ts',
-];
+const CIRCLES = ['src/cli/announced.ts src/cli/runtime.ts', 'src/core/broker.ts src/core/ticks.ts'];
 
 // Groups of files each of which reaches all others of its group by imports.
 function circles(imports: ReadonlyMap<string, ReadonlySet<string>>): string[] {
@@ -296,10 +292,9 @@ const LARGE: Record<string, number> = {
   'src/config/load.ts': 365,
   'src/config/schema.ts': 397,
   'src/core/admin/admin.ts': 398,
-  'src/core/broker.ts': 391,
+  'src/core/broker.ts': 375,
   'src/core/buckets/buckets.ts': 494,
-  'src/core/commit/commit.ts': 455,
-  'src/core/connections/producer.ts': 494,
+  'src/core/commit/commit.ts': 454,
   'src/dashboard/metrics.ts': 328,
   'src/dashboard/openapi.ts': 313,
   'src/dashboard/supervisor.ts': 315,

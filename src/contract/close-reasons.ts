@@ -12,3 +12,6 @@ export const CLOSE_REASONS = [
 ] as const;
 
 export type CloseReason = (typeof CLOSE_REASONS)[number];
+
+/** How a peer went too far: not our protocol, too slow, or too much memory when that ran out. */
+export type BreachKind = Extract<CloseReason, 'protocol' | 'timeout' | 'memory'>;

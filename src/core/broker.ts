@@ -7,14 +7,12 @@ import type { Buckets } from './buckets/buckets.ts';
 import type { Batch } from './commit/batch.ts';
 import { Commit } from './commit/commit.ts';
 import type { CommitEvents } from './commit/options.ts';
-import { Admission } from './connections/admission.ts';
+import { Connections } from './connections/connections.ts';
 import { Consumer } from './connections/consumer.ts';
 import type { ConsumerHost } from './connections/consumer-host.ts';
-import type { BreachKind, Context } from './connections/context.ts';
 import { DeliveryFrames } from './connections/delivery-frames.ts';
-import { Producer } from './connections/producer.ts';
+import { Producer, type ProducerHost } from './connections/producer.ts';
 import { Dispatcher } from './delivery/dispatcher.ts';
-import * as notices from './delivery/notices.ts';
 import { Paused } from './delivery/paused.ts';
 import { Presence } from './delivery/presence.ts';
 import { Settlement } from './delivery/settlement.ts';
@@ -42,7 +40,7 @@ import type { Retention } from './segments/retention.ts';
 import { Ticks } from './ticks.ts';
 import { Overdue } from './timing/overdue.ts';
 
-export class Broker implements Context, CommitEvents {
+export class Broker implements CommitEvents {
   readonly codec: Codec;
   readonly limits: Limits;
   readonly commit: Commit;
@@ -59,19 +57,19 @@ export class Broker implements Context, CommitEvents {
   readonly reservations: Reservations;
   readonly #relief: Relief;
   readonly frames: DeliveryFrames;
-  readonly blocks: Blocks;
   readonly paused: Paused;
   readonly overdue = new Overdue(() => void this.#ticks.stir());
   readonly presence: Presence;
   readonly settlement: Settlement;
   readonly dispatcher: Dispatcher;
-  readonly producers = new Set<Producer>();
-  readonly consumers = new Set<Consumer>();
+  readonly producers: ReadonlySet<Producer>;
+  readonly consumers: ReadonlySet<Consumer>;
+  readonly #connections: Connections;
   readonly #apply: Apply;
   readonly #maintenance: Maintenance;
-  readonly #consumerHost: ConsumerHost<Consumer>;
+  readonly #forProducers: ProducerHost;
+  readonly #forConsumers: ConsumerHost<Consumer>;
   readonly #ticks: Ticks;
-  readonly #admission: Admission;
   readonly #options: BrokerOptions;
   #flushAsked = false;
   #lastBase: Position = -1;
@@ -86,12 +84,13 @@ export class Broker implements Context, CommitEvents {
     this.limits = options.limits;
     this.notices = options.notices;
     this.foreground = options.foreground;
-    this.#admission = new Admission(options.limits);
+    this.#connections = new Connections(this);
+    this.producers = this.#connections.producers;
+    this.consumers = this.#connections.consumers;
     const { bufferBytesMax, messageBytesMax } = options.limits;
     this.budget = new Budget(bufferBytesMax);
     this.reservations = new Reservations(bufferBytesMax, messageBytesMax);
     this.#relief = new Relief(this.budget, [this.producers, this.consumers], this.overdue);
-    this.blocks = new Blocks(bufferBytesMax);
     this.buckets = options.buckets;
     this.retention = options.retention;
     this.#apply = new Apply(options);
@@ -136,10 +135,11 @@ export class Broker implements Context, CommitEvents {
     });
     this.frames = new DeliveryFrames(this, new FramePool(options.limits.framesMax));
     this.#ticks = new Ticks(this, log, this.#relief, options.wake);
-    this.#consumerHost = this.#hostOfConsumers();
+    this.#forProducers = this.#producerHost();
+    this.#forConsumers = this.#consumerHost();
   }
 
-  #hostOfConsumers(): ConsumerHost<Consumer> {
+  #consumerHost(): ConsumerHost<Consumer> {
     const { limits, settlement, frames, budget, overdue, counters, latency } = this;
     const { deadlines } = this.#ticks;
     return {
@@ -155,18 +155,46 @@ export class Broker implements Context, CommitEvents {
       },
       metrics: { counters, latency },
       ends: {
-        breach: ({ link }, why, text) => this.breach(link, 'exhaust', why, text),
+        breach: ({ link }, why, text) => this.#connections.breach(link, 'exhaust', why, text),
         dead: ({ link: { peer } }, text) => {
           const line = `consumer ${peer} ${text}: closed`;
           this.notices.notice('info', 'consumer.dead', line, { peer });
         },
         closed: (consumer) => {
-          this.#left(consumer, 'exhaust');
-          this.consumers.delete(consumer);
+          this.#connections.consumerLeft(consumer);
           deadlines.delete(consumer);
+          this.#ticks.stir();
         },
       },
     };
+  }
+
+  #producerHost(): ProducerHost {
+    const { codec, limits, commit, intake, counters, budget, reservations, overdue } = this;
+    const blocks = new Blocks(limits.bufferBytesMax);
+    const memory = { budget, blocks, reservations, relieve: () => this.#relief.relieve() };
+    const turns: ProducerHost['turns'] = {
+      nowMs: () => this.#ticks.stir(),
+      lookAt: (producer) => {
+        this.#ticks.stir();
+        this.#ticks.producers.add(producer);
+      },
+      flushSoon: () => this.flushSoon(),
+      replyLater: (producer) => {
+        this.#replies.push(producer);
+        this.flushSoon();
+      },
+    };
+    const ends: ProducerHost['ends'] = {
+      overdue,
+      breach: (link, why, text) => this.#connections.breach(link, 'intake', why, text),
+      closed: (producer) => {
+        this.#connections.producerLeft(producer);
+        this.#ticks.producers.delete(producer);
+        this.#ticks.stir();
+      },
+    };
+    return { codec, limits, commit, fairShare: intake, counters, memory, turns, ends };
   }
 
   /**
@@ -189,30 +217,18 @@ export class Broker implements Context, CommitEvents {
 
   /** A producer connected; undefined if it was turned away. */
   openProducer(link: Link): Producer | undefined {
-    if (!this.#admit(link)) return undefined;
-    const producer = new Producer(this, link);
-    this.producers.add(producer);
+    if (!this.#connections.admit(link)) return undefined;
+    const producer = new Producer(this.#forProducers, link);
+    this.#connections.producers.add(producer);
     return producer;
   }
 
   /** A consumer connected; undefined if it was turned away. */
   openConsumer(link: Link): Consumer | undefined {
-    if (!this.#admit(link)) return undefined;
-    const consumer = new Consumer(this.#consumerHost, link);
-    this.consumers.add(consumer);
+    if (!this.#connections.admit(link)) return undefined;
+    const consumer = new Consumer(this.#forConsumers, link);
+    this.#connections.consumers.add(consumer);
     return consumer;
-  }
-
-  #admit(link: Link): boolean {
-    const refusal = this.#closing ? 'closing' : this.#admission.enter(link.address);
-    if (refusal === undefined) return true;
-    this.counters.refusedConnections++;
-    if (refusal !== 'closing') {
-      const text = notices.refused(link.peer, refusal, this.limits);
-      this.notices.notice('warn', `connections.${refusal}`, text);
-    }
-    link.destroy();
-    return false;
   }
 
   /** Whatever arrived together has been received: commit what is worth it. */
@@ -321,21 +337,11 @@ export class Broker implements Context, CommitEvents {
     this.#ticks.stir();
   }
 
-  lookAt(producer: Producer): void {
-    this.#ticks.stir();
-    this.#ticks.producers.add(producer);
-  }
-
   flushSoon(): void {
     this.#ticks.stir();
     if (this.#flushAsked) return;
     this.#flushAsked = true;
     this.#options.wake.soon();
-  }
-
-  replyLater(producer: Producer): void {
-    this.#replies.push(producer);
-    this.flushSoon();
   }
 
   sendReplies(): void {
@@ -361,29 +367,5 @@ export class Broker implements Context, CommitEvents {
   /** Lets the log save what the indexed segments come to; with `now`, in any case. */
   saveCheckpoint(now = false, done = () => {}): void {
     this.#maintenance.saveCheckpoint(now, done);
-  }
-
-  breach(link: Link, side: 'intake' | 'exhaust', why: BreachKind, text: string): void {
-    this.counters.protocolErrors++;
-    const { peer } = link;
-    this.notices.notice('warn', `${why}.${side}`, `${side} ${peer} closed: ${text}`, { peer });
-    link.destroy();
-  }
-
-  closed(producer: Producer): void {
-    this.#left(producer, 'intake');
-    this.producers.delete(producer);
-    this.#ticks.producers.delete(producer);
-  }
-
-  #left(session: Producer | Consumer, side: 'intake' | 'exhaust'): void {
-    this.#admission.leave(session.link.address);
-    this.overdue.forget(session);
-    this.counters.closedConnections[side][session.closedFor]++;
-    this.#ticks.stir();
-  }
-
-  relieve(): void {
-    this.#relief.relieve();
   }
 }

@@ -8,8 +8,8 @@ export type Reason = 'publish' | 'acks' | 'proof' | 'roll' | 'control';
 
 /** Whoever is owed a reply when a batch is durable. */
 export interface Replyable {
-  /** One wire batch is answered: 1 for each message, or `refusals` where some were refused. */
-  answered(count: number, refusals: Uint8Array | undefined): void;
+  /** What `token` stands for is durable. */
+  done(token: number): void;
 }
 
 /** Messages and replies that became, or become, durable together. */
@@ -23,8 +23,7 @@ export class Batch {
   reason: Reason = 'publish';
   readonly rows = new RowList();
   readonly replyTo: Replyable[] = [];
-  readonly replyCounts: number[] = [];
-  readonly refusals: (Uint8Array | undefined)[] = [];
+  readonly tokens: number[] = [];
   trim = 0;
   /** Marks of settled messages written up to here, counted since the broker started. */
   settledMarks = 0;
@@ -62,8 +61,7 @@ export class Batch {
     this.records = 0;
     this.rows.clear();
     this.replyTo.length = 0;
-    this.replyCounts.length = 0;
-    this.refusals.length = 0;
+    this.tokens.length = 0;
     this.trim = 0;
     this.settledMarks = 0;
     this.last = false;

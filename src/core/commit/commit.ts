@@ -220,18 +220,17 @@ export class Commit {
   }
 
   /**
-   * Owes `to` a reply for one wire batch whose stored messages are all packed. Goes out with the
-   * batch that holds the last of them; false if nothing is on its way to disk, so that the caller
-   * may answer at once. After a failure nothing is answered any more.
+   * Calls `to.done(token)` when all that was packed so far is durable; what a token stands for is
+   * up to `to`. False if nothing is on its way to disk: then it is durable already, and `done` is
+   * not called. After a failure it never is.
    */
-  reply(to: Replyable, count: number, refusals: Uint8Array | undefined): boolean {
+  reply(to: Replyable, token: number): boolean {
     if (this.#failure !== undefined) return true;
     let batch: Batch | undefined = this.#open;
     if (batch.rows.count === 0) batch = this.#sealed.at(-1) ?? this.#inFlight;
     if (batch === undefined) return false;
     batch.replyTo.push(to);
-    batch.replyCounts.push(count);
-    batch.refusals.push(refusals);
+    batch.tokens.push(token);
     return true;
   }
 
@@ -448,7 +447,7 @@ export class Commit {
 
   // The only place that releases acks; its only caller is the completion of an append.
   #release(batch: Batch): void {
-    const { replyTo, replyCounts, refusals } = batch;
-    for (let i = 0; i < replyTo.length; i++) replyTo[i]!.answered(replyCounts[i]!, refusals[i]);
+    const { replyTo, tokens } = batch;
+    for (let i = 0; i < replyTo.length; i++) replyTo[i]!.done(tokens[i]!);
   }
 }

@@ -10,7 +10,7 @@ import type { Overdue } from '../timing/overdue.ts';
 import type { DeliveryFrames } from './delivery-frames.ts';
 
 /** How a consumer went too far: not our protocol, too slow, or holding memory when it ran out. */
-export type ConsumerBreach = Extract<CloseReason, 'protocol' | 'timeout' | 'memory'>;
+export 
 
 /** Buckets' lines, as consumers stand in them. */
 export interface Subscriptions<Session> {
@@ -37,7 +37,7 @@ export interface ConsumerTime<Session> {
 
 export interface ConsumerEnds<Session> {
   /** It went too far: one line for the operator, counted, connection closed at once. */
-  breach(consumer: Session, why: ConsumerBreach, text: string): void;
+  breach(consumer: Session, why: BreachKind, text: string): void;
   /** It is dead, as far as can be seen: one line for the operator. */
   dead(consumer: Session, text: string): void;
   /** Its connection is gone, and all that it held is given back. */

@@ -15,7 +15,7 @@ import type { Link } from '../ports/link.ts';
 import type { Timed } from '../timing/deadlines.ts';
 import { type ConsumerState, endsMs, heartbeatOf, lookMs } from './consumer-deadlines.ts';
 import { ConsumerHeaderReader } from './consumer-header.ts';
-import type { ConsumerBreach, ConsumerHost } from './consumer-host.ts';
+import type { BreachKind, ConsumerHost } from './consumer-host.ts';
 import { ConsumerOutput } from './consumer-output.ts';
 
 export class Consumer implements Newcomer {
@@ -255,7 +255,7 @@ export class Consumer implements Newcomer {
     this.#breach('memory', text);
   }
 
-  #breach(why: ConsumerBreach, text: string): void {
+  #breach(why: BreachKind, text: string): void {
     this.closedFor = why;
     this.#host.subscriptions.unwant(this);
     this.#host.ends.breach(this, why, text);

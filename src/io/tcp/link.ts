@@ -2,16 +2,27 @@
 // its bytes go into a session, its end into `gone`. Decides nothing.
 
 import type net from 'node:net';
+import type { Session } from '../../core/connections/session.ts';
 import type { Link } from '../../core/ports/link.ts';
 import { keyOf } from '../peers.ts';
 import { isOver, type RawHandle, socketOf } from './raw-handle.ts';
-import type { ListenOptions, Session } from './session.ts';
 import { turn } from './turn.ts';
 
 // Idle peers that vanished are found by keep-alive: 10 s of silence, then a probe each second.
 export const KEEP_ALIVE_MS = 10_000;
 // Of what a peer sends first: its session decides whether there is memory for more.
 const FIRST_READ_BYTES = 4096;
+
+export interface ListenOptions {
+  host: string;
+  port: number;
+  /** Dialect: bytes of Length. */
+  wire: number;
+  /** Makes a session for a link, or refuses it (and has destroyed it). */
+  accept: (link: Link) => Session | undefined;
+  /** Where all sockets read into; what is read is handed on before the next read. */
+  readInto: Uint8Array;
+}
 
 /** What all connections of a listener share. */
 export interface Listening extends ListenOptions {

@@ -4,9 +4,8 @@
 import net from 'node:net';
 import { deadline } from '../../time/deadline.ts';
 import { cancel, sleep } from '../../time/timers.ts';
-import { KEEP_ALIVE_MS, type Listening, SocketLink } from './link.ts';
+import { KEEP_ALIVE_MS, type Listening, type ListenOptions, SocketLink } from './link.ts';
 import { isUsable, type RawHandle, rawServerOf } from './raw-handle.ts';
-import type { ListenOptions } from './session.ts';
 
 /** The data listeners of a broker. */
 export class Listeners {

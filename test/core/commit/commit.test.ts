@@ -392,15 +392,15 @@ describe('failure', () => {
   test('ends everything: no reply, no further append', () => {
     const bench = new Bench();
     const replies: number[] = [];
-    const to = { answered: (count: number) => void replies.push(count) };
+    const to = { done: (token: number) => void replies.push(token) };
     bench.pack(new Uint8Array(1));
-    assert.ok(bench.commit.reply(to, 1, undefined));
+    assert.ok(bench.commit.reply(to, 1));
     bench.commit.flush();
     bench.pack(new Uint8Array(1));
-    assert.ok(bench.commit.reply(to, 2, undefined));
+    assert.ok(bench.commit.reply(to, 2));
     bench.log.complete(new Error('EIO'));
     assert.deepEqual(bench.events.slice(-1), ['failed EIO']);
-    assert.ok(bench.commit.reply(to, 3, undefined), 'owed, and never answered');
+    assert.ok(bench.commit.reply(to, 3), 'owed, and never answered');
     bench.commit.flush();
     bench.commit.drain();
     bench.advance(1000);
@@ -411,7 +411,7 @@ describe('failure', () => {
 
   test('a reply with nothing on its way may be given at once', () => {
     const bench = new Bench();
-    assert.equal(bench.commit.reply({ answered: () => assert.fail() }, 1, undefined), false);
+    assert.equal(bench.commit.reply({ done: () => assert.fail() }, 1), false);
   });
 });
 

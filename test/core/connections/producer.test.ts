@@ -550,6 +550,18 @@ describe('room', () => {
 });
 
 describe('slow and stuck peers', () => {
+  test('one whose message the closing broker does not read to its end is not called late', () => {
+    const world = brokerOf({ limits: { partialMessageMs: 500 } });
+    const producer = world.producer();
+    producer.send(batch('u64', [1, 'abc']).subarray(0, 20));
+    world.advance(100, true);
+    world.broker.close();
+    producer.send(batch('u64', [1, 'abc']).subarray(20));
+    world.advance(5000, true);
+    assert.equal(producer.link.destroyed, false);
+    assert.deepEqual(world.notices, []);
+  });
+
   test('one that does not read its replies is read no more, until it does', () => {
     const world = brokerOf({ limits: { peerBytesMax: 100 } });
     const producer = world.producer();

@@ -7,12 +7,12 @@ import fs from 'node:fs';
 import net from 'node:net';
 import { after, before, test } from 'node:test';
 import type { CloseReason } from '../../../src/contract/close-reasons.ts';
+import type { Session } from '../../../src/core/connections/session.ts';
 import type { Link } from '../../../src/core/ports/link.ts';
 import { Overdue } from '../../../src/core/timing/overdue.ts';
 import { SocketLink } from '../../../src/io/tcp/link.ts';
 import { Listeners } from '../../../src/io/tcp/listeners.ts';
 import type { RawHandle } from '../../../src/io/tcp/raw-handle.ts';
-import type { Session } from '../../../src/io/tcp/session.ts';
 import { giveUp, isSilent } from '../../../src/io/tcp/silence.ts';
 import { RawPeer } from '../../support/broker.ts';
 

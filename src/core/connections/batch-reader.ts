@@ -1,0 +1,238 @@
+// Dialect 1 of producers: the messages of a batch out of the inbox and into the open batch of the
+// commit, as much as there is room for and as is its turn; what cannot be stored is refused in its
+// place. Complete messages are packed at once, nothing is kept here.
+//
+//            u32 count            message ... message            count reached
+//   header ------------> body ---------------------------> owed ---------------> header
+//     | 0                 | Length over the ceiling
+//     v                   v
+//   goodbye: end when   breach: closed
+//   all is answered
+
+import {
+  BATCH_HEADER_BYTES,
+  INTAKE_DONE,
+  INTAKE_EMPTY,
+  INTAKE_FOREIGN,
+  INTAKE_FULL,
+  INTAKE_LARGE,
+  INTAKE_MORE,
+  INTAKE_ROWS,
+  MESSAGE_BYTES_CEILING,
+  RESULT_CONSUMED,
+  RESULT_LENGTH,
+  RESULT_MESSAGES,
+  RESULT_PAYLOAD,
+  RESULT_ROWS,
+} from '../../../assembly/layout.ts';
+import type { BreachKind } from '../../contract/close-reasons.ts';
+import { BugError } from '../assert.ts';
+import type { Commit } from '../commit/commit.ts';
+import { PORTION_BYTES } from '../commit/cost.ts';
+import { type Intake, PORTION_MESSAGES, type Waiting } from '../fairness/fair-share.ts';
+import type { Limits } from '../limits.ts';
+import type { Counters } from '../metrics/counters.ts';
+import type { Codec } from '../ports/codec.ts';
+import type { Link } from '../ports/link.ts';
+import type { Inbound } from './inbound.ts';
+import type { Replies } from './replies.ts';
+
+/** What reading batches needs of the broker. */
+export interface BatchHost {
+  readonly codec: Pick<Codec, 'inbox' | 'result' | 'intake' | 'skim'>;
+  readonly limits: Limits;
+  readonly commit: Pick<Commit, 'stalled' | 'allow' | 'makeRoom' | 'packed' | 'reply'>;
+  /** How much a producer may put into a batch, and when it goes on. */
+  readonly fairShare: Intake;
+  readonly counters: Counters;
+  readonly turns: {
+    /** Asks for a flush after the inputs that wait now. */
+    flushSoon(): void;
+  };
+}
+
+/** The connection whose batches are read. */
+export interface BatchOwner extends Waiting {
+  readonly link: Link;
+  /** Messages that were taken from it. */
+  messages: number;
+  /** Whether its next message is larger than a portion. */
+  large: boolean;
+  /** Waits for room; `room` is called when there may be some. */
+  wait(): void;
+  /** Nothing more comes. */
+  goodbye(): void;
+  /** The peer went too far: closed at once. */
+  breach(why: BreachKind, text: string): void;
+}
+
+export class BatchReader {
+  readonly #host: BatchHost;
+  readonly #owner: BatchOwner;
+  readonly #inbound: Inbound;
+  readonly #replies: Replies;
+  #left = 0; // messages of the current batch still to come
+  #count = 0; // messages of the current batch
+  #stored = false; // whether a message of the current batch was packed
+  #refusing = false; // the disk is full: the rest of this batch is refused
+
+  constructor(host: BatchHost, owner: BatchOwner, inbound: Inbound, replies: Replies) {
+    this.#host = host;
+    this.#owner = owner;
+    this.#inbound = inbound;
+    this.#replies = replies;
+  }
+
+  /** Takes whole messages from the inbox; gives where the first incomplete one begins. */
+  read(start: number, end: number): number {
+    const { codec, limits, fairShare, counters } = this.#host;
+    const inbound = this.#inbound;
+    const owner = this.#owner;
+    const { wire } = owner.link;
+    let at = start;
+    inbound.need = 0;
+    while (at < end) {
+      if (this.#left === 0) {
+        if (end - at < BATCH_HEADER_BYTES) {
+          inbound.need = BATCH_HEADER_BYTES;
+          return at;
+        }
+        if (!this.#beginBatch(at)) return end;
+        at += BATCH_HEADER_BYTES;
+        continue;
+      }
+      if (!this.#refusing && fairShare.mustWait(owner)) {
+        owner.wait();
+        return at;
+      }
+      const status = this.#refusing
+        ? codec.skim(at, end, this.#left, wire, limits.messageBytesMax)
+        : codec.intake(at, end, this.#portion(), wire, limits.messageBytesMax);
+      const length = codec.result[RESULT_LENGTH]!;
+      at += codec.result[RESULT_CONSUMED]!;
+      this.#took(codec.result[RESULT_MESSAGES]!);
+      switch (status) {
+        case INTAKE_DONE:
+        case INTAKE_ROWS:
+          break;
+        case INTAKE_MORE:
+          inbound.need = length;
+          return at;
+        case INTAKE_EMPTY:
+          this.#refuse(1);
+          counters.refusedEmpty++;
+          break;
+        case INTAKE_LARGE:
+          this.#refuse(1);
+          counters.refusedLarge++;
+          inbound.skip = Math.max(0, length - (end - at));
+          at = Math.min(end, at + length);
+          break;
+        case INTAKE_FOREIGN:
+          owner.breach(
+            'protocol',
+            `a message longer than ${MESSAGE_BYTES_CEILING} bytes was announced: this is another protocol or the other dialect (wire=${wire === 8 ? 'u64' : 'u32'} here)`,
+          );
+          return end;
+        case INTAKE_FULL:
+          if (!this.#portionUsed() && !this.#makeRoom()) return at;
+          break;
+        default:
+          throw new BugError(`bug: unknown intake status ${status}`);
+      }
+      if (this.#left === 0) this.#endBatch();
+    }
+    return at;
+  }
+
+  // Whether room is not shared out in portions.
+  get #whole(): boolean {
+    return !this.#host.fairShare.shared || this.#owner.large;
+  }
+
+  // How many messages are taken in one go, and room for them. Others may go first after that.
+  #portion(): number {
+    const { commit } = this.#host;
+    const whole = this.#whole;
+    commit.allow(whole ? Number.POSITIVE_INFINITY : PORTION_BYTES);
+    if (this.#owner.large) return 1;
+    return whole ? this.#left : Math.min(this.#left, PORTION_MESSAGES);
+  }
+
+  // Whether no more than a portion was full: there may be room yet.
+  #portionUsed(): boolean {
+    const { codec } = this.#host;
+    const whole = this.#whole;
+    this.#owner.large = !whole && codec.result[RESULT_MESSAGES] === 0;
+    return !whole;
+  }
+
+  #beginBatch(at: number): boolean {
+    const { inbox } = this.#host.codec;
+    const count =
+      (inbox[at]! | (inbox[at + 1]! << 8) | (inbox[at + 2]! << 16) | (inbox[at + 3]! << 24)) >>> 0;
+    if (count === 0) {
+      this.#owner.goodbye();
+      return false;
+    }
+    if (count > this.#host.limits.batchMessagesMax) {
+      this.#owner.breach(
+        'protocol',
+        `a batch of ${count} messages was announced, more than ${this.#host.limits.batchMessagesMax}: this is another protocol, or the batch must be split`,
+      );
+      return false;
+    }
+    this.#left = count;
+    this.#count = count;
+    this.#replies.begin(count);
+    this.#stored = false;
+    this.#refusing = this.#host.commit.stalled;
+    return true;
+  }
+
+  // Accounts for messages that an intake packed, or that a skim saw and refused.
+  #took(messages: number): void {
+    if (messages === 0) return;
+    const { codec, commit, counters, fairShare } = this.#host;
+    if (this.#refusing) {
+      this.#refuse(messages);
+      counters.refusedFull += messages;
+      return;
+    }
+    const rows = codec.result[RESULT_ROWS]!;
+    const payload = codec.result[RESULT_PAYLOAD]!;
+    this.#stored = true;
+    this.#owner.large = false;
+    this.#left -= messages;
+    this.#owner.messages += messages;
+    fairShare.took(this.#owner.spending, payload, rows);
+    commit.packed(rows, messages, payload);
+  }
+
+  #refuse(messages: number): void {
+    this.#replies.refuse(this.#count - this.#left, messages);
+    this.#left -= messages;
+  }
+
+  #makeRoom(): boolean {
+    switch (this.#host.commit.makeRoom()) {
+      case 'again':
+        return true;
+      case 'refuse':
+        this.#refusing = true;
+        return true;
+      case 'wait':
+        this.#owner.wait();
+        return false;
+    }
+  }
+
+  #endBatch(): void {
+    const { commit, counters } = this.#host;
+    const token = this.#replies.owe();
+    counters.batches++;
+    const isNext = this.#stored || this.#replies.owed > 1;
+    if (isNext && commit.reply(this.#replies, token)) this.#host.turns.flushSoon();
+    else this.#replies.done(token);
+  }
+}
