@@ -22,6 +22,7 @@ import { demandDescriptors, isOutOfDescriptors, tooFewForLog } from './io/descri
 import { type Logger, RateLimitedLog } from './io/logger.ts';
 import { readPaused, SettingsError, SettingsFile } from './io/settings.ts';
 import { filesIn } from './io/storage.ts';
+import type { ListenOptions } from './io/tcp/link.ts';
 import { Listeners } from './io/tcp/listeners.ts';
 import { SilentPeers } from './io/tcp/silence.ts';
 import { HOST, Ticker } from './io/ticker.ts';
@@ -33,6 +34,8 @@ import { Starting } from './starting.ts';
 import { deadline } from './time/deadline.ts';
 import { after, cancel, every, sleep, type Timer } from './time/timers.ts';
 import { Engine } from './wasm/engine.ts';
+
+type Accept = ListenOptions['accept'];
 
 export interface ServerOptions {
   config: BrokerConfig;
@@ -298,21 +301,16 @@ export class Server {
   async #listen(): Promise<void> {
     const { config } = this.#options;
     for (const listener of config.intake) {
-      const accept = (link: Parameters<Broker['openProducer']>[0]) =>
-        this.#broker.openProducer(link);
+      const accept: Accept = (link) => this.#broker.connections.acceptProducer(link);
       this.addresses.intake.push(await this.#open(listener, accept));
     }
     for (const listener of config.exhaust) {
-      const accept = (link: Parameters<Broker['openConsumer']>[0]) =>
-        this.#broker.openConsumer(link);
+      const accept: Accept = (link) => this.#broker.connections.acceptConsumer(link);
       this.addresses.exhaust.push(await this.#open(listener, accept));
     }
   }
 
-  async #open(
-    { host, port, wire }: Listener,
-    accept: Parameters<Listeners['listen']>[0]['accept'],
-  ): Promise<AddressInfo> {
+  async #open({ host, port, wire }: Listener, accept: Accept): Promise<AddressInfo> {
     try {
       const bytes = wire === 'u64' ? WIRE_U64 : WIRE_U32;
       const { inbox } = this.#broker.codec;

@@ -292,7 +292,7 @@ const LARGE: Record<string, number> = {
   'src/config/load.ts': 365,
   'src/config/schema.ts': 397,
   'src/core/admin/admin.ts': 398,
-  'src/core/broker.ts': 375,
+  'src/core/broker.ts': 363,
   'src/core/buckets/buckets.ts': 494,
   'src/core/commit/commit.ts': 454,
   'src/dashboard/metrics.ts': 328,
@@ -311,7 +311,7 @@ const LARGE: Record<string, number> = {
   'src/log/tools/repair.ts': 342,
   'src/log/tools/survey.ts': 390,
   'src/log/tools/verify.ts': 399,
-  'src/server.ts': 481,
+  'src/server.ts': 479,
 };
 
 test('files that are too large do not grow', () => {

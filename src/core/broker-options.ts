@@ -1,6 +1,7 @@
 // What a broker is given: the state that recovery left, the world as ports, and its bounds.
 
 import type { Consumer } from './connections/consumer.ts';
+import type { Dialect } from './connections/greeting.ts';
 import type { Paused } from './delivery/paused.ts';
 import type { ForegroundTraffic } from './fairness/foreground.ts';
 import type { Limits } from './limits.ts';
@@ -33,6 +34,8 @@ export interface BrokerOptions extends State<Consumer> {
   paused?: Paused;
   /** Entries released in one turn, where the default is not wanted. */
   releaseMax?: number;
+  /** What is spoken on every listener beside its own dialect; default: nothing. */
+  dialects?: readonly Dialect[];
   /** Mode commit: an append that is done is synced. */
   strict: boolean;
   /** The log failed: no ack will leave any more, the process must stop. */

@@ -64,9 +64,9 @@ export class Broker implements CommitEvents {
   readonly dispatcher: Dispatcher;
   readonly producers: ReadonlySet<Producer>;
   readonly consumers: ReadonlySet<Consumer>;
-  readonly #connections: Connections;
   readonly #apply: Apply;
   readonly #maintenance: Maintenance;
+  readonly connections: Connections;
   readonly #forProducers: ProducerHost;
   readonly #forConsumers: ConsumerHost<Consumer>;
   readonly #ticks: Ticks;
@@ -84,9 +84,14 @@ export class Broker implements CommitEvents {
     this.limits = options.limits;
     this.notices = options.notices;
     this.foreground = options.foreground;
-    this.#connections = new Connections(this);
-    this.producers = this.#connections.producers;
-    this.consumers = this.#connections.consumers;
+    this.connections = new Connections(this, {
+      producer: (link) => new Producer(this.#forProducers, link),
+      consumer: (link) => new Consumer(this.#forConsumers, link),
+      ticks: () => this.#ticks,
+      dialects: options.dialects,
+    });
+    this.producers = this.connections.producers;
+    this.consumers = this.connections.consumers;
     const { bufferBytesMax, messageBytesMax } = options.limits;
     this.budget = new Budget(bufferBytesMax);
     this.reservations = new Reservations(bufferBytesMax, messageBytesMax);
@@ -155,16 +160,12 @@ export class Broker implements CommitEvents {
       },
       metrics: { counters, latency },
       ends: {
-        breach: ({ link }, why, text) => this.#connections.breach(link, 'exhaust', why, text),
+        breach: ({ link }, why, text) => this.connections.breach(link, 'exhaust', why, text),
         dead: ({ link: { peer } }, text) => {
           const line = `consumer ${peer} ${text}: closed`;
           this.notices.notice('info', 'consumer.dead', line, { peer });
         },
-        closed: (consumer) => {
-          this.#connections.consumerLeft(consumer);
-          deadlines.delete(consumer);
-          this.#ticks.stir();
-        },
+        closed: (consumer) => this.connections.consumerGone(consumer),
       },
     };
   }
@@ -187,12 +188,8 @@ export class Broker implements CommitEvents {
     };
     const ends: ProducerHost['ends'] = {
       overdue,
-      breach: (link, why, text) => this.#connections.breach(link, 'intake', why, text),
-      closed: (producer) => {
-        this.#connections.producerLeft(producer);
-        this.#ticks.producers.delete(producer);
-        this.#ticks.stir();
-      },
+      breach: (link, why, text) => this.connections.breach(link, 'intake', why, text),
+      closed: (producer) => this.connections.producerGone(producer),
     };
     return { codec, limits, commit, fairShare: intake, counters, memory, turns, ends };
   }
@@ -217,18 +214,12 @@ export class Broker implements CommitEvents {
 
   /** A producer connected; undefined if it was turned away. */
   openProducer(link: Link): Producer | undefined {
-    if (!this.#connections.admit(link)) return undefined;
-    const producer = new Producer(this.#forProducers, link);
-    this.#connections.producers.add(producer);
-    return producer;
+    return this.connections.openProducer(link);
   }
 
   /** A consumer connected; undefined if it was turned away. */
   openConsumer(link: Link): Consumer | undefined {
-    if (!this.#connections.admit(link)) return undefined;
-    const consumer = new Consumer(this.#forConsumers, link);
-    this.#connections.consumers.add(consumer);
-    return consumer;
+    return this.connections.openConsumer(link);
   }
 
   /** Whatever arrived together has been received: commit what is worth it. */

@@ -11,6 +11,7 @@ import {
 import { PlainCodec } from '../../src/codec/plain.ts';
 import { encodeBatch, encodeConsumerHeader, type Wire } from '../../src/codec/wire.ts';
 import { Broker } from '../../src/core/broker.ts';
+import type { Dialect } from '../../src/core/connections/greeting.ts';
 import { ForegroundTraffic } from '../../src/core/fairness/foreground.ts';
 import { DEFAULT_LIMITS, type Limits } from '../../src/core/limits.ts';
 import type { EntrySource, Failure, Found, Position } from '../../src/core/ports/basics.ts';
@@ -492,6 +493,7 @@ export interface WorldOptions {
   /** Entries released in one turn. */
   releaseMax?: number;
   isLate?: () => boolean;
+  dialects?: readonly Dialect[];
 }
 
 const MIB = 1024 * 1024;
@@ -561,6 +563,7 @@ export class World {
       isLate: options.isLate ?? (() => false),
       strict: options.strict ?? true,
       ...(options.releaseMax === undefined ? {} : { releaseMax: options.releaseMax }),
+      ...(options.dialects === undefined ? {} : { dialects: options.dialects }),
       onFailed: (failure) => {
         this.failure = failure;
       },

@@ -1,6 +1,6 @@
 // What a consumer's session needs of the broker; `Session` is that session.
 
-import type { CloseReason } from '../../contract/close-reasons.ts';
+import type { BreachKind } from '../../contract/close-reasons.ts';
 import type { Settlement } from '../delivery/settlement.ts';
 import type { Limits } from '../limits.ts';
 import type { Budget } from '../memory/budget.ts';
@@ -8,9 +8,6 @@ import type { Counters } from '../metrics/counters.ts';
 import type { Latency } from '../metrics/latency.ts';
 import type { Overdue } from '../timing/overdue.ts';
 import type { DeliveryFrames } from './delivery-frames.ts';
-
-/** How a consumer went too far: not our protocol, too slow, or holding memory when it ran out. */
-export 
 
 /** Buckets' lines, as consumers stand in them. */
 export interface Subscriptions<Session> {

@@ -6,7 +6,7 @@
 //   closed in any state: everything unacked is ready again, at its old place
 
 import { WIRE_U32 } from '../../../assembly/layout.ts';
-import type { CloseReason } from '../../contract/close-reasons.ts';
+import type { BreachKind, CloseReason } from '../../contract/close-reasons.ts';
 import type { Part } from '../buckets/slice.ts';
 import { InFlight } from '../delivery/in-flight.ts';
 import type { Newcomer } from '../delivery/presence.ts';
@@ -15,7 +15,7 @@ import type { Link } from '../ports/link.ts';
 import type { Timed } from '../timing/deadlines.ts';
 import { type ConsumerState, endsMs, heartbeatOf, lookMs } from './consumer-deadlines.ts';
 import { ConsumerHeaderReader } from './consumer-header.ts';
-import type { BreachKind, ConsumerHost } from './consumer-host.ts';
+import type { ConsumerHost } from './consumer-host.ts';
 import { ConsumerOutput } from './consumer-output.ts';
 
 export class Consumer implements Newcomer {
