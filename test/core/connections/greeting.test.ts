@@ -120,6 +120,15 @@ for (const accept of SIDES) {
       assert.equal(world.broker.counters.refusedConnections, 2);
     });
 
+    test('once it is whole, the time that the listener gives has no meaning', () => {
+      const limits = { partialMessageMs: 500, consumerHeaderMs: 500 };
+      const world = brokerOf({ dialects: others(GREETING), limits });
+      const peer = connect(world, accept);
+      for (const byte of GREETING) peer.send(Uint8Array.of(byte));
+      world.advance(60_000, true);
+      assert.deepEqual([peer.link.destroyed, world.notices], [false, []]);
+    });
+
     test('that is begun and not ended in time is closed as the listener does it', () => {
       for (let length = 1; length < GREETING.length; length++) {
         const limits = { partialMessageMs: 500, consumerHeaderMs: 500 };
@@ -234,6 +243,23 @@ describe('bytes that go on otherwise than a greeting', () => {
   });
 });
 
+test('a peer that was closed for what was kept is not heard any more', () => {
+  const link = new FakeLink(WIRE_U64);
+  class Closing extends Noting {
+    override receive(chunk: Uint8Array): void {
+      super.receive(chunk);
+      link.destroy();
+    }
+  }
+  const session = new Closing(link, () => {});
+  const own = { begun() {}, dismiss() {}, left() {} };
+  const greeting = new Greeting(link, session, own, others(GREETING));
+  greeting.receive(GREETING.subarray(0, 4));
+  greeting.receive(bytesOf('other'));
+  greeting.finished();
+  assert.deepEqual([session.heard, session.events], [[...GREETING.subarray(0, 4)], []]);
+});
+
 describe('the dialect of the listener', () => {
   test('says goodbye as ever, at once or behind a batch, in one piece or byte by byte', () => {
     // Four zeros that could be a greeting, had it gone on.
@@ -281,6 +307,18 @@ describe('several dialects', () => {
           texts[i] === text ? [[...bytesOf('!')]] : [],
         );
     }
+  });
+
+  test('are not mixed up: what begins like one does not go on like another', () => {
+    const dialects = others(...['ABCD', 'XBCE'].map(bytesOf));
+    const world = brokerOf({ dialects });
+    const peer = connect(world, 'acceptProducer');
+    peer.send(bytesOf('ABC'), bytesOf('E'));
+    assert.ok(peer.link.destroyed, 'it is a batch of far too many messages');
+    assert.deepEqual(
+      dialects.map(({ opened }) => opened.length),
+      [0, 0],
+    );
   });
 
   test('none hides another, and none is too long or empty', () => {

@@ -168,6 +168,12 @@ describe('a reader of any framing', () => {
   });
 });
 
+test('a message that comes byte by byte is looked at when its head is there, and when it is', () => {
+  const bench = new Bench();
+  for (const byte of frame(TAKEN, 'm'.repeat(5000))) bench.receive(Uint8Array.of(byte), true);
+  assert.deepEqual([bench.frames.length, bench.reads], [1, 3]);
+});
+
 test('what waits for room is kept, and read when there is some', () => {
   const bench = new Bench();
   bench.room = 1;
