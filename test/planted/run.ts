@@ -1,5 +1,5 @@
-// Plants one fault in a copy of the build and runs the test that must catch it there. The copy lies
-// below build/ and is removed at the end; the build itself is never touched.
+// Plants one bug in a copy of the build and runs the test that must catch it there. The copy lies
+// below build/ and is removed at the end; neither the build nor a source is ever touched.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -7,58 +7,100 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { copyOfBuild } from '../support/build-copy.ts';
-import type { Plant } from './plant.ts';
+import type { Mutant } from './mutant.ts';
+import { mutate } from './mutate.ts';
+import { Sources } from './sources.ts';
 
 const BUILD = fileURLToPath(new URL('../../', import.meta.url));
 const ROOT = path.dirname(path.resolve(BUILD));
+const MODULES = path.join(ROOT, 'node_modules');
 
 export interface Planted {
-  plant: Plant;
+  mutant: Mutant;
   caught: boolean;
   /** Why not, or what ended the test. */
   note: string;
   ms: number;
 }
 
-/** A copy of the build, in which one fault after the other is planted. */
-export class Garden {
+/** Runs mutants one after the other, in one copy of the build. */
+export class MutationRunner {
   readonly #folder: string;
   readonly #timeoutMs: number;
+  readonly #sources = Sources.below(ROOT);
 
   constructor(timeoutMs = 60_000) {
     this.#timeoutMs = timeoutMs;
     this.#folder = copyOfBuild('planted-');
   }
 
-  /** Runs one plant's test on the faulty copy. Throws if the plant does not fit the code. */
-  async try(plant: Plant, seed: number): Promise<Planted> {
-    const compiled = plant.file.startsWith('assembly/');
-    const file = path.join(this.#folder, compiled ? plant.file : `build/${script(plant.file)}`);
-    const before = fs.readFileSync(file, 'utf8');
-    const wasm = path.join(this.#folder, 'build', 'thrustmq.wasm');
-    fs.writeFileSync(file, withFault(before, plant));
+  /** Runs one mutant's test on the faulty copy. Throws if the mutant does not fit, or compile. */
+  async try(mutant: Mutant, seed: number): Promise<Planted> {
+    const text = mutate(mutant, this.#sources);
+    const isModule = mutant.file.startsWith('assembly/');
+    const restore = isModule ? this.#changeModule(mutant, text) : this.#changeScript(mutant, text);
     try {
-      if (compiled) this.#compile(plant);
-      return await this.#run(plant, seed);
+      return await this.#run(mutant, seed);
     } finally {
-      fs.writeFileSync(file, before);
-      if (compiled) fs.copyFileSync(path.join(BUILD, 'thrustmq.wasm'), wasm);
+      restore();
     }
   }
 
-  #compile({ name }: Plant): void {
-    const compiler = path.join(ROOT, 'node_modules', 'assemblyscript', 'bin', 'asc.js');
-    const ran = spawnSync(process.execPath, [compiler, '--target', 'release'], {
+  #changeModule(mutant: Mutant, text: string): () => void {
+    const file = path.join(this.#folder, mutant.file);
+    const before = fs.readFileSync(file, 'utf8');
+    const wasm = path.join('build', 'thrustmq.wasm');
+    const restore = () => {
+      fs.writeFileSync(file, before);
+      fs.copyFileSync(path.join(ROOT, wasm), path.join(this.#folder, wasm));
+    };
+    fs.writeFileSync(file, text);
+    this.#compile(mutant, 'assemblyscript/bin/asc.js', ['--target', 'release'], restore);
+    return restore;
+  }
+
+  // As the build does it, but for this one file, and without a look at its types.
+  #changeScript(mutant: Mutant, text: string): () => void {
+    const script = path.join(this.#folder, 'build', scriptOf(mutant.file));
+    const before = fs.readFileSync(script, 'utf8');
+    const folder = path.join(this.#folder, 'mutant');
+    const source = path.join(folder, mutant.file);
+    fs.mkdirSync(path.dirname(source), { recursive: true });
+    fs.writeFileSync(source, text);
+    const compilerOptions = {
+      rootDir: folder,
+      outDir: path.join(this.#folder, 'build'),
+      noCheck: true,
+      noResolve: true,
+      types: [],
+      declaration: false,
+      sourceMap: false,
+    };
+    const extended = path.join(ROOT, 'tsconfig.json');
+    const config = { extends: extended, compilerOptions, files: [source], include: [] };
+    fs.writeFileSync(path.join(folder, 'tsconfig.json'), JSON.stringify(config));
+    const restore = () => {
+      fs.writeFileSync(script, before);
+      fs.rmSync(folder, { recursive: true });
+    };
+    this.#compile(mutant, 'typescript/bin/tsc', ['-p', folder], restore);
+    return restore;
+  }
+
+  #compile({ name }: Mutant, compiler: string, args: string[], restore: () => void): void {
+    const ran = spawnSync(process.execPath, [path.join(MODULES, compiler), ...args], {
       cwd: this.#folder,
       encoding: 'utf8',
     });
-    if (ran.status !== 0) throw new Error(`"${name}" does not compile: ${ran.stderr}`);
+    if (ran.status === 0) return;
+    restore();
+    throw new Error(`"${name}" does not compile: ${ran.stdout}${ran.stderr}`);
   }
 
-  async #run(plant: Plant, seed: number): Promise<Planted> {
+  async #run(mutant: Mutant, seed: number): Promise<Planted> {
     const begun = performance.now();
-    const test = path.join('build', script(plant.test));
-    const only = `--test-name-pattern=^${plant.caughtBy.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}$`;
+    const test = path.join('build', scriptOf(mutant.test));
+    const only = `--test-name-pattern=^${mutant.caughtBy.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}$`;
     const child = spawn(process.execPath, ['--test-reporter=tap', only, test], {
       cwd: this.#folder,
       // A group of its own: brokers that the test started end with it.
@@ -78,8 +120,8 @@ export class Garden {
     clearTimeout(timer);
     endGroup(child.pid!);
     const ms = Math.round(performance.now() - begun);
-    const { caught, note } = verdictOf(plant, code as number | null, text, late);
-    return { plant, caught, note, ms };
+    const { caught, note } = verdictOf(mutant, code as number | null, text, late);
+    return { mutant, caught, note, ms };
   }
 
   remove(): void {
@@ -87,7 +129,7 @@ export class Garden {
   }
 }
 
-function script(source: string): string {
+function scriptOf(source: string): string {
   return source.replace(/\.ts$/, '.js');
 }
 
@@ -99,19 +141,9 @@ function endGroup(pid: number): void {
   }
 }
 
-/** The text with the fault in it. Throws unless what is replaced stands there exactly once. */
-export function withFault(text: string, { name, file, find, replace }: Plant): string {
-  const found = text.split(find).length - 1;
-  if (found !== 1)
-    throw new Error(
-      `"${name}" does not fit ${file}: its text is there ${found} times, not once. Write it anew`,
-    );
-  return text.replace(find, () => replace);
-}
-
 /** Red by the named test counts, and that it never ends; anything else that fails does not. */
 export function verdictOf(
-  { caughtBy }: Plant,
+  { caughtBy }: Mutant,
   code: number | null,
   text: string,
   late: boolean,

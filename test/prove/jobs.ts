@@ -15,10 +15,10 @@ const LONGEST: readonly PartName[] = ['kill', 'faults', 'crash', 'planted', 'fuz
 /** With a line on stdout for each planted bug. */
 export function withLines(options: ProveOptions): ProveOptions {
   if (!options.only.includes('planted')) return options;
-  const planted = new PlantedBugs(({ plant, caught, note, ms }) => {
-    const by = caught ? `${plant.test}: ${plant.caughtBy}` : `NOT CAUGHT: ${note}`;
+  const planted = new PlantedBugs(({ mutant, caught, note, ms }) => {
+    const by = caught ? `${mutant.test}: ${mutant.caughtBy}` : `NOT CAUGHT: ${note}`;
     const late = caught && note !== '' ? ` (${note})` : '';
-    process.stdout.write(`${plant.name.padEnd(54)} ${`${ms} ms`.padStart(9)}  ${by}${late}\n`);
+    process.stdout.write(`${mutant.name.padEnd(54)} ${`${ms} ms`.padStart(9)}  ${by}${late}\n`);
   });
   return { ...options, made: { planted } };
 }

@@ -3,8 +3,8 @@
 
 import assert from 'node:assert/strict';
 import { Engine } from '../../src/wasm/engine.ts';
-import { PLANTS } from '../planted/plants.ts';
-import { Garden, type Planted } from '../planted/run.ts';
+import { MUTANTS } from '../planted/mutants.ts';
+import { MutationRunner, type Planted } from '../planted/run.ts';
 import { ALL_FAULTS, DEFAULT_STEPS, describe, minimise, run } from '../sim/run.ts';
 import { Random } from '../support/random.ts';
 import {
@@ -150,8 +150,8 @@ export class PlantedBugs implements Part {
   readonly name = 'planted';
   readonly counts: Counts = {};
   readonly skipped: string[] = [];
-  readonly cases = PLANTS.length;
-  readonly #garden = new Garden();
+  readonly cases = MUTANTS.length;
+  readonly #runner = new MutationRunner();
   readonly #seen: ((planted: Planted) => void) | undefined;
 
   constructor(seen?: (planted: Planted) => void) {
@@ -159,18 +159,18 @@ export class PlantedBugs implements Part {
   }
 
   async run({ seed, index }: CaseOptions): Promise<void> {
-    const plant = PLANTS[spread(index, PLANTS.length, seed)]!;
-    const planted = await this.#garden.try(plant, seed);
+    const mutant = MUTANTS[spread(index, MUTANTS.length, seed)]!;
+    const planted = await this.#runner.try(mutant, seed);
     this.#seen?.(planted);
     count(this.counts, 'bugs planted');
     if (!planted.caught)
       throw new Error(
-        `"${plant.name}" in ${plant.file} is not caught by ${plant.test}: ${planted.note}`,
+        `"${mutant.name}" in ${mutant.file} is not caught by ${mutant.test}: ${planted.note}`,
       );
     count(this.counts, 'bugs caught');
   }
 
   async close(): Promise<void> {
-    this.#garden.remove();
+    this.#runner.remove();
   }
 }

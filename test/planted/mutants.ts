@@ -1,0 +1,38 @@
+// All planted bugs, room by room.
+
+import type { Mutant } from './mutant.ts';
+import { ASSEMBLY } from './mutants/assembly.ts';
+import { CORE_BUCKETS } from './mutants/core/buckets.ts';
+import { CORE_COMMIT } from './mutants/core/commit.ts';
+import { CORE_CONNECTIONS } from './mutants/core/connections.ts';
+import { CORE_DELIVERY } from './mutants/core/delivery.ts';
+import { CORE_FAIRNESS } from './mutants/core/fairness.ts';
+import { CORE_MEMORY } from './mutants/core/memory.ts';
+import { CORE_OTHERS } from './mutants/core/others.ts';
+import { IO } from './mutants/io.ts';
+import { LOG_BESIDE } from './mutants/log/beside.ts';
+import { LOG_COMPACTION } from './mutants/log/compaction.ts';
+import { LOG_INDEX } from './mutants/log/index.ts';
+import { LOG_READ_CACHE } from './mutants/log/read-cache.ts';
+import { LOG_RECOVERY } from './mutants/log/recovery.ts';
+import { LOG_SCAN } from './mutants/log/scan.ts';
+import { LOG_SEGMENTS } from './mutants/log/segments.ts';
+
+export const MUTANTS: readonly Mutant[] = [
+  ...ASSEMBLY,
+  ...IO,
+  ...LOG_SEGMENTS,
+  ...LOG_RECOVERY,
+  ...LOG_SCAN,
+  ...LOG_COMPACTION,
+  ...LOG_INDEX,
+  ...LOG_READ_CACHE,
+  ...LOG_BESIDE,
+  ...CORE_COMMIT,
+  ...CORE_CONNECTIONS,
+  ...CORE_BUCKETS,
+  ...CORE_DELIVERY,
+  ...CORE_FAIRNESS,
+  ...CORE_MEMORY,
+  ...CORE_OTHERS,
+];

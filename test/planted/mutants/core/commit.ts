@@ -1,0 +1,78 @@
+// Planted bugs in src/core/commit.
+
+import type { Mutant } from '../../mutant.ts';
+
+export const CORE_COMMIT: readonly Mutant[] = [
+  {
+    name: 'acks before the batch is durable',
+    file: 'src/core/commit/commit.ts',
+    member: 'Commit.#pump',
+    find: 'this.#inFlight = batch;',
+    replace: 'this.#inFlight = batch; this.#release(batch); batch.replyTo.length = 0;',
+    test: 'test/core/commit/commit.test.ts',
+    caughtBy: 'ends everything: no reply, no further append',
+  },
+  {
+    name: 'acks sent after a failure',
+    file: 'src/core/commit/commit.ts',
+    member: 'Commit.#appended',
+    find: 'this.#failure = failure;',
+    replace: 'this.#failure = failure; this.#release(batch);',
+    test: 'test/core/commit/commit.test.ts',
+    caughtBy: 'ends everything: no reply, no further append',
+  },
+  {
+    name: 'acks of consumers lost',
+    file: 'src/core/commit/commit.ts',
+    member: 'Commit.#packMarks',
+    find: 'this.#codec.packMarks(type, count)',
+    replace: 'this.#codec.packMarks(RECORD_RETURNED, count)',
+    test: 'test/core/commit/commit.test.ts',
+    caughtBy: 'messages, then marks, then the commit record, each knowing its distance',
+  },
+  {
+    name: 'segment filled to its last byte',
+    file: 'src/core/commit/commit.ts',
+    member: 'Commit.#end',
+    find: 'this.#segmentBytes - CLOSING_BYTES',
+    replace: 'this.#segmentBytes',
+    test: 'test/core/commit/commit.test.ts',
+    caughtBy: 'what is durable replays to what is owed',
+  },
+  {
+    name: 'no batch carries proof',
+    file: 'src/core/commit/commit.ts',
+    member: 'Commit.#begin',
+    find: 'this.#options.strict',
+    replace: 'false',
+    test: 'test/core/commit/commit.test.ts',
+    caughtBy: 'messages, then marks, then the commit record, each knowing its distance',
+  },
+  {
+    name: 'segments given back before the trim is durable',
+    file: 'src/core/commit/commit.ts',
+    member: 'Commit.#seal',
+    find: 'open.trim = this.#trim;',
+    replace: 'open.trim = this.#trim; this.#log.trim(this.#trim);',
+    test: 'test/core/commit/commit.test.ts',
+    caughtBy: 'messages, then marks, then the commit record, each knowing its distance',
+  },
+  {
+    name: 'bytes written over before they are on disk',
+    file: 'src/core/commit/commit.ts',
+    member: 'Commit.hot',
+    find: 'offset >= this.#codec.writeAt()',
+    replace: 'offset >= 0',
+    test: 'test/core/commit/commit.test.ts',
+    caughtBy: 'hot says where a record is, and not when the ring has moved over it',
+  },
+  {
+    name: 'marks beyond the list forgotten',
+    file: 'src/core/commit/waiting-marks.ts',
+    member: 'WaitingMarks.add',
+    find: 'marks.put(sequence, count, attempts);',
+    replace: '',
+    test: 'test/core/records/ack-ranges.test.ts',
+    caughtBy: 'settled: beyond what the list holds nothing is lost, and what came later is later',
+  },
+];

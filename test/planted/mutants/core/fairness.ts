@@ -1,0 +1,61 @@
+// Planted bugs in src/core/fairness.
+
+import type { Mutant } from '../../mutant.ts';
+
+export const CORE_FAIRNESS: readonly Mutant[] = [
+  {
+    name: 'who publishes little waits for who publishes much',
+    file: 'src/core/fairness/fair-share.ts',
+    member: 'Intake.mustWait',
+    find: '!this.shared || !producer.spending.much',
+    replace: 'true',
+    test: 'test/core/fairness/fair-share.test.ts',
+    caughtBy:
+      'is closed to who publishes much when it has cost enough, and open to who publishes little',
+  },
+  {
+    name: 'room always to the same who wait',
+    file: 'src/core/fairness/fair-share.ts',
+    member: 'Intake.roomAgain',
+    find: 'behind.push(this.#waiting.pop());',
+    replace: '',
+    test: 'test/core/fairness/fair-share.test.ts',
+    caughtBy: 'comes behind those who got nothing, once it got something',
+  },
+  {
+    name: 'large messages in one batch after the other',
+    file: 'src/core/fairness/fair-share.ts',
+    member: 'Intake.mustWait',
+    find: 'producer.large && (this.#resting || commit.writesLarge)',
+    replace: 'false',
+    test: 'test/core/fairness/fair-share.test.ts',
+    caughtBy: 'holds a large message if the one before it holds none',
+  },
+  {
+    name: 'a rest that never ends',
+    file: 'src/core/fairness/fair-share.ts',
+    member: 'Intake.rested',
+    find: 'this.#resting = false',
+    replace: '',
+    test: 'test/core/fairness/fair-share.test.ts',
+    caughtBy: 'holds a large message when a rest is over as long as the last one took',
+  },
+  {
+    name: 'who makes many buckets holds up who makes none',
+    file: 'src/core/fairness/fair-share.ts',
+    member: 'Intake.#madeEnough',
+    find: 'spending.made > this.#share',
+    replace: 'true',
+    test: 'test/core/fairness/fair-share.test.ts',
+    caughtBy: 'holds nobody up who publishes to buckets that are there',
+  },
+  {
+    name: 'who had to wait for the next tick waits for ever',
+    file: 'src/core/fairness/fair-share.ts',
+    member: 'Intake.tick',
+    find: 'this.#waiting = this.#waiting.concat(held)',
+    replace: '',
+    test: 'test/core/fairness/fair-share.test.ts',
+    caughtBy: 'goes on in the next tick, for who publishes much',
+  },
+];
