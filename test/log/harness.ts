@@ -27,6 +27,7 @@ import type { Consumer } from '../../src/core/connections/consumer.ts';
 import { ForegroundTraffic } from '../../src/core/fairness/foreground.ts';
 import { DEFAULT_LIMITS, type Limits } from '../../src/core/limits.ts';
 import type { EntrySource, Found } from '../../src/core/ports/basics.ts';
+import type { Journal } from '../../src/core/ports/journal.ts';
 import type { Link } from '../../src/core/ports/link.ts';
 import { ATTEMPTS, COUNT, OFFSET, sequenceOf, TYPE, timeOf } from '../../src/core/records/rows.ts';
 import { createState } from '../../src/core/segments/state.ts';
@@ -341,6 +342,8 @@ export interface WorldOptions {
   random?: Random;
   /** Growth of the log after which a checkpoint is saved, in bytes; default: one segment. */
   checkpointBytes?: number;
+  /** Another journal in the place of the log's own, which it is given. */
+  journal?: (log: FileLog) => Journal;
 }
 
 // Says what of the caches was used.
@@ -394,7 +397,7 @@ export class World {
     this.broker = new Broker({
       ...state,
       codec,
-      log: log.ports,
+      log: { ...log.ports, journal: options.journal?.(log) ?? log },
       foreground,
       limits: { ...LIMITS, ...options.limits },
       notices: { notice: (_level, _kind, text) => void notes.push(text) },
