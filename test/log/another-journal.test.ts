@@ -1,6 +1,6 @@
-// Another journal over the segments of a file log: it replaces one port alone, and a broker publishes,
-// consumes, gives back and recovers as before. This one has somebody else confirm every batch before
-// it is written here, as a replicated log does.
+// Another journal over the segments of a file log: it replaces one port alone, and a broker
+// publishes, consumes, gives back and recovers as before. This one has somebody else confirm every
+// batch before it is written here, as a replicated log does.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

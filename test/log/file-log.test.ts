@@ -5,8 +5,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RECORD_HEADER_BYTES } from '../../assembly/layout.ts';
 import type { Failure, Found } from '../../src/core/ports/basics.ts';
+import type { Cut } from '../../src/log/backup.ts';
 import { FileLog } from '../../src/log/file-log.ts';
 import { LogError, type LogErrorCode } from '../../src/log/files/errors.ts';
+import { IDLE } from '../../src/log/files/throttle.ts';
 import { CHECKPOINT_NAME } from '../../src/log/index/checkpoint.ts';
 import { runName } from '../../src/log/index/index-file.ts';
 import { segmentName } from '../../src/log/segments/segment.ts';
@@ -405,6 +407,26 @@ test('a compaction pauses between its steps, and does not when there is haste', 
     assert.deepEqual(outcome, [[undefined, true]]);
     await log.close();
   }
+});
+
+test('work beside the broker takes smaller pieces for those whom it was told to give way to', async () => {
+  const files = new MemoryFiles();
+  const foreground = { ...IDLE };
+  const later: (() => void)[] = [];
+  const options = { ...logOptions(files, indexOf(files), {}, later, []), foreground };
+  const { log } = await FileLog.open(options, new Collector());
+  const cuts: Cut[] = [];
+  log.pin((_failure, cut) => void cuts.push(cut!));
+  for (const call of later.splice(0)) call();
+  await files.settle();
+  const cut = cuts[0]!;
+  const usual = cut.piece();
+  foreground.latencySensitive = true;
+  assert.ok(cut.piece() < usual);
+  foreground.latencySensitive = false;
+  assert.equal(cut.piece(), usual);
+  for (const pinned of cut.pinned) pinned.release();
+  await log.close();
 });
 
 test('closed at any moment of a compaction: it is done or given up, and nothing is left of it', async () => {
