@@ -1,0 +1,110 @@
+// What one consumer holds: bytes go to messages in the order of delivery, over parts and pieces,
+// and what is left comes back from where it is.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Part } from '../../../src/core/buckets/slice.ts';
+import { InFlight } from '../../../src/core/delivery/in-flight.ts';
+import type { Settlement } from '../../../src/core/delivery/settlement.ts';
+import { Random, seedOf } from '../../support/random.ts';
+
+const seed = seedOf('core/delivery/in-flight.test');
+
+type Call = [what: 'done' | 'failed' | 'lost', sequence: number, first: number, count: number];
+
+/** Notes what it is asked for, by sequence and place in the record. */
+function noting(calls: Call[]): Settlement {
+  const note = (what: Call[0]) => (part: Part, at: number, count: number) =>
+    void calls.push([what, part.sequence + at, part.first + at, count]);
+  const fake: Pick<Settlement, 'done' | 'failed' | 'lost'> = {
+    done: note('done'),
+    failed: note('failed'),
+    lost: note('lost'),
+  };
+  return fake as Settlement;
+}
+
+const part = (sequence: number, count: number, first = 0): Part => ({
+  slot: 1,
+  position: sequence * 100,
+  sequence,
+  first,
+  count,
+  bodyBytes: 10,
+  attempts: 0,
+});
+
+test('runs of equal answers are one call each, and end with their part', () => {
+  const held = new InFlight();
+  held.add(part(1, 3));
+  held.add(part(10, 4, 2));
+  assert.deepEqual([held.count, held.parts, held.first.sequence], [7, 2, 1]);
+  const calls: Call[] = [];
+  held.answer(Uint8Array.of(1, 1), noting(calls));
+  held.answer(Uint8Array.of(1, 1, 0, 255), noting(calls));
+  assert.deepEqual(calls, [
+    ['done', 1, 0, 2],
+    ['done', 3, 2, 1],
+    ['done', 10, 2, 1],
+    ['failed', 11, 3, 2],
+  ]);
+  assert.equal(held.count, 1);
+  held.answer(Uint8Array.of(1), noting(calls));
+  assert.deepEqual([held.count, held.parts], [0, 0], 'there is room for another delivery');
+});
+
+test(`whatever the pieces, each message has one end (seed ${seed})`, () => {
+  const random = new Random(seed);
+  for (let round = 0; round < 300; round++) {
+    const held = new InFlight();
+    const places: number[] = [];
+    for (let at = 1; at < 40; at += 10) {
+      const count = 1 + random.below(8);
+      held.add(part(at, count));
+      for (let i = 0; i < count; i++) places.push(at + i);
+    }
+    const bytes = places.map(() => random.below(3));
+    const sent = random.below(places.length + 1);
+    const calls: Call[] = [];
+    for (let at = 0; at < sent; ) {
+      const to = Math.min(sent, at + 1 + random.below(6));
+      held.answer(Uint8Array.from(bytes.slice(at, to)), noting(calls));
+      at = to;
+    }
+    assert.equal(held.count, places.length - sent);
+    held.lose(noting(calls));
+    assert.equal(held.count, 0);
+    const ends = calls.flatMap(([what, sequence, , count]) =>
+      Array.from({ length: count }, (_, i) => [what, sequence + i]),
+    );
+    const expected = places.map((sequence, i) => {
+      if (i >= sent) return ['lost', sequence];
+      return [bytes[i] === 1 ? 'done' : 'failed', sequence];
+    });
+    assert.deepEqual(ends, expected);
+  }
+});
+
+test('records that move: of a part that is answered in part, the rest is looked for', () => {
+  const held = new InFlight();
+  for (const sequence of [1, 10, 20]) held.add(part(sequence, 4));
+  const calls: Call[] = [];
+  held.answer(Uint8Array.of(1, 1, 1, 1, 1, 1), noting(calls));
+  const asked: Part[] = [];
+  held.moved(1000, 2000, (each) => {
+    asked.push({ ...each });
+    each.position += 7;
+    each.first = 0;
+  });
+  assert.deepEqual(
+    asked,
+    [{ ...part(12, 2, 2), position: 1000 }],
+    'neither the first nor the last',
+  );
+  calls.length = 0;
+  held.lose(noting(calls));
+  assert.deepEqual(calls, [
+    ['lost', 12, 0, 2],
+    ['lost', 20, 0, 4],
+  ]);
+});
