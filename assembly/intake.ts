@@ -1,6 +1,7 @@
 // Scans the messages of a producer's batch and packs them into records of the ring in one pass:
 // neighbours for the same bucket share a record. Keeps no state between calls, so a partial
-// message stays with its connection, and a record never spans two calls.
+// message stays with its connection, and a record never spans two calls. It stops where the next
+// one is to be for a bucket of RULES, so that the host decides before anything of it is packed.
 
 import {
   BUCKET_BYTES,
@@ -11,15 +12,21 @@ import {
   INTAKE_LARGE,
   INTAKE_MORE,
   INTAKE_ROWS,
+  INTAKE_RULED,
   MESSAGE_BYTES_CEILING,
   MESSAGE_SIZE_BYTES,
   RECORD_HEADER_BYTES,
   RECORD_MESSAGES,
+  RESULT_BUCKET_HIGH,
+  RESULT_BUCKET_LOW,
   RESULT_CONSUMED,
   RESULT_LENGTH,
   RESULT_MESSAGES,
   RESULT_PAYLOAD,
   RESULT_ROWS,
+  RESULT_RULE,
+  RESULT_RUN_MESSAGES,
+  RESULT_RUN_PAYLOAD,
   RING_AT,
   ROW_ATTEMPTS_AT,
   ROW_BACK_AT,
@@ -34,10 +41,12 @@ import {
   ROW_TYPE_AT,
   ROWS_AT,
   ROWS_MAX,
+  RUN_MESSAGES_MAX,
   WIRE_U64,
 } from './layout';
 import { copy, setResult } from './memory';
 import { closeRecord, fits, takeSequences, writeAt } from './record';
+import { hasRules, ruleOf } from './rules';
 
 // Closes the open record of one bucket and notes it as row `row`.
 function finish(row: u32, offset: u32, bodyBytes: u32, bucket: u64, count: u32): void {
@@ -56,13 +65,52 @@ function finish(row: u32, offset: u32, bodyBytes: u32, bucket: u64, count: u32):
   store<u32>(at + ROW_ATTEMPTS_AT, 0);
 }
 
+// Whether the call that runs stops at rules. Not a variable of the loop: it is needed at a change
+// of bucket only, and the loop has more variables than there are registers.
+let ruled: bool = false;
+
+/**
+ * Says how much is there of the run at `at`, which a rule stops: what an intake of up to `left`
+ * messages would take next for this bucket.
+ */
+export function measureRun(bucket: u64, at: u32, end: u32, left: u32, wire: u32, most: u32): void {
+  const headBytes = BUCKET_BYTES + wire;
+  let cursor = at;
+  let messages: u32 = 0;
+  let payload: u32 = 0;
+  left = min(left, RUN_MESSAGES_MAX);
+  while (messages < left) {
+    const available = end - cursor;
+    if (available < headBytes || load<u64>(cursor) != bucket) break;
+    const length =
+      wire == WIRE_U64 ? load<u64>(cursor + BUCKET_BYTES) : u64(load<u32>(cursor + BUCKET_BYTES));
+    if (length == 0 || length > u64(min(most, available - headBytes))) break;
+    cursor += headBytes + u32(length);
+    payload += u32(length);
+    messages++;
+  }
+  setResult(RESULT_BUCKET_LOW, u32(bucket));
+  setResult(RESULT_BUCKET_HIGH, u32(bucket >> 32));
+  setResult(RESULT_RUN_MESSAGES, messages);
+  setResult(RESULT_RUN_PAYLOAD, payload);
+}
+
 /**
  * Takes up to `left` messages from the bytes at `at` … `end`, all of one wire batch.
  * Returns an INTAKE status; results: bytes consumed, messages packed, rows filled, payload bytes.
- * Lengths are checked before anything is read or written by them.
+ * Lengths are checked before anything is read or written by them. `admitted`: the host has decided
+ * about these messages, so it does not stop at rules.
  */
-export function intake(at: u32, end: u32, left: u32, wire: u32, messageMax: u32): u32 {
+export function intake(
+  at: u32,
+  end: u32,
+  left: u32,
+  wire: u32,
+  messageMax: u32,
+  admitted: bool,
+): u32 {
   const headBytes = BUCKET_BYTES + wire;
+  ruled = !admitted && hasRules();
   let cursor = at;
   let status: u32 = INTAKE_DONE;
   let messages: u32 = 0;
@@ -116,6 +164,15 @@ export function intake(at: u32, end: u32, left: u32, wire: u32, messageMax: u32)
       recordAt = writeAt;
       bodyBytes = 0;
       bucket = to;
+      // Without room the host is not asked: it would have to be asked again when there is some.
+      if (ruled && fits(recordAt, u64(MESSAGE_SIZE_BYTES) + length)) {
+        const rule = ruleOf(to);
+        if (rule != 0) {
+          setResult(RESULT_RULE, rule);
+          status = INTAKE_RULED;
+          break;
+        }
+      }
     }
     if (!fits(recordAt, u64(bodyBytes) + MESSAGE_SIZE_BYTES + length)) {
       status = INTAKE_FULL;
@@ -131,6 +188,7 @@ export function intake(at: u32, end: u32, left: u32, wire: u32, messageMax: u32)
     messages++;
   }
   if (count > 0) finish(rows++, recordAt, bodyBytes, bucket, count);
+  if (status == INTAKE_RULED) measureRun(bucket, cursor, end, left - messages, wire, messageMax);
   setResult(RESULT_CONSUMED, cursor - at);
   setResult(RESULT_MESSAGES, messages);
   setResult(RESULT_PAYLOAD, payload);

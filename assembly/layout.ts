@@ -140,6 +140,7 @@ export const MARK_ATTEMPTS_AT: u32 = 12;
 //   FOLD     12 KiB    the blocks that a checksum works on, twice FOLD_BYTES and a step of 8 KiB
 //   RESULT   256 B     what the last call returned beyond one number
 //   ROWS     384 KiB   what the last call found, a row for each record
+//   RULES    481 KiB   buckets that an intake stops at; all zero: none
 //   MARKS    1 MiB     marks on their way into a record
 //   INBOX    65 MiB    bytes as they came from one connection
 //   OUTBOX   65 MiB    one delivery frame
@@ -157,6 +158,8 @@ export const RESULT_BYTES: u32 = 256;
 export const ROWS_AT: u32 = 65536;
 export const ROWS_MAX: u32 = 8192;
 export const ROW_BYTES: u32 = 48;
+export const RULES_AT: u32 = 524288;
+export const RULES_BYTES: u32 = 491776;
 export const MARKS_AT: u32 = 1048576;
 export const MARKS_MAX: u32 = 65536;
 export const INBOX_AT: u32 = 2097152;
@@ -190,6 +193,49 @@ export const ROW_EPOCH_AT: u32 = 36;
 export const ROW_BACK_AT: u32 = 40;
 export const ROW_ATTEMPTS_AT: u32 = 44;
 
+// Rules: the buckets that the host wants to be asked about before messages for them are packed.
+//    0 u32 masks        4 u32 slots, a power of two       8 u32 ranges       12 u32 zero
+//   16 masks x u64 mask; then, each at its place, slots x slot, slots x u16 filter, ranges x range
+//
+//   slot    0 u64 value     8 u32 rule, 0: empty     12 u32 number of its mask
+//   range   0 u64 first     8 u64 last, itself in the range     16 u32 rule     20 u32 zero
+//
+// An id matches a slot if what its mask leaves of it is the value. The slots are one hash table for
+// all masks, at most half full, whose entries stand at the first free place from
+//
+//   ((value xor (number of its mask + 1) x RULES_GROUP) x RULES_HASH) >> (64 - log2(slots))
+//
+// on, around its end. The filter is for ids that match nothing, which most are: the four bits of
+// the product that follow say which bit of that place's u16 is set. Ranges are in order and do not
+// overlap. The first that matches says the rule: masks in their order, then ranges. So an id costs
+// a look for each mask, however many rules there are; a host with more masks has itself asked about
+// all ids, with a mask of 0.
+export const RULES_MASKS_COUNT_AT: u32 = 0;
+export const RULES_SLOTS_COUNT_AT: u32 = 4;
+export const RULES_RANGES_COUNT_AT: u32 = 8;
+export const RULES_ZERO_AT: u32 = 12;
+export const RULES_MASKS_AT: u32 = 16;
+export const RULES_SLOTS_AT: u32 = 256;
+export const RULES_FILTER_AT: u32 = 262400;
+export const RULES_RANGES_AT: u32 = 295168;
+export const RULES_MASKS_MAX: u32 = 16;
+export const RULES_SLOTS_MIN: u32 = 2;
+export const RULES_SLOTS_MAX: u32 = 16384;
+export const RULES_RANGES_MAX: u32 = 8192;
+export const RULES_HASH_LOW: u32 = 0x7f4a7c15; // RULES_HASH and RULES_GROUP, in halves
+export const RULES_HASH_HIGH: u32 = 0x9e3779b9;
+export const RULES_GROUP_LOW: u32 = 0x165667c5;
+export const RULES_GROUP_HIGH: u32 = 0x27d4eb2f;
+export const RULE_SLOT_BYTES: u32 = 16;
+export const RULE_SLOT_VALUE_AT: u32 = 0;
+export const RULE_SLOT_RULE_AT: u32 = 8;
+export const RULE_SLOT_MASK_AT: u32 = 12;
+export const RULE_RANGE_BYTES: u32 = 24;
+export const RULE_RANGE_FIRST_AT: u32 = 0;
+export const RULE_RANGE_LAST_AT: u32 = 8;
+export const RULE_RANGE_RULE_AT: u32 = 16;
+export const RULE_RANGE_ZERO_AT: u32 = 20;
+
 // Result: u32 slots at RESULT_AT.
 export const RESULT_CONSUMED: u32 = 0; // bytes taken from the inbox, or valid bytes scanned
 export const RESULT_MESSAGES: u32 = 1; // messages packed
@@ -197,6 +243,11 @@ export const RESULT_ROWS: u32 = 2; // rows filled
 export const RESULT_LENGTH: u32 = 3; // the refused Length (low half), or bytes needed to go on
 export const RESULT_BYTES_OUT: u32 = 4; // bytes written to the outbox
 export const RESULT_PAYLOAD: u32 = 5; // payload bytes among the messages packed
+export const RESULT_RULE: u32 = 6; // which rule an intake stopped at; of the run of messages there:
+export const RESULT_BUCKET_LOW: u32 = 7;
+export const RESULT_BUCKET_HIGH: u32 = 8;
+export const RESULT_RUN_MESSAGES: u32 = 9; // whole ones that are there, RUN_MESSAGES_MAX at most
+export const RESULT_RUN_PAYLOAD: u32 = 10; // and their payload bytes
 
 // Status of an intake call; append only.
 export const INTAKE_DONE: u32 = 0; // the wire batch is complete
@@ -206,6 +257,11 @@ export const INTAKE_LARGE: u32 = 3; // over the limit: header taken, RESULT_LENG
 export const INTAKE_FOREIGN: u32 = 4; // a Length over the ceiling: not this protocol
 export const INTAKE_FULL: u32 = 5; // no room before the write limit
 export const INTAKE_ROWS: u32 = 6; // rows are full; call again
+export const INTAKE_RULED: u32 = 7; // a run for a bucket of RULES comes next, and there is room
+
+// Messages of a run that are counted before the host is asked: that work is bounded, however often
+// it asks for the same ones.
+export const RUN_MESSAGES_MAX: u32 = 1024;
 
 // Status of a scan call; append only.
 export const SCAN_END: u32 = 0; // every byte given was part of a valid record
@@ -214,4 +270,4 @@ export const SCAN_BAD: u32 = 2; // the bytes at RESULT_CONSUMED are not a valid 
 export const SCAN_ROWS: u32 = 3; // rows are full; call again
 export const SCAN_UNKNOWN: u32 = 4; // a valid record of a type this version does not know
 
-export const ABI_VERSION: u32 = 3;
+export const ABI_VERSION: u32 = 4;

@@ -7,6 +7,8 @@ import * as L from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
 import type { Codec } from '../core/ports/codec.ts';
 import { crc32c } from './crc32c.ts';
+import { look, runAt } from './plain-frame.ts';
+import { hasRules, ruleOf } from './plain-rules.ts';
 
 /** Sizes of the areas in bytes; the defaults are the module's. Untouched pages cost nothing. */
 export interface PlainCodecOptions {
@@ -15,11 +17,6 @@ export interface PlainCodecOptions {
   coldBytes?: number;
   ringBytes?: number;
 }
-
-/** The first bytes at a cursor: a whole message, or why there is none to take. */
-type Seen =
-  | { bucket: bigint; bodyAt: number; length: number }
-  | { status: number; taken: number; length: number | undefined };
 
 /** Neighbouring messages for one bucket: one record to be. */
 interface Run {
@@ -47,6 +44,7 @@ const u64 = (number: number): bigint => BigInt(Math.trunc(number));
 export class PlainCodec implements Codec {
   readonly inbox: Uint8Array;
   readonly marks = new DataView(new ArrayBuffer(L.MARKS_MAX * L.MARK_BYTES));
+  readonly rules = new DataView(new ArrayBuffer(L.RULES_BYTES));
   readonly memory: Uint8Array;
   readonly coldBytes: number;
   readonly block = new Uint8Array(L.BLOCK_BYTES);
@@ -121,14 +119,23 @@ export class PlainCodec implements Codec {
 
   // --- messages in ------------------------------------------------------------------------------
 
-  intake(at: number, end: number, left: number, wire: number, messageBytesMax: number): number {
+  intake(
+    at: number,
+    end: number,
+    left: number,
+    wire: number,
+    messageBytesMax: number,
+    admitted = false,
+  ): number {
+    const frame = { view: this.#inboxView, end, wire, messageBytesMax };
+    const ruled = !admitted && hasRules(this.rules);
     const runs: Run[] = [];
     let status = L.INTAKE_DONE;
     let cursor = at;
     let messages = 0;
     let payload = 0;
     while (messages < left) {
-      const seen = this.#look(cursor, end, wire, messageBytesMax);
+      const seen = look(frame, cursor);
       if ('status' in seen) {
         status = this.#stopped(seen);
         cursor += seen.taken;
@@ -143,6 +150,12 @@ export class PlainCodec implements Codec {
       const bodyBytes = run.bodyBytes + L.MESSAGE_SIZE_BYTES + seen.length;
       if (run.offset + L.RECORD_HEADER_BYTES + align8(bodyBytes) > this.#limit) {
         status = L.INTAKE_FULL;
+        break;
+      }
+      const rule = ruled && run !== last ? ruleOf(this.rules, seen.bucket) : 0;
+      if (rule !== 0) {
+        status = L.INTAKE_RULED;
+        this.result.set([rule, ...runAt(frame, cursor, left - messages)], L.RESULT_RULE);
         break;
       }
       if (run !== last) runs.push(run);
@@ -163,11 +176,12 @@ export class PlainCodec implements Codec {
   }
 
   skim(at: number, end: number, left: number, wire: number, messageBytesMax: number): number {
+    const frame = { view: this.#inboxView, end, wire, messageBytesMax };
     let status = L.INTAKE_DONE;
     let cursor = at;
     let messages = 0;
     for (; messages < left; messages++) {
-      const seen = this.#look(cursor, end, wire, messageBytesMax);
+      const seen = look(frame, cursor);
       if ('status' in seen) {
         status = this.#stopped(seen);
         cursor += seen.taken;
@@ -180,24 +194,6 @@ export class PlainCodec implements Codec {
     this.result[L.RESULT_PAYLOAD] = 0;
     this.result[L.RESULT_ROWS] = 0;
     return status;
-  }
-
-  #look(at: number, end: number, wire: number, messageBytesMax: number): Seen {
-    const headBytes = L.BUCKET_BYTES + wire;
-    if (end - at < headBytes) return { status: L.INTAKE_MORE, taken: 0, length: headBytes };
-    const bucket = this.#inboxView.getBigUint64(at, true);
-    const announced =
-      wire === L.WIRE_U64
-        ? this.#inboxView.getBigUint64(at + L.BUCKET_BYTES, true)
-        : BigInt(this.#inboxView.getUint32(at + L.BUCKET_BYTES, true));
-    if (announced > BigInt(L.MESSAGE_BYTES_CEILING))
-      return { status: L.INTAKE_FOREIGN, taken: 0, length: undefined };
-    const length = Number(announced);
-    if (length === 0) return { status: L.INTAKE_EMPTY, taken: headBytes, length: undefined };
-    if (length > messageBytesMax) return { status: L.INTAKE_LARGE, taken: headBytes, length };
-    const whole = headBytes + length;
-    if (end - at < whole) return { status: L.INTAKE_MORE, taken: 0, length: whole };
-    return { bucket, bodyAt: at + headBytes, length };
   }
 
   #stopped(seen: { status: number; length: number | undefined }): number {

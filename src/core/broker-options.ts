@@ -4,6 +4,7 @@ import type { Consumer } from './connections/consumer.ts';
 import type { Dialect } from './connections/greeting.ts';
 import type { Paused } from './delivery/paused.ts';
 import type { ForegroundTraffic } from './fairness/foreground.ts';
+import type { IntakePolicy } from './fairness/intake-policy.ts';
 import type { Limits } from './limits.ts';
 import type { Codec } from './ports/codec.ts';
 import type { LogPorts } from './ports/log.ts';
@@ -32,6 +33,8 @@ export interface BrokerOptions extends State<Consumer> {
   isLate?: () => boolean;
   /** What an earlier life has paused. */
   paused?: Paused;
+  /** Decides about messages of the buckets that it watches; without one all go in. */
+  policy?: IntakePolicy;
   /** Entries released in one turn, where the default is not wanted. */
   releaseMax?: number;
   /** What is spoken on every listener beside its own dialect; default: nothing. */

@@ -18,6 +18,7 @@ import { Presence } from './delivery/presence.ts';
 import { Settlement } from './delivery/settlement.ts';
 import { Intake } from './fairness/fair-share.ts';
 import type { ForegroundTraffic } from './fairness/foreground.ts';
+import { IntakeRules } from './fairness/intake-policy.ts';
 import type { Limits } from './limits.ts';
 import { Maintenance } from './maintenance.ts';
 import { Budget } from './memory/budget.ts';
@@ -46,6 +47,7 @@ export class Broker implements CommitEvents {
   readonly commit: Commit;
   readonly intake: Intake;
   readonly foreground: ForegroundTraffic;
+  readonly rules: IntakeRules | undefined;
   readonly indexing: Indexing;
   readonly compaction: Compaction;
   readonly buckets: Buckets<Consumer>;
@@ -133,6 +135,7 @@ export class Broker implements CommitEvents {
     });
     this.settlement = new Settlement(this);
     this.intake = new Intake(this);
+    this.rules = options.policy && new IntakeRules(options.codec, options.policy);
     this.dispatcher = new Dispatcher(this, {
       reader: log.reader,
       index: log.index,
@@ -171,7 +174,7 @@ export class Broker implements CommitEvents {
   }
 
   #producerHost(): ProducerHost {
-    const { codec, limits, commit, intake, counters, budget, reservations, overdue } = this;
+    const { codec, limits, commit, intake, rules, counters, budget, reservations, overdue } = this;
     const blocks = new Blocks(limits.bufferBytesMax);
     const memory = { budget, blocks, reservations, relieve: () => this.#relief.relieve() };
     const turns: ProducerHost['turns'] = {
@@ -191,7 +194,7 @@ export class Broker implements CommitEvents {
       breach: (link, why, text) => this.connections.breach(link, 'intake', why, text),
       closed: (producer) => this.connections.producerGone(producer),
     };
-    return { codec, limits, commit, fairShare: intake, counters, memory, turns, ends };
+    return { codec, limits, commit, fairShare: intake, rules, counters, memory, turns, ends };
   }
 
   /**

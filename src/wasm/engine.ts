@@ -18,6 +18,8 @@ import {
   ROW_BYTES,
   ROWS_AT,
   ROWS_MAX,
+  RULES_AT,
+  RULES_BYTES,
   ZEROS_AT,
   ZEROS_BYTES,
 } from '../../assembly/layout.ts';
@@ -27,6 +29,7 @@ import { instantiateModule, type Module } from './instance.ts';
 export class Engine implements Codec {
   readonly inbox: Uint8Array;
   readonly marks: DataView;
+  readonly rules: DataView;
   readonly memory: Uint8Array;
   readonly coldBytes = COLD_BYTES;
   readonly block: Uint8Array;
@@ -42,6 +45,7 @@ export class Engine implements Codec {
     this.#all = new Uint8Array(buffer);
     this.inbox = new Uint8Array(buffer, INBOX_AT, INBOX_BYTES);
     this.marks = new DataView(buffer, MARKS_AT, MARKS_MAX * MARK_BYTES);
+    this.rules = new DataView(buffer, RULES_AT, RULES_BYTES);
     this.memory = new Uint8Array(buffer, COLD_AT, COLD_BYTES + RING_BYTES);
     this.block = new Uint8Array(buffer, BLOCK_AT, BLOCK_BYTES);
     this.zeros = new Uint8Array(buffer, ZEROS_AT, ZEROS_BYTES);
@@ -77,8 +81,16 @@ export class Engine implements Codec {
     return this.#module.getSequence();
   }
 
-  intake(at: number, end: number, left: number, wire: number, messageBytesMax: number): number {
-    return this.#module.intake(INBOX_AT + at, INBOX_AT + end, left, wire, messageBytesMax);
+  intake(
+    at: number,
+    end: number,
+    left: number,
+    wire: number,
+    messageBytesMax: number,
+    admitted = false,
+  ): number {
+    const from = INBOX_AT + at;
+    return this.#module.intake(from, INBOX_AT + end, left, wire, messageBytesMax, admitted);
   }
 
   skim(at: number, end: number, left: number, wire: number, messageBytesMax: number): number {

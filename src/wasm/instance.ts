@@ -10,7 +10,14 @@ export interface Module {
   readonly memory: WebAssembly.Memory;
   init(): number;
   crc32c(at: number, bytes: number): number;
-  intake(at: number, end: number, left: number, wire: number, messageMax: number): number;
+  intake(
+    at: number,
+    end: number,
+    left: number,
+    wire: number,
+    messageMax: number,
+    admitted: boolean,
+  ): number;
   skim(at: number, end: number, left: number, wire: number, messageMax: number): number;
   deliver(
     bodyAt: number,

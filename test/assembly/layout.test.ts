@@ -29,6 +29,7 @@ describe('memory map', () => {
     ['FOLD', layout.FOLD_AT, layout.FOLD_BYTES + 8192],
     ['RESULT', layout.RESULT_AT, layout.RESULT_BYTES],
     ['ROWS', layout.ROWS_AT, layout.ROWS_MAX * layout.ROW_BYTES],
+    ['RULES', layout.RULES_AT, layout.RULES_BYTES],
     ['MARKS', layout.MARKS_AT, layout.MARKS_MAX * layout.MARK_BYTES],
     ['INBOX', layout.INBOX_AT, layout.INBOX_BYTES],
     ['OUTBOX', layout.OUTBOX_AT, layout.OUTBOX_BYTES],

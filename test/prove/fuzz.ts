@@ -3,8 +3,16 @@
 // a living broker, which must stay up while a healthy client beside the others notices nothing.
 
 import assert from 'node:assert/strict';
-import { BUCKET_BYTES, WIRE_U32, WIRE_U64 } from '../../assembly/layout.ts';
+import {
+  BUCKET_BYTES,
+  INTAKE_RULED,
+  RESULT_CONSUMED,
+  RESULT_RUN_MESSAGES,
+  WIRE_U32,
+  WIRE_U64,
+} from '../../assembly/layout.ts';
 import { encodeBatch, encodeConsumerHeader } from '../../src/codec/wire.ts';
+import { type WatchedBuckets, writeWatched } from '../../src/core/fairness/watched-buckets.ts';
 import type { Codec } from '../../src/core/ports/codec.ts';
 import { Collector, filesOf } from '../log/harness.ts';
 import { type BrokerProcess, RawPeer, startBroker, temporaryFolder } from '../support/broker.ts';
@@ -51,11 +59,30 @@ function joined(...parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
   return all;
 }
 
+const U64_MAX = 2n ** 64n - 1n;
+
+function bucketOf(random: Random): bigint {
+  return random.below(4) === 0 ? U64_MAX : BigInt(random.below(3));
+}
+
 function messagesOf(random: Random) {
   return Array.from({ length: 1 + random.below(12) }, () => ({
-    bucket: random.below(4) === 0 ? 2n ** 64n - 1n : BigInt(random.below(3)),
+    bucket: bucketOf(random),
     body: bodyOf(random),
   }));
+}
+
+// Buckets that stop an intake: mostly none; else a few, by any masks and in a range.
+function watchedOf(random: Random): WatchedBuckets {
+  if (random.below(3) > 0) return { masked: [], ranges: [] };
+  const masks = [U64_MAX, U64_MAX - 1n, 1n, 0n].slice(random.below(4));
+  const masked = masks.map((mask, i) => ({ mask, value: bucketOf(random) & mask, rule: i + 1 }));
+  const first = bucketOf(random);
+  const ranges = [{ first, last: random.below(2) === 0 ? first : U64_MAX, rule: 9 }];
+  return {
+    masked: masked.slice(random.below(masked.length + 1)),
+    ranges: random.below(2) === 0 ? [] : ranges,
+  };
 }
 
 function bodyOf(random: Random): Uint8Array {
@@ -94,7 +121,12 @@ export class Fuzz implements Part {
       // Around the size of one of them.
       const most = messages[random.below(messages.length)]!.body.length + random.below(3);
       const sizes = { left, limit, most: random.below(3) === 0 ? most : 300 };
-      const written = this.#twins.same((codec) => intake(codec, bytes, wire, sizes));
+      const watched = watchedOf(random);
+      const written = this.#twins.same((codec) => {
+        writeWatched(codec.rules, watched);
+        return intake(codec, bytes, wire, sizes);
+      });
+      if (written.status === INTAKE_RULED) count(this.counts, 'frames that a rule stopped');
       count(this.counts, 'frames');
       // What came of it is scanned, whole and bent.
       const log = written.ring.slice(0, written.writeAt);
@@ -192,5 +224,12 @@ function intake(codec: Codec, bytes: Uint8Array, wire: number, { left, limit, mo
   codec.setLimit(limit - (limit % BUCKET_BYTES));
   codec.inbox.set(bytes);
   const taken = takenFrom(codec, codec.intake(0, bytes.length, left, wire, most));
-  return Object.assign(taken, { ring: ringView(codec, LOOK) });
+  if (taken.status !== INTAKE_RULED) return Object.assign(taken, { ring: ringView(codec, LOOK) });
+  // The host decided: of the run the first is refused, and the rest is packed.
+  const run = codec.result[RESULT_RUN_MESSAGES]!;
+  codec.skim(taken.consumed, bytes.length, 1, wire, most);
+  const at = taken.consumed + codec.result[RESULT_CONSUMED]!;
+  const rest = takenFrom(codec, codec.intake(at, bytes.length, run - 1, wire, most, true));
+  const { status, run: stopped } = taken;
+  return { ...rest, status, stopped, ring: ringView(codec, LOOK) };
 }

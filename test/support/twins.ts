@@ -5,12 +5,15 @@ import assert from 'node:assert/strict';
 import {
   INTAKE_LARGE,
   INTAKE_MORE,
+  INTAKE_RULED,
   RESULT_BYTES_OUT,
   RESULT_CONSUMED,
   RESULT_LENGTH,
   RESULT_MESSAGES,
   RESULT_PAYLOAD,
   RESULT_ROWS,
+  RESULT_RULE,
+  RESULT_RUN_PAYLOAD,
   SCAN_MORE,
 } from '../../assembly/layout.ts';
 import { PlainCodec } from '../../src/codec/plain.ts';
@@ -41,6 +44,8 @@ export interface Taken {
   payload: number;
   /** Only with the statuses that have one. */
   length: number | undefined;
+  /** Rule, halves of the bucket, messages and payload of the run, where one stopped it. */
+  run: number[] | undefined;
   rows: number[];
   writeAt: number;
   sequence: number;
@@ -55,6 +60,10 @@ export function takenFrom(codec: Codec, status: number): Taken {
     messages: result[RESULT_MESSAGES]!,
     payload: result[RESULT_PAYLOAD]!,
     length: long ? result[RESULT_LENGTH]! : undefined,
+    run:
+      status === INTAKE_RULED
+        ? [...result.subarray(RESULT_RULE, RESULT_RUN_PAYLOAD + 1)]
+        : undefined,
     rows: [...rows.subarray(0, result[RESULT_ROWS]! * ROW_WORDS)],
     writeAt: codec.writeAt(),
     sequence: codec.sequence(),

@@ -13,6 +13,7 @@ import { encodeBatch, encodeConsumerHeader, type Wire } from '../../src/codec/wi
 import { Broker } from '../../src/core/broker.ts';
 import type { Dialect } from '../../src/core/connections/greeting.ts';
 import { ForegroundTraffic } from '../../src/core/fairness/foreground.ts';
+import type { IntakePolicy } from '../../src/core/fairness/intake-policy.ts';
 import { DEFAULT_LIMITS, type Limits } from '../../src/core/limits.ts';
 import type { EntrySource, Failure, Found, Position } from '../../src/core/ports/basics.ts';
 import type { Codec } from '../../src/core/ports/codec.ts';
@@ -492,6 +493,7 @@ export interface WorldOptions {
   slotsMax?: number;
   /** Entries released in one turn. */
   releaseMax?: number;
+  policy?: IntakePolicy;
   isLate?: () => boolean;
   dialects?: readonly Dialect[];
 }
@@ -562,6 +564,7 @@ export class World {
       nowMs: () => this.nowMs,
       isLate: options.isLate ?? (() => false),
       strict: options.strict ?? true,
+      ...(options.policy === undefined ? {} : { policy: options.policy }),
       ...(options.releaseMax === undefined ? {} : { releaseMax: options.releaseMax }),
       ...(options.dialects === undefined ? {} : { dialects: options.dialects }),
       onFailed: (failure) => {

@@ -18,6 +18,7 @@ import {
   INTAKE_LARGE,
   INTAKE_MORE,
   INTAKE_ROWS,
+  INTAKE_RULED,
   MESSAGE_BYTES_CEILING,
   RESULT_CONSUMED,
   RESULT_LENGTH,
@@ -30,6 +31,7 @@ import { BugError } from '../assert.ts';
 import type { Commit } from '../commit/commit.ts';
 import { PORTION_BYTES } from '../commit/cost.ts';
 import { type Intake, PORTION_MESSAGES, type Waiting } from '../fairness/fair-share.ts';
+import type { IntakeRules } from '../fairness/intake-policy.ts';
 import type { Limits } from '../limits.ts';
 import type { Counters } from '../metrics/counters.ts';
 import type { Codec } from '../ports/codec.ts';
@@ -44,6 +46,8 @@ export interface BatchHost {
   readonly commit: Pick<Commit, 'stalled' | 'allow' | 'makeRoom' | 'packed' | 'reply'>;
   /** How much a producer may put into a batch, and when it goes on. */
   readonly fairShare: Intake;
+  /** Who is asked about messages before they are packed, if anybody is. */
+  readonly rules: IntakeRules | undefined;
   readonly counters: Counters;
   readonly turns: {
     /** Asks for a flush after the inputs that wait now. */
@@ -137,12 +141,32 @@ export class BatchReader {
         case INTAKE_FULL:
           if (!this.#portionUsed() && !this.#makeRoom()) return at;
           break;
+        case INTAKE_RULED:
+          at = this.#ruled(at, end);
+          break;
         default:
           throw new BugError(`bug: unknown intake status ${status}`);
       }
       if (this.#left === 0) this.#endBatch();
     }
     return at;
+  }
+
+  // The policy decides about the run at `at`; gives where what it is asked about next begins.
+  #ruled(at: number, end: number): number {
+    const { codec, counters, limits, rules } = this.#host;
+    const { wire } = this.#owner.link;
+    const run = rules!.ask();
+    const most = Math.min(run.take, this.#portion());
+    codec.intake(at, end, most, wire, limits.messageBytesMax, true);
+    const behind = at + codec.result[RESULT_CONSUMED]!;
+    const messages = rules!.packed();
+    this.#took(messages);
+    if (messages < run.take || run.refuse === 0) return behind;
+    codec.skim(behind, end, run.refuse, wire, limits.messageBytesMax);
+    this.#refuse(run.refuse);
+    counters.refusedByRule += run.refuse;
+    return behind + codec.result[RESULT_CONSUMED]!;
   }
 
   // Whether room is not shared out in portions.

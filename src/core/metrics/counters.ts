@@ -14,6 +14,8 @@ export class Counters {
   refusedEmpty = 0;
   refusedLarge = 0;
   refusedFull = 0;
+  /** By an intake policy. Not shown: the broker that is started has none. */
+  refusedByRule = 0;
   deliveredMessages = 0;
   deliveredBytes = 0;
   ackedMessages = 0;

@@ -19,6 +19,8 @@ export interface InboundFrames {
   /** Bytes of one connection on their way in; the end of it is where sockets read into. */
   readonly inbox: Uint8Array;
   /** Word by word, ROW_WORDS of them a row: the records that the last `intake` packed. */
+  /** The RULES of layout.ts: buckets that an intake stops at; all zero until they are written. */
+  readonly rules: DataView;
   readonly rows: Uint32Array;
   readonly result: Uint32Array;
   /**
@@ -31,8 +33,16 @@ export interface InboundFrames {
    * cursor; neighbours for one bucket share a record. `wire` is 4 or 8, the bytes of Length. Returns
    * an INTAKE status. Results: CONSUMED bytes of the inbox, MESSAGES packed, PAYLOAD bytes in
    * them, ROWS filled, and LENGTH where the status says so. A partial message is not consumed.
+   * `admitted`: it was decided about them, so rules do not stop it; else they do, where there are any.
    */
-  intake(at: number, end: number, left: number, wire: number, messageBytesMax: number): number;
+  intake(
+    at: number,
+    end: number,
+    left: number,
+    wire: number,
+    messageBytesMax: number,
+    admitted?: boolean,
+  ): number;
   /** Walks the same without storing anything: PAYLOAD and ROWS are 0, nothing is ever full. */
   skim(at: number, end: number, left: number, wire: number, messageBytesMax: number): number;
 }

@@ -1,0 +1,90 @@
+// Where it is decided which messages go in at all, before they are packed: the module stops at runs
+// of messages for buckets that a policy watches, and the policy says what becomes of each run.
+
+import {
+  RESULT_BUCKET_HIGH,
+  RESULT_BUCKET_LOW,
+  RESULT_MESSAGES,
+  RESULT_PAYLOAD,
+  RESULT_RULE,
+  RESULT_RUN_MESSAGES,
+  RESULT_RUN_PAYLOAD,
+} from '../../../assembly/layout.ts';
+import { assert } from '../assert.ts';
+import type { Codec } from '../ports/codec.ts';
+import { type WatchedBuckets, writeWatched } from './watched-buckets.ts';
+
+/** Neighbouring messages of one producer for one bucket, and what the policy answers. */
+export class WatchedRun {
+  /** Which of what is watched matched, by the number it was given. */
+  rule = 0;
+  /** The bucket's id, in halves. */
+  low = 0;
+  high = 0;
+  /** How many messages are there; there may be more behind them that are not counted yet. */
+  messages = 0;
+  /** Their payload, in bytes. */
+  bytes = 0;
+  /** So many of them are to be packed, at first all. */
+  take = 0;
+  /** So many behind these are to be refused, at first none. The policy is asked about the rest. */
+  refuse = 0;
+}
+
+/** Who decides. Called while a producer's bytes are read, so it answers at once. */
+export interface IntakePolicy {
+  /** The buckets about which it is asked; about others it is not. */
+  readonly watched: WatchedBuckets;
+  /**
+   * Answers in `take` and `refuse` of the run: at least one message in all, and no more than there
+   * are. It is asked again about messages that found no room or were not taken in one go, so it
+   * counts in `packed`. The run is used again afterwards.
+   */
+  admit(run: WatchedRun): void;
+  /** So many messages of the run went into the open batch. */
+  packed(run: WatchedRun, messages: number, bytes: number): void;
+}
+
+/** A policy, and what it watches in the codec's RULES. */
+export class IntakeRules {
+  readonly #codec: Pick<Codec, 'result' | 'rules'>;
+  readonly #policy: IntakePolicy;
+  readonly #run = new WatchedRun();
+
+  constructor(codec: Pick<Codec, 'result' | 'rules'>, policy: IntakePolicy) {
+    this.#codec = codec;
+    this.#policy = policy;
+    this.load();
+  }
+
+  /** Takes over what the policy watches from now on. */
+  load(): void {
+    writeWatched(this.#codec.rules, this.#policy.watched);
+  }
+
+  /** What is to become of the run that an intake has just stopped at. */
+  ask(): WatchedRun {
+    const { result } = this.#codec;
+    const run = this.#run;
+    run.rule = result[RESULT_RULE]!;
+    run.low = result[RESULT_BUCKET_LOW]!;
+    run.high = result[RESULT_BUCKET_HIGH]!;
+    run.messages = result[RESULT_RUN_MESSAGES]!;
+    run.bytes = result[RESULT_RUN_PAYLOAD]!;
+    run.take = run.messages;
+    run.refuse = 0;
+    this.#policy.admit(run);
+    const decided = run.take + run.refuse;
+    assert(run.take >= 0 && run.refuse >= 0, 'a policy answered with fewer than no messages');
+    assert(decided > 0 && decided <= run.messages, 'a policy answered about none, or about others');
+    return run;
+  }
+
+  /** An intake has taken of the run that was asked about last; returns how many messages. */
+  packed(): number {
+    const { result } = this.#codec;
+    const messages = result[RESULT_MESSAGES]!;
+    if (messages > 0) this.#policy.packed(this.#run, messages, result[RESULT_PAYLOAD]!);
+    return messages;
+  }
+}
