@@ -18,6 +18,10 @@ const PLACES_KEPT = 256;
 // Tokens go round: they are to stay small numbers. A multiple of every size of the queue.
 const TOKENS = 2 ** 30;
 
+// The queue of who is owed nothing, which is most who are connected: nobody writes to these.
+const NO_NUMBERS: number[] = [];
+const NO_ANSWERS: (Uint8Array | undefined)[] = [];
+
 /** Where the bytes go. */
 export interface ReplyOutput {
   send(bytes: Uint8Array): void;
@@ -36,9 +40,9 @@ export class Replies implements Replyable {
   #statuses: Uint8Array | undefined; // its answer, once that is not only ones
   // The queue: a ring, a token modulo its size is a place in it.
   #places = 0;
-  #counts: number[] = [];
-  #pendings: number[] = [];
-  #answers: (Uint8Array | undefined)[] = [];
+  #counts = NO_NUMBERS;
+  #pendings = NO_NUMBERS;
+  #answers = NO_ANSWERS;
   #head = 0; // token of the oldest batch
   #tail = 0; // token of the next one
   #ones = 0; // stored messages whose answers are released but not sent yet
@@ -134,9 +138,9 @@ export class Replies implements Replyable {
 
   #dropPlaces(): void {
     this.#places = 0;
-    this.#counts = [];
-    this.#pendings = [];
-    this.#answers = [];
+    this.#counts = NO_NUMBERS;
+    this.#pendings = NO_NUMBERS;
+    this.#answers = NO_ANSWERS;
   }
 
   /** Sends what was released. */
