@@ -386,6 +386,18 @@ test('only one file knows uWebSockets.js, and only wasm/ knows the module', () =
   );
 });
 
+test('no engine is shared by accident', () => {
+  none(
+    each((line, where, { name }) => {
+      if (!name.startsWith('test/') || /^test\/(support\/engine|wasm\/|tidy)/.test(name)) return;
+      if (/\bnew Engine\(\)/.test(line)) return `${where}: take freshEngine() of support/engine`;
+      return /^\S.*\bfreshEngine\(/.test(line)
+        ? `${where}: all tests of the file would share it: make one for each, or say why they may`
+        : undefined;
+    }),
+  );
+});
+
 test('the page makes text of what peers sent, never markup', () => {
   const markup = /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|srcdoc/i;
   none(

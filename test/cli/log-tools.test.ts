@@ -237,7 +237,7 @@ test('repair: no space, and a read-only original', { skip: !isRoot && 'needs roo
 test('a broker starts on the result: order and counts of deliveries are kept', async () => {
   const dir = path.join(temporaryFolder(), 'data');
   const flags = ['--segment-size', '1MiB', '--max-message', '64KiB', '--reserve', '64KiB'];
-  const first = await startBroker({ dataDir: dir, flags });
+  await using first = await startBroker({ dataDir: dir, flags });
   const bodies = Array.from({ length: 60 }, (_, i) => `${i} `.padEnd(50_000, 'x'));
   for (const body of bodies) assert.deepEqual(await publish(first.intake, 5n, [body]), [1]);
   const early = await TestConsumer.join(first.exhaust, 5n, 3);
@@ -261,7 +261,7 @@ test('a broker starts on the result: order and counts of deliveries are kept', a
   const marks = dump.stdout.split('\n').filter((line) => line.includes('"returned"'));
   assert.deepEqual(JSON.parse(marks[0]!).marks, [{ sequence: '1', count: 3, attempts: 1 }]);
   const lost = Number(report.lost[0]!.fromSequence) - 1;
-  const next = await startBroker({ dataDir: into, flags });
+  await using next = await startBroker({ dataDir: into, flags });
   const consumer = await TestConsumer.join(next.exhaust, 5n, 100);
   assert.deepEqual(
     texts(await consumer.take(59)),

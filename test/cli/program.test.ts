@@ -117,7 +117,7 @@ test('variables that only begin like ours are named and ignored', async () => {
   assert.equal(code, 0, stderr);
   assert.match(stderr, /^THRUSTMQ_VERSION, THRUSTMQ_HOME in the environment are no settings/m);
   assert.equal(JSON.parse(stdout).origins.sync.source, 'default');
-  const broker = await startBroker({ dataDir: join(folder, 'data'), env });
+  await using broker = await startBroker({ dataDir: join(folder, 'data'), env });
   const { level, names } = await broker.line(({ event }) => event === 'config.unknown-variables');
   assert.deepEqual([level, names], ['warn', ['THRUSTMQ_VERSION', 'THRUSTMQ_HOME']]);
   assert.equal(await broker.stop(), 0);

@@ -101,14 +101,14 @@ describe('top', { skip, timeout: 120_000 }, () => {
 
   test('a broker that is gone is said in its place, and found again', async () => {
     const dataDir = temporaryFolder();
-    const first = await startBroker({ dataDir, dashboard: true });
+    await using first = await startBroker({ dataDir, dashboard: true });
     const command = [process.execPath, MAIN, 'top', '--data-dir', dataDir, '--interval', '100ms'];
     await using terminal = new Terminal(command, plainEnvironment({ TERM: 'xterm' }));
     await terminal.shows(/ThrustMQ/);
     await first.stop();
     await terminal.shows(/ThrustMQ.*\x1b\[H[^T].*\x1b\[J/s);
     const flags = ['--dashboard-port', String(first.dashboard)];
-    const again = await startBroker({ dataDir, dashboard: true, flags });
+    await using again = await startBroker({ dataDir, dashboard: true, flags });
     await terminal.shows(/ThrustMQ.*\x1b\[H[^T].*ThrustMQ/s);
     terminal.press('q');
     assertLeft(await terminal.left());

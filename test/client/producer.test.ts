@@ -3,10 +3,11 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { setTimeout as delay, setImmediate as tick } from 'node:timers/promises';
+import { setImmediate as tick } from 'node:timers/promises';
 import { MESSAGE_BYTES_CEILING } from '../../assembly/layout.ts';
 import { createProducer, EncodedBatch, type Status, ThrustError } from '../../src/client/index.ts';
 import type { WireMessage } from '../../src/codec/wire.ts';
+import { timeOf } from '../support/passing-time.ts';
 import { FakeIntake, Inbox } from './fake-broker.ts';
 
 const FAST = { min: 1, max: 5, jitter: 0 };
@@ -395,18 +396,25 @@ describe('lost connections', () => {
   });
 });
 
-test('idle time does not count as silence', async () => {
+test('idle time does not count as silence', async (t) => {
+  const pass = timeOf(t);
   await using intake = await new FakeIntake().start();
   const options = { port: intake.port, reconnect: false, ackTimeoutMs: 600 } as const;
   await using producer = createProducer(options);
   await producer.send(1, 'starts the watch');
-  await delay(450);
+  await pass(450);
   intake.reply = manual;
   const sent = producer.send(1, 'sent shortly before the watch looks');
   const { socket } = await intake.batches.next().then(() => intake.batches.next());
-  await delay(250); // beyond 600 ms since the first ack, far from it since the second message
+  await pass(590); // beyond 600 ms since the first ack, not since the second message
+  assert.equal(await stateOf(sent), 'open');
   socket.write(Uint8Array.of(1));
   await sent;
+  const silent = producer.send(1, 'never answered');
+  const refused = assert.rejects(silent, error('UNKNOWN_OUTCOME'));
+  await intake.batches.next();
+  await pass(600);
+  await refused;
 });
 
 describe('no broker', () => {

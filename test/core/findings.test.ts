@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { encodeBatch } from '../../src/codec/wire.ts';
 import { AttemptCounts } from '../../src/core/collections/sequence-set.ts';
-import { Engine } from '../../src/wasm/engine.ts';
+import { freshEngine } from '../support/engine.ts';
 import { acks, batch, brokerOf, smallCodec } from '../support/world.ts';
 
 const KIB = 'x'.repeat(1024);
@@ -104,7 +104,7 @@ test('refusals stand where they belong, however the batch goes on', () => {
 });
 
 test('a batch of scattered messages has a bounded number of parts', () => {
-  const world = brokerOf({ codec: new Engine(), limits: { segmentBytes: 8 * 2 ** 20 } });
+  const world = brokerOf({ codec: freshEngine(), limits: { segmentBytes: 8 * 2 ** 20 } });
   const producer = world.producer();
   for (let i = 0; i < 5000; i++) producer.send(batch('u64', [1, 'a'], [2, 'b']));
   world.settle();
@@ -149,7 +149,7 @@ test('attempts of more messages than a Map can hold', () => {
 
 for (const [name, codecOf] of [
   ['plain', smallCodec],
-  ['wasm', () => new Engine()],
+  ['wasm', freshEngine],
 ] as const)
   test(`messages of one record, failed and taken in any order (${name})`, () => {
     const world = brokerOf({ codec: codecOf() });

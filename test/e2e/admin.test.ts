@@ -62,12 +62,12 @@ async function backedUp(broker: BrokerProcess): Promise<void> {
 
 test('what was purged does not come back after kill -9; other buckets keep theirs', async () => {
   const dataDir = temporaryFolder();
-  const broker = await start(dataDir);
+  await using broker = await start(dataDir);
   await publish(broker, MESSAGES);
   const { purged: count } = await purged(broker, 1);
   assert.equal(count, MESSAGES / BUCKETS);
   await broker.kill();
-  const again = await start(dataDir);
+  await using again = await start(dataDir);
   const one = await call<BucketInfo>(again, 'GET', '/buckets/1');
   assert.deepEqual([one.ready, one.why.code], [0, 'empty']);
   const { messages } = await call<{ messages: unknown[] }>(again, 'GET', '/buckets/1/messages');
@@ -79,12 +79,12 @@ test('what was purged does not come back after kill -9; other buckets keep their
 
 test('killed in the middle of a purge, no more comes back than was not answered', async () => {
   const dataDir = temporaryFolder();
-  const broker = await start(dataDir);
+  await using broker = await start(dataDir);
   await publish(broker, MESSAGES);
   await call(broker, 'POST', '/buckets/1/purge');
   const { purge } = await call<BucketInfo>(broker, 'GET', '/buckets/1');
   await broker.kill();
-  const again = await start(dataDir);
+  await using again = await start(dataDir);
   const { ready } = await call<BucketInfo>(again, 'GET', '/buckets/1');
   assert.ok(ready <= MESSAGES / BUCKETS - purge!.purged, `${ready} after ${purge!.purged} purged`);
   await again.stop();
@@ -92,10 +92,10 @@ test('killed in the middle of a purge, no more comes back than was not answered'
 
 test('a paused bucket is paused after kill -9, and resumes', async () => {
   const dataDir = temporaryFolder();
-  const broker = await start(dataDir);
+  await using broker = await start(dataDir);
   await call(broker, 'POST', '/buckets/1/pause');
   await broker.kill();
-  const again = await start(dataDir);
+  await using again = await start(dataDir);
   await publish(again, 1000);
   const consumer = await RawPeer.connect(again.exhaust);
   consumer.send(encodeConsumerHeader({ consumerId: 1n, bucket: 1n, batchSize: 10 }));
@@ -123,7 +123,7 @@ test('a damaged list of paused buckets refuses the start and says what to do', a
 });
 
 test('answers are what the OpenAPI document says', async () => {
-  const broker = await start(temporaryFolder());
+  await using broker = await start(temporaryFolder());
   await publish(broker, 1000);
   const consumer = await RawPeer.connect(broker.exhaust);
   consumer.send(encodeConsumerHeader({ consumerId: 1n, bucket: 1n, batchSize: 10 }));
@@ -158,7 +158,7 @@ test('answers are what the OpenAPI document says', async () => {
 });
 
 test('a killed dashboard comes back by itself, on its port', async () => {
-  const broker = await start(temporaryFolder());
+  await using broker = await start(temporaryFolder());
   const isListening = ({ event }: { event?: string }) => event === 'dashboard.listening';
   const first = await broker.line(isListening);
   const { pid } = broker.child;

@@ -58,14 +58,14 @@ async function waitingIn(dataDir: string): Promise<string> {
 test('runtime.json of a broker that was killed, whose ports are those of another one now', {
   timeout: 120_000,
 }, async () => {
-  const killed = await start();
+  await using killed = await start();
   const { intake, exhaust, dashboard, dataDir } = killed;
   await killed.kill();
   assert.ok(fs.existsSync(path.join(dataDir, 'runtime.json')));
   // On a busy machine the dashboard may come too late to be named.
   const ports = Object.entries({ intake, exhaust, dashboard: dashboard ?? 0 });
   const flags = ports.flatMap(([side, port]) => [`--${side}-port`, String(port)]);
-  const other = await start({ flags });
+  await using other = await start({ flags });
   assert.deepEqual([other.intake, other.exhaust], [intake, exhaust]);
   await refused(dataDir, /no broker runs on .*left by one that was killed, or is a copy/);
   assert.equal(await waitingIn(other.dataDir), '', 'it was published into the wrong broker');
@@ -75,7 +75,7 @@ test('runtime.json of a broker that was killed, whose ports are those of another
 });
 
 test('a copy of the folder of a running broker', { timeout: 120_000 }, async () => {
-  const broker = await start();
+  await using broker = await start();
   const copy = newFolder();
   fs.cpSync(broker.dataDir, copy, { recursive: true });
   await refused(copy, /no broker runs on/);
@@ -86,7 +86,7 @@ test('a copy of the folder of a running broker', { timeout: 120_000 }, async () 
 test('a broker that is still starting, and one that removes what the last one left', {
   timeout: 60_000,
 }, async () => {
-  const broker = await start();
+  await using broker = await start();
   const { dataDir } = broker;
   // As it is for a moment when a broker has just taken the folder of one that was killed.
   const lockFile = path.join(dataDir, LOCK_NAME);
@@ -98,7 +98,7 @@ test('a broker that is still starting, and one that removes what the last one le
   await broker.kill();
   const runtime = path.join(dataDir, 'runtime.json');
   const stale = fs.readFileSync(runtime, 'utf8');
-  const next = await start({ dataDir });
+  await using next = await start({ dataDir });
   assert.notEqual(fs.readFileSync(runtime, 'utf8'), stale);
   assert.equal(await next.stop(), 0);
 });
@@ -107,7 +107,7 @@ test('--unsafe-no-lock: believed while that process lives, on that folder', {
   timeout: 60_000,
   skip: !fs.existsSync('/proc/self/stat') && 'needs /proc',
 }, async () => {
-  const broker = await start({ flags: ['--unsafe-no-lock'] });
+  await using broker = await start({ flags: ['--unsafe-no-lock'] });
   const { dataDir } = broker;
   assert.equal((await thrustmq(['pub', '42', 'x', '-d', dataDir])).code, 0);
   const copy = newFolder();
@@ -122,7 +122,7 @@ test('a broker in another network, whose ports are not those of this one', {
   ...needsNamespaces,
   timeout: 60_000,
 }, async () => {
-  const broker = await start();
+  await using broker = await start();
   const args = ['pub', '42', 'x', '--data-dir', broker.dataDir];
   const { code, stderr } = await thrustmq(args, ['unshare', '--net']);
   assert.equal(code, 69);
@@ -133,7 +133,7 @@ test('a broker in another network, whose ports are not those of this one', {
 test('an outage: pub and sub find the broker of their folder again, on whichever ports', {
   timeout: 120_000,
 }, async () => {
-  const mine = await start({ dashboard: false });
+  await using mine = await start({ dashboard: false });
   const { intake, exhaust, dataDir } = mine;
   const stdio: SpawnOptions = { stdio: ['pipe', 'pipe', 'pipe'] };
   const at = [MAIN, 'sub', '42', '--data-dir', dataDir];
@@ -147,11 +147,11 @@ test('an outage: pub and sub find the broker of their folder again, on whichever
   await mine.kill();
   await Promise.all([pub, sub].map((one) => one.errorOutput(/trying again/)));
   const flags = ['--intake-port', String(intake), '--exhaust-port', String(exhaust)];
-  const other = await start({ dashboard: false, flags });
+  await using other = await start({ dashboard: false, flags });
   assert.deepEqual([other.intake, other.exhaust], [intake, exhaust]);
   assert.equal((await thrustmq(['pub', '42', 'of another', '-d', other.dataDir])).code, 0);
   pub.child.stdin?.end('after\n');
-  const again = await start({ dashboard: false, dataDir });
+  await using again = await start({ dashboard: false, dataDir });
   assert.notEqual(again.exhaust, exhaust);
   assert.equal((await thrustmq(['pub', '42', 'its own', '-d', dataDir])).code, 0);
   await sub.output(/its own/);

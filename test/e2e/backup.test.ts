@@ -45,7 +45,7 @@ test('a backup of a busy broker holds what was acked and not consumed, and nothi
   timeout: 120_000,
 }, async () => {
   const dataDir = temporaryFolder();
-  const broker = await startBroker({ dataDir, dashboard: true, flags: SMALL_SEGMENTS });
+  await using broker = await startBroker({ dataDir, dashboard: true, flags: SMALL_SEGMENTS });
   const paused = await thrustmq(['bucket', 'pause', '4711', '--data-dir', dataDir]);
   assert.equal(paused.code, 0, paused.stderr);
   const traffic = new Traffic(broker);
@@ -68,7 +68,7 @@ test('a backup of a busy broker holds what was acked and not consumed, and nothi
     ]);
     const again = await thrustmq(['backup', '--data-dir', dataDir, '--into', into]);
     assert.equal(again.code, 2, again.stderr);
-    const copy = await startBroker({ dataDir: into, flags: SMALL_SEGMENTS });
+    await using copy = await startBroker({ dataDir: into, flags: SMALL_SEGMENTS });
     await publishEnds(copy);
     const waiting = await held(copy, WAITING, 100);
     for (let number = 0; number < published; number++)
@@ -91,7 +91,7 @@ test('a backup of a busy broker holds what was acked and not consumed, and nothi
   const into = path.join(temporaryFolder(), 'rest');
   const made = await thrustmq(['backup', '--data-dir', dataDir, '--into', into]);
   assert.equal(made.code, 0, made.stderr);
-  const copy = await startBroker({ dataDir: into, flags: SMALL_SEGMENTS });
+  await using copy = await startBroker({ dataDir: into, flags: SMALL_SEGMENTS });
   await publishEnds(copy);
   assert.ok((await held(copy, WAITING, 100)).has(0));
   assert.equal(await copy.stop(), 0);
@@ -101,7 +101,7 @@ test('a broker that is killed while it makes a backup leaves one that is refused
   timeout: 120_000,
 }, async () => {
   const dataDir = temporaryFolder();
-  const broker = await startBroker({ dataDir, dashboard: true, flags: SMALL_SEGMENTS });
+  await using broker = await startBroker({ dataDir, dashboard: true, flags: SMALL_SEGMENTS });
   const traffic = new Traffic(broker);
   await traffic.reached(20_000);
   const into = path.join(temporaryFolder(), 'copy');

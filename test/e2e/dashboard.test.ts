@@ -17,7 +17,7 @@ async function readiness({ dashboard }: BrokerProcess): Promise<Record<string, u
 }
 
 test('a stopped dashboard is replaced; one whose broker was stopped is not', async (t) => {
-  const broker = await startBroker({ dataDir: temporaryFolder(), dashboard: true });
+  await using broker = await startBroker({ dataDir: temporaryFolder(), dashboard: true });
   t.after(() => broker.stop());
   const isListening = ({ event }: { event?: string }) => event === 'dashboard.listening';
   const { pid, port } = await broker.line(isListening);

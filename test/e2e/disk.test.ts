@@ -16,7 +16,7 @@ test('a full disk: publishes get 0 at once, consumers drain, service returns alo
   timeout: 120_000,
 }, async () => {
   await withDisk(64, async (mount) => {
-    const broker = await startBroker({ dataDir: path.join(mount, 'data'), flags: SMALL });
+    await using broker = await startBroker({ dataDir: path.join(mount, 'data'), flags: SMALL });
     const bodies = Array.from({ length: 100 }, (_, i) => Buffer.alloc(10_000, i));
     let stored = 0;
     let refused = 0;
@@ -38,7 +38,7 @@ test('a full disk: publishes get 0 at once, consumers drain, service returns alo
     while (back === 0) [back] = (await publish(broker.intake, 2n, ['room again'])) as [number];
     consumer.leave();
     await broker.kill();
-    const again = await startBroker({ dataDir: path.join(mount, 'data'), flags: SMALL });
+    await using again = await startBroker({ dataDir: path.join(mount, 'data'), flags: SMALL });
     const other = await TestConsumer.join(again.exhaust, 2n, 1);
     assert.deepEqual(texts(await other.take(1)), ['room again']);
     other.leave();
@@ -66,7 +66,7 @@ function fired(log: string): number {
 // A folder whose two first segments are there, so that a start needs no sync for making any.
 async function preparedFolder(): Promise<string> {
   const dataDir = temporaryFolder();
-  const broker = await startBroker({ dataDir, flags: SMALL });
+  await using broker = await startBroker({ dataDir, flags: SMALL });
   assert.deepEqual(await publish(broker.intake, 1n, ['before']), [1]);
   assert.equal(await broker.stop(), 0);
   return dataDir;
@@ -79,7 +79,7 @@ test('after a failed sync no ack leaves and the broker stops with 74', {
   const dataDir = await preparedFolder();
   const log = path.join(temporaryFolder(), 'strace');
   const options = injected(log, 'fdatasync', 'error=EIO:when=12+');
-  const broker = await startBroker({ dataDir, flags: SMALL, ...options });
+  await using broker = await startBroker({ dataDir, flags: SMALL, ...options });
   const producer = await RawPeer.connect(broker.intake);
   const sent: string[] = [];
   let acked = 0;
@@ -98,7 +98,7 @@ test('after a failed sync no ack leaves and the broker stops with 74', {
   assert.ok(acked < 100);
   assert.equal(producer.received.length, 0);
   assert.ok(broker.lines.some((line) => line.event === 'log.failed'));
-  const again = await startBroker({ dataDir, flags: SMALL });
+  await using again = await startBroker({ dataDir, flags: SMALL });
   const consumer = await TestConsumer.join(again.exhaust, 1n, 1000);
   const got = texts(await consumer.take(1 + acked));
   assert.deepEqual(got.slice(0, 1 + acked), ['before', ...sent.slice(0, acked)]);
@@ -113,11 +113,11 @@ test('a write that finds no space is written again until there is some', {
   const dataDir = await preparedFolder();
   const log = path.join(temporaryFolder(), 'strace');
   const options = injected(log, 'pwrite64', 'error=ENOSPC:when=8..12');
-  const broker = await startBroker({ dataDir, flags: SMALL, ...options });
+  await using broker = await startBroker({ dataDir, flags: SMALL, ...options });
   for (let i = 0; i < 8; i++) assert.deepEqual(await publish(broker.intake, 1n, [`m${i}`]), [1]);
   await broker.kill();
   assert.ok(fired(log) >= 1, 'no write was made to fail');
-  const again = await startBroker({ dataDir, flags: SMALL });
+  await using again = await startBroker({ dataDir, flags: SMALL });
   const consumer = await TestConsumer.join(again.exhaust, 1n, 100);
   const wanted = ['before', ...Array.from({ length: 8 }, (_, i) => `m${i}`)];
   assert.deepEqual(texts(await consumer.take(9)), wanted);
@@ -133,7 +133,7 @@ test('a slow disk holds producers back, and heartbeats go on', {
   const log = path.join(temporaryFolder(), 'strace');
   // 2 s for each sync from the 12th on: longer than the time between two heartbeats.
   const options = injected(log, 'fdatasync', 'delay_enter=2000000:when=12..14');
-  const broker = await startBroker({ dataDir, flags: SMALL, ...options });
+  await using broker = await startBroker({ dataDir, flags: SMALL, ...options });
   const idle = await TestConsumer.join(broker.exhaust, 7n, 1);
   const waiting = idle.batch();
   for (let i = 0; i < 14; i++) assert.deepEqual(await publish(broker.intake, 1n, [`m${i}`]), [1]);

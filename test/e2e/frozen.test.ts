@@ -14,7 +14,7 @@ const header = encodeConsumerHeader({ consumerId: 1n, bucket: 1n, batchSize: 10 
 test('consumers that gave up while the broker stood still are charged nothing', {
   skip: process.platform === 'win32' ? 'there is no SIGSTOP' : false,
 }, async () => {
-  const broker = await startBroker({ dataDir: temporaryFolder(), dashboard: true });
+  await using broker = await startBroker({ dataDir: temporaryFolder(), dashboard: true });
   const url = `http://127.0.0.1:${broker.dashboard}/api/v1/buckets/1`;
   const producer = await RawPeer.connect(broker.intake);
   const body = new Uint8Array(Buffer.from('message'));

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test } from 'node:test';
-import { startBroker } from '../support/broker.ts';
+import { type BrokerProcess, startBroker } from '../support/broker.ts';
 import { publish, TestConsumer } from '../support/client.ts';
 import { withDisk } from '../support/loop-disk.ts';
 import { needsLoopDisk } from '../support/machine.ts';
@@ -30,7 +30,8 @@ test('full, with a message left in each segment: service returns alone, and afte
 }, async () => {
   await withDisk(200, async (mount) => {
     const dataDir = path.join(mount, 'data');
-    let broker = await startBroker({ dataDir, flags: FLAGS });
+    await using begun = await startBroker({ dataDir, flags: FLAGS });
+    let broker: BrokerProcess = begun;
     const left: number[] = [];
     let next = 0;
     // Publishes until there is no room; each batch leaves one message in bucket 2.
@@ -69,7 +70,8 @@ test('full, with a message left in each segment: service returns alone, and afte
     assert.ok(second.length > 400, `only ${second.length} messages fit again`);
 
     await broker.kill();
-    broker = await startBroker({ dataDir, flags: FLAGS });
+    await using again = await startBroker({ dataDir, flags: FLAGS });
+    broker = again;
     await drain(second);
     await untilServed();
     const consumer = await TestConsumer.join(broker.exhaust, 2n, left.length);

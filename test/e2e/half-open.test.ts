@@ -2,7 +2,7 @@
 // and without, in a network of two namespaces whose link is cut.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { startBroker, temporaryFolder } from '../support/broker.ts';
@@ -43,8 +43,9 @@ test('a consumer whose machine vanished is found within 30 s', {
   timeout: 120_000,
 }, async () => {
   network();
+  const peers: ChildProcess[] = [];
   try {
-    const broker = await startBroker({
+    await using broker = await startBroker({
       dataDir: temporaryFolder(),
       flags: ['--host', '0.0.0.0'],
       wrapper: ['ip', 'netns', 'exec', SERVER],
@@ -63,8 +64,12 @@ test('a consumer whose machine vanished is found within 30 s', {
       const socket = require('node:net').connect(Number(process.argv[1]), '10.97.0.1', () =>
         socket.write(Buffer.from('01000000020000000000000001000000000000002a', 'hex')));
       socket.once('data', () => process.exit());`;
-    const inside = (name: string, script: string, ...args: number[]) =>
-      spawn('ip', ['netns', 'exec', name, process.execPath, '-e', script, ...args.map(String)]);
+    const inside = (name: string, script: string, ...args: number[]) => {
+      const command = [process.execPath, '-e', script, ...args.map(String)];
+      const child = spawn('ip', ['netns', 'exec', name, ...command]);
+      peers.push(child);
+      return child;
+    };
     const idle = inside(CLIENT, consumer, broker.exhaust, 1);
     const busy = inside(CLIENT, consumer, broker.exhaust, 2);
     const ports = await Promise.all(
@@ -84,9 +89,9 @@ test('a consumer whose machine vanished is found within 30 s', {
       console.log(`half-open: ${found.event} after ${Date.now() - cut} ms`);
       assert.ok(Date.now() - cut < 30_000, 'it took longer than promised');
     }
-    for (const child of [idle, busy]) child.kill('SIGKILL');
     await broker.kill();
   } finally {
+    for (const child of peers) child.kill('SIGKILL');
     for (const name of [SERVER, CLIENT]) run('ip', 'netns', 'del', name);
   }
 });

@@ -2,12 +2,22 @@
 // and a healthy producer and consumer beside it notice nothing.
 
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import { after, before, test } from 'node:test';
+import { setImmediate as tick } from 'node:timers/promises';
+import type { BucketRow } from '../../src/contract/commands.ts';
+import type { ConnectionSnapshot, Snapshot } from '../../src/contract/snapshot.ts';
 import { type BrokerProcess, RawPeer, startBroker, temporaryFolder } from '../support/broker.ts';
 import { batchOf, publish, TestConsumer, texts } from '../support/client.ts';
+import { ask, until } from '../support/look.ts';
 
-const MESSAGE_MAX = 64 * 1024;
-const CEILING = 64 * 1024 * 1024;
+const KIB = 1024;
+const MESSAGE_MAX = 64 * KIB;
+const CEILING = 64 * KIB * KIB;
+const PEER_BUFFER = 256 * KIB;
+const DELIVERY_MAX = KIB * KIB;
+// For counts that are waited for and never come.
+const patience = { timeout: 30_000 };
 
 let broker: BrokerProcess;
 let healthy: TestConsumer;
@@ -16,7 +26,12 @@ let turn = 0;
 before(async () => {
   broker = await startBroker({
     dataDir: temporaryFolder(),
-    flags: ['--max-message', String(MESSAGE_MAX), '--intake', '127.0.0.1:0,wire=u32'],
+    dashboard: true,
+    flags: [
+      ['--max-message', String(MESSAGE_MAX)],
+      ['--peer-buffer', String(PEER_BUFFER)],
+      ['--intake', '127.0.0.1:0,wire=u32'],
+    ].flat(),
   });
   healthy = await TestConsumer.join(broker.exhaust, 1n, 10);
 });
@@ -30,6 +45,52 @@ async function stillHealthy(): Promise<void> {
   const text = `turn ${turn++}`;
   assert.deepEqual(await publish(broker.intake, 1n, [text]), [1]);
   assert.deepEqual(texts(await healthy.take(1)), [text]);
+}
+
+interface Counts {
+  intake: number;
+  exhaust: number;
+  buffered: number;
+  reserved: number;
+  ready: number;
+  unacked: number;
+  descriptors: number | undefined;
+}
+
+/** What connections could leave behind, as it was at most a quarter of a second ago. */
+async function countsNow(): Promise<Counts> {
+  const { connections, memory, buckets } = await ask<Snapshot>(broker, 'overview');
+  const { pid } = broker.child;
+  return {
+    intake: connections.intake,
+    exhaust: connections.exhaust,
+    buffered: memory.bufferedBytes,
+    reserved: memory.reservedBytes,
+    ready: buckets.ready,
+    unacked: buckets.unacked,
+    descriptors:
+      process.platform === 'linux' ? fs.readdirSync(`/proc/${pid}/fd`).length : undefined,
+  };
+}
+
+/** The same once nothing of the tests before it is on its way any more, and this is so. */
+async function countsAtRest(isSo = (_: Counts) => true): Promise<Counts> {
+  return until(
+    countsNow,
+    (counts) =>
+      counts.intake === 0 && counts.exhaust === 1 && counts.buffered === 0 && isSo(counts),
+  );
+}
+
+let looks = 0;
+
+async function connectionOf(peer: RawPeer): Promise<ConnectionSnapshot> {
+  // An answer is kept for a while: another question gets another one.
+  const path = `connections?limit=${50 + (looks++ % 50)}`;
+  const { connections } = await ask<{ connections: ConnectionSnapshot[] }>(broker, path);
+  const found = connections.find((each) => each.peer === `127.0.0.1:${peer.socket.localPort}`);
+  assert.ok(found !== undefined, `its connection is gone: ${JSON.stringify(connections)}`);
+  return found;
 }
 
 function u32(...values: number[]): Buffer {
@@ -177,42 +238,104 @@ test('a consumer that acks more than it got is closed, and what it had comes aga
   await stillHealthy();
 });
 
-test('a consumer that never reads is held back, and takes nothing from the others', async () => {
-  const bodies = Array(512).fill(Buffer.alloc(MESSAGE_MAX, 5)); // 32 MiB
-  const producer = await RawPeer.connect(broker.intake);
-  producer.send(batchOf(5n, bodies));
-  assert.ok((await producer.take(bodies.length)).every((ack) => ack === 1));
-  producer.destroy();
-  const deaf: RawPeer[] = [];
-  for (let i = 0; i < 20; i++) {
-    const peer = await RawPeer.connect(broker.exhaust);
-    peer.socket.pause();
-    peer.send(Buffer.concat([u64(1n, 5n), u32(65_536)]));
-    deaf.push(peer);
-  }
-  await stillHealthy();
-  for (const peer of deaf) peer.destroy();
-  const hungry = await TestConsumer.join(broker.exhaust, 5n, 1000);
-  const got = await hungry.take(bodies.length);
-  assert.ok(got.every((body) => body.length === MESSAGE_MAX && body[9] === 5));
-  hungry.leave();
-});
+test(
+  'a consumer that never reads is held back, and takes nothing from the others',
+  patience,
+  async () => {
+    const bodies = Array(512).fill(Buffer.alloc(MESSAGE_MAX, 5)); // 32 MiB
+    const producer = await RawPeer.connect(broker.intake);
+    producer.send(batchOf(5n, bodies));
+    assert.ok((await producer.take(bodies.length)).every((ack) => ack === 1));
+    producer.destroy();
+    const deaf: RawPeer[] = [];
+    for (let i = 0; i < 20; i++) {
+      const peer = await RawPeer.connect(broker.exhaust);
+      peer.socket.pause();
+      peer.send(Buffer.concat([u64(1n, 5n), u32(65_536)]));
+      deaf.push(peer);
+    }
+    await stillHealthy();
+    const row = await until(
+      () => ask<BucketRow>(broker, 'buckets/5'),
+      ({ consumers }) => consumers === deaf.length,
+    );
+    // Each may have 65,536 and is given one delivery, as large as those may be; then it has to ack.
+    const each = Math.floor(DELIVERY_MAX / MESSAGE_MAX);
+    assert.ok(row.unacked > 0 && row.unacked <= deaf.length * each, `${row.unacked} unacked`);
+    assert.equal(row.ready, bodies.length - row.unacked);
+    const { buffered } = await countsNow();
+    assert.ok(buffered <= deaf.length * DELIVERY_MAX, `${buffered} bytes wait for them`);
+    for (const peer of deaf) peer.destroy();
+    const hungry = await TestConsumer.join(broker.exhaust, 5n, 1000);
+    const got = await hungry.take(bodies.length);
+    assert.ok(got.every((body) => body.length === MESSAGE_MAX && body[9] === 5));
+    hungry.leave();
+  },
+);
 
-test('a producer that never reads its acks is held back', async () => {
-  const peer = await RawPeer.connect(broker.intake);
+test('a producer that never reads its acks is held back until it does', patience, async () => {
+  await countsAtRest();
+  using peer = await RawPeer.connect(broker.intake);
   peer.socket.pause();
-  const batch = batchOf(6n, Array(1000).fill(Buffer.from('y')));
-  let held = false;
-  for (let i = 0; i < 40 && !held; i++) held = !peer.socket.write(batch);
-  await stillHealthy();
+  // Messages of length 0 are refused, each with a byte: replies are made as fast as can be.
+  const messages = 65_536;
+  const batch = Buffer.alloc(4 + messages * 16);
+  batch.writeUInt32LE(messages);
+  let sent = 0;
+  let reading = true;
+  // One batch is with the system, the next one waits: as long as the broker reads, more come.
+  const go = (): void => {
+    if (!reading || peer.socket.destroyed) return;
+    sent++;
+    peer.socket.write(batch, go);
+  };
+  go();
+  go();
+  // Its acks are more than the system takes and more than may wait: from then on nothing is read.
+  const most = PEER_BUFFER + messages + KIB; // the last reply, and what came of the next message
+  const { buffered } = await until(countsNow, (counts) => counts.buffered > PEER_BUFFER);
+  assert.ok(buffered <= most, `${buffered} bytes wait for it`);
+  const read = (await connectionOf(peer)).bytes;
+  for (let i = 0; i < 20; i++) await stillHealthy();
+  assert.equal((await connectionOf(peer)).bytes, read, 'it is read although its acks wait');
+  assert.ok(read < sent * batch.length, 'there was nothing more to read');
+  assert.ok(peer.socket.writableLength > 0, 'its own socket takes all it has');
+  assert.ok((await countsNow()).buffered <= most);
+  // It reads: then the rest is taken, too, and every message has its ack.
+  reading = false;
+  let acks = 0;
+  peer.socket.removeAllListeners('data').on('data', (chunk) => {
+    acks += chunk.length;
+    assert.ok(chunk.every((ack) => ack === 0));
+  });
+  peer.socket.resume();
+  await until(tick, () => acks === sent * messages);
+  assert.equal((await connectionOf(peer)).bytes, sent * batch.length);
   peer.destroy();
+  await countsAtRest();
 });
 
-test('peers that connect and reset at once leave nothing behind', async () => {
-  for (let i = 0; i < 500; i++) {
+test('peers that connect and reset at once leave nothing behind', patience, async () => {
+  const rest = await countsAtRest();
+  await publish(broker.intake, 7n, ['for whoever stays']);
+  const before = await countsAtRest(({ ready }) => ready === rest.ready + 1);
+  const begun: Record<number, Uint8Array> = {
+    2: Buffer.concat([u32(3), u64(9n, 40_000n), Buffer.alloc(20_000)]),
+    3: Buffer.concat([u64(1n, 7n), u32(10)]),
+    4: Buffer.of(5, 0),
+    5: Buffer.alloc(11),
+  };
+  for (let i = 0; i < 600; i++) {
     const peer = await RawPeer.connect(i % 2 === 0 ? broker.intake : broker.exhaust);
+    const bytes = begun[i % 6];
+    if (bytes !== undefined) await new Promise((resolve) => peer.socket.write(bytes, resolve));
     peer.socket.resetAndDestroy();
     await peer.closed;
   }
   await stillHealthy();
+  await publish(broker.intake, 7n, ['behind all that']);
+  const left = await countsAtRest(({ ready }) => ready === rest.ready + 2);
+  assert.deepEqual(left, { ...before, ready: rest.ready + 2 });
+  const row = await ask<BucketRow>(broker, 'buckets/7');
+  assert.deepEqual([row.consumers, row.ready, row.unacked], [0, 2, 0]);
 });

@@ -22,7 +22,7 @@ test('thirty looks or more at a busy log: none of them finds damage, until there
   timeout: 180_000,
 }, async () => {
   const dataDir = temporaryFolder();
-  const broker = await startBroker({ dataDir, flags: SMALL_SEGMENTS });
+  await using broker = await startBroker({ dataDir, flags: SMALL_SEGMENTS });
   const traffic = new Traffic(broker);
   await traffic.reached(5000);
   let moved = 0;

@@ -14,7 +14,7 @@ const SMALL = ['--segment-size', '8MiB', '--max-message', '64KiB', '--reserve', 
 /** A data folder with a message in it, whose broker was stopped or killed. */
 async function used(how: 'stop' | 'kill'): Promise<string> {
   const dataDir = path.join(temporaryFolder(), 'data');
-  const broker = await startBroker({ dataDir, flags: SMALL });
+  await using broker = await startBroker({ dataDir, flags: SMALL });
   assert.deepEqual(await publish(broker.intake, 1n, ['kept']), [1]);
   await broker[how]();
   return dataDir;
@@ -52,7 +52,7 @@ for (const how of ['stop', 'kill'] as const)
         assert.match(stderr, /is MISSING: there is none, but beside it .*\(index/);
       }
       for (const trace of traces) fs.rmSync(path.join(dataDir, trace), { recursive: true });
-      const anew = await startBroker({ dataDir, flags: SMALL });
+      await using anew = await startBroker({ dataDir, flags: SMALL });
       assert.deepEqual(await publish(anew.intake, 1n, ['anew']), [1]);
       assert.equal(await anew.stop(), 0);
     });
@@ -74,7 +74,7 @@ test('a pause, or a file held ready, speaks of an earlier log, too', {
   // What a first start leaves that was cut off.
   fs.writeFileSync(path.join(log, 'next.tmp'), 'half a segment');
   fs.writeFileSync(path.join(dataDir, 'LOCK'), 'pid of it');
-  const broker = await startBroker({ dataDir, flags: SMALL });
+  await using broker = await startBroker({ dataDir, flags: SMALL });
   assert.equal(await broker.stop(), 0);
 });
 
@@ -90,7 +90,7 @@ for (const kind of ['a file system', 'a folder of the same one'])
     else run('mount', '--bind', temporaryFolder(), index);
     try {
       if (kind === 'a file system') fs.mkdirSync(path.join(index, 'lost+found'));
-      const broker = await startBroker({ dataDir, flags: SMALL });
+      await using broker = await startBroker({ dataDir, flags: SMALL });
       assert.equal(await broker.stop(), 0);
     } finally {
       run('umount', index);
@@ -111,6 +111,6 @@ test('--require-data: only where there is a log already, and nothing is made els
   assert.deepEqual(fs.readdirSync(empty), []);
 
   const dataDir = await used('stop');
-  const broker = await startBroker({ dataDir, flags: SMALL, env });
+  await using broker = await startBroker({ dataDir, flags: SMALL, env });
   assert.equal(await broker.stop(), 0);
 });

@@ -103,7 +103,7 @@ async function publishOn(peer: RawPeer): Promise<number> {
 
 async function struck(accident: Accident): Promise<BrokerProcess> {
   const dataDir = path.join(temporaryFolder(), 'data');
-  const broker = await startBroker({ dataDir, flags: SMALL });
+  await using broker = await startBroker({ dataDir, flags: SMALL });
   const peer = await RawPeer.connect(broker.intake);
   peer.send(batchOf(7n, [Buffer.from('before')]));
   await peer.take(1);
@@ -140,7 +140,7 @@ for (const accident of MOUNTS)
         assert.deepEqual(made, []);
       },
     });
-    const again = await startBroker({ dataDir, flags: SMALL });
+    await using again = await startBroker({ dataDir, flags: SMALL });
     const consumer = await TestConsumer.join(again.exhaust, 7n, 1);
     assert.deepEqual(texts(await consumer.take(1)), ['before']);
     consumer.leave();
@@ -150,7 +150,7 @@ for (const accident of MOUNTS)
 for (const accident of [ACCIDENTS[0]!, ACCIDENTS[2]!])
   test(`SIGTERM after ${accident.what}: not 0`, { timeout: 60_000 }, async () => {
     const dataDir = path.join(temporaryFolder(), 'data');
-    const broker = await startBroker({ dataDir, flags: SMALL });
+    await using broker = await startBroker({ dataDir, flags: SMALL });
     assert.deepEqual(await publish(broker.intake, 7n, ['before']), [1]);
     accident.strike(dataDir);
     assert.equal(await broker.stop(), 74);
@@ -161,7 +161,7 @@ test('a data folder that is renamed goes on: new segments, too, and an orderly e
 }, async () => {
   const dataDir = path.join(temporaryFolder(), 'data');
   const away = `${dataDir}.away`;
-  const broker = await startBroker({ dataDir, flags: SMALL });
+  await using broker = await startBroker({ dataDir, flags: SMALL });
   assert.deepEqual(await publish(broker.intake, 7n, ['before']), [1]);
   fs.renameSync(dataDir, away);
   const moved = await broker.line(({ event }) => event === 'folder.moved');
@@ -176,7 +176,7 @@ test('a data folder that is renamed goes on: new segments, too, and an orderly e
   assert.equal(await broker.stop(), 0);
   assert.deepEqual(fs.readdirSync(dataDir), []);
   assert.ok(!fs.existsSync(path.join(away, 'runtime.json')));
-  const again = await startBroker({ dataDir: away, flags: SMALL });
+  await using again = await startBroker({ dataDir: away, flags: SMALL });
   const consumer = await TestConsumer.join(again.exhaust, 8n, 500);
   assert.equal((await consumer.take(500)).length, 500);
   consumer.leave();
@@ -187,7 +187,7 @@ test('who removes LOCK lets no second broker in, and the first one goes on', {
   timeout: 60_000,
 }, async () => {
   const dataDir = path.join(temporaryFolder(), 'data');
-  const broker = await startBroker({ dataDir, flags: SMALL });
+  await using broker = await startBroker({ dataDir, flags: SMALL });
   fs.rmSync(path.join(dataDir, 'LOCK'));
   const second = await failedStart({ dataDir, flags: SMALL });
   assert.equal(second.code, 75);

@@ -13,14 +13,14 @@ const FIRST = path.join('log', '00000000000000000000.log');
 
 test('a second broker on the folder is refused with 75 and touches nothing', async () => {
   const dataDir = temporaryFolder();
-  const broker = await startBroker({ dataDir });
+  await using broker = await startBroker({ dataDir });
   assert.deepEqual(await publish(broker.intake, 1n, ['kept']), [1]);
   const second = await failedStart({ dataDir });
   assert.equal(second.code, 75);
   assert.match(second.text, new RegExp(`another broker has the data folder .*${broker.child.pid}`));
   assert.deepEqual(await publish(broker.intake, 1n, ['too']), [1]);
   await broker.kill();
-  const next = await startBroker({ dataDir }); // the lock died with its holder
+  await using next = await startBroker({ dataDir }); // the lock died with its holder
   const consumer = await TestConsumer.join(next.exhaust, 1n, 10);
   assert.deepEqual(texts(await consumer.take(2)), ['kept', 'too']);
   consumer.leave();
@@ -28,7 +28,7 @@ test('a second broker on the folder is refused with 75 and touches nothing', asy
 });
 
 test('a port that is taken ends the start with 1 and says which', async () => {
-  const broker = await startBroker({ dataDir: temporaryFolder() });
+  await using broker = await startBroker({ dataDir: temporaryFolder() });
   const flags = ['--intake', `127.0.0.1:${broker.intake}`];
   const { code, text } = await failedStart({ dataDir: temporaryFolder(), flags });
   assert.equal(code, 1, text);
@@ -75,7 +75,7 @@ test('an unknown format version is refused before a byte is written', async () =
 
 test('a flipped bit in the middle of the log is reported, and nothing is thrown away', async () => {
   const dataDir = temporaryFolder();
-  const broker = await startBroker({ dataDir });
+  await using broker = await startBroker({ dataDir });
   for (let i = 0; i < 5; i++)
     assert.deepEqual(await publish(broker.intake, 1n, [`message ${i}`]), [1]);
   await broker.kill();
@@ -91,7 +91,7 @@ test('a flipped bit in the middle of the log is reported, and nothing is thrown 
   assert.ok(fs.readFileSync(file).equals(bytes), 'the damaged file was changed');
   bytes[at] = bytes[at]! ^ 0x10;
   fs.writeFileSync(file, bytes);
-  const healed = await startBroker({ dataDir });
+  await using healed = await startBroker({ dataDir });
   const consumer = await TestConsumer.join(healed.exhaust, 1n, 10);
   assert.deepEqual(
     texts(await consumer.take(5)),
@@ -103,7 +103,7 @@ test('a flipped bit in the middle of the log is reported, and nothing is thrown 
 
 test('order, unacked messages and attempts survive kill -9', async () => {
   const dataDir = temporaryFolder();
-  const broker = await startBroker({ dataDir });
+  await using broker = await startBroker({ dataDir });
   const names = ['a', 'b', 'c', 'd', 'e'];
   assert.deepEqual(await publish(broker.intake, 9n, names), [1, 1, 1, 1, 1]);
   const first = await TestConsumer.join(broker.exhaust, 9n, 3);
@@ -120,7 +120,7 @@ test('order, unacked messages and attempts survive kill -9', async () => {
   assert.deepEqual(texts(await third.batch()), ['b']);
   assert.deepEqual(await publish(broker.intake, 10n, ['later']), [1]);
   await broker.kill();
-  const again = await startBroker({ dataDir });
+  await using again = await startBroker({ dataDir });
   const consumer = await TestConsumer.join(again.exhaust, 9n, 10);
   assert.deepEqual(texts(await consumer.take(4)), ['b', 'c', 'd', 'e']);
   consumer.leave();
@@ -135,11 +135,11 @@ test('order, unacked messages and attempts survive kill -9', async () => {
 for (const sync of ['interval', 'none'])
   test(`--sync ${sync} works and says what it means`, async () => {
     const dataDir = temporaryFolder();
-    const broker = await startBroker({ dataDir, flags: ['--sync', sync] });
+    await using broker = await startBroker({ dataDir, flags: ['--sync', sync] });
     await broker.line((line) => line.level === 'warn' && /acks are weaker/.test(line.msg));
     assert.deepEqual(await publish(broker.intake, 1n, ['x', 'y']), [1, 1]);
     await broker.kill();
-    const again = await startBroker({ dataDir });
+    await using again = await startBroker({ dataDir });
     const consumer = await TestConsumer.join(again.exhaust, 1n, 10);
     assert.deepEqual(texts(await consumer.take(2)), ['x', 'y']);
     consumer.leave();
@@ -148,7 +148,7 @@ for (const sync of ['interval', 'none'])
 
 test('SIGTERM finishes what is in flight and exits 0; connections are closed', async () => {
   const dataDir = temporaryFolder();
-  const broker = await startBroker({ dataDir });
+  await using broker = await startBroker({ dataDir });
   const consumer = await TestConsumer.join(broker.exhaust, 1n, 10);
   const producer = await RawPeer.connect(broker.intake);
   assert.deepEqual(await publish(broker.intake, 1n, ['in flight']), [1]);
@@ -158,7 +158,7 @@ test('SIGTERM finishes what is in flight and exits 0; connections are closed', a
   assert.equal(await stopped, 0);
   await consumer.peer.closed;
   await producer.closed;
-  const again = await startBroker({ dataDir });
+  await using again = await startBroker({ dataDir });
   assert.match(
     (await again.line((line) => line.event === 'recovery.done')).msg,
     /recovered 0 messages/,
@@ -168,7 +168,7 @@ test('SIGTERM finishes what is in flight and exits 0; connections are closed', a
 
 test('the log gives segments back when nothing in them is needed', async () => {
   const dataDir = temporaryFolder();
-  const broker = await startBroker({
+  await using broker = await startBroker({
     dataDir,
     flags: ['--segment-size', '8MiB', '--max-message', '64KiB'],
   });

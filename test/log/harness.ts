@@ -45,15 +45,15 @@ import {
 import { Replay } from '../../src/log/recovery/replay.ts';
 import { encodeHeader, keyOf, segmentName } from '../../src/log/segments/segment.ts';
 import type { SyncMode } from '../../src/log/segments/writer.ts';
-import { Engine } from '../../src/wasm/engine.ts';
+import { sharedEngine } from '../support/engine.ts';
 import { NO_ENTRIES } from '../support/entries.ts';
 import { Folder } from '../support/folder.ts';
 import { MemoryFiles } from '../support/memory-files.ts';
 import type { Random } from '../support/random.ts';
 import { smallPlainCodec } from '../support/twins.ts';
 
-/** One for all tests of a file: its memory is half a GiB of addresses. */
-export const codec = new Engine();
+/** Builds the segments, reads them, and is the codec of the brokers of a test, one at a time. */
+export const codec = sharedEngine('building and recovery both begin with the key and the segment');
 
 /** For reading segments beside the broker. */
 const sideCodec = smallPlainCodec();

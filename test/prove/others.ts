@@ -2,10 +2,10 @@
 // processes, planted bugs.
 
 import assert from 'node:assert/strict';
-import { Engine } from '../../src/wasm/engine.ts';
 import { MUTANTS } from '../planted/mutants.ts';
 import { MutationRunner, type Planted } from '../planted/run.ts';
 import { ALL_FAULTS, DEFAULT_STEPS, describe, minimise, run } from '../sim/run.ts';
+import { freshEngine } from '../support/engine.ts';
 import { Random } from '../support/random.ts';
 import {
   type CaseOptions,
@@ -22,7 +22,7 @@ export class Worlds implements Part {
   readonly cases = Number.POSITIVE_INFINITY;
   readonly counts: Counts = {};
   readonly skipped: string[] = [];
-  readonly #codecs = { codec: new Engine(), sideCodec: new Engine() };
+  readonly #codecs = { codec: freshEngine, sideCodec: freshEngine };
 
   async run({ seed, index }: CaseOptions): Promise<void> {
     const verdict = await run({

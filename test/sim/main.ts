@@ -3,7 +3,7 @@
 // line of JSON last. Exit code 1 if a world failed, 2 for wrong usage.
 
 import { parseArgs } from 'node:util';
-import { Engine } from '../../src/wasm/engine.ts';
+import { freshEngine } from '../support/engine.ts';
 import { smallPlainCodec } from '../support/twins.ts';
 import { FAULT_KINDS, FAULTS, type FaultKind, Tally } from './faults.ts';
 import { ALL_FAULTS, DEFAULT_STEPS, describe, minimise, run } from './run.ts';
@@ -48,8 +48,7 @@ const budget = /^(\d+)s$/.exec(values.budget ?? '0s')?.[1];
 if (budget === undefined) wrong(`--budget ${values.budget} is no time: give seconds, as in 60s`);
 const budgetMs = Number(budget) * 1000;
 const seeds = whole('seeds', values.seeds, budgetMs > 0 ? Number.MAX_SAFE_INTEGER : 1);
-const codec = values.plain === true ? smallPlainCodec() : new Engine();
-const sideCodec = values.plain === true ? smallPlainCodec() : new Engine();
+const codec = values.plain === true ? smallPlainCodec : freshEngine;
 
 const begun = performance.now();
 const total = new Tally();
@@ -59,7 +58,7 @@ let failures = 0;
 let hash = '';
 for (; ran < seeds && (budgetMs === 0 || performance.now() - begun < budgetMs); ran++) {
   const print = values.trace === true;
-  const each = { seed: (seed + ran) >>> 0, steps, faults, codec, sideCodec, print };
+  const each = { seed: (seed + ran) >>> 0, steps, faults, codec, sideCodec: codec, print };
   const verdict = await run(each);
   total.addAll(verdict.tally);
   stepsDone += verdict.steps;

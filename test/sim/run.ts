@@ -2,14 +2,15 @@
 
 import type { Codec } from '../../src/core/ports/codec.ts';
 import { FAULT_KINDS, type FaultKind, type Tally } from './faults.ts';
-import { World } from './world.ts';
+import { SeededWorld } from './world.ts';
 
 export interface RunOptions {
   seed: number;
   steps: number;
   faults: ReadonlySet<FaultKind>;
-  codec: Codec;
-  sideCodec: Codec;
+  /** Make codecs of its own for each world. */
+  codec: () => Codec;
+  sideCodec: () => Codec;
   print?: boolean;
 }
 
@@ -30,7 +31,8 @@ export const ALL_FAULTS: ReadonlySet<FaultKind> = new Set(FAULT_KINDS);
 
 /** Lives through one world. */
 export async function run(options: RunOptions): Promise<Verdict> {
-  const world = new World(options);
+  const codecs = { codec: options.codec(), sideCodec: options.sideCodec() };
+  const world = new SeededWorld({ ...options, ...codecs });
   let failure: Error | undefined;
   // What is thrown where nobody waits for it.
   const unheard = (error: Error) => {

@@ -5,52 +5,60 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { Engine } from '../../src/wasm/engine.ts';
+import { freshEngine } from '../support/engine.ts';
 import { seedOf } from '../support/random.ts';
 import { smallPlainCodec } from '../support/twins.ts';
 import { FAULT_KINDS, Tally } from './faults.ts';
 import { ALL_FAULTS, commandOf, DEFAULT_STEPS, describe, minimise, run } from './run.ts';
 
 const WORLDS = 90;
+type Floor = [what: string, times: number];
+// What these worlds come to at least, all together.
+const OFTEN: Floor[] = [
+  ['compactions', 100],
+  ['compactions under held messages', 50],
+  ['redelivered after a move', 50],
+  ['checkpoints used', 20],
+  ['orderly stops', 50],
+  ['acks', 20_000],
+  ['consumed', 20_000],
+];
+// What strikes so seldom that chance alone can leave it short: then further worlds follow, in which
+// every promise has to hold, too.
+const SELDOM: Floor[] = [
+  ...FAULT_KINDS.map((kind): Floor => [kind, 1]),
+  ['torn tails', 5],
+  ['damage refused', 3],
+  ['logs failed', 10],
+];
+const WORLDS_MAX = 3 * WORLDS;
 
 const first = seedOf('sim/sim.test');
-const codec = new Engine();
-const sideCodec = new Engine();
 const optionsOf = (seed: number) => ({
   seed: seed >>> 0,
   steps: DEFAULT_STEPS,
   faults: ALL_FAULTS,
-  codec,
-  sideCodec,
+  codec: freshEngine,
+  sideCodec: freshEngine,
 });
 
-test(`${WORLDS} worlds of crashes and faults: every promise holds in each`, async () => {
+test(`${WORLDS} worlds of crashes and faults: every promise holds in each`, async (t) => {
   const total = new Tally();
-  for (let i = 0; i < WORLDS; i++) {
-    const verdict = await run(optionsOf(first + i));
+  const short = (floors: Floor[]) => floors.filter(([what, times]) => total.get(what) < times);
+  const said = () => `too few: ${JSON.stringify(total.counts)}`;
+  let worlds = 0;
+  for (; worlds < WORLDS || (worlds < WORLDS_MAX && short(SELDOM).length > 0); worlds++) {
+    const verdict = await run(optionsOf(first + worlds));
     if (verdict.failure !== undefined) assert.fail(describe(await minimise(verdict)));
     total.addAll(verdict.tally);
+    if (worlds === WORLDS - 1) assert.deepEqual(short(OFTEN), [], said());
   }
-  const said = JSON.stringify(total.counts);
-  for (const kind of FAULT_KINDS) assert.ok(total.get(kind) > 0, `no ${kind} struck: ${said}`);
-  const least: [string, number][] = [
-    ['compactions', 100],
-    ['compactions under held messages', 50],
-    ['redelivered after a move', 50],
-    ['checkpoints used', 20],
-    ['torn tails', 5],
-    ['damage refused', 3],
-    ['logs failed', 10],
-    ['orderly stops', 50],
-    ['acks', 20_000],
-    ['consumed', 20_000],
-  ];
-  for (const [what, times] of least)
-    assert.ok(total.get(what) >= times, `${total.get(what)} ${what}, not ${times}: ${said}`);
+  if (worlds > WORLDS) t.diagnostic(`${worlds} worlds, until every fault had struck often enough`);
+  assert.deepEqual(short(SELDOM), [], said());
 });
 
 test('a seed gives the same world each time, and with the plain codec, too', async () => {
-  const plain = { codec: smallPlainCodec(), sideCodec: smallPlainCodec() };
+  const plain = { codec: smallPlainCodec, sideCodec: smallPlainCodec };
   for (let seed = first; seed < first + 3; seed++) {
     const once = await run(optionsOf(seed));
     const again = await run(optionsOf(seed));

@@ -20,7 +20,7 @@ import type { FaultKind } from './faults.ts';
 import { Life, limitsOf, type Notice, type Setting } from './life.ts';
 import { Trace } from './trace.ts';
 
-export interface WorldOptions {
+export interface SeededWorldOptions {
   seed: number;
   steps: number;
   faults: ReadonlySet<FaultKind>;
@@ -43,7 +43,7 @@ const TEMPERS: Temper[] = ['eager', 'eager', 'eager', 'mixed', 'holder', 'holder
 
 const microtasks = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-export class World {
+export class SeededWorld {
   readonly checker = new Checker();
   readonly trace: Trace;
   readonly #random: Random;
@@ -68,7 +68,7 @@ export class World {
   /** Steps done. */
   step = 0;
 
-  constructor(options: WorldOptions) {
+  constructor(options: SeededWorldOptions) {
     const random = new Random(options.seed);
     this.#random = random;
     this.#faults = options.faults;

@@ -35,6 +35,8 @@ export interface BrokerProcess {
   kill(): Promise<void>;
   /** SIGTERM; resolves with the exit code. */
   stop(): Promise<number | string>;
+  /** Kills it if it still runs: `await using` ends it also where an assertion throws half way. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 export interface BrokerOptions {
@@ -126,6 +128,11 @@ export async function startBroker(options: BrokerOptions): Promise<BrokerProcess
   const ready = await Promise.race([watch.line((line) => line.event === 'ready'), exited]);
   if (typeof ready !== 'object')
     throw new Error(`the broker ended with ${ready}: ${lines.map((l) => l.msg).join(' | ')}`);
+  // By the broker's own pid: the child may be a tracer around it.
+  const kill = async () => {
+    process.kill(ready.pid as number, 'SIGKILL');
+    await exited;
+  };
   return {
     child,
     lines,
@@ -135,14 +142,13 @@ export async function startBroker(options: BrokerOptions): Promise<BrokerProcess
     exhaust: ready.exhaust as number,
     dashboard: ready.dashboard as number | null,
     line: (wanted) => watch.line(wanted),
-    // By the broker's own pid: the child may be a tracer around it.
-    kill: async () => {
-      process.kill(ready.pid as number, 'SIGKILL');
-      await exited;
-    },
+    kill,
     stop: () => {
       process.kill(ready.pid as number, 'SIGTERM');
       return exited;
+    },
+    [Symbol.asyncDispose]: async () => {
+      if (children.has(child)) await kill();
     },
   };
 }
@@ -210,5 +216,9 @@ export class RawPeer {
 
   destroy(): void {
     this.socket.destroy();
+  }
+
+  [Symbol.dispose](): void {
+    this.destroy();
   }
 }

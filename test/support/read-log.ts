@@ -15,7 +15,7 @@ import { COUNT, OFFSET, sequenceOf, TYPE } from '../../src/core/records/rows.ts'
 import { NodeFiles } from '../../src/io/files.ts';
 import { takeInventory } from '../../src/log/recovery/recovery.ts';
 import { walk } from '../../src/log/scan/scan.ts';
-import { Engine } from '../../src/wasm/engine.ts';
+import { sharedEngine } from './engine.ts';
 
 export interface LogContents {
   /** Body of each message in a complete batch, by sequence. */
@@ -24,7 +24,7 @@ export interface LogContents {
   settled: Set<number>;
 }
 
-const codec = new Engine();
+const codec = sharedEngine('it only scans, and names the key first');
 
 export async function readLog(dataDir: string): Promise<LogContents> {
   const folder = path.join(dataDir, 'log');

@@ -37,7 +37,7 @@ import {
 } from '../../../src/core/records/rows.ts';
 import { createState, type State } from '../../../src/core/segments/state.ts';
 import { Replay } from '../../../src/log/recovery/replay.ts';
-import { Engine } from '../../../src/wasm/engine.ts';
+import { freshEngine } from '../../support/engine.ts';
 import { Random, seedOf } from '../../support/random.ts';
 import { scanOf } from '../../support/twins.ts';
 import {
@@ -52,7 +52,6 @@ import {
 } from '../../support/world.ts';
 
 const seed = seedOf('core/commit/commit.test');
-const engine = new Engine();
 const SEGMENT = 64 * 1024;
 
 interface Row {
@@ -557,7 +556,7 @@ describe('the log', () => {
   test('what is durable replays to what is owed', async () => {
     const random = new Random(seed);
     for (let round = 0; round < 25; round++) {
-      const codec = round % 5 === 0 ? engine : smallCodec();
+      const codec = round % 5 === 0 ? freshEngine() : smallCodec();
       const limits = { segmentBytes: 16 * 1024, messageBytesMax: 1024 };
       const world = brokerOf({ codec, limits });
       const producers = [world.producer(), world.producer(), world.producer()];

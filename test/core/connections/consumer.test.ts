@@ -11,15 +11,14 @@ import {
   type Frame,
 } from '../../../src/codec/wire.ts';
 import type { Codec } from '../../../src/core/ports/codec.ts';
-import { Engine } from '../../../src/wasm/engine.ts';
+import { freshEngine } from '../../support/engine.ts';
 import { Random, seedOf } from '../../support/random.ts';
 import { acks, batch, brokerOf, smallCodec, textOf, type World } from '../../support/world.ts';
 
 const seed = seedOf('core/connections/consumer.test');
-const engine = new Engine();
 const codecs: [string, () => Codec][] = [
   ['plain', smallCodec],
-  ['wasm', () => engine],
+  ['wasm', freshEngine],
 ];
 
 type ConsumerPeer = ReturnType<World['consumer']>;

@@ -6,15 +6,14 @@ import { describe, test } from 'node:test';
 import { MESSAGE_BYTES_CEILING, WIRE_U32, WIRE_U64 } from '../../../assembly/layout.ts';
 import { DeliveryDecoder, encodeGoodbye, type Wire } from '../../../src/codec/wire.ts';
 import type { Codec } from '../../../src/core/ports/codec.ts';
-import { Engine } from '../../../src/wasm/engine.ts';
+import { freshEngine } from '../../support/engine.ts';
 import { Random, seedOf } from '../../support/random.ts';
 import { acks, batch, brokerOf, smallCodec, textOf, type World } from '../../support/world.ts';
 
 const seed = seedOf('core/connections/producer.test');
-const engine = new Engine();
 const codecs: [string, () => Codec][] = [
   ['plain', smallCodec],
-  ['wasm', () => engine],
+  ['wasm', freshEngine],
 ];
 
 function head(bucket: bigint, length: bigint, wire: Wire): Uint8Array {
@@ -145,7 +144,7 @@ describe('acks', () => {
   });
 
   test('a reply is not split when many pipelined batches are released together', () => {
-    const world = brokerOf({ codec: engine, limits: { segmentBytes: 16 * 1024 * 1024 } });
+    const world = brokerOf({ codec: freshEngine(), limits: { segmentBytes: 16 * 1024 * 1024 } });
     const producer = world.producer(WIRE_U32);
     const part = batch('u32', ...Array.from({ length: 30_000 }, (): [number, string] => [1, 'x']));
     for (let i = 0; i < 4; i++) producer.send(part);
@@ -492,7 +491,7 @@ describe('room', () => {
     // The largest message is larger than the share of a segment that may wait for the disk.
     const messageBytesMax = 20 * 1024 * 1024;
     const world = brokerOf({
-      codec: engine,
+      codec: freshEngine(),
       limits: { segmentBytes: 48 * 1024 * 1024, messageBytesMax },
     });
     const producer = world.producer();

@@ -16,18 +16,17 @@ import {
   Spending,
   type Waiting,
 } from '../../../src/core/fairness/fair-share.ts';
-import { Engine } from '../../../src/wasm/engine.ts';
+import { freshEngine } from '../../support/engine.ts';
 import { acks, batch, brokerOf, type World } from '../../support/world.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
 const TICK_MS = 25;
-const engine = new Engine();
 
 /** A broker with room for several large batches in a segment. */
 function large(): World {
   return brokerOf({
-    codec: engine,
+    codec: freshEngine(),
     limits: { segmentBytes: 32 * MIB, messageBytesMax: 2 * MIB, bufferBytesMax: 64 * MIB },
   });
 }
@@ -94,7 +93,7 @@ describe('who waits', () => {
   const room = { left: 0 };
   const partsWith = (openCost: number): IntakeParts => ({
     commit: { openNumber: 0, openCost, scarce: false, writesLarge: false },
-    codec: engine,
+    codec: freshEngine(),
     buckets: { find: () => 0 },
   });
 

@@ -10,14 +10,13 @@ import {
   Reservations,
   type Sender,
 } from '../../../src/core/memory/reservations.ts';
-import { Engine } from '../../../src/wasm/engine.ts';
+import { freshEngine } from '../../support/engine.ts';
 import { Random, seedOf } from '../../support/random.ts';
 import { acks, batch, brokerOf, type World } from '../../support/world.ts';
 
 const random = new Random(seedOf('core/memory/reservations.test'));
 const KIB = 1024;
 const MIB = 1024 * KIB;
-const engine = new Engine();
 
 class FakeSender implements Sender {
   bytes = 0;
@@ -224,7 +223,7 @@ function short(peerBytesMax = MIB): World {
   const messageBytesMax = BODY + KIB;
   const bufferBytesMax = 4 * memoryFor(messageBytesMax);
   const limits = { messageBytesMax, bufferBytesMax, peerBytesMax, segmentBytes: 4 * MIB };
-  return brokerOf({ codec: engine, limits });
+  return brokerOf({ codec: freshEngine(), limits });
 }
 
 /** A producer that has sent the begin of a large message, and how to send the rest. */

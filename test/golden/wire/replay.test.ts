@@ -10,12 +10,13 @@ import {
 } from '../../../assembly/layout.ts';
 import type { Limits } from '../../../src/core/limits.ts';
 import type { Codec } from '../../../src/core/ports/codec.ts';
-import { Engine } from '../../../src/wasm/engine.ts';
+import { sharedEngine } from '../../support/engine.ts';
 import { type GoldenCase, hexOf, linesOf, readGolden, settingsOf } from '../../support/golden.ts';
 import { brokerOf, type FakeLink, type Peer, smallCodec, type World } from '../../support/world.ts';
 
 const FOLDER = new URL('../../../../test/golden/wire/', import.meta.url);
-const engine = new Engine();
+// Of thousands of worlds, one after the other.
+const engine = sharedEngine('a world begins with the segment and the sequence');
 const codecs: [string, () => Codec][] = [
   ['plain', smallCodec],
   ['wasm', () => engine],

@@ -21,7 +21,7 @@ import { open } from '../../../src/log/files/promises.ts';
 import { decodeHeader, encodeHeader, segmentName } from '../../../src/log/segments/segment.ts';
 import { type DumpEntry, dumpLog, lineOf, type RecordEntry } from '../../../src/log/tools/dump.ts';
 import { verifyLog } from '../../../src/log/tools/verify.ts';
-import { Engine } from '../../../src/wasm/engine.ts';
+import { freshEngine } from '../../support/engine.ts';
 import type { MemoryFiles } from '../../support/memory-files.ts';
 import { paceOf } from '../../support/pace.ts';
 import { Random, seedOf } from '../../support/random.ts';
@@ -316,7 +316,7 @@ async function compactThese(
   }
   const made = await compact({
     files,
-    codec: new Engine(),
+    codec: freshEngine(),
     logId: LOG_ID,
     segments,
     isSettled: () => true,

@@ -20,7 +20,7 @@ import { LogError } from '../../../src/log/files/errors.ts';
 import { segmentName } from '../../../src/log/segments/segment.ts';
 import { type RepairReport, repairLog } from '../../../src/log/tools/repair.ts';
 import { verifyLog } from '../../../src/log/tools/verify.ts';
-import { Engine } from '../../../src/wasm/engine.ts';
+import { sharedEngine } from '../../support/engine.ts';
 import { MemoryFiles } from '../../support/memory-files.ts';
 import { Random, seedOf } from '../../support/random.ts';
 import {
@@ -36,7 +36,7 @@ import {
 } from '../harness.ts';
 
 const SMALL = 8 * 1024;
-const reader = new Engine();
+const reader = sharedEngine('it only scans, and names the key first');
 const random = new Random(seedOf('log/tools/repair.test'));
 
 const FIRST: BatchPlan[] = [
