@@ -386,6 +386,54 @@ test('only one file knows uWebSockets.js, and only wasm/ knows the module', () =
   );
 });
 
+// Files of core and log that are tested through another test, or that decide nothing.
+const NO_TEST_OF_ITS_OWN: Record<string, string> = {
+  'src/core/assert.ts': 'every bug that a test makes is said by it',
+  'src/core/ports.ts': 'only types',
+  'src/core/admin/explain.ts': 'admin.test goes through every code, as an operator asks for it',
+  'src/core/admin/peek.ts': 'admin.test looks at lines in memory, in indexes and half lost',
+  'src/core/admin/purge.ts': 'admin.test purges while others publish, consume and stop',
+  'src/core/buckets/slice.ts': 'only types',
+  'src/core/buckets/subscription.ts': 'fields of a bucket, which buckets.test changes',
+  'src/core/commit/batch.ts': 'fields of a batch, which commit.test fills and reads',
+  'src/core/commit/cost.ts': 'constants and one sum, which fair-share.test pays',
+  'src/core/connections/context.ts': 'only types',
+  'src/core/delivery/dispatcher.ts': 'core/broker.test and consumer.test see who is served',
+  'src/core/delivery/notices.ts': 'texts, which the tests of what they tell of match',
+  'src/core/memory/budget.ts': 'one number, which eviction.test moves',
+  'src/core/metrics/counters.ts': 'only counters; report.test reads them',
+  'src/core/segments/state.ts': 'only puts the parts together that the other tests use',
+  'src/log/compaction/compactor.ts': 'lives.test and compact-crash.test: in service and cut short',
+  'src/log/compaction/repack.ts': 'compact.test reads back every record that it laid',
+  'src/log/files/errors.ts': 'one class without decisions',
+  'src/log/files/files.ts': 'the port; short writes, which it goes on with, are in indexes.test',
+  'src/log/files/promises.ts': 'the port as promises, without decisions',
+  'src/log/index/index-writer.ts': 'indexes.test writes with it: crashes, failures, short writes',
+  'src/log/index/open-indexes.ts': 'indexes.test bounds its files and tables',
+  'src/log/read-cache/read-window.ts': 'fields of a window, which read-cache.test fills',
+  'src/log/recovery/log-options.ts': 'only types and what they fall back to',
+  'src/log/recovery/replay.ts': 'recovery.test: what it is driven with, and by',
+  'src/log/segments/spares.ts': 'segments.test makes, lends, keeps and gives up files through it',
+  'src/log/tools/survey.ts': 'repair.test: every flipped bit and truncation goes through it',
+};
+
+test('every file of core and log has a test that mirrors it', () => {
+  const names = new Set(files.map(({ name }) => name));
+  const without = [...names].filter(
+    (name) =>
+      /^src\/(core|log)\//.test(name) &&
+      !names.has(name.replace(/^src/, 'test').replace(/\.ts$/, '.test.ts')),
+  );
+  none([
+    ...without
+      .filter((name) => NO_TEST_OF_ITS_OWN[name] === undefined)
+      .map((name) => `${name}:1 has no test: write ${name.replace('src', 'test')}, .test.ts`),
+    ...Object.keys(NO_TEST_OF_ITS_OWN)
+      .filter((name) => !without.includes(name))
+      .map((name) => `${name} has a test, or is gone: take it out of NO_TEST_OF_ITS_OWN`),
+  ]);
+});
+
 test('no engine is shared by accident', () => {
   none(
     each((line, where, { name }) => {
