@@ -36,7 +36,7 @@ test('the line as it stands: entries in order, from where it was taken to', () =
   assert.deepEqual(line(2).length, 2);
   assert.equal(oldestReady(buckets, slot), 1);
   buckets.openShare(slot).consumers++;
-  buckets.take(slot, buckets.peek(slot)!, 1);
+  buckets.take(buckets.peek(slot)!, 1);
   assert.deepEqual(line(1), [[2, 1]]);
   assert.equal(oldestReady(buckets, slot), 2);
   assert.equal(nextInLine(buckets, slot)?.sequence, 2);
@@ -46,11 +46,11 @@ test('what came back is first, in the order of the log', () => {
   const { buckets, slot } = setUp();
   buckets.openShare(slot).consumers++;
   const first = { ...buckets.peek(slot)! };
-  buckets.take(slot, buckets.peek(slot)!, 2);
+  buckets.take(buckets.peek(slot)!, 2);
   const second = { ...buckets.peek(slot)! };
-  buckets.take(slot, buckets.peek(slot)!, 1);
+  buckets.take(buckets.peek(slot)!, 1);
   const back = (part: typeof first, count: number) =>
-    buckets.giveBack(slot, { ...part, count, attempts: 1 });
+    buckets.giveBack({ ...part, count, attempts: 1 });
   back(second, 1);
   back(first, 2);
   const { parts, older } = upcoming(buckets, slot, 10);

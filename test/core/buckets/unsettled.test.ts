@@ -30,6 +30,7 @@ test('random fates: every message that waits is in one part, in order, and no ot
       if (fate === 0) settled.add(at, 1);
       else if (fate === 1)
         waiting.setAside({
+          slot: 1,
           position: 8,
           sequence: at,
           first: 0,
@@ -40,7 +41,7 @@ test('random fates: every message that waits is in one part, in order, and no ot
       else if (at >= next) expected.push([at, Math.max(tried, carried)]);
     }
     const record = { position: 8, sequence, messages, bodyBytes: 9, attempts: carried };
-    const parts = waiting.partsOf([record], next);
+    const parts = waiting.partsOf(1, [record], next);
     const found = parts.flatMap((part) => {
       assert.equal(part.sequence - part.first, sequence, 'its place in the record');
       return Array.from({ length: part.count }, (_, i) => [part.sequence + i, part.attempts]);
@@ -55,9 +56,9 @@ test('entries from before a start are counted message by message, later ones are
   waiting.recoveredTo = 10;
   assert.equal(waiting.countOf(1, 9), 5);
   assert.equal(waiting.countOf(10, 5), 5);
-  const part = { position: 8, sequence: 3, first: 2, count: 6, bodyBytes: 9, attempts: 0 };
+  const part = { slot: 1, position: 8, sequence: 3, first: 2, count: 6, bodyBytes: 9, attempts: 0 };
   assert.ok(waiting.cut(part));
   assert.deepEqual([part.sequence, part.first, part.count], [7, 6, 2]);
-  const gone = { position: 8, sequence: 3, first: 2, count: 4, bodyBytes: 9, attempts: 0 };
+  const gone = { slot: 1, position: 8, sequence: 3, first: 2, count: 4, bodyBytes: 9, attempts: 0 };
   assert.equal(waiting.cut(gone), false);
 });
