@@ -18,7 +18,6 @@ async function readiness({ dashboard }: BrokerProcess): Promise<Record<string, u
 
 test('a stopped dashboard is replaced; one whose broker was stopped is not', async (t) => {
   await using broker = await startBroker({ dataDir: temporaryFolder(), dashboard: true });
-  t.after(() => broker.stop());
   const isListening = ({ event }: { event?: string }) => event === 'dashboard.listening';
   const { pid, port } = await broker.line(isListening);
   assert.equal(port, broker.dashboard);
@@ -36,4 +35,5 @@ test('a stopped dashboard is replaced; one whose broker was stopped is not', asy
   t.diagnostic(`replaced ${Math.round(performance.now() - stoppedMs)} ms after it was stopped`);
   assert.equal(next.port, port);
   assert.match(JSON.stringify((await readiness(broker)).dashboard), /started again once/);
+  assert.equal(await broker.stop(), 0);
 });
