@@ -11,10 +11,10 @@ import {
   type Snapshot,
   type Totals,
 } from './contract/snapshot.ts';
-import { Oldest } from './core/admin/oldest-message.ts';
+import { OldestMessages } from './core/admin/oldest-message.ts';
 import { bucketsOf, connectionsOf, ratesOf, totalsOf } from './core/admin/report.ts';
 import type { Broker } from './core/broker.ts';
-import { Distribution } from './core/metrics/histogram.ts';
+import { Histogram } from './core/metrics/histogram.ts';
 import type { LogPorts, LogStatus } from './core/ports/log.ts';
 import { liveBytesOf } from './core/segments/retention.ts';
 import type { Clock } from './io/clock.ts';
@@ -48,7 +48,7 @@ export class Reporter {
   readonly #clock: Clock;
   readonly #startedMs: number; // as all here monotonic
   // How late the ticks were; the most in the last second, and in this one.
-  readonly #late = new Distribution();
+  readonly #late = new Histogram();
   #recentLateMs = 0;
   #latestMs = 0;
   #latestAtMs = Number.NEGATIVE_INFINITY;
@@ -57,10 +57,10 @@ export class Reporter {
   #lookedMs: number;
   #diskFreeBytes: number | null = null;
   #diskAtMs = Number.NEGATIVE_INFINITY;
-  readonly #bytes = new Distribution();
-  readonly #messages = new Distribution();
-  readonly #writeMs = new Distribution();
-  readonly #syncMs = new Distribution();
+  readonly #bytes = new Histogram();
+  readonly #messages = new Histogram();
+  readonly #writeMs = new Histogram();
+  readonly #syncMs = new Histogram();
   #commits = 0;
   #before: Totals;
   #beforeMs: number;
@@ -68,7 +68,7 @@ export class Reporter {
   #changing = true; // what rates are made of, since then or shortly before
   #recovery: LogSnapshot['recovery'] = NO_RECOVERY;
   #epoch = 0;
-  readonly #oldest: Oldest;
+  readonly #oldest: OldestMessages;
   #settledTo = 0; // nothing waited when this was the next sequence
 
   constructor(options: ReporterOptions) {
@@ -84,10 +84,10 @@ export class Reporter {
     this.#before = totalsOf(broker);
     this.#rates = ratesOf(this.#before, this.#before, 0);
     this.#lookAtDisk(clock.nowMs); // so that the first who ask find it there
-    this.#oldest = new Oldest({
+    this.#oldest = new OldestMessages({
       retention: broker.retention,
       entries: broker.buckets.entries,
-      fates: broker.buckets.fates,
+      fates: broker.buckets.outcomes,
       memoryFrom: () => broker.indexing.memoryFrom,
       releasing: () => broker.indexing.releasing,
       visit: (base, record, done) => log.index.visit(base, record, done),
@@ -175,7 +175,7 @@ export class Reporter {
     const { config, version } = this.#options;
     const warning = SYNC_WARNINGS[config.log.sync];
     const memory = process.memoryUsage();
-    const { fates } = this.#broker.buckets;
+    const { outcomes: fates } = this.#broker.buckets;
     const { nowMs } = this.#clock;
     this.#look(nowMs);
     if (nowMs - this.#beforeMs >= RATE_MS) this.#rate(nowMs);

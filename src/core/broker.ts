@@ -16,15 +16,15 @@ import { Dispatcher } from './delivery/dispatcher.ts';
 import { Paused } from './delivery/paused.ts';
 import { Presence } from './delivery/presence.ts';
 import { Settlement } from './delivery/settlement.ts';
-import { Intake } from './fairness/fair-share.ts';
+import { FairShare } from './fairness/fair-share.ts';
 import type { ForegroundTraffic } from './fairness/foreground.ts';
 import { IntakeRules } from './fairness/intake-policy.ts';
 import type { Limits } from './limits.ts';
 import { Maintenance } from './maintenance.ts';
 import { Budget } from './memory/budget.ts';
-import { Relief } from './memory/eviction.ts';
+import { Eviction } from './memory/eviction.ts';
 import { FramePool } from './memory/frame-pool.ts';
-import { Blocks } from './memory/partial-input.ts';
+import { BufferPool } from './memory/partial-input.ts';
 import { Reservations } from './memory/reservations.ts';
 import { Counters } from './metrics/counters.ts';
 import { Latency } from './metrics/latency.ts';
@@ -45,7 +45,7 @@ export class Broker implements CommitEvents {
   readonly codec: Codec;
   readonly limits: Limits;
   readonly commit: Commit;
-  readonly intake: Intake;
+  readonly fairShare: FairShare;
   readonly foreground: ForegroundTraffic;
   readonly rules: IntakeRules | undefined;
   readonly indexing: Indexing;
@@ -57,7 +57,7 @@ export class Broker implements CommitEvents {
   readonly notices: Notices;
   readonly budget: Budget;
   readonly reservations: Reservations;
-  readonly #relief: Relief;
+  readonly #eviction: Eviction;
   readonly frames: DeliveryFrames;
   readonly paused: Paused;
   readonly overdue = new Overdue(() => void this.#ticks.stir());
@@ -97,7 +97,7 @@ export class Broker implements CommitEvents {
     const { bufferBytesMax, messageBytesMax } = options.limits;
     this.budget = new Budget(bufferBytesMax);
     this.reservations = new Reservations(bufferBytesMax, messageBytesMax);
-    this.#relief = new Relief(this.budget, [this.producers, this.consumers], this.overdue);
+    this.#eviction = new Eviction(this.budget, [this.producers, this.consumers], this.overdue);
     this.buckets = options.buckets;
     this.retention = options.retention;
     this.#apply = new Apply(options);
@@ -134,7 +134,7 @@ export class Broker implements CommitEvents {
       lag: () => this.indexing.lag,
     });
     this.settlement = new Settlement(this);
-    this.intake = new Intake(this);
+    this.fairShare = new FairShare(this);
     this.rules = options.policy && new IntakeRules(options.codec, options.policy);
     this.dispatcher = new Dispatcher(this, {
       reader: log.reader,
@@ -142,7 +142,7 @@ export class Broker implements CommitEvents {
       stir: () => this.#ticks.stir(),
     });
     this.frames = new DeliveryFrames(this, new FramePool(options.limits.framesMax));
-    this.#ticks = new Ticks(this, log, this.#relief, options.wake);
+    this.#ticks = new Ticks(this, log, this.#eviction, options.wake);
     this.#forProducers = this.#producerHost();
     this.#forConsumers = this.#consumerHost();
   }
@@ -174,9 +174,19 @@ export class Broker implements CommitEvents {
   }
 
   #producerHost(): ProducerHost {
-    const { codec, limits, commit, intake, rules, counters, budget, reservations, overdue } = this;
-    const blocks = new Blocks(limits.bufferBytesMax);
-    const memory = { budget, blocks, reservations, relieve: () => this.#relief.relieve() };
+    const {
+      codec,
+      limits,
+      commit,
+      fairShare: intake,
+      rules,
+      counters,
+      budget,
+      reservations,
+      overdue,
+    } = this;
+    const blocks = new BufferPool(limits.bufferBytesMax);
+    const memory = { budget, blocks, reservations, relieve: () => this.#eviction.relieve() };
     const turns: ProducerHost['turns'] = {
       nowMs: () => this.#ticks.stir(),
       lookAt: (producer) => {
@@ -236,7 +246,7 @@ export class Broker implements CommitEvents {
 
   /** The rest is over that the core asked for. */
   rested(): void {
-    this.intake.rested();
+    this.fairShare.cooledDown();
     this.roomAgain();
   }
 
@@ -284,7 +294,7 @@ export class Broker implements CommitEvents {
     this.sendReplies();
     const { messages, sinceMs } = batch;
     if (batch.large) {
-      const restMs = this.intake.rest(batch.tookMs);
+      const restMs = this.fairShare.coolDown(batch.tookMs);
       if (restMs > 0) this.#options.wake.rest(restMs);
     }
     if (messages > 0)
@@ -305,7 +315,7 @@ export class Broker implements CommitEvents {
   }
 
   roomAgain(): void {
-    if (this.intake.roomAgain()) this.flushSoon();
+    if (this.fairShare.roomAgain()) this.flushSoon();
   }
 
   failed(failure: Error): void {

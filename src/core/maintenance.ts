@@ -3,7 +3,7 @@
 // when it fails; in an orderly stop it is only given up.
 
 import type { Buckets } from './buckets/buckets.ts';
-import type { Part } from './buckets/slice.ts';
+import type { Slice } from './buckets/slice.ts';
 import * as notices from './delivery/notices.ts';
 import type { Failure, Position } from './ports/basics.ts';
 import type { LogPorts } from './ports/log.ts';
@@ -18,7 +18,7 @@ export interface MaintenanceParts extends State<unknown> {
   readonly notices: Notices;
   /** Who holds parts of records that may come to stand elsewhere. */
   readonly consumers: Iterable<{
-    moved(base: Position, end: Position, where: (part: Part) => void): void;
+    moved(base: Position, end: Position, where: (part: Slice) => void): void;
   }>;
   readonly nextSequence: number;
   readonly closing: boolean;
@@ -90,7 +90,7 @@ export class Maintenance {
     const { buckets } = parts;
     parts.stir();
     this.saveCheckpoint();
-    for (const share of [...buckets.shares()]) {
+    for (const share of [...buckets.subscriptions()]) {
       if (share.waiting.size > 0) parts.dispatch(share.slot);
       if (share.consumers === 0) buckets.tidy(share.slot);
     }

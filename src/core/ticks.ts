@@ -5,7 +5,7 @@
 import type { Broker } from './broker.ts';
 import type { Consumer } from './connections/consumer.ts';
 import type { Producer } from './connections/producer.ts';
-import type { Relief } from './memory/eviction.ts';
+import type { Eviction } from './memory/eviction.ts';
 import type { Journal } from './ports/journal.ts';
 import type { SegmentSpace } from './ports/segments.ts';
 import type { Wake } from './ports/wake.ts';
@@ -25,10 +25,10 @@ export class Ticks {
   readonly producers = new Set<Producer>();
   readonly #broker: Broker;
   readonly #log: TickedLog;
-  readonly #relief: Relief;
+  readonly #relief: Eviction;
   readonly #alarm: Alarm;
 
-  constructor(broker: Broker, log: TickedLog, relief: Relief, wake: Wake) {
+  constructor(broker: Broker, log: TickedLog, relief: Eviction, wake: Wake) {
     this.#broker = broker;
     this.#log = log;
     this.#relief = relief;
@@ -63,7 +63,7 @@ export class Ticks {
   /** Does what is due. Gives when it has to be called again. */
   advance(nowMs: number): number {
     const broker = this.#broker;
-    const { intake, retention, commit } = broker;
+    const { fairShare: intake, retention, commit } = broker;
     const { journal, space } = this.#log;
     const ms = this.#alarm.tick(nowMs);
     for (const producer of this.producers) producer.advance(nowMs);
@@ -85,7 +85,14 @@ export class Ticks {
 
   // When something has to be done by itself; what comes in sets ticks going anyway.
   #dueMs(nowMs: number): number {
-    const { budget, intake, foreground, overdue, reservations, dispatcher } = this.#broker;
+    const {
+      budget,
+      fairShare: intake,
+      foreground,
+      overdue,
+      reservations,
+      dispatcher,
+    } = this.#broker;
     const { compaction, commit, indexing } = this.#broker;
     const partialMs = this.#partialDueMs();
     const isBusy = intake.busy || foreground.busy || reservations.busy;

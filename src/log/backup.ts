@@ -15,7 +15,7 @@ import type { Position } from '../core/ports/basics.ts';
 import { LogError } from './files/errors.ts';
 import type { Files, Handle } from './files/files.ts';
 import { settle, write } from './files/promises.ts';
-import type { Pace } from './files/throttle.ts';
+import type { Throttle } from './files/throttle.ts';
 import { readFully } from './scan/scan.ts';
 import { segmentName } from './segments/segment.ts';
 import type { Segments } from './segments/segments.ts';
@@ -89,7 +89,7 @@ const PIECE_BYTES = 1024 * 1024;
 const SMALL_PIECE_BYTES = 128 * 1024;
 
 /** Pins all segments; everything before `end` is on disk, and a batch ends there. */
-export function cutAt(files: Files, segments: Segments, end: Position, pace: Pace): Cut {
+export function cutAt(files: Files, segments: Segments, end: Position, pace: Throttle): Cut {
   const pinned = segments.list.map((segment) => {
     const isOpen = segment === segments.open || segment.end > end;
     const upTo = isOpen ? Math.max(SEGMENT_DATA_AT, end - segment.base) : segment.bytes;

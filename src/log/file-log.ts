@@ -13,10 +13,10 @@ import { Compactor } from './compaction/compactor.ts';
 import { blockStart, blocksOf } from './files/blocks.ts';
 import { LogError } from './files/errors.ts';
 import { settle } from './files/promises.ts';
-import { Pace } from './files/throttle.ts';
+import { Throttle } from './files/throttle.ts';
 import { IndexStore } from './index/index-store.ts';
 import type { Indexed } from './index/indexed.ts';
-import { Cold } from './read-cache/read-cache.ts';
+import { ReadCache } from './read-cache/read-cache.ts';
 import { refuseLost } from './recovery/earlier.ts';
 import { adopt, asSegment, createFirst, cutSurplus, dropOdd } from './recovery/folder.ts';
 import type { LogEvents, LogOptions } from './recovery/log-options.ts';
@@ -43,19 +43,25 @@ export class FileLog
   readonly #options: LogOptions;
   readonly #segments: Segments;
   readonly #writer: Writer;
-  readonly #cold: Cold;
+  readonly #cold: ReadCache;
   readonly #store: IndexStore;
   #events: LogEvents | undefined;
   readonly #logId: bigint;
   #closed = false;
   readonly #compactor: Compactor;
   #trimLater: Position = 0;
-  readonly #pace: Pace;
+  readonly #pace: Throttle;
   readonly #watch: Watch;
 
   private constructor(
     options: LogOptions,
-    parts: { cold: Cold; segments: Segments; store: IndexStore; pace: Pace; logId: bigint },
+    parts: {
+      cold: ReadCache;
+      segments: Segments;
+      store: IndexStore;
+      pace: Throttle;
+      logId: bigint;
+    },
     end: Position,
   ) {
     this.#options = options;
@@ -119,7 +125,7 @@ export class FileLog
     }
     const { logId } = inventory.segments[0]!.header;
     const { indexFiles, note, progress } = options;
-    const pace = new Pace(options, options.foreground);
+    const pace = new Throttle(options, options.foreground);
     const store = new IndexStore({
       ...options,
       pace,
@@ -171,11 +177,18 @@ export class FileLog
     recovered: Recovered,
     spares: Spare[],
     store: IndexStore,
-    pace: Pace,
+    pace: Throttle,
   ): FileLog {
     const { files, codec, segmentBytes, spareBytes, wallMs, coldBytesMax } = options;
     const { resume, logId, next } = recovered;
-    const cold = new Cold(codec, files, () => segments, options, options.foreground, coldBytesMax);
+    const cold = new ReadCache(
+      codec,
+      files,
+      () => segments,
+      options,
+      options.foreground,
+      coldBytesMax,
+    );
     const segments: Segments = new Segments(
       {
         files,

@@ -261,7 +261,7 @@ class Twin {
     for (let bucket = 0; bucket < this.buckets; bucket++) {
       const slot = buckets.find(bucket, 0);
       if (slot === 0) {
-        if (!buckets.forgetful) assert.equal(this.lines[bucket]!.length, 0);
+        if (!buckets.isPartial) assert.equal(this.lines[bucket]!.length, 0);
         continue;
       }
       const held = this.readers.filter((reader) => reader.bucket === bucket);

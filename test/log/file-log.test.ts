@@ -10,7 +10,7 @@ import { FileLog } from '../../src/log/file-log.ts';
 import { LogError, type LogErrorCode } from '../../src/log/files/errors.ts';
 import { IDLE } from '../../src/log/files/throttle.ts';
 import { CHECKPOINT_NAME } from '../../src/log/index/checkpoint.ts';
-import { runName } from '../../src/log/index/index-file.ts';
+import { indexName } from '../../src/log/index/index-file.ts';
 import { segmentName } from '../../src/log/segments/segment.ts';
 import { MemoryFiles } from '../support/memory-files.ts';
 import {
@@ -282,7 +282,7 @@ test('a start counts a compacted segment again, also when its index turns out da
   indexOf(files).take(CHECKPOINT_NAME);
   for (const damaged of [false, true]) {
     const copy = files.clone();
-    const image = indexOf(copy).image(runName(base));
+    const image = indexOf(copy).image(indexName(base));
     if (damaged) image[image.length - 3]! ^= 4;
     const again = await World.open(copy);
     assert.deepEqual(again.broker.retention.live, 38, `${damaged}`);
@@ -307,8 +307,8 @@ test('a checkpoint leaves out what is not there any more, and does not hold up w
       { base: first, first: 1, messages: 64, live: 8 },
     ],
     end: 65,
-    settled: { pages: () => broker.buckets.fates.settled.pages(65) },
-    attempts: { pages: () => broker.buckets.fates.attempts.pages(65) },
+    settled: { pages: () => broker.buckets.outcomes.settled.pages(65) },
+    attempts: { pages: () => broker.buckets.outcomes.attempts.pages(65) },
   });
   let done = 0;
   log.checkpoint(fourth, state, true, () => done++);
@@ -332,7 +332,7 @@ interface Asked {
 /** Asks for a compaction as the broker does. */
 function compact(world: World, { bases, hurry = () => false }: Asked) {
   const { broker, log } = world;
-  const { settled, attempts } = broker.buckets.fates;
+  const { settled, attempts } = broker.buckets.outcomes;
   const outcome = { calls: 0, failure: undefined as Failure, smaller: false };
   log.compact(
     {
@@ -383,7 +383,7 @@ test('a compaction pauses between its steps, and does not when there is haste', 
     const options = logOptions(files, indexOf(files), {}, later, []);
     const paused: (() => void)[] = [];
     const pause = (call: () => void) => void paused.push(call);
-    const { log } = await FileLog.open({ ...options, pause }, new Collector());
+    const { log } = await FileLog.open({ ...options, idleDelay: pause }, new Collector());
     const outcome: unknown[] = [];
     const bases = log.bases().slice(0, 2);
     log.compact(

@@ -534,8 +534,8 @@ export function logOptions(
     wallMs: () => TIME_MS,
     later: (call) => void later.push(call),
     soon: (call) => void setImmediate(call),
-    breath: (call) => void later.push(call),
-    pause: (call) => void setImmediate(call),
+    shortDelay: (call) => void later.push(call),
+    idleDelay: (call) => void setImmediate(call),
     note: (_level, text) => void notes.push(text),
     progress: () => {},
   };

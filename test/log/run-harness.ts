@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { crc32c } from '../../src/codec/crc32c.ts';
 import type { EntrySource, Failure, Found } from '../../src/core/ports/basics.ts';
-import { Runs, type RunsOptions } from '../../src/log/index/indexes.ts';
+import { Indexes, type IndexesOptions } from '../../src/log/index/indexes.ts';
 import { MemoryFiles } from '../support/memory-files.ts';
 import { paceOf } from '../support/pace.ts';
 import type { Random } from '../support/random.ts';
@@ -80,17 +80,25 @@ export interface Answer {
 /** Runs over files in memory; nothing happens but in `step`. */
 export class World {
   readonly files: MemoryFiles;
-  readonly runs: Runs;
+  readonly runs: Indexes;
   readonly turns: (() => void)[] = [];
   /** Most files that were open at a time. */
   handlesMost = 0;
 
-  constructor(files = new MemoryFiles(), options: Partial<RunsOptions> = {}) {
+  constructor(files = new MemoryFiles(), options: Partial<IndexesOptions> = {}) {
     this.files = files;
     files.auto = false;
     const soon = (call: () => void) => void this.turns.push(call);
     const pace = paceOf(soon);
-    this.runs = new Runs({ files, logId: LOG_ID, hashSeed: SEED, crc32c, soon, pace, ...options });
+    this.runs = new Indexes({
+      files,
+      logId: LOG_ID,
+      hashSeed: SEED,
+      crc32c,
+      soon,
+      pace,
+      ...options,
+    });
   }
 
   /** Lets one thing happen: the oldest, or one that `random` picks. */

@@ -10,7 +10,7 @@
 import assert from 'node:assert/strict';
 import { ACK_DONE, ACK_STORED } from '../../assembly/layout.ts';
 import { DeliveryDecoder, type Wire } from '../../src/codec/wire.ts';
-import type { Fates } from '../../src/core/collections/sequence-set.ts';
+import type { Outcomes } from '../../src/core/collections/sequence-set.ts';
 import type { Counters } from '../../src/core/metrics/counters.ts';
 import type { EntrySource } from '../../src/core/ports/basics.ts';
 import type { Resume } from '../../src/core/ports/journal.ts';
@@ -463,7 +463,7 @@ export class Checker {
   }
 
   /** A start has read the log, which begins at `start`, and goes on at `resume`. */
-  recovered(resume: Resume, start: number, fates: Fates): void {
+  recovered(resume: Resume, start: number, fates: Outcomes): void {
     const at = resume.base + resume.offset;
     assert.ok(at >= this.#end, `the log ends at ${at}: durable batches to ${this.#end} are lost`);
     const append = this.#inFlight;
@@ -482,7 +482,7 @@ export class Checker {
     this.compacting = undefined;
   }
 
-  #settledIn(message: Message, start: number, fates: Fates): void {
+  #settledIn(message: Message, start: number, fates: Outcomes): void {
     const settled = fates.settled.has(message.sequence);
     if (message.state === 'done') {
       // A compaction may have been undone, as its name was not durable, or not.

@@ -150,8 +150,8 @@ export class Life {
         wallMs: () => TIME_MS + this.nowMs,
         later: (call) => this.#after(LATER_MS, call),
         soon: (call) => void this.#soon.push(call),
-        breath: (call) => this.#after(BREATH_MS, call),
-        pause: (call) => this.#after(PAUSE_MS, call),
+        shortDelay: (call) => this.#after(BREATH_MS, call),
+        idleDelay: (call) => this.#after(PAUSE_MS, call),
         note: (level, text) => this.#notice({ level, kind: 'log.note', text, fields: {} }),
         progress: () => {},
       },
@@ -192,7 +192,7 @@ export class Life {
     });
     const { checker } = this.#setting;
     checker.check(() =>
-      checker.recovered(opened.resume, this.log.startPosition, this.#state.buckets.fates),
+      checker.recovered(opened.resume, this.log.startPosition, this.#state.buckets.outcomes),
     );
     this.broker.resume(opened.resume, this.#replay.builder.inMemory);
   }

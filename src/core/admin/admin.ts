@@ -119,7 +119,7 @@ export class Admin {
   #openSlot(id: string): number {
     const { buckets } = this.#options.broker;
     const slot = this.#slotOf(id);
-    if (slot !== 0 || !buckets.forgetful) return slot;
+    if (slot !== 0 || !buckets.isPartial) return slot;
     const [low, high] = wordsOf(id);
     return buckets.open(low, high);
   }
@@ -136,7 +136,7 @@ export class Admin {
     pageOf(broker, { sort, limit, cursor: place, prefix }, soon, (slots, next) => {
       const consumers = this.#consumersBySlot();
       const rows = slots.map((slot) => this.#row(slot, consumers.get(slot) ?? []));
-      const { count, forgetful: more } = broker.buckets;
+      const { count, isPartial: more } = broker.buckets;
       const end = next === undefined ? null : cursorText(sort, next);
       done({ ok: true, result: { buckets: rows, cursor: end, count, more } });
     });
@@ -199,7 +199,7 @@ export class Admin {
     const purge = this.#purges.get(id)?.state ?? null;
     const consumers = this.#consumersBySlot().get(slot) ?? [];
     const row = slot === 0 ? this.#emptyRow(id) : this.#row(slot, consumers);
-    const returned = broker.buckets.share(slot)?.returned.parts ?? [];
+    const returned = broker.buckets.subscription(slot)?.requeued.slices ?? [];
     const info: BucketInfo = {
       ...row,
       returned: returned.reduce((sum, { count }) => sum + count, 0),

@@ -47,7 +47,7 @@ export function whyOf(broker: Broker, slot: number, around: Surroundings): Why {
   }
   if (ready <= 0 && buckets.isCounted(slot)) return say('delivering');
   if (broker.budget.over) return say('memory-full');
-  const share = buckets.share(slot);
+  const share = buckets.subscription(slot);
   if (share?.loading) return say('reading');
   if ((nextInLine(buckets, slot)?.attempts ?? 0) > 0) return say('redelivering');
   return say('delivering');

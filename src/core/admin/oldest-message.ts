@@ -4,14 +4,14 @@
 
 import type { Entries } from '../buckets/entries.ts';
 import { idText } from '../buckets/subscription.ts';
-import type { Fates } from '../collections/sequence-set.ts';
+import type { Outcomes } from '../collections/sequence-set.ts';
 import type { Failure, Found, Position } from '../ports/basics.ts';
 import type { Retention } from '../segments/retention.ts';
 
 export interface OldestOptions {
   retention: Retention;
   entries: Entries;
-  fates: Fates;
+  fates: Outcomes;
   /** From where on what waits is in entries. */
   memoryFrom: () => Position;
   /** Whether part of a segment is in neither entries nor its index: then nothing is looked for. */
@@ -36,7 +36,7 @@ const MEMORY_EVERY_MS = 1000;
 // Entries looked at in one turn.
 const ENTRIES_MAX = 16_384;
 
-export class Oldest {
+export class OldestMessages {
   readonly #options: OldestOptions;
   #found: OldestMessage | undefined;
   #busy = false;

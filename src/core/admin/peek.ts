@@ -9,8 +9,8 @@ import {
 } from '../../../assembly/layout.ts';
 import { PEEK_BYTES_MAX, type PeekedMessage } from '../../contract/commands.ts';
 import type { Broker } from '../broker.ts';
-import { inEntries, upcoming } from '../buckets/lookahead.ts';
-import type { Part } from '../buckets/slice.ts';
+import { inEntries, lookahead } from '../buckets/lookahead.ts';
+import type { Slice } from '../buckets/slice.ts';
 import type { Position } from '../ports/basics.ts';
 import type { LogPorts } from '../ports/log.ts';
 import { join } from '../records/rows.ts';
@@ -41,7 +41,7 @@ class Peek {
   readonly #options: PeekOptions;
   readonly #id: string;
   readonly #messages: PeekedMessage[] = [];
-  #parts: Part[] = [];
+  #parts: Slice[] = [];
   #wanted = 0;
   #bytes = 0;
   #searched = 0;
@@ -59,7 +59,7 @@ class Peek {
     }
     this.#parts = [];
     this.#wanted = limit;
-    const { parts, older } = upcoming(broker.buckets, slot, limit);
+    const { parts, older } = lookahead(broker.buckets, slot, limit);
     this.#add(parts);
     if (older === undefined || this.#wanted <= 0) this.#inMemory();
     // While a segment is on its way from entries to its index, part of it is in neither's care.
@@ -77,7 +77,7 @@ class Peek {
     return broker.buckets.inUse(slot) && broker.buckets.idOf(slot) === this.#id;
   }
 
-  #add(parts: Part[]): void {
+  #add(parts: Slice[]): void {
     for (const part of parts) {
       if (this.#wanted <= 0) return;
       this.#parts.push(part);
@@ -102,7 +102,7 @@ class Peek {
         this.#end(failure?.message);
         return;
       }
-      this.#add(broker.buckets.partsOf(slot, found, sequence));
+      this.#add(broker.buckets.slicesOf(slot, found, sequence));
       // Should the place be one in an index that is gone, the search begins again by sequence.
       const last = found.at(-1);
       const behind = last === undefined ? sequence : last.sequence + last.messages;
@@ -142,7 +142,7 @@ class Peek {
   }
 
   // Copies the part's messages out of memory. Compaction may have moved other records there.
-  #take(place: number, part: Part): string | undefined {
+  #take(place: number, part: Slice): string | undefined {
     const { limit, bytes: most, base64 } = this.#options;
     const { memory } = this.#options.broker.codec;
     const view = new DataView(memory.buffer, memory.byteOffset + place);

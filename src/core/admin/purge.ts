@@ -87,7 +87,7 @@ export class Purge {
     if (buckets.peek(this.slot) === undefined) {
       broker.dispatcher.lookup(this.slot);
       // The broker comes back through its taker when something was found, or nothing is left.
-      if (buckets.share(this.slot)?.loading) return false;
+      if (buckets.subscription(this.slot)?.loading) return false;
     }
     const next = buckets.peek(this.slot);
     const past =

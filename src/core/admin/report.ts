@@ -68,14 +68,14 @@ export function bucketsOf(broker: Broker, oldestAgeMs: number): Snapshot['bucket
     consumers: consumersOf(broker, slot),
     exact: buckets.isCounted(slot),
   }));
-  const { count, ready, unacked, forgetful } = buckets;
+  const { count, ready, unacked, isPartial: forgetful } = buckets;
   const paused = broker.paused.count;
   return { count, exact: !forgetful, ready, unacked, paused, oldestAgeMs, top };
 }
 
 // Consumers of a bucket; a purge counts as one of its share.
 function consumersOf(broker: Broker, slot: number): number {
-  const shared = broker.buckets.share(slot)?.consumers ?? 0;
+  const shared = broker.buckets.subscription(slot)?.consumers ?? 0;
   return shared - broker.dispatcher.takersOf(slot);
 }
 

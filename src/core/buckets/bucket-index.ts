@@ -10,7 +10,7 @@
 
 import { assert } from '../assert.ts';
 import { hashOf } from '../collections/hash.ts';
-import { type Columns, isOf } from './bucket-table.ts';
+import { type BucketTable, isOf } from './bucket-table.ts';
 
 // Of a table.
 const CELLS = 4096;
@@ -29,8 +29,8 @@ const TOGETHER = 1 << TOGETHER_BITS;
 const DEPTH_MAX = 16;
 const NO_CELLS = new Int32Array(0);
 
-export class Directory {
-  readonly #pages: Columns['pages'];
+export class BucketIndex {
+  readonly #pages: BucketTable['pages'];
   readonly #seed: number;
   // Numbers of tables, by as many of the last bits of `table` as the deepest one needed so far.
   #tables = new Uint32Array(1);
@@ -50,7 +50,7 @@ export class Directory {
   visited = 0;
 
   /** `columns` says which bucket a slot stands for. */
-  constructor(seed: number, columns: Columns) {
+  constructor(seed: number, columns: BucketTable) {
     this.#seed = seed;
     this.#pages = columns.pages;
     this.#newTable(0);

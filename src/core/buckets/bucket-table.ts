@@ -58,7 +58,12 @@ export function countsAt(slot: number): number {
 }
 
 /** Whether a slot that is in use stands for the bucket. */
-export function isOf(pages: Columns['pages'], slot: number, low: number, high: number): boolean {
+export function isOf(
+  pages: BucketTable['pages'],
+  slot: number,
+  low: number,
+  high: number,
+): boolean {
   const { words } = pages[slot >>> PAGE_BITS]!;
   const at = wordsAt(slot);
   return words[at + LOW] === low && words[at + HIGH] === high;
@@ -82,7 +87,7 @@ interface Room {
   free: number;
 }
 
-export class Columns {
+export class BucketTable {
   /** Pages in order; undefined: without buckets. */
   readonly pages: (Page | undefined)[] = [];
   readonly #rooms: Room[] = [];

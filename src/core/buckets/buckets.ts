@@ -14,11 +14,11 @@
 // although it is not empty: what waits is found again in the runs, from the oldest segment on.
 
 import { assert } from '../assert.ts';
-import type { Fates } from '../collections/sequence-set.ts';
+import type { Outcomes } from '../collections/sequence-set.ts';
 import type { Found, Position } from '../ports/basics.ts';
-import { Directory } from './bucket-index.ts';
+import { BucketIndex } from './bucket-index.ts';
 import {
-  Columns,
+  BucketTable,
   countsAt,
   FLAGS,
   HEAD,
@@ -37,11 +37,11 @@ import {
 } from './bucket-table.ts';
 import { Entries } from './entries.ts';
 import { BucketRates } from './rates.ts';
-import { emptyPart, type Part } from './slice.ts';
-import { idText, Share } from './subscription.ts';
-import { Waiting } from './unsettled.ts';
+import { emptySlice, type Slice } from './slice.ts';
+import { idText, Subscription } from './subscription.ts';
+import { Unsettled } from './unsettled.ts';
 
-export { idText, Share } from './subscription.ts';
+export { idText } from './subscription.ts';
 
 // Flags of a slot, beside `USED`.
 const OLDER = 1; // runs may hold messages of the bucket from `next` on
@@ -51,77 +51,77 @@ const LOOKS_MAX = 8;
 
 export class Buckets<Waiter> {
   readonly entries = new Entries();
-  readonly #columns = new Columns();
-  readonly #pages = this.#columns.pages;
-  readonly rates = new BucketRates(this.#columns);
-  readonly fates: Fates;
+  readonly #table = new BucketTable();
+  readonly #pages = this.#table.pages;
+  readonly rates = new BucketRates(this.#table);
+  readonly outcomes: Outcomes;
   readonly #slotsMax: number;
-  readonly #directory: Directory;
-  readonly #shares = new Map<number, Share<Waiter>>();
+  readonly #index: BucketIndex;
+  readonly #subscriptions = new Map<number, Subscription<Waiter>>();
   // The slot at which the search for idle buckets goes on: it goes round.
   #hand = 1;
   // Whether a bucket that is not known may have messages in runs.
-  #forgetful = false;
-  readonly #waiting: Waiting;
-  readonly #headPart: Part = emptyPart();
+  #isPartial = false;
+  readonly #unsettled: Unsettled;
+  readonly #headSlice: Slice = emptySlice();
   /** Messages over all buckets. */
   ready = 0;
   unacked = 0;
 
   /** Beyond `slotsMax` buckets, idle ones are forgotten whose messages are all in runs. */
-  constructor(hashSeed: number, fates: Fates, slotsMax = 1 << 20) {
-    this.#directory = new Directory(hashSeed, this.#columns);
-    this.fates = fates;
-    this.#waiting = new Waiting(fates);
+  constructor(hashSeed: number, fates: Outcomes, slotsMax = 1 << 20) {
+    this.#index = new BucketIndex(hashSeed, this.#table);
+    this.outcomes = fates;
+    this.#unsettled = new Unsettled(fates);
     this.#slotsMax = slotsMax;
   }
 
   /** Buckets that are known. */
   get count(): number {
-    return this.#directory.count;
+    return this.#index.count;
   }
 
   /** Whether there may be more buckets with messages than are known. */
-  get forgetful(): boolean {
-    return this.#forgetful;
+  get isPartial(): boolean {
+    return this.#isPartial;
   }
 
   /** Slot of the bucket, made if it is not there. */
   open(low: number, high: number): number {
-    const found = this.#directory.find(low, high);
+    const found = this.#index.find(low, high);
     if (found !== 0) return found;
-    if (this.#directory.count >= this.#slotsMax) this.#forgetIdle();
-    const flags = this.#forgetful ? OLDER : COUNTED;
-    const slot = this.#columns.open(low, high, flags, this.rates.nowMs);
-    this.#directory.add(low, high, slot);
+    if (this.#index.count >= this.#slotsMax) this.#forgetIdle();
+    const flags = this.#isPartial ? OLDER : COUNTED;
+    const slot = this.#table.open(low, high, flags, this.rates.nowMs);
+    this.#index.add(low, high, slot);
     return slot;
   }
 
   find(low: number, high: number): number {
-    return this.#directory.find(low, high);
+    return this.#index.find(low, high);
   }
 
-  share(slot: number): Share<Waiter> | undefined {
-    return this.#shares.get(slot);
+  subscription(slot: number): Subscription<Waiter> | undefined {
+    return this.#subscriptions.get(slot);
   }
 
   /** The bucket's share, made if it is not there. */
-  openShare(slot: number): Share<Waiter> {
-    let share = this.#shares.get(slot);
+  openSubscription(slot: number): Subscription<Waiter> {
+    let share = this.#subscriptions.get(slot);
     if (share === undefined) {
-      share = new Share(slot);
-      this.#shares.set(slot, share);
+      share = new Subscription(slot);
+      this.#subscriptions.set(slot, share);
     }
     return share;
   }
 
   /** Buckets that have a share. */
   get watched(): number {
-    return this.#shares.size;
+    return this.#subscriptions.size;
   }
 
-  shares(): Iterable<Share<Waiter>> {
-    return this.#shares.values();
+  subscriptions(): Iterable<Subscription<Waiter>> {
+    return this.#subscriptions.values();
   }
 
   #page(slot: number): Page {
@@ -134,39 +134,40 @@ export class Buckets<Waiter> {
 
   /** Forgets whatever of the bucket costs something and is not needed. */
   tidy(slot: number): void {
-    const share = this.#shares.get(slot);
+    const share = this.#subscriptions.get(slot);
     if (share !== undefined && share.consumers === 0 && !share.loading) this.#park(share);
-    if (this.readyOf(slot) !== 0 || this.unackedOf(slot) !== 0 || this.#shares.has(slot)) return;
+    if (this.readyOf(slot) !== 0 || this.unackedOf(slot) !== 0 || this.#subscriptions.has(slot))
+      return;
     if (this.#has(slot, OLDER) && !this.#has(slot, COUNTED)) return;
     this.#remove(slot);
   }
 
   #remove(slot: number): void {
     const { low, high } = this.placeOf(slot);
-    this.#directory.remove(low, high);
-    this.#columns.close(slot);
+    this.#index.remove(low, high);
+    this.#table.close(slot);
   }
 
   // Nobody consumes the bucket any more: what came back is found again in the runs, if it is there
   // already.
-  #park(share: Share<Waiter>): void {
-    const { slot, returned } = share;
+  #park(share: Subscription<Waiter>): void {
+    const { slot, requeued: returned } = share;
     const { numbers, words, counts } = this.#page(slot);
     const indexed = this.#indexedTo();
     let next = numbers[numbersAt(slot) + NEXT]!;
-    for (const part of returned.parts) {
+    for (const part of returned.slices) {
       if (part.sequence >= indexed) return;
       next = Math.min(next, part.sequence);
     }
     if (!this.#has(slot, COUNTED)) {
       // They are counted again when they are read again.
       const ahead = share.ahead.slice(share.aheadAt);
-      for (const part of [...returned.parts, ...ahead])
+      for (const part of [...returned.slices, ...ahead])
         counts[countsAt(slot) + READY]! -= part.count;
     }
     if (returned.size > 0) words[wordsAt(slot) + FLAGS]! |= OLDER;
     numbers[numbersAt(slot) + NEXT] = next;
-    this.#shares.delete(slot);
+    this.#subscriptions.delete(slot);
   }
 
   // The sequence from which on messages are in entries.
@@ -178,12 +179,12 @@ export class Buckets<Waiter> {
   // Some at a time, so that nobody waits while all are looked at. Who comes takes the slot of one
   // that was just forgotten, which is behind the hand, and so stays for a whole round.
   #forgetIdle(): void {
-    const { end } = this.#columns;
+    const { end } = this.#table;
     for (let looks = 0; looks < LOOKS_MAX && this.count >= this.#slotsMax; looks++) {
       const slot = this.#hand < end ? this.#hand : 1;
-      this.#hand = this.#columns.behind(slot);
+      this.#hand = this.#table.behind(slot);
       if (!this.#isIdle(slot)) continue;
-      if (this.#has(slot, OLDER)) this.#forgetful = true;
+      if (this.#has(slot, OLDER)) this.#isPartial = true;
       this.#remove(slot);
     }
   }
@@ -197,7 +198,7 @@ export class Buckets<Waiter> {
       (words[wordsAt(slot) + FLAGS]! & USED) !== 0 &&
       numbers[numbersAt(slot) + HEAD] === 0 &&
       counts[countsAt(slot) + UNACKED] === 0 &&
-      !this.#shares.has(slot)
+      !this.#subscriptions.has(slot)
     );
   }
 
@@ -232,10 +233,10 @@ export class Buckets<Waiter> {
   }
 
   /** What to deliver next; undefined also if it must be looked up first. */
-  peek(slot: number): Part | undefined {
-    const share = this.#shares.get(slot);
+  peek(slot: number): Slice | undefined {
+    const share = this.#subscriptions.get(slot);
     if (share !== undefined) {
-      const returned = share.returned.peek();
+      const returned = share.requeued.peek();
       if (returned !== undefined) return returned;
       if (share.aheadAt < share.ahead.length) return share.ahead[share.aheadAt];
     }
@@ -244,41 +245,41 @@ export class Buckets<Waiter> {
     return isOlder ? undefined : this.#peekHead(page, slot);
   }
 
-  #peekHead(page: Page, slot: number): Part | undefined {
+  #peekHead(page: Page, slot: number): Slice | undefined {
     const { entries } = this;
-    const part = this.#headPart;
+    const part = this.#headSlice;
     for (;;) {
       const entry = page.numbers[numbersAt(slot) + HEAD]!;
       if (entry === 0) return undefined;
       part.slot = slot;
       entries.read(entry, page.words[wordsAt(slot) + TAKEN]!, part);
-      if (this.#waiting.cut(part)) return part;
+      if (this.#unsettled.cut(part)) return part;
       advance(page, slot, entries.next(entry));
     }
   }
 
   /** Takes the first `count` messages of the part that `peek` gave: ready -> unacked. */
-  take(part: Part, count: number): void {
+  take(part: Slice, count: number): void {
     const { counts } = this.#removeFrom(part, count);
     counts[countsAt(part.slot) + UNACKED]! += count;
     this.unacked += count;
   }
 
   /** Takes the whole part that `peek` gave out of the line without delivering it. */
-  setAside(part: Part): Part {
+  setAside(part: Slice): Slice {
     const aside = { ...part };
     this.#removeFrom(part, part.count);
-    this.#waiting.setAside(aside);
+    this.#unsettled.setAside(aside);
     return aside;
   }
 
-  #removeFrom(part: Part, count: number): Page {
+  #removeFrom(part: Slice, count: number): Page {
     const { slot } = part;
     const page = this.#page(slot);
     assert(count > 0 && count <= part.count, 'more was taken than there is');
-    const isHead = part === this.#headPart;
-    const share = isHead ? undefined : this.#shares.get(slot);
-    const isReturned = share?.returned.peek() === part;
+    const isHead = part === this.#headSlice;
+    const share = isHead ? undefined : this.#subscriptions.get(slot);
+    const isReturned = share?.requeued.peek() === part;
     const isNext = isHead || isReturned || share?.ahead[share.aheadAt] === part;
     assert(isNext, 'a part was taken that is not the next one');
     const { numbers, words, counts } = page;
@@ -293,7 +294,7 @@ export class Buckets<Waiter> {
       if (part.first === this.entries.count(entry)) advance(page, slot, this.entries.next(entry));
       else words[wordsAt(slot) + TAKEN] = part.first;
     } else if (part.count === 0) {
-      if (isReturned) share!.returned.pop();
+      if (isReturned) share!.requeued.pop();
       else share!.aheadAt++;
     }
     return page;
@@ -305,14 +306,14 @@ export class Buckets<Waiter> {
     const { counts } = page;
     const at = countsAt(slot);
     assert(counts[at + UNACKED]! >= count, 'more was acked than delivered');
-    assert(this.fates.settled.add(sequence, count) === count, 'a message was settled twice');
+    assert(this.outcomes.settled.add(sequence, count) === count, 'a message was settled twice');
     counts[at + UNACKED]! -= count;
     this.unacked -= count;
     this.rates.settled(page, slot, count);
   }
 
   /** Delivered messages come back at their old place: unacked -> ready. Keeps the part. */
-  giveBack(part: Part): void {
+  requeue(part: Slice): void {
     const { slot } = part;
     const { counts } = this.#page(slot);
     const at = countsAt(slot);
@@ -321,20 +322,20 @@ export class Buckets<Waiter> {
     counts[at + READY]! += part.count;
     this.unacked -= part.count;
     this.ready += part.count;
-    this.fates.attempts.set(part.sequence, part.count, part.attempts);
-    this.openShare(slot).returned.push(part);
+    this.outcomes.attempts.set(part.sequence, part.count, part.attempts);
+    this.openSubscription(slot).requeued.push(part);
   }
 
   // --- what is in runs --------------------------------------------------------------------------
 
   /** Whether what comes next in the bucket's line has to be looked up in the runs. */
   lookupDue(slot: number): boolean {
-    const share = this.#shares.get(slot);
+    const share = this.#subscriptions.get(slot);
     return (
       share !== undefined &&
       this.#has(slot, OLDER) &&
       !share.loading &&
-      share.returned.size === 0 &&
+      share.requeued.size === 0 &&
       share.aheadAt === share.ahead.length
     );
   }
@@ -349,10 +350,10 @@ export class Buckets<Waiter> {
 
   /** Takes over what a lookup found, in order; returns how many messages of it wait. */
   found(slot: number, records: readonly Found[]): number {
-    const share = this.#shares.get(slot);
+    const share = this.#subscriptions.get(slot);
     assert(share !== undefined, 'a lookup ended for a bucket that nobody shares');
     const { numbers, counts } = this.#page(slot);
-    const ahead = this.partsOf(slot, records, numbers[numbersAt(slot) + NEXT]!);
+    const ahead = this.slicesOf(slot, records, numbers[numbersAt(slot) + NEXT]!);
     const messages = ahead.reduce((sum, { count }) => sum + count, 0);
     share.ahead = ahead;
     share.aheadAt = 0;
@@ -361,14 +362,14 @@ export class Buckets<Waiter> {
   }
 
   /** What waits of a bucket's records that a lookup found, from sequence `next` on. */
-  partsOf(slot: number, records: readonly Found[], next: number): Part[] {
-    return this.#waiting.partsOf(slot, records, next);
+  slicesOf(slot: number, records: readonly Found[], next: number): Slice[] {
+    return this.#unsettled.slicesOf(slot, records, next);
   }
 
   /** The runs hold nothing more of the bucket: its line goes on in entries. */
   exhausted(slot: number): void {
     this.#page(slot).words[wordsAt(slot) + FLAGS] = USED | COUNTED;
-    const share = this.#shares.get(slot);
+    const share = this.#subscriptions.get(slot);
     if (share !== undefined) share.cursor = undefined;
   }
 
@@ -387,7 +388,7 @@ export class Buckets<Waiter> {
       if ((page.words[at + FLAGS]! & COUNTED) === 0) {
         const taken = page.words[at + TAKEN]!;
         const [first, count] = [entries.sequence(entry) + taken, entries.count(entry) - taken];
-        page.counts[countsAt(slot) + READY]! -= this.#waiting.countOf(first, count);
+        page.counts[countsAt(slot) + READY]! -= this.#unsettled.countOf(first, count);
       }
       page.words[at + FLAGS]! |= OLDER;
       advance(page, slot, next);
@@ -397,9 +398,9 @@ export class Buckets<Waiter> {
   }
 
   /** Records of the segments from `base` to before `end` stand elsewhere now. */
-  moved(base: Position, end: Position, where: (part: Part) => void): void {
-    for (const share of this.#shares.values()) {
-      for (const part of share.returned.parts)
+  moved(base: Position, end: Position, where: (part: Slice) => void): void {
+    for (const share of this.#subscriptions.values()) {
+      for (const part of share.requeued.slices)
         if (part.position >= base && part.position < end) where(part);
       for (let at = share.aheadAt; at < share.ahead.length; at++) {
         const part = share.ahead[at]!;
@@ -417,18 +418,18 @@ export class Buckets<Waiter> {
    */
   recovered(next: number, live: number, forgetful: boolean): void {
     const { entries } = this;
-    this.#waiting.recoveredTo = next;
+    this.#unsettled.recoveredTo = next;
     this.ready = live;
     this.rates.clear();
     // What was released meanwhile is counted when it is found.
     for (const slot of this.slots()) this.#page(slot).counts[countsAt(slot) + READY] = 0;
     for (let entry = entries.from; entry < entries.end; entry++) {
-      const slot = this.#directory.find(entries.bucketLow(entry), entries.bucketHigh(entry));
+      const slot = this.#index.find(entries.bucketLow(entry), entries.bucketHigh(entry));
       if (slot === 0) continue;
-      const waiting = this.#waiting.countOf(entries.sequence(entry), entries.count(entry));
+      const waiting = this.#unsettled.countOf(entries.sequence(entry), entries.count(entry));
       this.#page(slot).counts[countsAt(slot) + READY]! += waiting;
     }
-    this.#forgetful = forgetful;
+    this.#isPartial = forgetful;
     for (const slot of [...this.slots()]) {
       const { numbers, words } = this.#page(slot);
       words[wordsAt(slot) + FLAGS] = USED | (forgetful ? OLDER : COUNTED);
@@ -465,22 +466,22 @@ export class Buckets<Waiter> {
 
   /** Slots are below this. */
   get slotsEnd(): number {
-    return this.#columns.end;
+    return this.#table.end;
   }
 
   /** Whether a slot stands for a bucket. */
   inUse(slot: number): boolean {
-    return this.#columns.isUsed(slot);
+    return this.#table.isUsed(slot);
   }
 
   /** What is ready and unacked, by slot; nothing is in those that are free. */
   eachCount(visit: (slot: number, ready: number, unacked: number) => void): void {
-    this.#columns.eachCount(visit);
+    this.#table.eachCount(visit);
   }
 
   /** Slots that are in use, in no particular order. */
   *slots(): Generator<number> {
-    for (let slot = 1; slot < this.#columns.end; slot = this.#columns.behind(slot))
+    for (let slot = 1; slot < this.#table.end; slot = this.#table.behind(slot))
       if (this.inUse(slot)) yield slot;
   }
 }

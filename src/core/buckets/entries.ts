@@ -11,7 +11,7 @@
 
 import { assert } from '../assert.ts';
 import type { EntrySource } from '../ports/basics.ts';
-import type { Part } from './slice.ts';
+import type { Slice } from './slice.ts';
 
 const PAGE_BITS = 12;
 const PAGE = 1 << PAGE_BITS;
@@ -143,7 +143,7 @@ export class Entries {
   }
 
   /** Writes into `part` what of an entry is behind its first `taken` messages. */
-  read(entry: number, taken: number, part: Part): void {
+  read(entry: number, taken: number, part: Slice): void {
     const { places, words } = this.#page(entry);
     const place = (entry & MASK) * 2;
     const at = (entry & MASK) * WORDS;

@@ -2,7 +2,7 @@
 // slot, so that a million buckets cost sixteen bytes each and nothing is swept.
 
 import {
-  type Columns,
+  type BucketTable,
   numbersAt,
   type Page,
   PUBLISHED,
@@ -15,11 +15,11 @@ import {
 const FADE_MS = 5000;
 
 export class BucketRates {
-  readonly #columns: Columns;
+  readonly #columns: BucketTable;
   /** Monotonic ms, as of the last input. */
   nowMs = 0;
 
-  constructor(columns: Columns) {
+  constructor(columns: BucketTable) {
     this.#columns = columns;
   }
 

@@ -2,26 +2,26 @@
 // Whatever is in here is older than everything that still waits in line, because the line is only
 // ever taken from its head; so the heap goes first and order is kept.
 
-import type { Part } from './slice.ts';
+import type { Slice } from './slice.ts';
 
-export class Returned {
-  readonly #heap: Part[] = [];
+export class Requeued {
+  readonly #heap: Slice[] = [];
 
   get size(): number {
     return this.#heap.length;
   }
 
   /** The oldest part. */
-  peek(): Part | undefined {
+  peek(): Slice | undefined {
     return this.#heap[0];
   }
 
   /** All parts, in no particular order. */
-  get parts(): readonly Part[] {
+  get slices(): readonly Slice[] {
     return this.#heap;
   }
 
-  push(part: Part): void {
+  push(part: Slice): void {
     const heap = this.#heap;
     let at = heap.length;
     heap.push(part);

@@ -3,7 +3,7 @@
 import type { Position } from '../ports/basics.ts';
 
 /** Part of a delivery: a run of messages of one record. */
-export interface Part {
+export interface Slice {
   /** Of the bucket whose messages they are. */
   slot: number;
   position: Position;
@@ -16,6 +16,6 @@ export interface Part {
 }
 
 /** A part of nothing. */
-export function emptyPart(): Part {
+export function emptySlice(): Slice {
   return { slot: 0, position: 0, sequence: 0, first: 0, count: 0, bodyBytes: 0, attempts: 0 };
 }

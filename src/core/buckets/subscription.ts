@@ -1,20 +1,20 @@
 // What one bucket has to do with deliveries: parts of records, and who waits for them.
 
 import type { Position } from '../ports/basics.ts';
-import { Returned } from './requeued.ts';
-import type { Part } from './slice.ts';
+import { Requeued } from './requeued.ts';
+import type { Slice } from './slice.ts';
 
 /** What a bucket with consumers or returned messages keeps beyond its line. */
-export class Share<Waiter> {
+export class Subscription<Waiter> {
   readonly slot: number;
-  readonly returned = new Returned();
+  readonly requeued = new Requeued();
   /** Consumers that could take a batch now, longest waiting first. */
   readonly waiting = new Set<Waiter>();
   consumers = 0;
   /** Whether the record at the head, or what comes next in the line, is being read from disk. */
   loading = false;
   /** Parts read from runs, from `aheadAt` on. */
-  ahead: Part[] = [];
+  ahead: Slice[] = [];
   aheadAt = 0;
   /** Run in which the search goes on, and where in it; undefined: by sequence. */
   cursor: { base: Position; at: number } | undefined;

@@ -1,42 +1,42 @@
 // What waits of a record: messages that are not settled and can be read.
 
-import { type Fates, SequenceSet } from '../collections/sequence-set.ts';
+import { type Outcomes, SequenceSet } from '../collections/sequence-set.ts';
 import type { Found } from '../ports/basics.ts';
-import type { Part } from './slice.ts';
+import type { Slice } from './slice.ts';
 
-export class Waiting {
-  readonly #fates: Fates;
+export class Unsettled {
+  readonly #outcomes: Outcomes;
   // What cannot be read: lookups find it again, and must not.
   readonly #aside = new SequenceSet();
   /** Entries before this sequence came from recovery: some of their messages may be settled. */
   recoveredTo = 0;
 
-  constructor(fates: Fates) {
-    this.#fates = fates;
+  constructor(fates: Outcomes) {
+    this.#outcomes = fates;
   }
 
-  setAside(part: Part): void {
+  setAside(part: Slice): void {
     this.#aside.add(part.sequence, part.count);
   }
 
   /** How many of `count` messages of an entry, from sequence `first` on. */
   countOf(first: number, count: number): number {
-    return first >= this.recoveredTo ? count : count - this.#fates.settled.within(first, count);
+    return first >= this.recoveredTo ? count : count - this.#outcomes.settled.within(first, count);
   }
 
   /** Cuts a part of an entry to its first run of messages that wait; false: none do. */
-  cut(part: Part): boolean {
+  cut(part: Slice): boolean {
     return part.sequence - part.first >= this.recoveredTo || this.#toUnsettled(part);
   }
 
   /** What waits of a bucket's records that a lookup found, from sequence `next` on. */
-  partsOf(slot: number, records: readonly Found[], next: number): Part[] {
-    const parts: Part[] = [];
+  slicesOf(slot: number, records: readonly Found[], next: number): Slice[] {
+    const parts: Slice[] = [];
     for (const { position, sequence, messages: count, bodyBytes, attempts } of records) {
       let first = Math.max(0, next - sequence);
       while (first < count) {
         const rest = { first, sequence: sequence + first, count: count - first };
-        const part: Part = { slot, position, ...rest, bodyBytes, attempts };
+        const part: Slice = { slot, position, ...rest, bodyBytes, attempts };
         if (!this.#toUnsettled(part)) break;
         parts.push(part);
         first = part.first + part.count;
@@ -46,8 +46,8 @@ export class Waiting {
   }
 
   // Cuts a part to its first run of messages that wait and have the same attempts; false: none.
-  #toUnsettled(part: Part): boolean {
-    const { settled, attempts } = this.#fates;
+  #toUnsettled(part: Slice): boolean {
+    const { settled, attempts } = this.#outcomes;
     const end = part.sequence + part.count;
     let from = part.sequence;
     const gone = (sequence: number) => settled.has(sequence) || this.#aside.has(sequence);

@@ -267,7 +267,7 @@ export class AttemptCounts {
 }
 
 /** Both, as the broker keeps them. */
-export interface Fates {
+export interface Outcomes {
   readonly settled: SequenceSet;
   readonly attempts: AttemptCounts;
 }

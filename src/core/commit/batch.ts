@@ -2,7 +2,7 @@
 
 import type { Position } from '../ports/basics.ts';
 import { RowList } from '../records/rows.ts';
-import { costOf, PORTION_BYTES } from './cost.ts';
+import { costOf, QUANTUM_BYTES } from './cost.ts';
 
 export type Reason = 'publish' | 'acks' | 'proof' | 'roll' | 'control';
 
@@ -49,7 +49,7 @@ export class Batch {
     this.records += rows;
     this.messages += messages;
     this.payload += payload;
-    if (messages === 1 && payload > PORTION_BYTES) this.large = true;
+    if (messages === 1 && payload > QUANTUM_BYTES) this.large = true;
   }
 
   reset(base: Position, offset: number): void {

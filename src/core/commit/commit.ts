@@ -54,7 +54,7 @@ export class Commit {
   readonly #space: SegmentSpace;
   readonly #options: CommitOptions;
   readonly #settled: WaitingMarks;
-  readonly #returned: WaitingMarks;
+  readonly #requeued: WaitingMarks;
   // Two at most: the rest of a full segment, and what opened the next.
   readonly #sealed: Batch[] = [];
   readonly #spare: Batch[] = [];
@@ -84,7 +84,7 @@ export class Commit {
     this.#space = options.space;
     this.#options = options;
     this.#settled = new WaitingMarks(options.marksMax, settledBySequence);
-    this.#returned = new WaitingMarks(options.marksMax, attemptsBySequence);
+    this.#requeued = new WaitingMarks(options.marksMax, attemptsBySequence);
   }
 
   /** Goes on where recovery ended. The first batch holds the start record of this epoch. */
@@ -245,11 +245,11 @@ export class Commit {
 
   /** Marks that wait to be written; infinitely many while there are more than lists may hold. */
   get waitingMarks(): number {
-    return this.#settled.waiting + this.#returned.waiting;
+    return this.#settled.waiting + this.#requeued.waiting;
   }
 
-  comeBack(sequence: number, count: number, attempts: number): void {
-    this.#returned.add(sequence, count, attempts);
+  requeue(sequence: number, count: number, attempts: number): void {
+    this.#requeued.add(sequence, count, attempts);
   }
 
   /** Nothing before `position` is needed; segments go back once that is on disk. */
@@ -274,7 +274,7 @@ export class Commit {
 
   /** Time passes: marks that waited long enough are written, an idle log is proved. */
   advance(nowMs: number): void {
-    const marks = this.#settled.count + this.#returned.count;
+    const marks = this.#settled.count + this.#requeued.count;
     if (marks === 0) this.#marksSinceMs = -1;
     else if (this.#marksSinceMs < 0) this.#marksSinceMs = nowMs;
     this.#marksDue =
@@ -287,7 +287,7 @@ export class Commit {
   /** When `advance` has something to write, if nothing comes in before that. */
   dueMs(nowMs: number): number {
     const { ackCommitMs, proofMs } = this.#options;
-    const marksWait = this.#settled.count + this.#returned.count > 0;
+    const marksWait = this.#settled.count + this.#requeued.count > 0;
     const proofWaits = this.#unproved && this.idle;
     // The next tick notes that they wait, or do not wait any more.
     if (marksWait !== this.#marksSinceMs >= 0 || proofWaits !== this.#proofSinceMs >= 0)
@@ -302,13 +302,13 @@ export class Commit {
 
   /** Writes everything that waits, marks and a last proof included; for an orderly stop. */
   drain(): void {
-    this.#marksDue = this.#settled.count + this.#returned.count > 0;
+    this.#marksDue = this.#settled.count + this.#requeued.count > 0;
     this.#pump(this.#unproved && this.idle);
   }
 
   /** Whether everything that was accepted is on disk and proved. */
   get drained(): boolean {
-    const marks = this.#settled.count + this.#returned.count;
+    const marks = this.#settled.count + this.#requeued.count;
     return this.idle && marks === 0 && !(this.#unproved && this.#mayProve());
   }
 
@@ -370,7 +370,7 @@ export class Commit {
   #seal(reason: Reason, flags: number): void {
     const open = this.#open;
     this.#packMarks(RECORD_SETTLED, this.#settled);
-    this.#packMarks(RECORD_RETURNED, this.#returned);
+    this.#packMarks(RECORD_RETURNED, this.#requeued);
     open.settledMarks = this.#settled.written;
     if (this.#trim > 0) {
       this.#codec.packControl(RECORD_TRIM, 0, this.#trim, 0, 0);

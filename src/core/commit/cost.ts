@@ -3,7 +3,7 @@
 /** What a record costs beside its bytes, for its entry and index: so many bytes' time. */
 export const ROW_COST = 2048;
 /** What a heavy producer may take at a time; a message beyond it is large. */
-export const PORTION_BYTES = 128 * 1024;
+export const QUANTUM_BYTES = 128 * 1024;
 
 /** What messages cost that take so many bytes and records. */
 export function costOf(bytes: number, rows: number): number {

@@ -2,7 +2,7 @@
 // cannot take every place. Counts, and says why not; closing the link is the broker's.
 
 /** Why a connection is turned away. */
-export type Refusal = 'full' | 'address';
+export type AdmissionRefusal = 'full' | 'address';
 
 export interface AdmissionLimits {
   connectionsMax: number;
@@ -32,7 +32,7 @@ export class Admission {
    * Counts a connection from `address`, or says why it may not be: then it is not counted. Without
    * an address, and from loopback, only the cap on all of them holds.
    */
-  enter(address: string | undefined): Refusal | undefined {
+  enter(address: string | undefined): AdmissionRefusal | undefined {
     if (this.#open >= this.#limits.connectionsMax) return 'full';
     const group = groupOf(address);
     if (group !== undefined) {

@@ -29,8 +29,8 @@ import {
 import type { BreachKind } from '../../contract/close-reasons.ts';
 import { BugError } from '../assert.ts';
 import type { Commit } from '../commit/commit.ts';
-import { PORTION_BYTES } from '../commit/cost.ts';
-import { type Intake, PORTION_MESSAGES, type Waiting } from '../fairness/fair-share.ts';
+import { QUANTUM_BYTES } from '../commit/cost.ts';
+import { type FairShare, QUANTUM_MESSAGES, type SharingProducer } from '../fairness/fair-share.ts';
 import type { IntakeRules } from '../fairness/intake-policy.ts';
 import type { Limits } from '../limits.ts';
 import type { Counters } from '../metrics/counters.ts';
@@ -45,7 +45,7 @@ export interface BatchHost {
   readonly limits: Limits;
   readonly commit: Pick<Commit, 'stalled' | 'allow' | 'makeRoom' | 'packed' | 'reply'>;
   /** How much a producer may put into a batch, and when it goes on. */
-  readonly fairShare: Intake;
+  readonly fairShare: FairShare;
   /** Who is asked about messages before they are packed, if anybody is. */
   readonly rules: IntakeRules | undefined;
   readonly counters: Counters;
@@ -56,7 +56,7 @@ export interface BatchHost {
 }
 
 /** The connection whose batches are read. */
-export interface BatchOwner extends Waiting {
+export interface BatchOwner extends SharingProducer {
   readonly link: Link;
   /** Messages that were taken from it. */
   messages: number;
@@ -178,9 +178,9 @@ export class BatchReader {
   #portion(): number {
     const { commit } = this.#host;
     const whole = this.#whole;
-    commit.allow(whole ? Number.POSITIVE_INFINITY : PORTION_BYTES);
+    commit.allow(whole ? Number.POSITIVE_INFINITY : QUANTUM_BYTES);
     if (this.#owner.large) return 1;
-    return whole ? this.#left : Math.min(this.#left, PORTION_MESSAGES);
+    return whole ? this.#left : Math.min(this.#left, QUANTUM_MESSAGES);
   }
 
   // Whether no more than a portion was full: there may be room yet.
@@ -229,7 +229,7 @@ export class BatchReader {
     this.#owner.large = false;
     this.#left -= messages;
     this.#owner.messages += messages;
-    fairShare.took(this.#owner.spending, payload, rows);
+    fairShare.took(this.#owner.usage, payload, rows);
     commit.packed(rows, messages, payload);
   }
 

@@ -7,7 +7,7 @@
 
 import { WIRE_U32 } from '../../../assembly/layout.ts';
 import type { BreachKind, CloseReason } from '../../contract/close-reasons.ts';
-import type { Part } from '../buckets/slice.ts';
+import type { Slice } from '../buckets/slice.ts';
 import { InFlight } from '../delivery/in-flight.ts';
 import type { Newcomer } from '../delivery/presence.ts';
 import type { Position } from '../ports/basics.ts';
@@ -174,7 +174,7 @@ export class Consumer implements Newcomer {
   }
 
   /** Records of the segments from `base` to before `end` stand elsewhere now. */
-  moved(base: Position, end: Position, where: (part: Part) => void): void {
+  moved(base: Position, end: Position, where: (part: Slice) => void): void {
     this.#inFlight.moved(base, end, where);
   }
 

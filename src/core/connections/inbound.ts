@@ -9,8 +9,8 @@
 
 import { assert } from '../assert.ts';
 import type { Budget } from '../memory/budget.ts';
-import { type Blocks, Carry, memoryFor } from '../memory/partial-input.ts';
-import { LARGE_BYTES, type Reservations, type Sender } from '../memory/reservations.ts';
+import { type BufferPool, memoryFor, PartialInput } from '../memory/partial-input.ts';
+import { LARGE_BYTES, type ReservationHolder, type Reservations } from '../memory/reservations.ts';
 import { type Backpressure, MEMORY, ROOM } from './backpressure.ts';
 import { PartialDeadline } from './partial-deadline.ts';
 
@@ -19,14 +19,14 @@ const NOTHING = new Uint8Array(0);
 /** Memory for what is not whole. */
 export interface InboundMemory {
   readonly budget: Budget;
-  readonly blocks: Blocks;
+  readonly blocks: BufferPool;
   readonly reservations: Reservations;
   /** The budget is used up: closes the connection that holds the most. */
   relieve(): void;
 }
 
 /** Takes messages out of the inbox. */
-export interface Reader extends Sender {
+export interface Reader extends ReservationHolder {
   /**
    * Takes what is whole between two places of the inbox; gives where the first that is not begins.
    * Says by `need` and `skip` what to do about that one.
@@ -46,7 +46,7 @@ export class Inbound {
   readonly #host: InboundHost;
   readonly #reader: Reader;
   readonly #backpressure: Backpressure;
-  readonly #carry: Carry;
+  readonly #carry: PartialInput;
   readonly deadline: PartialDeadline;
   /** Bytes that must be there before it is worth reading again. */
   need = 0;
@@ -61,7 +61,7 @@ export class Inbound {
     this.#host = host;
     this.#reader = reader;
     this.#backpressure = backpressure;
-    this.#carry = new Carry(host.memory.budget, host.memory.blocks);
+    this.#carry = new PartialInput(host.memory.budget, host.memory.blocks);
     this.deadline = new PartialDeadline(host.limits.partialMessageMs);
   }
 
@@ -156,7 +156,7 @@ export class Inbound {
     if (this.#asked === 0) return;
     this.#asked = 0;
     this.#backpressure.lift(MEMORY);
-    this.#host.memory.reservations.giveBack(this.#reader);
+    this.#host.memory.reservations.release(this.#reader);
   }
 
   /** Forgets the message that is not complete. */

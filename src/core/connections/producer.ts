@@ -4,8 +4,8 @@
 //   socket ──► Inbound ──► BatchReader ──► commit ──durable──► Replies ──► Outbound ──► socket
 
 import type { BreachKind, CloseReason } from '../../contract/close-reasons.ts';
-import { Spending } from '../fairness/fair-share.ts';
-import type { Holding } from '../memory/eviction.ts';
+import { Usage } from '../fairness/fair-share.ts';
+import type { MemoryHolder } from '../memory/eviction.ts';
 import { BYTES_PER_SECOND_MIN } from '../memory/reservations.ts';
 import type { Link } from '../ports/link.ts';
 import type { Overdue } from '../timing/overdue.ts';
@@ -45,7 +45,7 @@ export interface ProducerEnds {
   closed(producer: Producer): void;
 }
 
-export class Producer implements Session, Reader, BatchOwner, ReplyOwner, Holding {
+export class Producer implements Session, Reader, BatchOwner, ReplyOwner, MemoryHolder {
   readonly link: Link;
   readonly #host: ProducerHost;
   readonly #backpressure: Backpressure;
@@ -53,7 +53,7 @@ export class Producer implements Session, Reader, BatchOwner, ReplyOwner, Holdin
   readonly #outbound: Outbound;
   readonly #replies: Replies;
   readonly #batches: BatchReader;
-  readonly spending = new Spending();
+  readonly usage = new Usage();
   large = false;
   #evicted = false;
   heardMs: number;
@@ -109,7 +109,7 @@ export class Producer implements Session, Reader, BatchOwner, ReplyOwner, Holdin
   }
 
   /** There is room in the log again. */
-  room(): void {
+  roomAgain(): void {
     if (!this.#backpressure.has(ROOM)) return;
     this.#backpressure.lift(ROOM);
     if (this.#inbound.ended) return;

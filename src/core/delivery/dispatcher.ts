@@ -11,7 +11,7 @@ import type { ByteStream } from '../ports/link.ts';
 import type { Notices } from '../ports/notices.ts';
 import type { RecordReader } from '../ports/reader.ts';
 import type { SegmentIndex } from '../ports/segment-index.ts';
-import { Lookup } from '../segments/index-lookup.ts';
+import { IndexLookup } from '../segments/index-lookup.ts';
 import type { Indexing } from '../segments/indexing.ts';
 import type { Retention } from '../segments/retention.ts';
 import * as notices from './notices.ts';
@@ -54,7 +54,7 @@ export interface DispatcherOptions {
 export class Dispatcher {
   readonly #parts: DispatcherParts;
   readonly #options: DispatcherOptions;
-  readonly #lookup: Lookup;
+  readonly #lookup: IndexLookup;
   // Who takes a bucket's line instead of its consumers, by slot: the first one does.
   readonly #takers = new Map<number, (() => void)[]>();
   // Buckets whose next delivery waits until the budget has room.
@@ -64,7 +64,7 @@ export class Dispatcher {
     this.#parts = parts;
     this.#options = options;
     const { buckets, retention, indexing, presence } = parts;
-    this.#lookup = new Lookup({
+    this.#lookup = new IndexLookup({
       buckets,
       retention,
       index: options.index,
@@ -90,20 +90,20 @@ export class Dispatcher {
   join(consumer: Newcomer, low: number, high: number): number {
     const { buckets, presence } = this.#parts;
     const slot = buckets.open(low, high);
-    buckets.openShare(slot).consumers++;
+    buckets.openSubscription(slot).consumers++;
     presence.arrives(consumer);
     return slot;
   }
 
   /** A consumer could take a batch. */
   want(consumer: Receiver): void {
-    this.#parts.buckets.share(consumer.slot)!.waiting.add(consumer);
+    this.#parts.buckets.subscription(consumer.slot)!.waiting.add(consumer);
     this.dispatch(consumer.slot);
   }
 
   /** A consumer takes none for now. */
   unwant(consumer: Receiver): void {
-    this.#parts.buckets.share(consumer.slot)?.waiting.delete(consumer);
+    this.#parts.buckets.subscription(consumer.slot)?.waiting.delete(consumer);
   }
 
   /** A consumer is gone, and holds nothing any more. */
@@ -120,7 +120,7 @@ export class Dispatcher {
   occupy(slot: number, taker: () => void): void {
     const takers = this.#takers.get(slot);
     // It shares the bucket as a consumer does, so that what is in indexes is looked up.
-    this.#parts.buckets.openShare(slot).consumers++;
+    this.#parts.buckets.openSubscription(slot).consumers++;
     if (takers === undefined) this.#takers.set(slot, [taker]);
     else takers.push(taker);
   }
@@ -140,7 +140,7 @@ export class Dispatcher {
 
   #leave(slot: number): void {
     const { buckets } = this.#parts;
-    const share = buckets.share(slot);
+    const share = buckets.subscription(slot);
     assert(share !== undefined, 'a consumer left a bucket that nobody shares');
     share.consumers--;
     this.dispatch(slot);
@@ -153,7 +153,7 @@ export class Dispatcher {
   dispatch(slot: number): void {
     const { buckets, budget, paused, presence, closing } = this.#parts;
     this.#options.stir();
-    const share = buckets.share(slot);
+    const share = buckets.subscription(slot);
     if (share === undefined || closing) return;
     const taker = this.#takers.get(slot)?.[0];
     if (taker !== undefined) {
@@ -203,7 +203,7 @@ export class Dispatcher {
     if (hot >= 0) return hot;
     const cold = reader.resident(position, recordBytes);
     if (cold >= 0) return cold;
-    const share = buckets.share(slot);
+    const share = buckets.subscription(slot);
     assert(share !== undefined, 'a record was fetched for a bucket that nobody shares');
     if (share.loading) return -1;
     share.loading = true;

@@ -1,13 +1,13 @@
 // What one consumer holds: the parts that were delivered to it and that it has not answered, in the
 // order of delivery. Its bytes are for the next of these messages, one each.
 
-import type { Part } from '../buckets/slice.ts';
+import type { Slice } from '../buckets/slice.ts';
 import type { Position } from '../ports/basics.ts';
 import type { Settlement } from './settlement.ts';
 import { DONE, sameUntil, VERDICTS } from './verdict.ts';
 
 export class InFlight {
-  readonly #parts: Part[] = [];
+  readonly #parts: Slice[] = [];
   #at = 0; // part that the next byte is for
   #answered = 0; // messages of that part that are not held any more
   /** Messages that are held. */
@@ -19,11 +19,11 @@ export class InFlight {
   }
 
   /** The first part of the delivery. */
-  get first(): Part {
+  get first(): Slice {
     return this.#parts[0]!;
   }
 
-  add(part: Part): void {
+  add(part: Slice): void {
     this.#parts.push(part);
     this.count += part.count;
   }
@@ -53,7 +53,7 @@ export class InFlight {
     this.#end();
   }
 
-  #pass(part: Part, count: number): void {
+  #pass(part: Slice, count: number): void {
     this.count -= count;
     this.#answered += count;
     if (this.#answered < part.count) return;
@@ -68,7 +68,7 @@ export class InFlight {
   }
 
   /** Records of the segments from `base` to before `end` stand elsewhere now. */
-  moved(base: Position, end: Position, where: (part: Part) => void): void {
+  moved(base: Position, end: Position, where: (part: Slice) => void): void {
     for (let at = this.#at; at < this.#parts.length; at++) {
       const part = this.#parts[at]!;
       if (part.position < base || part.position >= end) continue;

@@ -1,6 +1,6 @@
 // What the broker tells its operator of trouble, in words: what happened, to what, and what to do.
 
-import type { Part } from '../buckets/slice.ts';
+import type { Slice } from '../buckets/slice.ts';
 import type { Limits } from '../limits.ts';
 import type { Position } from '../ports/basics.ts';
 
@@ -25,7 +25,7 @@ export function notFound(bucket: string, base: Position, failure: Error): string
 }
 
 /** Messages cannot be read back. */
-export function unreadable(bucket: string, part: Part, failure: Error): string {
+export function unreadable(bucket: string, part: Slice, failure: Error): string {
   const { count, sequence, position } = part;
   return `${count} messages of bucket ${bucket} (sequences ${sequence} to ${sequence + count - 1}, log position ${position}) cannot be read: ${failure.message}. They are set aside until the next start; their bytes stay in the log. Check the disk, then run: thrustmq log verify`;
 }

@@ -17,7 +17,7 @@
 // A broker that ends leaves what its log says: who is not gone is ready again.
 
 import type { Buckets } from '../buckets/buckets.ts';
-import type { Part } from '../buckets/slice.ts';
+import type { Slice } from '../buckets/slice.ts';
 import type { Commit } from '../commit/commit.ts';
 import type { Counters } from '../metrics/counters.ts';
 import type { Retention } from '../segments/retention.ts';
@@ -25,7 +25,7 @@ import type { Retention } from '../segments/retention.ts';
 export interface SettlementParts {
   readonly buckets: Buckets<unknown>;
   readonly retention: Retention;
-  readonly commit: Pick<Commit, 'settle' | 'comeBack'>;
+  readonly commit: Pick<Commit, 'settle' | 'requeue'>;
   readonly counters: Counters;
 }
 
@@ -47,7 +47,7 @@ export class Settlement {
   }
 
   /** ready -> held: the first `count` messages of what `peek` gave. Gives what is held of it. */
-  deliver(next: Part, count: number): Part {
+  deliver(next: Slice, count: number): Slice {
     const { slot, position, sequence, first, bodyBytes, attempts } = next;
     this.#buckets.take(next, count);
     if (attempts > 0) this.#counters.redeliveredMessages += count;
@@ -55,29 +55,29 @@ export class Settlement {
   }
 
   /** held -> gone: their consumer has done what there was to do. */
-  done(part: Part, at: number, count: number): void {
+  done(part: Slice, at: number, count: number): void {
     this.#settle(part.slot, part.position, part.sequence + at, count);
     this.#counters.ackedMessages += count;
   }
 
   /** held -> ready: their consumer says that it failed. */
-  failed(part: Part, at: number, count: number): void {
+  failed(part: Slice, at: number, count: number): void {
     this.lost(part, at, count);
     this.#counters.failedMessages += count;
   }
 
   /** held -> ready: the link of their consumer ended. */
-  lost(part: Part, at: number, count: number): void {
+  lost(part: Slice, at: number, count: number): void {
     const { slot, position, bodyBytes } = part;
     const sequence = part.sequence + at;
     const first = part.first + at;
     const attempts = part.attempts + 1;
-    this.#buckets.giveBack({ slot, position, sequence, first, count, bodyBytes, attempts });
-    this.#commit.comeBack(sequence, count, attempts);
+    this.#buckets.requeue({ slot, position, sequence, first, count, bodyBytes, attempts });
+    this.#commit.requeue(sequence, count, attempts);
   }
 
   /** ready -> gone: the first `count` messages of what `peek` gave are not wanted any more. */
-  purge(next: Part, count: number): void {
+  purge(next: Slice, count: number): void {
     const { slot, position, sequence } = next;
     this.#buckets.take(next, count);
     this.#settle(slot, position, sequence, count);
@@ -85,7 +85,7 @@ export class Settlement {
   }
 
   /** ready -> aside: what `peek` gave cannot be read. Gives what it was. */
-  setAside(next: Part): Part {
+  setAside(next: Slice): Slice {
     const part = this.#buckets.setAside(next);
     this.#counters.unreadableMessages += part.count;
     return part;

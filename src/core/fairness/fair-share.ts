@@ -18,26 +18,26 @@ import type { InboundFrames } from '../ports/codec.ts';
 import { BUCKET_HIGH, BUCKET_LOW, ROW_WORDS } from '../records/rows.ts';
 
 /** Who puts more than this into one batch publishes much. */
-export const LITTLE_COST_MAX = 64 * 1024;
+export const LIGHT_COST_MAX = 64 * 1024;
 /** What a batch may cost before those wait who publish much. */
 export const BATCH_COST_MAX = 256 * 1024;
 /** Longest rest after a large message, in ms. */
-export const REST_MS_MAX = 25;
+export const COOL_DOWN_MS_MAX = 25;
 /** Ticks after which nobody counts any more who published little. */
 export const SHARED_TICKS = 20;
 /** Messages that are taken before that is asked again, and PORTION_BYTES at most. */
-export const PORTION_MESSAGES = 64;
+export const QUANTUM_MESSAGES = 64;
 /** Buckets that those make together in a ms who publish much, while somebody publishes little. */
-export const MADE_PER_MS = 50;
+export const NEW_BUCKETS_PER_MS = 50;
 
 /** What one producer puts into batches. */
-export class Spending {
+export class Usage {
   #batch = -1;
   #cost = 0;
   #most = 0; // in one batch, since the last tick
-  #much = false;
+  #heavy = false;
   /** Buckets that were not there, since the last tick; counted while it matters. */
-  made = 0;
+  bucketsMade = 0;
 
   /** Messages went into the open batch, which is number `batch`. */
   add(batch: number, bytes: number, rows: number): void {
@@ -48,30 +48,30 @@ export class Spending {
   }
 
   /** Whether it publishes much: of late, and until it has published little for a tick. */
-  get much(): boolean {
-    return this.#much || this.#most > LITTLE_COST_MAX;
+  get heavy(): boolean {
+    return this.#heavy || this.#most > LIGHT_COST_MAX;
   }
 
   /** Whether it has published something since the last call, and little of it. */
   tick(): boolean {
     const most = this.#most;
     this.#most = 0;
-    this.made = 0;
+    this.bucketsMade = 0;
     if (most === 0) return false;
-    this.#much = most > LITTLE_COST_MAX;
-    return !this.#much;
+    this.#heavy = most > LIGHT_COST_MAX;
+    return !this.#heavy;
   }
 }
 
 /** A producer, as far as it waits for room. */
-export interface Waiting {
+export interface SharingProducer {
   /** Messages that were taken from it. */
   readonly messages: number;
-  readonly spending: Spending;
+  readonly usage: Usage;
   /** Whether its next message is larger than a portion. */
   readonly large: boolean;
   /** There may be room again; it waits again if there is none. */
-  room(): void;
+  roomAgain(): void;
 }
 
 /** The open batch of a commit. */
@@ -87,24 +87,24 @@ export interface OpenBatch {
 }
 
 /** What the share of each depends on. */
-export interface IntakeParts {
+export interface FairShareParts {
   commit: OpenBatch;
   codec: Pick<InboundFrames, 'rows'>;
   /** Slot of a bucket, or 0: it is not there yet. */
   buckets: { find(low: number, high: number): number };
 }
 
-export class Intake {
-  readonly #parts: IntakeParts;
-  #waiting: Waiting[] = [];
-  #makers: Waiting[] = []; // they wait for the next tick
+export class FairShare {
+  readonly #parts: FairShareParts;
+  #waiting: SharingProducer[] = [];
+  #waitingToMakeBuckets: SharingProducer[] = []; // they wait for the next tick
   #ticks = 0; // for so many it is shared yet
   #largeTicks = 0; // for so many others publish large messages
-  #resting = false;
+  #coolingDown = false;
   #toMake = 0; // buckets, in this tick
   #share = 0; // of them, for each who made some in the last one
 
-  constructor(parts: IntakeParts) {
+  constructor(parts: FairShareParts) {
     this.#parts = parts;
   }
 
@@ -120,50 +120,50 @@ export class Intake {
 
   /** Whether time that passes changes anything. */
   get busy(): boolean {
-    return this.#ticks > 0 || this.#largeTicks > 0 || this.#makers.length > 0;
+    return this.#ticks > 0 || this.#largeTicks > 0 || this.#waitingToMakeBuckets.length > 0;
   }
 
   /** A producer's messages went into the open batch: the codec's first `rows` rows. */
-  took(spending: Spending, bytes: number, rows: number): void {
+  took(usage: Usage, bytes: number, rows: number): void {
     const { commit, codec, buckets } = this.#parts;
-    spending.add(commit.openNumber, bytes, rows);
-    if (!this.shared || !spending.much) return;
+    usage.add(commit.openNumber, bytes, rows);
+    if (!this.shared || !usage.heavy) return;
     const words = codec.rows;
     let made = 0;
     for (let at = 0; at < rows * ROW_WORDS; at += ROW_WORDS)
       if (buckets.find(words[at + BUCKET_LOW]!, words[at + BUCKET_HIGH]!) === 0) made++;
-    spending.made += made;
+    usage.bucketsMade += made;
     this.#toMake -= made;
   }
 
   /** A large message took so long to write: gives how long the next one is to wait, in ms. */
-  rest(ms: number): number {
+  coolDown(ms: number): number {
     if (this.shared) this.#largeTicks = SHARED_TICKS;
-    this.#resting = this.shared && ms > 0;
-    return this.#resting ? Math.min(ms, REST_MS_MAX) : 0;
+    this.#coolingDown = this.shared && ms > 0;
+    return this.#coolingDown ? Math.min(ms, COOL_DOWN_MS_MAX) : 0;
   }
 
   /** That time is over. */
-  rested(): void {
-    this.#resting = false;
+  cooledDown(): void {
+    this.#coolingDown = false;
   }
 
   /** Whether a producer that publishes much must wait: for a batch, a rest or a tick. */
-  mustWait(producer: Waiting): boolean {
-    if (!this.shared || !producer.spending.much) return false;
+  mustWait(producer: SharingProducer): boolean {
+    if (!this.shared || !producer.usage.heavy) return false;
     const { commit } = this.#parts;
     if (commit.openCost >= BATCH_COST_MAX || commit.scarce) return true;
-    if (producer.large && (this.#resting || commit.writesLarge)) return true;
-    return this.#madeEnough(producer);
+    if (producer.large && (this.#coolingDown || commit.writesLarge)) return true;
+    return this.#hasMadeEnough(producer);
   }
 
-  #madeEnough({ spending }: Waiting): boolean {
-    return this.#toMake <= 0 && spending.made > this.#share;
+  #hasMadeEnough({ usage }: SharingProducer): boolean {
+    return this.#toMake <= 0 && usage.bucketsMade > this.#share;
   }
 
   /** Calls `room` of the producer when there may be room. */
-  wait(producer: Waiting): void {
-    if (this.shared && this.#madeEnough(producer)) this.#makers.push(producer);
+  wait(producer: SharingProducer): void {
+    if (this.shared && this.#hasMadeEnough(producer)) this.#waitingToMakeBuckets.push(producer);
     else this.#waiting.push(producer);
   }
 
@@ -174,7 +174,7 @@ export class Intake {
   roomAgain(): boolean {
     if (this.#waiting.length === 0) return false;
     const waiting = this.#waiting;
-    const behind: Waiting[] = [];
+    const behind: SharingProducer[] = [];
     this.#waiting = [];
     for (const producer of waiting) {
       // To find that out itself it would move all it has to the inbox, and back.
@@ -183,7 +183,7 @@ export class Intake {
         continue;
       }
       const before = producer.messages;
-      producer.room();
+      producer.roomAgain();
       if (producer.messages > before && this.#waiting.at(-1) === producer)
         behind.push(this.#waiting.pop()!);
     }
@@ -195,20 +195,20 @@ export class Intake {
    * So many ms have passed; `producers`: those who sent something meanwhile, and maybe others. True:
    * some need not wait any more.
    */
-  tick(producers: Iterable<Waiting>, ms: number): boolean {
+  tick(producers: Iterable<SharingProducer>, ms: number): boolean {
     const before = this.#ticks;
     this.#ticks = Math.max(0, before - 1);
     this.#largeTicks = Math.max(0, this.#largeTicks - 1);
     let makers = 0;
-    for (const { spending } of producers) {
-      if (spending.made > 0) makers++;
-      if (spending.tick()) this.#ticks = SHARED_TICKS;
+    for (const { usage } of producers) {
+      if (usage.bucketsMade > 0) makers++;
+      if (usage.tick()) this.#ticks = SHARED_TICKS;
     }
-    const more = MADE_PER_MS * ms;
+    const more = NEW_BUCKETS_PER_MS * ms;
     this.#toMake = Math.min(0, this.#toMake) + more;
     this.#share = more / Math.max(1, makers);
-    const held = this.#makers;
-    this.#makers = [];
+    const held = this.#waitingToMakeBuckets;
+    this.#waitingToMakeBuckets = [];
     this.#waiting = this.#waiting.concat(held);
     return held.length > 0 || (before > 0 && this.#ticks === 0);
   }

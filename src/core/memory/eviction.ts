@@ -6,7 +6,7 @@ import type { Budget } from './budget.ts';
 import { LARGE_BYTES } from './reservations.ts';
 
 /** A session, as far as it holds memory. */
-export interface Holding {
+export interface MemoryHolder {
   /** Bytes it keeps; 0 once it is on its way out because of them. */
   readonly heldBytes: number;
   /** Whether it waits for memory for a large message. */
@@ -22,13 +22,13 @@ const STUCK_MS = 10_000;
 // More than anybody holds.
 const BEFORE = 2 ** 40;
 
-export class Relief {
+export class Eviction {
   readonly #budget: Budget;
-  readonly #sessions: readonly ReadonlySet<Holding>[];
+  readonly #sessions: readonly ReadonlySet<MemoryHolder>[];
 
   readonly #overdue: Overdue;
 
-  constructor(budget: Budget, sessions: readonly ReadonlySet<Holding>[], overdue: Overdue) {
+  constructor(budget: Budget, sessions: readonly ReadonlySet<MemoryHolder>[], overdue: Overdue) {
     this.#budget = budget;
     this.#overdue = overdue;
     this.#sessions = sessions;
@@ -39,7 +39,7 @@ export class Relief {
    * first piece before it was known, goes before those whose messages are about to be whole.
    */
   relieve(): void {
-    let worst: Holding | undefined;
+    let worst: MemoryHolder | undefined;
     let most = 0;
     for (const sessions of this.#sessions)
       for (const session of sessions) {
@@ -67,7 +67,7 @@ export class Relief {
     }
   }
 
-  #evictStuck(session: Holding): void {
+  #evictStuck(session: MemoryHolder): void {
     session.evict(`it has not read what it was sent for ${STUCK_MS} ms, ${this.#whenOver()}`);
   }
 

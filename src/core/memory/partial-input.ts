@@ -17,7 +17,7 @@ const KEPT_MOST = 64;
 const KEPT_SHARE = 0.25;
 
 /** Blocks of one size, and smaller arrays of some sizes, used again and again. */
-export class Blocks {
+export class BufferPool {
   readonly #kept: Uint8Array[] = [];
   readonly #small: Uint8Array[][] = []; // by the bits of their size
   readonly #keptMax: number;
@@ -54,14 +54,14 @@ export function memoryFor(bytes: number): number {
 }
 
 /** What one connection carries over from one read to the next; what it takes is in the budget. */
-export class Carry {
+export class PartialInput {
   readonly #budget: Budget;
-  readonly #pool: Blocks;
+  readonly #pool: BufferPool;
   #small: Uint8Array | undefined; // either this one, or blocks
   #blocks: Uint8Array[] = [];
   #bytes = 0;
 
-  constructor(budget: Budget, pool: Blocks) {
+  constructor(budget: Budget, pool: BufferPool) {
     this.#budget = budget;
     this.#pool = pool;
   }

@@ -16,7 +16,7 @@ import { SMALL_BYTES_MAX } from './partial-input.ts';
 /** A message of more bytes, which has blocks, reserves them before it is read on. */
 export const LARGE_BYTES = SMALL_BYTES_MAX;
 /**
- * What a sender must manage in a second if others wait for the memory that it has. By default 512
+ * What a holder must manage in a second if others wait for the memory that it has. By default 512
  * can have some: so much each gets who shares a network of 16 Mbit/s with all of them.
  */
 export const BYTES_PER_SECOND_MIN = 4 * 1024;
@@ -25,7 +25,7 @@ const SECOND_MS = 1000;
 const SHARE = 0.5;
 
 /** A producer, as far as it needs memory for a large message. */
-export interface Sender {
+export interface ReservationHolder {
   /** That it has sent so far. */
   readonly bytes: number;
   /** Whether it is the broker that does not read on. */
@@ -37,20 +37,20 @@ export interface Sender {
 }
 
 interface Reservation {
-  readonly sender: Sender;
+  readonly holder: ReservationHolder;
   readonly bytes: number;
   /** It is in the line. */
   waits: boolean;
-  // When it was last looked at, and what the sender had sent by then.
+  // When it was last looked at, and what the holder had sent by then.
   seenMs: number;
   seenBytes: number;
 }
 
 export class Reservations {
   readonly #bytesMax: number;
-  readonly #all = new Map<Sender, Reservation>();
+  readonly #all = new Map<ReservationHolder, Reservation>();
   // Those who wait, from the first to the last, and some that did.
-  #line: Reservation[] = [];
+  #queue: Reservation[] = [];
   #waiting = 0;
   #lastInTurn = true;
   #bytes = 0;
@@ -77,15 +77,15 @@ export class Reservations {
     return this.#waiting;
   }
 
-  /** Reserves memory for a sender that has asked for none; false: it must wait for `reserved`. */
-  ask(sender: Sender, bytes: number): boolean {
-    assert(!this.#all.has(sender), 'memory was asked for twice');
+  /** Reserves memory for a holder that has asked for none; false: it must wait for `reserved`. */
+  ask(holder: ReservationHolder, bytes: number): boolean {
+    assert(!this.#all.has(holder), 'memory was asked for twice');
     const waits = this.#waiting > 0 || !this.#fits(bytes);
-    const reservation = { sender, bytes, waits, seenMs: this.nowMs, seenBytes: sender.bytes };
-    this.#all.set(sender, reservation);
+    const reservation = { holder, bytes, waits, seenMs: this.nowMs, seenBytes: holder.bytes };
+    this.#all.set(holder, reservation);
     if (waits) {
       this.#waiting++;
-      this.#line.push(reservation);
+      this.#queue.push(reservation);
     } else this.#bytes += bytes;
     return !waits;
   }
@@ -95,11 +95,11 @@ export class Reservations {
     return this.#bytes === 0 || this.#bytes + bytes <= this.#bytesMax;
   }
 
-  /** The sender needs no more what it asked for. */
-  giveBack(sender: Sender): void {
-    const reservation = this.#all.get(sender);
+  /** The holder needs no more what it asked for. */
+  release(holder: ReservationHolder): void {
+    const reservation = this.#all.get(holder);
     assert(reservation !== undefined, 'memory was given back that was never asked for');
-    this.#all.delete(sender);
+    this.#all.delete(holder);
     if (reservation.waits) this.#leaveLine(reservation);
     else this.#bytes -= reservation.bytes;
     for (let next = this.#next(); next !== undefined; next = this.#next()) {
@@ -108,21 +108,22 @@ export class Reservations {
       this.#lastInTurn = !this.#lastInTurn;
       this.#bytes += next.bytes;
       next.seenMs = this.nowMs;
-      next.seenBytes = next.sender.bytes;
-      next.sender.reserved();
+      next.seenBytes = next.holder.bytes;
+      next.holder.reserved();
     }
   }
 
   #leaveLine(reservation: Reservation): void {
     reservation.waits = false;
     this.#waiting--;
-    if (this.#line.length > 2 * this.#waiting) this.#line = this.#line.filter(({ waits }) => waits);
+    if (this.#queue.length > 2 * this.#waiting)
+      this.#queue = this.#queue.filter(({ waits }) => waits);
   }
 
   #next(): Reservation | undefined {
     return this.#lastInTurn
-      ? this.#line.findLast(({ waits }) => waits)
-      : this.#line.find(({ waits }) => waits);
+      ? this.#queue.findLast(({ waits }) => waits)
+      : this.#queue.find(({ waits }) => waits);
   }
 
   /**
@@ -131,22 +132,22 @@ export class Reservations {
    */
   advance(nowMs: number): void {
     this.nowMs = nowMs;
-    let slowest: Sender | undefined;
+    let slowest: ReservationHolder | undefined;
     let least = BYTES_PER_SECOND_MIN;
     for (const reservation of this.#all.values()) {
-      const { sender, waits, seenMs, seenBytes } = reservation;
+      const { holder, waits, seenMs, seenBytes } = reservation;
       if (waits) continue;
       const elapsedMs = nowMs - seenMs;
-      const counts = this.#waiting > 0 && !sender.heldBack;
+      const counts = this.#waiting > 0 && !holder.heldBack;
       if (counts && elapsedMs < SECOND_MS) continue;
-      const rate = ((sender.bytes - seenBytes) * SECOND_MS) / elapsedMs;
+      const rate = ((holder.bytes - seenBytes) * SECOND_MS) / elapsedMs;
       if (counts && rate < BYTES_PER_SECOND_MIN) {
         if (slowest !== undefined && rate >= least) continue;
-        slowest = sender;
+        slowest = holder;
         least = rate;
       } else {
         reservation.seenMs = nowMs;
-        reservation.seenBytes = sender.bytes;
+        reservation.seenBytes = holder.bytes;
       }
     }
     slowest?.tooSlow();

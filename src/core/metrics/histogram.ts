@@ -8,7 +8,7 @@ const LOWEST_POWER = -10;
 const LOWEST = 2 ** LOWEST_POWER;
 const BUCKETS = PER_DOUBLING * 48;
 
-export class Distribution {
+export class Histogram {
   readonly #buckets = new Float64Array(BUCKETS);
   #count = 0;
   #sum = 0;

@@ -2,8 +2,8 @@
 // delivery to ack. One reading of the clock for a commit or a delivery, never one for a message,
 // and no memory beyond what is there from the start. Measures only: nothing is decided by it.
 
-import { Distribution } from './histogram.ts';
-import { Times } from './stored-at.ts';
+import { Histogram } from './histogram.ts';
+import { StoredAt } from './stored-at.ts';
 
 export interface LatencyOptions {
   /** Monotonic time in ms with a fraction, as fine as it is to be had. */
@@ -14,11 +14,11 @@ export interface LatencyOptions {
 const COMMITS_KEPT = 4096;
 
 export class Latency {
-  readonly publishMs = new Distribution();
-  readonly deliveryMs = new Distribution();
-  readonly ackMs = new Distribution();
+  readonly publishMs = new Histogram();
+  readonly deliveryMs = new Histogram();
+  readonly ackMs = new Histogram();
   /** When messages were stored, by sequence. */
-  readonly times = new Times();
+  readonly times = new StoredAt();
   readonly #options: LatencyOptions;
   // A ring: commit n is at n modulo its size; sequences ascend.
   readonly #firsts = new Float64Array(COMMITS_KEPT);

@@ -4,7 +4,7 @@
 const STEPS_MAX = 4096;
 const STEP_MS = 250;
 
-export class Times {
+export class StoredAt {
   // Ascending: messages from this sequence on were stored at this time or later.
   #sequences: number[] = [];
   #atMs: number[] = [];

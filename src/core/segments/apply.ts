@@ -82,7 +82,7 @@ export class Apply {
     this.#retention.add(position, sequence, count, recordBytesOf(words, at));
     if (!this.#isNew) {
       // A checkpoint may know of messages whose segment is read all the same.
-      const settled = this.#buckets.fates.settled.within(sequence, count);
+      const settled = this.#buckets.outcomes.settled.within(sequence, count);
       if (settled > 0) this.#retention.settle(position, settled);
     }
     this.nextSequence = Math.max(this.nextSequence, sequence + count);
@@ -91,7 +91,7 @@ export class Apply {
 
   /** Messages came back so often; a mark that says less than is known is an old one. */
   returned({ sequence: first, count, attempts: times }: Mark): void {
-    const { attempts } = this.#buckets.fates;
+    const { attempts } = this.#buckets.outcomes;
     for (let at = first; at < first + count; ) {
       if (attempts.get(at) >= times) {
         at++;
@@ -107,7 +107,7 @@ export class Apply {
   /** Messages were settled, maybe in several segments, maybe some of them before. */
   settled({ sequence: first, count }: Mark): void {
     const { segments } = this.#retention;
-    const { settled } = this.#buckets.fates;
+    const { settled } = this.#buckets.outcomes;
     // What is older is gone, and with it what a mark says of it.
     for (let at = Math.max(first, this.#retention.oldestSequence); at < first + count; ) {
       const index = this.#retention.indexOf(at);
@@ -134,7 +134,7 @@ export class Apply {
 
   /** Nothing before `position` is in the log any more. */
   trimmed(position: Position): void {
-    const { settled, attempts } = this.#buckets.fates;
+    const { settled, attempts } = this.#buckets.outcomes;
     this.#retention.trimmed(position);
     const { oldestSequence } = this.#retention;
     settled.forget(oldestSequence);

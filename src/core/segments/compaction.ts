@@ -2,7 +2,7 @@
 // not keep the disk space of all that stood around them. Decides which and when; the log does it.
 
 import type { Buckets } from '../buckets/buckets.ts';
-import type { Part } from '../buckets/slice.ts';
+import type { Slice } from '../buckets/slice.ts';
 import type { EntrySource, Failure, Position } from '../ports/basics.ts';
 import type { SegmentSpace } from '../ports/segments.ts';
 import type { Upkeep } from '../ports/upkeep.ts';
@@ -18,7 +18,7 @@ export interface CompactionOptions {
   /** Records that one segment should hold, about: memory has an entry of each meanwhile. */
   entriesMax: number;
   /** Records of the segments from `base` to before `end` stand elsewhere now. */
-  moved: (base: Position, end: Position, where: (part: Part) => void) => void;
+  moved: (base: Position, end: Position, where: (part: Slice) => void) => void;
   ended: (failure: Failure, smaller: boolean) => void;
 }
 
@@ -83,7 +83,7 @@ export class Compaction {
     const range = this.#isNews(nowMs, urgent) ? this.#choose(nowMs, urgent) : undefined;
     if (range === undefined) return;
     const { space, upkeep, buckets, retention, moved, ended } = this.#options;
-    const { settled, attempts } = buckets.fates;
+    const { settled, attempts } = buckets.outcomes;
     this.#running = true;
     upkeep.compact(
       {
@@ -209,7 +209,7 @@ export class Compaction {
 }
 
 // Finds a part's messages, which are unsettled, among the records that were kept.
-function relocate(part: Part, entries: EntrySource): void {
+function relocate(part: Slice, entries: EntrySource): void {
   let low = 0;
   let high = entries.count - 1;
   while (low < high) {

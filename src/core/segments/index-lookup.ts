@@ -1,7 +1,8 @@
 // Finds what waits for a bucket in the indexes of older segments: from the segment where its line
 // goes on to the last one before those whose entries are in memory.
 
-import type { Buckets, Share } from '../buckets/buckets.ts';
+import type { Buckets } from '../buckets/buckets.ts';
+import type { Subscription } from '../buckets/subscription.ts';
 import type { Position } from '../ports/basics.ts';
 import type { SegmentIndex } from '../ports/segment-index.ts';
 import type { Retention } from './retention.ts';
@@ -24,7 +25,7 @@ const RECORDS_MAX = 256;
 const RECORDS_MIN = 16;
 const RECORDS_TOGETHER = 256 * 1024;
 
-export class Lookup {
+export class IndexLookup {
   readonly #options: LookupOptions;
 
   constructor(options: LookupOptions) {
@@ -35,7 +36,7 @@ export class Lookup {
   start(slot: number): void {
     const { buckets, releasing } = this.#options;
     if (!buckets.lookupDue(slot)) return;
-    const share = buckets.share(slot)!;
+    const share = buckets.subscription(slot)!;
     const at = this.#place(slot, share);
     if (at === undefined) {
       if (!releasing()) buckets.exhausted(slot);
@@ -46,7 +47,7 @@ export class Lookup {
   }
 
   // Where to look next; undefined: nowhere, the rest is in memory.
-  #place(slot: number, share: Share<unknown>): { base: Position; at: number } | undefined {
+  #place(slot: number, share: Subscription<unknown>): { base: Position; at: number } | undefined {
     const { buckets, retention, memoryFrom } = this.#options;
     const bound = memoryFrom();
     const { segments } = retention;
@@ -61,7 +62,7 @@ export class Lookup {
     return { base: segment.base, at: cursor?.base === segment.base ? cursor.at : 0 };
   }
 
-  #find(slot: number, share: Share<unknown>, place: { base: Position; at: number }): void {
+  #find(slot: number, share: Subscription<unknown>, place: { base: Position; at: number }): void {
     const { buckets, retention, index, ended, failed } = this.#options;
     const { low, high, next: sequence } = buckets.placeOf(slot);
     const fair = Math.floor(RECORDS_TOGETHER / Math.max(1, buckets.watched));

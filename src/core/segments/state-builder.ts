@@ -16,7 +16,7 @@ import { Apply, type KnownState } from './apply.ts';
 import type { Retention } from './retention.ts';
 import type { State } from './state.ts';
 
-export class Fold {
+export class StateBuilder {
   readonly #buckets: Buckets<unknown>;
   readonly #retention: Retention;
   readonly #apply: Apply;
@@ -49,7 +49,7 @@ export class Fold {
     settled: [number: number, bits: Uint32Array | undefined][];
     attempts: [number: number, page: number | Uint16Array][];
   }): void {
-    const { settled, attempts } = this.#buckets.fates;
+    const { settled, attempts } = this.#buckets.outcomes;
     for (const [number, bits] of checkpoint.settled) settled.restore(number, bits);
     for (const [number, page] of checkpoint.attempts) attempts.restore(number, page);
   }
@@ -120,7 +120,7 @@ export class Fold {
 
   /** Messages of a record that are unsettled. */
   unsettledIn(sequence: number, messages: number): number {
-    return messages - this.#buckets.fates.settled.within(sequence, messages);
+    return messages - this.#buckets.outcomes.settled.within(sequence, messages);
   }
 
   /** Unsettled messages of a segment whose entries are in memory; undefined if they are not. */

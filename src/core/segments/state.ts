@@ -30,7 +30,7 @@ export function checkpointOf(
   nextSequence: number,
 ): CheckpointSource {
   const { segments } = retention;
-  const { settled, attempts } = buckets.fates;
+  const { settled, attempts } = buckets.outcomes;
   const end = segments.find(({ base }) => base >= memoryFrom)?.first ?? nextSequence;
   return {
     start,

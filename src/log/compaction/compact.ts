@@ -45,7 +45,7 @@ import {
 import { LogError } from '../files/errors.ts';
 import type { Files, Handle } from '../files/files.ts';
 import { settle, write } from '../files/promises.ts';
-import type { Pace } from '../files/throttle.ts';
+import type { Throttle } from '../files/throttle.ts';
 import { readFully, type Visitor, walk } from '../scan/scan.ts';
 import {
   COMPACT_NAME,
@@ -58,7 +58,7 @@ import {
   segmentName,
 } from '../segments/segment.ts';
 import type { Spare } from '../segments/spares.ts';
-import { type Fields, Moved, Repacker } from './repack.ts';
+import { type Fields, MovedEntries, Repacker } from './repack.ts';
 import { type Compacted, create, cutBack, drop } from './swap.ts';
 
 /** A segment to be compacted; its file must stay open, and no write may go to it any more. */
@@ -91,7 +91,7 @@ export interface CompactOptions {
   /** Sequence of the first message at or behind `start`: marks about older ones are left out. */
   oldestNeeded: number;
   wallMs: () => number;
-  pace: Pace;
+  pace: Throttle;
   /** Called after every piece that was read or written; work goes on when it settles. */
   turn: () => Promise<void>;
 }
@@ -164,7 +164,7 @@ class Compaction {
   readonly #handle: Handle;
   readonly #repacker: Repacker;
   readonly #timeMs: number;
-  readonly #moved = new Moved();
+  readonly #moved = new MovedEntries();
   // Marks about messages of older segments, folded as a start would fold them.
   readonly #settled = new SequenceSet();
   readonly #returned = new AttemptCounts();

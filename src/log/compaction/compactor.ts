@@ -4,10 +4,10 @@
 import type { Position } from '../../core/ports/basics.ts';
 import type { CompactionRequest } from '../../core/ports/upkeep.ts';
 import type { Files } from '../files/files.ts';
-import type { Pace } from '../files/throttle.ts';
+import type { Throttle } from '../files/throttle.ts';
 import type { IndexStore } from '../index/index-store.ts';
 import type { Indexed } from '../index/indexed.ts';
-import type { Cold } from '../read-cache/read-cache.ts';
+import type { ReadCache } from '../read-cache/read-cache.ts';
 import type { Segment, Segments } from '../segments/segments.ts';
 import { compact } from './compact.ts';
 import { abandon, type Compacted, removeReplaced, swap } from './swap.ts';
@@ -15,11 +15,11 @@ import { abandon, type Compacted, removeReplaced, swap } from './swap.ts';
 export interface CompactorOptions {
   files: Files;
   segments: Segments;
-  cold: Cold;
+  cold: ReadCache;
   store: IndexStore;
   logId: bigint;
   wallMs: () => number;
-  pace: Pace;
+  pace: Throttle;
   /** Everything before it is on disk. */
   synced: () => Position;
   /** The segment that stands for a position. */

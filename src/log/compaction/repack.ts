@@ -167,7 +167,7 @@ function setU64(view: DataView, at: number, number: number): void {
 const WORDS = 5;
 
 /** The records of messages in a compacted segment, in order. */
-export class Moved implements EntrySource {
+export class MovedEntries implements EntrySource {
   #places = new Float64Array(128); // sequence, position
   #words = new Uint32Array(64 * WORDS);
   count = 0;

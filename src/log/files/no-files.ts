@@ -31,7 +31,7 @@ export const WITHOUT_INDEXES = {
   crc32c,
   hashSeed: 0,
   soon,
-  breath: soon,
-  pause: soon,
+  shortDelay: soon,
+  idleDelay: soon,
   foreground: IDLE,
 };

@@ -13,41 +13,41 @@ export const IDLE: Foreground = {
   lightTraffic: false,
 };
 
-export interface Turns {
+export interface Delays {
   /** Calls back once, as soon as other work had its turn. */
   soon: (call: () => void) => void;
   /** The same after a break about as long as a small piece of work takes. */
-  breath: (call: () => void) => void;
+  shortDelay: (call: () => void) => void;
   /** The same for work that can wait: it is to take a small share of the time. */
-  pause: (call: () => void) => void;
+  idleDelay: (call: () => void) => void;
 }
 
-export class Pace {
-  readonly #turns: Turns;
+export class Throttle {
+  readonly #delays: Delays;
   readonly #foreground: Foreground;
 
-  constructor(turns: Turns, foreground: Foreground) {
-    this.#turns = turns;
+  constructor(turns: Delays, foreground: Foreground) {
+    this.#delays = turns;
     this.#foreground = foreground;
   }
 
   /** Goes on with work that has to keep up with what is published. */
   next(call: () => void): void {
-    const { soon, breath } = this.#turns;
-    if (this.#foreground.latencySensitive) breath(call);
+    const { soon, shortDelay } = this.#delays;
+    if (this.#foreground.latencySensitive) shortDelay(call);
     else soon(call);
   }
 
   /** The same when the disk was waited for, so that others had their turn. */
   resume(call: () => void): void {
-    if (this.#foreground.latencySensitive) this.#turns.breath(call);
+    if (this.#foreground.latencySensitive) this.#delays.shortDelay(call);
     else call();
   }
 
   /** Goes on with work that can wait, unless there is a `hurry`. */
   later(call: () => void, hurry: boolean): void {
     if (hurry) this.next(call);
-    else this.#turns.pause(call);
+    else this.#delays.idleDelay(call);
   }
 
   /** The size of the next piece; `least`: where commits of what is little are to be short. */

@@ -58,7 +58,7 @@ const CHUNKS_AT = 56;
 const CRC_AT = 60;
 const PAGE_ENTRIES = 128;
 
-export const RUN_HEADER_BYTES = 64;
+export const INDEX_HEADER_BYTES = 64;
 export const ENTRY_BYTES = 28;
 /** Most entries that one checksum covers: as many as 64 KiB hold. */
 export const CHUNK_ENTRIES = Math.floor((64 * 1024) / ENTRY_BYTES);
@@ -66,14 +66,14 @@ const ROW_BYTES = 8;
 const CHUNK_BYTES = 4;
 
 /** Name of the file that is being made into a run. */
-export const RUN_TEMPORARY = 'run.tmp';
+export const INDEX_TEMPORARY = 'run.tmp';
 
-export function runName(base: Position): string {
+export function indexName(base: Position): string {
   return `${String(base).padStart(20, '0')}.run`;
 }
 
 /** Base of the segment that a file name states, or undefined if it is no run's name. */
-export function runBaseOf(name: string): Position | undefined {
+export function indexBaseOf(name: string): Position | undefined {
   const base = Number(NAME.exec(name)?.[1] ?? Number.NaN);
   return Number.isSafeInteger(base) ? base : undefined;
 }
@@ -81,7 +81,7 @@ export function runBaseOf(name: string): Position | undefined {
 /** Computes the CRC32C of bytes. */
 export type Checksum = (bytes: Uint8Array) => number;
 
-export interface RunHeader {
+export interface IndexHeader {
   pageBits: number;
   logId: bigint;
   base: Position;
@@ -112,12 +112,12 @@ export function tableBytes(pageBits: number, chunks: number): number {
 
 /** Offset in the file of an entry. */
 export function entryAt(pageBits: number, chunks: number, entry: number): number {
-  return RUN_HEADER_BYTES + tableBytes(pageBits, chunks) + entry * ENTRY_BYTES;
+  return INDEX_HEADER_BYTES + tableBytes(pageBits, chunks) + entry * ENTRY_BYTES;
 }
 
 /** Writes a header at the start of `into`. */
-export function encodeRunHeader(header: RunHeader, into: Uint8Array, crc32c: Checksum): void {
-  const view = new DataView(into.buffer, into.byteOffset, RUN_HEADER_BYTES);
+export function encodeIndexHeader(header: IndexHeader, into: Uint8Array, crc32c: Checksum): void {
+  const view = new DataView(into.buffer, into.byteOffset, INDEX_HEADER_BYTES);
   view.setBigUint64(MAGIC_AT, MAGIC, true);
   view.setUint32(VERSION_AT, VERSION, true);
   view.setUint32(PAGE_BITS_AT, header.pageBits, true);
@@ -137,21 +137,21 @@ export function encodeRunHeader(header: RunHeader, into: Uint8Array, crc32c: Che
  * LogError: `damaged` if it does not hold or belongs to another file, `version` if another format
  * version wrote it.
  */
-export function decodeRunHeader(
+export function decodeIndexHeader(
   bytes: Uint8Array,
   expected: { base: Position; logId: bigint; fileBytes: number },
   crc32c: Checksum,
-): RunHeader {
-  const name = runName(expected.base);
+): IndexHeader {
+  const name = indexName(expected.base);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  if (bytes.length < RUN_HEADER_BYTES || view.getBigUint64(MAGIC_AT, true) !== MAGIC)
+  if (bytes.length < INDEX_HEADER_BYTES || view.getBigUint64(MAGIC_AT, true) !== MAGIC)
     throw new LogError('damaged', `${name} does not begin like an index run`);
   if (view.getUint32(CRC_AT, true) !== crc32c(bytes.subarray(0, CRC_AT)))
     throw new LogError('damaged', `the header of ${name} does not match its checksum`);
   const version = view.getUint32(VERSION_AT, true);
   if (version !== VERSION)
     throw new LogError('version', `${name} has version ${version}, this program reads ${VERSION}`);
-  const header: RunHeader = {
+  const header: IndexHeader = {
     pageBits: view.getUint32(PAGE_BITS_AT, true),
     logId: view.getBigUint64(LOG_ID_AT, true),
     base: Number(view.getBigUint64(BASE_AT, true)),
@@ -182,7 +182,7 @@ export function isOf(view: DataView, at: number, low: number, high: number): boo
 }
 
 /** The entry at an offset of a view of entries. */
-export function decodeEntry(view: DataView, at: number, { first, base }: RunHeader): Found {
+export function decodeEntry(view: DataView, at: number, { first, base }: IndexHeader): Found {
   return {
     sequence: first + view.getUint32(at + 8, true),
     position: base + view.getUint32(at + 12, true),

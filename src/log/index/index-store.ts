@@ -8,7 +8,7 @@ import type { RecordScanner } from '../../core/ports/codec.ts';
 import type { CheckpointSource } from '../../core/ports/upkeep.ts';
 import { type Files, isNoSpace } from '../files/files.ts';
 import { settle } from '../files/promises.ts';
-import type { Pace } from '../files/throttle.ts';
+import type { Throttle } from '../files/throttle.ts';
 import { readFully } from '../scan/scan.ts';
 import {
   type Checkpoint,
@@ -19,8 +19,8 @@ import {
   writeCheckpoint,
 } from './checkpoint.ts';
 import type { Indexed } from './indexed.ts';
-import { isGivenUp, Runs } from './indexes.ts';
-import { HeldIndexes, isHeldPlace } from './pending-indexes.ts';
+import { Indexes, isGivenUp } from './indexes.ts';
+import { isPendingPlace, PendingIndexes } from './pending-indexes.ts';
 import { entriesOf } from './reindex.ts';
 
 export interface IndexStoreOptions {
@@ -34,7 +34,7 @@ export interface IndexStoreOptions {
   /** Calls back once, soon, after other work had its turn. */
   soon: (call: () => void) => void;
   /** How indexes are made beside what is published. */
-  pace: Pace;
+  pace: Throttle;
   /** A codec of its own for reading segments beside the broker; made when it is first needed. */
   sideCodec: () => RecordScanner;
   note: (level: 'info' | 'warn' | 'error', text: string) => void;
@@ -58,10 +58,10 @@ const CHECKPOINT_DUE: CheckpointDue = { bytes: 256 * 1024 * 1024, sizes: 16 };
 
 export class IndexStore {
   readonly #options: IndexStoreOptions;
-  readonly #runs: Runs;
+  readonly #runs: Indexes;
   // Segments whose index is being made again, and who waits for it.
   readonly #making = new Map<number, ((failure: Failure) => void)[]>();
-  readonly #held = new HeldIndexes();
+  readonly #held = new PendingIndexes();
   #retrying = false;
   #saving = false;
   #savedAt = Number.NEGATIVE_INFINITY;
@@ -74,7 +74,7 @@ export class IndexStore {
   constructor(options: IndexStoreOptions) {
     const { files, logId, hashSeed, crc32c, soon, pace, tableBytesMax } = options;
     this.#options = options;
-    this.#runs = new Runs({ files, logId, hashSeed, crc32c, soon, pace, tableBytesMax });
+    this.#runs = new Indexes({ files, logId, hashSeed, crc32c, soon, pace, tableBytesMax });
   }
 
   /** Bytes of indexes on disk. */
@@ -202,7 +202,7 @@ export class IndexStore {
       return;
     }
     // A place in what was held in memory means nothing in the file.
-    const from = isHeldPlace(at) ? 0 : at;
+    const from = isPendingPlace(at) ? 0 : at;
     this.#runs.find(base, identity, low, high, sequence, from, most, (failure, found, next) => {
       if (failure === undefined) return done(undefined, found, next);
       this.#make(segment, failure, (makeFailure) => {

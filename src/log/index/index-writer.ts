@@ -11,25 +11,25 @@
 import { RECORD_HEADER_BYTES, RING_BYTES } from '../../../assembly/layout.ts';
 import type { EntrySource, Failure, Position } from '../../core/ports/basics.ts';
 import { type Files, type Handle, writeAll } from '../files/files.ts';
-import type { Pace } from '../files/throttle.ts';
+import type { Throttle } from '../files/throttle.ts';
 import {
   type Checksum,
   ENTRY_BYTES,
-  encodeRunHeader,
+  encodeIndexHeader,
   entryAt,
+  INDEX_HEADER_BYTES,
+  INDEX_TEMPORARY,
+  indexName,
   pageBitsFor,
   pageOf,
-  RUN_HEADER_BYTES,
-  RUN_TEMPORARY,
-  runName,
   Table,
   tableBytes,
 } from './index-file.ts';
 
-export interface RunPlan {
+export interface IndexPlan {
   files: Files;
   crc32c: Checksum;
-  pace: Pace;
+  pace: Throttle;
   logId: bigint;
   hashSeed: number;
   base: Position;
@@ -51,12 +51,12 @@ const U32 = 2 ** 32;
  * Writes the run to the temporary file; `done` with its size in bytes. After a failure (of the
  * system, of the source or `stopped`) nothing is left of the file, unless its removal failed too.
  */
-export function writeRun(plan: RunPlan, done: (failure: Failure, bytes: number) => void): void {
+export function writeIndex(plan: IndexPlan, done: (failure: Failure, bytes: number) => void): void {
   new RunWriter(plan, done).start();
 }
 
 class RunWriter {
-  readonly #plan: RunPlan;
+  readonly #plan: IndexPlan;
   readonly #done: (failure: Failure, bytes: number) => void;
   readonly #pageBits: number;
   readonly #starts: Uint32Array; // entries of each page; from `#layOut` on its first entry
@@ -68,7 +68,7 @@ class RunWriter {
   #order = new Uint32Array(0); // index in the source of each entry in file order
   #handle: Handle = -1;
 
-  constructor(plan: RunPlan, done: (failure: Failure, bytes: number) => void) {
+  constructor(plan: IndexPlan, done: (failure: Failure, bytes: number) => void) {
     this.#plan = plan;
     this.#done = done;
     this.#pageBits = pageBitsFor(Math.min(plan.source.count, ENTRIES_MAX));
@@ -127,7 +127,7 @@ class RunWriter {
   }
 
   #refusal(what: string): Error {
-    return new RangeError(`${runName(this.#plan.base)} can't be written: ${what}`);
+    return new RangeError(`${indexName(this.#plan.base)} can't be written: ${what}`);
   }
 
   #layOut(): void {
@@ -138,8 +138,8 @@ class RunWriter {
       entry += length;
     }
     this.#table = Table.of(this.#starts, (chunks) => {
-      this.#image = new Uint8Array(RUN_HEADER_BYTES + tableBytes(this.#pageBits, chunks));
-      return this.#image.subarray(RUN_HEADER_BYTES);
+      this.#image = new Uint8Array(INDEX_HEADER_BYTES + tableBytes(this.#pageBits, chunks));
+      return this.#image.subarray(INDEX_HEADER_BYTES);
     });
     this.#order = new Uint32Array(entry);
     // `starts` goes on as the place of each page's next entry.
@@ -154,8 +154,8 @@ class RunWriter {
   #create(): void {
     const { files } = this.#plan;
     // A failed removal may have left one, which no other is to trip over.
-    files.remove(RUN_TEMPORARY, () => {
-      files.open(RUN_TEMPORARY, true, (failure, handle) => {
+    files.remove(INDEX_TEMPORARY, () => {
+      files.open(INDEX_TEMPORARY, true, (failure, handle) => {
         if (failure !== undefined) return this.#done(failure, 0);
         this.#handle = handle;
         const buffer = new Uint8Array(Math.min(this.#order.length, SLICE_ENTRIES) * ENTRY_BYTES);
@@ -221,7 +221,7 @@ class RunWriter {
       tableCrc: crc32c(bytes),
       chunks,
     };
-    encodeRunHeader(header, this.#image, crc32c);
+    encodeIndexHeader(header, this.#image, crc32c);
     writeAll(files, this.#handle, [this.#image], 0, (failure) => {
       if (failure !== undefined) return this.#fail(failure);
       const handle = this.#handle;
@@ -235,7 +235,7 @@ class RunWriter {
 
   #fail(failure: Error): void {
     const { files } = this.#plan;
-    const remove = () => files.remove(RUN_TEMPORARY, () => this.#done(failure, 0));
+    const remove = () => files.remove(INDEX_TEMPORARY, () => this.#done(failure, 0));
     if (this.#handle < 0) remove();
     else files.close(this.#handle, remove);
   }

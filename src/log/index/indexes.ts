@@ -11,22 +11,28 @@
 import { assert } from '../../core/assert.ts';
 import type { EntrySource, Failure, Found, Position } from '../../core/ports/basics.ts';
 import type { Files } from '../files/files.ts';
-import type { Pace } from '../files/throttle.ts';
+import type { Throttle } from '../files/throttle.ts';
 import {
   type Checksum,
   type Chunk,
   decodeEntry,
   ENTRY_BYTES,
+  INDEX_TEMPORARY,
+  indexBaseOf,
+  indexName,
   isOf,
   pageOf,
-  RUN_TEMPORARY,
-  runBaseOf,
-  runName,
 } from './index-file.ts';
-import { SLICE_ENTRIES, writeRun } from './index-writer.ts';
-import { absent, type Loaded, OpenRuns, RUN_HANDLES_MAX, type Run } from './open-indexes.ts';
+import { SLICE_ENTRIES, writeIndex } from './index-writer.ts';
+import {
+  absent,
+  INDEX_HANDLES_MAX,
+  type Loaded,
+  type OpenIndex,
+  OpenIndexes,
+} from './open-indexes.ts';
 
-export interface RunsOptions {
+export interface IndexesOptions {
   /** A folder that holds nothing but runs. */
   files: Files;
   /** Runs of another log are not believed. */
@@ -37,7 +43,7 @@ export interface RunsOptions {
   /** Calls back once, soon, after other work had its turn. */
   soon: (call: () => void) => void;
   /** How runs are written beside what is published. */
-  pace: Pace;
+  pace: Throttle;
   /** Bytes of tables that are kept in memory while nobody uses them; default 16 MiB. */
   tableBytesMax?: number | undefined;
 }
@@ -52,7 +58,7 @@ interface Writing {
 }
 
 interface Search {
-  run: Run;
+  run: OpenIndex;
   loaded: Loaded;
   low: number;
   high: number;
@@ -66,11 +72,11 @@ const TABLE_BYTES_MAX = 16 * 1024 * 1024;
 const PLACE = 2 ** 32;
 const SERIAL_MAX = 2 ** 21 - 1;
 
-export class Runs {
-  readonly #options: RunsOptions;
+export class Indexes {
+  readonly #options: IndexesOptions;
   readonly #files: Files;
-  readonly #open: OpenRuns;
-  readonly #runs = new Map<Position, Run>();
+  readonly #open: OpenIndexes;
+  readonly #runs = new Map<Position, OpenIndex>();
   readonly #sizes = new Map<Position, number>(); // of the files that have a run's name
   #bytes = 0;
   #serial = 0;
@@ -82,12 +88,12 @@ export class Runs {
   #closed = false;
   #onRest: (() => void) | undefined;
 
-  constructor(options: RunsOptions) {
+  constructor(options: IndexesOptions) {
     this.#options = options;
     const { files, logId, crc32c, tableBytesMax = TABLE_BYTES_MAX } = options;
     const closed = () => this.#rested();
     this.#files = files;
-    this.#open = new OpenRuns({ files, logId, crc32c, tableBytesMax, closed });
+    this.#open = new OpenIndexes({ files, logId, crc32c, tableBytesMax, closed });
   }
 
   /** Bytes of runs on disk, whether they turn out usable or not. */
@@ -112,9 +118,9 @@ export class Runs {
   open(done: (failure: Failure) => void): void {
     this.#files.list((failure, names) => {
       if (failure !== undefined) return done(failure);
-      const bases = names.map(runBaseOf).filter((base) => base !== undefined);
-      if (!names.includes(RUN_TEMPORARY)) return this.#list(bases, 0, done);
-      this.#files.remove(RUN_TEMPORARY, (removeFailure) => {
+      const bases = names.map(indexBaseOf).filter((base) => base !== undefined);
+      if (!names.includes(INDEX_TEMPORARY)) return this.#list(bases, 0, done);
+      this.#files.remove(INDEX_TEMPORARY, (removeFailure) => {
         if (removeFailure !== undefined) done(removeFailure);
         else this.#list(bases, 0, done);
       });
@@ -127,7 +133,7 @@ export class Runs {
       done(undefined);
       return;
     }
-    this.#files.open(runName(base), false, (failure, handle, bytes) => {
+    this.#files.open(indexName(base), false, (failure, handle, bytes) => {
       if (failure !== undefined) return this.#list(bases, at + 1, done);
       this.#enter(base, bytes);
       this.#files.close(handle, () => this.#list(bases, at + 1, done));
@@ -169,7 +175,7 @@ export class Runs {
         done(failure);
         next();
       };
-      writeRun(plan, (failure, bytes) => {
+      writeIndex(plan, (failure, bytes) => {
         if (failure !== undefined) end(writing.stopped ?? failure);
         else this.#publish(writing, bytes, end);
       });
@@ -179,14 +185,14 @@ export class Runs {
   // Gives the finished file its name.
   #publish(writing: Writing, bytes: number, done: (failure: Failure) => void): void {
     const { base } = writing;
-    const discard = (failure: Error) => this.#files.remove(RUN_TEMPORARY, () => done(failure));
+    const discard = (failure: Error) => this.#files.remove(INDEX_TEMPORARY, () => done(failure));
     if (writing.stopped !== undefined) {
       discard(writing.stopped);
       return;
     }
     // Before the name changes: nobody may open the new file and take it for the old one.
     this.#forget(base);
-    this.#files.rename(RUN_TEMPORARY, runName(base), (failure) => {
+    this.#files.rename(INDEX_TEMPORARY, indexName(base), (failure) => {
       if (failure !== undefined) return discard(failure);
       if (writing.stopped === undefined) this.#enter(base, bytes);
       else this.#setSize(base, bytes);
@@ -288,7 +294,7 @@ export class Runs {
   }
 
   #read(
-    run: Run,
+    run: OpenIndex,
     loaded: Loaded,
     chunks: Chunk[],
     done: (failure: Failure, view: DataView) => void,
@@ -301,7 +307,7 @@ export class Runs {
   giveUp(base: Position): void {
     for (const writing of this.#writings)
       if (writing.base === base)
-        writing.stopped = givenUp(`${runName(base)} is not needed any more`);
+        writing.stopped = givenUp(`${indexName(base)} is not needed any more`);
   }
 
   /**
@@ -317,7 +323,7 @@ export class Runs {
       return;
     }
     this.#change((next) => {
-      this.#files.remove(runName(base), (failure) => {
+      this.#files.remove(indexName(base), (failure) => {
         // A file that can't be removed stays until it is replaced, or found at the next start.
         const none = (failure as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
         if (failure === undefined || none) this.#setSize(base, undefined);
@@ -399,7 +405,7 @@ export class Runs {
   #use(
     base: Position,
     identity: number,
-    work: (failure: Failure, run?: Run, loaded?: Loaded) => void,
+    work: (failure: Failure, run?: OpenIndex, loaded?: Loaded) => void,
   ): void {
     const start = () => {
       this.#active++;
@@ -421,11 +427,11 @@ export class Runs {
         });
       });
     };
-    if (this.#active < RUN_HANDLES_MAX) start();
+    if (this.#active < INDEX_HANDLES_MAX) start();
     else this.#queue.push(start);
   }
 
-  #release(run: Run): void {
+  #release(run: OpenIndex): void {
     this.#open.release(run);
     this.#left();
   }

@@ -8,24 +8,24 @@ import type { Files, Handle } from '../files/files.ts';
 import {
   type Checksum,
   type Chunk,
-  decodeRunHeader,
+  decodeIndexHeader,
   ENTRY_BYTES,
   entryAt,
-  RUN_HEADER_BYTES,
-  type RunHeader,
-  runName,
+  INDEX_HEADER_BYTES,
+  type IndexHeader,
+  indexName,
   Table,
   tableBytes,
 } from './index-file.ts';
 
 /** Header and tables of a run, verified. */
 export interface Loaded {
-  header: RunHeader;
+  header: IndexHeader;
   table: Table;
 }
 
 /** One file under its name. */
-export interface Run {
+export interface OpenIndex {
   base: Position;
   /** Tells apart the files that have had the name. */
   serial: number;
@@ -39,7 +39,7 @@ export interface Run {
   waiters: ((failure: Failure, loaded?: Loaded) => void)[];
 }
 
-export interface OpenRunsOptions {
+export interface OpenIndexesOptions {
   files: Files;
   logId: bigint;
   crc32c: Checksum;
@@ -49,19 +49,19 @@ export interface OpenRunsOptions {
 }
 
 /** Files open at a time, and the most runs that may be held at a time. */
-export const RUN_HANDLES_MAX = 64;
+export const INDEX_HANDLES_MAX = 64;
 
-export class OpenRuns {
-  readonly #options: OpenRunsOptions;
+export class OpenIndexes {
+  readonly #options: OpenIndexesOptions;
   readonly #files: Files;
-  readonly #held = new Set<Run>(); // with an open file, the longest unused first
+  readonly #held = new Set<OpenIndex>(); // with an open file, the longest unused first
   #handles = 0; // files open, being opened or being closed
   #closing = 0;
   readonly #openings: (() => void)[] = []; // wait for one of the handles
-  readonly #kept = new Set<Run>(); // with tables, the longest unused first
+  readonly #kept = new Set<OpenIndex>(); // with tables, the longest unused first
   #tableBytes = 0;
 
-  constructor(options: OpenRunsOptions) {
+  constructor(options: OpenIndexesOptions) {
     this.#options = options;
     this.#files = options.files;
   }
@@ -80,7 +80,7 @@ export class OpenRuns {
    * Holds a run until `release`, also if it fails: opens its file and loads its tables. `done` may
    * come within the call.
    */
-  hold(run: Run, done: (failure: Failure, loaded?: Loaded) => void): void {
+  hold(run: OpenIndex, done: (failure: Failure, loaded?: Loaded) => void): void {
     run.users++;
     if (run.handle >= 0 && run.loaded !== undefined) {
       touch(this.#held, run);
@@ -99,14 +99,14 @@ export class OpenRuns {
     });
   }
 
-  release(run: Run): void {
+  release(run: OpenIndex): void {
     run.users--;
     if (run.gone && run.users === 0 && run.handle >= 0) this.#close(run);
     this.#makeRoom();
   }
 
   /** Takes a run out of memory whose name is about to go; closes its file when nobody holds it. */
-  forget(run: Run): void {
+  forget(run: OpenIndex): void {
     run.gone = true;
     this.#unload(run);
     if (run.users === 0 && run.handle >= 0) this.#close(run);
@@ -120,7 +120,7 @@ export class OpenRuns {
   /** Reads chunks of a held run that follow each other; `done` with a view of their entries when
    * each matches its checksum. */
   read(
-    run: Run,
+    run: OpenIndex,
     { header, table }: Loaded,
     chunks: Chunk[],
     done: (failure: Failure, view: DataView) => void,
@@ -142,16 +142,16 @@ export class OpenRuns {
 
   // --- tables ---------------------------------------------------------------------------------
 
-  #load(run: Run, done: (failure: Failure, loaded?: Loaded) => void): void {
+  #load(run: OpenIndex, done: (failure: Failure, loaded?: Loaded) => void): void {
     const { logId, crc32c } = this.#options;
-    const head = new Uint8Array(RUN_HEADER_BYTES);
+    const head = new Uint8Array(INDEX_HEADER_BYTES);
     this.#readAll(run, head, 0, (failure) => {
       if (failure !== undefined) return done(failure);
       const expected = { base: run.base, logId, fileBytes: run.bytes };
-      const header = attempt(() => decodeRunHeader(head, expected, crc32c));
+      const header = attempt(() => decodeIndexHeader(head, expected, crc32c));
       if (header instanceof Error) return done(header);
       const bytes = new Uint8Array(tableBytes(header.pageBits, header.chunks));
-      this.#readAll(run, bytes, RUN_HEADER_BYTES, (tableFailure) => {
+      this.#readAll(run, bytes, INDEX_HEADER_BYTES, (tableFailure) => {
         if (tableFailure !== undefined) return done(tableFailure);
         const table = new Table(header.pageBits, header.chunks, bytes);
         if (crc32c(bytes) !== header.tableCrc || !table.holds(header.count))
@@ -164,7 +164,7 @@ export class OpenRuns {
   }
 
   // Keeps tables in memory, in the place of those that were not used for longest.
-  #keep(run: Run, loaded: Loaded): void {
+  #keep(run: OpenIndex, loaded: Loaded): void {
     const { tableBytesMax } = this.#options;
     if (run.gone || loaded.table.bytes.length > tableBytesMax) return;
     run.loaded = loaded;
@@ -176,7 +176,7 @@ export class OpenRuns {
     }
   }
 
-  #unload(run: Run): void {
+  #unload(run: OpenIndex): void {
     if (!this.#kept.delete(run)) return;
     this.#tableBytes -= run.loaded!.table.bytes.length;
     run.loaded = undefined;
@@ -184,7 +184,7 @@ export class OpenRuns {
 
   // --- files ----------------------------------------------------------------------------------
 
-  #open(run: Run, done: (failure: Failure) => void): void {
+  #open(run: OpenIndex, done: (failure: Failure) => void): void {
     if (run.handle >= 0) {
       touch(this.#held, run);
       done(undefined);
@@ -192,7 +192,7 @@ export class OpenRuns {
     }
     this.#openings.push(() => {
       this.#handles++;
-      this.#files.open(runName(run.base), false, (failure, handle, bytes) => {
+      this.#files.open(indexName(run.base), false, (failure, handle, bytes) => {
         if (failure !== undefined) {
           this.#handles--;
           this.#makeRoom();
@@ -211,14 +211,15 @@ export class OpenRuns {
   // Opens what waits for a handle; closes files that nobody uses, as many as are needed for that.
   // There are enough of them, as no more runs are held than there are handles.
   #makeRoom(): void {
-    while (this.#openings.length > 0 && this.#handles < RUN_HANDLES_MAX) this.#openings.shift()!();
+    while (this.#openings.length > 0 && this.#handles < INDEX_HANDLES_MAX)
+      this.#openings.shift()!();
     for (const run of this.#held) {
       if (this.#openings.length <= this.#closing) break;
       if (run.users === 0) this.#close(run);
     }
   }
 
-  #close(run: Run): void {
+  #close(run: OpenIndex): void {
     const { handle } = run;
     run.handle = -1;
     this.#held.delete(run);
@@ -232,7 +233,7 @@ export class OpenRuns {
   }
 
   // Goes on after short reads; the end of the file before the end of `into` is damage.
-  #readAll(run: Run, into: Uint8Array, at: number, done: (failure: Failure) => void): void {
+  #readAll(run: OpenIndex, into: Uint8Array, at: number, done: (failure: Failure) => void): void {
     this.#files.read(run.handle, into, at, (failure, bytes) => {
       if (failure !== undefined) done(failure);
       else if (bytes === into.length) done(undefined);
@@ -243,7 +244,7 @@ export class OpenRuns {
 }
 
 // Makes a run that is among these the one that was used last.
-function touch(order: Set<Run>, run: Run): void {
+function touch(order: Set<OpenIndex>, run: OpenIndex): void {
   order.delete(run);
   order.add(run);
 }
@@ -256,11 +257,11 @@ function attempt<T>(call: () => T): T | Error {
   }
 }
 
-function damaged(run: Run, what: string): LogError {
-  return new LogError('damaged', `${runName(run.base)}: ${what}; make it again from the log`);
+function damaged(run: OpenIndex, what: string): LogError {
+  return new LogError('damaged', `${indexName(run.base)}: ${what}; make it again from the log`);
 }
 
 /** No run that can be believed. */
 export function absent(base: Position, what: string): LogError {
-  return new LogError('missing', `${runName(base)}: ${what}; make it from the log`);
+  return new LogError('missing', `${indexName(base)}: ${what}; make it from the log`);
 }

@@ -15,11 +15,11 @@ const ENTRIES_MAX = 4 * 1024 * 1024;
 const PLACE_MAX = 2 ** 32;
 
 /** Whether a place to go on from is one in an index that was held in memory. */
-export function isHeldPlace(at: number): boolean {
+export function isPendingPlace(at: number): boolean {
   return at < PLACE_MAX;
 }
 
-export class HeldIndexes {
+export class PendingIndexes {
   readonly #held = new Map<number, Held>();
   #entries = 0;
 
@@ -60,7 +60,7 @@ export class HeldIndexes {
     const { sequence, at } = query;
     const [low, high] = [query.low >>> 0, query.high >>> 0];
     const found: Found[] = [];
-    for (let i = isHeldPlace(at) ? at : 0; i < source.count; i++) {
+    for (let i = isPendingPlace(at) ? at : 0; i < source.count; i++) {
       if (source.bucketLow(i) !== low || source.bucketHigh(i) !== high) continue;
       if (source.sequence(i) + source.messages(i) <= sequence) continue;
       if (found.length === most) return { found, next: i };

@@ -18,7 +18,7 @@ import {
 } from '../../core/records/rows.ts';
 import { LogError } from '../files/errors.ts';
 import type { Files } from '../files/files.ts';
-import type { Pace } from '../files/throttle.ts';
+import type { Throttle } from '../files/throttle.ts';
 import { type Scannable, walk } from '../scan/scan.ts';
 
 /**
@@ -29,7 +29,7 @@ export async function entriesOf(
   files: Files,
   codec: RecordScanner,
   segment: Scannable,
-  pace: Pace,
+  pace: Throttle,
 ): Promise<EntrySource> {
   const rows = new RowList();
   const positions: number[] = [];

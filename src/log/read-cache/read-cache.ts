@@ -31,13 +31,13 @@ import type { Foreground } from '../../core/ports/foreground.ts';
 import { LogError } from '../files/errors.ts';
 import type { Files } from '../files/files.ts';
 import type { Segment, Segments } from '../segments/segments.ts';
-import { type Load, placeIn, UNIT, unitAt, type Window } from './read-window.ts';
+import { placeIn, type ReadWindow, UNIT, unitAt, type WaitingRead } from './read-window.ts';
 
 /** Calls back once: after other work had its turn, after some ms, after few ms. */
-export interface Turns {
+export interface ReadDelays {
   soon: (call: () => void) => void;
   later: (call: () => void) => void;
-  pause: (call: () => void) => void;
+  idleDelay: (call: () => void) => void;
 }
 
 const WINDOW_BYTES_MAX = 2 * 1024 * 1024;
@@ -65,18 +65,18 @@ const CROWD_PER_MIB = 8;
 // Loads answered in one turn of a crowd.
 const ANSWERS_MAX = 64;
 
-export class Cold {
+export class ReadCache {
   readonly #codec: RecordScanner;
   readonly #files: Files;
   readonly #segments: () => Segments;
-  #windows: Window[] = []; // oldest first
-  readonly #byUnit = new Map<number, Window>();
-  readonly #alone = new Map<Position, Window>(); // by the position of their one record
+  #windows: ReadWindow[] = []; // oldest first
+  readonly #byUnit = new Map<number, ReadWindow>();
+  readonly #alone = new Map<Position, ReadWindow>(); // by the position of their one record
   #cursor = 0;
   #ahead = 0;
   #gently = false; // as of the last record that was asked for
   #resting = false;
-  #queue: Load[] = [];
+  #queue: WaitingRead[] = [];
   #sweep: Position = 0; // where the next load is looked for
   // Loads whose window is being read or that are among the crowd, whose answers wait for the end of
   // the sweep; what was read for them, and the stretch of it.
@@ -93,7 +93,7 @@ export class Cold {
   reads = 0;
   readBytes = 0;
 
-  readonly #turns: Turns;
+  readonly #delays: ReadDelays;
   readonly #foreground: Foreground;
   readonly #areaBytes: number;
   readonly #sweepBytes: number;
@@ -104,7 +104,7 @@ export class Cold {
     codec: RecordScanner,
     files: Files,
     segments: () => Segments,
-    turns: Turns,
+    turns: ReadDelays,
     foreground: Foreground,
     areaBytes = AREA_BYTES,
   ) {
@@ -112,7 +112,7 @@ export class Cold {
     this.#sweepBytes = SWEEP_SHARE * areaBytes;
     const room = Math.floor((AHEAD_SHARE * areaBytes) / WINDOW_BYTES_MAX);
     this.#aheadMax = Math.min(AHEAD_MAX, room);
-    this.#turns = turns;
+    this.#delays = turns;
     this.#foreground = foreground;
     this.#codec = codec;
     this.#files = files;
@@ -162,12 +162,12 @@ export class Cold {
     if (this.#reading === 0) this.#answerCrowd();
   }
 
-  #isApart({ position }: Load): boolean {
+  #isApart({ position }: WaitingRead): boolean {
     return position < this.#stretchFrom || position > this.#stretchTo + WINDOW_BYTES_MAX;
   }
 
   // The next load of the sweep.
-  #first(): Load {
+  #first(): WaitingRead {
     let at = -1;
     let lowest = 0;
     for (let i = 0; i < this.#queue.length; i++) {
@@ -194,7 +194,7 @@ export class Cold {
   }
 
   // The window is used: begins to read the one behind it, if whoever uses it reads in order.
-  #readOn(window: Window): void {
+  #readOn(window: ReadWindow): void {
     if (window.ahead) this.#ahead--;
     window.ahead = false;
     // A crowd that waits for its answers needs the area, and an end of the reads.
@@ -216,7 +216,7 @@ export class Cold {
     return this.#asked + this.#queue.length >= CROWD;
   }
 
-  #unit(position: Position): Window | undefined {
+  #unit(position: Position): ReadWindow | undefined {
     return this.#byUnit.get(Math.floor(position / UNIT));
   }
 
@@ -229,7 +229,7 @@ export class Cold {
     const go = (from: number) => {
       for (const answer of crowd.slice(from, from + ANSWERS_MAX)) answer();
       if (from + ANSWERS_MAX < crowd.length) {
-        this.#turns.soon(() => go(from + ANSWERS_MAX));
+        this.#delays.soon(() => go(from + ANSWERS_MAX));
         return;
       }
       this.#answering = false;
@@ -252,7 +252,7 @@ export class Cold {
   #gather(served: number): void {
     const crowd = ++this.#crowds;
     this.#gathering = Math.max(this.#gathering, Math.floor(served / 2));
-    this.#turns.later(() => {
+    this.#delays.later(() => {
       if (crowd !== this.#crowds) return;
       this.#gathering = 0;
       this.#next();
@@ -260,7 +260,7 @@ export class Cold {
   }
 
   // Whether a load waits for a window that is being read already.
-  #joins(load: Load): boolean {
+  #joins(load: WaitingRead): boolean {
     const window = load.alone
       ? this.#alone.get(load.position)
       : this.#byUnit.get(Math.floor(load.position / UNIT));
@@ -270,7 +270,7 @@ export class Cold {
     return true;
   }
 
-  #start(load: Load): boolean {
+  #start(load: WaitingRead): boolean {
     if (this.#joins(load)) return true;
     const { position, recordBytes, alone, done } = load;
     const segment = this.#segments().find(position);
@@ -296,8 +296,8 @@ export class Cold {
     begin: Position,
     wanted: Position,
     size: number,
-    waiters: Load[],
-    used?: Window,
+    waiters: WaitingRead[],
+    used?: ReadWindow,
   ): boolean {
     const own = waiters[0]?.alone === true;
     const segmentEnd = segment.base + segment.bytes;
@@ -305,7 +305,7 @@ export class Cold {
     const bytes = Math.min(own ? size : end - begin + OVERLAP, segmentEnd - begin);
     const place = this.#room(Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES, used);
     if (place < 0) return false;
-    const window: Window = {
+    const window: ReadWindow = {
       position: begin,
       place,
       bytes,
@@ -334,7 +334,7 @@ export class Cold {
     return true;
   }
 
-  #enter(position: Position, window: Window): void {
+  #enter(position: Position, window: ReadWindow): void {
     const unit = Math.floor(position / UNIT);
     // What is there already may be waited for.
     if (this.#byUnit.get(unit)?.loading !== true) this.#byUnit.set(unit, window);
@@ -350,12 +350,12 @@ export class Cold {
     return UNIT;
   }
 
-  #grown({ position, end }: Window): number {
+  #grown({ position, end }: ReadWindow): number {
     return Math.min(2 * (end - position), this.#gently ? GENTLE_BYTES_MAX : WINDOW_BYTES_MAX);
   }
 
   // Goes on after short reads.
-  #read(window: Window, segment: Segment, got: number): void {
+  #read(window: ReadWindow, segment: Segment, got: number): void {
     const { place, bytes, position } = window;
     const once = window.inOrder && !this.#crowded;
     const into = this.#codec.memory.subarray(place + got, place + bytes);
@@ -369,18 +369,18 @@ export class Cold {
   }
 
   // Takes room behind the cursor from the oldest windows; -1 while one of them is read or used.
-  #room(bytes: number, used: Window | undefined): number {
+  #room(bytes: number, used: ReadWindow | undefined): number {
     const area = Math.min(this.#codec.coldBytes, Math.max(this.#areaBytes, bytes));
     const at = this.#cursor + bytes > area ? 0 : this.#cursor;
-    const inTheWay = (w: Window) => w.place < at + bytes && at < w.place + w.bytes;
+    const inTheWay = (w: ReadWindow) => w.place < at + bytes && at < w.place + w.bytes;
     if (this.#windows.some((w) => (w.loading || w === used) && inTheWay(w))) return -1;
     this.#drop(inTheWay);
     this.#cursor = at + bytes;
     return at;
   }
 
-  #drop(unwanted: (window: Window) => boolean): void {
-    const kept: Window[] = [];
+  #drop(unwanted: (window: ReadWindow) => boolean): void {
+    const kept: ReadWindow[] = [];
     for (const window of this.#windows) {
       if (!unwanted(window)) {
         kept.push(window);
@@ -397,7 +397,7 @@ export class Cold {
     this.#windows = kept;
   }
 
-  #loaded(window: Window, segment: Segment, failure: Failure, read: number): void {
+  #loaded(window: ReadWindow, segment: Segment, failure: Failure, read: number): void {
     window.loading = false;
     this.#reading--;
     this.#segments().readDone(segment);
@@ -418,7 +418,7 @@ export class Cold {
     this.#next();
   }
 
-  #answer(window: Window, load: Load, failure: Failure): void {
+  #answer(window: ReadWindow, load: WaitingRead, failure: Failure): void {
     const { position, recordBytes, done, alone } = load;
     const { stale } = window;
     const held = placeIn(window, position, recordBytes) >= 0;
@@ -434,14 +434,14 @@ export class Cold {
   #rest(): void {
     if (this.#resting) return;
     this.#resting = true;
-    this.#turns.pause(() => {
+    this.#delays.idleDelay(() => {
       this.#resting = false;
       this.#next();
     });
   }
 
   // Finds where the first record begins, and how far records follow it.
-  #verify(window: Window, bytes: number): void {
+  #verify(window: ReadWindow, bytes: number): void {
     const { place, position } = window;
     const codec = this.#codec;
     const start = bytes < RECORD_HEADER_BYTES ? bytes : codec.seek(place, bytes, position);
@@ -468,7 +468,7 @@ export class Cold {
     const moved = this.#queue.filter(({ position }) => within(position));
     if (moved.length === 0) return;
     this.#queue = this.#queue.filter(({ position }) => !within(position));
-    this.#turns.soon(() => {
+    this.#delays.soon(() => {
       for (const { done } of moved) done(undefined);
     });
   }

@@ -5,7 +5,7 @@ import type { Failure, Position } from '../../core/ports/basics.ts';
 /** Windows begin and end at multiples of this in the log, or with their segment. */
 export const UNIT = 64 * 1024;
 
-export interface Window {
+export interface ReadWindow {
   position: Position;
   place: number;
   /** Room taken in the area. */
@@ -22,11 +22,11 @@ export interface Window {
   ahead: boolean;
   /** Its records were moved while it was read. */
   stale: boolean;
-  waiters: Load[];
+  waiters: WaitingRead[];
 }
 
 /** Somebody who wants a record. */
-export interface Load {
+export interface WaitingRead {
   position: Position;
   recordBytes: number;
   done: (failure: Failure) => void;
@@ -40,7 +40,7 @@ export function unitAt(position: Position): Position {
 }
 
 /** Place of a record in memory, or -1 if the window does not hold all of it, verified. */
-export function placeIn(window: Window, position: Position, recordBytes: number): number {
+export function placeIn(window: ReadWindow, position: Position, recordBytes: number): number {
   const offset = position - window.position;
   const within = offset >= window.from && offset + recordBytes <= window.valid;
   return within && !window.loading ? window.place + offset : -1;

@@ -4,13 +4,13 @@ import type { Position } from '../../core/ports/basics.ts';
 import type { DiskAreas, RecordScanner } from '../../core/ports/codec.ts';
 import type { Foreground } from '../../core/ports/foreground.ts';
 import type { Files } from '../files/files.ts';
-import type { Turns } from '../files/throttle.ts';
+import type { Delays } from '../files/throttle.ts';
 import type { CheckpointDue } from '../index/index-store.ts';
 import type { Place } from '../segments/watch.ts';
 import type { SyncMode } from '../segments/writer.ts';
 import type { Tell } from './progress.ts';
 
-export interface LogOptions extends Turns {
+export interface LogOptions extends Delays {
   files: Files;
   /** The folder of indexes and checkpoint. */
   indexFiles: Files;

@@ -3,16 +3,16 @@
 
 import type { EntrySource, Found, Position } from '../../core/ports/basics.ts';
 import type { State } from '../../core/segments/state.ts';
-import { Fold } from '../../core/segments/state-builder.ts';
+import { StateBuilder } from '../../core/segments/state-builder.ts';
 import type { Checkpoint, KnownSegment } from '../index/checkpoint.ts';
 import type { Sink } from './recovery.ts';
 
 export class Replay implements Sink {
-  readonly builder: Fold;
+  readonly builder: StateBuilder;
 
   /** The log goes into `state`, which is empty. */
   constructor(state: State<unknown>) {
-    this.builder = new Fold(state);
+    this.builder = new StateBuilder(state);
   }
 
   segment(base: Position, sparse = false): void {

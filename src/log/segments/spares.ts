@@ -10,7 +10,7 @@
 
 import type { Failure } from '../../core/ports/basics.ts';
 import { type Files, type Handle, isNoSpace, writeAll } from '../files/files.ts';
-import type { Pace } from '../files/throttle.ts';
+import type { Throttle } from '../files/throttle.ts';
 import { fillName, numberIn, spareName } from './segment.ts';
 
 /** A file of a segment's size that is used again, or for the first time. */
@@ -25,7 +25,7 @@ export interface SparesOptions {
   /** As many as are written at a time. */
   zeros: Uint8Array;
   segmentBytes: number;
-  pace: Pace;
+  pace: Throttle;
   /** Disk space to hold ready beyond the next segment and the reserve. */
   spareBytes: number;
   /** A background step failed in a way that has no other reporter. */

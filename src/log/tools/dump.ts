@@ -36,7 +36,7 @@ import {
 import type { FilesToRead } from '../files/files.ts';
 import type { Visitor } from '../scan/scan.ts';
 import { isThere, type Look, lookThrough } from './look.ts';
-import { problemOf, type ToolSegment, tour } from './segment-walk.ts';
+import { problemOf, type ToolSegment, walkSegments } from './segment-walk.ts';
 
 /** 64-bit numbers are decimal strings; sizes and offsets are in bytes. */
 export interface RecordEntry {
@@ -196,7 +196,7 @@ async function dumpSegment(
   if (!segment.skip) {
     const before = segment.problems.length;
     try {
-      await tour(files, codec, segment, 0, visitor, ({ offset, end, goesOn }) => {
+      await walkSegments(files, codec, segment, 0, visitor, ({ offset, end, goesOn }) => {
         if (!goesOn || options.bucket !== undefined) return;
         const position = String(base + offset);
         entries.push({ type: 'gap', segment: name, offset, position, bytes: end - offset });

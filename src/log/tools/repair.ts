@@ -19,7 +19,7 @@ import { headerMatches } from '../segments/segment.ts';
 import { Rewriter, segmentBytesFor } from './rewrite.ts';
 import { openForTools, type ToolSegment } from './segment-walk.ts';
 import { countOf, LivePass, type LiveRun, type OpenBatch, payloadOf, Survey } from './survey.ts';
-import { Salvage } from './tolerant-files.ts';
+import { TolerantFiles } from './tolerant-files.ts';
 import { type Suspect, type VerifyReport, verifyLog } from './verify.ts';
 
 /** Sequences from (inclusive) to (exclusive); null where nobody knows. */
@@ -97,7 +97,7 @@ export interface RepairTarget {
 }
 
 interface Old {
-  files: Salvage;
+  files: TolerantFiles;
   codec: RecordScanner;
   segments: ToolSegment[];
   survey: Survey;
@@ -143,7 +143,7 @@ async function surveyOld(
   codec: RecordScanner,
   progress: (done: number, total: number) => void,
 ): Promise<Old> {
-  const files = new Salvage(from);
+  const files = new TolerantFiles(from);
   const { segments, logId, leftovers, foreign } = await openForTools(files);
   if (segments.length === 0) throw new LogError('missing', 'there is no segment to save from');
   refuseUnopened(segments);

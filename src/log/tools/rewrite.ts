@@ -180,7 +180,7 @@ export class Rewriter {
       }
       assert(packed > 0, 'a message is larger than the inbox');
       await this.#pack(bytes, packed, sequence);
-      if (attempts > 0) this.#commit.comeBack(sequence, packed, attempts);
+      if (attempts > 0) this.#commit.requeue(sequence, packed, attempts);
     }
   }
 

@@ -194,7 +194,7 @@ export interface Gap {
   epoch: number;
 }
 
-export interface TourEnd {
+export interface WalkEnd {
   /** The last batch said that the log goes on in the next segment. */
   last: boolean;
   epoch: number;
@@ -204,14 +204,14 @@ export interface TourEnd {
  * Visits every valid record of a segment from `epoch` on; `gap` is called before what follows it is
  * visited, and once at the end unless the segment was closed by its last batch.
  */
-export async function tour(
+export async function walkSegments(
   files: FilesToRead,
   codec: RecordScanner,
   segment: ToolSegment,
   epoch: number,
   visitor: Visitor,
   gap: (gap: Gap) => void,
-): Promise<TourEnd> {
+): Promise<WalkEnd> {
   let highest = epoch;
   let from: From | undefined;
   for (;;) {

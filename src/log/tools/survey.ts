@@ -32,7 +32,7 @@ import {
 } from '../../core/records/rows.ts';
 import type { FilesToRead } from '../files/files.ts';
 import type { Look, Looked } from './look.ts';
-import { type ToolSegment, tour } from './segment-walk.ts';
+import { type ToolSegment, walkSegments } from './segment-walk.ts';
 import { type Findings, type Suspect, Verifier, type VerifyReport } from './verify.ts';
 
 /** Messages of a batch whose commit record was not found. */
@@ -293,7 +293,7 @@ export class LivePass {
     take: (run: LiveRun) => void,
     chunk?: () => Promise<void>,
   ): Promise<number> {
-    const end = await tour(
+    const end = await walkSegments(
       files,
       codec,
       segment,

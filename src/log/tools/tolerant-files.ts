@@ -12,7 +12,7 @@ export interface Unreadable {
 
 const BLOCK_BYTES = 4096;
 
-export class Salvage implements FilesToRead {
+export class TolerantFiles implements FilesToRead {
   readonly #files: FilesToRead;
   readonly #names = new Map<Handle, string>();
   // Numbers of unreadable blocks: asking for them again may take the disk seconds each.

@@ -24,7 +24,7 @@ import {
   noteProblem,
   problemOf,
   type ToolSegment,
-  tour,
+  walkSegments,
 } from './segment-walk.ts';
 
 export type Verdict = 'clean' | 'torn' | 'damaged';
@@ -173,7 +173,7 @@ export class Verifier {
       },
     };
     try {
-      const end = await tour(files, codec, segment, this.#epoch, visitor, (gap) =>
+      const end = await walkSegments(files, codec, segment, this.#epoch, visitor, (gap) =>
         this.#suspects.push({
           ...gap,
           segment,

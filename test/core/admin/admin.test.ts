@@ -228,7 +228,7 @@ describe('why nothing more is delivered', () => {
     const { buckets, paused } = world.broker;
     for (let i = 0; i < 3; i++) world.publish(1, `more.${i}`);
     // As after a start that found the first record settled.
-    buckets.fates.settled.add(1, 3);
+    buckets.outcomes.settled.add(1, 3);
     buckets.recovered(world.broker.nextSequence, 3, false);
     paused.set('1', true);
     world.consumer(1, 1);

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Oldest, type OldestOptions } from '../../../src/core/admin/oldest-message.ts';
+import { OldestMessages, type OldestOptions } from '../../../src/core/admin/oldest-message.ts';
 import type { Failure } from '../../../src/core/ports/basics.ts';
 import { createState } from '../../../src/core/segments/state.ts';
 
@@ -12,16 +12,16 @@ type Visit = OldestOptions['visit'];
 function setUp(memoryFrom = 0, visit: Visit = () => assert.fail('a run was visited')) {
   const state = createState(1);
   const { buckets, retention } = state;
-  const oldest = new Oldest({
+  const oldest = new OldestMessages({
     retention,
     entries: buckets.entries,
-    fates: buckets.fates,
+    fates: buckets.outcomes,
     memoryFrom: () => memoryFrom,
     releasing: () => false,
     visit,
   });
   const settle = (position: number, sequence: number) => {
-    buckets.fates.settled.add(sequence, 1);
+    buckets.outcomes.settled.add(sequence, 1);
     retention.settle(position, 1);
   };
   return { ...state, oldest, settle };

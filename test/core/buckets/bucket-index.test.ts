@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { BugError } from '../../../src/core/assert.ts';
-import { Directory } from '../../../src/core/buckets/bucket-index.ts';
-import { Columns } from '../../../src/core/buckets/bucket-table.ts';
+import { BucketIndex } from '../../../src/core/buckets/bucket-index.ts';
+import { BucketTable } from '../../../src/core/buckets/bucket-table.ts';
 import { hashOf } from '../../../src/core/collections/hash.ts';
 import { Random, seedOf } from '../../support/random.ts';
 
@@ -20,14 +20,14 @@ interface Bucket {
 
 /** A directory, its columns, and the Map that it has to be like. */
 class Both {
-  readonly columns = new Columns();
-  readonly directory: Directory;
+  readonly columns = new BucketTable();
+  readonly directory: BucketIndex;
   readonly model = new Map<string, Bucket>();
   /** What is in the model, in any order. */
   readonly list: Bucket[] = [];
 
   constructor(hashSeed: number) {
-    this.directory = new Directory(hashSeed, this.columns);
+    this.directory = new BucketIndex(hashSeed, this.columns);
   }
 
   add(low: number, high: number): void {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BugError } from '../../../src/core/assert.ts';
 import {
-  Columns,
+  BucketTable,
   countsAt,
   FLAGS,
   HEAD,
@@ -29,7 +29,7 @@ const seed = seedOf('core/buckets/bucket-table.test');
 const PAGE = 4096;
 
 // All that stands in a slot.
-function fieldsOf(columns: Columns, slot: number): number[] {
+function fieldsOf(columns: BucketTable, slot: number): number[] {
   const { numbers, words, floats, counts } = columns.page(slot);
   return [
     ...[LOW, HIGH, TAKEN, FLAGS].map((field) => words[wordsAt(slot) + field]!),
@@ -39,7 +39,7 @@ function fieldsOf(columns: Columns, slot: number): number[] {
   ];
 }
 
-function fill(columns: Columns, slot: number, by: number): number[] {
+function fill(columns: BucketTable, slot: number, by: number): number[] {
   const { numbers, words, floats, counts } = columns.page(slot);
   words[wordsAt(slot) + TAKEN] = by + 1;
   for (const field of [HEAD, TAIL, NEXT, RATED_MS]) numbers[numbersAt(slot) + field] = by + field;
@@ -50,7 +50,7 @@ function fill(columns: Columns, slot: number, by: number): number[] {
 
 test('each slot keeps its fields while others come and go, and a new one has none', () => {
   const random = new Random(seed);
-  const columns = new Columns();
+  const columns = new BucketTable();
   const model = new Map<number, number[]>();
   for (const size of [20_000, 3000, 9000, 0, 5000, 4000]) {
     while (model.size !== size) {
@@ -98,7 +98,7 @@ test('each slot keeps its fields while others come and go, and a new one has non
 
 test('memory follows the number of buckets, down as well', () => {
   const random = new Random(seed + 1);
-  const columns = new Columns();
+  const columns = new BucketTable();
   const least = columns.bytes;
   const slots: number[] = [];
   const grow = (size: number) => {
@@ -122,7 +122,7 @@ test('memory follows the number of buckets, down as well', () => {
 });
 
 test('a bucket that comes and goes alone does not bring a page with it each time', () => {
-  const columns = new Columns();
+  const columns = new BucketTable();
   for (let i = 1; i < PAGE; i++) columns.open(i, 0, 0, 0);
   const slot = columns.open(0, 0, 0, 0);
   const page = columns.page(slot);
@@ -134,7 +134,7 @@ test('a bucket that comes and goes alone does not bring a page with it each time
 });
 
 test('a slot is given back once', () => {
-  const columns = new Columns();
+  const columns = new BucketTable();
   columns.open(1, 1, 0, 0);
   columns.open(2, 1, 0, 0);
   columns.close(2);
@@ -146,7 +146,7 @@ test('a slot is given back once', () => {
 
 test('rates of many slots fade each by itself, and can begin anew', () => {
   const random = new Random(seed + 2);
-  const columns = new Columns();
+  const columns = new BucketTable();
   const rates = new BucketRates(columns);
   const slots = Array.from({ length: 3 * PAGE }, (_, i) => columns.open(i, 0, 0, 0));
   const model = new Map<number, { published: number; settled: number }>();

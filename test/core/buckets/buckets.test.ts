@@ -5,12 +5,12 @@ import { describe, test } from 'node:test';
 import { largest } from '../../../src/core/admin/report.ts';
 import { BugError } from '../../../src/core/assert.ts';
 import { Buckets } from '../../../src/core/buckets/buckets.ts';
-import type { Part } from '../../../src/core/buckets/slice.ts';
+import type { Slice } from '../../../src/core/buckets/slice.ts';
 import { AttemptCounts, SequenceSet } from '../../../src/core/collections/sequence-set.ts';
 import { Random, seedOf } from '../../support/random.ts';
 
 const seed = seedOf('core/buckets/buckets.test');
-const part = (sequence: number, count = 1, slot = 1): Part => ({
+const part = (sequence: number, count = 1, slot = 1): Slice => ({
   slot,
   position: sequence * 8,
   sequence,
@@ -27,13 +27,13 @@ const bucketsOf = (hashSeed: number, slotsMax?: number) =>
     slotsMax,
   );
 
-function push(buckets: Buckets<string>, slot: number, of: Part): void {
+function push(buckets: Buckets<string>, slot: number, of: Slice): void {
   buckets.push(slot, of.position, of.sequence, of.count, of.bodyBytes, of.attempts);
 }
 
 interface Model {
   ready: number[]; // sequences, sorted
-  unacked: Map<number, Part>; // by sequence: the record it came from
+  unacked: Map<number, Slice>; // by sequence: the record it came from
   consumers: number;
 }
 
@@ -88,9 +88,9 @@ test('push, take, settle, giveBack and tidy keep order and counts', () => {
           m.unacked.delete(next);
           if (random.chance(0.5)) {
             buckets.settle(slot, next, 1);
-            assert.ok(buckets.fates.settled.has(next));
+            assert.ok(buckets.outcomes.settled.has(next));
           } else {
-            buckets.giveBack({ ...taken, attempts: 1 });
+            buckets.requeue({ ...taken, attempts: 1 });
             m.ready.push(next);
             m.ready.sort((a, b) => a - b);
           }
@@ -98,7 +98,7 @@ test('push, take, settle, giveBack and tidy keep order and counts', () => {
         }
         default: {
           const slot = buckets.open(id, high);
-          const share = buckets.openShare(slot);
+          const share = buckets.openSubscription(slot);
           if (random.chance(0.5)) {
             share.consumers++;
             m.consumers++;
@@ -189,7 +189,7 @@ function forget(slotsMax: number): void {
       }
       case 4: {
         const by = known.consumers > 0 && random.chance(0.7) ? -1 : 1;
-        const share = buckets.openShare(open(id, known));
+        const share = buckets.openSubscription(open(id, known));
         share.consumers += by;
         known.consumers += by;
         if (share.consumers === 0) buckets.tidy(share.slot);
@@ -209,7 +209,7 @@ function forget(slotsMax: number): void {
     for (const [each, state] of step % 10 === 0 ? model : [[id, known] as const]) {
       const at = buckets.find(each, each);
       if (at !== 0) assert.deepEqual({ ...buckets.placeOf(at), next: 0 }, placeOf(each));
-      else if (state.runs > 0) assert.ok(buckets.forgetful, 'a bucket is lost');
+      else if (state.runs > 0) assert.ok(buckets.isPartial, 'a bucket is lost');
       assert.ok(at !== 0 || !isNeeded(state), 'a bucket was forgotten that is needed');
       if (at !== 0) assert.equal(buckets.unackedOf(at), state.taken.length);
       if (isNeeded(state)) needed++;
@@ -242,13 +242,13 @@ describe('rules', () => {
   test('a bucket being loaded is kept', () => {
     const buckets = bucketsOf(3);
     const slot = buckets.open(1, 0);
-    buckets.openShare(slot).loading = true;
+    buckets.openSubscription(slot).loading = true;
     buckets.tidy(slot);
     assert.equal(buckets.find(1, 0), slot);
-    buckets.share(slot)!.loading = false;
+    buckets.subscription(slot)!.loading = false;
     buckets.tidy(slot);
     assert.equal(buckets.find(1, 0), 0);
-    assert.equal(buckets.share(slot), undefined);
+    assert.equal(buckets.subscription(slot), undefined);
   });
 
   test('setting aside takes the whole entry, and says which', () => {
@@ -265,7 +265,7 @@ describe('rules', () => {
     const buckets = bucketsOf(3);
     const slot = buckets.open(1, 0);
     for (const sequence of [1, 4, 7]) push(buckets, slot, part(sequence, 3));
-    const share = buckets.openShare(slot);
+    const share = buckets.openSubscription(slot);
     share.consumers++;
     buckets.take(buckets.peek(slot)!, 2);
     assert.equal(buckets.lookupDue(slot), false);
@@ -293,20 +293,20 @@ describe('rules', () => {
     const slot = buckets.open(1, 0);
     push(buckets, slot, part(1, 3));
     push(buckets, slot, part(4, 3));
-    const share = buckets.openShare(slot);
+    const share = buckets.openSubscription(slot);
     share.consumers++;
     const taken = { ...buckets.peek(slot)! };
     buckets.take(buckets.peek(slot)!, 3);
     buckets.settle(slot, 1, 1);
-    buckets.giveBack({ ...taken, sequence: 2, first: 1, count: 2, attempts: 1 });
+    buckets.requeue({ ...taken, sequence: 2, first: 1, count: 2, attempts: 1 });
     share.consumers--;
     buckets.tidy(slot);
-    assert.equal(buckets.share(slot), share, 'what is in memory only must stay there');
+    assert.equal(buckets.subscription(slot), share, 'what is in memory only must stay there');
     buckets.release(2, 9);
     buckets.tidy(slot);
-    assert.equal(buckets.share(slot), undefined);
+    assert.equal(buckets.subscription(slot), undefined);
     assert.deepEqual([buckets.readyOf(slot), buckets.placeOf(slot).next], [5, 2]);
-    buckets.openShare(slot).consumers++;
+    buckets.openSubscription(slot).consumers++;
     assert.equal(buckets.found(slot, [{ ...part(1), messages: 3 }]), 2);
     const { sequence, count, attempts } = buckets.peek(slot)!;
     assert.deepEqual([sequence, count, attempts], [2, 2, 1]);
@@ -316,14 +316,14 @@ describe('rules', () => {
     const buckets = bucketsOf(3, 1);
     push(buckets, buckets.open(1, 0), part(1, 2));
     buckets.release(2, 9);
-    assert.equal(buckets.forgetful, false);
+    assert.equal(buckets.isPartial, false);
     push(buckets, buckets.open(2, 0), part(3, 2));
     assert.equal(buckets.find(1, 0), 0);
-    assert.ok(buckets.forgetful);
+    assert.ok(buckets.isPartial);
     assert.equal(buckets.ready, 4);
     const slot = buckets.open(1, 0);
     push(buckets, slot, part(5, 1));
-    buckets.openShare(slot).consumers++;
+    buckets.openSubscription(slot).consumers++;
     assert.ok(buckets.lookupDue(slot));
     assert.deepEqual([buckets.isCounted(slot), buckets.readyOf(slot)], [false, 1]);
     buckets.found(slot, [{ ...part(1), messages: 2 }]);
@@ -355,7 +355,7 @@ describe('rules', () => {
     const come = () => push(buckets, buckets.open(sequence, 0), part(sequence++));
     for (let i = 0; i < 20_000; i++) come();
     assert.equal(buckets.count, 20_000, 'a bucket in use was forgotten');
-    assert.equal(buckets.forgetful, false);
+    assert.equal(buckets.isPartial, false);
     buckets.release(buckets.entries.end, Number.POSITIVE_INFINITY);
     for (let comes = 0; buckets.count > 1000; comes++) {
       const before = buckets.count;
@@ -364,7 +364,7 @@ describe('rules', () => {
       assert.ok(before + 1 - buckets.count <= 16, 'many were forgotten at once');
       assert.ok(comes < 10_000, `${buckets.count} buckets are still known`);
     }
-    assert.ok(buckets.forgetful);
+    assert.ok(buckets.isPartial);
     assert.equal(buckets.ready, sequence - 1);
   });
 
@@ -397,7 +397,7 @@ describe('rules', () => {
     // Buckets that recovery finds settled go with their entries in the line.
     const gone = [5, 6].map((id) => {
       push(buckets, buckets.open(id, 0), part(id, 1));
-      buckets.fates.settled.add(id, 1);
+      buckets.outcomes.settled.add(id, 1);
       return buckets.find(id, 0);
     });
     buckets.recovered(7, 2, false);
@@ -416,6 +416,6 @@ describe('rules', () => {
     const slot = buckets.open(1, 0);
     push(buckets, slot, part(1));
     assert.throws(() => buckets.settle(slot, 1, 1), BugError);
-    assert.throws(() => buckets.giveBack(part(1)), BugError);
+    assert.throws(() => buckets.requeue(part(1)), BugError);
   });
 });

@@ -5,9 +5,9 @@ import { test } from 'node:test';
 import { Buckets } from '../../../src/core/buckets/buckets.ts';
 import {
   inEntries,
+  lookahead,
   nextInLine,
   oldestReady,
-  upcoming,
 } from '../../../src/core/buckets/lookahead.ts';
 import { AttemptCounts, SequenceSet } from '../../../src/core/collections/sequence-set.ts';
 
@@ -35,7 +35,7 @@ test('the line as it stands: entries in order, from where it was taken to', () =
   ]);
   assert.deepEqual(line(2).length, 2);
   assert.equal(oldestReady(buckets, slot), 1);
-  buckets.openShare(slot).consumers++;
+  buckets.openSubscription(slot).consumers++;
   buckets.take(buckets.peek(slot)!, 1);
   assert.deepEqual(line(1), [[2, 1]]);
   assert.equal(oldestReady(buckets, slot), 2);
@@ -44,16 +44,16 @@ test('the line as it stands: entries in order, from where it was taken to', () =
 
 test('what came back is first, in the order of the log', () => {
   const { buckets, slot } = setUp();
-  buckets.openShare(slot).consumers++;
+  buckets.openSubscription(slot).consumers++;
   const first = { ...buckets.peek(slot)! };
   buckets.take(buckets.peek(slot)!, 2);
   const second = { ...buckets.peek(slot)! };
   buckets.take(buckets.peek(slot)!, 1);
   const back = (part: typeof first, count: number) =>
-    buckets.giveBack({ ...part, count, attempts: 1 });
+    buckets.requeue({ ...part, count, attempts: 1 });
   back(second, 1);
   back(first, 2);
-  const { parts, older } = upcoming(buckets, slot, 10);
+  const { parts, older } = lookahead(buckets, slot, 10);
   assert.deepEqual(
     parts.map(({ sequence, attempts }) => [sequence, attempts]),
     [

@@ -2,14 +2,14 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Returned } from '../../../src/core/buckets/requeued.ts';
+import { Requeued } from '../../../src/core/buckets/requeued.ts';
 import { Random, seedOf } from '../../support/random.ts';
 
 const seed = seedOf('core/buckets/requeued.test');
 
 test('the oldest first, in any order of pushes and pops', () => {
   const random = new Random(seed);
-  const returned = new Returned();
+  const returned = new Requeued();
   const model: number[] = [];
   for (let step = 0; step < 20_000; step++) {
     if (model.length > 0 && random.chance(0.48)) {
@@ -31,7 +31,7 @@ test('the oldest first, in any order of pushes and pops', () => {
     }
     assert.equal(returned.size, model.length);
   }
-  const sequences = returned.parts.map(({ sequence }) => sequence);
+  const sequences = returned.slices.map(({ sequence }) => sequence);
   assert.deepEqual(
     sequences.sort((a, b) => a - b),
     model.sort((a, b) => a - b),

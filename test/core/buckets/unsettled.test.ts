@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Waiting } from '../../../src/core/buckets/unsettled.ts';
+import { Unsettled } from '../../../src/core/buckets/unsettled.ts';
 import { AttemptCounts, SequenceSet } from '../../../src/core/collections/sequence-set.ts';
 import { Random, seedOf } from '../../support/random.ts';
 
@@ -11,7 +11,7 @@ const seed = seedOf('core/buckets/unsettled.test');
 
 function setUp() {
   const fates = { settled: new SequenceSet(), attempts: new AttemptCounts() };
-  return { ...fates, waiting: new Waiting(fates) };
+  return { ...fates, waiting: new Unsettled(fates) };
 }
 
 test('random fates: every message that waits is in one part, in order, and no other', () => {
@@ -41,7 +41,7 @@ test('random fates: every message that waits is in one part, in order, and no ot
       else if (at >= next) expected.push([at, Math.max(tried, carried)]);
     }
     const record = { position: 8, sequence, messages, bodyBytes: 9, attempts: carried };
-    const parts = waiting.partsOf(1, [record], next);
+    const parts = waiting.slicesOf(1, [record], next);
     const found = parts.flatMap((part) => {
       assert.equal(part.sequence - part.first, sequence, 'its place in the record');
       return Array.from({ length: part.count }, (_, i) => [part.sequence + i, part.attempts]);

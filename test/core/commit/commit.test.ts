@@ -180,7 +180,7 @@ describe('batches', () => {
     bench.commit.settle(100, 5);
     bench.commit.settle(105, 2);
     bench.commit.settle(200, 1);
-    bench.commit.comeBack(300, 1, 4);
+    bench.commit.requeue(300, 1, 4);
     bench.commit.trim(64);
     bench.commit.flush();
     bench.finish();
@@ -282,7 +282,7 @@ describe('batches', () => {
     }
     for (const sequence of sequences) {
       bench.commit.settle(sequence, 1);
-      bench.commit.comeBack(sequence + 1, 1, 2);
+      bench.commit.requeue(sequence + 1, 1, 2);
     }
     assert.equal(bench.commit.waitingMarks, Number.POSITIVE_INFINITY);
     const place = bench.commit.settledMarks;
@@ -640,7 +640,7 @@ describe('the log', () => {
 
   test('marks are what the layout says', () => {
     const bench = new Bench();
-    bench.commit.comeBack(2 ** 33 + 7, 3, 9);
+    bench.commit.requeue(2 ** 33 + 7, 3, 9);
     bench.commit.drain();
     bench.finish();
     const append = bench.log.durable.at(-1)!;

@@ -6,7 +6,7 @@ import { describe, test } from 'node:test';
 import { Backpressure, MEMORY, ROOM } from '../../../src/core/connections/backpressure.ts';
 import { Inbound, type Reader } from '../../../src/core/connections/inbound.ts';
 import { Budget } from '../../../src/core/memory/budget.ts';
-import { Blocks } from '../../../src/core/memory/partial-input.ts';
+import { BufferPool } from '../../../src/core/memory/partial-input.ts';
 import { Reservations } from '../../../src/core/memory/reservations.ts';
 import { Random, seedOf } from '../../support/random.ts';
 
@@ -51,7 +51,7 @@ class Bench implements Reader {
       {
         codec: this,
         limits: { partialMessageMs: 500 },
-        memory: { budget, reservations, blocks: new Blocks(MIB), relieve },
+        memory: { budget, reservations, blocks: new BufferPool(MIB), relieve },
       },
       this,
       this.backpressure,
@@ -199,7 +199,7 @@ test('a large message asks for memory once, and is held back until there is some
   bench.receive(whole.subarray(0, 50), false);
   assert.ok(bench.link.paused && bench.backpressure.has(MEMORY));
   assert.equal(bench.inbound.asked, whole.length);
-  bench.reservations.giveBack(other);
+  bench.reservations.release(other);
   assert.equal(bench.link.paused, false);
   bench.receive(whole.subarray(50), false);
   assert.equal(bench.frames[0]?.length, 100_000);

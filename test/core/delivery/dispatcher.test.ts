@@ -24,7 +24,7 @@ test('who takes a line goes before its consumers, one after the other, in order'
   dispatcher.occupy(slot, first);
   dispatcher.occupy(slot, second);
   assert.equal(dispatcher.takersOf(slot), 2);
-  assert.equal(buckets.share(slot)!.consumers, 3, 'each shares the bucket');
+  assert.equal(buckets.subscription(slot)!.consumers, 3, 'each shares the bucket');
   world.publish(1, 'a');
   assert.deepEqual(called, ['first']);
   dispatcher.release(slot, first);

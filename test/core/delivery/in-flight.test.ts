@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Part } from '../../../src/core/buckets/slice.ts';
+import type { Slice } from '../../../src/core/buckets/slice.ts';
 import { InFlight } from '../../../src/core/delivery/in-flight.ts';
 import type { Settlement } from '../../../src/core/delivery/settlement.ts';
 import { Random, seedOf } from '../../support/random.ts';
@@ -14,7 +14,7 @@ type Call = [what: 'done' | 'failed' | 'lost', sequence: number, first: number, 
 
 /** Notes what it is asked for, by sequence and place in the record. */
 function noting(calls: Call[]): Settlement {
-  const note = (what: Call[0]) => (part: Part, at: number, count: number) =>
+  const note = (what: Call[0]) => (part: Slice, at: number, count: number) =>
     void calls.push([what, part.sequence + at, part.first + at, count]);
   const fake: Pick<Settlement, 'done' | 'failed' | 'lost'> = {
     done: note('done'),
@@ -24,7 +24,7 @@ function noting(calls: Call[]): Settlement {
   return fake as Settlement;
 }
 
-const part = (sequence: number, count: number, first = 0): Part => ({
+const part = (sequence: number, count: number, first = 0): Slice => ({
   slot: 1,
   position: sequence * 100,
   sequence,
@@ -90,7 +90,7 @@ test('records that move: of a part that is answered in part, the rest is looked 
   for (const sequence of [1, 10, 20]) held.add(part(sequence, 4));
   const calls: Call[] = [];
   held.answer(Uint8Array.of(1, 1, 1, 1, 1, 1), noting(calls));
-  const asked: Part[] = [];
+  const asked: Slice[] = [];
   held.moved(1000, 2000, (each) => {
     asked.push({ ...each });
     each.position += 7;

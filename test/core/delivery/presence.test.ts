@@ -9,7 +9,7 @@ import { acks, batch, brokerOf, textOf, type World } from '../../support/world.t
 const header = encodeConsumerHeader({ consumerId: 1n, bucket: 1n, batchSize: 10 });
 
 const redelivered = ({ broker }: World) => broker.counters.redeliveredMessages;
-const attempts = ({ broker }: World) => broker.buckets.fates.attempts.get(1);
+const attempts = ({ broker }: World) => broker.buckets.outcomes.attempts.get(1);
 
 describe('who gave up before it was served', () => {
   // As they come out of the system's queue after a standstill: header and end, one after the other.

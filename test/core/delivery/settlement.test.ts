@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { BugError } from '../../../src/core/assert.ts';
-import type { Part } from '../../../src/core/buckets/slice.ts';
+import type { Slice } from '../../../src/core/buckets/slice.ts';
 import { Settlement } from '../../../src/core/delivery/settlement.ts';
 import {
   type MessageEvent,
@@ -57,7 +57,7 @@ class Life {
   readonly settlement: Settlement;
   readonly slot: number;
   // The handle that whoever is to do something to the messages has: as `peek` or `deliver` gave it.
-  #part: Part;
+  #part: Slice;
 
   constructor(from: MessageState) {
     const { buckets, retention } = this.state;
@@ -66,7 +66,7 @@ class Life {
       retention,
       commit: {
         settle: (sequence, count) => void this.marks.push(['settled', sequence, count, 0]),
-        comeBack: (sequence, count, attempts) =>
+        requeue: (sequence, count, attempts) =>
           void this.marks.push(['returned', sequence, count, attempts]),
       },
       counters: this.counters,
@@ -75,7 +75,7 @@ class Life {
     this.apply.segment(0);
     this.slot = buckets.open(BUCKET, 0);
     // Somebody stands in line, so that the bucket is there whatever becomes of its messages.
-    buckets.openShare(this.slot).consumers++;
+    buckets.openSubscription(this.slot).consumers++;
     const rest = { bodyBytes: 30, attempts: BEFORE };
     const where = { slot: this.slot, position: POSITION, sequence: SEQUENCE, first: 0 };
     this.#part = { ...where, count: MESSAGES, ...rest };
@@ -90,7 +90,7 @@ class Life {
   get seen(): Seen {
     const { buckets, retention } = this.state;
     const { slot, marks } = this;
-    const settled = buckets.fates.settled.within(SEQUENCE, MESSAGES);
+    const settled = buckets.outcomes.settled.within(SEQUENCE, MESSAGES);
     assert.deepEqual(
       [buckets.ready, buckets.unacked],
       [buckets.readyOf(slot), buckets.unackedOf(slot)],
@@ -139,7 +139,7 @@ class Life {
 
   // What its log says of how it came to where it is.
   get written(): MarkOf[] {
-    const { settled } = this.state.buckets.fates;
+    const { settled } = this.state.buckets.outcomes;
     const marks = [...settled.runs(0, 100)].map(
       ([sequence, count]): MarkOf => ['settled', sequence, count, 0],
     );

@@ -3,18 +3,18 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { PORTION_BYTES, ROW_COST } from '../../../src/core/commit/cost.ts';
+import { QUANTUM_BYTES, ROW_COST } from '../../../src/core/commit/cost.ts';
 import {
   BATCH_COST_MAX,
-  Intake,
-  type IntakeParts,
-  LITTLE_COST_MAX,
-  MADE_PER_MS,
-  PORTION_MESSAGES,
-  REST_MS_MAX,
+  COOL_DOWN_MS_MAX,
+  FairShare,
+  type FairShareParts,
+  LIGHT_COST_MAX,
+  NEW_BUCKETS_PER_MS,
+  QUANTUM_MESSAGES,
   SHARED_TICKS,
-  Spending,
-  type Waiting,
+  type SharingProducer,
+  Usage,
 } from '../../../src/core/fairness/fair-share.ts';
 import { freshEngine } from '../../support/engine.ts';
 import { acks, batch, brokerOf, type World } from '../../support/world.ts';
@@ -38,7 +38,7 @@ function shared(world = large()) {
   world.settle();
   world.advance(TICK_MS);
   assert.deepEqual(little.take(), acks(1));
-  assert.ok(world.broker.intake.shared);
+  assert.ok(world.broker.fairShare.shared);
   return { world, little };
 }
 
@@ -50,48 +50,48 @@ const sized = (bytes: number, count: number, bucket = 2) =>
 
 describe('what a producer spends', () => {
   test('little, much, and little again after a tick', () => {
-    const spending = new Spending();
-    assert.equal(spending.tick(), false, 'nothing is not little');
-    spending.add(1, LITTLE_COST_MAX - ROW_COST, 1);
-    assert.equal(spending.much, false);
-    assert.equal(spending.tick(), true);
-    spending.add(2, LITTLE_COST_MAX - ROW_COST, 1);
-    spending.add(2, 1, 0);
-    assert.equal(spending.much, true, 'at once');
-    assert.equal(spending.tick(), false);
-    assert.equal(spending.tick(), false, 'silence says nothing');
-    assert.equal(spending.much, true);
-    spending.add(3, 1, 1);
-    assert.equal(spending.tick(), true);
-    assert.equal(spending.much, false);
+    const usage = new Usage();
+    assert.equal(usage.tick(), false, 'nothing is not little');
+    usage.add(1, LIGHT_COST_MAX - ROW_COST, 1);
+    assert.equal(usage.heavy, false);
+    assert.equal(usage.tick(), true);
+    usage.add(2, LIGHT_COST_MAX - ROW_COST, 1);
+    usage.add(2, 1, 0);
+    assert.equal(usage.heavy, true, 'at once');
+    assert.equal(usage.tick(), false);
+    assert.equal(usage.tick(), false, 'silence says nothing');
+    assert.equal(usage.heavy, true);
+    usage.add(3, 1, 1);
+    assert.equal(usage.tick(), true);
+    assert.equal(usage.heavy, false);
   });
 
   test('each batch by itself', () => {
-    const spending = new Spending();
-    for (let number = 1; number < 100; number++) spending.add(number, LITTLE_COST_MAX / 2, 0);
-    assert.equal(spending.much, false);
+    const usage = new Usage();
+    for (let number = 1; number < 100; number++) usage.add(number, LIGHT_COST_MAX / 2, 0);
+    assert.equal(usage.heavy, false);
   });
 });
 
 describe('who waits', () => {
-  class Waiter implements Waiting {
+  class Waiter implements SharingProducer {
     messages = 0;
-    readonly spending = new Spending();
+    readonly usage = new Usage();
     readonly large = false;
-    readonly #intake: Intake;
+    readonly #intake: FairShare;
     readonly #wants: number;
-    constructor(intake: Intake, wants: number) {
+    constructor(intake: FairShare, wants: number) {
       this.#intake = intake;
       this.#wants = wants;
     }
-    room(): void {
+    roomAgain(): void {
       if (room.left > 0) this.messages++;
       room.left--;
       if (this.messages < this.#wants) this.#intake.wait(this);
     }
   }
   const room = { left: 0 };
-  const partsWith = (openCost: number): IntakeParts => ({
+  const partsWith = (openCost: number): FairShareParts => ({
     commit: { openNumber: 0, openCost, scarce: false, writesLarge: false },
     codec: freshEngine(),
     buckets: { find: () => 0 },
@@ -99,12 +99,12 @@ describe('who waits', () => {
 
   test('is not asked as long as it must', () => {
     const parts = partsWith(BATCH_COST_MAX);
-    const intake = new Intake(parts);
+    const intake = new FairShare(parts);
     const little = new Waiter(intake, 0);
     const much = new Waiter(intake, 1);
-    little.spending.add(0, 1, 1);
+    little.usage.add(0, 1, 1);
     intake.tick([little], TICK_MS);
-    much.spending.add(0, BATCH_COST_MAX, 1);
+    much.usage.add(0, BATCH_COST_MAX, 1);
     intake.wait(much);
     room.left = 1;
     assert.ok(intake.roomAgain());
@@ -116,7 +116,7 @@ describe('who waits', () => {
   });
 
   test('comes behind those who got nothing, once it got something', () => {
-    const intake = new Intake(partsWith(0));
+    const intake = new FairShare(partsWith(0));
     const waiters = [3, 1, 3, 3].map((wants) => new Waiter(intake, wants));
     for (const waiter of waiters) intake.wait(waiter);
     const got: string[] = [];
@@ -138,7 +138,7 @@ describe('a batch that is shared', () => {
     assert.ok(much.link.paused);
     const { openCost } = world.broker.commit;
     assert.ok(openCost >= BATCH_COST_MAX, `closed at ${openCost}`);
-    assert.ok(openCost < BATCH_COST_MAX + PORTION_BYTES + 2 * ROW_COST, `${openCost} in one batch`);
+    assert.ok(openCost < BATCH_COST_MAX + QUANTUM_BYTES + 2 * ROW_COST, `${openCost} in one batch`);
     little.send(batch('u64', [1, 'more']));
     assert.ok(!little.link.paused);
     world.turn();
@@ -157,7 +157,7 @@ describe('a batch that is shared', () => {
     much.send(batch('u64', ...messages));
     assert.ok(much.link.paused);
     const { openCost } = world.broker.commit;
-    assert.ok(openCost < BATCH_COST_MAX + (PORTION_MESSAGES + 1) * ROW_COST, `${openCost}`);
+    assert.ok(openCost < BATCH_COST_MAX + (QUANTUM_MESSAGES + 1) * ROW_COST, `${openCost}`);
     world.settle();
     assert.deepEqual(much.take(), acks(...Array(3000).fill(1)));
   });
@@ -165,7 +165,7 @@ describe('a batch that is shared', () => {
   test('takes a message larger than a portion, and one larger than a batch should be', () => {
     const { world } = shared();
     const much = world.producer();
-    much.send(sized(PORTION_BYTES + 1, 2), sized(BATCH_COST_MAX + 1, 3), sized(10, 3));
+    much.send(sized(QUANTUM_BYTES + 1, 2), sized(BATCH_COST_MAX + 1, 3), sized(10, 3));
     world.settle();
     assert.deepEqual(much.take(), acks(...Array(8).fill(1)));
   });
@@ -213,7 +213,7 @@ describe('a batch that is shared', () => {
     assert.ok(!world.log.appending, 'nobody said that the rest is over');
     world.broker.rested();
     writeFor(1000);
-    assert.deepEqual(world.rests, [4, REST_MS_MAX]);
+    assert.deepEqual(world.rests, [4, COOL_DOWN_MS_MAX]);
     world.broker.rested();
     writeFor(0);
     assert.deepEqual(much.take(), acks(1, 1, 1));
@@ -261,7 +261,7 @@ describe('a batch that is shared', () => {
     much.send(sized(64 * KIB, 64));
     world.settle();
     world.advance(TICK_MS);
-    assert.ok(!world.broker.intake.shared);
+    assert.ok(!world.broker.fairShare.shared);
     much.send(sized(64 * KIB, 64));
     assert.ok(!much.link.paused);
     assert.ok(world.broker.commit.openCost > 4 * MIB);
@@ -271,7 +271,7 @@ describe('a batch that is shared', () => {
 });
 
 describe('making buckets', () => {
-  const PER_TICK = MADE_PER_MS * TICK_MS;
+  const PER_TICK = NEW_BUCKETS_PER_MS * TICK_MS;
   let next = 1000;
   /** So many messages, each to a bucket that was not there. */
   const fresh = (count: number) =>
@@ -295,7 +295,7 @@ describe('making buckets', () => {
     for (let ticks = 1; ticks < 3; ticks++) {
       assert.ok(much.link.paused);
       const { messages } = much.session;
-      const most = ticks * PER_TICK + PORTION_MESSAGES;
+      const most = ticks * PER_TICK + QUANTUM_MESSAGES;
       assert.ok(messages >= ticks * PER_TICK && messages <= most, `${messages} in ${ticks} ticks`);
       tick(both);
     }
@@ -331,7 +331,7 @@ describe('making buckets', () => {
     tick(both);
     for (const [i, messages] of taken().entries()) {
       const got = messages - before[i]!;
-      assert.ok(Math.abs(got - PER_TICK / 3) <= 2 * PORTION_MESSAGES, `${got} of ${PER_TICK}`);
+      assert.ok(Math.abs(got - PER_TICK / 3) <= 2 * QUANTUM_MESSAGES, `${got} of ${PER_TICK}`);
     }
     const few = both.world.producer();
     few.send(sized(64 * KIB, 16), fresh(PER_TICK / 5));
@@ -350,7 +350,7 @@ describe('making buckets', () => {
       both.world.advance(TICK_MS);
       both.world.settle();
     }
-    assert.ok(!both.world.broker.intake.shared);
+    assert.ok(!both.world.broker.fairShare.shared);
     assert.ok(!much.link.paused);
     much.send(fresh(10 * PER_TICK));
     assert.ok(!much.link.paused);
@@ -410,7 +410,7 @@ describe('the end of a segment', () => {
       assert.equal(much.session.messages, messages);
       world.advance(TICK_MS);
     }
-    assert.ok(!world.broker.intake.shared);
+    assert.ok(!world.broker.fairShare.shared);
     assert.ok(much.session.messages > messages, 'it went on, although no append has ended');
     world.settle();
     assert.ok(much.take().length > 0);
@@ -437,11 +437,11 @@ test('the log is told who is about: who publishes little, and large messages bes
   const told = () => [world.foreground.latencySensitive, world.foreground.largeWrites];
   assert.deepEqual(told(), [true, false]);
   const much = world.producer();
-  much.send(sized(PORTION_BYTES - KIB, 4));
+  much.send(sized(QUANTUM_BYTES - KIB, 4));
   world.settle();
   world.advance(TICK_MS);
   assert.deepEqual(told(), [true, false], 'each of these is a portion');
-  much.send(sized(PORTION_BYTES + 1, 1));
+  much.send(sized(QUANTUM_BYTES + 1, 1));
   world.settle();
   world.advance(TICK_MS);
   assert.deepEqual(told(), [true, true]);

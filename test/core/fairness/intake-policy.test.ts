@@ -6,16 +6,15 @@ import { describe, test } from 'node:test';
 import { DeliveryDecoder } from '../../../src/codec/wire.ts';
 import type { IntakePolicy, WatchedRun } from '../../../src/core/fairness/intake-policy.ts';
 import type { WatchedBuckets } from '../../../src/core/fairness/watched-buckets.ts';
-import { Engine } from '../../../src/wasm/engine.ts';
+import { freshEngine } from '../../support/engine.ts';
 import { Random, seedOf } from '../../support/random.ts';
 import { acks, batch, brokerOf, smallCodec, textOf, type World } from '../../support/world.ts';
 
 const seed = seedOf('core/fairness/intake-policy.test');
 const U64_MAX = 2n ** 64n - 1n;
-const engine = new Engine(); // each broker with a policy writes what that one watches
 const codecs = [
   ['plain', smallCodec],
-  ['wasm', () => engine],
+  ['wasm', () => freshEngine()],
 ] as const;
 
 type Message = [bucket: number, body: string];
@@ -245,7 +244,7 @@ for (const [name, codec] of codecs)
       const little = world.producer();
       little.send(batch('u64', [1, 'little']));
       world.advance(50, true);
-      assert.ok(world.broker.intake.shared);
+      assert.ok(world.broker.fairShare.shared);
       const sent = Array.from({ length: 200 }, (_, i): Message => [2, `${i}`]);
       const { replies } = outcome(world, [batch('u64', ...sent)]);
       assert.deepEqual(

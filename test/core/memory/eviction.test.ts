@@ -4,11 +4,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Budget } from '../../../src/core/memory/budget.ts';
-import { type Holding, Relief } from '../../../src/core/memory/eviction.ts';
+import { Eviction, type MemoryHolder } from '../../../src/core/memory/eviction.ts';
 import { LARGE_BYTES } from '../../../src/core/memory/reservations.ts';
 import type { Overdue } from '../../../src/core/timing/overdue.ts';
 
-class Fake implements Holding {
+class Fake implements MemoryHolder {
   heldBytes: number;
   readonly unreserved: boolean;
   stuckSinceMs: number;
@@ -29,7 +29,7 @@ class Fake implements Holding {
 
 function relieved(...sessions: Fake[]): number[] {
   const sets = [new Set(sessions.slice(0, 1)), new Set(sessions.slice(1))];
-  const relief = new Relief(new Budget(1000), sets, {} as Overdue);
+  const relief = new Eviction(new Budget(1000), sets, {} as Overdue);
   relief.relieve();
   return sessions.flatMap((each, i) => (each.evicted === undefined ? [] : [i]));
 }
@@ -59,7 +59,7 @@ test('who has not read for 10 s is marked, while the buffers are over their boun
     add: (...what: [unknown, number, () => void]) => void added.push(what),
   } as unknown as Overdue;
   const [reads, stuck, later] = [new Fake(5), new Fake(5, false, 100), new Fake(5, false, 200)];
-  const relief = new Relief(budget, [new Set([reads, stuck, later])], overdue);
+  const relief = new Eviction(budget, [new Set([reads, stuck, later])], overdue);
   relief.advance(60_000);
   assert.equal(added.length, 0, 'there is room');
   budget.bytes = 1001;

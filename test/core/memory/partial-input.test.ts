@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Budget } from '../../../src/core/memory/budget.ts';
-import { Blocks, Carry } from '../../../src/core/memory/partial-input.ts';
+import { BufferPool, PartialInput } from '../../../src/core/memory/partial-input.ts';
 import { Random, seedOf } from '../../support/random.ts';
 
 const random = new Random(seedOf('core/memory/partial-input.test'));
@@ -11,9 +11,9 @@ const MIB = 1024 * 1024;
 
 test('what was appended in any pieces comes back in one, and the budget is even', () => {
   const budget = new Budget(64 * MIB);
-  const pool = new Blocks(budget.bytesMax);
+  const pool = new BufferPool(budget.bytesMax);
   for (let round = 0; round < 200; round++) {
-    const carry = new Carry(budget, pool);
+    const carry = new PartialInput(budget, pool);
     const parts: Uint8Array[] = [];
     const most = 2 ** random.below(19);
     for (let left = random.below(6); left > 0; left--) {
@@ -33,7 +33,7 @@ test('what was appended in any pieces comes back in one, and the budget is even'
 });
 
 test('small arrays are used again, for any number of bytes that they hold', () => {
-  const pool = new Blocks(MIB);
+  const pool = new BufferPool(MIB);
   const array = pool.takeSmall(300);
   assert.equal(array.length, 512);
   pool.giveSmall(array);

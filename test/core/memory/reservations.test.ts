@@ -7,8 +7,8 @@ import { memoryFor } from '../../../src/core/memory/partial-input.ts';
 import {
   BYTES_PER_SECOND_MIN,
   LARGE_BYTES,
+  type ReservationHolder,
   Reservations,
-  type Sender,
 } from '../../../src/core/memory/reservations.ts';
 import { freshEngine } from '../../support/engine.ts';
 import { Random, seedOf } from '../../support/random.ts';
@@ -18,7 +18,7 @@ const random = new Random(seedOf('core/memory/reservations.test'));
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-class FakeSender implements Sender {
+class FakeSender implements ReservationHolder {
   bytes = 0;
   heldBack = false;
   has = false;
@@ -53,7 +53,7 @@ function crowd(...names: string[]) {
   for (const sender of all) sender.has = reservations.ask(sender, 100);
   const giveBack = (sender: FakeSender) => {
     sender.has = false;
-    reservations.giveBack(sender);
+    reservations.release(sender);
   };
   return { reservations, all, giveBack };
 }
@@ -87,9 +87,9 @@ describe('reservations', () => {
     assert.equal(reservations.ask(first!, 150), true);
     assert.equal(reservations.ask(large!, 100), false);
     assert.equal(reservations.ask(small!, 10), false);
-    reservations.giveBack(small!);
+    reservations.release(small!);
     assert.equal(reservations.waiting, 1);
-    reservations.giveBack(first!);
+    reservations.release(first!);
     assert.equal(large!.has, true);
   });
 
@@ -98,7 +98,7 @@ describe('reservations', () => {
     const [huge, small] = senders('huge', 'small');
     assert.equal(reservations.ask(huge!, 1000), true);
     assert.equal(reservations.ask(small!, 1), false);
-    reservations.giveBack(huge!);
+    reservations.release(huge!);
     assert.equal(small!.has, true);
   });
 
@@ -197,7 +197,7 @@ describe('reservations', () => {
       };
       const giveBack = (sender: FakeSender) => {
         asked.delete(sender);
-        reservations.giveBack(sender);
+        reservations.release(sender);
         check();
       };
       for (let step = random.below(60); step > 0; step--) {

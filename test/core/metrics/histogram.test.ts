@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { POWERS } from '../../../src/contract/snapshot.ts';
-import { Distribution } from '../../../src/core/metrics/histogram.ts';
+import { Histogram } from '../../../src/core/metrics/histogram.ts';
 import { Random, seedOf } from '../../support/random.ts';
 
 const seed = seedOf('core/metrics/histogram.test');
@@ -12,7 +12,7 @@ describe('distribution', () => {
   test('percentiles are right to 10 %, mean and max exact', () => {
     const random = new Random(seed);
     for (const scale of [0.01, 1, 1000, 1e9]) {
-      const distribution = new Distribution();
+      const distribution = new Histogram();
       const values = Array.from({ length: 5000 }, () => (scale * (1 + random.below(1e6))) / 1e4);
       for (const value of values) distribution.record(value);
       values.sort((a, b) => a - b);
@@ -35,7 +35,7 @@ describe('distribution', () => {
   test('counts up to a power of two are exact, its own value with them', () => {
     const random = new Random(seed);
     for (const powers of Object.values(POWERS)) {
-      const distribution = new Distribution();
+      const distribution = new Histogram();
       const bounds = powers.map((power) => 2 ** power);
       const values = Array.from(
         { length: 5000 },
@@ -50,7 +50,7 @@ describe('distribution', () => {
   });
 
   test('a value that came several times counts as often', () => {
-    const [once, each] = [new Distribution(), new Distribution()];
+    const [once, each] = [new Histogram(), new Histogram()];
     for (const [value, times] of [
       [3, 5],
       [0.25, 1],
@@ -65,7 +65,7 @@ describe('distribution', () => {
   });
 
   test('nothing recorded, and values beyond its ends', () => {
-    const distribution = new Distribution();
+    const distribution = new Histogram();
     assert.deepEqual(distribution.summary(), {
       count: 0,
       sum: 0,

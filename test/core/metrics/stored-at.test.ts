@@ -2,10 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Times } from '../../../src/core/metrics/stored-at.ts';
+import { StoredAt } from '../../../src/core/metrics/stored-at.ts';
 
 test('a message is as old as the last sample at or before it', () => {
-  const times = new Times();
+  const times = new StoredAt();
   assert.equal(times.of(1), undefined);
   times.note(10, 1000);
   times.note(20, 1249); // too soon after the last sample
@@ -18,7 +18,7 @@ test('a message is as old as the last sample at or before it', () => {
 });
 
 test('however long it runs, what is new is exact and what is old is off by a known share', () => {
-  const times = new Times();
+  const times = new StoredAt();
   const STEP = 250;
   const count = 20_000;
   for (let i = 0; i < count; i++) times.note(1 + i, i * STEP);

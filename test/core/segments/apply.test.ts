@@ -41,7 +41,7 @@ class Bench {
   /** All that can be asked of it. */
   get seen(): unknown {
     const { buckets, retention } = this.state;
-    const { entries, fates } = buckets;
+    const { entries, outcomes: fates } = buckets;
     const lines = [];
     for (let entry = entries.from; entry < entries.end; entry++)
       lines.push([
@@ -95,7 +95,7 @@ describe('apply', () => {
         position += 1000;
       }
       assert.deepEqual(live.seen, read.seen);
-      const [{ retention }, settled] = [live.state, live.state.buckets.fates.settled];
+      const [{ retention }, settled] = [live.state, live.state.buckets.outcomes.settled];
       let waiting = 0;
       for (let at = 1; at < sequence; at++) if (!settled.has(at)) waiting++;
       assert.equal(retention.live, waiting);
@@ -116,7 +116,7 @@ describe('apply', () => {
   test('what a checkpoint says is settled does not wait when its segment is read', () => {
     const bench = new Bench();
     bench.apply.segment(0);
-    bench.state.buckets.fates.settled.add(2, 2);
+    bench.state.buckets.outcomes.settled.add(2, 2);
     bench.apply.messages(wordsOf({ bucket: 1, sequence: 1, count: 4 }), 0, 100);
     assert.equal(bench.state.retention.live, 2);
   });
@@ -128,7 +128,7 @@ describe('apply', () => {
     bench.apply.returned({ sequence: 1, count: 4, attempts: 3 });
     bench.apply.returned({ sequence: 2, count: 2, attempts: 9 });
     bench.apply.returned({ sequence: 1, count: 4, attempts: 4 });
-    const { attempts } = bench.state.buckets.fates;
+    const { attempts } = bench.state.buckets.outcomes;
     assert.deepEqual(
       [1, 2, 3, 4].map((sequence) => attempts.get(sequence)),
       [4, 9, 9, 4],
@@ -148,11 +148,11 @@ describe('apply', () => {
     bench.apply.trimmed(1000);
     const { buckets, retention } = bench.state;
     assert.deepEqual([retention.segments.length, retention.live], [1, 3]);
-    assert.equal(buckets.fates.attempts.get(1), 0);
-    assert.equal(buckets.fates.settled.has(1), false);
-    assert.equal(buckets.fates.settled.has(whole + 2), true);
+    assert.equal(buckets.outcomes.attempts.get(1), 0);
+    assert.equal(buckets.outcomes.settled.has(1), false);
+    assert.equal(buckets.outcomes.settled.has(whole + 2), true);
     bench.apply.settled({ sequence: 1, count: whole + 3, attempts: 0 });
-    assert.equal(buckets.fates.settled.has(1), false, 'an old mark is about nothing');
+    assert.equal(buckets.outcomes.settled.has(1), false, 'an old mark is about nothing');
     assert.equal(retention.live, 2);
   });
 });

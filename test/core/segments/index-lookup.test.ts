@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Found } from '../../../src/core/ports/basics.ts';
-import { Lookup } from '../../../src/core/segments/index-lookup.ts';
+import { IndexLookup } from '../../../src/core/segments/index-lookup.ts';
 import { createState } from '../../../src/core/segments/state.ts';
 import { NO_ENTRIES } from '../../support/entries.ts';
 import { FakeLog, smallCodec } from '../../support/world.ts';
@@ -23,7 +23,7 @@ class Bench {
   readonly ended: number[] = [];
   readonly failed: string[] = [];
   releasing = false;
-  readonly lookup: Lookup;
+  readonly lookup: IndexLookup;
   readonly slot: number;
 
   constructor(records: Record<number, Found[]>) {
@@ -40,8 +40,8 @@ class Bench {
     }
     buckets.recovered(51, 50, true);
     this.slot = buckets.open(1, 0);
-    buckets.openShare(this.slot).consumers++;
-    this.lookup = new Lookup({
+    buckets.openSubscription(this.slot).consumers++;
+    this.lookup = new IndexLookup({
       buckets,
       retention,
       index: this.log,
@@ -101,12 +101,12 @@ test('a line that goes on later is not searched from the beginning', () => {
   log.answered();
   const { buckets, retention } = bench.state;
   buckets.take(buckets.peek(slot)!, 2);
-  const share = buckets.share(slot)!;
+  const share = buckets.subscription(slot)!;
   share.consumers--;
   buckets.settle(slot, 12, 2);
   buckets.tidy(slot);
-  assert.equal(buckets.share(slot), undefined);
-  buckets.openShare(slot).consumers++;
+  assert.equal(buckets.subscription(slot), undefined);
+  buckets.openSubscription(slot).consumers++;
   retention.settle(0, 10);
   lookup.start(slot);
   assert.deepEqual(bench.searched, [[100, 0]]);

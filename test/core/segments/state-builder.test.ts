@@ -215,14 +215,14 @@ describe('replay', () => {
     ]);
     assert.deepEqual(feed.replay.builder.inMemory, [{ base: 8192, from: 4 }]);
     assert.equal(buckets.ready, 10);
-    assert.ok(buckets.forgetful);
+    assert.ok(buckets.isPartial);
     assert.equal(buckets.find(3, 0), 0, 'what is in an index only need not be known');
     const slot = buckets.find(1, 0);
     assert.equal(buckets.isCounted(slot), false);
     assert.equal(buckets.readyOf(slot), 3, 'what is in an index is counted when it is found');
     assert.equal(buckets.peek(slot), undefined, 'older messages are looked up first');
     assert.deepEqual(buckets.placeOf(slot), { low: 1, high: 0, next: 0 });
-    buckets.openShare(slot).consumers++;
+    buckets.openSubscription(slot).consumers++;
     const record = { sequence: 1, position: 4104, messages: 2, bodyBytes: 20, attempts: 0 };
     assert.equal(buckets.found(slot, [record]), 2);
     assert.equal(buckets.readyOf(slot), 5);
@@ -243,7 +243,7 @@ describe('replay', () => {
     feed.marks(RECORD_SETTLED, [1, 3]);
     feed.replay.commit();
     await feed.finish();
-    assert.equal(buckets.forgetful, false);
+    assert.equal(buckets.isPartial, false);
     assert.equal(buckets.count, 1);
     const slot = buckets.find(1, 0);
     assert.deepEqual([buckets.isCounted(slot), buckets.readyOf(slot)], [true, 4]);
@@ -252,7 +252,7 @@ describe('replay', () => {
 
   test('a checkpoint stands for the segments before it', async () => {
     const feed = new Feed(false);
-    const { buckets, fates } = { ...feed.state, fates: feed.state.buckets.fates };
+    const { buckets, fates } = { ...feed.state, fates: feed.state.buckets.outcomes };
     const bits = new Uint32Array(2048);
     bits[0] = 0b1110;
     feed.replay.builder.restore({ settled: [[0, bits]], attempts: [[0, 7]] });
@@ -267,7 +267,7 @@ describe('replay', () => {
       [fates.settled.has(3), fates.settled.has(5), fates.attempts.get(5)],
       [true, false, 7],
     );
-    assert.ok(buckets.forgetful);
+    assert.ok(buckets.isPartial);
     assert.deepEqual(
       feed.state.retention.segments.map(({ base, live }) => [base, live]),
       [

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { IDLE, Pace } from '../../../src/log/files/throttle.ts';
+import { IDLE, Throttle } from '../../../src/log/files/throttle.ts';
 
 function recorded() {
   const taken: string[] = [];
@@ -11,8 +11,8 @@ function recorded() {
     call();
   };
   const foreground = { ...IDLE };
-  const pace = new Pace(
-    { soon: turn('soon'), breath: turn('breath'), pause: turn('pause') },
+  const pace = new Throttle(
+    { soon: turn('soon'), shortDelay: turn('short'), idleDelay: turn('idle') },
     foreground,
   );
   return { pace, taken, foreground };
@@ -26,7 +26,7 @@ test('pieces are large and follow each other at once', () => {
   pace.later(() => calls++, true);
   pace.later(() => calls++, false);
   assert.equal(calls, 4);
-  assert.deepEqual(taken, ['soon', 'soon', 'pause']);
+  assert.deepEqual(taken, ['soon', 'soon', 'idle']);
   assert.equal(pace.piece(1, 100), 100);
 });
 
@@ -39,7 +39,7 @@ test('they are small and followed by a break while others wait', () => {
   pace.later(() => calls++, true);
   pace.later(() => calls++, false);
   assert.equal(calls, 4);
-  assert.deepEqual(taken, ['breath', 'breath', 'breath', 'pause']);
+  assert.deepEqual(taken, ['short', 'short', 'short', 'idle']);
   assert.equal(pace.piece(10, 100), 10);
   assert.equal(pace.piece(10, 100, 1), 10);
   foreground.largeWrites = true;

@@ -6,12 +6,12 @@ import { test } from 'node:test';
 import { crc32c } from '../../../src/codec/crc32c.ts';
 import {
   CHUNK_ENTRIES,
-  decodeRunHeader,
+  decodeIndexHeader,
+  INDEX_HEADER_BYTES,
+  indexName,
   pageOf,
-  RUN_HEADER_BYTES,
-  runName,
 } from '../../../src/log/index/index-file.ts';
-import type { Runs } from '../../../src/log/index/indexes.ts';
+import type { Indexes } from '../../../src/log/index/indexes.ts';
 import { MemoryFiles } from '../../support/memory-files.ts';
 import { Random, seedOf } from '../../support/random.ts';
 import {
@@ -28,7 +28,7 @@ import {
 } from '../run-harness.ts';
 
 const random = new Random(seedOf('log/index/index-file.test'));
-const NAME = runName(BASE);
+const NAME = indexName(BASE);
 
 // The file of these entries.
 function imageOf(entries: readonly Entry[]): Uint8Array {
@@ -37,7 +37,10 @@ function imageOf(entries: readonly Entry[]): Uint8Array {
 }
 
 // A world whose only file is this one.
-function worldOf(image: Uint8Array, options: ConstructorParameters<typeof Runs>[0] | object = {}) {
+function worldOf(
+  image: Uint8Array,
+  options: ConstructorParameters<typeof Indexes>[0] | object = {},
+) {
   const files = new MemoryFiles();
   files.put(NAME, image);
   return new World(files, options).open();
@@ -178,7 +181,7 @@ test('another state of the segment, another log, another name: absent, and said 
   refused(worldOf(image), /it is of another state of the segment/, BASE, IDENTITY + 1);
   refused(worldOf(image, { logId: LOG_ID + 1n }), /belongs to another log/);
   const renamed = new MemoryFiles();
-  renamed.put(runName(BASE + 4096), image);
+  renamed.put(indexName(BASE + 4096), image);
   const other = new RegExp(`is the run of the segment at ${BASE}`);
   refused(new World(renamed).open(), other, BASE + 4096);
   refused(new World().open(), /there is none/);
@@ -264,9 +267,9 @@ test('what does not fit is refused, by name', () => {
 test('fewer bytes than a header has are none', () => {
   const image = imageOf(entriesOf(random, 5, (i) => i));
   const expected = { base: BASE, logId: LOG_ID, fileBytes: image.length };
-  assert.equal(decodeRunHeader(image, expected, crc32c).count, 5);
-  for (let length = 0; length < RUN_HEADER_BYTES; length++)
-    assert.throws(() => decodeRunHeader(image.slice(0, length), expected, crc32c), {
+  assert.equal(decodeIndexHeader(image, expected, crc32c).count, 5);
+  for (let length = 0; length < INDEX_HEADER_BYTES; length++)
+    assert.throws(() => decodeIndexHeader(image.slice(0, length), expected, crc32c), {
       name: 'LogError',
       message: `${NAME} does not begin like an index run`,
     });

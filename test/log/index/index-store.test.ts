@@ -10,10 +10,10 @@ import type { CheckpointSource } from '../../../src/core/ports/upkeep.ts';
 import { LogError } from '../../../src/log/files/errors.ts';
 import { open } from '../../../src/log/files/promises.ts';
 import { CHECKPOINT_NAME, readCheckpoint } from '../../../src/log/index/checkpoint.ts';
-import { RUN_HEADER_BYTES, runName } from '../../../src/log/index/index-file.ts';
+import { INDEX_HEADER_BYTES, indexName } from '../../../src/log/index/index-file.ts';
 import { IndexStore } from '../../../src/log/index/index-store.ts';
 import type { Indexed } from '../../../src/log/index/indexed.ts';
-import { Runs } from '../../../src/log/index/indexes.ts';
+import { Indexes } from '../../../src/log/index/indexes.ts';
 import {
   decodeHeader,
   encodeHeader,
@@ -88,7 +88,7 @@ interface Started {
 /** What a start on a copy of these files comes to, and what it took from checkpoint and indexes. */
 async function start(files: MemoryFiles): Promise<Started> {
   const world = await World.open(files.clone());
-  const { fates } = world.broker.buckets;
+  const { outcomes: fates } = world.broker.buckets;
   const { segments, live } = world.broker.retention;
   const state = {
     resume: world.recovered.resume,
@@ -155,19 +155,19 @@ test('with a checkpoint alone, indexes alone or some of them, the state is the s
 });
 
 test('what is damaged, empty or foreign is made again or left out', async () => {
-  const run = runName(FIRST[2]!);
+  const run = indexName(FIRST[2]!);
   const flip = (name: string, at: number) => (index: ReturnType<typeof indexOf>) => {
     const image = index.image(name);
     image[at < 0 ? image.length + at : at]! ^= 4;
   };
   const cases: [string, (index: ReturnType<typeof indexOf>) => void][] = [
     ['the header of an index', flip(run, 30)],
-    ['the tables of an index', flip(run, RUN_HEADER_BYTES + 1)],
+    ['the tables of an index', flip(run, INDEX_HEADER_BYTES + 1)],
     ['the entries of an index', flip(run, -3)],
     ['an empty index', (index) => index.put(run, new Uint8Array(0))],
     ['half an index', (index) => index.put(run, index.image(run).slice(0, 100))],
-    ['the index of another segment', (index) => index.put(run, index.image(runName(FIRST[3]!)))],
-    ['an index too many', (index) => index.put(runName(7), index.image(run))],
+    ['the index of another segment', (index) => index.put(run, index.image(indexName(FIRST[3]!)))],
+    ['an index too many', (index) => index.put(indexName(7), index.image(run))],
     ['an index half made', (index) => index.put('run.tmp', index.image(run))],
     ['a checkpoint half made', (index) => index.put('checkpoint.tmp', Buffer.from('half'))],
     ['the checkpoint', flip(CHECKPOINT_NAME, 70)],
@@ -274,11 +274,11 @@ test('the index of a segment that is cut goes, and those behind it', async () =>
   const cut = FIRST[5]!;
   for (const base of segmentsOf(files)) if (base > cut) files.take(segmentName(base));
   files.image(segmentName(cut)).fill(0, SEGMENT_BYTES / 2);
-  assert.ok(indexOf(files).names().includes(runName(cut)));
+  assert.ok(indexOf(files).names().includes(indexName(cut)));
   const next = await live(files, 0, 'nothing');
   const runs = indexOf(next).names();
-  assert.ok(runs.includes(runName(FIRST[4]!)));
-  for (const base of segmentsOf(LOG)) if (base >= cut) assert.ok(!runs.includes(runName(base)));
+  assert.ok(runs.includes(indexName(FIRST[4]!)));
+  for (const base of segmentsOf(LOG)) if (base >= cut) assert.ok(!runs.includes(indexName(base)));
   await same(await live(next, 12, 'd'), 'filled again');
 });
 
@@ -479,7 +479,7 @@ test('an index that failed after its segment was compacted again is not written 
   await new Promise<void>((resolve) => store.close(resolve));
   const soon = setImmediate;
   const pace = paceOf(soon);
-  const again = new Runs({ files, logId: 1n, hashSeed: 1, crc32c, soon, pace });
+  const again = new Indexes({ files, logId: 1n, hashSeed: 1, crc32c, soon, pace });
   await new Promise((resolve) => again.open(resolve));
   assert.ok(await new Promise((resolve) => again.check(BASE, 8, resolve)));
 });
@@ -511,7 +511,7 @@ test('an index without space is held, searched and visited in memory, until it i
   assert.equal(fault.fired, 2);
   const writes = files.count('write');
   await retried();
-  assert.ok(store.bytes > ENTRIES.length * 20 && files.names().includes(runName(BASE)));
+  assert.ok(store.bytes > ENTRIES.length * 20 && files.names().includes(indexName(BASE)));
   const place = await check(segmentOf(7), ENTRIES, 'on disk');
   assert.ok(held < 2 ** 32 && place > 2 ** 32, 'places tell where they are from');
   // A place in what was held means nothing there: from the start, by sequence.

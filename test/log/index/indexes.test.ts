@@ -12,13 +12,13 @@ import type { Failure } from '../../../src/core/ports/basics.ts';
 import { NodeFiles } from '../../../src/io/files.ts';
 import {
   CHUNK_ENTRIES,
+  INDEX_TEMPORARY,
+  indexName,
   pageBitsFor,
   pageOf,
-  RUN_TEMPORARY,
-  runName,
 } from '../../../src/log/index/index-file.ts';
-import { Runs } from '../../../src/log/index/indexes.ts';
-import { RUN_HANDLES_MAX } from '../../../src/log/index/open-indexes.ts';
+import { Indexes } from '../../../src/log/index/indexes.ts';
+import { INDEX_HANDLES_MAX } from '../../../src/log/index/open-indexes.ts';
 import {
   anyFate,
   type Doubt,
@@ -42,7 +42,7 @@ import {
 } from '../run-harness.ts';
 
 const random = new Random(seedOf('log/index/indexes.test'));
-const NAME = runName(BASE);
+const NAME = indexName(BASE);
 const EIO = { code: 'EIO' };
 
 // Reads come in pieces from now on.
@@ -228,12 +228,12 @@ test('files and tables stay within their bounds', () => {
     tables = Math.max(tables, world.runs.tableBytes);
     reads = Math.max(reads, world.files.pending.filter(({ op }) => op === 'read').length);
   }
-  assert.ok(reads > 8 && reads <= RUN_HANDLES_MAX, `${reads} reads at a time`);
+  assert.ok(reads > 8 && reads <= INDEX_HANDLES_MAX, `${reads} reads at a time`);
   for (const { base, number, answers } of asked) {
     assert.equal(answers[0]?.failure, undefined);
     assert.deepEqual(answers[0]!.found, expected(movedTo(base, entries), number));
   }
-  assert.equal(world.handlesMost, RUN_HANDLES_MAX);
+  assert.equal(world.handlesMost, INDEX_HANDLES_MAX);
   assert.equal(tables, 400);
   world.close();
   const small = new World(writer.files.clone(), { tableBytesMax: 39 }).open();
@@ -260,7 +260,7 @@ test('the tables kept are the ones used last', () => {
 test('a run whose file was closed for others is opened again, its tables are still there', () => {
   const entries = entriesOf(random, 300, (i) => i % 9);
   const world = new World().open();
-  const bases = Array.from({ length: RUN_HANDLES_MAX + 1 }, (_, n) => BASE + n * 2 ** 26);
+  const bases = Array.from({ length: INDEX_HANDLES_MAX + 1 }, (_, n) => BASE + n * 2 ** 26);
   for (const base of bases) world.write(movedTo(base, entries), base);
   const asked = (base: number) => {
     const before = [world.files.count('open'), world.files.count('read')] as const;
@@ -358,7 +358,7 @@ function rewriteFor(steps: number): { world: World; over: boolean; old: Entry[];
 // What is left of a rewrite after a crash: never anything but the old run, the new one, or none.
 function assertLeft(files: MemoryFiles, old: Entry[], new_: Entry[]): 'old' | 'new' | 'none' {
   const world = new World(files).open();
-  assert.ok(!files.names().includes(RUN_TEMPORARY));
+  assert.ok(!files.names().includes(INDEX_TEMPORARY));
   const now = world.visit(BASE, IDENTITY);
   const before = world.visit(BASE, IDENTITY - 1);
   if (now.failure === undefined) assert.deepEqual(inOrder(now.entries), new_);
@@ -433,7 +433,7 @@ test('short writes are gone on with', () => {
 
 test('a temporary file that could not be removed is in no way of the next', () => {
   const world = new World();
-  world.files.put(RUN_TEMPORARY, new Uint8Array(1e6).fill(1));
+  world.files.put(INDEX_TEMPORARY, new Uint8Array(1e6).fill(1));
   const entries = entriesOf(random, 50, () => 0);
   assertHolds(world.write(entries), entries, [0]);
 });
@@ -577,7 +577,7 @@ function letGo(): { world: World; next: number } {
   const entries = entriesOf(random, 300, () => 0);
   const world = new World(new MemoryFiles(), { tableBytesMax: 40 }).write(entries);
   const { next } = world.find(0, 0, 0, 5);
-  for (let n = 1; n <= RUN_HANDLES_MAX; n++) {
+  for (let n = 1; n <= INDEX_HANDLES_MAX; n++) {
     const base = BASE + n * 2 ** 26;
     assert.ok(world.write(movedTo(base, entries), base).check(base));
   }
@@ -629,21 +629,21 @@ test('opening removes what a write left, lists runs, and leaves other files alon
   const { files } = new World().write(entriesOf(random, 9, () => 0));
   const image = files.image(NAME);
   const folder = new MemoryFiles();
-  const other = runName(4096);
+  const other = indexName(4096);
   for (const name of [NAME, other, 'notes.txt', '1.run', '99999999999999999999.run'])
     folder.put(name, image);
-  folder.put(RUN_TEMPORARY, image);
+  folder.put(INDEX_TEMPORARY, image);
   const fault = folder.fail({ op: 'open', nth: 1, name: new RegExp(other), ...EIO });
   const world = new World(folder).open();
   assert.equal(fault.fired, 1);
-  assert.ok(!folder.names().includes(RUN_TEMPORARY));
+  assert.ok(!folder.names().includes(INDEX_TEMPORARY));
   assert.equal(folder.names().length, 5);
   assert.deepEqual(world.runs.bases, [BASE]);
   assert.equal(world.runs.bytes, image.length);
   assert.equal(world.files.openHandles, 0);
   for (const op of ['list', 'remove'] as const) {
     const broken = new World(new MemoryFiles());
-    broken.files.put(RUN_TEMPORARY, image);
+    broken.files.put(INDEX_TEMPORARY, image);
     broken.files.fail({ op, nth: 1, ...EIO });
     const [failure] = broken.ask<[Failure]>((done) => broken.runs.open(done));
     assert.match(String(failure), /EIO/);
@@ -671,7 +671,7 @@ test('closing waits for what is under way, fails the rest, and comes last', () =
     assert.equal(order.length, 203);
     assert.equal(order.at(-1), 'close');
     assert.equal(world.files.openHandles, 0);
-    assert.ok(!world.files.names().includes(RUN_TEMPORARY));
+    assert.ok(!world.files.names().includes(INDEX_TEMPORARY));
     assert.match(String(world.find(0).failure), /the runs are closed/);
     assert.match(String(world.tryWrite(entries)), /the runs are closed/);
   }
@@ -700,13 +700,13 @@ test('written, found, replaced and dropped in a real folder', async (t) => {
       soon: (call: () => void) => setImmediate(call),
       pace: paceOf(setImmediate),
     };
-    return new Runs({ files: new NodeFiles(path.join(folder, 'runs')), ...options });
+    return new Indexes({ files: new NodeFiles(path.join(folder, 'runs')), ...options });
   };
-  const opened = async (runs: Runs) => {
+  const opened = async (runs: Indexes) => {
     assert.equal(await new Promise<Failure>((done) => runs.open(done)), undefined);
     return runs;
   };
-  const found = (runs: Runs, number: number) =>
+  const found = (runs: Indexes, number: number) =>
     new Promise<unknown[]>((resolve) => {
       const { low, high } = bucket(number);
       const done = (failure: Failure, all: unknown[]) => resolve(failure ? [failure] : all);

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { EntrySource, Found } from '../../../src/core/ports/basics.ts';
 import type { Indexed } from '../../../src/log/index/indexed.ts';
-import { HeldIndexes, isHeldPlace } from '../../../src/log/index/pending-indexes.ts';
+import { isPendingPlace, PendingIndexes } from '../../../src/log/index/pending-indexes.ts';
 import { segmentName } from '../../../src/log/segments/segment.ts';
 import { NO_ENTRIES } from '../../support/entries.ts';
 import { Random, seedOf } from '../../support/random.ts';
@@ -28,7 +28,7 @@ function sized(count: number): EntrySource {
 
 test('a search finds what is not wholly before the sequence, from a place on', () => {
   const entries = entriesOf(random, 300, (i) => i % 3);
-  const held = new HeldIndexes();
+  const held = new PendingIndexes();
   assert.ok(held.add(segmentOf(7), sourceOf(entries)));
   const mine = entries.filter((_, i) => i % 3 === 1);
   for (const [i, entry] of mine.entries()) {
@@ -48,14 +48,14 @@ test('a search finds what is not wholly before the sequence, from a place on', (
   const rest = held.find(segmentOf(7), { ...query, at: part.next! }, 1000)!;
   assert.deepEqual(rest, { found: mine.slice(10).map(foundOf), next: undefined });
   // A place in a file says nothing here: by sequence, from the start.
-  assert.ok(!isHeldPlace(2 ** 32) && isHeldPlace(2 ** 32 - 1));
+  assert.ok(!isPendingPlace(2 ** 32) && isPendingPlace(2 ** 32 - 1));
   const anew = held.find(segmentOf(7), { ...query, at: 2 ** 32 + part.next! }, 1000)!;
   assert.deepEqual(anew.found, mine.map(foundOf));
 });
 
 test('a visit hands on all of it in order; of another state, or what is not held, nothing', () => {
   const entries = entriesOf(random, 50, (i) => i % 4);
-  const held = new HeldIndexes();
+  const held = new PendingIndexes();
   assert.ok(held.add(segmentOf(7), sourceOf(entries)));
   const got: unknown[] = [];
   const record = (low: number, high: number, found: Found) => got.push([low, high, found]);
@@ -72,7 +72,7 @@ test('a visit hands on all of it in order; of another state, or what is not held
 });
 
 test('what is held has a bound, over all segments, and what is dropped makes room', () => {
-  const held = new HeldIndexes();
+  const held = new PendingIndexes();
   const [first, second] = [segmentOf(1), segmentOf(2, BASE + 4096)];
   assert.ok(held.add(first, sized(MOST - 10)));
   assert.equal(held.add(second, sized(11)), false);
@@ -87,7 +87,7 @@ test('what is held has a bound, over all segments, and what is dropped makes roo
 });
 
 test('entries that are held: found by bucket, a part at a time, of the right state only', () => {
-  const held = new HeldIndexes();
+  const held = new PendingIndexes();
   const source = {
     count: 10,
     bucketLow: (i: number) => i % 2,

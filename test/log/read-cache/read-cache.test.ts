@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RECORD_HEADER_BYTES, SEGMENT_DATA_AT } from '../../../assembly/layout.ts';
 import { IDLE } from '../../../src/log/files/throttle.ts';
-import { Cold } from '../../../src/log/read-cache/read-cache.ts';
+import { ReadCache } from '../../../src/log/read-cache/read-cache.ts';
 import { Segments } from '../../../src/log/segments/segments.ts';
 import type { MemoryFiles } from '../../support/memory-files.ts';
 import { paceOf } from '../../support/pace.ts';
@@ -25,7 +25,7 @@ interface Place {
 interface Setup {
   files: MemoryFiles;
   segments: Segments;
-  cold: Cold;
+  cold: ReadCache;
   records: Place[];
   foreground: { lightTraffic: boolean };
 }
@@ -92,7 +92,14 @@ async function setUp(
     files,
     segments,
     foreground,
-    cold: new Cold(codec, files, () => segments, { soon, later, pause }, foreground, areaBytes),
+    cold: new ReadCache(
+      codec,
+      files,
+      () => segments,
+      { soon, later, idleDelay: pause },
+      foreground,
+      areaBytes,
+    ),
     records,
   };
 }

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { open, read } from '../../../src/log/files/promises.ts';
 import { readFully } from '../../../src/log/scan/scan.ts';
-import { Salvage } from '../../../src/log/tools/tolerant-files.ts';
+import { TolerantFiles } from '../../../src/log/tools/tolerant-files.ts';
 import { MemoryFiles } from '../../support/memory-files.ts';
 import { Random, seedOf } from '../../support/random.ts';
 
@@ -33,7 +33,7 @@ test('reads of any size at any place: zeros where the disk is bad, and only ther
   for (let round = 0; round < 200; round++) {
     const bad = Array.from({ length: random.below(5) }, () => random.below(21));
     const { files, image } = disk(bad);
-    const salvage = new Salvage(files);
+    const salvage = new TolerantFiles(files);
     const { handle, bytes } = await open(salvage, 'a');
     assert.equal(bytes, BYTES);
     for (let i = 0; i < 5; i++) {
@@ -50,7 +50,7 @@ test('reads of any size at any place: zeros where the disk is bad, and only ther
 
 test('bad blocks are listed, neighbours as one, and asked for by themselves only once', async () => {
   const { files, asked } = disk([3, 4, 9]);
-  const salvage = new Salvage(files);
+  const salvage = new TolerantFiles(files);
   const { handle } = await open(salvage, 'a');
   for (let pass = 0; pass < 3; pass++) await readFully(salvage, handle, new Uint8Array(BYTES), 0);
   assert.deepEqual(salvage.unreadable, [
@@ -64,7 +64,7 @@ test('bad blocks are listed, neighbours as one, and asked for by themselves only
 
 test('any other failure is passed on', async () => {
   const { files } = disk([]);
-  const salvage = new Salvage(files);
+  const salvage = new TolerantFiles(files);
   const { handle } = await open(salvage, 'a');
   files.fail({ op: 'read', nth: 1, code: 'ENXIO' });
   await assert.rejects(read(salvage, handle, new Uint8Array(10), 0), /ENXIO/);
@@ -85,7 +85,7 @@ test('another failure around a bad block is passed on, whichever part of the rea
       if (!hit || both) inner.call(files, handle, into, at, done);
       else queueMicrotask(() => done(Object.assign(new Error('ENXIO'), { code: 'ENXIO' }), 0));
     };
-    const salvage = new Salvage(files);
+    const salvage = new TolerantFiles(files);
     const { handle } = await open(salvage, 'a');
     await assert.rejects(read(salvage, handle, new Uint8Array(BYTES), 0), /ENXIO/);
     await assert.rejects(read(salvage, handle, new Uint8Array(BYTES), 0), /ENXIO/);
@@ -94,7 +94,7 @@ test('another failure around a bad block is passed on, whichever part of the rea
 
 test('a file that ends before a bad block is only as long as it is', async () => {
   const { files, image } = disk([15]);
-  const salvage = new Salvage(files);
+  const salvage = new TolerantFiles(files);
   const { handle } = await open(salvage, 'a');
   const into = new Uint8Array(40 * BLOCK).fill(99);
   const got = await readFully(salvage, handle, into, 0);

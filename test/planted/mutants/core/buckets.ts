@@ -6,7 +6,7 @@ export const CORE_BUCKETS: readonly Mutant[] = [
   {
     name: 'gap closed past a bucket that needs it',
     file: 'src/core/buckets/bucket-index.ts',
-    member: 'Directory.remove',
+    member: 'BucketIndex.remove',
     find: '((cell - home) & MASK) < ((cell - gap) & MASK)',
     replace: '((cell - home) & MASK) <= ((cell - gap) & MASK)',
     test: 'test/core/buckets/bucket-index.test.ts',
@@ -15,7 +15,7 @@ export const CORE_BUCKETS: readonly Mutant[] = [
   {
     name: 'half of a table not found after a split',
     file: 'src/core/buckets/bucket-index.ts',
-    member: 'Directory.#split',
+    member: 'BucketIndex.#split',
     find: 'i += 2 * bit',
     replace: 'i += 4 * bit',
     test: 'test/core/buckets/bucket-index.test.ts',
@@ -24,7 +24,7 @@ export const CORE_BUCKETS: readonly Mutant[] = [
   {
     name: 'tables joined that were not one',
     file: 'src/core/buckets/bucket-index.ts',
-    member: 'Directory.#join',
+    member: 'BucketIndex.#join',
     find: 'this.#depths[half] !== depth',
     replace: 'false',
     test: 'test/core/buckets/bucket-index.test.ts',
@@ -33,7 +33,7 @@ export const CORE_BUCKETS: readonly Mutant[] = [
   {
     name: 'what fits no table not found',
     file: 'src/core/buckets/bucket-index.ts',
-    member: 'Directory.find',
+    member: 'BucketIndex.find',
     find: 'this.#elsewhere.get(idOf(low, high)) ?? 0',
     replace: '0',
     test: 'test/core/buckets/bucket-index.test.ts',
@@ -42,7 +42,7 @@ export const CORE_BUCKETS: readonly Mutant[] = [
   {
     name: 'head left in a slot that is free',
     file: 'src/core/buckets/bucket-table.ts',
-    member: 'Columns.close',
+    member: 'BucketTable.close',
     find: 'numbers[numbersAt(slot) + HEAD] = 0;',
     replace: '',
     test: 'test/core/buckets/buckets.test.ts',
@@ -51,7 +51,7 @@ export const CORE_BUCKETS: readonly Mutant[] = [
   {
     name: 'page without buckets kept',
     file: 'src/core/buckets/bucket-table.ts',
-    member: 'Columns.#empty',
+    member: 'BucketTable.#empty',
     find: 'this.pages[number] = undefined;',
     replace: '',
     test: 'test/core/buckets/bucket-table.test.ts',
@@ -61,7 +61,7 @@ export const CORE_BUCKETS: readonly Mutant[] = [
     name: 'bucket forgotten without a trace',
     file: 'src/core/buckets/buckets.ts',
     member: 'Buckets.#forgetIdle',
-    find: 'if (this.#has(slot, OLDER)) this.#forgetful = true;',
+    find: 'if (this.#has(slot, OLDER)) this.#isPartial = true;',
     replace: '',
     test: 'test/core/buckets/buckets.test.ts',
     caughtBy:
@@ -71,7 +71,7 @@ export const CORE_BUCKETS: readonly Mutant[] = [
     name: 'bucket forgotten that a consumer has',
     file: 'src/core/buckets/buckets.ts',
     member: 'Buckets.#isIdle',
-    find: '!this.#shares.has(slot)',
+    find: '!this.#subscriptions.has(slot)',
     replace: 'true',
     test: 'test/core/buckets/buckets.test.ts',
     caughtBy:
@@ -88,8 +88,8 @@ export const CORE_BUCKETS: readonly Mutant[] = [
   },
   {
     name: 'newest bucket forgotten first',
-    file: 'src/core/buckets/buckets.ts',
-    member: 'Buckets.#forgetIdle',
+    file: 'src/core/buckets/rates.ts',
+    member: 'BucketRates.clear',
     find: 'this.#columns.behind(slot)',
     replace: 'slot',
     test: 'test/core/buckets/buckets.test.ts',
@@ -107,7 +107,7 @@ export const CORE_BUCKETS: readonly Mutant[] = [
   {
     name: 'redelivery at the wrong place',
     file: 'src/core/buckets/requeued.ts',
-    member: 'Returned.push',
+    member: 'Requeued.push',
     find: 'heap[above].sequence <= part.sequence',
     replace: 'heap[above].sequence >= part.sequence',
     test: 'test/core/buckets/requeued.test.ts',

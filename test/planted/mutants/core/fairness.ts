@@ -6,8 +6,8 @@ export const CORE_FAIRNESS: readonly Mutant[] = [
   {
     name: 'who publishes little waits for who publishes much',
     file: 'src/core/fairness/fair-share.ts',
-    member: 'Intake.mustWait',
-    find: '!this.shared || !producer.spending.much',
+    member: 'FairShare.mustWait',
+    find: '!this.shared || !producer.usage.heavy',
     replace: 'true',
     test: 'test/core/fairness/fair-share.test.ts',
     caughtBy:
@@ -16,7 +16,7 @@ export const CORE_FAIRNESS: readonly Mutant[] = [
   {
     name: 'room always to the same who wait',
     file: 'src/core/fairness/fair-share.ts',
-    member: 'Intake.roomAgain',
+    member: 'FairShare.roomAgain',
     find: 'behind.push(this.#waiting.pop());',
     replace: '',
     test: 'test/core/fairness/fair-share.test.ts',
@@ -25,16 +25,16 @@ export const CORE_FAIRNESS: readonly Mutant[] = [
   {
     name: 'large messages in one batch after the other',
     file: 'src/core/fairness/fair-share.ts',
-    member: 'Intake.mustWait',
-    find: 'producer.large && (this.#resting || commit.writesLarge)',
+    member: 'FairShare.mustWait',
+    find: 'producer.large && (this.#coolingDown || commit.writesLarge)',
     replace: 'false',
     test: 'test/core/fairness/fair-share.test.ts',
     caughtBy: 'holds a large message if the one before it holds none',
   },
   {
     name: 'a rest that never ends',
-    file: 'src/core/fairness/fair-share.ts',
-    member: 'Intake.rested',
+    file: 'src/log/read-cache/read-cache.ts',
+    member: 'ReadCache.#rest',
     find: 'this.#resting = false',
     replace: '',
     test: 'test/core/fairness/fair-share.test.ts',
@@ -43,8 +43,8 @@ export const CORE_FAIRNESS: readonly Mutant[] = [
   {
     name: 'who makes many buckets holds up who makes none',
     file: 'src/core/fairness/fair-share.ts',
-    member: 'Intake.#madeEnough',
-    find: 'spending.made > this.#share',
+    member: 'FairShare.#hasMadeEnough',
+    find: 'usage.bucketsMade > this.#share',
     replace: 'true',
     test: 'test/core/fairness/fair-share.test.ts',
     caughtBy: 'holds nobody up who publishes to buckets that are there',
@@ -52,7 +52,7 @@ export const CORE_FAIRNESS: readonly Mutant[] = [
   {
     name: 'who had to wait for the next tick waits for ever',
     file: 'src/core/fairness/fair-share.ts',
-    member: 'Intake.tick',
+    member: 'FairShare.tick',
     find: 'this.#waiting = this.#waiting.concat(held)',
     replace: '',
     test: 'test/core/fairness/fair-share.test.ts',

@@ -6,7 +6,7 @@ export const CORE_MEMORY: readonly Mutant[] = [
   {
     name: 'bytes of the inbox kept without a copy',
     file: 'src/core/memory/partial-input.ts',
-    member: 'Carry.#appendSmall',
+    member: 'PartialInput.#appendSmall',
     find: 'this.#small.set(bytes, this.#bytes)',
     replace: 'this.#small = bytes',
     test: 'test/core/connections/producer.test.ts',

@@ -33,7 +33,7 @@ export const LOG_INDEX: readonly Mutant[] = [
   {
     name: 'index of another segment believed',
     file: 'src/log/index/index-file.ts',
-    member: 'decodeRunHeader',
+    member: 'decodeIndexHeader',
     find: 'header.base !== expected.base',
     replace: 'false',
     test: 'test/log/index/index-file.test.ts',

@@ -6,7 +6,7 @@ export const LOG_READ_CACHE: readonly Mutant[] = [
   {
     name: 'bytes read back delivered without a check',
     file: 'src/log/read-cache/read-cache.ts',
-    member: 'Cold.#verify',
+    member: 'ReadCache.#verify',
     find: 'if (start >= bytes) return;',
     replace: 'window.valid = bytes; return;',
     test: 'test/log/read-cache/read-cache.test.ts',
@@ -15,7 +15,7 @@ export const LOG_READ_CACHE: readonly Mutant[] = [
   {
     name: 'read goes on into a segment that was replaced',
     file: 'src/log/read-cache/read-cache.ts',
-    member: 'Cold.forget',
+    member: 'ReadCache.forget',
     find: 'window.stale = true',
     replace: 'window.stale = false',
     test: 'test/log/read-cache/read-cache.test.ts',
@@ -24,7 +24,7 @@ export const LOG_READ_CACHE: readonly Mutant[] = [
   {
     name: 'read ahead into the place that a delivery is made from',
     file: 'src/log/read-cache/read-cache.ts',
-    member: 'Cold.#room',
+    member: 'ReadCache.#room',
     find: '(w.loading || w === used) && inTheWay(w)',
     replace: 'w.loading && inTheWay(w)',
     test: 'test/log/read-cache/read-cache.test.ts',
@@ -34,7 +34,7 @@ export const LOG_READ_CACHE: readonly Mutant[] = [
   {
     name: 'read that waits looks at the old place of a record',
     file: 'src/log/read-cache/read-cache.ts',
-    member: 'Cold.forget',
+    member: 'ReadCache.forget',
     find: 'this.#queue = this.#queue.filter(({ position }) => !within(position));',
     replace: '',
     test: 'test/log/read-cache/read-cache.test.ts',
