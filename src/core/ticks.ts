@@ -25,13 +25,13 @@ export class Ticks {
   readonly producers = new Set<Producer>();
   readonly #broker: Broker;
   readonly #log: TickedLog;
-  readonly #relief: Eviction;
+  readonly #eviction: Eviction;
   readonly #alarm: Alarm;
 
-  constructor(broker: Broker, log: TickedLog, relief: Eviction, wake: Wake) {
+  constructor(broker: Broker, log: TickedLog, eviction: Eviction, wake: Wake) {
     this.#broker = broker;
     this.#log = log;
-    this.#relief = relief;
+    this.#eviction = eviction;
     this.#alarm = new Alarm(
       () => wake.stirred(),
       (nowMs) => this.#timeIs(nowMs),
@@ -63,14 +63,14 @@ export class Ticks {
   /** Does what is due. Gives when it has to be called again. */
   advance(nowMs: number): number {
     const broker = this.#broker;
-    const { fairShare: intake, retention, commit } = broker;
+    const { fairShare, retention, commit } = broker;
     const { journal, space } = this.#log;
     const ms = this.#alarm.tick(nowMs);
     for (const producer of this.producers) producer.advance(nowMs);
-    if (intake.tick(this.producers, ms)) broker.roomAgain();
+    if (fairShare.tick(this.producers, ms)) broker.roomAgain();
     this.deadlines.advance(nowMs, (consumer) => consumer.advance(nowMs));
-    broker.foreground.tick(intake, broker.counters.publishedBytes);
-    this.#relief.advance(nowMs);
+    broker.foreground.tick(fairShare, broker.counters.publishedBytes);
+    this.#eviction.advance(nowMs);
     broker.overdue.advance(ms);
     broker.reservations.advance(nowMs);
     broker.dispatcher.feed();
@@ -85,17 +85,10 @@ export class Ticks {
 
   // When something has to be done by itself; what comes in sets ticks going anyway.
   #dueMs(nowMs: number): number {
-    const {
-      budget,
-      fairShare: intake,
-      foreground,
-      overdue,
-      reservations,
-      dispatcher,
-    } = this.#broker;
+    const { budget, fairShare, foreground, overdue, reservations, dispatcher } = this.#broker;
     const { compaction, commit, indexing } = this.#broker;
     const partialMs = this.#partialDueMs();
-    const isBusy = intake.busy || foreground.busy || reservations.busy;
+    const isBusy = fairShare.busy || foreground.busy || reservations.busy;
     if (isBusy || overdue.size > 0 || budget.over || dispatcher.isStarved) return nowMs + TICK_MS;
     return Math.min(
       partialMs,

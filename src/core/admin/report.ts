@@ -68,9 +68,9 @@ export function bucketsOf(broker: Broker, oldestAgeMs: number): Snapshot['bucket
     consumers: consumersOf(broker, slot),
     exact: buckets.isCounted(slot),
   }));
-  const { count, ready, unacked, isPartial: forgetful } = buckets;
+  const { count, ready, unacked, isPartial } = buckets;
   const paused = broker.paused.count;
-  return { count, exact: !forgetful, ready, unacked, paused, oldestAgeMs, top };
+  return { count, exact: !isPartial, ready, unacked, paused, oldestAgeMs, top };
 }
 
 // Consumers of a bucket; a purge counts as one of its share.

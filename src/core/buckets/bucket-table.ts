@@ -1,7 +1,7 @@
 // What is known of each bucket, by slot: dense numbers from 1. In pages, so that no bucket that
 // comes pays for moving all others; what is used together lies together, as with many buckets each
 // place in memory that is touched costs more than what is done there. A page without buckets gives
-// its memory back. Which bucket has which slot is in `directory.ts`.
+// its memory back. Which bucket has which slot is in `bucket-index.ts`.
 //
 //   numbers:  head, tail   entries            words:   low, high   the bucket's id
 //             next         sequence                    taken       messages of the head

@@ -6,7 +6,7 @@
 //            push                    take                       settle
 //   durable ------> ready (in line) ------> unacked (on a link) ------> gone
 //                        ^                        |
-//                        +----- giveBack ---------+   at its old place in the order
+//                        +----- requeue ----------+   at its old place in the order
 //
 //   order of a line:   returned   <   ahead (read from runs)   <   rest of the runs   <   entries
 //

@@ -38,7 +38,7 @@ export class Batch {
   /** Whether it holds a message larger than a portion. */
   large = false;
 
-  /** What its messages cost (intake.ts). */
+  /** What its messages cost (cost.ts). */
   get cost(): number {
     return costOf(this.payload, this.rows.count);
   }

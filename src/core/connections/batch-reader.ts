@@ -62,7 +62,7 @@ export interface BatchOwner extends SharingProducer {
   messages: number;
   /** Whether its next message is larger than a portion. */
   large: boolean;
-  /** Waits for room; `room` is called when there may be some. */
+  /** Waits for room; `roomAgain` is called when there may be some. */
   wait(): void;
   /** Nothing more comes. */
   goodbye(): void;

@@ -101,7 +101,7 @@ export class Producer implements Session, Reader, BatchOwner, ReplyOwner, Memory
     return this.#batches.read(start, end);
   }
 
-  /** Waits for room; `room` is called when there may be some. */
+  /** Waits for room; `roomAgain` is called when there may be some. */
   wait(): void {
     this.#backpressure.hold(ROOM);
     this.#host.fairShare.wait(this);

@@ -6,7 +6,7 @@
 // half of the time at most. When all publish much nobody is held back: the largest batches cost the
 // least.
 //
-// A bucket that is made costs more than its record: memory, a place in the directory, and work in
+// A bucket that is made costs more than its record: memory, a place among the buckets, and work in
 // every index. So those who publish much make a bounded number of them in a tick, each about as
 // many, and go on in the next. What they publish to buckets that are there is not held up by that.
 //
@@ -25,7 +25,7 @@ export const BATCH_COST_MAX = 256 * 1024;
 export const COOL_DOWN_MS_MAX = 25;
 /** Ticks after which nobody counts any more who published little. */
 export const SHARED_TICKS = 20;
-/** Messages that are taken before that is asked again, and PORTION_BYTES at most. */
+/** Messages that are taken before that is asked again, and QUANTUM_BYTES at most. */
 export const QUANTUM_MESSAGES = 64;
 /** Buckets that those make together in a ms who publish much, while somebody publishes little. */
 export const NEW_BUCKETS_PER_MS = 50;
@@ -161,7 +161,7 @@ export class FairShare {
     return this.#toMake <= 0 && usage.bucketsMade > this.#share;
   }
 
-  /** Calls `room` of the producer when there may be room. */
+  /** Calls `roomAgain` of the producer when there may be room. */
   wait(producer: SharingProducer): void {
     if (this.shared && this.#hasMadeEnough(producer)) this.#waitingToMakeBuckets.push(producer);
     else this.#waiting.push(producer);

@@ -16,11 +16,11 @@ export class ForegroundTraffic implements Foreground {
 
   /** Time passes; called for each tick. `publishedBytes`: since the start, durably. */
   tick(
-    intake: { readonly shared: boolean; readonly large: boolean },
+    fairShare: { readonly shared: boolean; readonly large: boolean },
     publishedBytes: number,
   ): void {
-    this.latencySensitive = intake.shared;
-    this.largeWrites = intake.large;
+    this.latencySensitive = fairShare.shared;
+    this.largeWrites = fairShare.large;
     const bytes = publishedBytes - this.#publishedBefore;
     this.busy = bytes > 0;
     this.lightTraffic = bytes > 0 && bytes < LIGHT_BYTES;

@@ -72,7 +72,7 @@ export class Reservations {
     return this.#all.size > 0;
   }
 
-  /** Senders that wait. */
+  /** Holders that wait. */
   get waiting(): number {
     return this.#waiting;
   }

@@ -18,9 +18,9 @@ import type { Position } from './basics.ts';
 export interface InboundFrames {
   /** Bytes of one connection on their way in; the end of it is where sockets read into. */
   readonly inbox: Uint8Array;
-  /** Word by word, ROW_WORDS of them a row: the records that the last `intake` packed. */
   /** The RULES of layout.ts: buckets that an intake stops at; all zero until they are written. */
   readonly rules: DataView;
+  /** Word by word, ROW_WORDS of them a row: the records that the last `intake` packed. */
   readonly rows: Uint32Array;
   readonly result: Uint32Array;
   /**

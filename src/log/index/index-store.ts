@@ -1,5 +1,5 @@
 // What the log keeps on disk beside its segments, to find things in them without reading them: an
-// index for each complete segment (runs.ts) and a checkpoint of what they come to (checkpoint.ts).
+// index for each complete segment (indexes.ts), a checkpoint of what they come to (checkpoint.ts).
 // All of it is a cache. What is missing or wrong is made again from the segments.
 
 import { RECORD_CRC_AT, RECORD_HEADER_BYTES, SEGMENT_DATA_AT } from '../../../assembly/layout.ts';
@@ -40,7 +40,7 @@ export interface IndexStoreOptions {
   note: (level: 'info' | 'warn' | 'error', text: string) => void;
   /** When a checkpoint is due; default CHECKPOINT_DUE. */
   checkpointDue?: CheckpointDue | undefined;
-  /** Bytes of tables kept in memory (runs.ts). */
+  /** Bytes of tables kept in memory (indexes.ts). */
   tableBytesMax?: number | undefined;
   /** An index found no space: some should be made, if there is any to give. */
   noSpace?: (() => void) | undefined;

@@ -1,7 +1,7 @@
 // The index runs on disk: for each sealed segment a file that says where the records of each bucket
-// stand in it (run.ts draws it), so that nothing in memory grows with the messages that wait. Runs
-// are a cache: whatever is wrong with one is told as a failure, and the answer to every failure is
-// to make the run again from the log. They live in a folder of their own.
+// stand in it (index-file.ts draws it), so that nothing in memory grows with messages that wait.
+// Runs are a cache: whatever is wrong with one is told as a failure, and the answer to each is to
+// make the run again from the log. They live in a folder of their own.
 //
 //   find ──► at most 64 at work, the others queue ──► open file ──► tables ──► a chunk, verified
 //                                                     at most 64    up to a number of bytes

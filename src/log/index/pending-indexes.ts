@@ -11,7 +11,7 @@ interface Held {
 
 // Entries that are kept at most; what is beyond has to be found on disk or not at all.
 const ENTRIES_MAX = 4 * 1024 * 1024;
-// Places in files begin here (runs.ts).
+// Places in files begin here (indexes.ts).
 const PLACE_MAX = 2 ** 32;
 
 /** Whether a place to go on from is one in an index that was held in memory. */
@@ -49,7 +49,7 @@ export class PendingIndexes {
     return held?.segment.identity === identity ? held.source : undefined;
   }
 
-  /** The same as a search in the segment's file (runs.ts); undefined: it is not held. */
+  /** The same as a search in the segment's file (indexes.ts); undefined: it is not held. */
   find(
     segment: Indexed,
     query: { low: number; high: number; sequence: number; at: number },

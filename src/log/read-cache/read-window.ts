@@ -1,4 +1,5 @@
-// A window: a stretch of the log in memory, verified, and who waits for it. cold.ts keeps them.
+// A window: a stretch of the log in memory, verified, and who waits for it. They are kept by
+// read-cache.ts.
 
 import type { Failure, Position } from '../../core/ports/basics.ts';
 

@@ -29,9 +29,9 @@ export interface LogOptions extends Delays {
   segmentBytes: number;
   /** Disk space held ready beyond the next segment; 0 for none. */
   spareBytes: number;
-  /** Bytes of memory for what is read back from disk (cold.ts). */
+  /** Bytes of memory for what is read back from disk (read-cache.ts). */
   coldBytesMax?: number | undefined;
-  /** Bytes of memory for tables of indexes (runs.ts). */
+  /** Bytes of memory for tables of indexes (indexes.ts). */
   tableBytesMax?: number | undefined;
   /** When a checkpoint is due, if not as by default (index-store.ts). */
   checkpointDue?: CheckpointDue | undefined;

@@ -1,4 +1,4 @@
-// The bytes of a run: laid out as run.ts draws them, and none of them believed that was changed,
+// The bytes of a run: as index-file.ts draws them, and none of them believed that was changed,
 // cut off, or belongs elsewhere.
 
 import assert from 'node:assert/strict';
