@@ -11,7 +11,7 @@ import type { CheckpointSource, CompactionRequest, Upkeep } from '../core/ports/
 import { type Cut, cutAt } from './backup.ts';
 import { Compactor } from './compaction/compactor.ts';
 import { blockStart, blocksOf } from './files/blocks.ts';
-import { LogError } from './files/errors.ts';
+import { closedError, LogError } from './files/errors.ts';
 import { settle } from './files/promises.ts';
 import { Throttle } from './files/throttle.ts';
 import { IndexStore } from './index/index-store.ts';
@@ -471,19 +471,19 @@ export class FileLog
   pin(done: (failure: Failure, cut: Cut | undefined) => void): void {
     this.#writer.syncNow((failure) => {
       const { synced } = this.#writer;
-      if (failure !== undefined) done(failure, undefined);
+      if (failure !== undefined || this.#closed) done(failure ?? closedError(), undefined);
       else done(undefined, cutAt(this.#options.files, this.#segments, synced, this.#pace));
     });
   }
 
-  /** Closes the files. No append or read may be in flight; a file being made is waited for. */
+  /** Closes the files once what is made, synced or read has ended; no append may be in flight. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     this.#watch.end();
     await this.#compactor.close();
-    await this.#store.alone(async () => {});
-    await new Promise<void>((resolve) => this.#store.close(resolve));
+    await this.#store.close();
+    await new Promise<void>((resolve) => this.#writer.close(resolve));
     await new Promise<void>((resolve) => this.#segments.close(resolve));
   }
 }

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { RECORD_HEADER_BYTES } from '../../assembly/layout.ts';
+import { RECORD_HEADER_BYTES, SEGMENT_DATA_AT } from '../../assembly/layout.ts';
 import type { Failure, Found } from '../../src/core/ports/basics.ts';
 import type { Cut } from '../../src/log/backup.ts';
 import { FileLog } from '../../src/log/file-log.ts';
@@ -458,6 +458,61 @@ test('closed at any moment of a compaction: it is done or given up, and nothing 
     assert.deepEqual(await fewIn(files.kill()), BODIES, `after ${steps} operations`);
   }
   assert.deepEqual([...said].sort(), ['false', 'the log is being closed', 'true']);
+});
+
+test('closed at any moment of a search and a read: they end before their files are closed', async () => {
+  const stopped = await (await mixed()).close();
+  for (let steps = 0, over = false; !over; steps++) {
+    const world = await World.open(stopped.clone());
+    const { files, log, notes } = world;
+    await world.settle();
+    files.auto = false;
+    const base = log.bases()[1]!;
+    const { answers } = find(world, { base });
+    let reads = 0;
+    log.load(base + SEGMENT_DATA_AT, RECORD_HEADER_BYTES, () => void reads++);
+    for (let i = 0; i < steps; i++) {
+      files.step();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    over = answers.length > 0 && reads > 0;
+    let closed = false;
+    void log.close().then(() => {
+      closed = true;
+    });
+    // What was asked for last happens first.
+    for (let turns = 0; !closed || files.pending.length > 0; turns++) {
+      assert.ok(turns < 1000, 'the log is not closed');
+      await new Promise((resolve) => setImmediate(resolve));
+      files.step(files.pending.length - 1);
+      world.turn();
+    }
+    assert.deepEqual([answers.length, reads, files.openHandles], [1, 1, 0], `after ${steps} steps`);
+    assert.deepEqual(notes, [], `after ${steps} steps`);
+  }
+});
+
+test('what is asked of a log that is being closed is not begun', async () => {
+  const world = await mixed();
+  const { files, log } = world;
+  let pinned: Failure;
+  log.pin((failure) => {
+    pinned = failure;
+  });
+  const closed = log.close();
+  const [first, second] = log.bases() as [number, number];
+  const outcome = compact(world, { bases: [first, second] });
+  await world.settle();
+  await closed;
+  assert.match(`${pinned!}`, /the log is being closed/);
+  assert.match(`${outcome.failure}`, /the log is being closed/);
+  const reads = files.count('read');
+  log.load(first + SEGMENT_DATA_AT, RECORD_HEADER_BYTES, () => assert.fail('it was read'));
+  log.trim(second);
+  log.retry();
+  await world.settle();
+  assert.equal(files.count('read'), reads);
+  assert.equal(log.startPosition, first, 'that is left to the next start');
 });
 
 test('a segment is given back while another is read for the compaction: it is given up', async () => {

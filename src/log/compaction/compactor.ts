@@ -3,6 +3,7 @@
 
 import type { Position } from '../../core/ports/basics.ts';
 import type { CompactionRequest } from '../../core/ports/upkeep.ts';
+import { closedError } from '../files/errors.ts';
 import type { Files } from '../files/files.ts';
 import type { Throttle } from '../files/throttle.ts';
 import type { IndexStore } from '../index/index-store.ts';
@@ -56,6 +57,7 @@ export class Compactor {
 
   async #compact({ bases, moved, hurry, ...fates }: CompactionRequest): Promise<boolean> {
     const { files, segments, store, pace, logId, wallMs, synced, indexed } = this.#options;
+    if (this.#closed) throw closedError();
     const sources = bases.map(indexed);
     const newest = segments.find(bases.at(-1)!);
     if (newest === undefined || synced() < newest.end) return false;
@@ -132,7 +134,7 @@ export class Compactor {
 
   // Leaves most of the time of disk and processor to everything else.
   #pace(hurry: boolean): Promise<void> {
-    if (this.#closed) return Promise.reject(new Error('the log is being closed'));
+    if (this.#closed) return Promise.reject(closedError());
     const { pace } = this.#options;
     return new Promise((resolve) => pace.later(resolve, hurry));
   }

@@ -26,3 +26,8 @@ export class LogError extends Error {
     this.code = code;
   }
 }
+
+/** Why nothing is begun any more. */
+export function closedError(): Error {
+  return new Error('the log is being closed');
+}

@@ -118,3 +118,16 @@ export function isNoSpace(failure: Error): boolean {
   const { code } = failure as NodeJS.ErrnoException;
   return code === 'ENOSPC' || code === 'EDQUOT' || code === 'EMFILE' || code === 'ENFILE';
 }
+
+/** Runs steps one after the other until one fails. */
+export function sequence(steps: ((done: Done) => void)[], done: Done): void {
+  const [first, ...rest] = steps;
+  if (first === undefined) {
+    done(undefined);
+    return;
+  }
+  first((failure) => {
+    if (failure !== undefined) done(failure);
+    else sequence(rest, done);
+  });
+}

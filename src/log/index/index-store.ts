@@ -68,6 +68,7 @@ export class IndexStore {
   #savedBytes = 0;
   #checkpoint: Checkpoint | undefined;
   #alone: Promise<void> = Promise.resolve();
+  #closed = false;
   #onSaved: (() => void) | undefined;
   readonly #known = new Map<number, KnownSegment>();
 
@@ -169,7 +170,7 @@ export class IndexStore {
   /** Tries again to write what could not be written; to be called about once a second. */
   retry(): void {
     const next = this.#held.oldest();
-    if (next === undefined || this.#retrying) return;
+    if (next === undefined || this.#retrying || this.#closed) return;
     this.#retrying = true;
     this.write(next.segment, next.source, (failure) => {
       this.#retrying = false;
@@ -204,7 +205,8 @@ export class IndexStore {
     // A place in what was held in memory means nothing in the file.
     const from = isPendingPlace(at) ? 0 : at;
     this.#runs.find(base, identity, low, high, sequence, from, most, (failure, found, next) => {
-      if (failure === undefined) return done(undefined, found, next);
+      // Once the log is closed, segments are not read any more either.
+      if (failure === undefined || this.#closed) return done(failure, found, next);
       this.#make(segment, failure, (makeFailure) => {
         if (makeFailure !== undefined) return done(makeFailure, [], undefined);
         // By sequence: the place was one in the index that is gone.
@@ -234,8 +236,7 @@ export class IndexStore {
     }
     const waiters = [done];
     this.#making.set(segment.base, waiters);
-    const { note } = this.#options;
-    note('warn', `the index of ${segment.name} is made again: ${why.message}`);
+    this.#options.note('warn', `the index of ${segment.name} is made again: ${why.message}`);
     const end = (failure: Failure) => this.#made(segment.base, waiters, failure);
     this.remake(segment).then(
       () => end(undefined),
@@ -309,7 +310,7 @@ export class IndexStore {
     const grown = behind.base - this.#savedAt;
     const { bytes: least, sizes } = this.#options.checkpointDue ?? CHECKPOINT_DUE;
     const due = now || grown >= Math.max(least, sizes * this.#savedBytes);
-    if (!due || this.#saving) {
+    if (!due || this.#saving || this.#closed) {
       this.#options.soon(() => done(undefined));
       return;
     }
@@ -352,16 +353,15 @@ export class IndexStore {
     await settle((done) => writeCheckpoint(files, bytes, done));
   }
 
-  /** Ends what is under way and closes the files. */
-  close(done: () => void): void {
-    if (!this.#saving) {
-      this.#runs.close(done);
-      return;
-    }
-    this.#onSaved = () => {
-      this.#onSaved = undefined;
-      this.#runs.close(done);
-    };
+  /** Ends what is under way and closes the files; from the call on no index is made again. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#alone;
+    await new Promise<void>((resolve) => {
+      this.#onSaved = resolve;
+      if (!this.#saving) resolve();
+    });
+    await new Promise<void>((resolve) => this.#runs.close(resolve));
   }
 }
 

@@ -304,7 +304,7 @@ export class ReadCache {
     const end = own ? begin : Math.min(begin + size, segmentEnd);
     const bytes = Math.min(own ? size : end - begin + OVERLAP, segmentEnd - begin);
     const place = this.#room(Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES, used);
-    if (place < 0) return false;
+    if (place < 0 || this.#segments().closed) return false;
     const window: ReadWindow = {
       position: begin,
       place,

@@ -10,7 +10,7 @@
 //   no     -                      refused                   what is left of the open segment
 
 import type { Failure, Position } from '../../core/ports/basics.ts';
-import { type Handle, isNoSpace, writeAll } from '../files/files.ts';
+import { type Handle, isNoSpace, sequence, writeAll } from '../files/files.ts';
 import { encodeHeader, identityOf, NEXT_NAME, segmentName } from './segment.ts';
 import { noSpace, type Spare, Spares, type SparesOptions } from './spares.ts';
 
@@ -56,8 +56,10 @@ export class Segments {
   #another: boolean | undefined;
   #making = false;
   #looking = false;
+  #leaving = 0; // segments that are given back, or will be when their reads are over
   #blocked: string | undefined;
-  #closed = false;
+  /** Files are being closed: no read may begin any more. */
+  closed = false;
   #onRest: (() => void) | undefined;
   #rolledMs = Number.NEGATIVE_INFINITY;
 
@@ -133,7 +135,7 @@ export class Segments {
       this.#look();
       return;
     }
-    if (this.#making || this.#closed) return;
+    if (this.#making || this.closed) return;
     const { files, segmentBytes } = this.#options;
     this.#making = true;
     files.free((failure, bytes) => {
@@ -210,12 +212,12 @@ export class Segments {
 
   // Whether a segment beyond the next one can be had changes when others use the disk.
   #look(): void {
-    if (this.#looking || this.#closed) return;
+    if (this.#looking || this.closed) return;
     this.#looking = true;
     this.#options.files.free((failure, bytes) => {
       this.#looking = false;
       const another = this.#mayFollow(failure === undefined ? bytes : Number.POSITIVE_INFINITY);
-      if (this.#next === undefined || this.#closed || another === this.#another) return;
+      if (this.#next === undefined || this.closed || another === this.#another) return;
       this.#another = another;
       this.#options.changed();
     });
@@ -223,11 +225,11 @@ export class Segments {
 
   // Fills the stock if something is missing and the disk has time for it; goes on with `again`.
   #stockUp(): boolean {
-    if (this.#making || this.#closed) return false;
+    if (this.#making || this.closed) return false;
     const busy = this.#options.now() - this.#rolledMs < HASTE_MS;
     if (busy && this.blocked === undefined) return false;
     return this.#spares.stockUp(() => {
-      if (!this.#closed) this.#again();
+      if (!this.closed) this.#again();
       this.#rested();
     });
   }
@@ -240,22 +242,25 @@ export class Segments {
   /** The file that was lent is as it was, or, if `used`, a segment or gone. */
   returned(used: boolean): void {
     this.#spares.settle(used);
-    if (!this.#closed) this.retry();
+    if (!this.closed) this.retry();
   }
 
   /** Gives the system back a spare for what is written beside the segments, if there is one. */
   giveUp(): void {
-    this.#spares.giveUp(() => this.#again());
+    this.#spares.giveUp(() => {
+      this.#again();
+      this.#rested();
+    });
   }
 
   /** Gives back the segments that end at or before `position`, and says which; never the open one. */
   trim(position: Position): Segment[] {
     const given: Segment[] = [];
-    while (this.#list.length > 1 && this.#list[1]!.base <= position) {
+    // Once the files are being closed, that is left to the next start.
+    while (!this.closed && this.#list.length > 1 && this.#list[1]!.base <= position) {
       const segment = this.#list.shift()!;
       given.push(segment);
-      segment.retired = true;
-      if (segment.reads === 0) this.#giveBack(segment);
+      this.#retire(segment);
     }
     return given;
   }
@@ -293,9 +298,14 @@ export class Segments {
    * is that one's now. `gone`: the file is not there any more, or ready to be used again.
    */
   retire(segment: Segment, nameless: boolean, gone: () => void): void {
-    segment.retired = true;
     segment.nameless = nameless;
     segment.gone = gone;
+    this.#retire(segment);
+  }
+
+  #retire(segment: Segment): void {
+    segment.retired = true;
+    this.#leaving++;
     if (segment.reads === 0) this.#giveBack(segment);
   }
 
@@ -303,6 +313,7 @@ export class Segments {
   readDone(segment: Segment): void {
     segment.reads--;
     if (segment.retired && segment.reads === 0) this.#giveBack(segment);
+    this.#rested();
   }
 
   #giveBack(segment: Segment): void {
@@ -312,7 +323,9 @@ export class Segments {
     const end = (failure: Failure) => {
       if (failure !== undefined) trouble(`the unneeded segment ${name} stays on disk`, failure);
       gone();
-      if (failure === undefined && !this.#closed) this.retry();
+      if (failure === undefined && !this.closed) this.retry();
+      this.#leaving--;
+      this.#rested();
     };
     if (segment.nameless) files.close(handle, () => end(undefined));
     else if (this.#spares.wants(bytes)) this.#spares.keep(name, base, handle, end);
@@ -320,19 +333,20 @@ export class Segments {
   }
 
   /**
-   * Begins nothing new, waits for what is under way, and closes every file; spares beyond the
-   * stock are removed. No read or append may be in flight.
+   * Begins nothing new, waits for what is under way, reads included, and closes every file; spares
+   * beyond the stock are removed. No append may be in flight.
    */
   close(done: () => void): void {
-    this.#closed = true;
+    this.closed = true;
     this.#spares.stop();
     this.#onRest = () => this.#closeAll(done);
     this.#rested();
   }
 
-  // Goes on with closing when no file is being made any more.
+  // Goes on with closing when no file is being made, given back or read any more.
   #rested(): void {
-    if (this.#making || this.#spares.stocking || this.#onRest === undefined) return;
+    if (this.#onRest === undefined || this.#making || this.#spares.busy) return;
+    if (this.#leaving > 0 || this.#list.some(({ reads }) => reads > 0)) return;
     const onRest = this.#onRest;
     this.#onRest = undefined;
     onRest();
@@ -347,20 +361,4 @@ export class Segments {
       steps.push((next) => files.close(segment.handle, () => next(undefined)));
     sequence(steps, () => done());
   }
-}
-
-/** Runs steps one after the other until one fails. */
-export function sequence(
-  steps: ((done: (failure: Failure) => void) => void)[],
-  done: (failure: Failure) => void,
-): void {
-  const [first, ...rest] = steps;
-  if (first === undefined) {
-    done(undefined);
-    return;
-  }
-  first((failure) => {
-    if (failure !== undefined) done(failure);
-    else sequence(rest, done);
-  });
 }

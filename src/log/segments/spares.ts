@@ -58,6 +58,7 @@ export class Spares {
   #lent: Spare | undefined;
   #coming = 0; // being renamed
   #stocking = false;
+  #leaving = 0; // being given up
   #closed = false;
   /** Number in the name of the next file that is made. */
   #nextName = 1;
@@ -81,9 +82,9 @@ export class Spares {
     return this.#list.reduce((sum, { bytes }) => sum + bytes, lent);
   }
 
-  /** Whether a file is being made. */
-  get stocking(): boolean {
-    return this.#stocking;
+  /** Whether a file is being made, or removed to make room. */
+  get busy(): boolean {
+    return this.#stocking || this.#leaving > 0;
   }
 
   get #held(): number {
@@ -155,7 +156,12 @@ export class Spares {
    */
   giveUp(done: () => void): void {
     const spare = this.#list.pop();
-    if (spare !== undefined) this.discard(spare, done);
+    if (spare === undefined) return;
+    this.#leaving++;
+    this.discard(spare, () => {
+      this.#leaving--;
+      done();
+    });
   }
 
   /** Fills a new file of the given name with zeros; after a failure there is none. */

@@ -121,6 +121,12 @@ export class Writer {
     this.#failure ??= failure;
   }
 
+  /** Calls back when no sync is under way, and what was written is synced, if it can be. */
+  close(done: () => void): void {
+    if (!this.#syncing && this.#dirty.size === 0) done();
+    else this.syncNow(() => done());
+  }
+
   /** Syncs what was written before the call; for modes interval and none. */
   syncNow(done: (failure: Failure) => void): void {
     if (this.#syncing) {

@@ -454,7 +454,7 @@ test('a segment given back or compacted again while its index is written: nothin
     store.retry();
     files.auto = true;
     while (files.step());
-    await new Promise<void>((resolve) => store.close(resolve));
+    await store.close();
     assert.deepEqual([files.names(), notes], [[], []], `after ${steps} steps`);
   }
 });
@@ -476,7 +476,7 @@ test('an index that failed after its segment was compacted again is not written 
   store.retry();
   const other = { ...segmentOf(1), base: BASE + SEGMENT_BYTES };
   await new Promise((resolve) => store.write(other, NO_ENTRIES, resolve)); // one after the other
-  await new Promise<void>((resolve) => store.close(resolve));
+  await store.close();
   const soon = setImmediate;
   const pace = paceOf(soon);
   const again = new Indexes({ files, logId: 1n, hashSeed: 1, crc32c, soon, pace });
@@ -657,7 +657,7 @@ test('closed while a checkpoint is saved: that comes first, a further one is not
     await new Promise((resolve) => setImmediate(resolve));
     files.step();
   }
-  store.close(() => void order.push('closed'));
+  void store.close().then(() => order.push('closed'));
   await files.settle();
   await new Promise((resolve) => setImmediate(resolve));
   assert.deepEqual(order, ['not begun', 'saved undefined', 'closed']);
@@ -668,4 +668,19 @@ test('closed while a checkpoint is saved: that comes first, a further one is not
     checkpoint!.segments.map(({ base, end }) => [base, end]),
     [[BASE, 6]],
   );
+  await new Promise<void>((resolve) => save(BASE, () => resolve(), true));
+  assert.equal(asked(), 1, 'one was begun after the close');
+});
+
+test('an index that was held in memory is not written once the store is closed', async () => {
+  const { files, notes, store } = emptyStore();
+  files.fail({ op: 'write', nth: 1, code: 'ENOSPC' });
+  store.replace(segmentOf(7), sourceOf(ENTRIES));
+  await written(store, segmentOf(7));
+  assert.ok(store.lacks, notes.join());
+  await store.close();
+  const calls = files.count('open') + files.count('remove');
+  store.retry();
+  await files.settle();
+  assert.equal(files.count('open') + files.count('remove'), calls);
 });

@@ -426,10 +426,12 @@ test('close closes everything, also what is on its way, and keeps one spare at m
     segments.trim(2 * SEGMENT_BYTES);
     for (let i = 0; i < steps; i++) files.step();
     let closed = 0;
-    segments.close(() => closed++);
-    await files.settle();
+    segments.close(() => {
+      closed++;
+      assert.deepEqual([files.openHandles, files.pending.length], [0, 0], `after ${steps} steps`);
+    });
+    await files.settle(random);
     assert.equal(closed, 1);
-    assert.equal(files.openHandles, 0, `after ${steps} operations`);
     assert.deepEqual(files.names().filter(isLog), NAMES.slice(2, 5));
     assert.ok(files.names().length <= 4, 'more than the reserve was kept');
   }
@@ -578,6 +580,47 @@ test('a replaced segment that is being read keeps its file until the last read e
   segments.readDone(held);
   await files.settle();
   assert.deepEqual([gone, segments.spares], [1, 1]);
+});
+
+test('closed while files are read, given back ones too, or one is given up: that ends first', async () => {
+  const setup = await setUp(4);
+  const { files, segments } = setup;
+  await prepared(setup);
+  const held = [1, 2].map((n) => segments.hold(n * SEGMENT_BYTES));
+  segments.trim(2 * SEGMENT_BYTES);
+  await files.settle();
+  assert.equal(segments.spares, 1);
+  files.auto = false;
+  segments.giveUp();
+  let closed = 0;
+  segments.close(() => {
+    closed++;
+    assert.deepEqual([files.openHandles, files.pending.length], [0, 0]);
+  });
+  for (const segment of held) {
+    await files.settle();
+    assert.equal(closed, 0);
+    segments.readDone(segment);
+  }
+  await files.settle();
+  assert.equal(closed, 1);
+});
+
+test('closed while a file is given up: it is gone first', async () => {
+  const setup = await setUp(2);
+  const { files, segments } = setup;
+  await prepared(setup);
+  segments.trim(SEGMENT_BYTES);
+  await files.settle();
+  files.auto = false;
+  segments.giveUp();
+  let closed = 0;
+  segments.close(() => {
+    closed++;
+    assert.deepEqual([files.openHandles, files.names()], [0, NAMES.slice(1, 3)]);
+  });
+  while (files.pending.length > 0) files.step(files.pending.length - 1);
+  assert.equal(closed, 1);
 });
 
 test('closed before there is a next segment: every file is closed, and nothing begins any more', async () => {

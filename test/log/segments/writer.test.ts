@@ -309,3 +309,22 @@ test('a sync over two segments of which both fail is one failure, the first', as
   assert.deepEqual(told, ['EIO']);
   assert.equal(setup.failures.length, 1);
 });
+
+test('closed: what was written is synced first, and a sync under way ends', async () => {
+  const setup = await setUp('interval');
+  const { files, writer } = setup;
+  const order: string[] = [];
+  writer.close(() => void order.push('nothing to do'));
+  assert.deepEqual(order, ['nothing to do']);
+  append(setup);
+  await run(setup);
+  writer.close(() => void order.push('synced'));
+  writer.close(() => void order.push('after it'));
+  assert.equal(order.length, 1);
+  await run(setup);
+  assert.deepEqual(order.slice(1), ['synced', 'after it']);
+  assert.deepEqual(
+    [files.count('sync'), writer.synced],
+    [1, BASE + SEGMENT_DATA_AT + BATCH.length],
+  );
+});

@@ -48,4 +48,13 @@ export const LOG_INDEX: readonly Mutant[] = [
     test: 'test/log/index/index-store.test.ts',
     caughtBy: 'checkpoint and indexes of another log are not used',
   },
+  {
+    name: 'index made again because the log is closed',
+    file: 'src/log/index/index-store.ts',
+    member: 'IndexStore.find',
+    find: 'failure === undefined || this.#closed',
+    replace: 'failure === undefined',
+    test: 'test/log/file-log.test.ts',
+    caughtBy: 'closed at any moment of a search and a read: they end before their files are closed',
+  },
 ];
