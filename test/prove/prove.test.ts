@@ -20,16 +20,35 @@ function command(...args: string[]) {
 test('a small budget: every part runs and holds', async () => {
   // Planted bugs, kills and faults have tests of their own.
   const only = PART_NAMES.filter((name) => !['planted', 'kill', 'faults'].includes(name));
-  const results = await prove({ seed, budgetMs: 12_000, only });
+  const once = {
+    sim: ['worlds'],
+    crash: ['states'],
+    truncate: ['truncations'],
+    flip: ['flips'],
+    directory: ['pairs of accidents', 'misplaced records', 'refused'],
+    fuzz: ['frames', 'frames to a broker', 'bent logs'],
+  };
+  const results = await prove({ seed, budgetMs: 12_000, only, once });
   console.log(tableOf(results));
   for (const { name, ran, failure } of results) {
     assert.equal(failure, undefined, `${failure?.text}\nrun it again: ${failure?.replay}`);
     assert.ok(ran > 0, `${name} did nothing`);
   }
-  const counted = Object.assign({}, ...results.map(({ counts }) => counts));
-  const all = ['worlds', 'states', 'truncations', 'flips', 'frames', 'frames to a broker'];
-  for (const what of [...all, 'pairs of accidents', 'misplaced records', 'bent logs', 'refused'])
-    assert.ok(counted[what] > 0, `no ${what}`);
+  for (const { name, counts } of results)
+    for (const what of once[name as keyof typeof once]) assert.ok(counts[what]! > 0, `no ${what}`);
+});
+
+test('what a part has to count once is counted, also when the time is up', async () => {
+  const part = failing(-1);
+  const run = async ({ index }: { index: number }) => {
+    part.seen.push(index);
+    if (index >= 4) part.counts[`case ${index}`] = 1;
+  };
+  const options = { seed: 5, budgetMs: 0, only: ['flip'] as const };
+  const once = { flip: ['case 4', 'case 6'] };
+  const [result] = await prove({ ...options, once, made: { flip: { ...part, run } } });
+  assert.deepEqual([result!.ran, part.seen.length], [7, 7]);
+  assert.deepEqual(result!.counts, { 'case 4': 1, 'case 5': 1, 'case 6': 1 });
 });
 
 /** A part that fails in one case. */

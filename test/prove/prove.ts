@@ -37,6 +37,8 @@ export interface ProveOptions {
   only: readonly PartName[];
   /** Until the full counts, or this share of them, are reached; the budget does not matter then. */
   full?: number | undefined;
+  /** What parts have to count at least once, however much time that takes. */
+  once?: Partial<Record<PartName, readonly string[]>>;
   /** One case alone, of the one part that is named. */
   index?: number | undefined;
   /** Instead of the parts above, by name. */
@@ -71,8 +73,9 @@ export async function prove(options: ProveOptions): Promise<Result[]> {
 }
 
 /** Whether there is more to do after `ran` cases. */
-function isDone(part: Part, ran: number, untilMs: number, { full }: Limit): boolean {
-  if (full === undefined) return performance.now() >= untilMs;
+function isDone(part: Part, ran: number, untilMs: number, { full, once }: Limit): boolean {
+  if (full === undefined)
+    return performance.now() >= untilMs && once.every((what) => (part.counts[what] ?? 0) > 0);
   const { targets, share } = full;
   if (ran < (part.least ?? (Number.isFinite(part.cases) ? part.cases * share : 0))) return false;
   const wanted = Object.entries(targets);
@@ -81,20 +84,24 @@ function isDone(part: Part, ran: number, untilMs: number, { full }: Limit): bool
 
 interface Limit {
   full: { targets: Targets; share: number } | undefined;
+  once: readonly string[];
 }
 
 async function runPart(
   part: Part,
   name: PartName,
   budgetEndMs: number,
-  { seed, index, full }: ProveOptions,
+  { seed, index, full, once }: ProveOptions,
 ): Promise<Result> {
   const begun = performance.now();
   const { counts, skipped } = part;
   const result: Result = { name, ran: 0, of: null, seconds: 0, counts, skipped };
   const idle = part instanceof Faults && part.idle;
   const { full: targets = {} }: PartPlan = PARTS[name];
-  const limit = { full: full === undefined ? undefined : { targets, share: full } };
+  const limit = {
+    full: full === undefined ? undefined : { targets, share: full },
+    once: once?.[name] ?? [],
+  };
   const untilMs = full === undefined ? budgetEndMs : Number.POSITIVE_INFINITY;
   let at = index ?? 0;
   const replay = () =>
