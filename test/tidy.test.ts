@@ -389,16 +389,11 @@ test('only one file knows uWebSockets.js, and only wasm/ knows the module', () =
 // Files of core and log that are tested through another test, or that decide nothing.
 const NO_TEST_OF_ITS_OWN: Record<string, string> = {
   'src/core/assert.ts': 'every bug that a test makes is said by it',
-  'src/core/admin/explain.ts': 'admin.test goes through every code, as an operator asks for it',
-  'src/core/admin/peek.ts': 'admin.test looks at lines in memory, in indexes and half lost',
-  'src/core/admin/purge.ts': 'admin.test purges while others publish, consume and stop',
   'src/core/buckets/subscription.ts': 'fields of a bucket, which buckets.test changes',
   'src/core/commit/batch.ts': 'fields of a batch, which commit.test fills and reads',
   'src/core/commit/cost.ts': 'constants and one sum, which fair-share.test pays',
   'src/core/delivery/notices.ts': 'texts, which the tests of what they tell of match',
   'src/core/buckets/slice.ts': 'only fields',
-  'src/core/connections/batch-reader.ts':
-    'producer.test and replay.test: every frame, cut anywhere',
   'src/core/connections/connections.ts': 'admission.test, greeting.test and broker.test let in',
   'src/core/connections/consumer-output.ts': 'consumer.test reads what it sends',
   'src/core/connections/delivery-frames.ts': 'consumer.test takes every frame apart',

@@ -86,7 +86,7 @@ describe('header', () => {
 
 for (const wire of ['u64', 'u32'] as const)
   describe(`messages, wire ${wire}`, () => {
-    test('come in order, in any split, with their own bytes', async () => {
+    test('come in order, byte by byte, each with its own body', async () => {
       await using broker = await connected({ wire, ack: 'auto' });
       const { consumer, link } = broker;
       const bodies = [Uint8Array.of(0, 255), Buffer.from('grüße'), Buffer.from('{"a":[1]}')];

@@ -116,6 +116,7 @@ describe('hooks', { timeout: 60_000 }, () => {
     const warnings: Error[] = [];
     const onWarning = (one: Error) => one.name === 'ThrustWarning' && warnings.push(one);
     process.on('warning', onWarning);
+    const begun = performance.now();
     const running = broker.consumer.run(() => {
       throw new Error('no good');
     });
@@ -125,7 +126,8 @@ describe('hooks', { timeout: 60_000 }, () => {
     await running;
     await turn();
     process.off('warning', onWarning);
-    assert.ok(warnings.length > 0 && warnings.length < 50);
+    const seconds = (performance.now() - begun) / 1000;
+    assert.ok(warnings.length > 0 && warnings.length <= 1 + seconds, `${warnings.length}`);
     assert.match(warnings[0].message, /a message failed, because its handler threw \(.*no good/);
   });
 

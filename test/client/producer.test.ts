@@ -239,7 +239,7 @@ describe('window', () => {
     await sent;
   });
 
-  test('a broker that does not read holds the producer back, not its memory', async () => {
+  test('while a broker does not read, messages wait in the producer, not in its socket', async () => {
     await using intake = await new FakeIntake().start();
     const options = { port: intake.port, maxInFlightBytes: 64 * 1024 * 1024 };
     await using producer = createProducer(options);

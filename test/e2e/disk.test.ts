@@ -125,7 +125,7 @@ test('a write that finds no space is written again until there is some', {
   assert.equal(await again.stop(), 0);
 });
 
-test('a slow disk holds producers back, and heartbeats go on', {
+test('acks wait for a slow disk, and heartbeats go on', {
   ...needsStrace,
   timeout: 60_000,
 }, async () => {

@@ -11,12 +11,26 @@ import { publish, TestConsumer, texts } from '../support/client.ts';
 
 const FIRST = path.join('log', '00000000000000000000.log');
 
+// All that a data folder has, the log's files by name and the others with what they say.
+function filesOf(dataDir: string): [string, string][] {
+  return fs
+    .readdirSync(dataDir, { recursive: true, encoding: 'utf8' })
+    .sort()
+    .map((name) => {
+      const file = path.join(dataDir, name);
+      const isText = fs.statSync(file).isFile() && !name.startsWith('log');
+      return [name, isText ? fs.readFileSync(file, 'utf8') : ''];
+    });
+}
+
 test('a second broker on the folder is refused with 75 and touches nothing', async () => {
   const dataDir = temporaryFolder();
   await using broker = await startBroker({ dataDir });
   assert.deepEqual(await publish(broker.intake, 1n, ['kept']), [1]);
+  const before = filesOf(dataDir);
   const second = await failedStart({ dataDir });
   assert.equal(second.code, 75);
+  assert.deepEqual(filesOf(dataDir), before);
   assert.match(second.text, new RegExp(`another broker has the data folder .*${broker.child.pid}`));
   assert.deepEqual(await publish(broker.intake, 1n, ['too']), [1]);
   await broker.kill();

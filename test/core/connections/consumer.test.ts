@@ -196,7 +196,7 @@ describe('what comes back', () => {
     assert.deepEqual(frames(world.consumer(1)), [['m1', 'm2', 'm3']]);
   });
 
-  test('marks ride in the next commit, and settle what they say', () => {
+  test('marks ride in the next commit, and need none of their own', () => {
     const world = brokerOf();
     world.publish(1, 'a', 'b');
     const consumer = world.consumer(1);
@@ -458,7 +458,7 @@ describe('from disk', () => {
     assert.deepEqual(got, letters(50));
   });
 
-  test('is read gently while others publish', () => {
+  test('the log knows when others publish a little beside its reads, and when no more', () => {
     const world = brokerOf({ limits });
     chill(world);
     world.advance(25);
@@ -474,7 +474,7 @@ describe('from disk', () => {
     assert.equal(world.foreground.lightTraffic, false);
   });
 
-  test('is read at full speed while much is published: who is behind must catch up', () => {
+  test('much that is published is no reason to read gently: who is behind must catch up', () => {
     const world = brokerOf({ limits });
     chill(world);
     for (let i = 0; i < 2400; i++) world.publish(9, 'x'.repeat(900));
@@ -493,8 +493,15 @@ describe('from disk', () => {
     world.log.loaded(new Error('damaged'));
     assert.deepEqual(kinds(world), ['log.unreadable']);
     assert.equal(world.broker.counters.unreadableMessages, 1);
-    world.settle();
-    assert.equal(frames(consumer)[0]![0]!.trimEnd(), 'm1');
+    const got: string[] = [];
+    while (got.length < 49) {
+      world.settle();
+      const texts = frames(consumer).flat();
+      assert.ok(texts.length > 0, `${got.length} came`);
+      got.push(...texts.map((text) => text.trimEnd()));
+      consumer.send(new Uint8Array(texts.length).fill(1));
+    }
+    assert.deepEqual(got, letters(50).slice(1));
   });
 
   test('what is set aside stays there, whoever leaves and comes', () => {

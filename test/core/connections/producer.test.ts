@@ -127,7 +127,7 @@ describe('acks', () => {
     assert.equal(link.bytes.length + link.lost, 0);
   });
 
-  test('one piece for each batch, in order, when batches are pipelined', () => {
+  test('pieces of replies end where batches end, in order, when batches are pipelined', () => {
     const world = brokerOf({ limits: { segmentBytes: 256 * 1024 } });
     const producer = world.producer();
     const sizes = [3, 1, 5];
@@ -137,7 +137,7 @@ describe('acks', () => {
     producer.send(join(...stream));
     world.settle();
     assert.deepEqual(producer.link.bytes, new Uint8Array(9).fill(1));
-    // Several batches may share a piece; none is split over two.
+    // Several batches may share a piece.
     let ends = producer.link.pieces.map((piece) => piece.length);
     ends = ends.map((_, i) => ends.slice(0, i + 1).reduce((a, b) => a + b));
     for (const end of ends) assert.ok([3, 4, 9].includes(end), `a piece ends at ${end}`);
@@ -528,10 +528,14 @@ describe('room', () => {
     assert.ok(world.broker.budget.bytes > 0);
     producer.vanish();
     assert.equal(world.broker.budget.bytes, 0);
+    const stored = world.broker.buckets.ready;
+    assert.ok(stored < 20);
     world.log.next = true;
     world.broker.segmentChanged();
     world.settle();
     assert.equal(world.broker.producers.size, 0);
+    assert.equal(world.broker.buckets.ready, stored, 'what it had kept was stored');
+    assert.equal(world.broker.fairShare.roomAgain(), false, 'it still waits for room');
   });
 
   test('one that is held back when the broker closes takes nothing new afterwards', () => {
@@ -540,11 +544,13 @@ describe('room', () => {
     const producer = world.producer();
     for (let i = 0; i < 20; i++) producer.send(batch('u64', [1, KIB]));
     world.settle();
+    const waiting = 20 - producer.take().length;
     world.broker.close();
     world.log.next = true;
     world.broker.segmentChanged();
     world.settle();
     assert.ok(producer.link.paused);
+    assert.ok(producer.take().length < waiting, 'what the link held was read');
   });
 });
 

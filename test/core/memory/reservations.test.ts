@@ -264,11 +264,13 @@ describe('producers of large messages', () => {
   test('hold up nobody who publishes small messages, however these are split', () => {
     const world = short();
     for (const mark of ['a', 'b', 'c']) begin(world, mark);
-    const small = world.producer();
     const bytes = batch('u64', [1, 'x'.repeat(LARGE_BYTES - 32)]);
-    for (let at = 0; at < bytes.length; at += KIB) small.send(bytes.subarray(at, at + KIB));
-    world.settle();
-    assert.deepEqual(small.take(), acks(1));
+    for (const piece of [KIB, 5, 21, LARGE_BYTES / 2, bytes.length - 1]) {
+      const small = world.producer();
+      for (let at = 0; at < bytes.length; at += piece) small.send(bytes.subarray(at, at + piece));
+      world.settle();
+      assert.deepEqual(small.take(), acks(1), `in pieces of ${piece}`);
+    }
   });
 
   test('are closed if they do not get on while others wait', () => {

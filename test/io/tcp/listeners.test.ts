@@ -476,7 +476,7 @@ for (const [what, place] of PLACES) {
     assert.equal(session.finishes, 1);
   });
 
-  test(`${what}: many that send at once all get their turn`, async () => {
+  test(`${what}: many that send at once are all read to the end`, async () => {
     const all = [];
     for (let i = 0; i < 8; i++) all.push(await place.connect());
     for (const { peer } of all) peer.send(BIG);

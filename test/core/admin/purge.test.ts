@@ -1,0 +1,95 @@
+// A purge beside what holds it up: marks that wait for the disk, and a broker that stops.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Purge } from '../../../src/core/admin/purge.ts';
+import type { Broker } from '../../../src/core/broker.ts';
+import { brokerOf, type World } from '../../support/world.ts';
+
+const MANY = 1_000_000;
+
+class Bench {
+  readonly world: World = brokerOf();
+  readonly turns: (() => void)[] = [];
+  /** How many marks wait to be written, as far as the purge is told. */
+  waitingMarks = 0;
+  ended = 0;
+  readonly purge: Purge;
+
+  constructor(...texts: string[]) {
+    const { world } = this;
+    world.publish(1, ...texts);
+    const waiting = () => this.waitingMarks;
+    const commit = {
+      get waitingMarks() {
+        return waiting();
+      },
+      get settledMarks() {
+        return world.broker.commit.settledMarks;
+      },
+    };
+    // The broker itself, but for what its commit says of marks.
+    const broker = new Proxy(world.broker, {
+      get: (real, name) => {
+        if (name === 'commit') return commit;
+        const value: unknown = Reflect.get(real, name, real);
+        return typeof value === 'function' ? value.bind(real) : value;
+      },
+    }) as Broker;
+    this.purge = new Purge({
+      broker,
+      slot: world.broker.buckets.find(1, 0),
+      startedAt: '',
+      soon: (call) => void this.turns.push(call),
+      done: () => void this.ended++,
+    });
+    world.broker.onBatch(() => this.purge.durable(world.broker.commit.settledMarks));
+  }
+
+  /** Lets all happen that needs no time. */
+  run(): void {
+    for (const turn of this.turns.splice(0)) turn();
+  }
+
+  get ready(): number {
+    return this.world.broker.buckets.ready;
+  }
+}
+
+test('takes nothing while too many marks wait for the disk, and goes on when some are there', () => {
+  const bench = new Bench('a', 'b');
+  bench.waitingMarks = MANY;
+  bench.run();
+  assert.equal(bench.ready, 2);
+  assert.deepEqual(bench.turns, [], 'it does not ask in vain');
+  bench.waitingMarks = 0;
+  bench.purge.durable(0);
+  bench.run();
+  assert.equal(bench.ready, 0);
+  assert.equal(bench.ended, 0, 'it is not durable yet');
+  bench.world.advance(200, true);
+  assert.deepEqual([bench.ended, bench.purge.state.purged], [1, 2]);
+});
+
+test('takes nothing any more when the broker stops', () => {
+  const bench = new Bench('a', 'b');
+  bench.world.broker.close();
+  bench.run();
+  assert.deepEqual([bench.ready, bench.ended], [2, 0]);
+});
+
+test('gives the line back at once, and ends when all it took is durable', () => {
+  const bench = new Bench('a', 'b');
+  const { world } = bench;
+  const { slot } = bench.purge;
+  assert.equal(world.broker.dispatcher.takersOf(slot), 1);
+  bench.run();
+  assert.equal(world.broker.dispatcher.takersOf(slot), 0);
+  const consumer = world.consumer(1);
+  world.publish(1, 'later');
+  assert.ok(consumer.take().length > 0, 'what came later is not its business');
+  world.advance(200, true);
+  assert.deepEqual([bench.ended, bench.purge.state.purged, bench.purge.state.done], [1, 2, true]);
+  bench.purge.durable(MANY);
+  assert.equal(bench.ended, 1, 'it ends once');
+});
