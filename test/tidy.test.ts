@@ -394,10 +394,6 @@ const NO_TEST_OF_ITS_OWN: Record<string, string> = {
   'src/core/commit/cost.ts': 'constants and one sum, which fair-share.test pays',
   'src/core/delivery/notices.ts': 'texts, which the tests of what they tell of match',
   'src/core/buckets/slice.ts': 'only fields',
-  'src/core/connections/connections.ts': 'admission.test, greeting.test and broker.test let in',
-  'src/core/connections/consumer-output.ts': 'consumer.test reads what it sends',
-  'src/core/connections/delivery-frames.ts': 'consumer.test takes every frame apart',
-  'src/core/connections/outbound.ts': 'producer.test leaves its replies unread',
   'src/core/delivery/states.ts': 'the table whose cells settlement.test walks',
   'src/core/maintenance.ts':
     'core/broker.test and log/lives.test: indexes, compaction and checkpoint',
