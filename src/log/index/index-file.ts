@@ -1,7 +1,7 @@
 // One run: the file that says where the records of each bucket stand in a sealed segment. It is a
 // cache, made from the log and never synced: it may be gone, torn, stale or of another log, so no
 // byte of it is believed before a checksum held that covers it. Here are its name, its layout and
-// the arithmetic of its tables; `run-writer` makes one, `runs` keeps and searches them.
+// the arithmetic of its tables; `index-writer` makes one, `indexes` keeps and searches them.
 //
 //   00000000000067108864.run   the run of the segment whose first byte has position 67108864
 //   run.tmp                    being written

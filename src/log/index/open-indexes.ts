@@ -1,6 +1,6 @@
 // What is held of runs that are in use, or were: open files and tables in memory, both up to a
 // bound, the one not used for longest going first. Nothing is handed out that was not verified.
-// Knows nothing of names that change and of what is searched for: that is `runs`.
+// Knows nothing of names that change and of what is searched for: that is `indexes.ts`.
 
 import type { Failure, Position } from '../../core/ports/basics.ts';
 import { LogError } from '../files/errors.ts';

@@ -1,5 +1,5 @@
-// Who is let in and who was: what of a connection is forgotten when it is gone, what is counted, and
-// what the operator is told.
+// Who is let in and who was: what of a connection is forgotten when it is gone, what is counted,
+// and what the operator is told.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,5 +1,5 @@
-// Replies that a producer does not read: counted, held against it above a bound, and timed from when
-// the first of them stayed lying.
+// Replies that a producer does not read: counted, held against it above a bound, and timed from
+// when the first of them stayed lying.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
