@@ -1,7 +1,6 @@
 // The composition root: one broker with its lock, log, sockets and timers, from start to stop.
 // Contains order, not rules.
 
-import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { INBOX_READ_BYTES, WIRE_U32, WIRE_U64 } from '../assembly/layout.ts';
@@ -11,8 +10,6 @@ import type { Snapshot, StartSnapshot } from './contract/snapshot.ts';
 import { Admin } from './core/admin/admin.ts';
 import { Broker } from './core/broker.ts';
 import type { Paused } from './core/delivery/paused.ts';
-import { ForegroundTraffic } from './core/fairness/foreground.ts';
-import { createState } from './core/segments/state.ts';
 import { DataFolder, StartError } from './data-folder.ts';
 import { failureText, type Health, healthOf } from './health.ts';
 import { Backups } from './io/backups.ts';
@@ -26,14 +23,12 @@ import type { ListenOptions } from './io/tcp/link.ts';
 import { Listeners } from './io/tcp/listeners.ts';
 import { SilentPeers } from './io/tcp/silence.ts';
 import { HOST, Ticker } from './io/ticker.ts';
-import { FileLog } from './log/file-log.ts';
+import type { FileLog } from './log/file-log.ts';
 import { LogError } from './log/files/errors.ts';
-import { Replay } from './log/recovery/replay.ts';
+import { type OpenedLog, openLog } from './opening.ts';
 import { Reporter } from './reporter.ts';
-import { Starting } from './starting.ts';
-import { deadline } from './time/deadline.ts';
-import { after, cancel, every, sleep, type Timer } from './time/timers.ts';
-import { Engine } from './wasm/engine.ts';
+import { stopInOrder } from './stopping.ts';
+import { after, cancel, every, type Timer } from './time/timers.ts';
 
 type Accept = ListenOptions['accept'];
 
@@ -52,22 +47,14 @@ export interface Stopped {
   reason: string;
 }
 
-// What the log begins again in a while: a segment, after there was no space.
-const LATER_MS = 25;
 // A timer that is later than this: the process stood still, and peers may have lost their patience.
 const STILL_MS = 1000;
-// Between two MiB that are compacted.
-const PAUSE_MS = 4;
 const RETRY_MS = 1000;
 // Others may fill the disk while nothing is missing and nothing comes in.
 const RETRY_IDLE_MS = 5000;
 const PEERS_MS = 5000;
 // Between two looks whether the files of the log still have their names (log/segments/watch.ts).
 const LOOK_MS = 500;
-// An orderly stop: time for consumers to ack what they hold, then for the log, then for replies.
-const DRAIN_MS = 1500;
-const LOG_MS = 2000;
-const END_MS = 500;
 
 /**
  * Starts a broker: locks the data folder, recovers the log, listens. Rejects with StartError:
@@ -125,72 +112,12 @@ export class Server {
    * given back by `close`.
    */
   static async open(options: ServerOptions, folder: DataFolder): Promise<Server> {
-    const { config, log, clock = new Clock() } = options;
+    const { clock = new Clock() } = options;
     const settings = new SettingsFile(() => folder.path, 'paused.json');
     const paused = readPaused(settings);
-    const begun = performance.now();
-    const starting = new Starting(log, options.progress ?? (() => {}), () => performance.now());
-    const codec = new Engine();
-    const foreground = new ForegroundTraffic();
-    const state = createState(randomBytes(4).readInt32LE(), config.memory.bucketsMax);
-    let side: Engine | undefined;
-    const replay = new Replay(state);
-    const opened = await FileLog.open(
-      {
-        files: folder.files('log', codec.memory.buffer),
-        indexFiles: folder.files('index'),
-        places: folder.places,
-        traces: folder.traces,
-        codec,
-        sideCodec: () => {
-          side ??= new Engine();
-          return side;
-        },
-        crc32c: (bytes) => codec.checksum(bytes),
-        hashSeed: randomBytes(4).readUInt32LE(),
-        mode: config.log.sync,
-        foreground,
-        segmentBytes: config.limits.segmentBytes,
-        spareBytes: config.log.spareBytes,
-        coldBytesMax: config.memory.coldBytesMax,
-        tableBytesMax: config.memory.tableBytesMax,
-        newLogId: randomBytes(8).readBigUInt64LE(),
-        now: () => performance.now(),
-        wallMs: () => clock.wallMs(),
-        later: (call) => void after(LATER_MS, call),
-        soon: (call) => void setImmediate(call),
-        shortDelay: (call) => void after(1, call),
-        idleDelay: (call) => void after(PAUSE_MS, call),
-        note: (level, text) => log[level]({ event: 'log.note' }, text),
-        progress: (step) => starting.step(step),
-      },
-      replay,
-    );
-    const { recovered, resume } = opened;
-    const report = {
-      durationMs: Math.round(performance.now() - begun),
-      segments: recovered.segments.length,
-      records: recovered.records,
-      messages: replay.builder.messages,
-      cutBytes: recovered.cutBytes,
-    };
-    log.info(
-      { event: 'recovery.done', ...report, epoch: resume.epoch },
-      `recovered ${report.messages} messages from ${report.segments} segments in ${report.durationMs} ms${
-        report.cutBytes > 0 ? `; cut off ${report.cutBytes} bytes that were never acked` : ''
-      }`,
-    );
-    const server = new Server(options, folder, {
-      codec,
-      log: opened.log,
-      foreground,
-      state,
-      paused,
-      settings,
-      clock,
-      recovered: [resume, replay.builder.inMemory],
-    });
-    server.#reporter.recovered(report, resume.epoch);
+    const opened = await openLog(options, folder, clock);
+    const server = new Server(options, folder, { ...opened, paused, settings, clock });
+    server.#reporter.recovered(opened.report, opened.recovered[0].epoch);
     return server;
   }
 
@@ -209,16 +136,7 @@ export class Server {
   private constructor(
     options: ServerOptions,
     folder: DataFolder,
-    parts: {
-      codec: Engine;
-      log: FileLog;
-      foreground: ForegroundTraffic;
-      state: ReturnType<typeof createState>;
-      paused: Paused;
-      settings: SettingsFile;
-      clock: Clock;
-      recovered: Parameters<Broker['resume']>;
-    },
+    parts: OpenedLog & { paused: Paused; settings: SettingsFile; clock: Clock },
   ) {
     const { config, log } = options;
     this.#options = options;
@@ -423,56 +341,16 @@ export class Server {
   }
 
   async #close(): Promise<void> {
-    this.#listeners.stop();
-    const backup = this.#backups.close();
-    await this.#lookAgain();
-    if (this.#failure === undefined) {
-      this.#broker.close();
-      await this.#until(() => this.#broker.buckets.unacked === 0, DRAIN_MS);
-      for (const consumer of this.#broker.consumers) {
-        consumer.closedFor = 'shutdown';
-        consumer.link.destroy();
-      }
-      await this.#until(() => this.#broker.consumers.size === 0, END_MS);
-      await this.#until(() => {
-        this.#broker.commit.drain();
-        return this.#broker.commit.drained;
-      }, LOG_MS);
-      this.#broker.flush();
-      await this.#listeners.endAll(END_MS);
-      await new Promise<void>((resolve) => this.#log.sync(() => resolve()));
-      await this.#lookAgain();
-      await Promise.race([backup, sleep(END_MS)]);
-      if (this.#failure === undefined && this.#broker.commit.idle) {
-        await new Promise<void>((resolve) => this.#broker.saveCheckpoint(true, resolve));
-        await this.#log.close();
-        // Else something may still be written: the lock ends with the process.
-        this.#folder.release();
-      }
-    }
+    const stopped = await stopInOrder({
+      broker: this.#broker,
+      log: this.#log,
+      listeners: this.#listeners,
+      backups: this.#backups,
+      failed: () => this.#failure !== undefined,
+      stopped: this.stopped,
+    });
+    // Else something may still be written: the lock ends with the process.
+    if (stopped) this.#folder.release();
     this.#finish({ exitCode: this.#failure === undefined ? 0 : 74, reason: 'stopped' });
-  }
-
-  // An orderly end is one whose files are found again.
-  async #lookAgain(): Promise<void> {
-    if (this.#failure !== undefined) return;
-    await new Promise<void>((resolve) => {
-      const late = new LogError('io', `the folder of the log did not answer within ${LOG_MS} ms`);
-      const timer = deadline(LOG_MS, () => this.#broker.failed(late));
-      this.#log.lookAgain(() => {
-        cancel(timer);
-        resolve();
-      });
-      void this.stopped.then(() => resolve());
-    });
-  }
-
-  async #until(done: () => boolean, withinMs: number): Promise<void> {
-    let late = false;
-    const timer = deadline(withinMs, () => {
-      late = true;
-    });
-    while (!done() && this.#failure === undefined && !late) await sleep(5);
-    cancel(timer);
   }
 }

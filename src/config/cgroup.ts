@@ -3,6 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { posix } from 'node:path';
+import { mountsIn } from '../os/mountinfo.ts';
 
 export interface MemoryLimit {
   bytes: number;
@@ -62,10 +63,7 @@ function groupsOf(text: string): Groups {
 /** The hierarchies that can be seen here; those that show our group, if any does. */
 function mountsOf(text: string, groups: Groups): Mount[] {
   const mounts: Mount[] = [];
-  for (const line of text.split('\n')) {
-    const [own = '', system = ''] = line.split(' - ');
-    const [type, , options = ''] = system.split(' ');
-    const [, , , top = '', point = ''] = own.split(' ').map(unescaped);
+  for (const { top, point, type, options } of mountsIn(text)) {
     if (type === 'cgroup2') mounts.push({ version: 2, point, top });
     else if (type === 'cgroup' && options.split(',').includes('memory'))
       mounts.push({ version: 1, point, top });
@@ -76,13 +74,6 @@ function mountsOf(text: string, groups: Groups): Mount[] {
     const showing = all.filter(({ top }) => isBelow(group!, top));
     return showing.length > 0 ? showing : all;
   });
-}
-
-/** The kernel writes blanks in paths as `\040`. */
-function unescaped(text: string): string {
-  return text.replace(/\\([0-7]{3})/g, (_, octal: string) =>
-    String.fromCharCode(Number.parseInt(octal, 8)),
-  );
 }
 
 function isBelow(group: string, top: string): boolean {

@@ -19,12 +19,12 @@ import { Settlement } from './delivery/settlement.ts';
 import { FairShare } from './fairness/fair-share.ts';
 import type { ForegroundTraffic } from './fairness/foreground.ts';
 import { IntakeRules } from './fairness/intake-policy.ts';
+import { consumerHost, producerHost } from './hosts.ts';
 import type { Limits } from './limits.ts';
 import { Maintenance } from './maintenance.ts';
 import { Budget } from './memory/budget.ts';
 import { Eviction } from './memory/eviction.ts';
 import { FramePool } from './memory/frame-pool.ts';
-import { BufferPool } from './memory/partial-input.ts';
 import { Reservations } from './memory/reservations.ts';
 import { Counters } from './metrics/counters.ts';
 import { Latency } from './metrics/latency.ts';
@@ -143,68 +143,11 @@ export class Broker implements CommitEvents {
     });
     this.frames = new DeliveryFrames(this, new FramePool(options.limits.framesMax));
     this.#ticks = new Ticks(this, log, this.#eviction, options.wake);
-    this.#forProducers = this.#producerHost();
-    this.#forConsumers = this.#consumerHost();
-  }
-
-  #consumerHost(): ConsumerHost<Consumer> {
-    const { limits, settlement, frames, budget, overdue, counters, latency } = this;
-    const { deadlines } = this.#ticks;
-    return {
-      limits,
-      subscriptions: this.dispatcher,
-      settlement,
-      frames,
-      budget,
-      time: {
-        now: () => this.#ticks.stir(),
-        lookAt: (consumer, dueMs) => deadlines.set(consumer, dueMs),
-        overdue,
-      },
-      metrics: { counters, latency },
-      ends: {
-        breach: ({ link }, why, text) => this.connections.breach(link, 'exhaust', why, text),
-        dead: ({ link: { peer } }, text) => {
-          const line = `consumer ${peer} ${text}: closed`;
-          this.notices.notice('info', 'consumer.dead', line, { peer });
-        },
-        closed: (consumer) => this.connections.consumerGone(consumer),
-      },
-    };
-  }
-
-  #producerHost(): ProducerHost {
-    const {
-      codec,
-      limits,
-      commit,
-      fairShare: intake,
-      rules,
-      counters,
-      budget,
-      reservations,
-      overdue,
-    } = this;
-    const blocks = new BufferPool(limits.bufferBytesMax);
-    const memory = { budget, blocks, reservations, relieve: () => this.#eviction.relieve() };
-    const turns: ProducerHost['turns'] = {
-      nowMs: () => this.#ticks.stir(),
-      lookAt: (producer) => {
-        this.#ticks.stir();
-        this.#ticks.producers.add(producer);
-      },
-      flushSoon: () => this.flushSoon(),
-      replyLater: (producer) => {
-        this.#replies.push(producer);
-        this.flushSoon();
-      },
-    };
-    const ends: ProducerHost['ends'] = {
-      overdue,
-      breach: (link, why, text) => this.connections.breach(link, 'intake', why, text),
-      closed: (producer) => this.connections.producerGone(producer),
-    };
-    return { codec, limits, commit, fairShare: intake, rules, counters, memory, turns, ends };
+    this.#forProducers = producerHost(this, this.#eviction, this.#ticks, (producer) => {
+      this.#replies.push(producer);
+      this.flushSoon();
+    });
+    this.#forConsumers = consumerHost(this, this.#ticks);
   }
 
   /**

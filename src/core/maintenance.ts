@@ -65,7 +65,7 @@ export class Maintenance {
       memoryFrom: () => this.indexing.memoryFrom,
       entriesMax,
       moved: (base, end, where) => {
-        buckets.moved(base, end, where);
+        buckets.indexed.moved(base, end, where);
         for (const consumer of parts.consumers) consumer.moved(base, end, where);
       },
       ended: (failure, smaller) => this.#compacted(failure, smaller),

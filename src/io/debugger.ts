@@ -1,5 +1,5 @@
-// Keeps Node.js from opening its debugger when it gets SIGUSR1: whoever connects to that port runs
-// code in the process. For the first moments of a process, before anything that takes time.
+// Keeps Node.js from opening its debugger when it gets SIGUSR1: anybody who connects to that port
+// runs code in the process. For the first moments of a process, before anything that takes time.
 
 import inspector from 'node:inspector';
 

@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { tracesOf } from '../log/recovery/earlier.ts';
 import { baseOf } from '../log/segments/segment.ts';
+import { mountsIn } from '../os/mountinfo.ts';
 
 /** In the root of a file system that was made for it. */
 const OF_FILE_SYSTEMS = ['lost+found'];
@@ -29,18 +30,11 @@ function hasIndex(dataDir: string): boolean {
 function isMounted(folder: string): boolean {
   try {
     const at = fs.realpathSync(folder);
-    const mounts = fs.readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
-    return mounts.some((line) => unescaped(line.split(' ')[4] ?? '') === at);
+    const mounts = mountsIn(fs.readFileSync('/proc/self/mountinfo', 'utf8'));
+    return mounts.some(({ point }) => point === at);
   } catch {
     return false; // no such file outside Linux
   }
-}
-
-// Spaces and the like stand there as three octal digits.
-function unescaped(text: string): string {
-  return text.replace(/\\([0-7]{3})/g, (_, digits: string) =>
-    String.fromCharCode(Number.parseInt(digits, 8)),
-  );
 }
 
 function namesIn(folder: string): string[] | undefined {

@@ -1,4 +1,4 @@
-// Notices that whoever reads standard output has gone, also while nothing is written to it: a
+// Notices that the reader of standard output has gone, also while nothing is written to it: a
 // program in front of `head` would otherwise wait for ever. Writes nothing and takes nothing.
 
 import fs from 'node:fs';

@@ -1,44 +1,35 @@
 // The ports of a log over segment files: puts segments, writer and cold windows together, and opens
-// a log by recovering it or, in an empty directory, by making its first segment.
+// a log by recovering it or, in an empty directory, by making its first segment (opening.ts).
 
-import type { EntrySource, Failure, Found, Position } from '../core/ports/basics.ts';
+import type { Failure, Position } from '../core/ports/basics.ts';
 import type { Journal, Resume } from '../core/ports/journal.ts';
 import type { LogPorts, LogStatus } from '../core/ports/log.ts';
 import type { RecordReader } from '../core/ports/reader.ts';
-import type { IndexQuery, SegmentIndex } from '../core/ports/segment-index.ts';
 import type { SegmentSpace } from '../core/ports/segments.ts';
-import type { CheckpointSource, CompactionRequest, Upkeep } from '../core/ports/upkeep.ts';
 import { type Cut, cutAt } from './backup.ts';
 import { Compactor } from './compaction/compactor.ts';
 import { blockStart, blocksOf } from './files/blocks.ts';
 import { closedError, LogError } from './files/errors.ts';
-import { settle } from './files/promises.ts';
-import { Throttle } from './files/throttle.ts';
-import { IndexStore } from './index/index-store.ts';
-import type { Indexed } from './index/indexed.ts';
+import type { Throttle } from './files/throttle.ts';
+import type { IndexStore } from './index/index-store.ts';
+import { IndexedSegments } from './indexed-segments.ts';
+import { type RecoveredFolder, recoverFolder } from './opening.ts';
 import { ReadCache } from './read-cache/read-cache.ts';
-import { refuseLost } from './recovery/earlier.ts';
-import { adopt, asSegment, createFirst, cutSurplus, dropOdd } from './recovery/folder.ts';
+import { asSegment } from './recovery/folder.ts';
 import type { LogEvents, LogOptions } from './recovery/log-options.ts';
-import { type Recovered, recover, type Sink, takeInventory } from './recovery/recovery.ts';
+import type { Recovered, Sink } from './recovery/recovery.ts';
 import { readFully } from './scan/scan.ts';
-import { keyOf, segmentName } from './segments/segment.ts';
+import { segmentName } from './segments/segment.ts';
 import { Segments } from './segments/segments.ts';
-import type { Spare } from './segments/spares.ts';
 import { Watch } from './segments/watch.ts';
 import { Writer } from './segments/writer.ts';
+import { LogUpkeep } from './upkeep.ts';
 
-export class FileLog
-  implements Journal, SegmentSpace, RecordReader, SegmentIndex, Upkeep, LogStatus
-{
+export class FileLog implements Journal, SegmentSpace, RecordReader, LogStatus {
   /** The log as a broker takes it. */
-  readonly ports: LogPorts = {
-    journal: this,
-    space: this,
-    reader: this,
-    index: this,
-    upkeep: this,
-  };
+  readonly ports: LogPorts;
+  readonly index: IndexedSegments;
+  readonly upkeep: LogUpkeep;
   readonly segmentBytes: number;
   readonly #options: LogOptions;
   readonly #segments: Segments;
@@ -46,7 +37,6 @@ export class FileLog
   readonly #cold: ReadCache;
   readonly #store: IndexStore;
   #events: LogEvents | undefined;
-  readonly #logId: bigint;
   #closed = false;
   readonly #compactor: Compactor;
   #trimLater: Position = 0;
@@ -69,8 +59,8 @@ export class FileLog
     this.#cold = parts.cold;
     this.#segments = parts.segments;
     this.#store = parts.store;
-    this.#logId = parts.logId;
     this.#pace = parts.pace;
+    this.index = new IndexedSegments(parts.segments, parts.store, parts.logId);
     this.#writer = new Writer(
       {
         files: options.files,
@@ -92,9 +82,12 @@ export class FileLog
       pace,
       logId,
       synced: () => this.#writer.synced,
-      indexed: (base) => this.#indexed(base),
+      indexed: (base) => this.index.of(base),
       swapped: () => this.#giveBackLater(),
     });
+    const { index } = this;
+    this.upkeep = new LogUpkeep(options, { compactor: this.#compactor, segments, store, index });
+    this.ports = { journal: this, space: this, reader: this, index, upkeep: this.upkeep };
     this.#watch = new Watch({
       ...options,
       places: options.places ?? [],
@@ -113,59 +106,15 @@ export class FileLog
     options: LogOptions,
     sink: Sink,
   ): Promise<{ log: FileLog; resume: Resume; recovered: Recovered }> {
-    const { files, codec } = options;
-    let inventory = await takeInventory(files);
-    refuseLost(inventory, options.traces ?? []);
-    for (const name of inventory.foreign)
-      options.note('warn', `${name} in the log folder is not part of the log: ignored`);
-    const spares = await adopt(options, inventory.leftovers);
-    if (inventory.segments.length === 0) {
-      await createFirst(options);
-      inventory = await takeInventory(files);
-    }
-    const { logId } = inventory.segments[0]!.header;
-    const { indexFiles, note, progress } = options;
-    const pace = new Throttle(options, options.foreground);
-    const store = new IndexStore({
-      ...options,
-      pace,
-      files: indexFiles,
-      segmentFiles: files,
-      logId,
-      noSpace: () => giveUp(),
-    });
     let giveUp = () => {}; // while the log is read there is nothing to give
-    const checkpoint = await store.open(inventory.segments);
-    if (checkpoint !== undefined) sink.restore(checkpoint);
-    let unindexed = false; // from then on entries stay in memory, so all has to be read
-    const recovered = await recover(files, codec, inventory, sink, progress, {
-      start: checkpoint?.start ?? 0,
-      // The weaker modes may have lost what an index tells of.
-      known: async (segment) =>
-        options.mode === 'commit' && !unindexed ? store.known(segment) : undefined,
-      index: async (segment, source) => {
-        try {
-          await store.make(segment, source);
-        } catch (error) {
-          unindexed = true;
-          const { message } = error as Error;
-          note('warn', `the index of ${segment.name} cannot be written: ${message}`);
-          throw error;
-        }
-      },
-    });
-    await store.dropFrom(recovered.resume.base);
-    codec.setKey(keyOf(logId));
-    for (const { handle, name } of recovered.unneeded) {
-      await settle((done) => files.close(handle, done));
-      await settle((done) => files.remove(name, done));
-    }
-    await dropOdd(options, recovered);
-    await cutSurplus(files, recovered);
-    const log = FileLog.#assemble(options, recovered, spares, store, pace);
-    progress({ phase: 'counting' });
+    const opened = await recoverFolder(options, sink, () => giveUp());
+    const { recovered } = opened;
+    const { progress } = options;
+    const log = FileLog.#assemble(options, opened);
     giveUp = () => log.#segments.giveUp();
-    await sink.finish((base, record) => log.#visit(base, record));
+    progress({ phase: 'counting' });
+    const { index } = log;
+    await sink.finish((base, record) => index.readAll(base, record));
     await log.#loadImage(recovered.resume);
     progress({ phase: 'preparing' });
     await log.#prepared();
@@ -174,10 +123,7 @@ export class FileLog
 
   static #assemble(
     options: LogOptions,
-    recovered: Recovered,
-    spares: Spare[],
-    store: IndexStore,
-    pace: Throttle,
+    { recovered, spares, store, pace }: RecoveredFolder,
   ): FileLog {
     const { files, codec, segmentBytes, spareBytes, wallMs, coldBytesMax } = options;
     const { resume, logId, next } = recovered;
@@ -295,88 +241,8 @@ export class FileLog
     this.#cold.load(position, recordBytes, done);
   }
 
-  index(base: Position, source: EntrySource, done: (failure: Failure) => void): void {
-    this.#store.write(this.#indexed(base), source, done);
-  }
-
-  find(
-    query: IndexQuery,
-    most: number,
-    done: (failure: Failure, found: Found[], next: number | undefined) => void,
-  ): void {
-    const segment = this.#indexed(query.base);
-    // In a segment that stands for several, a place in one of them means nothing.
-    const at = segment.base === query.base ? query.at : 0;
-    // Its file stays open, as its index may have to be made again from it.
-    const held = this.#segments.hold(query.base);
-    this.#store.find(segment, { ...query, at }, most, (failure, found, next) => {
-      const now = this.#segments.find(segment.base);
-      if (now === undefined || now.identity === segment.identity) done(failure, found, next);
-      else this.find({ ...query, at: 0 }, most, done); // compacted meanwhile: no place holds
-      this.#segments.readDone(held);
-    });
-  }
-
-  compact(request: CompactionRequest, done: (failure: Failure, smaller: boolean) => void): void {
-    this.#compactor.compact(request).then(
-      (smaller) => done(undefined, smaller),
-      (failure: Error) => done(failure, false),
-    );
-  }
-
   fileBytes(base: Position): number {
     return this.#segments.find(base)?.bytes ?? 0;
-  }
-
-  // An index that turns out damaged is made again; nothing is handed on before all of it was read.
-  async #visit(base: Position, record: (found: Found) => void): Promise<void> {
-    let all: Found[] = [];
-    const visit = () => {
-      all = [];
-      return settle((done) => this.visit(base, (_low, _high, found) => all.push(found), done));
-    };
-    await visit().catch(async () => {
-      await this.#store.remake(this.#indexed(base));
-      await visit();
-    });
-    for (const found of all) record(found);
-  }
-
-  /** Visits all records of an indexed segment, in the order of its index. */
-  visit(
-    base: Position,
-    record: (low: number, high: number, found: Found) => void,
-    done: (failure: Failure) => void,
-  ): void {
-    this.#store.visit(this.#indexed(base), record, done);
-  }
-
-  #indexed(base: Position): Indexed {
-    const segment = this.#segments.covering(base);
-    if (segment === undefined) throw new LogError('missing', `no segment stands for ${base}`);
-    const { base: at, bytes, handle, identity } = segment;
-    return { name: segmentName(at), base: at, bytes, handle, key: keyOf(this.#logId), identity };
-  }
-
-  checkpoint(
-    end: Position,
-    state: () => CheckpointSource,
-    now = false,
-    done: () => void = () => {},
-  ): void {
-    const { mode, soon } = this.#options;
-    // What the weaker modes have written may not be there after a loss of power.
-    if (mode !== 'commit' || this.#segments.find(end) === undefined) {
-      soon(done);
-      return;
-    }
-    const identityOf = (base: Position) => this.#segments.find(base)?.identity;
-    const behind = this.#indexed(end);
-    const held = this.#segments.hold(end);
-    this.#store.save(behind, now, state, identityOf, () => {
-      done();
-      this.#segments.readDone(held);
-    });
   }
 
   trim(position: Position): void {

@@ -64,7 +64,7 @@ interface Query {
 /** Asks for the few in one segment; the answer may come only later. */
 function find({ log }: World, { base, at = 0, most = 100 }: Query): { answers: Answer[] } {
   const answers: Answer[] = [];
-  log.find({ base, low: FEW, high: 0, sequence: 0, at }, most, (failure, found, next) => {
+  log.index.find({ base, low: FEW, high: 0, sequence: 0, at }, most, (failure, found, next) => {
     answers.push({ failure, found, next });
   });
   assert.equal(answers.length, 0, 'answered within the call');
@@ -119,7 +119,7 @@ test('positions that are not in the log are a mistake of the caller, and said', 
   refuses(() => log.append(2 ** 40, 64, fail), 'missing', /no segment holds 1099511627776/);
   assert.equal(files.count('write'), writes);
   const query = { base: 2 ** 40, low: 1, high: 0, sequence: 0, at: 0 };
-  refuses(() => log.find(query, 1, fail), 'missing', /no segment stands for 1099511627776/);
+  refuses(() => log.index.find(query, 1, fail), 'missing', /no segment stands for 1099511627776/);
   refuses(() => log.roll(7 * SEGMENT_BYTES), 'missing', new RegExp(`is at ${SEGMENT_BYTES}$`));
 });
 
@@ -311,14 +311,14 @@ test('a checkpoint leaves out what is not there any more, and does not hold up w
     attempts: { pages: () => broker.buckets.outcomes.attempts.pages(65) },
   });
   let done = 0;
-  log.checkpoint(fourth, state, true, () => done++);
+  log.upkeep.checkpoint(fourth, state, true, () => done++);
   await world.settle();
   assert.equal(done, 1);
   const image = indexOf(world.files).image(CHECKPOINT_NAME);
   assert.equal(new DataView(image.buffer, image.byteOffset).getUint32(40, true), 1);
   // Just saved: nothing is due, and nobody waits for an answer.
-  log.checkpoint(fourth, () => assert.fail('it is not due'));
-  log.checkpoint(2 ** 40, () => assert.fail('there is no such segment'));
+  log.upkeep.checkpoint(fourth, () => assert.fail('it is not due'));
+  log.upkeep.checkpoint(2 ** 40, () => assert.fail('there is no such segment'));
   await world.settle();
 });
 
@@ -334,7 +334,7 @@ function compact(world: World, { bases, hurry = () => false }: Asked) {
   const { broker, log } = world;
   const { settled, attempts } = broker.buckets.outcomes;
   const outcome = { calls: 0, failure: undefined as Failure, smaller: false };
-  log.compact(
+  log.upkeep.compact(
     {
       bases,
       hurry,
@@ -386,7 +386,7 @@ test('a compaction pauses between its steps, and does not when there is haste', 
     const { log } = await FileLog.open({ ...options, idleDelay: pause }, new Collector());
     const outcome: unknown[] = [];
     const bases = log.bases().slice(0, 2);
-    log.compact(
+    log.upkeep.compact(
       {
         bases,
         hurry: () => haste,

@@ -224,8 +224,8 @@ export class Life {
         done(failure);
       });
     };
-    const compact = log.compact.bind(log);
-    log.compact = (request, done) => {
+    const compact = log.upkeep.compact.bind(log.upkeep);
+    log.upkeep.compact = (request, done) => {
       checker.tally.add('compactions begun');
       trace.add(`compact ${request.bases.join(' ')}`);
       const end = log.bases().find((base) => base > request.bases.at(-1)!)!;

@@ -1,6 +1,6 @@
 // Which bucket keeps the oldest segment on disk: the one of the oldest message that is not settled.
 // Found in the background, as the index of a segment has to be read for it; once known it stays the
-// oldest until it is settled, so that there is nothing to do for one who waits for long.
+// oldest until it is settled, so that a message that waits for long costs no further search.
 
 import type { Entries } from '../buckets/entries.ts';
 import { idText } from '../buckets/subscription.ts';

@@ -102,7 +102,7 @@ class Peek {
         this.#end(failure?.message);
         return;
       }
-      this.#add(broker.buckets.slicesOf(slot, found, sequence));
+      this.#add(broker.buckets.indexed.slicesOf(slot, found, sequence));
       // Should the place be one in an index that is gone, the search begins again by sequence.
       const last = found.at(-1);
       const behind = last === undefined ? sequence : last.sequence + last.messages;

@@ -1,6 +1,7 @@
-// The directory of buckets: u64 id -> slot, by open addressing in typed arrays, because a bucket
-// exists by first use and there may be millions. The hash is seeded, so that a client cannot choose
-// ids that all collide. Slots are dense numbers from 1; the ids are there, in `bucket-table.ts`.
+// The index of buckets: u64 id -> slot, an extendible hash table by open addressing in typed
+// arrays, because a bucket exists by first use and there may be millions. The hash is seeded, so
+// that a client cannot choose ids that all collide. Slots are dense numbers from 1; the ids are
+// with them, in `bucket-table.ts`.
 //
 // In tables of one size: one that is full is split in two by one more bit of the hash, and two that
 // hold little become one again, so that no bucket that comes or goes pays for moving all others.

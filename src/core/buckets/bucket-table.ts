@@ -34,7 +34,12 @@ export const READY = 0;
 export const UNACKED = 1;
 const COUNTS = 2;
 
-/** Flag of a slot that stands for a bucket. */
+// Flags of a slot.
+/** Segment indexes may hold messages of the bucket from `next` on. */
+export const OLDER = 1;
+/** `ready` counts those, too. */
+export const COUNTED = 2;
+/** It stands for a bucket. */
 export const USED = 4;
 
 /** Columns of some slots; `numbersAt` and the like say where those of one begin. */
@@ -55,6 +60,13 @@ export function wordsAt(slot: number): number {
 
 export function countsAt(slot: number): number {
   return (slot & MASK) * COUNTS;
+}
+
+/** The line goes on at entry `next`. */
+export function advance({ numbers, words }: Page, slot: number, next: number): void {
+  numbers[numbersAt(slot) + HEAD] = next;
+  words[wordsAt(slot) + TAKEN] = 0;
+  if (next === 0) numbers[numbersAt(slot) + TAIL] = 0;
 }
 
 /** Whether a slot that is in use stands for the bucket. */
@@ -126,6 +138,11 @@ export class BucketTable {
 
   page(slot: number): Page {
     return this.pages[slot >>> PAGE_BITS]!;
+  }
+
+  /** Whether a flag of a slot in use is set. */
+  has(slot: number, flag: number): boolean {
+    return (this.page(slot).words[wordsAt(slot) + FLAGS]! & flag) !== 0;
   }
 
   isUsed(slot: number): boolean {

@@ -1,24 +1,26 @@
 // The buckets that somebody watches or that the broker remembers: where each one's line goes on,
 // what came back, who waits for it, and its counts. The line itself lies in entries for the newest
-// segments, and in the indexes on disk (*runs*) for everything older, so that memory follows
-// activity and not backlog.
+// segments, and in the segment indexes on disk for everything older (indexed-lines.ts), so that
+// memory follows activity and not backlog.
 //
 //            push                    take                       settle
 //   durable ------> ready (in line) ------> unacked (on a link) ------> gone
 //                        ^                        |
 //                        +----- requeue ----------+   at its old place in the order
 //
-//   order of a line:   returned   <   ahead (read from runs)   <   rest of the runs   <   entries
+//   order of a line:   requeued   <   ahead (looked up)   <   rest of the indexes   <   entries
 //
 // A bucket that is empty and watched by nobody does not exist. One that is idle may be forgotten
-// although it is not empty: what waits is found again in the runs, from the oldest segment on.
+// although it is not empty: what waits is found again in the indexes, from the oldest segment on.
 
 import { assert } from '../assert.ts';
 import type { Outcomes } from '../collections/sequence-set.ts';
-import type { Found, Position } from '../ports/basics.ts';
+import type { Position } from '../ports/basics.ts';
 import { BucketIndex } from './bucket-index.ts';
 import {
+  advance,
   BucketTable,
+  COUNTED,
   countsAt,
   FLAGS,
   HEAD,
@@ -26,6 +28,7 @@ import {
   LOW,
   NEXT,
   numbersAt,
+  OLDER,
   PAGE_BITS,
   type Page,
   READY,
@@ -36,18 +39,14 @@ import {
   wordsAt,
 } from './bucket-table.ts';
 import { Entries } from './entries.ts';
+import { IdleBuckets } from './idle-buckets.ts';
+import { IndexedLines } from './indexed-lines.ts';
 import { BucketRates } from './rates.ts';
 import { emptySlice, type Slice } from './slice.ts';
 import { idText, Subscription } from './subscription.ts';
 import { Unsettled } from './unsettled.ts';
 
 export { idText } from './subscription.ts';
-
-// Flags of a slot, beside `USED`.
-const OLDER = 1; // runs may hold messages of the bucket from `next` on
-const COUNTED = 2; // `ready` counts those, too
-// Slots looked at for idle buckets when one comes and there are enough.
-const LOOKS_MAX = 8;
 
 export class Buckets<Waiter> {
   readonly entries = new Entries();
@@ -58,21 +57,29 @@ export class Buckets<Waiter> {
   readonly #slotsMax: number;
   readonly #index: BucketIndex;
   readonly #subscriptions = new Map<number, Subscription<Waiter>>();
-  // The slot at which the search for idle buckets goes on: it goes round.
-  #hand = 1;
-  // Whether a bucket that is not known may have messages in runs.
+  // Whether a bucket that is not known may have messages in indexes.
   #isPartial = false;
   readonly #unsettled: Unsettled;
+  readonly #idle: IdleBuckets;
+  /** The older part of the lines. */
+  readonly indexed: IndexedLines<Waiter>;
   readonly #headSlice: Slice = emptySlice();
   /** Messages over all buckets. */
   ready = 0;
   unacked = 0;
 
-  /** Beyond `slotsMax` buckets, idle ones are forgotten whose messages are all in runs. */
-  constructor(hashSeed: number, fates: Outcomes, slotsMax = 1 << 20) {
+  /** Beyond `slotsMax` buckets, idle ones are forgotten whose messages are all in indexes. */
+  constructor(hashSeed: number, outcomes: Outcomes, slotsMax = 1 << 20) {
     this.#index = new BucketIndex(hashSeed, this.#table);
-    this.outcomes = fates;
-    this.#unsettled = new Unsettled(fates);
+    this.outcomes = outcomes;
+    this.#unsettled = new Unsettled(outcomes);
+    this.#idle = new IdleBuckets(this.#table, this.#subscriptions);
+    this.indexed = new IndexedLines(
+      this.#table,
+      this.entries,
+      this.#unsettled,
+      this.#subscriptions,
+    );
     this.#slotsMax = slotsMax;
   }
 
@@ -105,17 +112,17 @@ export class Buckets<Waiter> {
     return this.#subscriptions.get(slot);
   }
 
-  /** The bucket's share, made if it is not there. */
+  /** The bucket's subscription, made if it is not there. */
   openSubscription(slot: number): Subscription<Waiter> {
-    let share = this.#subscriptions.get(slot);
-    if (share === undefined) {
-      share = new Subscription(slot);
-      this.#subscriptions.set(slot, share);
+    let subscription = this.#subscriptions.get(slot);
+    if (subscription === undefined) {
+      subscription = new Subscription(slot);
+      this.#subscriptions.set(slot, subscription);
     }
-    return share;
+    return subscription;
   }
 
-  /** Buckets that have a share. */
+  /** Buckets that have a subscription. */
   get watched(): number {
     return this.#subscriptions.size;
   }
@@ -134,8 +141,9 @@ export class Buckets<Waiter> {
 
   /** Forgets whatever of the bucket costs something and is not needed. */
   tidy(slot: number): void {
-    const share = this.#subscriptions.get(slot);
-    if (share !== undefined && share.consumers === 0 && !share.loading) this.#park(share);
+    const subscription = this.#subscriptions.get(slot);
+    if (subscription !== undefined && subscription.consumers === 0 && !subscription.loading)
+      this.indexed.park(subscription);
     if (this.readyOf(slot) !== 0 || this.unackedOf(slot) !== 0 || this.#subscriptions.has(slot))
       return;
     if (this.#has(slot, OLDER) && !this.#has(slot, COUNTED)) return;
@@ -148,58 +156,12 @@ export class Buckets<Waiter> {
     this.#table.close(slot);
   }
 
-  // Nobody consumes the bucket any more: what came back is found again in the runs, if it is there
-  // already.
-  #park(share: Subscription<Waiter>): void {
-    const { slot, requeued: returned } = share;
-    const { numbers, words, counts } = this.#page(slot);
-    const indexed = this.#indexedTo();
-    let next = numbers[numbersAt(slot) + NEXT]!;
-    for (const part of returned.slices) {
-      if (part.sequence >= indexed) return;
-      next = Math.min(next, part.sequence);
-    }
-    if (!this.#has(slot, COUNTED)) {
-      // They are counted again when they are read again.
-      const ahead = share.ahead.slice(share.aheadAt);
-      for (const part of [...returned.slices, ...ahead])
-        counts[countsAt(slot) + READY]! -= part.count;
-    }
-    if (returned.size > 0) words[wordsAt(slot) + FLAGS]! |= OLDER;
-    numbers[numbersAt(slot) + NEXT] = next;
-    this.#subscriptions.delete(slot);
-  }
-
-  // The sequence from which on messages are in entries.
-  #indexedTo(): number {
-    const { from, end } = this.entries;
-    return from < end ? this.entries.sequence(from) : Number.POSITIVE_INFINITY;
-  }
-
-  // Some at a time, so that nobody waits while all are looked at. Who comes takes the slot of one
-  // that was just forgotten, which is behind the hand, and so stays for a whole round.
   #forgetIdle(): void {
-    const { end } = this.#table;
-    for (let looks = 0; looks < LOOKS_MAX && this.count >= this.#slotsMax; looks++) {
-      const slot = this.#hand < end ? this.#hand : 1;
-      this.#hand = this.#table.behind(slot);
-      if (!this.#isIdle(slot)) continue;
+    this.#idle.look((slot) => {
       if (this.#has(slot, OLDER)) this.#isPartial = true;
       this.#remove(slot);
-    }
-  }
-
-  // Whether all that is known of the bucket is in runs, and nobody needs it now.
-  #isIdle(slot: number): boolean {
-    const page = this.#pages[slot >>> PAGE_BITS];
-    if (page === undefined) return false;
-    const { numbers, words, counts } = page;
-    return (
-      (words[wordsAt(slot) + FLAGS]! & USED) !== 0 &&
-      numbers[numbersAt(slot) + HEAD] === 0 &&
-      counts[countsAt(slot) + UNACKED] === 0 &&
-      !this.#subscriptions.has(slot)
-    );
+      return this.count >= this.#slotsMax;
+    });
   }
 
   /** Puts the messages of a durable record at the end of the line. */
@@ -234,11 +196,12 @@ export class Buckets<Waiter> {
 
   /** What to deliver next; undefined also if it must be looked up first. */
   peek(slot: number): Slice | undefined {
-    const share = this.#subscriptions.get(slot);
-    if (share !== undefined) {
-      const returned = share.requeued.peek();
-      if (returned !== undefined) return returned;
-      if (share.aheadAt < share.ahead.length) return share.ahead[share.aheadAt];
+    const subscription = this.#subscriptions.get(slot);
+    if (subscription !== undefined) {
+      const requeued = subscription.requeued.peek();
+      if (requeued !== undefined) return requeued;
+      if (subscription.aheadAt < subscription.ahead.length)
+        return subscription.ahead[subscription.aheadAt];
     }
     const page = this.#page(slot);
     const isOlder = (page.words[wordsAt(slot) + FLAGS]! & OLDER) !== 0;
@@ -247,55 +210,55 @@ export class Buckets<Waiter> {
 
   #peekHead(page: Page, slot: number): Slice | undefined {
     const { entries } = this;
-    const part = this.#headSlice;
+    const slice = this.#headSlice;
     for (;;) {
       const entry = page.numbers[numbersAt(slot) + HEAD]!;
       if (entry === 0) return undefined;
-      part.slot = slot;
-      entries.read(entry, page.words[wordsAt(slot) + TAKEN]!, part);
-      if (this.#unsettled.cut(part)) return part;
+      slice.slot = slot;
+      entries.read(entry, page.words[wordsAt(slot) + TAKEN]!, slice);
+      if (this.#unsettled.cut(slice)) return slice;
       advance(page, slot, entries.next(entry));
     }
   }
 
-  /** Takes the first `count` messages of the part that `peek` gave: ready -> unacked. */
-  take(part: Slice, count: number): void {
-    const { counts } = this.#removeFrom(part, count);
-    counts[countsAt(part.slot) + UNACKED]! += count;
+  /** Takes the first `count` messages of the slice that `peek` gave: ready -> unacked. */
+  take(slice: Slice, count: number): void {
+    const { counts } = this.#removeFrom(slice, count);
+    counts[countsAt(slice.slot) + UNACKED]! += count;
     this.unacked += count;
   }
 
-  /** Takes the whole part that `peek` gave out of the line without delivering it. */
-  setAside(part: Slice): Slice {
-    const aside = { ...part };
-    this.#removeFrom(part, part.count);
+  /** Takes the whole slice that `peek` gave out of the line without delivering it. */
+  setAside(slice: Slice): Slice {
+    const aside = { ...slice };
+    this.#removeFrom(slice, slice.count);
     this.#unsettled.setAside(aside);
     return aside;
   }
 
-  #removeFrom(part: Slice, count: number): Page {
-    const { slot } = part;
+  #removeFrom(slice: Slice, count: number): Page {
+    const { slot } = slice;
     const page = this.#page(slot);
-    assert(count > 0 && count <= part.count, 'more was taken than there is');
-    const isHead = part === this.#headSlice;
-    const share = isHead ? undefined : this.#subscriptions.get(slot);
-    const isReturned = share?.requeued.peek() === part;
-    const isNext = isHead || isReturned || share?.ahead[share.aheadAt] === part;
-    assert(isNext, 'a part was taken that is not the next one');
+    assert(count > 0 && count <= slice.count, 'more was taken than there is');
+    const isHead = slice === this.#headSlice;
+    const subscription = isHead ? undefined : this.#subscriptions.get(slot);
+    const isRequeued = subscription?.requeued.peek() === slice;
+    const isNext = isHead || isRequeued || subscription?.ahead[subscription.aheadAt] === slice;
+    assert(isNext, 'a slice was taken that is not the next one');
     const { numbers, words, counts } = page;
     counts[countsAt(slot) + READY]! -= count;
     this.ready -= count;
-    part.first += count;
-    part.sequence += count;
-    part.count -= count;
-    if (!isReturned) numbers[numbersAt(slot) + NEXT] = part.sequence;
+    slice.first += count;
+    slice.sequence += count;
+    slice.count -= count;
+    if (!isRequeued) numbers[numbersAt(slot) + NEXT] = slice.sequence;
     if (isHead) {
       const entry = numbers[numbersAt(slot) + HEAD]!;
-      if (part.first === this.entries.count(entry)) advance(page, slot, this.entries.next(entry));
-      else words[wordsAt(slot) + TAKEN] = part.first;
-    } else if (part.count === 0) {
-      if (isReturned) share!.requeued.pop();
-      else share!.aheadAt++;
+      if (slice.first === this.entries.count(entry)) advance(page, slot, this.entries.next(entry));
+      else words[wordsAt(slot) + TAKEN] = slice.first;
+    } else if (slice.count === 0) {
+      if (isRequeued) subscription!.requeued.pop();
+      else subscription!.aheadAt++;
     }
     return page;
   }
@@ -312,32 +275,18 @@ export class Buckets<Waiter> {
     this.rates.settled(page, slot, count);
   }
 
-  /** Delivered messages come back at their old place: unacked -> ready. Keeps the part. */
-  requeue(part: Slice): void {
-    const { slot } = part;
+  /** Delivered messages come back at their old place: unacked -> ready. Keeps the slice. */
+  requeue(slice: Slice): void {
+    const { slot } = slice;
     const { counts } = this.#page(slot);
     const at = countsAt(slot);
-    assert(counts[at + UNACKED]! >= part.count, 'more came back than was delivered');
-    counts[at + UNACKED]! -= part.count;
-    counts[at + READY]! += part.count;
-    this.unacked -= part.count;
-    this.ready += part.count;
-    this.outcomes.attempts.set(part.sequence, part.count, part.attempts);
-    this.openSubscription(slot).requeued.push(part);
-  }
-
-  // --- what is in runs --------------------------------------------------------------------------
-
-  /** Whether what comes next in the bucket's line has to be looked up in the runs. */
-  lookupDue(slot: number): boolean {
-    const share = this.#subscriptions.get(slot);
-    return (
-      share !== undefined &&
-      this.#has(slot, OLDER) &&
-      !share.loading &&
-      share.requeued.size === 0 &&
-      share.aheadAt === share.ahead.length
-    );
+    assert(counts[at + UNACKED]! >= slice.count, 'more came back than was delivered');
+    counts[at + UNACKED]! -= slice.count;
+    counts[at + READY]! += slice.count;
+    this.unacked -= slice.count;
+    this.ready += slice.count;
+    this.outcomes.attempts.set(slice.sequence, slice.count, slice.attempts);
+    this.openSubscription(slot).requeued.push(slice);
   }
 
   /** The bucket as two words, and the sequence from which on its line goes on. */
@@ -348,75 +297,11 @@ export class Buckets<Waiter> {
     return { low: words[at + LOW]!, high: words[at + HIGH]!, next };
   }
 
-  /** Takes over what a lookup found, in order; returns how many messages of it wait. */
-  found(slot: number, records: readonly Found[]): number {
-    const share = this.#subscriptions.get(slot);
-    assert(share !== undefined, 'a lookup ended for a bucket that nobody shares');
-    const { numbers, counts } = this.#page(slot);
-    const ahead = this.slicesOf(slot, records, numbers[numbersAt(slot) + NEXT]!);
-    const messages = ahead.reduce((sum, { count }) => sum + count, 0);
-    share.ahead = ahead;
-    share.aheadAt = 0;
-    if (!this.#has(slot, COUNTED)) counts[countsAt(slot) + READY]! += messages;
-    return messages;
-  }
-
-  /** What waits of a bucket's records that a lookup found, from sequence `next` on. */
-  slicesOf(slot: number, records: readonly Found[], next: number): Slice[] {
-    return this.#unsettled.slicesOf(slot, records, next);
-  }
-
-  /** The runs hold nothing more of the bucket: its line goes on in entries. */
-  exhausted(slot: number): void {
-    this.#page(slot).words[wordsAt(slot) + FLAGS] = USED | COUNTED;
-    const share = this.#subscriptions.get(slot);
-    if (share !== undefined) share.cursor = undefined;
-  }
-
   /**
-   * Releases entries before `to`, whose segments have runs now; at most `most` of them in one call.
-   * True when all are.
+   * Recovery is done: entries before sequence `next` may be settled partly, `live` messages wait
+   * in all. `isPartial`: some are in indexes whose buckets are not known.
    */
-  release(to: number, most: number): boolean {
-    const { entries } = this;
-    const end = Math.min(to, entries.from + most);
-    entries.each(entries.from, end, (entry, slot, next) => {
-      const page = this.#pages[slot >>> PAGE_BITS];
-      // The bucket may be gone, and its slot another's: then it has another head, or none.
-      if (page === undefined || page.numbers[numbersAt(slot) + HEAD] !== entry) return;
-      const at = wordsAt(slot);
-      if ((page.words[at + FLAGS]! & COUNTED) === 0) {
-        const taken = page.words[at + TAKEN]!;
-        const [first, count] = [entries.sequence(entry) + taken, entries.count(entry) - taken];
-        page.counts[countsAt(slot) + READY]! -= this.#unsettled.countOf(first, count);
-      }
-      page.words[at + FLAGS]! |= OLDER;
-      advance(page, slot, next);
-    });
-    entries.release(end);
-    return end === to;
-  }
-
-  /** Records of the segments from `base` to before `end` stand elsewhere now. */
-  moved(base: Position, end: Position, where: (part: Slice) => void): void {
-    for (const share of this.#subscriptions.values()) {
-      for (const part of share.requeued.slices)
-        if (part.position >= base && part.position < end) where(part);
-      for (let at = share.aheadAt; at < share.ahead.length; at++) {
-        const part = share.ahead[at]!;
-        if (part.position >= base && part.position < end) where(part);
-      }
-      const { cursor } = share;
-      if (cursor !== undefined && cursor.base >= base && cursor.base < end)
-        share.cursor = undefined;
-    }
-  }
-
-  /**
-   * Recovery is done: entries before sequence `next` may be settled in part, `live` messages wait
-   * in all. `forgetful`: some are in runs whose buckets are not known.
-   */
-  recovered(next: number, live: number, forgetful: boolean): void {
+  recovered(next: number, live: number, isPartial: boolean): void {
     const { entries } = this;
     this.#unsettled.recoveredTo = next;
     this.ready = live;
@@ -429,11 +314,11 @@ export class Buckets<Waiter> {
       const waiting = this.#unsettled.countOf(entries.sequence(entry), entries.count(entry));
       this.#page(slot).counts[countsAt(slot) + READY]! += waiting;
     }
-    this.#isPartial = forgetful;
+    this.#isPartial = isPartial;
     for (const slot of [...this.slots()]) {
       const { numbers, words } = this.#page(slot);
-      words[wordsAt(slot) + FLAGS] = USED | (forgetful ? OLDER : COUNTED);
-      if (forgetful) numbers[numbersAt(slot) + NEXT] = 0;
+      words[wordsAt(slot) + FLAGS] = USED | (isPartial ? OLDER : COUNTED);
+      if (isPartial) numbers[numbersAt(slot) + NEXT] = 0;
       if (this.readyOf(slot) === 0) this.#remove(slot);
     }
   }
@@ -446,7 +331,7 @@ export class Buckets<Waiter> {
     return this.#page(slot).counts[countsAt(slot) + UNACKED]!;
   }
 
-  /** Whether `readyOf` counts everything, also what is only in runs. */
+  /** Whether `readyOf` counts everything, also what is only in indexes. */
   isCounted(slot: number): boolean {
     return this.#has(slot, COUNTED);
   }
@@ -457,7 +342,7 @@ export class Buckets<Waiter> {
     return idText(low, high);
   }
 
-  /** Where the bucket's line goes on: its head, what is taken of that, and whether runs are first. */
+  /** Where the bucket's line goes on: its head, what is taken of that, and whether indexes are first. */
   headOf(slot: number): { entry: number; taken: number; isOlder: boolean } {
     const { numbers, words } = this.#page(slot);
     const entry = numbers[numbersAt(slot) + HEAD]!;
@@ -484,11 +369,4 @@ export class Buckets<Waiter> {
     for (let slot = 1; slot < this.#table.end; slot = this.#table.behind(slot))
       if (this.inUse(slot)) yield slot;
   }
-}
-
-// The line goes on at entry `next`.
-function advance({ numbers, words }: Page, slot: number, next: number): void {
-  numbers[numbersAt(slot) + HEAD] = next;
-  words[wordsAt(slot) + TAKEN] = 0;
-  if (next === 0) numbers[numbersAt(slot) + TAIL] = 0;
 }

@@ -35,7 +35,7 @@ export function inEntries(buckets: Buckets<unknown>, slot: number, most: number)
     const [messages, bodyBytes] = [entries.count(entry), entries.bodyBytes(entry)];
     found.push({ position, sequence, messages, bodyBytes, attempts: entries.attempts(entry) });
   }
-  return buckets.slicesOf(slot, found, (found[0]?.sequence ?? 0) + taken);
+  return buckets.indexed.slicesOf(slot, found, (found[0]?.sequence ?? 0) + taken);
 }
 
 /** What comes next, if that is known without a lookup and without moving on in the line. */

@@ -1,4 +1,4 @@
-// The messages of one bucket that were delivered and came back: a heap of parts by sequence.
+// The messages of one bucket that were delivered and came back: a heap of slices by sequence.
 // Whatever is in here is older than everything that still waits in line, because the line is only
 // ever taken from its head; so the heap goes first and order is kept.
 

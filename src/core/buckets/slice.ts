@@ -1,4 +1,4 @@
-// A part of a record: neighbours in it that are delivered, wait or come back together.
+// A slice of a record: neighbours in it that are delivered, wait or come back together.
 
 import type { Position } from '../ports/basics.ts';
 

@@ -1,4 +1,4 @@
-// What one bucket has to do with deliveries: parts of records, and who waits for them.
+// What one bucket has to do with deliveries: slices of records, and the consumers that wait.
 
 import type { Position } from '../ports/basics.ts';
 import { Requeued } from './requeued.ts';
@@ -13,10 +13,10 @@ export class Subscription<Waiter> {
   consumers = 0;
   /** Whether the record at the head, or what comes next in the line, is being read from disk. */
   loading = false;
-  /** Parts read from runs, from `aheadAt` on. */
+  /** Slices found in segment indexes, from `aheadAt` on. */
   ahead: Slice[] = [];
   aheadAt = 0;
-  /** Run in which the search goes on, and where in it; undefined: by sequence. */
+  /** Segment index in which the search goes on, and where in it; undefined: by sequence. */
   cursor: { base: Position; at: number } | undefined;
 
   constructor(slot: number) {

@@ -11,8 +11,8 @@ export class Unsettled {
   /** Entries before this sequence came from recovery: some of their messages may be settled. */
   recoveredTo = 0;
 
-  constructor(fates: Outcomes) {
-    this.#outcomes = fates;
+  constructor(outcomes: Outcomes) {
+    this.#outcomes = outcomes;
   }
 
   setAside(part: Slice): void {

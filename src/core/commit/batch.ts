@@ -35,7 +35,7 @@ export class Batch {
   tookMs = 0;
   /** Closes its segment: the log goes on at the start of the next one. */
   last = false;
-  /** Whether it holds a message larger than a portion. */
+  /** Whether it holds a message larger than a quantum (cost.ts). */
   large = false;
 
   /** What its messages cost (cost.ts). */

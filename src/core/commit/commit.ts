@@ -12,14 +12,9 @@
 // trims and compaction bring back.
 
 import {
-  BLOCK_BYTES,
   FLAG_LAST,
-  MARK_BYTES,
   MARKS_MAX,
-  MESSAGE_SIZE_BYTES,
-  RECORD_ALIGN,
   RECORD_COMMIT,
-  RECORD_HEADER_BYTES,
   RECORD_RETURNED,
   RECORD_SETTLED,
   RECORD_START,
@@ -31,22 +26,10 @@ import type { Failure, Position } from '../ports/basics.ts';
 import type { Journal, Resume } from '../ports/journal.ts';
 import type { SegmentSpace } from '../ports/segments.ts';
 import { Batch, type Reason, type Replyable } from './batch.ts';
+import { CommitDue } from './due.ts';
+import { CLOSING_BYTES, OpenSegment } from './open-segment.ts';
 import type { CommitOptions } from './options.ts';
 import { attemptsBySequence, settledBySequence, WaitingMarks } from './waiting-marks.ts';
-
-// Room at the end of a segment for what closes it: trim, start and commit records and one spare.
-const CLOSING_BYTES = 4 * RECORD_HEADER_BYTES;
-// Room of the reserve that acks leave to trims.
-const TRIM_RESERVE_BYTES = 4096;
-// What a trim must give back, as a share of a segment, when there is room for few more of them.
-const TRIM_WORTH = 1 / 16;
-// What could not be written when it was due is tried again after so long, if nothing else happens.
-const OVERDUE_MS = 1000;
-// From here on the rest of a segment is for who publishes little, if the next one is not there yet.
-const SCARCE = 7 / 8;
-// Bytes that may wait to become durable; beyond it producers are held back. One record of the
-// largest message may always wait, or it could never be taken.
-const DIRTY_BYTES_MAX = 16 * 1024 * 1024;
 
 export class Commit {
   readonly #codec: CommitOptions['codec'];
@@ -61,19 +44,12 @@ export class Commit {
   #open = new Batch();
   #opened = 0; // batches so far
   #inFlight: Batch | undefined;
-  #base = 0;
-  #segmentBytes = 0;
-  #entries = 0; // in the open segment, since this start
-  #previousBase = -1;
+  readonly #segment: OpenSegment;
   #hotFrom = 0;
-  #forAcks = false; // the open segment was begun for marks and trims
   #epoch = 0;
-  #durable = 0;
   #trim = 0; // to be written; 0 = nothing
   #trimmed = 0; // the highest ever asked for, so that asking again costs nothing
-  #marksDue = false;
-  #marksSinceMs = -1;
-  #proofSinceMs = -1;
+  readonly #due: CommitDue;
   #unproved = false;
   #failure: Error | undefined;
   readonly reasons = { publish: 0, acks: 0, proof: 0, roll: 0, control: 0 };
@@ -83,26 +59,28 @@ export class Commit {
     this.#journal = options.journal;
     this.#space = options.space;
     this.#options = options;
+    this.#segment = new OpenSegment(options);
+    this.#due = new CommitDue(options);
     this.#settled = new WaitingMarks(options.marksMax, settledBySequence);
     this.#requeued = new WaitingMarks(options.marksMax, attemptsBySequence);
   }
 
   /** Goes on where recovery ended. The first batch holds the start record of this epoch. */
   resume(at: Resume): void {
-    this.#segmentBytes = at.segmentBytes;
+    this.#segment.bytes = at.segmentBytes;
     this.#epoch = at.epoch;
-    this.#base = at.base;
+    this.#segment.base = at.base;
     this.#hotFrom = at.base + at.offset;
-    this.#durable = this.#hotFrom;
+    this.#segment.durable = this.#hotFrom;
     this.#codec.setSequence(at.sequence);
     this.#codec.openSegment(at.base, at.offset, at.segmentBytes, at.epoch);
     this.#begin();
-    if (this.#room() < CLOSING_BYTES) {
+    if (this.#segment.room() < CLOSING_BYTES) {
       assert(this.#space.nextReady(), 'the log ends at a full segment and has no next one');
       this.#roll(!this.#space.mayGrow());
     } else if (!this.#space.nextReady() && this.#space.blocked() !== undefined) {
       // Who began it is not known any more; the first one is nobody's reserve.
-      this.#forAcks = this.#space.bases().length > 1;
+      this.#segment.forAcks = this.#space.bases().length > 1;
     }
     this.#codec.packControl(RECORD_START, 0, this.#codec.sequence(), this.#options.wallMs(), 0);
     this.#open.records++;
@@ -111,11 +89,11 @@ export class Commit {
   }
 
   get durablePosition(): Position {
-    return this.#durable;
+    return this.#segment.durable;
   }
 
   get endPosition(): Position {
-    return this.#base + this.#codec.writeAt();
+    return this.#segment.base + this.#codec.writeAt();
   }
 
   get idle(): boolean {
@@ -146,52 +124,20 @@ export class Commit {
     return this.#open.cost;
   }
 
-  /** Whether a message larger than a portion is being written, or about to be. */
+  /** Whether a message larger than a quantum is being written, or about to be. */
   get writesLarge(): boolean {
     return this.#inFlight?.large === true || this.#sealed.some(({ large }) => large);
   }
 
   /** Whether the rest of the open segment must do until it is known whether there is a next one. */
   get scarce(): boolean {
-    const { entriesMax, lag } = this.#options;
-    const full = this.#codec.writeAt() >= SCARCE * this.#segmentBytes;
-    if (!full && this.#entries < SCARCE * entriesMax) return false;
-    if (this.refuses) return false;
-    return lag() === 'wait' || !this.#space.nextReady();
+    return this.#segment.scarce && !this.refuses;
   }
 
   /** Lets the next intake write as far as segment, ring and unsynced bytes allow, but `most`. */
   allow(most = Number.POSITIVE_INFINITY): void {
     const at = this.#codec.writeAt();
-    this.#codec.setLimit(Math.max(Math.min(this.#limit(), at + most), at));
-  }
-
-  #limit(): number {
-    const { messageBytesMax } = this.#options;
-    const recordBytesMax =
-      RECORD_HEADER_BYTES + MESSAGE_SIZE_BYTES + messageBytesMax + RECORD_ALIGN;
-    const share = Math.min(DIRTY_BYTES_MAX, this.#segmentBytes / 2);
-    const dirtyMax = Math.max(share, recordBytesMax);
-    let limit = Math.min(this.#end(), this.#durable + dirtyMax - this.#base);
-    // The ring is an image of one segment: bytes of the one before that are not on disk yet are in
-    // the way, and so is the whole block that they begin in, which is written with them.
-    if (this.#durable < this.#base && this.#previousBase >= 0) {
-      const begun = this.#durable - this.#previousBase;
-      limit = Math.min(limit, begun - (begun % BLOCK_BYTES));
-    }
-    return Math.max(0, Math.floor(limit / 8) * 8);
-  }
-
-  // Where messages must stop in this segment.
-  #end(): number {
-    if (this.#entries >= this.#options.entriesMax) return this.#codec.writeAt();
-    if (this.#space.nextReady()) return this.#segmentBytes - CLOSING_BYTES;
-    if (this.#forAcks) return 0;
-    return this.#segmentBytes - Math.max(CLOSING_BYTES, this.#options.reserveBytes);
-  }
-
-  #room(): number {
-    return this.#segmentBytes - this.#codec.writeAt();
+    this.#codec.setLimit(Math.max(Math.min(this.#segment.limit(), at + most), at));
   }
 
   /**
@@ -200,7 +146,7 @@ export class Commit {
    */
   makeRoom(): 'again' | 'wait' | 'refuse' {
     if (this.stalled) return 'refuse';
-    if (this.#limit() < this.#end()) return 'wait';
+    if (this.#segment.limit() < this.#segment.end()) return 'wait';
     const lag = this.#options.lag();
     if (lag !== 'none') return lag;
     if (this.#space.mayGrow()) {
@@ -216,7 +162,7 @@ export class Commit {
     const open = this.#open;
     if (open.messages === 0) open.sinceMs = this.#options.clockMs();
     open.add(this.#codec.rows, rows, messages, payload);
-    this.#entries += rows;
+    this.#segment.entries += rows;
   }
 
   /**
@@ -254,17 +200,9 @@ export class Commit {
 
   /** Nothing before `position` is needed; segments go back once that is on disk. */
   trim(position: Position): void {
-    if (position <= this.#trimmed || !this.#worthTrimming(position)) return;
+    if (position <= this.#trimmed || !this.#segment.worthTrimming(position)) return;
     this.#trimmed = position;
     this.#trim = position;
-  }
-
-  // What room is left for trims must be enough until there is a further segment.
-  #worthTrimming(position: Position): boolean {
-    if (this.#space.nextReady() || this.#markRoom() > 0) return true;
-    const given = this.#space.bases().filter((base) => base < position);
-    const bytes = given.reduce((sum, base) => sum + this.#space.fileBytes(base), 0);
-    return bytes >= TRIM_WORTH * this.#space.segmentBytes;
   }
 
   /** Seals and writes if the disk is idle and something is worth it. */
@@ -275,49 +213,35 @@ export class Commit {
   /** Time passes: marks that waited long enough are written, an idle log is proved. */
   advance(nowMs: number): void {
     const marks = this.#settled.count + this.#requeued.count;
-    if (marks === 0) this.#marksSinceMs = -1;
-    else if (this.#marksSinceMs < 0) this.#marksSinceMs = nowMs;
-    this.#marksDue =
-      marks >= MARKS_MAX || (marks > 0 && nowMs - this.#marksSinceMs >= this.#options.ackCommitMs);
-    if (!this.#unproved || !this.idle) this.#proofSinceMs = -1;
-    else if (this.#proofSinceMs < 0) this.#proofSinceMs = nowMs;
-    this.#pump(this.#proofSinceMs >= 0 && nowMs - this.#proofSinceMs >= this.#options.proofMs);
+    this.#due.note(nowMs, marks, this.#unproved && this.idle);
+    this.#pump(this.#due.proof(nowMs));
   }
 
   /** When `advance` has something to write, if nothing comes in before that. */
   dueMs(nowMs: number): number {
-    const { ackCommitMs, proofMs } = this.#options;
     const marksWait = this.#settled.count + this.#requeued.count > 0;
-    const proofWaits = this.#unproved && this.idle;
-    // The next tick notes that they wait, or do not wait any more.
-    if (marksWait !== this.#marksSinceMs >= 0 || proofWaits !== this.#proofSinceMs >= 0)
-      return nowMs;
-    // Overdue: it waits for the batch in flight, whose end is heard of, or for room on the disk.
-    const due = (atMs: number) => (atMs < nowMs ? nowMs + OVERDUE_MS : atMs);
-    return Math.min(
-      marksWait ? due(this.#marksSinceMs + ackCommitMs) : Number.POSITIVE_INFINITY,
-      proofWaits ? due(this.#proofSinceMs + proofMs) : Number.POSITIVE_INFINITY,
-    );
+    return this.#due.nextMs(nowMs, marksWait, this.#unproved && this.idle);
   }
 
   /** Writes everything that waits, marks and a last proof included; for an orderly stop. */
   drain(): void {
-    this.#marksDue = this.#settled.count + this.#requeued.count > 0;
+    this.#due.marks = this.#settled.count + this.#requeued.count > 0;
     this.#pump(this.#unproved && this.idle);
   }
 
   /** Whether everything that was accepted is on disk and proved. */
   get drained(): boolean {
     const marks = this.#settled.count + this.#requeued.count;
-    return this.idle && marks === 0 && !(this.#unproved && this.#mayProve());
+    return this.idle && marks === 0 && !(this.#unproved && this.#segment.mayProve());
   }
 
   /** Place of a record in the ring, or -1 if it is not there any more. */
   hot(position: Position): number {
     if (position < this.#hotFrom) return -1;
-    if (position >= this.#base) return this.#codec.coldBytes + position - this.#base;
-    if (position < this.#previousBase) return -1;
-    const offset = position - this.#previousBase;
+    const { base, previousBase } = this.#segment;
+    if (position >= base) return this.#codec.coldBytes + position - base;
+    if (position < previousBase) return -1;
+    const offset = position - previousBase;
     return offset >= this.#codec.writeAt() ? this.#codec.coldBytes + offset : -1;
   }
 
@@ -326,7 +250,7 @@ export class Commit {
     this.#codec.openBatch(proof);
     this.#opened++;
     this.#open = this.#spare.pop() ?? new Batch();
-    this.#open.reset(this.#base, this.#codec.writeAt());
+    this.#open.reset(this.#segment.base, this.#codec.writeAt());
   }
 
   #reason(proofDue: boolean): Reason | undefined {
@@ -334,13 +258,8 @@ export class Commit {
     if (open.messages > 0) return 'publish';
     if (open.records > 0 || this.#trim > 0) return 'control';
     // Where no mark fits any more, they are what turns to the next segment.
-    if (this.#marksDue && (this.#space.nextReady() || this.#markRoom() > 0)) return 'acks';
-    return proofDue && this.#mayProve() ? 'proof' : undefined;
-  }
-
-  // On a full disk the rest of this segment and the next one are for what brings space back.
-  #mayProve(): boolean {
-    return this.#space.mayGrow() || this.#room() > 2 * TRIM_RESERVE_BYTES;
+    if (this.#due.marks && (this.#space.nextReady() || this.#segment.markRoom() > 0)) return 'acks';
+    return proofDue && this.#segment.mayProve() ? 'proof' : undefined;
   }
 
   #pump(proofDue = false): void {
@@ -348,7 +267,7 @@ export class Commit {
     if (this.#sealed.length === 0) {
       const reason = this.#reason(proofDue);
       if (reason === undefined) return;
-      if (this.#room() < 2 * CLOSING_BYTES) {
+      if (this.#segment.room() < 2 * CLOSING_BYTES) {
         if (!this.#space.nextReady()) return; // comes again with segmentChanged
         this.#roll(!this.#space.mayGrow());
         if (this.#sealed.length === 0) return;
@@ -386,35 +305,24 @@ export class Commit {
     this.#sealed.push(open);
   }
 
-  // How many marks one more record may hold. Behind it come the trim and commit that close the
-  // batch, and what closes a segment must fit even then. While there is no next segment, some room
-  // is left for trims alone: only they can bring space back when acks have used up the reserve.
-  #markRoom(): number {
-    const kept = this.#space.nextReady() ? 0 : TRIM_RESERVE_BYTES;
-    const room = this.#room() - CLOSING_BYTES - 3 * RECORD_HEADER_BYTES - kept;
-    return Math.max(0, Math.floor(room / MARK_BYTES));
-  }
-
   // As many marks as fit; the rest ride in the next batch.
   #packMarks(type: number, marks: WaitingMarks): void {
-    const count = Math.min(marks.count, MARKS_MAX, this.#markRoom());
+    const count = Math.min(marks.count, MARKS_MAX, this.#segment.markRoom());
     if (count === 0) return;
     marks.unload(count, this.#codec.marks);
     this.#codec.packMarks(type, count);
     this.#open.records++;
-    if (marks.count === 0) this.#marksDue = false;
+    if (marks.count === 0) this.#due.marks = false;
   }
 
   // Closes the segment and turns to the next, which is ready; `forAcks`: messages may not use it.
   #roll(forAcks: boolean): void {
-    this.#forAcks = forAcks;
+    this.#segment.forAcks = forAcks;
     this.#seal(this.#open.messages > 0 ? 'publish' : 'roll', FLAG_LAST);
-    this.#previousBase = this.#base;
-    this.#base += this.#segmentBytes;
-    this.#entries = 0;
-    this.#segmentBytes = this.#space.segmentBytes;
-    this.#codec.openSegment(this.#base, SEGMENT_DATA_AT, this.#segmentBytes, this.#epoch);
-    this.#space.roll(this.#base);
+    this.#segment.turn();
+    const { base, bytes } = this.#segment;
+    this.#codec.openSegment(base, SEGMENT_DATA_AT, bytes, this.#epoch);
+    this.#space.roll(base);
     this.#begin();
   }
 
@@ -428,8 +336,8 @@ export class Commit {
       this.#options.events.failed(failure);
       return;
     }
-    this.#durable = batch.last
-      ? batch.base + this.#bytesOf(batch.base) + SEGMENT_DATA_AT
+    this.#segment.durable = batch.last
+      ? batch.base + this.#segment.bytesOf(batch.base) + SEGMENT_DATA_AT
       : batch.base + batch.offset + batch.bytes;
     this.#unproved = this.#options.strict && batch.reason !== 'proof';
     this.#pump(); // the disk first: it works while the replies go out
@@ -438,11 +346,6 @@ export class Commit {
     if (batch.trim > 0) this.#journal.trim(batch.trim);
     this.#spare.push(batch);
     this.#options.events.roomAgain();
-  }
-
-  // Size of the segment based at `base`, which is the open one or the one before it.
-  #bytesOf(base: Position): number {
-    return base === this.#base ? this.#segmentBytes : this.#base - base;
   }
 
   // The only place that releases acks; its only caller is the completion of an append.

@@ -1,7 +1,7 @@
 // Marks that wait for the next commit, in memory that has a bound: most of the time a short list.
 // While the disk has no room for them, acks go on: what the list cannot hold is kept as bits or
-// counts by sequence (sequence-set.ts), in which scattered acks melt together, and comes back into
-// the list, in order, once there is room. Nothing is lost, and nobody has to wait.
+// counts by sequence (sequence-set.ts), in which scattered acks merge, and comes back into the
+// list, in order, once there is room. Nothing is lost, and nobody has to wait.
 //
 //   add ──► list ──unload──► record
 //      │     ▲
@@ -9,7 +9,7 @@
 //      └──► beyond, while the list is full and until all of it is in the list
 
 import { AttemptCounts, SequenceSet } from '../collections/sequence-set.ts';
-import { MarkList } from '../records/ack-ranges.ts';
+import { MarkList } from '../records/marks.ts';
 
 /** What is kept of marks by sequence: a SequenceSet or AttemptCounts. */
 export interface BySequence {

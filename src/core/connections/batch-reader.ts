@@ -60,7 +60,7 @@ export interface BatchOwner extends SharingProducer {
   readonly link: Link;
   /** Messages that were taken from it. */
   messages: number;
-  /** Whether its next message is larger than a portion. */
+  /** Whether its next message is larger than a quantum. */
   large: boolean;
   /** Waits for room; `roomAgain` is called when there may be some. */
   wait(): void;
@@ -111,7 +111,7 @@ export class BatchReader {
       }
       const status = this.#refusing
         ? codec.skim(at, end, this.#left, wire, limits.messageBytesMax)
-        : codec.intake(at, end, this.#portion(), wire, limits.messageBytesMax);
+        : codec.intake(at, end, this.#quantum(), wire, limits.messageBytesMax);
       const length = codec.result[RESULT_LENGTH]!;
       at += codec.result[RESULT_CONSUMED]!;
       this.#took(codec.result[RESULT_MESSAGES]!);
@@ -139,7 +139,7 @@ export class BatchReader {
           );
           return end;
         case INTAKE_FULL:
-          if (!this.#portionUsed() && !this.#makeRoom()) return at;
+          if (!this.#quantumUsed() && !this.#makeRoom()) return at;
           break;
         case INTAKE_RULED:
           at = this.#ruled(at, end);
@@ -157,7 +157,7 @@ export class BatchReader {
     const { codec, counters, limits, rules } = this.#host;
     const { wire } = this.#owner.link;
     const run = rules!.ask();
-    const most = Math.min(run.take, this.#portion());
+    const most = Math.min(run.take, this.#quantum());
     codec.intake(at, end, most, wire, limits.messageBytesMax, true);
     const behind = at + codec.result[RESULT_CONSUMED]!;
     const messages = rules!.packed();
@@ -169,13 +169,13 @@ export class BatchReader {
     return behind + codec.result[RESULT_CONSUMED]!;
   }
 
-  // Whether room is not shared out in portions.
+  // Whether room is not shared out by the quantum.
   get #whole(): boolean {
     return !this.#host.fairShare.shared || this.#owner.large;
   }
 
   // How many messages are taken in one go, and room for them. Others may go first after that.
-  #portion(): number {
+  #quantum(): number {
     const { commit } = this.#host;
     const whole = this.#whole;
     commit.allow(whole ? Number.POSITIVE_INFINITY : QUANTUM_BYTES);
@@ -183,8 +183,8 @@ export class BatchReader {
     return whole ? this.#left : Math.min(this.#left, QUANTUM_MESSAGES);
   }
 
-  // Whether no more than a portion was full: there may be room yet.
-  #portionUsed(): boolean {
+  // Whether no more than a quantum was full: there may be room yet.
+  #quantumUsed(): boolean {
     const { codec } = this.#host;
     const whole = this.#whole;
     this.#owner.large = !whole && codec.result[RESULT_MESSAGES] === 0;

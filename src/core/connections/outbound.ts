@@ -1,5 +1,5 @@
 // Bytes out: what was sent to a peer and waits because it does not read. That counts in the budget
-// for all buffers, and who leaves too much of it lying is not read either.
+// for all buffers, and a peer that leaves too much of it unread is not read from either.
 
 import type { Budget } from '../memory/budget.ts';
 import type { Link } from '../ports/link.ts';

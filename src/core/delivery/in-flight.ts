@@ -1,5 +1,5 @@
-// What one consumer holds: the parts that were delivered to it and that it has not answered, in the
-// order of delivery. Its bytes are for the next of these messages, one each.
+// What one consumer holds: the slices that were delivered to it and that it has not answered, in
+// the order of delivery. Its bytes are for the next of these messages, one each.
 
 import type { Slice } from '../buckets/slice.ts';
 import type { Position } from '../ports/basics.ts';

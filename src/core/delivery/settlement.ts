@@ -11,10 +11,10 @@
 //   ready     in line                live         –
 //   held      unacked                live         –
 //   gone      settled                not live     settled
-//   failed    in line, attempts + 1  live         returned: its attempts
+//   failed    in line, attempts + 1  live         requeued: its attempts
 //   aside     skipped                live         –
 //
-// A broker that ends leaves what its log says: who is not gone is ready again.
+// A broker that ends leaves what its log says: a message that is not gone is ready again.
 
 import type { Buckets } from '../buckets/buckets.ts';
 import type { Slice } from '../buckets/slice.ts';

@@ -1,33 +1,34 @@
-// How much of a producer's messages goes into the open batch, and in which order those go on that
-// had to wait. A batch is written and synced as one, and whoever is in it waits for all of it. So
-// while somebody publishes little, those who publish much share one batch of bounded cost, and go
-// on in the next; who publishes little always finds room. A message larger than a portion comes in
-// every other batch at most, so that who arrives meanwhile does not wait for two of them, and takes
-// half of the time at most. When all publish much nobody is held back: the largest batches cost the
-// least.
+// Limits how much a heavy producer may put into one commit while a light producer is active, so
+// that the light one never waits for more than one bounded commit.
 //
-// A bucket that is made costs more than its record: memory, a place among the buckets, and work in
-// every index. So those who publish much make a bounded number of them in a tick, each about as
-// many, and go on in the next. What they publish to buckets that are there is not held up by that.
+// A batch is written and synced as one, and every producer in it waits for all of it. So while a
+// light producer is active, the heavy ones share one batch of bounded cost, and go on in the next;
+// the light one always finds room. A message larger than a quantum comes in every other batch at
+// most, so that a newcomer does not wait for two of them, and large messages take half of the time
+// at most. When all producers are heavy none is held back: the largest batches cost the least.
 //
-//   open batch   | much | much | little |            much: waits when the batch has cost enough
-//                |<--- BATCH_COST_MAX ---|---- what the log allows ----|
+// A new bucket costs more than its record: memory, a place in the bucket index, and work in every
+// segment index. So heavy producers make a bounded number of them in a tick, each about as many,
+// and go on in the next. What they publish to buckets that exist is not held up by that.
+//
+//   open batch   | heavy | heavy | light |         heavy: waits when the batch has cost enough
+//                |<---- BATCH_COST_MAX --|---- what the log allows ----|
 
 import { costOf } from '../commit/cost.ts';
 import type { InboundFrames } from '../ports/codec.ts';
 import { BUCKET_HIGH, BUCKET_LOW, ROW_WORDS } from '../records/rows.ts';
 
-/** Who puts more than this into one batch publishes much. */
+/** A producer that puts more than this into one batch is heavy. */
 export const LIGHT_COST_MAX = 64 * 1024;
-/** What a batch may cost before those wait who publish much. */
+/** What a batch may cost before heavy producers wait. */
 export const BATCH_COST_MAX = 256 * 1024;
 /** Longest rest after a large message, in ms. */
 export const COOL_DOWN_MS_MAX = 25;
-/** Ticks after which nobody counts any more who published little. */
+/** Ticks after which a light producer that published nothing more does not count. */
 export const SHARED_TICKS = 20;
 /** Messages that are taken before that is asked again, and QUANTUM_BYTES at most. */
 export const QUANTUM_MESSAGES = 64;
-/** Buckets that those make together in a ms who publish much, while somebody publishes little. */
+/** Buckets that heavy producers may make together in a ms, while a light one is active. */
 export const NEW_BUCKETS_PER_MS = 50;
 
 /** What one producer puts into batches. */
@@ -47,7 +48,7 @@ export class Usage {
     this.#most = Math.max(this.#most, this.#cost);
   }
 
-  /** Whether it publishes much: of late, and until it has published little for a tick. */
+  /** Whether it is heavy: of late, and until it has published little for a tick. */
   get heavy(): boolean {
     return this.#heavy || this.#most > LIGHT_COST_MAX;
   }
@@ -68,7 +69,7 @@ export interface SharingProducer {
   /** Messages that were taken from it. */
   readonly messages: number;
   readonly usage: Usage;
-  /** Whether its next message is larger than a portion. */
+  /** Whether its next message is larger than a quantum. */
   readonly large: boolean;
   /** There may be room again; it waits again if there is none. */
   roomAgain(): void;
@@ -82,7 +83,7 @@ export interface OpenBatch {
   readonly openCost: number;
   /** Whether what is left of the open segment must do until the next one can be begun. */
   readonly scarce: boolean;
-  /** Whether a message larger than a portion is being written. */
+  /** Whether a message larger than a quantum is being written. */
   readonly writesLarge: boolean;
 }
 
@@ -108,12 +109,12 @@ export class FairShare {
     this.#parts = parts;
   }
 
-  /** Whether somebody publishes little: then messages are taken in portions. */
+  /** Whether a light producer is active: then messages are taken a quantum at a time. */
   get shared(): boolean {
     return this.#ticks > 0;
   }
 
-  /** Whether others publish messages larger than a portion meanwhile. */
+  /** Whether others publish messages larger than a quantum meanwhile. */
   get large(): boolean {
     return this.#largeTicks > 0;
   }

@@ -1,9 +1,9 @@
-// Who is being served right now, as the log is told: so that work beside gives way to it. Looks at
-// what was published once a tick; in between nothing of it changes.
+// What the broker serves right now, for background work that gives way to it. Measures once a tick
+// what was published; between two ticks its answers do not change.
 
 import type { Foreground } from '../ports/foreground.ts';
 
-// Published in one tick: about 20 MB a second. Whoever reads gently has at least twice as much.
+// Published in one tick: about 20 MB a second. Reading with breaks brings at least twice as much.
 const LIGHT_BYTES = 512 * 1024;
 
 export class ForegroundTraffic implements Foreground {

@@ -1,5 +1,5 @@
-// Where it is decided which messages go in at all, before they are packed: the module stops at runs
-// of messages for buckets that a policy watches, and the policy says what becomes of each run.
+// Decides which messages go in at all, before they are packed: the module stops at runs of messages
+// for buckets that a policy watches, and the policy rules on each run.
 
 import {
   RESULT_BUCKET_HIGH,

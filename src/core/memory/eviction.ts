@@ -1,5 +1,6 @@
-// What happens when the budget for all buffers is used up although large messages are reserved
-// (reservations.ts): whoever holds the most is closed, and who has not read for long.
+// Which connections are closed when the budget for all buffers is used up, although memory for
+// large messages is reserved (reservations.ts): the one that holds the most, and those that have
+// not read for long.
 
 import type { Overdue } from '../timing/overdue.ts';
 import type { Budget } from './budget.ts';
@@ -19,8 +20,6 @@ export interface MemoryHolder {
 
 // A reader that takes nothing for this long is closed when its memory is needed.
 const STUCK_MS = 10_000;
-// More than anybody holds.
-const BEFORE = 2 ** 40;
 
 export class Eviction {
   readonly #budget: Budget;
@@ -40,21 +39,23 @@ export class Eviction {
    */
   relieve(): void {
     let worst: MemoryHolder | undefined;
+    let worstWaits = false;
     let most = 0;
     for (const sessions of this.#sessions)
       for (const session of sessions) {
         const { heldBytes, unreserved } = session;
-        const weight = unreserved && heldBytes > LARGE_BYTES ? heldBytes + BEFORE : heldBytes;
-        if (weight <= most) continue;
+        const waits = unreserved && heldBytes > LARGE_BYTES;
+        if (waits === worstWaits ? heldBytes <= most : worstWaits) continue;
         worst = session;
-        most = weight;
+        worstWaits = waits;
+        most = heldBytes;
       }
     if (worst === undefined) return;
     const what = worst.unreserved ? 'the most of those that wait' : 'the most';
     worst.evict(`it held ${worst.heldBytes} bytes, ${what}, ${this.#whenOver()}`);
   }
 
-  /** Time passes: who does not read is closed while the budget is used up. */
+  /** Time passes: sessions that do not read are closed while the budget is used up. */
   advance(nowMs: number): void {
     if (!this.#budget.over) return;
     for (const session of this.#sessions.flatMap((sessions) => [...sessions])) {

@@ -1,14 +1,14 @@
-// Memory for large messages on their way. Who has begun one reserves all of it after a first piece,
-// and is read on. When everything is reserved the next ones wait, unread, with what little they
-// hold; nobody is closed for it as long as those who have a reservation get on with their message.
+// Memory for large messages on their way. A producer that has begun one reserves all of it after a
+// first piece, and is read on. When everything is reserved the next ones wait, unread, with the
+// little that they hold; none is closed for it as long as the holders get on with their messages.
 //
 //   begun ──ask──► reserved ──whole, or gone──► given back
 //           │         │ slow, while others wait: closed
 //           │ all reserved
 //           └───► waits, is not read ──there is memory──► reserved
 //
-// From the line come by turns who joined it last and who joined it first: a crowd that never ends
-// what it begins must not hold up who has just come, and nobody waits for ever.
+// The queue is served alternately from both ends: newest first, so that a newcomer is not stuck
+// behind many stalled ones; oldest first, so that nobody starves.
 
 import { assert } from '../assert.ts';
 import { SMALL_BYTES_MAX } from './partial-input.ts';

@@ -5,7 +5,7 @@
 import { assert } from '../assert.ts';
 import type { Buckets } from '../buckets/buckets.ts';
 import type { Position } from '../ports/basics.ts';
-import type { Mark } from '../records/ack-ranges.ts';
+import type { Mark } from '../records/marks.ts';
 import {
   ATTEMPTS,
   BODY_BYTES,

@@ -35,11 +35,11 @@ export class IndexLookup {
   /** Looks up what comes next in the bucket's line, if that is due. */
   start(slot: number): void {
     const { buckets, releasing } = this.#options;
-    if (!buckets.lookupDue(slot)) return;
+    if (!buckets.indexed.lookupDue(slot)) return;
     const share = buckets.subscription(slot)!;
     const at = this.#place(slot, share);
     if (at === undefined) {
-      if (!releasing()) buckets.exhausted(slot);
+      if (!releasing()) buckets.indexed.exhausted(slot);
       return;
     }
     share.loading = true;
@@ -78,7 +78,7 @@ export class IndexLookup {
         share.cursor = { base: place.base, at: next };
       else share.cursor = { base: behind?.base ?? Number.MAX_SAFE_INTEGER, at: 0 };
       // In a segment that was given back meanwhile all is settled, and that may be forgotten.
-      const messages = there && failure === undefined ? buckets.found(slot, found) : 0;
+      const messages = there && failure === undefined ? buckets.indexed.found(slot, found) : 0;
       const more = messages === 0 ? this.#place(slot, share) : undefined;
       if (more !== undefined) {
         this.#find(slot, share, more);

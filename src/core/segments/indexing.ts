@@ -55,7 +55,7 @@ export class Indexing {
     return this.#segments[0]?.base ?? 0;
   }
 
-  /** Whether a segment is on its way from entries to its index, and part of it in neither's care. */
+  /** Whether entries of a segment are partly released: neither memory nor the index is complete. */
   get releasing(): boolean {
     return this.#releaseTo > 0;
   }
@@ -94,7 +94,7 @@ export class Indexing {
   step(): void {
     const { buckets, indexed, soon, releaseMax = RELEASE_MAX } = this.#options;
     if (this.#releaseTo === 0) return;
-    if (!buckets.release(this.#releaseTo, releaseMax)) {
+    if (!buckets.indexed.release(this.#releaseTo, releaseMax)) {
       soon();
       return;
     }

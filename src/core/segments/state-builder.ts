@@ -10,7 +10,7 @@ import {
 } from '../../../assembly/layout.ts';
 import type { Buckets } from '../buckets/buckets.ts';
 import type { EntrySource, Position } from '../ports/basics.ts';
-import { type Mark, marksIn } from '../records/ack-ranges.ts';
+import { type Mark, marksIn } from '../records/marks.ts';
 import { COUNT, OFFSET, ROW_WORDS, RowList, TYPE } from '../records/rows.ts';
 import { Apply, type KnownState } from './apply.ts';
 import type { Retention } from './retention.ts';
@@ -71,7 +71,7 @@ export class StateBuilder {
 
   /** What `complete` gave is in an index now. */
   indexed(): void {
-    this.#buckets.release(this.#buckets.entries.end, Number.POSITIVE_INFINITY);
+    this.#buckets.indexed.release(this.#buckets.entries.end, Number.POSITIVE_INFINITY);
     this.inMemory.pop();
   }
 

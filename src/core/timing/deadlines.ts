@@ -1,5 +1,5 @@
-// When each of many connections has to be looked at: slots of time, so that a tick touches those
-// that are due and walks over nobody else.
+// When each of many connections has to be looked at: slots of time (a timer wheel), so that a tick
+// touches those that are due and no others.
 
 import { TICK_MS } from './alarm.ts';
 

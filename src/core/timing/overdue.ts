@@ -1,6 +1,6 @@
 // Connections whose time is up, so many of which are closed at a time: what a network that fails
-// does to thousands of them must not keep everybody else waiting in one long turn. Those who are
-// overdue for longest go first, and who turns out to be there before its turn stays.
+// does to thousands of them must not keep all others waiting in one long turn. Those that are
+// overdue for longest go first; a peer that turns out to be there before its turn stays.
 
 interface Closing {
   sinceMs: number;

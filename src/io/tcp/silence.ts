@@ -1,5 +1,5 @@
-// Peers that are not there any more although data is in flight to them: nothing is heard of them,
-// and the system sends again and again.
+// Peers that are gone although data is in flight to them: nothing is heard of them, and the system
+// sends again and again.
 
 import type { Overdue } from '../../core/timing/overdue.ts';
 import { retransmissions } from '../peers.ts';

@@ -30,7 +30,7 @@ import { assert } from '../../core/assert.ts';
 import { AttemptCounts, SequenceSet } from '../../core/collections/sequence-set.ts';
 import type { Position } from '../../core/ports/basics.ts';
 import type { RecordScanner } from '../../core/ports/codec.ts';
-import { marksIn } from '../../core/records/ack-ranges.ts';
+import { marksIn } from '../../core/records/marks.ts';
 import {
   ATTEMPTS,
   BODY_BYTES,

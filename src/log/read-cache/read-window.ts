@@ -1,7 +1,8 @@
-// A window: a stretch of the log in memory, verified, and who waits for it. They are kept by
-// read-cache.ts.
+// A window: a stretch of the log in memory, verified, and the reads that wait for it.
 
+import { RECORD_HEADER_BYTES, RESULT_CONSUMED, SCAN_ROWS } from '../../../assembly/layout.ts';
 import type { Failure, Position } from '../../core/ports/basics.ts';
+import type { RecordScanner } from '../../core/ports/codec.ts';
 
 /** Windows begin and end at multiples of this in the log, or with their segment. */
 export const UNIT = 64 * 1024;
@@ -45,4 +46,19 @@ export function placeIn(window: ReadWindow, position: Position, recordBytes: num
   const offset = position - window.position;
   const within = offset >= window.from && offset + recordBytes <= window.valid;
   return within && !window.loading ? window.place + offset : -1;
+}
+
+/** Finds where the first record in `bytes` of a window begins, and how far records follow it. */
+export function verify(window: ReadWindow, bytes: number, codec: RecordScanner): void {
+  const { place, position } = window;
+  const start = bytes < RECORD_HEADER_BYTES ? bytes : codec.seek(place, bytes, position);
+  window.from = start;
+  window.valid = start;
+  if (start >= bytes) return;
+  for (;;) {
+    const { valid } = window;
+    const status = codec.scan(place + valid, bytes - valid, position + valid);
+    window.valid += codec.result[RESULT_CONSUMED]!;
+    if (status !== SCAN_ROWS) return;
+  }
 }

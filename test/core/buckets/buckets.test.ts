@@ -197,7 +197,7 @@ function forget(slotsMax: number): void {
       }
       default: {
         const to = Math.max(buckets.entries.from, buckets.entries.end - 1 - random.below(40));
-        buckets.release(to, Number.POSITIVE_INFINITY);
+        buckets.indexed.release(to, Number.POSITIVE_INFINITY);
         for (const each of model.values())
           while (each.memory.length > 0 && each.memory[0]! < to) {
             each.memory.shift();
@@ -268,22 +268,22 @@ describe('rules', () => {
     const share = buckets.openSubscription(slot);
     share.consumers++;
     buckets.take(buckets.peek(slot)!, 2);
-    assert.equal(buckets.lookupDue(slot), false);
-    assert.equal(buckets.release(3, 1), false, 'more was released than was asked for');
-    assert.equal(buckets.release(3, 9), true);
+    assert.equal(buckets.indexed.lookupDue(slot), false);
+    assert.equal(buckets.indexed.release(3, 1), false, 'more was released than was asked for');
+    assert.equal(buckets.indexed.release(3, 9), true);
     assert.equal(buckets.peek(slot), undefined);
-    assert.ok(buckets.lookupDue(slot));
+    assert.ok(buckets.indexed.lookupDue(slot));
     assert.equal(buckets.placeOf(slot).next, 3);
     assert.ok(buckets.isCounted(slot));
     const records = [1, 4].map((sequence) => ({ ...part(sequence), messages: 3 }));
-    assert.equal(buckets.found(slot, records), 4, 'what was taken was found again');
-    assert.equal(buckets.lookupDue(slot), false);
+    assert.equal(buckets.indexed.found(slot, records), 4, 'what was taken was found again');
+    assert.equal(buckets.indexed.lookupDue(slot), false);
     for (const expected of [3, 4, 7]) {
       const next = buckets.peek(slot)!;
       assert.equal(next.sequence, expected);
       assert.equal(next.first, expected === 3 ? 2 : 0);
       buckets.take(next, next.count);
-      if (buckets.lookupDue(slot)) buckets.exhausted(slot);
+      if (buckets.indexed.lookupDue(slot)) buckets.indexed.exhausted(slot);
     }
     assert.deepEqual([buckets.readyOf(slot), buckets.unackedOf(slot)], [0, 9]);
   });
@@ -302,12 +302,12 @@ describe('rules', () => {
     share.consumers--;
     buckets.tidy(slot);
     assert.equal(buckets.subscription(slot), share, 'what is in memory only must stay there');
-    buckets.release(2, 9);
+    buckets.indexed.release(2, 9);
     buckets.tidy(slot);
     assert.equal(buckets.subscription(slot), undefined);
     assert.deepEqual([buckets.readyOf(slot), buckets.placeOf(slot).next], [5, 2]);
     buckets.openSubscription(slot).consumers++;
-    assert.equal(buckets.found(slot, [{ ...part(1), messages: 3 }]), 2);
+    assert.equal(buckets.indexed.found(slot, [{ ...part(1), messages: 3 }]), 2);
     const { sequence, count, attempts } = buckets.peek(slot)!;
     assert.deepEqual([sequence, count, attempts], [2, 2, 1]);
   });
@@ -315,7 +315,7 @@ describe('rules', () => {
   test('an idle bucket is forgotten, and known again with all that it had', () => {
     const buckets = bucketsOf(3, 1);
     push(buckets, buckets.open(1, 0), part(1, 2));
-    buckets.release(2, 9);
+    buckets.indexed.release(2, 9);
     assert.equal(buckets.isPartial, false);
     push(buckets, buckets.open(2, 0), part(3, 2));
     assert.equal(buckets.find(1, 0), 0);
@@ -324,12 +324,12 @@ describe('rules', () => {
     const slot = buckets.open(1, 0);
     push(buckets, slot, part(5, 1));
     buckets.openSubscription(slot).consumers++;
-    assert.ok(buckets.lookupDue(slot));
+    assert.ok(buckets.indexed.lookupDue(slot));
     assert.deepEqual([buckets.isCounted(slot), buckets.readyOf(slot)], [false, 1]);
-    buckets.found(slot, [{ ...part(1), messages: 2 }]);
+    buckets.indexed.found(slot, [{ ...part(1), messages: 2 }]);
     assert.equal(buckets.readyOf(slot), 3);
     buckets.take(buckets.peek(slot)!, 2);
-    buckets.exhausted(slot);
+    buckets.indexed.exhausted(slot);
     assert.equal(buckets.peek(slot)!.sequence, 5);
     assert.ok(buckets.isCounted(slot));
   });
@@ -341,7 +341,7 @@ describe('rules', () => {
     for (let i = 1; i <= 50_000; i++) {
       push(buckets, buckets.open(random.next(), random.next()), part(i));
       // The newest 500 entries are in memory only.
-      if (i % 100 === 0) buckets.release(Math.max(1, i - 500), 1000);
+      if (i % 100 === 0) buckets.indexed.release(Math.max(1, i - 500), 1000);
       most = Math.max(most, buckets.count);
     }
     assert.equal(buckets.ready, 50_000);
@@ -356,11 +356,11 @@ describe('rules', () => {
     for (let i = 0; i < 20_000; i++) come();
     assert.equal(buckets.count, 20_000, 'a bucket in use was forgotten');
     assert.equal(buckets.isPartial, false);
-    buckets.release(buckets.entries.end, Number.POSITIVE_INFINITY);
+    buckets.indexed.release(buckets.entries.end, Number.POSITIVE_INFINITY);
     for (let comes = 0; buckets.count > 1000; comes++) {
       const before = buckets.count;
       come();
-      buckets.release(buckets.entries.end, Number.POSITIVE_INFINITY);
+      buckets.indexed.release(buckets.entries.end, Number.POSITIVE_INFINITY);
       assert.ok(before + 1 - buckets.count <= 16, 'many were forgotten at once');
       assert.ok(comes < 10_000, `${buckets.count} buckets are still known`);
     }
@@ -372,7 +372,7 @@ describe('rules', () => {
     const buckets = bucketsOf(3, 1000);
     for (let id = 1; id < 5000; id++) {
       push(buckets, buckets.open(id, 0), part(id));
-      buckets.release(buckets.entries.end, Number.POSITIVE_INFINITY);
+      buckets.indexed.release(buckets.entries.end, Number.POSITIVE_INFINITY);
       assert.notEqual(buckets.find(Math.max(1, id - 900), 0), 0);
     }
   });
@@ -391,7 +391,7 @@ describe('rules', () => {
     buckets.tidy(slot);
     assert.equal(buckets.open(2, 0), slot);
     push(buckets, slot, part(3));
-    assert.ok(buckets.release(3, 9));
+    assert.ok(buckets.indexed.release(3, 9));
     assert.equal(buckets.headOf(slot).isOlder, false);
     assert.equal(buckets.peek(slot)!.sequence, 3);
     // Buckets that recovery finds settled go with their entries in the line.
@@ -402,7 +402,7 @@ describe('rules', () => {
     });
     buckets.recovered(7, 2, false);
     assert.deepEqual([buckets.find(5, 0), buckets.find(6, 0)], [0, 0]);
-    assert.ok(buckets.release(6, 9));
+    assert.ok(buckets.indexed.release(6, 9));
     const again = [7, 8].map((id) => buckets.open(id, 0));
     assert.deepEqual(again.sort(), gone.sort(), 'slots were lost');
     for (const each of again) {

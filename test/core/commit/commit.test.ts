@@ -23,7 +23,7 @@ import { DeliveryDecoder } from '../../../src/codec/wire.ts';
 import { Commit } from '../../../src/core/commit/commit.ts';
 import type { CommitEvents } from '../../../src/core/commit/options.ts';
 import type { Codec } from '../../../src/core/ports/codec.ts';
-import { marksIn } from '../../../src/core/records/ack-ranges.ts';
+import { marksIn } from '../../../src/core/records/marks.ts';
 import {
   BACK,
   COUNT,

@@ -224,10 +224,10 @@ describe('replay', () => {
     assert.deepEqual(buckets.placeOf(slot), { low: 1, high: 0, next: 0 });
     buckets.openSubscription(slot).consumers++;
     const record = { sequence: 1, position: 4104, messages: 2, bodyBytes: 20, attempts: 0 };
-    assert.equal(buckets.found(slot, [record]), 2);
+    assert.equal(buckets.indexed.found(slot, [record]), 2);
     assert.equal(buckets.readyOf(slot), 5);
     buckets.take(buckets.peek(slot)!, 2);
-    buckets.exhausted(slot);
+    buckets.indexed.exhausted(slot);
     assert.deepEqual([buckets.isCounted(slot), buckets.readyOf(slot)], [true, 3]);
   });
 

@@ -69,8 +69,8 @@ export const CORE_BUCKETS: readonly Mutant[] = [
   },
   {
     name: 'bucket forgotten that a consumer has',
-    file: 'src/core/buckets/buckets.ts',
-    member: 'Buckets.#isIdle',
+    file: 'src/core/buckets/idle-buckets.ts',
+    member: 'IdleBuckets.#isIdle',
     find: '!this.#subscriptions.has(slot)',
     replace: 'true',
     test: 'test/core/buckets/buckets.test.ts',
@@ -79,7 +79,7 @@ export const CORE_BUCKETS: readonly Mutant[] = [
   },
   {
     name: 'all idle buckets forgotten at once',
-    file: 'src/core/buckets/buckets.ts',
+    file: 'src/core/buckets/idle-buckets.ts',
     member: 'LOOKS_MAX',
     find: 'const LOOKS_MAX = 8;',
     replace: 'const LOOKS_MAX = 100;',
@@ -97,8 +97,8 @@ export const CORE_BUCKETS: readonly Mutant[] = [
   },
   {
     name: 'entry released from the bucket that has its slot now',
-    file: 'src/core/buckets/buckets.ts',
-    member: 'Buckets.release',
+    file: 'src/core/buckets/indexed-lines.ts',
+    member: 'IndexedLines.release',
     find: 'page.numbers[numbersAt(slot) + HEAD] !== entry',
     replace: 'page.numbers[numbersAt(slot) + HEAD] === 0',
     test: 'test/core/buckets/buckets.test.ts',

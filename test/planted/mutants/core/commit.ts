@@ -32,10 +32,10 @@ export const CORE_COMMIT: readonly Mutant[] = [
   },
   {
     name: 'segment filled to its last byte',
-    file: 'src/core/commit/commit.ts',
-    member: 'Commit.#end',
-    find: 'this.#segmentBytes - CLOSING_BYTES',
-    replace: 'this.#segmentBytes',
+    file: 'src/core/commit/open-segment.ts',
+    member: 'OpenSegment.end',
+    find: 'this.bytes - CLOSING_BYTES',
+    replace: 'this.bytes',
     test: 'test/core/commit/commit.test.ts',
     caughtBy: 'what is durable replays to what is owed',
   },
@@ -72,7 +72,7 @@ export const CORE_COMMIT: readonly Mutant[] = [
     member: 'WaitingMarks.add',
     find: 'marks.put(sequence, count, attempts);',
     replace: '',
-    test: 'test/core/records/ack-ranges.test.ts',
+    test: 'test/core/records/marks.test.ts',
     caughtBy: 'settled: beyond what the list holds nothing is lost, and what came later is later',
   },
 ];

@@ -33,9 +33,9 @@ export const CORE_FAIRNESS: readonly Mutant[] = [
   },
   {
     name: 'a rest that never ends',
-    file: 'src/log/read-cache/read-cache.ts',
-    member: 'ReadCache.#rest',
-    find: 'this.#resting = false',
+    file: 'src/core/fairness/fair-share.ts',
+    member: 'FairShare.cooledDown',
+    find: 'this.#coolingDown = false;',
     replace: '',
     test: 'test/core/fairness/fair-share.test.ts',
     caughtBy: 'holds a large message when a rest is over as long as the last one took',

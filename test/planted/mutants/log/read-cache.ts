@@ -5,8 +5,8 @@ import type { Mutant } from '../../mutant.ts';
 export const LOG_READ_CACHE: readonly Mutant[] = [
   {
     name: 'bytes read back delivered without a check',
-    file: 'src/log/read-cache/read-cache.ts',
-    member: 'ReadCache.#verify',
+    file: 'src/log/read-cache/read-window.ts',
+    member: 'verify',
     find: 'if (start >= bytes) return;',
     replace: 'window.valid = bytes; return;',
     test: 'test/log/read-cache/read-cache.test.ts',
@@ -14,8 +14,8 @@ export const LOG_READ_CACHE: readonly Mutant[] = [
   },
   {
     name: 'read goes on into a segment that was replaced',
-    file: 'src/log/read-cache/read-cache.ts',
-    member: 'ReadCache.forget',
+    file: 'src/log/read-cache/window-area.ts',
+    member: 'WindowArea.forget',
     find: 'window.stale = true',
     replace: 'window.stale = false',
     test: 'test/log/read-cache/read-cache.test.ts',
@@ -23,8 +23,8 @@ export const LOG_READ_CACHE: readonly Mutant[] = [
   },
   {
     name: 'read ahead into the place that a delivery is made from',
-    file: 'src/log/read-cache/read-cache.ts',
-    member: 'ReadCache.#room',
+    file: 'src/log/read-cache/window-area.ts',
+    member: 'WindowArea.take',
     find: '(w.loading || w === used) && inTheWay(w)',
     replace: 'w.loading && inTheWay(w)',
     test: 'test/log/read-cache/read-cache.test.ts',
@@ -33,8 +33,8 @@ export const LOG_READ_CACHE: readonly Mutant[] = [
   },
   {
     name: 'read that waits looks at the old place of a record',
-    file: 'src/log/read-cache/read-cache.ts',
-    member: 'ReadCache.forget',
+    file: 'src/log/read-cache/elevator.ts',
+    member: 'Elevator.withdraw',
     find: 'this.#queue = this.#queue.filter(({ position }) => !within(position));',
     replace: '',
     test: 'test/log/read-cache/read-cache.test.ts',

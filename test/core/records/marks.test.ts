@@ -8,10 +8,10 @@ import {
   settledBySequence,
   WaitingMarks,
 } from '../../../src/core/commit/waiting-marks.ts';
-import { MarkList } from '../../../src/core/records/ack-ranges.ts';
+import { MarkList } from '../../../src/core/records/marks.ts';
 import { Random, seedOf } from '../../support/random.ts';
 
-const seed = seedOf('core/records/ack-ranges.test');
+const seed = seedOf('core/records/marks.test');
 
 describe('marks', () => {
   const unload = (list: MarkList | WaitingMarks, count: number): [number, number, number][] => {

@@ -1,0 +1,91 @@
+// A bucket as operators see it: a row with its age, its rates and why it does not move.
+
+import type { BucketRow, ConsumerRow } from '../../contract/commands.ts';
+import { WHY } from '../../contract/why.ts';
+import type { Broker } from '../broker.ts';
+import { oldestReady } from '../buckets/lookahead.ts';
+import type { Consumer } from '../connections/consumer.ts';
+import { whyOf } from './explain.ts';
+
+export class BucketRows {
+  readonly #broker: Broker;
+  readonly #wallMs: () => number;
+  readonly #startedMs: number;
+
+  constructor(broker: Broker, wallMs: () => number) {
+    this.#broker = broker;
+    this.#wallMs = wallMs;
+    this.#startedMs = broker.latency.clockMs();
+  }
+
+  /** Consumers of each bucket that has any. */
+  consumersBySlot(): Map<number, Consumer[]> {
+    const bySlot = new Map<number, Consumer[]>();
+    for (const consumer of this.#broker.consumers) {
+      if (consumer.slot === 0 || consumer.state === 'closed') continue;
+      const there = bySlot.get(consumer.slot);
+      if (there === undefined) bySlot.set(consumer.slot, [consumer]);
+      else there.push(consumer);
+    }
+    return bySlot;
+  }
+
+  /** The row of a bucket that is known; `consumers`: those of it that are connected. */
+  row(slot: number, consumers: readonly Consumer[]): BucketRow {
+    const broker = this.#broker;
+    const { buckets } = broker;
+    const id = buckets.idOf(slot);
+    return {
+      id,
+      ready: Math.max(0, buckets.readyOf(slot)),
+      unacked: buckets.unackedOf(slot),
+      exact: buckets.isCounted(slot),
+      consumers: consumers.length,
+      publishedRate: tenths(buckets.rates.publishedOf(slot)),
+      settledRate: tenths(buckets.rates.settledOf(slot)),
+      ...this.#age(slot),
+      paused: broker.paused.has(id),
+      why: whyOf(broker, slot, {
+        consumers,
+        isPurging: broker.dispatcher.takersOf(slot) > 0,
+        wallMs: this.#wallMs(),
+      }),
+    };
+  }
+
+  #age(slot: number): Pick<BucketRow, 'oldestAgeMs' | 'ageIs'> {
+    const { buckets, retention, latency } = this.#broker;
+    const now = latency.clockMs();
+    const oldest = Math.max(oldestReady(buckets, slot), retention.oldestSequence);
+    const known = oldestReady(buckets, slot) !== 0;
+    if (!known || (buckets.readyOf(slot) <= 0 && buckets.isCounted(slot)))
+      return { oldestAgeMs: null, ageIs: 'exact' };
+    const at = latency.times.of(oldest);
+    // Stored before this start, or so long ago that only that much is remembered.
+    if (at === undefined)
+      return { oldestAgeMs: Math.floor(now - this.#startedMs), ageIs: 'at-least' };
+    const ageIs = buckets.headOf(slot).isOlder ? 'at-most' : 'exact';
+    return { oldestAgeMs: Math.floor(now - at), ageIs };
+  }
+
+  /** A bucket that holds nothing and that nobody watches does not exist, and is shown as empty. */
+  empty(id: string): BucketRow {
+    const broker = this.#broker;
+    const nothing = { ready: 0, unacked: 0, exact: true, consumers: 0 };
+    const rates = { publishedRate: 0, settledRate: 0, oldestAgeMs: null, ageIs: 'exact' } as const;
+    const code = broker.commit.refuses ? 'storage-full' : 'empty';
+    const why = { code, text: WHY[code] } as const;
+    return { id, ...nothing, ...rates, paused: broker.paused.has(id), why };
+  }
+
+  consumer(consumer: Consumer): ConsumerRow {
+    const { link, consumerId, state, batchSize, unacked, messages, heardMs } = consumer;
+    const silentMs = Math.max(0, Math.round(this.#broker.reportMs - heardMs));
+    const { id: connection, peer } = link;
+    return { connection, peer, consumerId, state, batchSize, unacked, messages, silentMs };
+  }
+}
+
+function tenths(rate: number): number {
+  return Math.round(rate * 10) / 10;
+}

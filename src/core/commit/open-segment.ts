@@ -1,0 +1,122 @@
+// The open segment as the ring holds it: how far it may be written, by messages, by marks and
+// trims, and by what closes it.
+
+import {
+  BLOCK_BYTES,
+  MARK_BYTES,
+  MESSAGE_SIZE_BYTES,
+  RECORD_ALIGN,
+  RECORD_HEADER_BYTES,
+} from '../../../assembly/layout.ts';
+import type { Position } from '../ports/basics.ts';
+import type { SegmentSpace } from '../ports/segments.ts';
+import type { CommitOptions } from './options.ts';
+
+// Room at the end of a segment for what closes it: trim, start and commit records and one spare.
+export const CLOSING_BYTES = 4 * RECORD_HEADER_BYTES;
+// Room of the reserve that acks leave to trims.
+const TRIM_RESERVE_BYTES = 4096;
+// What a trim must give back, as a share of a segment, when there is room for few more of them.
+const TRIM_WORTH = 1 / 16;
+// From here on the rest of a segment is for light producers, if the next one is not there yet.
+const SCARCE = 7 / 8;
+// Bytes that may wait to become durable; beyond it producers are held back. One record of the
+// largest message may always wait, or it could never be taken.
+const DIRTY_BYTES_MAX = 16 * 1024 * 1024;
+
+export class OpenSegment {
+  base: Position = 0;
+  bytes = 0;
+  /** Entries that it holds, as far as they were made since this start. */
+  entries = 0;
+  /** The segment before it, whose bytes may be in the ring still; -1: there is none. */
+  previousBase: Position = -1;
+  /** It was begun for marks and trims: messages may not use it. */
+  forAcks = false;
+  /** Everything before it is on disk. */
+  durable: Position = 0;
+  readonly #codec: CommitOptions['codec'];
+  readonly #space: SegmentSpace;
+  readonly #options: CommitOptions;
+
+  constructor(options: CommitOptions) {
+    this.#codec = options.codec;
+    this.#space = options.space;
+    this.#options = options;
+  }
+
+  /** Turns to the next segment, which is ready. */
+  turn(): void {
+    this.previousBase = this.base;
+    this.base += this.bytes;
+    this.entries = 0;
+    this.bytes = this.#space.segmentBytes;
+  }
+
+  /** How far an intake may write: as far as segment, ring and unsynced bytes allow. */
+  limit(): number {
+    const { messageBytesMax } = this.#options;
+    const recordBytesMax =
+      RECORD_HEADER_BYTES + MESSAGE_SIZE_BYTES + messageBytesMax + RECORD_ALIGN;
+    const share = Math.min(DIRTY_BYTES_MAX, this.bytes / 2);
+    const dirtyMax = Math.max(share, recordBytesMax);
+    let limit = Math.min(this.end(), this.durable + dirtyMax - this.base);
+    // The ring is an image of one segment: bytes of the one before that are not on disk yet are in
+    // the way, and so is the whole block that they begin in, which is written with them.
+    if (this.durable < this.base && this.previousBase >= 0) {
+      const begun = this.durable - this.previousBase;
+      limit = Math.min(limit, begun - (begun % BLOCK_BYTES));
+    }
+    return Math.max(0, Math.floor(limit / 8) * 8);
+  }
+
+  /** Where messages must stop in this segment. */
+  end(): number {
+    if (this.entries >= this.#options.entriesMax) return this.#codec.writeAt();
+    if (this.#space.nextReady()) return this.bytes - CLOSING_BYTES;
+    if (this.forAcks) return 0;
+    return this.bytes - Math.max(CLOSING_BYTES, this.#options.reserveBytes);
+  }
+
+  /** Bytes from what is written to the end of the segment. */
+  room(): number {
+    return this.bytes - this.#codec.writeAt();
+  }
+
+  /** Whether little of it is left, and it must do until there is a next one. */
+  get scarce(): boolean {
+    const { entriesMax, lag } = this.#options;
+    const full = this.#codec.writeAt() >= SCARCE * this.bytes;
+    if (!full && this.entries < SCARCE * entriesMax) return false;
+    return lag() === 'wait' || !this.#space.nextReady();
+  }
+
+  /** Whether a trim is worth its room, which must be enough until there is a further segment. */
+  worthTrimming(position: Position): boolean {
+    if (this.#space.nextReady() || this.markRoom() > 0) return true;
+    const given = this.#space.bases().filter((base) => base < position);
+    const bytes = given.reduce((sum, base) => sum + this.#space.fileBytes(base), 0);
+    return bytes >= TRIM_WORTH * this.#space.segmentBytes;
+  }
+
+  /** On a full disk the rest of this segment and the next one are for what brings space back. */
+  mayProve(): boolean {
+    return this.#space.mayGrow() || this.room() > 2 * TRIM_RESERVE_BYTES;
+  }
+
+  /**
+   * How many marks one more record may hold. Behind it come the trim and commit that close the
+   * batch, and what closes a segment must fit even then. While there is no next segment, some room
+   * is left for trims alone: only they can bring space back when acks have used up the reserve.
+   */
+  markRoom(): number {
+    const kept = this.#space.nextReady() ? 0 : TRIM_RESERVE_BYTES;
+    const room = this.room() - CLOSING_BYTES - 3 * RECORD_HEADER_BYTES - kept;
+    return Math.max(0, Math.floor(room / MARK_BYTES));
+  }
+
+  /** Size of the segment based at `base`, which is the open one or the one before it. */
+  bytesOf(base: Position): number {
+    return base === this.base ? this.bytes : this.base - base;
+  }
+}

@@ -1,0 +1,79 @@
+// The index port over the segments as they are now: finds which one stands for a position, keeps
+// its file open while that is asked for, and asks again when it was compacted meanwhile.
+
+import type { EntrySource, Failure, Found, Position } from '../core/ports/basics.ts';
+import type { IndexQuery, SegmentIndex } from '../core/ports/segment-index.ts';
+import { LogError } from './files/errors.ts';
+import { settle } from './files/promises.ts';
+import type { IndexStore } from './index/index-store.ts';
+import type { Indexed } from './index/indexed.ts';
+import { keyOf, segmentName } from './segments/segment.ts';
+import type { Segments } from './segments/segments.ts';
+
+export class IndexedSegments implements SegmentIndex {
+  readonly #segments: Segments;
+  readonly #store: IndexStore;
+  readonly #logId: bigint;
+
+  constructor(segments: Segments, store: IndexStore, logId: bigint) {
+    this.#segments = segments;
+    this.#store = store;
+    this.#logId = logId;
+  }
+
+  index(base: Position, source: EntrySource, done: (failure: Failure) => void): void {
+    this.#store.write(this.of(base), source, done);
+  }
+
+  find(
+    query: IndexQuery,
+    most: number,
+    done: (failure: Failure, found: Found[], next: number | undefined) => void,
+  ): void {
+    const segment = this.of(query.base);
+    // In a segment that stands for several, a place in one of them means nothing.
+    const at = segment.base === query.base ? query.at : 0;
+    // Its file stays open, as its index may have to be made again from it.
+    const held = this.#segments.hold(query.base);
+    this.#store.find(segment, { ...query, at }, most, (failure, found, next) => {
+      const now = this.#segments.find(segment.base);
+      if (now === undefined || now.identity === segment.identity) done(failure, found, next);
+      else this.find({ ...query, at: 0 }, most, done); // compacted meanwhile: no place holds
+      this.#segments.readDone(held);
+    });
+  }
+
+  /** Visits all records of an indexed segment, in the order of its index. */
+  visit(
+    base: Position,
+    record: (low: number, high: number, found: Found) => void,
+    done: (failure: Failure) => void,
+  ): void {
+    this.#store.visit(this.of(base), record, done);
+  }
+
+  /**
+   * Hands on all records of a segment, once all were read: an index that turns out damaged is made
+   * again first.
+   */
+  async readAll(base: Position, record: (found: Found) => void): Promise<void> {
+    let all: Found[] = [];
+    const visit = () => {
+      all = [];
+      return settle((done) => this.visit(base, (_low, _high, found) => all.push(found), done));
+    };
+    await visit().catch(async () => {
+      await this.#store.remake(this.of(base));
+      await visit();
+    });
+    for (const found of all) record(found);
+  }
+
+  /** The segment that stands for what was at `base`. Throws LogError if there is none. */
+  of(base: Position): Indexed {
+    const segment = this.#segments.covering(base);
+    if (segment === undefined) throw new LogError('missing', `no segment stands for ${base}`);
+    const { base: at, bytes, handle, identity } = segment;
+    return { name: segmentName(at), base: at, bytes, handle, key: keyOf(this.#logId), identity };
+  }
+}

@@ -1,0 +1,80 @@
+// The first half of opening a log: takes the folder of segments and that of indexes as they were
+// left, feeds what they hold to whoever counts it, and leaves behind only what belongs to the log.
+
+import { settle } from './files/promises.ts';
+import { Throttle } from './files/throttle.ts';
+import { IndexStore } from './index/index-store.ts';
+import { refuseLost } from './recovery/earlier.ts';
+import { adopt, createFirst, cutSurplus, dropOdd } from './recovery/folder.ts';
+import type { LogOptions } from './recovery/log-options.ts';
+import { type Recovered, recover, type Sink, takeInventory } from './recovery/recovery.ts';
+import { keyOf } from './segments/segment.ts';
+import type { Spare } from './segments/spares.ts';
+
+/** What the log goes on with. */
+export interface RecoveredFolder {
+  recovered: Recovered;
+  spares: Spare[];
+  store: IndexStore;
+  pace: Throttle;
+}
+
+/**
+ * `noSpace`: an index found no room on the disk; it may come while the folder is still read. Throws
+ * LogError, or what the system said.
+ */
+export async function recoverFolder(
+  options: LogOptions,
+  sink: Sink,
+  noSpace: () => void,
+): Promise<RecoveredFolder> {
+  const { files, codec } = options;
+  let inventory = await takeInventory(files);
+  refuseLost(inventory, options.traces ?? []);
+  for (const name of inventory.foreign)
+    options.note('warn', `${name} in the log folder is not part of the log: ignored`);
+  const spares = await adopt(options, inventory.leftovers);
+  if (inventory.segments.length === 0) {
+    await createFirst(options);
+    inventory = await takeInventory(files);
+  }
+  const { logId } = inventory.segments[0]!.header;
+  const { indexFiles, note, progress } = options;
+  const pace = new Throttle(options, options.foreground);
+  const store = new IndexStore({
+    ...options,
+    pace,
+    files: indexFiles,
+    segmentFiles: files,
+    logId,
+    noSpace,
+  });
+  const checkpoint = await store.open(inventory.segments);
+  if (checkpoint !== undefined) sink.restore(checkpoint);
+  let unindexed = false; // from then on entries stay in memory, so all has to be read
+  const recovered = await recover(files, codec, inventory, sink, progress, {
+    start: checkpoint?.start ?? 0,
+    // The weaker modes may have lost what an index tells of.
+    known: async (segment) =>
+      options.mode === 'commit' && !unindexed ? store.known(segment) : undefined,
+    index: async (segment, source) => {
+      try {
+        await store.make(segment, source);
+      } catch (error) {
+        unindexed = true;
+        const { message } = error as Error;
+        note('warn', `the index of ${segment.name} cannot be written: ${message}`);
+        throw error;
+      }
+    },
+  });
+  await store.dropFrom(recovered.resume.base);
+  codec.setKey(keyOf(logId));
+  for (const { handle, name } of recovered.unneeded) {
+    await settle((done) => files.close(handle, done));
+    await settle((done) => files.remove(name, done));
+  }
+  await dropOdd(options, recovered);
+  await cutSurplus(files, recovered);
+  return { recovered, spares, store, pace };
+}
