@@ -15,12 +15,14 @@ export interface ClientOptions extends Omit<ConnectionOptions, 'url' | 'port'> {
 /** Options of one producer or consumer; where the broker is comes from the client. */
 export type Local<Options> = Omit<Options, 'url' | 'host' | 'port'>;
 
+/** Where one broker is, for any number of producers and consumers. */
 export class Client implements AsyncDisposable {
   readonly #shared: Omit<ClientOptions, 'intakePort' | 'exhaustPort'>;
   readonly #intakePort: number;
   readonly #exhaustPort: number;
   readonly #open = new Set<Producer | Consumer>();
 
+  /** Connects nowhere, and checks nothing: `producer` and `consumer` do. */
   constructor(options: ClientOptions = {}) {
     const { intakePort = INTAKE_PORT, exhaustPort = EXHAUST_PORT, ...shared } = options;
     this.#shared = shared;
@@ -28,10 +30,19 @@ export class Client implements AsyncDisposable {
     this.#exhaustPort = exhaustPort;
   }
 
+  /**
+   * Makes a producer with the client's options, and these, which win. It connects in the background:
+   * throws USAGE for wrong options, at once; that the broker cannot be reached is told by `ready`,
+   * `closed` and each send.
+   */
   producer(options: Local<ProducerOptions> = {}): Producer {
     return this.#track(createProducer({ ...this.#shared, ...options, port: this.#intakePort }));
   }
 
+  /**
+   * Makes a consumer of one bucket, likewise: throws USAGE for wrong options, at once; that the
+   * broker cannot be reached is told by `ready`, `closed` and whoever reads it.
+   */
   consumer(options: Local<ConsumerOptions>): Consumer {
     return this.#track(createConsumer({ ...this.#shared, ...options, port: this.#exhaustPort }));
   }

@@ -144,9 +144,9 @@ export class Producer implements AsyncDisposable {
   }
 
   /**
-   * Publishes one message. Resolves when the broker has stored it; rejects with REFUSED when the
-   * broker did not, UNKNOWN_OUTCOME when the connection was lost first, USAGE for a wrong
-   * argument. Waits while the window is full: await it, or bound the calls you leave open.
+   * Publishes one message, and resolves when it is stored. Rejects with REFUSED if it was not, with
+   * UNKNOWN_OUTCOME if the connection was lost first, ABORTED by `signal`, USAGE; once it is closed,
+   * with why. Waits while the window is full: await it, or bound the calls you leave open.
    */
   async send(
     bucket: BucketLike,

@@ -22,7 +22,7 @@ import {
 /** Dialect: the size of every `Length` on the connection. */
 export type Wire = 'u64' | 'u32';
 
-/** What an API accepts as a 64-bit id: bigint, safe integer, or decimal string. */
+/** What an API accepts as an id, 0 … 2^64-1: bigint, safe integer, or decimal string. */
 export type BucketLike = bigint | number | string;
 
 export interface WireMessage {

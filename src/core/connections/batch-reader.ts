@@ -41,13 +41,17 @@ import type { Replies } from './replies.ts';
 
 /** What reading batches needs of the broker. */
 export interface BatchHost {
+  /** Packs what is in the inbox into the open segment, or only walks it. */
   readonly codec: Pick<Codec, 'inbox' | 'result' | 'intake' | 'skim'>;
+  /** `batchMessagesMax` and, in bytes, `messageBytesMax`. */
   readonly limits: Limits;
+  /** The open batch, how much may go into it, and who is to be told when it is durable. */
   readonly commit: Pick<Commit, 'stalled' | 'allow' | 'makeRoom' | 'packed' | 'reply'>;
   /** How much a producer may put into a batch, and when it goes on. */
   readonly fairShare: FairShare;
   /** Who is asked about messages before they are packed, if anybody is. */
   readonly rules: IntakeRules | undefined;
+  /** Batches, and refusals by their reason. */
   readonly counters: Counters;
   readonly turns: {
     /** Asks for a flush after the inputs that wait now. */

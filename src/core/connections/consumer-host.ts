@@ -1,4 +1,6 @@
-// What a consumer's session needs of the broker; `Session` is that session.
+// What a consumer's session needs of the broker; `Session` is that session. Calls return before
+// anything else happens, but for `want` and `dispatch`, which may call `deliver` of this session or
+// others. None throws for what a peer or the disk did.
 
 import type { BreachKind } from '../../contract/close-reasons.ts';
 import type { Settlement } from '../delivery/settlement.ts';
@@ -11,8 +13,8 @@ import type { DeliveryFrames } from './delivery-frames.ts';
 
 /** Buckets' lines, as consumers stand in them. */
 export interface Subscriptions<Session> {
-  /** A consumer wants the messages of a bucket: gives its slot. `begin` follows, when it is sure
-   * that the consumer is still there. */
+  /** A consumer wants the messages of a bucket, given by the halves of its id, unsigned 32 bits:
+   * gives its slot. `begin` follows, when it is sure that the consumer is still there. */
   join(consumer: Session, low: number, high: number): number;
   /** It could take a batch, which may come before this returns. */
   want(consumer: Session): void;
@@ -20,20 +22,24 @@ export interface Subscriptions<Session> {
   unwant(consumer: Session): void;
   /** Messages of the bucket are ready again: gives them to whoever could take a batch. */
   dispatch(slot: number): void;
+  /** It is gone and holds nothing any more; once for each `join`. */
   leave(consumer: Session): void;
 }
 
+/** What time it is, and who is to be looked at when. */
 export interface ConsumerTime<Session> {
   /** Monotonic ms, to be asked for with each input: after a sleep it sets ticks going. */
   now(): number;
-  /** `advance` is called at `dueMs`, or at an earlier time that it was to be called at already. */
+  /** Its `advance` is called at `dueMs`, monotonic ms, or at an earlier time that it was to be called
+   * at already. */
   lookAt(consumer: Session, dueMs: number): void;
   /** Whose time is up, to be closed a few at a time. */
   readonly overdue: Overdue;
 }
 
+/** How a connection ends. */
 export interface ConsumerEnds<Session> {
-  /** It went too far: one line for the operator, counted, connection closed at once. */
+  /** It went too far: one line for the operator, `text` in it; counted, connection closed at once. */
   breach(consumer: Session, why: BreachKind, text: string): void;
   /** It is dead, as far as can be seen: one line for the operator. */
   dead(consumer: Session, text: string): void;
@@ -41,10 +47,14 @@ export interface ConsumerEnds<Session> {
   closed(consumer: Session): void;
 }
 
+/** All of it. */
 export interface ConsumerHost<Session> {
+  /** Bounds of header, batch, frame and silence; bytes and ms. */
   readonly limits: Limits;
   readonly subscriptions: Subscriptions<Session>;
+  /** What becomes of the messages that it was sent. */
   readonly settlement: Settlement;
+  /** Packs what is next in a line. */
   readonly frames: DeliveryFrames;
   /** Bytes of partial input and unread output of all connections. */
   readonly budget: Budget;

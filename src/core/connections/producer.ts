@@ -16,8 +16,12 @@ import { Outbound } from './outbound.ts';
 import { Replies, type ReplyOwner } from './replies.ts';
 import type { Session } from './session.ts';
 
-/** What a producer needs of the broker. */
+/**
+ * What a producer needs of the broker. Calls return before anything else happens, and none throws
+ * for what a peer or the disk did.
+ */
 export interface ProducerHost extends BatchHost {
+  /** What it may keep of messages that are not whole. */
   readonly memory: InboundMemory;
   readonly turns: ProducerTurns;
   readonly ends: ProducerEnds;
@@ -37,11 +41,11 @@ export interface ProducerTurns {
 
 /** How a connection ends. */
 export interface ProducerEnds {
-  /** Whose time is up. */
+  /** Whose time is up, to be closed a few at a time. */
   readonly overdue: Overdue;
-  /** The peer went too far: one line for the operator, counted, connection closed at once. */
+  /** The peer went too far: one line for the operator, `text` in it; counted, connection closed at once. */
   breach(link: Link, why: BreachKind, text: string): void;
-  /** The connection is gone. */
+  /** The connection is gone, and it keeps nothing; once. */
   closed(producer: Producer): void;
 }
 

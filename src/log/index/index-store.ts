@@ -1,6 +1,6 @@
 // What the log keeps on disk beside its segments, to find things in them without reading them: an
-// index for each complete segment (indexes.ts), a checkpoint of what they come to (checkpoint.ts).
-// All of it is a cache. What is missing or wrong is made again from the segments.
+// index for each complete segment (indexes.ts), and a checkpoint of what they come to
+// (checkpoint.ts). All of it is a cache: what is missing or wrong is made again from the segments.
 
 import { RECORD_CRC_AT, RECORD_HEADER_BYTES, SEGMENT_DATA_AT } from '../../../assembly/layout.ts';
 import type { EntrySource, Failure, Found } from '../../core/ports/basics.ts';
