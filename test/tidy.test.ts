@@ -430,7 +430,6 @@ const NO_TEST_OF_ITS_OWN: Record<string, string> = {
   'src/log/read-cache/window-area.ts': 'read-cache.test fills the area, goes round and forgets',
   'src/log/read-cache/read-window.ts': 'fields of a window, which read-cache.test fills',
   'src/log/recovery/replay.ts': 'recovery.test: what it is driven with, and by',
-  'src/log/segments/spares.ts': 'segments.test makes, lends, keeps and gives up files through it',
   'src/log/upkeep.ts': 'file-log.test saves checkpoints and compacts through it',
   'src/log/tools/survey.ts': 'repair.test: every flipped bit and truncation goes through it',
 };
