@@ -11,16 +11,16 @@ import { publish, TestConsumer, texts } from '../support/client.ts';
 
 const FIRST = path.join('log', '00000000000000000000.log');
 
-// All that a data folder has, the log's files by name and the others with what they say.
+// What a data folder holds, and what its files say. In the folders of log and index its broker goes
+// on making files meanwhile.
 function filesOf(dataDir: string): [string, string][] {
-  return fs
-    .readdirSync(dataDir, { recursive: true, encoding: 'utf8' })
-    .sort()
-    .map((name) => {
-      const file = path.join(dataDir, name);
-      const isText = fs.statSync(file).isFile() && !name.startsWith('log');
-      return [name, isText ? fs.readFileSync(file, 'utf8') : ''];
-    });
+  const entries = fs.readdirSync(dataDir, { withFileTypes: true });
+  return entries
+    .map((entry): [string, string] => {
+      const text = entry.isFile() ? fs.readFileSync(path.join(dataDir, entry.name), 'utf8') : '';
+      return [entry.name, text];
+    })
+    .sort();
 }
 
 test('a second broker on the folder is refused with 75 and touches nothing', async () => {
