@@ -13,7 +13,7 @@ import type { Logger } from './io/logger.ts';
 import { FileLog } from './log/file-log.ts';
 import { Replay } from './log/recovery/replay.ts';
 import type { Reporter } from './reporter.ts';
-import { Starting } from './starting.ts';
+import { recoveredText, recoveryReport, Starting } from './starting.ts';
 import { after } from './time/timers.ts';
 import { Engine } from './wasm/engine.ts';
 
@@ -86,19 +86,9 @@ export async function openLog(
     replay,
   );
   const { recovered, resume } = opened;
-  const report = {
-    durationMs: Math.round(performance.now() - begun),
-    segments: recovered.segments.length,
-    records: recovered.records,
-    messages: replay.builder.messages,
-    cutBytes: recovered.cutBytes,
-  };
-  log.info(
-    { event: 'recovery.done', ...report, epoch: resume.epoch },
-    `recovered ${report.messages} messages from ${report.segments} segments in ${report.durationMs} ms${
-      report.cutBytes > 0 ? `; cut off ${report.cutBytes} bytes that were never acked` : ''
-    }`,
-  );
+  const tookMs = Math.round(performance.now() - begun);
+  const report = recoveryReport(recovered, replay.builder.messages, tookMs);
+  log.info({ event: 'recovery.done', ...report, epoch: resume.epoch }, recoveredText(report));
   return {
     codec,
     log: opened.log,

@@ -16,6 +16,7 @@ import { Backups } from './io/backups.ts';
 import { Clock } from './io/clock.ts';
 import { connectionLimits } from './io/connection-limits.ts';
 import { demandDescriptors, isOutOfDescriptors, tooFewForLog } from './io/descriptors.ts';
+import { MessageChannels } from './io/following.ts';
 import { type Logger, RateLimitedLog } from './io/logger.ts';
 import { readPaused, SettingsError, SettingsFile } from './io/settings.ts';
 import { filesIn } from './io/storage.ts';
@@ -93,6 +94,7 @@ export class Server {
   readonly #folder: DataFolder;
   readonly #listeners = new Listeners();
   readonly #notices: RateLimitedLog;
+  readonly #following: MessageChannels;
   readonly #timers: Timer[] = [];
   readonly #broker: Broker;
   readonly #log: FileLog;
@@ -145,6 +147,8 @@ export class Server {
     this.#log = parts.log;
     this.#recovered = parts.recovered;
     this.#clock = parts.clock;
+    const wallMs = () => parts.clock.wallMs();
+    this.#following = new MessageChannels({ log, ...config.logging, wallMs });
     this.#ticker = new Ticker({
       ...HOST,
       tick: (clockMs) => this.#tick(clockMs),
@@ -171,7 +175,8 @@ export class Server {
           return this.#ticker.stirred();
         },
       },
-      wallMs: () => this.#clock.wallMs(),
+      observer: this.#following,
+      wallMs,
       clockMs: () => this.#clock.nowMs,
       nowMs: () => this.#ticker.clockMs,
       isLate: () => this.#ticker.lateMs > STILL_MS,
@@ -182,7 +187,7 @@ export class Server {
       log: this.#log,
       dataDir: () => folder.path,
       zeros: parts.codec.zeros,
-      wallMs: () => this.#clock.wallMs(),
+      wallMs,
       notice: (level, kind, text, fields) => this.#notices.write(kind, fields, text, level),
     });
     this.#reporter = new Reporter({
@@ -204,7 +209,7 @@ export class Server {
       log: parts.log.ports,
       settings: parts.settings,
       backups: this.#backups,
-      wallMs: () => this.#clock.wallMs(),
+      wallMs,
       base64: (bytes) =>
         Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64'),
       soon: (call) => void setImmediate(call),
@@ -301,6 +306,7 @@ export class Server {
     for (const timer of this.#timers) cancel(timer);
     this.#ticker.stop();
     this.#notices.close();
+    this.#following.close();
     this.#stop(how);
   }
 

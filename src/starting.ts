@@ -67,3 +67,22 @@ export function startBegun(elapsedMs: number): StartSnapshot {
   const nothing = { segments: 0, segmentsTotal: 0, bytes: 0, bytesTotal: 0, records: 0 };
   return { phase: 'opening', ...nothing, elapsedMs };
 }
+
+interface Recovered {
+  segments: readonly unknown[];
+  records: number;
+  cutBytes: number;
+}
+
+/** What a start found in the log, as numbers. */
+export function recoveryReport(found: Recovered, messages: number, durationMs: number) {
+  const { records, cutBytes } = found;
+  return { durationMs, segments: found.segments.length, records, messages, cutBytes };
+}
+
+/** The same for people. */
+export function recoveredText(report: ReturnType<typeof recoveryReport>): string {
+  const { messages, segments, durationMs, cutBytes } = report;
+  const cut = cutBytes > 0 ? `; cut off ${cutBytes} bytes that were never acked` : '';
+  return `recovered ${messages} messages from ${segments} segments in ${durationMs} ms${cut}`;
+}

@@ -3,7 +3,8 @@
 
 import type { AddressInfo } from 'node:net';
 import { basename, relative } from 'node:path';
-import { type BrokerConfig, isLoopback, type Listener } from '../config/load.ts';
+import { isLoopback } from '../config/address.ts';
+import type { BrokerConfig, Listener } from '../config/load.ts';
 import { memoryComplaint } from '../config/memory.ts';
 import type { Command, Outcome } from '../contract/commands.ts';
 import type { Snapshot, StartSnapshot } from '../contract/snapshot.ts';
@@ -14,6 +15,7 @@ import type { Logger, LoggerHandle } from '../io/logger.ts';
 import { startBegun, startText } from '../starting.ts';
 import { every, sleep } from '../time/timers.ts';
 import { identityHere } from './announced.ts';
+import { exitOnBugs } from './bugs.ts';
 import { EXIT } from './output.ts';
 import {
   authority,
@@ -295,18 +297,6 @@ export function runBroker(options: LifecycleOptions): Promise<number> {
   keepHeapSmall();
   every(HEAP_MS, keepHeapSmall).unref();
   return new Lifecycle(options).run();
-}
-
-/** An error nobody expected: what is in memory can no longer be trusted, the log on disk can. */
-function exitOnBugs({ log, flush }: LoggerHandle): void {
-  const die = (error: unknown): void => {
-    const { message, stack } = error instanceof Error ? error : new Error(String(error));
-    log.fatal({ event: 'bug', stack }, `bug: ${message}`);
-    flush();
-    process.exit(EXIT.bug);
-  };
-  process.on('uncaughtException', die);
-  process.on('unhandledRejection', die);
 }
 
 /** What a person sees first: where things are, and two lines to paste. */

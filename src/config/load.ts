@@ -3,10 +3,10 @@
 // not done here.
 
 import { existsSync } from 'node:fs';
-import { BlockList, isIPv6 } from 'node:net';
 import { extname, resolve } from 'node:path';
 import { RING_BYTES } from '../../assembly/layout.ts';
 import { checkLimits, DEFAULT_LIMITS, type Limits, segmentBytesMin } from '../core/limits.ts';
+import { isLoopback, type ListenerText, type Wire } from './address.ts';
 import type { MemoryLimit } from './cgroup.ts';
 import { meantText, readVariables } from './environment.ts';
 import { type MemoryConfig, planMemory } from './memory.ts';
@@ -14,12 +14,10 @@ import { nearestName } from './nearest.ts';
 import {
   environmentNameOf,
   flagOf,
-  type ListenerText,
   SETTING_KEYS,
   SETTINGS,
   type SettingKey,
   type SettingValues,
-  type Wire,
 } from './schema.ts';
 import { readFirstLine, readTextFile } from './text-file.ts';
 
@@ -56,6 +54,8 @@ export interface BrokerConfig {
   logging: {
     level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
     format: 'json' | 'pretty';
+    /** Bucket whose messages are followed at level trace, in decimal. */
+    traceBucket?: string | undefined;
   };
 }
 
@@ -257,6 +257,7 @@ function build(values: SettingValues, sources: Sources): BrokerConfig {
     logging: {
       level: values.log_level,
       format: values.log_format ?? (sources.terminal ? 'pretty' : 'json'),
+      ...(values.trace_bucket === undefined ? {} : { traceBucket: values.trace_bucket }),
     },
   };
 }
@@ -298,18 +299,6 @@ function tokenOf(values: SettingValues, sources: Sources): string | undefined {
   if (!checked.success)
     throw new ConfigError(`the first line of ${path} ${issueText(checked.error.issues)}`);
   return checked.data;
-}
-
-// However it is written: also 0:0:0:0:0:0:0:1 and ::ffff:127.0.0.1.
-const LOOPBACK = new BlockList();
-LOOPBACK.addSubnet('127.0.0.0', 8);
-LOOPBACK.addAddress('::1', 'ipv6');
-
-/** Whether an address can be reached from this machine only. */
-export function isLoopback(host: string): boolean {
-  const bare = host.replace(/^\[(.*)\]$/, '$1');
-  if (isIPv6(bare)) return LOOPBACK.check(bare, 'ipv6');
-  return /^(localhost|127\.\d+\.\d+\.\d+)$/i.test(bare);
 }
 
 /** The configuration as it may be shown: without secrets. */

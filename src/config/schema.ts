@@ -5,16 +5,8 @@
 import { isIPv6 } from 'node:net';
 import * as z from 'zod';
 import { DEFAULT_LIMITS } from '../core/limits.ts';
+import { canonicalHost, type ListenerText, parseListener } from './address.ts';
 import { parseDuration, parseSize } from './units.ts';
-
-export type Wire = 'u64' | 'u32';
-
-/** One listening address before its wire and host defaults are filled in. */
-export interface ListenerText {
-  host: string;
-  port: number;
-  wire?: Wire | undefined;
-}
 
 /** What a setting's annotation says about it, beside its type. */
 export interface SettingMeta {
@@ -60,17 +52,6 @@ const host = text.transform(canonicalHost).refine((raw) => !/[[\]/\s]/.test(raw)
   error: 'must be a name or an address without a port (IPv6: ::1 or [::1])',
 });
 
-/** The shortest spelling of an address, as browsers and URLs have it: `[0:0:0:0:0:0:0:1]` → `::1`. */
-function canonicalHost(raw: string): string {
-  const bare = raw.replace(/^\[([0-9a-f:.]+(?:%\w+)?)\]$/i, '$1');
-  if (!isIPv6(bare) || bare.includes('%')) return bare; // a zone has no place in a URL
-  const short = new URL(`http://[${bare}]`).hostname.slice(1, -1);
-  const mapped = /^::ffff:([0-9a-f]+):([0-9a-f]+)$/.exec(short);
-  if (mapped === null) return short;
-  const [high, low] = [Number.parseInt(mapped[1]!, 16), Number.parseInt(mapped[2]!, 16)];
-  return [high >> 8, high & 255, low >> 8, low & 255].join('.');
-}
-
 /** What a Host header may hold; an address with a scheme, or a pattern, never stands there. */
 const hostName = text.refine((name) => {
   if (isIPv6(name)) return true;
@@ -91,6 +72,13 @@ const parsed = (parse: (text: string) => number) =>
       return fail(context, (error as Error).message);
     }
   });
+
+/** The id of a bucket, in decimal or as 0x…; comes out in decimal. */
+const bucket = z.union([z.number(), z.string()]).transform((raw, context) => {
+  const id = /^(0x[0-9a-f]{1,16}|\d{1,20})$/i.test(String(raw)) ? BigInt(raw) : -1n;
+  if (id >= 0n && id < 1n << 64n) return id.toString();
+  return fail(context, `must be a number from 0 to 18446744073709551615, not "${raw}"`);
+});
 
 const size = parsed(parseSize);
 const duration = parsed(parseDuration);
@@ -242,6 +230,11 @@ export const SETTINGS = z.strictObject({
     arg: 'LEVEL',
     description: 'least level to log: trace, debug, info, warn, error or fatal',
   }),
+  trace_bucket: derived(bucket, {
+    arg: 'ID',
+    description:
+      'bucket whose messages --log-level trace follows, one line for what becomes of them',
+  }),
   log_format: derived(z.enum(['json', 'pretty']), {
     arg: 'json|pretty',
     description: 'form of the log lines (default: pretty on a terminal, else json)',
@@ -375,22 +368,4 @@ export function flagOf(key: SettingKey): string {
 /** `data_dir` → `THRUSTMQ_DATA_DIR`. */
 export function environmentNameOf(key: SettingKey): string {
   return `THRUSTMQ_${key.toUpperCase()}`;
-}
-
-/**
- * Reads `HOST:PORT[,wire=u64|u32]`; an IPv6 address stands in brackets.
- * @throws RangeError when the text has another shape.
- */
-export function parseListener(raw: string): ListenerText {
-  const [address, ...options] = raw.trim().split(',');
-  const match = /^(?:\[([0-9a-f:.%a-z]+)\]|([^:[\]]+)):(\d{1,5})$/i.exec(address);
-  const port = match ? Number(match[3]) : Number.NaN;
-  if (!match || !(port <= 65_535))
-    throw new RangeError(`"${raw}" is not HOST:PORT[,wire=u64|u32] (IPv6: [::1]:1888)`);
-  const result: ListenerText = { host: canonicalHost(match[1] ?? match[2]), port };
-  for (const option of options) {
-    if (option === 'wire=u64' || option === 'wire=u32') result.wire = option.slice(5) as Wire;
-    else throw new RangeError(`"${option}" in "${raw}" is unknown; only wire=u64 or wire=u32 fits`);
-  }
-  return result;
 }

@@ -9,6 +9,7 @@ import type { Limits } from './limits.ts';
 import type { Codec } from './ports/codec.ts';
 import type { LogPorts } from './ports/log.ts';
 import type { Notices } from './ports/notices.ts';
+import type { Observer } from './ports/observer.ts';
 import type { Wake } from './ports/wake.ts';
 import type { State } from './segments/state.ts';
 
@@ -35,6 +36,8 @@ export interface BrokerOptions extends State<Consumer> {
   paused?: Paused;
   /** Decides about messages of the buckets that it watches; without one all go in. */
   policy?: IntakePolicy;
+  /** Told what becomes of messages, where somebody follows them. */
+  observer?: Observer;
   /** Entries released in one turn, where the default is not wanted. */
   releaseMax?: number;
   /** What is spoken on every listener beside its own dialect; default: nothing. */

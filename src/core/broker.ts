@@ -19,6 +19,7 @@ import { Settlement } from './delivery/settlement.ts';
 import { FairShare } from './fairness/fair-share.ts';
 import type { ForegroundTraffic } from './fairness/foreground.ts';
 import { IntakeRules } from './fairness/intake-policy.ts';
+import { Following } from './following/following.ts';
 import { consumerHost, producerHost } from './hosts.ts';
 import type { Limits } from './limits.ts';
 import { Maintenance } from './maintenance.ts';
@@ -62,6 +63,7 @@ export class Broker implements CommitEvents {
   readonly paused: Paused;
   readonly overdue = new Overdue(() => void this.#ticks.stir());
   readonly presence: Presence;
+  readonly following: Following;
   readonly settlement: Settlement;
   readonly dispatcher: Dispatcher;
   readonly producers: ReadonlySet<Producer>;
@@ -100,6 +102,7 @@ export class Broker implements CommitEvents {
     this.#eviction = new Eviction(this.budget, [this.producers, this.consumers], this.overdue);
     this.buckets = options.buckets;
     this.retention = options.retention;
+    this.following = new Following(options.observer, options);
     this.#apply = new Apply(options);
     this.presence = new Presence({
       soon: () => this.flushSoon(),
@@ -121,6 +124,7 @@ export class Broker implements CommitEvents {
       journal: log.journal,
       space: log.space,
       events: this,
+      following: this.following,
       wallMs,
       clockMs,
       nowMs,
@@ -235,13 +239,12 @@ export class Broker implements CommitEvents {
       this.indexing.open(batch.base);
     }
     this.sendReplies();
-    const { messages, sinceMs } = batch;
     if (batch.large) {
       const restMs = this.fairShare.coolDown(batch.tookMs);
       if (restMs > 0) this.#options.wake.rest(restMs);
     }
-    if (messages > 0)
-      this.latency.committed(this.#apply.nextSequence, sinceMs, batch.replyTo.length);
+    const { messages, sinceMs, replyTo } = batch;
+    if (messages > 0) this.latency.committed(this.#apply.nextSequence, sinceMs, replyTo.length);
     this.counters.publishedMessages += messages;
     this.counters.publishedBytes += batch.payload;
     const { words } = batch.rows;

@@ -5,9 +5,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
+import { isLoopback } from '../../src/config/address.ts';
 import {
   ConfigError,
-  isLoopback,
   type LoadedConfig,
   loadConfig,
   type Sources,
@@ -133,6 +133,7 @@ const SAMPLES: Record<SettingKey, [string, (loaded: LoadedConfig['config']) => u
     dashboard_token_file: ['token', (c) => c.dashboard.token, 'f'.repeat(20)],
     dashboard_read_only: ['on', (c) => c.dashboard.readOnly, true],
     log_level: ['trace', (c) => c.logging.level, 'trace'],
+    trace_bucket: ['0xff', (c) => c.logging.traceBucket, '255'],
     log_format: ['pretty', (c) => c.logging.format, 'pretty'],
     max_batch: ['10', (c) => c.limits.batchMessagesMax, 10],
     max_connections: ['7', (c) => c.limits.connectionsMax, 7],

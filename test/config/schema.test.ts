@@ -2,11 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { parseListener } from '../../src/config/address.ts';
 import {
   environmentNameOf,
   flagOf,
   metaOf,
-  parseListener,
   SETTING_KEYS,
   SETTINGS,
 } from '../../src/config/schema.ts';

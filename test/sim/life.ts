@@ -21,6 +21,7 @@ import { Folder } from '../support/folder.ts';
 import type { MemoryFiles } from '../support/memory-files.ts';
 import type { Checker } from './checker.ts';
 import type { Taken } from './disk.ts';
+import { Follower } from './follower.ts';
 import type { Trace } from './trace.ts';
 
 /** What does not change from one life of a world to the next. */
@@ -35,6 +36,8 @@ export interface Setting {
   logId: bigint;
   slotsMax: number;
   releaseMax: number;
+  /** Calls after which whoever follows messages breaks. */
+  followedMax: number;
   /** The file that was moved away under the broker, if there is one. */
   taken: () => Taken | undefined;
   /** Called as the broker speaks, before it goes on. */
@@ -180,6 +183,7 @@ export class Life {
       },
       wallMs: () => TIME_MS + this.nowMs,
       releaseMax: this.#setting.releaseMax,
+      observer: new Follower(this.#setting.checker, this.#setting.followedMax),
       strict: true,
       onFailed: (failure) => {
         this.failure = failure;

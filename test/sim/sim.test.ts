@@ -22,6 +22,8 @@ const OFTEN: Floor[] = [
   ['orderly stops', 50],
   ['acks', 20_000],
   ['consumed', 20_000],
+  ['followed', 100_000],
+  ['observers that broke', 100],
 ];
 // What strikes so seldom that chance alone can leave it short: then further worlds follow, in which
 // every promise has to hold, too.

@@ -20,6 +20,7 @@ import type { Codec } from '../../src/core/ports/codec.ts';
 import type { Journal, Resume } from '../../src/core/ports/journal.ts';
 import type { Link } from '../../src/core/ports/link.ts';
 import type { LogPorts } from '../../src/core/ports/log.ts';
+import type { Observer } from '../../src/core/ports/observer.ts';
 import type { RecordReader } from '../../src/core/ports/reader.ts';
 import type { IndexQuery, SegmentIndex } from '../../src/core/ports/segment-index.ts';
 import type { SegmentSpace } from '../../src/core/ports/segments.ts';
@@ -496,6 +497,7 @@ export interface WorldOptions {
   policy?: IntakePolicy;
   isLate?: () => boolean;
   dialects?: readonly Dialect[];
+  observer?: Observer;
 }
 
 const MIB = 1024 * 1024;
@@ -567,6 +569,7 @@ export class World {
       ...(options.policy === undefined ? {} : { policy: options.policy }),
       ...(options.releaseMax === undefined ? {} : { releaseMax: options.releaseMax }),
       ...(options.dialects === undefined ? {} : { dialects: options.dialects }),
+      ...(options.observer === undefined ? {} : { observer: options.observer }),
       onFailed: (failure) => {
         this.failure = failure;
       },

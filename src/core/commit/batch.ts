@@ -52,6 +52,13 @@ export class Batch {
     if (messages === 1 && payload > QUANTUM_BYTES) this.large = true;
   }
 
+  /** It is complete, up to offset `end` of its segment. */
+  close(end: number, reason: Reason, last: boolean): void {
+    this.bytes = end - this.offset;
+    this.reason = reason;
+    this.last = last;
+  }
+
   reset(base: Position, offset: number): void {
     this.base = base;
     this.offset = offset;

@@ -297,12 +297,11 @@ export class Commit {
       open.trim = this.#trim;
       this.#trim = 0;
     }
-    const { wallMs } = this.#options;
+    const { wallMs, following } = this.#options;
     this.#codec.packControl(RECORD_COMMIT, flags, this.#codec.sequence(), wallMs(), open.records);
-    open.bytes = this.#codec.writeAt() - open.offset;
-    open.reason = reason;
-    open.last = (flags & FLAG_LAST) !== 0;
+    open.close(this.#codec.writeAt(), reason, (flags & FLAG_LAST) !== 0);
     this.#sealed.push(open);
+    if (following?.active) following.sealed(open);
   }
 
   // As many marks as fit; the rest ride in the next batch.
@@ -330,10 +329,11 @@ export class Commit {
     const batch = this.#inFlight;
     assert(batch !== undefined, 'an append ended that was never begun');
     this.#inFlight = undefined;
-    batch.tookMs = this.#options.nowMs() - batch.begunMs;
+    const { events, following, nowMs } = this.#options;
+    batch.tookMs = nowMs() - batch.begunMs;
     if (failure !== undefined) {
       this.#failure = failure;
-      this.#options.events.failed(failure);
+      events.failed(failure);
       return;
     }
     this.#segment.durable = batch.last
@@ -341,11 +341,12 @@ export class Commit {
       : batch.base + batch.offset + batch.bytes;
     this.#unproved = this.#options.strict && batch.reason !== 'proof';
     this.#pump(); // the disk first: it works while the replies go out
+    if (following?.active) following.durable(batch);
     this.#release(batch);
-    this.#options.events.durable(batch);
+    events.durable(batch);
     if (batch.trim > 0) this.#journal.trim(batch.trim);
     this.#spare.push(batch);
-    this.#options.events.roomAgain();
+    events.roomAgain();
   }
 
   // The only place that releases acks; its only caller is the completion of an append.

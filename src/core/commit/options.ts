@@ -1,5 +1,6 @@
 // What group commit is given: the ports that it writes through, times, and bounds.
 
+import type { Following } from '../following/following.ts';
 import type { DiskAreas, InboundFrames, RecordWriter } from '../ports/codec.ts';
 import type { Journal } from '../ports/journal.ts';
 import type { SegmentSpace } from '../ports/segments.ts';
@@ -20,6 +21,8 @@ export interface CommitOptions {
   journal: Journal;
   space: SegmentSpace;
   events: CommitEvents;
+  /** Told of batches, where somebody follows messages. */
+  following?: Following;
   /** Wall clock in ms since 1970, for the time in commit records; display only. */
   wallMs: () => number;
   /** Monotonic time in ms, as fine as it is to be had; measures only. */

@@ -23,7 +23,7 @@ export class Consumer implements Newcomer {
   readonly openedMs: number;
   readonly #host: ConsumerHost<Consumer>;
   readonly #frameBytesMax: number;
-  readonly #inFlight = new InFlight();
+  readonly #inFlight = new InFlight(this);
   readonly #output: ConsumerOutput;
   #state: ConsumerState = 'header';
   #header: ConsumerHeaderReader | undefined = new ConsumerHeaderReader();

@@ -65,7 +65,7 @@ export class DeliveryFrames {
       if (packed === 0) break;
       bytes = codec.result[RESULT_BYTES_OUT]!;
       counters.deliveredBytes += codec.result[RESULT_PAYLOAD]!;
-      held.add(settlement.deliver(part, packed));
+      held.add(settlement.deliver(part, packed, held.holder));
       if (packed < wanted) break;
     }
     if (held.count === 0) return 0;

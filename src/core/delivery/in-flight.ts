@@ -3,6 +3,7 @@
 
 import type { Slice } from '../buckets/slice.ts';
 import type { Position } from '../ports/basics.ts';
+import type { Holder } from '../ports/observer.ts';
 import type { Settlement } from './settlement.ts';
 import { DONE, sameUntil, VERDICTS } from './verdict.ts';
 
@@ -12,6 +13,12 @@ export class InFlight {
   #answered = 0; // messages of that part that are not held any more
   /** Messages that are held. */
   count = 0;
+  /** Whose it is, for whoever follows the messages. */
+  readonly holder: Holder | undefined;
+
+  constructor(holder?: Holder) {
+    this.holder = holder;
+  }
 
   /** Parts of the delivery, answered or not. */
   get parts(): number {
@@ -34,8 +41,9 @@ export class InFlight {
       const part = this.#parts[this.#at]!;
       const most = Math.min(bytes.length, at + part.count - this.#answered);
       const end = sameUntil(bytes, at, most);
-      if (VERDICTS[bytes[at]!] === DONE) settlement.done(part, this.#answered, end - at);
-      else settlement.failed(part, this.#answered, end - at);
+      if (VERDICTS[bytes[at]!] === DONE)
+        settlement.done(part, this.#answered, end - at, this.holder);
+      else settlement.failed(part, this.#answered, end - at, this.holder);
       this.#pass(part, end - at);
       at = end;
     }
@@ -47,7 +55,7 @@ export class InFlight {
     while (this.count > 0) {
       const part = this.#parts[this.#at]!;
       const rest = part.count - this.#answered;
-      settlement.lost(part, this.#answered, rest);
+      settlement.lost(part, this.#answered, rest, this.holder);
       this.#pass(part, rest);
     }
     this.#end();

@@ -19,7 +19,9 @@
 import type { Buckets } from '../buckets/buckets.ts';
 import type { Slice } from '../buckets/slice.ts';
 import type { Commit } from '../commit/commit.ts';
+import type { Following } from '../following/following.ts';
 import type { Counters } from '../metrics/counters.ts';
+import type { Holder, RequeuedCause, SettledCause } from '../ports/observer.ts';
 import type { Retention } from '../segments/retention.ts';
 
 export interface SettlementParts {
@@ -27,60 +29,61 @@ export interface SettlementParts {
   readonly retention: Retention;
   readonly commit: Pick<Commit, 'settle' | 'requeue'>;
   readonly counters: Counters;
+  readonly following: Following;
 }
 
 /**
  * A part is a run of messages of one record. Where a call takes `at` and `count`, it is about the
- * `count` messages of the part behind its first `at`.
+ * `count` messages of the part behind its first `at`; the consumer is told to whoever follows.
  */
 export class Settlement {
   readonly #buckets: Buckets<unknown>;
   readonly #retention: Retention;
   readonly #commit: SettlementParts['commit'];
   readonly #counters: Counters;
+  readonly #following: Following;
 
-  constructor({ buckets, retention, commit, counters }: SettlementParts) {
+  constructor({ buckets, retention, commit, counters, following }: SettlementParts) {
     this.#buckets = buckets;
     this.#retention = retention;
     this.#commit = commit;
     this.#counters = counters;
+    this.#following = following;
   }
 
   /** ready -> held: the first `count` messages of what `peek` gave. Gives what is held of it. */
-  deliver(next: Slice, count: number): Slice {
+  deliver(next: Slice, count: number, to?: Holder): Slice {
     const { slot, position, sequence, first, bodyBytes, attempts } = next;
     this.#buckets.take(next, count);
     if (attempts > 0) this.#counters.redeliveredMessages += count;
-    return { slot, position, sequence, first, count, bodyBytes, attempts };
+    const held = { slot, position, sequence, first, count, bodyBytes, attempts };
+    if (this.#following.active) this.#following.delivered(held, to);
+    return held;
   }
 
   /** held -> gone: their consumer has done what there was to do. */
-  done(part: Slice, at: number, count: number): void {
-    this.#settle(part.slot, part.position, part.sequence + at, count);
+  done(part: Slice, at: number, count: number, by?: Holder): void {
+    this.#settle(part, at, count, 'done', by);
     this.#counters.ackedMessages += count;
   }
 
   /** held -> ready: their consumer says that it failed. */
-  failed(part: Slice, at: number, count: number): void {
-    this.lost(part, at, count);
+  failed(part: Slice, at: number, count: number, by?: Holder): void {
+    this.#requeue(part, at, count, 'failed', by);
     this.#counters.failedMessages += count;
   }
 
   /** held -> ready: the link of their consumer ended. */
-  lost(part: Slice, at: number, count: number): void {
-    const { slot, position, bodyBytes } = part;
-    const sequence = part.sequence + at;
-    const first = part.first + at;
-    const attempts = part.attempts + 1;
-    this.#buckets.requeue({ slot, position, sequence, first, count, bodyBytes, attempts });
-    this.#commit.requeue(sequence, count, attempts);
+  lost(part: Slice, at: number, count: number, by?: Holder): void {
+    this.#requeue(part, at, count, 'lost', by);
   }
 
   /** ready -> gone: the first `count` messages of what `peek` gave are not wanted any more. */
   purge(next: Slice, count: number): void {
-    const { slot, position, sequence } = next;
+    const { slot, position, sequence, first, bodyBytes, attempts } = next;
     this.#buckets.take(next, count);
-    this.#settle(slot, position, sequence, count);
+    const part = { slot, position, sequence, first, count, bodyBytes, attempts };
+    this.#settle(part, 0, count, 'purged', undefined);
     this.#counters.purgedMessages += count;
   }
 
@@ -91,9 +94,33 @@ export class Settlement {
     return part;
   }
 
-  #settle(slot: number, position: number, sequence: number, count: number): void {
-    this.#buckets.settle(slot, sequence, count);
-    this.#retention.settle(position, count);
+  #settle(
+    part: Slice,
+    at: number,
+    count: number,
+    cause: SettledCause,
+    by: Holder | undefined,
+  ): void {
+    const sequence = part.sequence + at;
+    this.#buckets.settle(part.slot, sequence, count);
+    this.#retention.settle(part.position, count);
     this.#commit.settle(sequence, count);
+    if (this.#following.active) this.#following.settled(part, at, count, cause, by);
+  }
+
+  #requeue(
+    part: Slice,
+    at: number,
+    count: number,
+    cause: RequeuedCause,
+    by: Holder | undefined,
+  ): void {
+    const { slot, position, bodyBytes } = part;
+    const sequence = part.sequence + at;
+    const first = part.first + at;
+    const attempts = part.attempts + 1;
+    this.#buckets.requeue({ slot, position, sequence, first, count, bodyBytes, attempts });
+    this.#commit.requeue(sequence, count, attempts);
+    if (this.#following.active) this.#following.requeued(part, at, count, cause, by);
   }
 }

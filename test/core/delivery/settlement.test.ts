@@ -15,6 +15,7 @@ import {
   SAME,
   TRANSITIONS,
 } from '../../../src/core/delivery/states.ts';
+import { Following } from '../../../src/core/following/following.ts';
 import { Counters } from '../../../src/core/metrics/counters.ts';
 import {
   ATTEMPTS,
@@ -70,6 +71,7 @@ class Life {
           void this.marks.push(['returned', sequence, count, attempts]),
       },
       counters: this.counters,
+      following: new Following(undefined, { buckets, notices: { notice: () => {} } }),
     });
     this.apply.goOn(SEQUENCE);
     this.apply.segment(0);

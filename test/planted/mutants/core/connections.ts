@@ -16,7 +16,7 @@ export const CORE_CONNECTIONS: readonly Mutant[] = [
     name: 'messages of a lost consumer forgotten',
     file: 'src/core/delivery/in-flight.ts',
     member: 'InFlight.lose',
-    find: 'settlement.lost(part, this.#answered, rest);',
+    find: 'settlement.lost(part, this.#answered, rest, this.holder);',
     replace: '',
     test: 'test/core/broker.test.ts',
     caughtBy: 'every bucket delivers its messages in order, once and all (round 0)',
@@ -24,7 +24,7 @@ export const CORE_CONNECTIONS: readonly Mutant[] = [
   {
     name: 'attempts not counted for a failure byte',
     file: 'src/core/delivery/settlement.ts',
-    member: 'Settlement.lost',
+    member: 'Settlement.#requeue',
     find: 'part.attempts + 1',
     replace: 'part.attempts',
     test: 'test/core/connections/consumer.test.ts',
