@@ -419,7 +419,8 @@ const NO_TEST_OF_ITS_OWN: Record<string, string> = {
   'src/core/memory/budget.ts': 'one number, which eviction.test moves',
   'src/core/metrics/counters.ts': 'only counters; report.test reads them',
   'src/core/segments/state.ts': 'only puts the parts together that the other tests use',
-  'src/log/compaction/compactor.ts': 'lives.test and compact-crash.test: in service and cut short',
+  'src/log/compaction/compactor.ts':
+    'file-log.test, lives.test, compact-crash.test: in service, cut short',
   'src/log/files/errors.ts': 'one class without decisions',
   'src/log/files/files.ts': 'the port; short writes, which it goes on with, are in indexes.test',
   'src/log/files/promises.ts': 'the port as promises, without decisions',
