@@ -158,6 +158,7 @@ test('a bug that is not one is refused', () => {
   assert.match(misfitOf('Log.#append', 'count > LIMIT', '(count) > LIMIT!'), /it changes nothing/);
   assert.match(misfitOf('Log.#append', 'let i = 0', 'a(); b();'), /does not parse with it/);
   assert.match(misfitOf('Log.#append', 'break', ''), /not in Log.#append/);
+  assert.match(misfitOf('Log.#append', 'count > LIMIT', 'this.#gone'), /uses #gone, which/);
 });
 
 test('a bug whose test is not there says so', () => {

@@ -34,6 +34,10 @@ export function mutate(mutant: Mutant, sources: Sources): string {
     const where = `${places.length} times in ${member} of ${file}, lines ${lines}`;
     throw misfit(mutant, `${where}: take more of it than\n    ${mutant.find}`);
   }
+  // A private name that is nowhere declared would end the whole file, and prove nothing.
+  const strange = mutant.replace.match(/#[A-Za-z_]\w*/g)?.find((name) => !text.includes(name));
+  if (strange !== undefined)
+    throw misfit(mutant, `it uses ${strange}, which ${file} does not have`);
   const changed = replaced(mutant, text, places[0]!, replace);
   if (shapeIn(mutant, changed) === shapeIn(mutant, text))
     throw misfit(mutant, 'it changes nothing');

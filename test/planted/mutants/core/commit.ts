@@ -53,7 +53,7 @@ export const CORE_COMMIT: readonly Mutant[] = [
     file: 'src/core/commit/commit.ts',
     member: 'Commit.#seal',
     find: 'open.trim = this.#trim;',
-    replace: 'open.trim = this.#trim; this.#log.trim(this.#trim);',
+    replace: 'open.trim = this.#trim; this.#journal.trim(this.#trim);',
     test: 'test/core/commit/commit.test.ts',
     caughtBy: 'messages, then marks, then the commit record, each knowing its distance',
   },

@@ -62,7 +62,7 @@ export const CORE_CONNECTIONS: readonly Mutant[] = [
     file: 'src/core/connections/consumer.ts',
     member: 'Consumer.#acks',
     find: "this.#state = 'waiting';",
-    replace: "this.#context.counters.ackedMessages += 1; this.#state = 'waiting';",
+    replace: "this.#host.metrics.counters.ackedMessages += 1; this.#state = 'waiting';",
     test: 'test/core/connections/consumer.test.ts',
     caughtBy: 'in silence, acked like a message (4)',
   },
