@@ -191,7 +191,22 @@ function targetOf(line: string, name: string): string | undefined {
   return target === undefined ? undefined : path.join(path.dirname(name), target);
 }
 
-test('within core and log imports go down, never up', () => {
+// Rooms, floors, and pairs of rooms of which one imports the other.
+function plan(top: string): string {
+  const rooms = FLOORS[top]!.flatMap((floor) => floor.split(' ')).filter((one) => !/\./.test(one));
+  const arrows = new Set<string>();
+  each((line, _where, { name }) => {
+    const from = storeyOf(name);
+    const to = storeyOf(targetOf(line, name) ?? '');
+    if (from?.top === top && to?.top === top && from.name !== to.name)
+      arrows.add(`${from.name} ${to.name}`);
+    return undefined;
+  });
+  return `${top}: ${rooms.length} rooms, ${FLOORS[top]!.length} floors, ${arrows.size} arrows`;
+}
+
+test('within core and log imports go down, never up', (t) => {
+  for (const top of Object.keys(FLOORS)) t.diagnostic(plan(top));
   none(
     each((line, where, { name }) => {
       const from = storeyOf(name);
