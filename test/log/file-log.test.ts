@@ -507,10 +507,14 @@ test('what is asked of a log that is being closed is not begun', async () => {
   assert.match(`${pinned!}`, /the log is being closed/);
   assert.match(`${outcome.failure}`, /the log is being closed/);
   const reads = files.count('read');
+  const notes = [...world.notes];
   log.load(first + SEGMENT_DATA_AT, RECORD_HEADER_BYTES, () => assert.fail('it was read'));
   log.trim(second);
   log.retry();
+  const { answers } = find(world, { base: first });
   await world.settle();
+  assert.match(`${answers[0]!.failure}`, /the runs are closed/);
+  assert.deepEqual(world.notes, notes, 'an index was made again for it');
   assert.equal(files.count('read'), reads);
   assert.equal(log.startPosition, first, 'that is left to the next start');
 });

@@ -88,9 +88,9 @@ export const CORE_BUCKETS: readonly Mutant[] = [
   },
   {
     name: 'newest bucket forgotten first',
-    file: 'src/core/buckets/rates.ts',
-    member: 'BucketRates.clear',
-    find: 'this.#columns.behind(slot)',
+    file: 'src/core/buckets/idle-buckets.ts',
+    member: 'IdleBuckets.look',
+    find: 'this.#table.behind(slot)',
     replace: 'slot',
     test: 'test/core/buckets/buckets.test.ts',
     caughtBy: 'a bucket that has just come stays until the others had their turn',

@@ -55,6 +55,6 @@ export const LOG_INDEX: readonly Mutant[] = [
     find: 'failure === undefined || this.#closed',
     replace: 'failure === undefined',
     test: 'test/log/file-log.test.ts',
-    caughtBy: 'closed at any moment of a search and a read: they end before their files are closed',
+    caughtBy: 'what is asked of a log that is being closed is not begun',
   },
 ];
