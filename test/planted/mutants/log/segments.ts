@@ -45,8 +45,8 @@ export const LOG_SEGMENTS: readonly Mutant[] = [
     member: 'Segments.#rested',
     find: 'reads > 0',
     replace: 'false',
-    test: 'test/log/file-log.test.ts',
-    caughtBy: 'closed at any moment of a search and a read: they end before their files are closed',
+    test: 'test/log/segments/segments.test.ts',
+    caughtBy: 'closed while files are read, given back ones too, or one is given up: that ends first',
   },
   {
     name: 'log closed while a file is given back',
