@@ -1,8 +1,8 @@
 // How far a start is, for whoever waits for it: what the probes answer, and a line in the log at
 // most once a second. Measures and tells; the start itself is server.ts.
 
-import { formatSize } from './config/units.ts';
 import type { StartSnapshot } from './contract/snapshot.ts';
+import { formatSize } from './core/text/units.ts';
 import type { Logger } from './io/logger.ts';
 import type { RecoveryStep } from './log/recovery/progress.ts';
 

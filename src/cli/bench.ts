@@ -5,7 +5,7 @@ import { statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import Table from 'cli-table3';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { formatDuration, formatSize, parseSize } from '../config/units.ts';
+import { formatDuration, formatSize, parseSize } from '../core/text/units.ts';
 import { type PrivateBroker, startBroker } from '../load/child.ts';
 import { LoadError } from '../load/connect.ts';
 import type { Verdict } from '../load/ledger.ts';

@@ -2,7 +2,6 @@
 // resumes it, all through the admin API.
 
 import { type Command, Option } from 'commander';
-import { formatDuration } from '../config/units.ts';
 import {
   BUCKET_SORTS,
   type BucketInfo,
@@ -13,6 +12,7 @@ import {
   type PurgeState,
   ROWS_MAX,
 } from '../contract/commands.ts';
+import { formatDuration } from '../core/text/units.ts';
 import { sleep } from '../time/timers.ts';
 import { Dashboard, type DashboardTarget } from './dashboard.ts';
 import { CliError, EXIT, emit, emitDone, note } from './output.ts';

@@ -1,9 +1,9 @@
 // The verb `conn`: lists the connections of a running broker, and closes one.
 
 import type { Command } from 'commander';
-import { formatDuration } from '../config/units.ts';
 import { ROWS_MAX } from '../contract/commands.ts';
 import type { ConnectionSnapshot } from '../contract/snapshot.ts';
+import { formatDuration } from '../core/text/units.ts';
 import { Dashboard, type DashboardTarget } from './dashboard.ts';
 import { emit, emitDone, note } from './output.ts';
 import { count, newTable } from './tables.ts';

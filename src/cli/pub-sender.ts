@@ -10,7 +10,7 @@ import {
   ThrustError,
 } from '../client/index.ts';
 import type { Relocatable } from '../client/options.ts';
-import { formatDuration } from '../config/units.ts';
+import { formatDuration } from '../core/text/units.ts';
 import { deadline } from '../time/deadline.ts';
 import { cancel, type Timer } from '../time/timers.ts';
 import type { Target } from './target.ts';

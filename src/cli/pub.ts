@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream';
 import type { Command } from 'commander';
 import { MESSAGE_BYTES_CEILING } from '../../assembly/layout.ts';
 import { ThrustError } from '../client/index.ts';
-import { formatDuration } from '../config/units.ts';
+import { formatDuration } from '../core/text/units.ts';
 import { readBodies } from './bodies.ts';
 import { LineSplitter } from './lines.ts';
 import { complain, EXIT, emitDone, note, OutputError } from './output.ts';

@@ -12,7 +12,7 @@ import {
   SETTING_KEYS,
   type SettingKey,
 } from '../config/schema.ts';
-import { formatSize } from '../config/units.ts';
+import { formatSize } from '../core/text/units.ts';
 import type { Setting } from '../dashboard/messages.ts';
 import { createLogger } from '../io/logger.ts';
 import { runBroker } from './lifecycle.ts';

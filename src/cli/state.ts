@@ -1,8 +1,8 @@
 // The state of a broker in one line of its log, for somebody who has a shell there and no page: the
 // snapshot without what takes many lines, and what only the process knows.
 
-import { formatDuration, formatSize } from '../config/units.ts';
 import type { Snapshot } from '../contract/snapshot.ts';
+import { formatDuration, formatSize } from '../core/text/units.ts';
 import type { Answer } from '../dashboard/messages.ts';
 
 /** Rows of buckets and of connections. */

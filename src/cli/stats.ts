@@ -1,8 +1,8 @@
 // The verb `stats`: the snapshot of a running broker, from its dashboard, as tables or JSON.
 
 import type { Command } from 'commander';
-import { formatDuration, formatSize } from '../config/units.ts';
 import type { Snapshot } from '../contract/snapshot.ts';
+import { formatDuration, formatSize } from '../core/text/units.ts';
 import { sleep } from '../time/timers.ts';
 import { Dashboard, type DashboardTarget } from './dashboard.ts';
 import { CliError, colorsFor, EXIT, emit, endWithReader, note } from './output.ts';

@@ -4,7 +4,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Relocatable } from '../client/options.ts';
 import { meantText, readVariables } from '../config/environment.ts';
-import { parseDuration } from '../config/units.ts';
+import { parseDuration } from '../core/text/units.ts';
 import { announcedBy } from './announced.ts';
 import { CliError, EXIT } from './output.ts';
 import { connectHost, type RuntimeInfo } from './runtime.ts';

@@ -2,9 +2,9 @@
 // terminal it prints one frame.
 
 import { type Command, Option } from 'commander';
-import { formatDuration, formatSize } from '../config/units.ts';
 import { BUCKET_SORTS, type BucketPage } from '../contract/commands.ts';
 import type { Snapshot } from '../contract/snapshot.ts';
+import { formatDuration, formatSize } from '../core/text/units.ts';
 import { after, cancel, type Timer } from '../time/timers.ts';
 import { bucketTable } from './bucket.ts';
 import { Dashboard, type DashboardTarget } from './dashboard.ts';

@@ -2,7 +2,7 @@
 // like ours: images set their version, Kubernetes and Docker announce services by such names. Does
 // not know the settings, so that the verbs can ask without loading their table.
 
-import { meantName } from './nearest.ts';
+import { meantName } from '../core/text/nearest.ts';
 
 const PREFIX = 'THRUSTMQ_';
 

@@ -6,11 +6,11 @@ import { existsSync } from 'node:fs';
 import { extname, resolve } from 'node:path';
 import { RING_BYTES } from '../../assembly/layout.ts';
 import { checkLimits, DEFAULT_LIMITS, type Limits, segmentBytesMin } from '../core/limits.ts';
+import { nearestName } from '../core/text/nearest.ts';
 import { isLoopback, type ListenerText, type Wire } from './address.ts';
 import type { MemoryLimit } from './cgroup.ts';
 import { meantText, readVariables } from './environment.ts';
 import { type MemoryConfig, planMemory } from './memory.ts';
-import { nearestName } from './nearest.ts';
 import {
   environmentNameOf,
   flagOf,

@@ -22,8 +22,8 @@
 
 import { MARK_BYTES } from '../../assembly/layout.ts';
 import type { Limits } from '../core/limits.ts';
+import { formatSize } from '../core/text/units.ts';
 import type { MemoryLimit } from './cgroup.ts';
-import { formatSize } from './units.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

@@ -5,8 +5,8 @@
 import { isIPv6 } from 'node:net';
 import * as z from 'zod';
 import { DEFAULT_LIMITS } from '../core/limits.ts';
+import { parseDuration, parseSize } from '../core/text/units.ts';
 import { canonicalHost, type ListenerText, parseListener } from './address.ts';
-import { parseDuration, parseSize } from './units.ts';
 
 /** What a setting's annotation says about it, beside its type. */
 export interface SettingMeta {

@@ -9,7 +9,7 @@ import {
   memoryText,
   planMemory,
 } from '../../src/config/memory.ts';
-import { formatSize } from '../../src/config/units.ts';
+import { formatSize } from '../../src/core/text/units.ts';
 
 const MIB = 1024 * 1024;
 const PLAIN: MemoryWishes = {

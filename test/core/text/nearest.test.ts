@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { nearestName } from '../../src/config/nearest.ts';
+import { nearestName } from '../../../src/core/text/nearest.ts';
 
 const NAMES = ['data_dir', 'intake_port', 'exhaust_port', 'sync'];
 
