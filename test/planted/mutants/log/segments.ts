@@ -46,7 +46,8 @@ export const LOG_SEGMENTS: readonly Mutant[] = [
     find: 'reads > 0',
     replace: 'false',
     test: 'test/log/segments/segments.test.ts',
-    caughtBy: 'closed while files are read, given back ones too, or one is given up: that ends first',
+    caughtBy:
+      'closed while files are read, given back ones too, or one is given up: that ends first',
   },
   {
     name: 'log closed while a file is given back',
