@@ -7,6 +7,7 @@ import * as z from 'zod';
 import { DEFAULT_LIMITS } from '../core/limits.ts';
 import { parseDuration, parseSize } from '../core/text/units.ts';
 import { canonicalHost, type ListenerText, parseListener } from './address.ts';
+import { parseBucketId } from './bucket-id.ts';
 
 /** What a setting's annotation says about it, beside its type. */
 export interface SettingMeta {
@@ -64,24 +65,18 @@ const token = z.string().regex(/^[\x21-\x7e]{16,256}$/, {
   error: 'must have 16 to 256 characters without spaces',
 });
 
-const parsed = (parse: (text: string) => number) =>
+const parsed = <T>(parse: (raw: string | number) => T) =>
   z.union([z.number(), z.string()]).transform((raw, context) => {
     try {
-      return parse(String(raw));
+      return parse(raw);
     } catch (error) {
       return fail(context, (error as Error).message);
     }
   });
 
-/** The id of a bucket, in decimal or as 0x…; comes out in decimal. */
-const bucket = z.union([z.number(), z.string()]).transform((raw, context) => {
-  const id = /^(0x[0-9a-f]{1,16}|\d{1,20})$/i.test(String(raw)) ? BigInt(raw) : -1n;
-  if (id >= 0n && id < 1n << 64n) return id.toString();
-  return fail(context, `must be a number from 0 to 18446744073709551615, not "${raw}"`);
-});
-
-const size = parsed(parseSize);
-const duration = parsed(parseDuration);
+const size = parsed((raw) => parseSize(String(raw)));
+const duration = parsed((raw) => parseDuration(String(raw)));
+const bucket = parsed(parseBucketId);
 
 const listenerTable = z.strictObject({
   host,

@@ -192,6 +192,20 @@ test('the file may use numbers, booleans, lists and tables', async () => {
   assert.equal(config.dashboard.enabled, false);
 });
 
+test('the id of a bucket that a file would round is refused, and is exact in quotes', async () => {
+  const given = async (id: string) => {
+    const configFile = file('id.json', `{"trace_bucket": ${id}}`);
+    return (await load({ configFile })).config.logging.traceBucket;
+  };
+  assert.equal(await given('9007199254740991'), '9007199254740991');
+  assert.equal(await given('"9007199254740993"'), '9007199254740993');
+  assert.equal(await given('"0xFFFFFFFFFFFFFFFF"'), '18446744073709551615');
+  for (const id of ['9007199254740993', '18446744073709551615'])
+    await assert.rejects(given(id), /trace_bucket.* must stand in quotes/);
+  for (const id of ['-1', '1.5', '"18446744073709551616"'])
+    await assert.rejects(given(id), /trace_bucket.* must be a number from 0 to /);
+});
+
 test('the file is found by flag, environment, then name in the working folder', async () => {
   const a = file('a.toml', 'intake_port = 1');
   const b = file('b.json', '{"intake_port": 2}');
