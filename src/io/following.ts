@@ -1,6 +1,8 @@
 // What becomes of messages, for people who follow them: events on channels of diagnostics_channel,
 // and trace lines for one bucket. Neighbours to which the same happens in one turn are joined, so
-// events come out when the turn is over, in order; no subscriber runs in the middle of the core.
+// events come out when the turn is over, in order. Only where very many come in one turn do the
+// first of them come out before, in the middle of the core; what a subscriber throws never gets
+// there.
 
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { type Channel, channel } from 'node:diagnostics_channel';
@@ -35,7 +37,10 @@ interface Waiting {
 // Where whatever a subscriber does runs, with the channel's name.
 const subscriber = new AsyncLocalStorage<string>();
 
-/** The channel whose subscriber runs right now, or began what runs; undefined: our own code. */
+/**
+ * The channel whose subscriber runs right now, or began what runs; undefined: our own code, or what
+ * was given to `queueMicrotask`, of whose errors Node.js does not tell where they come from.
+ */
 export function channelAtFault(): string | undefined {
   return subscriber.getStore();
 }
