@@ -460,6 +460,25 @@ test('closed at any moment of a compaction: it is done or given up, and nothing 
   assert.deepEqual([...said].sort(), ['false', 'the log is being closed', 'true']);
 });
 
+test('a compaction fails after its segment has its name: no file stays open, nothing is lost', async () => {
+  const world = await mixed();
+  const { files, log } = world;
+  const [first, second] = log.bases() as [number, number];
+  const fault = files.fail({ op: 'syncDirectory', nth: 1, code: 'EIO' });
+  const outcome = compact(world, { bases: [first, second], hurry: () => true });
+  await world.settle();
+  assert.match(`${outcome.failure}`, /EIO/);
+  assert.equal(fault.fired, 1);
+  assert.deepEqual(log.bases().slice(0, 2), [first, 2 * second], 'the new segment counts');
+  assert.ok(files.names().includes(segmentName(second)), 'a name was taken away too early');
+  const stopped = await world.close(); // all files are closed
+  const next = await World.open(stopped);
+  await next.settle();
+  assert.ok(!stopped.names().includes(segmentName(second)), 'it is a leftover');
+  assert.deepEqual(await next.drain(FEW), BODIES);
+  await next.close();
+});
+
 test('closed at any moment of a search and a read: they end before their files are closed', async () => {
   const stopped = await (await mixed()).close();
   for (let steps = 0, over = false; !over; steps++) {

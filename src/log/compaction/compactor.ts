@@ -99,6 +99,11 @@ export class Compactor {
     this.renaming = false;
     try {
       await removeReplaced(files, made, (name) => this.#giveBack(replaced, name));
+    } catch (error) {
+      // Without power their names may come to count again: they stay for the next start to remove.
+      for (const each of replaced.values())
+        if (!each.retired) segments.retire(each, true, () => {});
+      throw error;
     } finally {
       this.#swapped();
     }

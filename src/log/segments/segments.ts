@@ -27,7 +27,7 @@ export interface Segment {
   reads: number;
   /** Given back: goes when the reads are over. */
   retired: boolean;
-  /** Its file has no name any more: another segment took it. */
+  /** Its file has no name that may be taken away: it is only closed. */
   nameless?: boolean;
   /** Called when its file is gone, or is a spare. */
   gone?: () => void;
@@ -295,7 +295,7 @@ export class Segments {
 
   /**
    * Gives back a segment that another one stands for, when its reads are over; `nameless`: its name
-   * is that one's now. `gone`: the file is not there any more, or ready to be used again.
+   * is that one's now, or has to stay. `gone`: the file is closed, and a spare or not there any more.
    */
   retire(segment: Segment, nameless: boolean, gone: () => void): void {
     segment.nameless = nameless;
