@@ -27,11 +27,11 @@ export const DEBUG_MODULE = new URL('../../thrustmq.debug.wasm', import.meta.url
 const MIB = 1024 * 1024;
 
 /** A plain codec of a few MiB, for messages of up to a few hundred KiB. */
-export function smallPlainCodec(): PlainCodec {
+export function smallPlainCodec(coldBytes = 2 * MIB): PlainCodec {
   return new PlainCodec({
     inboxBytes: 2 * MIB,
     outboxBytes: 2 * MIB,
-    coldBytes: 2 * MIB,
+    coldBytes,
     ringBytes: 2 * MIB,
   });
 }
