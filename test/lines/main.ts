@@ -13,7 +13,14 @@ const FOLDER = path.join(ROOT, 'build', 'node-lines');
 
 const PART = ['assembly/', 'cli/', 'client/', 'codec/', 'config/', 'core/', 'dashboard/', 'io/']
   .concat(['load/', 'log/', 'time/', 'wasm/', 'test/server', 'test/setup', 'test/starting'])
-  .concat(['e2e/hostile', 'e2e/metrics', 'e2e/package', 'e2e/quickstart', 'e2e/start']);
+  .concat([
+    'e2e/following',
+    'e2e/hostile',
+    'e2e/metrics',
+    'e2e/package',
+    'e2e/quickstart',
+    'e2e/start',
+  ]);
 // They enumerate states of a log in memory, which no Node.js has a say in.
 const LONG = ['log/read-cache/', 'log/compact-crash', 'log/lives', 'log/tools/repair'];
 
