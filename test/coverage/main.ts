@@ -14,15 +14,21 @@ const ROOMS = ['src/log', 'src/codec', 'src/wasm'];
 const TESTS = ['assembly', 'codec', 'log', 'wasm'];
 const TIMEOUT_MS = 15 * 60_000;
 
+/** Files below a folder, in it and in those within, whose names end like that. */
+function scriptsIn(folder: string, ending: string): string[] {
+  const names = fs.readdirSync(folder, { recursive: true, encoding: 'utf8' });
+  return names.filter((name) => name.endsWith(ending)).sort();
+}
+
 function instrumented(build: string): Script[] {
   return ROOMS.flatMap((room) => {
-    const names = fs.readdirSync(path.join(build, room)).filter((name) => name.endsWith('.js'));
-    return names.map((name) => {
+    return scriptsIn(path.join(build, room), '.js').map((name) => {
       const file = path.join(build, room, name);
       const source = path.join(room, name.replace(/js$/, 'ts'));
       const text = fs.readFileSync(file, 'utf8');
       const map = fs.readFileSync(path.resolve(build, '../..', room, `${name}.map`), 'utf8');
-      const made = instrument(text, source, '../../test/coverage/counters.js');
+      const counters = path.join(build, 'test', 'coverage', 'counters.js');
+      const made = instrument(text, source, path.relative(path.dirname(file), counters));
       fs.writeFileSync(file, made.text);
       return { source, text, map, outcomes: made.outcomes };
     });
@@ -31,10 +37,9 @@ function instrumented(build: string): Script[] {
 
 function testsIn(build: string): string[] {
   return TESTS.flatMap((room) =>
-    fs
-      .readdirSync(path.join(build, 'test', room))
-      .filter((name) => name.endsWith('.test.js'))
-      .map((name) => path.join('build', 'test', room, name)),
+    scriptsIn(path.join(build, 'test', room), '.test.js').map((name) =>
+      path.join('build', 'test', room, name),
+    ),
   );
 }
 
