@@ -60,8 +60,6 @@ export class SeededWorld {
   #publishing = 30;
   #life!: Life;
   #around!: Surroundings;
-  // Buckets of which messages cannot be found or read, in this life.
-  readonly #leftOut = new Set<number>();
   #producers: ProducerPeer[] = [];
   #consumers: ConsumerPeer[] = [];
   #vanished: { peer: Peer; atMs: number }[] = [];
@@ -199,9 +197,7 @@ export class SeededWorld {
     };
     this.#around = { life, checker, random: this.#random, gone };
     checker.now = () => life.nowMs;
-    this.#leftOut.clear();
     checker.knows = (bucket) => {
-      if (this.#leftOut.has(bucket)) return false;
       const { buckets } = life.broker;
       const slot = buckets.find(bucket % 2 ** 32, Math.floor(bucket / 2 ** 32));
       return slot === 0 ? !buckets.isPartial : buckets.isCounted(slot);
@@ -447,8 +443,6 @@ export class SeededWorld {
     assert.ok(excused || broke, `nothing was wrong, but: ${text}`);
     this.#tally.add(`notice ${kind}`);
     if (kind !== 'log.unreadable') return;
-    // Until the next start the broker counts without them.
-    this.#leftOut.add(Number(/bucket (\d+)/.exec(text)![1]));
     if (sequence !== undefined && count !== undefined) this.checker.setAside(sequence, count);
     else {
       const bases = this.#life.log.bases();
