@@ -16,12 +16,7 @@ export function totalsOf(broker: Broker): Totals {
   return {
     publishedMessages: c.publishedMessages,
     publishedBytes: c.publishedBytes,
-    refused: {
-      empty: c.refusedEmpty,
-      tooLarge: c.refusedLarge,
-      storageFull: c.refusedFull,
-      byRule: c.refusedByRule,
-    },
+    refused: { empty: c.refusedEmpty, tooLarge: c.refusedLarge, storageFull: c.refusedFull },
     deliveredMessages: c.deliveredMessages,
     deliveredBytes: c.deliveredBytes,
     ackedMessages: c.ackedMessages,

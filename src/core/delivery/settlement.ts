@@ -17,7 +17,6 @@
 // A broker that ends leaves what its log says: a message that is not gone is ready again.
 
 import type { Buckets } from '../buckets/buckets.ts';
-import { partPayload } from '../buckets/payload-counts.ts';
 import type { Slice } from '../buckets/slice.ts';
 import type { Commit } from '../commit/commit.ts';
 import type { Following } from '../following/following.ts';
@@ -54,10 +53,10 @@ export class Settlement {
 
   /** ready -> held: the first `count` messages of what `peek` gave. Gives what is held of it. */
   deliver(next: Slice, count: number, to?: Holder): Slice {
-    const { slot, position, sequence, first, messages, bodyBytes, attempts } = next;
+    const { slot, position, sequence, first, bodyBytes, attempts } = next;
     this.#buckets.take(next, count);
     if (attempts > 0) this.#counters.redeliveredMessages += count;
-    const held = { slot, position, sequence, first, count, messages, bodyBytes, attempts };
+    const held = { slot, position, sequence, first, count, bodyBytes, attempts };
     if (this.#following.active) this.#following.delivered(held, to);
     return held;
   }
@@ -81,9 +80,9 @@ export class Settlement {
 
   /** ready -> gone: the first `count` messages of what `peek` gave are not wanted any more. */
   purge(next: Slice, count: number): void {
-    const { slot, position, sequence, first, messages, bodyBytes, attempts } = next;
+    const { slot, position, sequence, first, bodyBytes, attempts } = next;
     this.#buckets.take(next, count);
-    const part = { slot, position, sequence, first, count, messages, bodyBytes, attempts };
+    const part = { slot, position, sequence, first, count, bodyBytes, attempts };
     this.#settle(part, 0, count, 'purged', undefined);
     this.#counters.purgedMessages += count;
   }
@@ -103,8 +102,7 @@ export class Settlement {
     by: Holder | undefined,
   ): void {
     const sequence = part.sequence + at;
-    const bytes = this.#buckets.payload.isOn ? partPayload(part, at, count) : 0;
-    this.#buckets.settle(part.slot, sequence, count, bytes);
+    this.#buckets.settle(part.slot, sequence, count);
     this.#retention.settle(part.position, count);
     this.#commit.settle(sequence, count);
     if (this.#following.active) this.#following.settled(part, at, count, cause, by);
@@ -117,12 +115,11 @@ export class Settlement {
     cause: RequeuedCause,
     by: Holder | undefined,
   ): void {
-    const { slot, position, messages, bodyBytes } = part;
+    const { slot, position, bodyBytes } = part;
     const sequence = part.sequence + at;
     const first = part.first + at;
     const attempts = part.attempts + 1;
-    const back = { slot, position, sequence, first, count, messages, bodyBytes, attempts };
-    this.#buckets.requeue(back);
+    this.#buckets.requeue({ slot, position, sequence, first, count, bodyBytes, attempts });
     this.#commit.requeue(sequence, count, attempts);
     if (this.#following.active) this.#following.requeued(part, at, count, cause, by);
   }

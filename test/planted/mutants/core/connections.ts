@@ -120,13 +120,4 @@ export const CORE_CONNECTIONS: readonly Mutant[] = [
     test: 'test/core/connections/producer.test.ts',
     caughtBy: 'random chunks of many batches',
   },
-  {
-    name: 'place in flight that is freed not given to the next',
-    file: 'src/core/connections/consumer.ts',
-    member: 'Consumer.#wait',
-    find: 'this.#host.subscriptions.dispatch(this.slot);',
-    replace: '',
-    test: 'test/core/delivery/delivery-limits.test.ts',
-    caughtBy: 'who acks without having read gives its place to others',
-  },
 ];
