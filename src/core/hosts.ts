@@ -1,7 +1,7 @@
 // What the sessions of producers and of consumers are given of the broker: its parts, and the calls
 // that tell it what to do in which turn.
 
-import type { Connections } from './connections/connections.ts';
+import type { Connections, Watched } from './connections/connections.ts';
 import type { Consumer } from './connections/consumer.ts';
 import type { ConsumerHost } from './connections/consumer-host.ts';
 import type { Producer, ProducerHost } from './connections/producer.ts';
@@ -9,7 +9,6 @@ import type { Eviction } from './memory/eviction.ts';
 import { BufferPool } from './memory/partial-input.ts';
 import type { Reservations } from './memory/reservations.ts';
 import type { Notices } from './ports/notices.ts';
-import type { Deadlines } from './timing/deadlines.ts';
 
 /** The broker's parts that sessions of both sides are given. */
 export interface HostParts {
@@ -18,14 +17,6 @@ export interface HostParts {
   readonly overdue: ConsumerHost<Consumer>['time']['overdue'];
   readonly counters: ConsumerHost<Consumer>['metrics']['counters'];
   readonly connections: Connections;
-}
-
-/** Ticks, as sessions ask for them. */
-export interface SessionTicks {
-  readonly producers: Set<Producer>;
-  readonly deadlines: Deadlines<Consumer>;
-  /** Something comes in: gives the time in ms. */
-  stir(): number;
 }
 
 export interface ProducerParts extends HostParts {
@@ -42,7 +33,7 @@ export interface ProducerParts extends HostParts {
 export function producerHost(
   broker: ProducerParts,
   eviction: Eviction,
-  ticks: SessionTicks,
+  ticks: Watched,
   replyLater: (producer: Producer) => void,
 ): ProducerHost {
   const { codec, limits, commit, fairShare, rules, counters, budget, reservations } = broker;
@@ -73,7 +64,7 @@ export interface ConsumerParts extends HostParts {
   readonly notices: Notices;
 }
 
-export function consumerHost(broker: ConsumerParts, ticks: SessionTicks): ConsumerHost<Consumer> {
+export function consumerHost(broker: ConsumerParts, ticks: Watched): ConsumerHost<Consumer> {
   const { limits, settlement, frames, budget, overdue, counters, latency } = broker;
   return {
     limits,

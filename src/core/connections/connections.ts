@@ -39,6 +39,7 @@ export interface ConnectionsOptions {
 export interface Watched {
   readonly producers: Set<Producer>;
   readonly deadlines: Deadlines<Consumer>;
+  /** Something comes in: gives the time in ms. */
   stir(): number;
 }
 
