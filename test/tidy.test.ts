@@ -129,7 +129,6 @@ const FLOORS: Record<string, string[]> = {
   'src/core': [
     'ports assert.ts limits.ts',
     'collections records timing metrics text',
-    'rules',
     'memory buckets',
     'following',
     'commit',
@@ -434,9 +433,6 @@ const NO_TEST_OF_ITS_OWN: Record<string, string> = {
     'core/broker.test and log/lives.test: indexes, compaction and checkpoint',
   'src/core/memory/budget.ts': 'one number, which eviction.test moves',
   'src/core/metrics/counters.ts': 'only counters; report.test reads them',
-  'src/core/rules/compile.ts': 'calls the checks, each of which has a test that calls it',
-  'src/core/rules/lookup.ts': 'rule-table.test walks over all rules beside it',
-  'src/core/rules/values.ts': 'keys.test reads, writes and refuses through every key',
   'src/core/segments/state.ts': 'only puts the parts together that the other tests use',
   'src/log/compaction/compactor.ts':
     'file-log.test, lives.test, compact-crash.test: in service, cut short',
