@@ -16,7 +16,7 @@ const ROOT = path.dirname(fileURLToPath(import.meta.url));
 const BUILD = path.join(ROOT, 'build');
 const STAMP = path.join(BUILD, '.stamp.json');
 const NODE_LEAST = [20, 19];
-const TEST_FILE_TIMEOUT_MS = 15 * 60_000;
+const TEST_FILE_TIMEOUT_MS = 10 * 60_000;
 
 /** What each half of the build is made from; a change in any of these makes it again. */
 const INPUTS = {

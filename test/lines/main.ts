@@ -11,18 +11,12 @@ const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const PINS = path.join(ROOT, '.ci', 'node-lines');
 const FOLDER = path.join(ROOT, 'build', 'node-lines');
 
-const PART = ['assembly/', 'cli/', 'client/', 'codec/', 'config/', 'core/', 'dashboard/', 'io/']
-  .concat(['load/', 'log/', 'time/', 'wasm/', 'test/server', 'test/setup', 'test/starting'])
-  .concat([
-    'e2e/following',
-    'e2e/hostile',
-    'e2e/metrics',
-    'e2e/package',
-    'e2e/quickstart',
-    'e2e/start',
-  ]);
+const PART = ['cli/', 'client/', 'config/', 'dashboard/', 'io/', 'load/', 'time/', 'wasm/']
+  .concat(['log/backup', 'log/file-log', 'log/files/', 'log/golden', 'log/segments/', 'log/tools'])
+  .concat(['test/server', 'test/setup', 'test/starting', 'e2e/following', 'e2e/hostile'])
+  .concat(['e2e/metrics', 'e2e/package', 'e2e/quickstart', 'e2e/start']);
 // They enumerate states of a log in memory, which no Node.js has a say in.
-const LONG = ['log/read-cache/', 'log/compact-crash', 'log/lives', 'log/tools/repair'];
+const LONG = ['log/tools/repair', 'log/tools/verify'];
 
 /** The files of the part, as names that match no other. */
 function part(): string[] {

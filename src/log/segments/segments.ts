@@ -217,7 +217,8 @@ export class Segments {
     this.#options.files.free((failure, bytes) => {
       this.#looking = false;
       const another = this.#mayFollow(failure === undefined ? bytes : Number.POSITIVE_INFINITY);
-      if (this.#next === undefined || this.closed || another === this.#another) return;
+      if (this.closed) return this.#rested();
+      if (this.#next === undefined || another === this.#another) return;
       this.#another = another;
       this.#options.changed();
     });
@@ -345,8 +346,9 @@ export class Segments {
 
   // Goes on with closing when no file is being made, given back or read any more.
   #rested(): void {
-    if (this.#onRest === undefined || this.#making || this.#spares.busy) return;
-    if (this.#leaving > 0 || this.#list.some(({ reads }) => reads > 0)) return;
+    if (this.#onRest === undefined || this.#making || this.#looking) return;
+    if (this.#spares.busy || this.#leaving > 0) return;
+    if (this.#list.some(({ reads }) => reads > 0)) return;
     const onRest = this.#onRest;
     this.#onRest = undefined;
     onRest();
