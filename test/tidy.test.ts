@@ -329,7 +329,7 @@ const LARGE: Record<string, number> = {
   'src/log/index/index-file.ts': 305,
   'src/log/index/index-store.ts': 371,
   'src/log/index/indexes.ts': 462,
-  'src/log/read-cache/read-cache.ts': 304,
+  'src/log/read-cache/read-cache.ts': 303,
   'src/log/recovery/recovery.ts': 406,
   'src/log/segments/segments.ts': 365,
   'src/log/tools/dump.ts': 375,

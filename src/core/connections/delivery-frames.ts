@@ -9,6 +9,7 @@ import {
   RESULT_BYTES_OUT,
   RESULT_PAYLOAD,
 } from '../../../assembly/layout.ts';
+import { assert } from '../assert.ts';
 import type { Buckets } from '../buckets/buckets.ts';
 import type { InFlight } from '../delivery/in-flight.ts';
 import type { Settlement } from '../delivery/settlement.ts';
@@ -32,6 +33,7 @@ export interface DeliveryFramesParts {
 export class DeliveryFrames {
   readonly #parts: DeliveryFramesParts;
   readonly #pool: FramePool;
+  #isPacking = false;
 
   constructor(parts: DeliveryFramesParts, pool: FramePool) {
     this.#parts = parts;
@@ -41,10 +43,14 @@ export class DeliveryFrames {
   /**
    * Packs what is next in a bucket's line into the outbox, and moves it into `held`: as much as is
    * in memory, at most `most` messages, and at most `bytesMax` bytes unless one message has more.
-   * `wire`: bytes of each length. Gives the bytes of the frame; 0: the first message is on disk.
+   * `wire`: bytes of each length. Gives the bytes of the frame, which is to be closed next; 0: the
+   * first message is on disk.
    */
   pack(slot: number, most: number, wire: number, bytesMax: number, held: InFlight): number {
     const { buckets, codec, counters, dispatcher, settlement } = this.#parts;
+    // There is one outbox: a delivery within another would write over the messages of that one.
+    assert(!this.#isPacking, 'a frame was begun before the last one was taken');
+    this.#isPacking = true;
     let bytes = BATCH_HEADER_BYTES;
     while (held.count < most && held.parts < PARTS_MAX) {
       const part = buckets.peek(slot);
@@ -68,7 +74,10 @@ export class DeliveryFrames {
       held.add(settlement.deliver(part, packed, held.holder));
       if (packed < wanted) break;
     }
-    if (held.count === 0) return 0;
+    if (held.count === 0) {
+      this.#isPacking = false;
+      return 0;
+    }
     counters.deliveredMessages += held.count;
     counters.deliveries++;
     return bytes;
@@ -85,6 +94,7 @@ export class DeliveryFrames {
 
   /** Copies the frame of `count` messages in `bytes` bytes out of the outbox, into `memory`. */
   close(count: number, bytes: number, memory: Uint8Array | undefined): Uint8Array {
+    this.#isPacking = false;
     return this.#parts.codec.takeFrame(count, bytes, memory);
   }
 }

@@ -11,9 +11,10 @@ export interface RecordReader {
   /** Place of a record in the codec's memory, verified, or -1 if it is not there. */
   resident(position: Position, recordBytes: number): number;
   /**
-   * Brings a record into memory. `done` comes later, never within the call; with an error if it
-   * cannot be read or does not verify. Without one it was there, but may be gone again, or stand
-   * elsewhere in the log by now.
+   * Brings a record into memory. `done` comes later: neither it nor that of another call comes
+   * within the call, as the caller may be packing a frame. With an error if the record cannot be
+   * read or does not verify. Without one it was there, but may be gone again, or stand elsewhere in
+   * the log by now.
    */
   load(position: Position, recordBytes: number, done: (failure: Failure) => void): void;
 }

@@ -93,11 +93,12 @@ export class ReadCache {
   load(position: Position, recordBytes: number, done: (failure: Failure) => void): void {
     this.#lightTraffic = this.#foreground.lightTraffic;
     this.#elevator.add({ position, recordBytes, done, alone: false });
-    this.#next();
+    // Whoever asks may be in the middle of a delivery: nobody is answered within the call.
+    this.#next(false);
   }
 
   // Begins reads while there is room for them; then, for a crowded pass, what comes behind them.
-  #next(): void {
+  #next(mayAnswer = true): void {
     const elevator = this.#elevator;
     if (this.#resting || !elevator.gathered()) return;
     while (!elevator.answering && this.#reading < READS_MAX && elevator.waiting > 0) {
@@ -114,7 +115,7 @@ export class ReadCache {
     }
     if (!elevator.holdsBack || elevator.answering) return;
     if (elevator.waiting === 0) while (this.#reading < READS_MAX && this.#readsAhead());
-    if (this.#reading === 0) elevator.answerAll();
+    if (mayAnswer && this.#reading === 0) elevator.answerAll();
   }
 
   // Begins to read behind the stretch of a crowded pass; false if that is not worth it.
@@ -261,10 +262,8 @@ export class ReadCache {
 
   #answer(window: ReadWindow, read: WaitingRead, failure: Failure): void {
     const { position, recordBytes, done, alone } = read;
-    const { stale } = window;
-    const held = placeIn(window, position, recordBytes) >= 0;
     // Whoever does not find the record in a stale window asks again, for where it stands now.
-    if (stale || held) done(undefined);
+    if (window.stale || placeIn(window, position, recordBytes) >= 0) done(undefined);
     else if (alone)
       done(failure ?? new LogError('damaged', `the record at ${position} does not verify`));
     // It may reach over the window's end, or another record is damaged or cannot be read.

@@ -107,9 +107,8 @@ export class Segments {
   }
 
   get diskBytes(): number {
-    let bytes = this.#next?.bytes ?? 0;
-    for (const segment of this.#list) bytes += segment.bytes;
-    return bytes + this.#spares.bytes;
+    const bytes = this.#list.reduce((sum, segment) => sum + segment.bytes, this.#spares.bytes);
+    return bytes + (this.#next?.bytes ?? 0);
   }
 
   /** The segment whose file holds a position. */
@@ -346,9 +345,8 @@ export class Segments {
 
   // Goes on with closing when no file is being made, given back or read any more.
   #rested(): void {
-    if (this.#onRest === undefined || this.#making || this.#looking) return;
-    if (this.#spares.busy || this.#leaving > 0) return;
-    if (this.#list.some(({ reads }) => reads > 0)) return;
+    if (this.#onRest === undefined || this.#making || this.#looking || this.#spares.busy) return;
+    if (this.#leaving > 0 || this.#list.some(({ reads }) => reads > 0)) return;
     const onRest = this.#onRest;
     this.#onRest = undefined;
     onRest();

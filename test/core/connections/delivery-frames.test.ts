@@ -9,6 +9,7 @@ import {
   RESULT_BYTES_OUT,
   RESULT_PAYLOAD,
 } from '../../../assembly/layout.ts';
+import { BugError } from '../../../src/core/assert.ts';
 import type { Buckets } from '../../../src/core/buckets/buckets.ts';
 import type { Slice } from '../../../src/core/buckets/slice.ts';
 import { DeliveryFrames } from '../../../src/core/connections/delivery-frames.ts';
@@ -21,7 +22,7 @@ const SIZE = 10; // of a message in a frame, of which 2 are its length
 const PAYLOAD = 8;
 
 /** A line of parts with so many messages each; those from `onDisk` on are not in memory. */
-function setUp(sizes: number[], onDisk = Number.POSITIVE_INFINITY) {
+function setUp(sizes: number[], onDisk = Number.POSITIVE_INFINITY, missed = () => {}) {
   let sequence = 1;
   const line = sizes.map((count, i): Slice => {
     const part = { slot: 3, position: i, first: 0, bodyBytes: 100 + i, attempts: 0 };
@@ -65,7 +66,9 @@ function setUp(sizes: number[], onDisk = Number.POSITIVE_INFINITY) {
       dispatcher: {
         fetch: (slot, position, recordBytes) => {
           assert.deepEqual([slot, recordBytes], [3, RECORD_HEADER_BYTES + 100 + position]);
-          return position < onDisk ? 1000 + position : -1;
+          if (position < onDisk) return 1000 + position;
+          missed();
+          return -1;
         },
       },
     },
@@ -73,7 +76,7 @@ function setUp(sizes: number[], onDisk = Number.POSITIVE_INFINITY) {
   );
   const held = new InFlight();
   const pack = (most: number, bytesMax = 1_000_000) => frames.pack(3, most, 8, bytesMax, held);
-  return { pack, held, line, asked, counters };
+  return { frames, pack, held, line, asked, counters };
 }
 
 test('as many messages as it may, of as many parts as that takes', () => {
@@ -109,4 +112,20 @@ test('a batch of scattered messages ends after so many runs', () => {
   const { pack, held, line } = setUp(Array(5000).fill(1));
   pack(65_536);
   assert.deepEqual([held.parts, held.count, line.length], [4096, 4096, 5000 - 4096]);
+});
+
+test('no frame is begun in the outbox while another one is in it', () => {
+  const others: (() => void)[] = [];
+  const { frames, pack, held } = setUp([2, 3], 1, () => {
+    for (const other of others) other();
+  });
+  const second = () => frames.pack(3, 100, 8, 1_000_000, new InFlight());
+  others.push(() => assert.throws(second, BugError));
+  const bytes = pack(100);
+  assert.equal(bytes, BATCH_HEADER_BYTES + 2 * SIZE);
+  assert.throws(second, BugError, 'it is not taken yet');
+  frames.close(held.count, bytes, undefined);
+  others.length = 0;
+  assert.equal(second(), 0);
+  assert.equal(second(), 0, 'one that was not begun is in the way of nobody');
 });

@@ -391,6 +391,7 @@ for (const { areaBytes, seed } of [
     files.auto = false;
     let left = 0;
     let again = 0;
+    let asking = 0;
     const ask = (places: Place[]): void => {
       const missing = places.findIndex((place) => body(setup, place) !== place.body);
       const place = places[missing];
@@ -398,12 +399,14 @@ for (const { areaBytes, seed } of [
         left--;
         return;
       }
+      asking++;
       cold.load(place.position, place.bytes, (failure) => {
-        assert.equal(failure, undefined);
+        assert.deepEqual([asking, failure], [0, undefined], 'somebody was answered within a call');
         if (body(setup, place) === undefined) again++;
         else assert.equal(body(setup, place), place.body);
         ask(places.slice(missing));
       });
+      asking--;
     };
     for (let consumer = 0; consumer < 300; consumer++) {
       left++;
@@ -424,6 +427,42 @@ for (const { areaBytes, seed } of [
     assert.ok(again > 0, 'nobody had to ask again');
     assert.equal(segments.list[0]!.reads, 0);
   });
+
+test('who asks for the next record when the last read of a pass ends is not answered within', async () => {
+  const turns: (() => void)[] = [];
+  const setup = await setUp([700_000, ...Array(1600).fill(15_000)], SEGMENT, {
+    soon: (call) => void turns.push(call),
+    later: (call) => void turns.push(call),
+  });
+  const { cold, files, records } = setup;
+  files.auto = false;
+  let asking = 0;
+  let served = 0;
+  const ask = (place: Place, then = () => {}) => {
+    asking++;
+    cold.load(place.position, place.bytes, (failure) => {
+      assert.deepEqual([asking, failure], [0, undefined], 'somebody was answered within a call');
+      assert.equal(body(setup, place), place.body);
+      served++;
+      then();
+    });
+    asking--;
+  };
+  const far = records.slice(-80);
+  // One is large, and read by itself; a crowd waits for records far away.
+  ask(records[0]!, () => ask(far[79]!));
+  for (const at of [1, 11, 21]) ask(records[at]!);
+  for (const place of far.slice(0, 79)) ask(place);
+  assert.deepEqual([files.pending.length, served], [4, 0]);
+  // The answers of the others are held back, until the large one is there, too.
+  for (let left = 4; left > 1; left--) files.step(left - 1);
+  assert.deepEqual([files.pending.length, served], [1, 0]);
+  files.step(0);
+  assert.equal(served, 4);
+  files.auto = true;
+  for (await files.settle(); turns.length > 0; await files.settle()) turns.shift()!();
+  assert.equal(served, 84);
+});
 
 test('who reads to the end of what is there finds nothing to read ahead', async () => {
   const ends: [bytes: number, only: boolean][] = [

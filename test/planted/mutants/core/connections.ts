@@ -120,4 +120,13 @@ export const CORE_CONNECTIONS: readonly Mutant[] = [
     test: 'test/core/connections/producer.test.ts',
     caughtBy: 'random chunks of many batches',
   },
+  {
+    name: 'frame begun in the outbox of another',
+    file: 'src/core/connections/delivery-frames.ts',
+    member: 'DeliveryFrames.pack',
+    find: 'this.#isPacking = true;',
+    replace: '',
+    test: 'test/core/connections/delivery-frames.test.ts',
+    caughtBy: 'no frame is begun in the outbox while another one is in it',
+  },
 ];

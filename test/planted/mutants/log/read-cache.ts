@@ -40,4 +40,14 @@ export const LOG_READ_CACHE: readonly Mutant[] = [
     test: 'test/log/read-cache/read-cache.test.ts',
     caughtBy: 'who waits for a read to begin while a segment is replaced is not told of damage',
   },
+  {
+    name: 'reads answered while another one is asked for',
+    file: 'src/log/read-cache/read-cache.ts',
+    member: 'ReadCache.load',
+    find: 'this.#next(false);',
+    replace: 'this.#next();',
+    test: 'test/log/read-cache/read-cache.test.ts',
+    caughtBy:
+      'who asks for the next record when the last read of a pass ends is not answered within',
+  },
 ];
