@@ -166,8 +166,9 @@ export class Reporter {
     const opened = closed.reduce((sum, count) => sum + count, producers.size + consumers.size);
     const { publishedMessages, deliveredMessages, ackedMessages, failedMessages } = counters;
     const messages = publishedMessages + deliveredMessages + ackedMessages + failedMessages;
-    const { refusedEmpty, refusedLarge, refusedFull, purgedMessages } = counters;
-    const others = refusedEmpty + refusedLarge + refusedFull + purgedMessages + this.#commits;
+    const { refusedEmpty, refusedLarge, refusedFull, refusedByRule, purgedMessages } = counters;
+    const refused = refusedEmpty + refusedLarge + refusedFull + refusedByRule;
+    const others = refused + purgedMessages + this.#commits;
     return 2 * opened - (producers.size + consumers.size) + messages + others;
   }
 

@@ -10,6 +10,7 @@ import type { Snapshot, StartSnapshot } from './contract/snapshot.ts';
 import { Admin } from './core/admin/admin.ts';
 import { Broker } from './core/broker.ts';
 import type { Paused } from './core/delivery/paused.ts';
+import type { RuleTable } from './core/rules/rule-table.ts';
 import { DataFolder, StartError } from './data-folder.ts';
 import { failureText, type Health, healthOf } from './health.ts';
 import { Backups } from './io/backups.ts';
@@ -37,6 +38,8 @@ export interface ServerOptions {
   config: BrokerConfig;
   log: Logger;
   version: string;
+  /** Rules of the configuration file. */
+  rules?: RuleTable | undefined;
   /** What time it is, for tests. */
   clock?: Clock;
   /** Told how far the start is, again and again until it is over. */
@@ -160,6 +163,7 @@ export class Server {
     this.#broker = new Broker({
       ...parts.state,
       paused: parts.paused,
+      ruleTable: options.rules,
       codec: parts.codec,
       log: parts.log.ports,
       foreground: parts.foreground,

@@ -125,9 +125,11 @@ async function info(id: bigint, options: Options): Promise<void> {
     await emit(`${JSON.stringify(bucket)}\n`);
     return;
   }
-  const { why, consumersList, purge: last } = bucket;
+  const { why, rules, consumersList, purge: last } = bucket;
   const since = why.since === undefined ? '' : `, since ${why.since}`;
-  const lines = [bucketTable([bucket]), `${why.code}: ${why.text}${since}`];
+  const until = why.until === undefined ? '' : `, until ${why.until}`;
+  const lines = [bucketTable([bucket]), `${why.code}: ${why.text}${since}${until}`];
+  for (const { key, value, rule } of rules) lines.push(`${key}=${value} by rule ${rule}`);
   if (bucket.returned > 0) lines.push(`${count(bucket.returned)} came back and are next`);
   if (last !== null)
     lines.push(`purge of ${last.startedAt}: ${count(last.purged)}${last.done ? '' : ' so far'}`);

@@ -41,6 +41,10 @@ const VERBS: Record<string, Verb> = {
     summary: 'list buckets, look into them, purge, pause and resume them',
     load: async () => (await import('./bucket.ts')).registerBucket,
   },
+  rule: {
+    summary: 'list rules, and explain what is in force for a bucket',
+    load: async () => (await import('./rule.ts')).registerRule,
+  },
   conn: {
     summary: 'list the connections of a running broker, or close one',
     load: async () => (await import('./conn.ts')).registerConn,

@@ -156,7 +156,8 @@ async function report(outcome: Outcome, options: PubOptions): Promise<void> {
   const taken = published + refused + unknown + unsent;
   if (!options.quiet && (failure === undefined || taken > 0)) {
     const parts = [`published ${published} to bucket ${bucket} in ${formatDuration(ms)}`];
-    if (refused > 0) parts.push(`${refused} refused: too large, or the broker's disk is full`);
+    if (refused > 0)
+      parts.push(`${refused} refused: too large, beyond a rule, or the broker's disk is full`);
     if (unknown > 0) parts.push(`${unknown} unknown: stored or not`);
     if (unsent > 0) parts.push(`${unsent} not sent`);
     if (skipped > 0) parts.push(`${skipped} empty lines skipped`);

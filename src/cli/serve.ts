@@ -15,7 +15,7 @@ import {
 import { formatSize } from '../core/text/units.ts';
 import type { Setting } from '../dashboard/messages.ts';
 import { createLogger } from '../io/logger.ts';
-import { runBroker } from './lifecycle.ts';
+import { type LifecycleOptions, runBroker } from './lifecycle.ts';
 import { CliError, emit, note, wantsColor } from './output.ts';
 import { readVersion } from './version.ts';
 
@@ -101,13 +101,21 @@ async function serve(command: Command): Promise<void> {
   const handle = await createLogger({ ...config.logging, color });
   if (loaded.file !== undefined)
     handle.log.info({ event: 'config.file', file: loaded.file }, `settings from ${loaded.file}`);
+  const { rules } = loaded;
+  if (rules !== undefined)
+    handle.log.info(
+      { event: 'config.rules', rules: rules.rules.length },
+      `${rules.rules.length} rules from ${loaded.file}`,
+    );
   if (loaded.unknownVariables.length > 0)
     handle.log.warn(
       { event: 'config.unknown-variables', names: loaded.unknownVariables },
       unknownText(loaded.unknownVariables),
     );
-  const { startServer } = await import('../server.ts');
-  const settings = settingsOf(loaded);
+  const server = await import('../server.ts');
+  const startServer: LifecycleOptions['startServer'] = (options) =>
+    server.startServer({ ...options, rules });
+  const settings = [...settingsOf(loaded), ...ruleSettingsOf(loaded)];
   const version = readVersion();
   const exitCode = await runBroker({ config, handle, version, startServer, settings });
   process.exit(exitCode);
@@ -118,6 +126,8 @@ function unknownText(names: readonly string[]): string {
   return `${names.join(', ')} in the environment ${are} of this version: ignored`;
 }
 
+// Of more rules the rest is shown by `rule ls` only.
+const RULES_SHOWN = 100;
 const SECRET: readonly SettingKey[] = ['dashboard_token'];
 
 /** The settings for people, with where each came from. */
@@ -132,19 +142,39 @@ function settingsOf({ config, written, origins }: LoadedConfig): Setting[] {
   });
 }
 
+// Rules of the configuration file beside the settings; of many the first ones.
+function ruleSettingsOf({ rules, file }: LoadedConfig): Setting[] {
+  const all = rules?.rules ?? [];
+  const description = all.length > RULES_SHOWN ? `rule 1 of ${all.length}` : 'rule';
+  return all.slice(0, RULES_SHOWN).map(
+    ({ name, text }, i): Setting => ({
+      key: `rule ${name}`,
+      value: text.slice(text.indexOf(' match=') + 1),
+      source: 'file',
+      origin: `${file}: rule`,
+      description: description.replace('1 of', `${i + 1} of`),
+    }),
+  );
+}
+
 function textOf(value: unknown): string {
   if (Array.isArray(value)) return value.map(textOf).join(' ');
   return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
 
 async function printConfig(loaded: LoadedConfig): Promise<void> {
-  const { config, origins, file, unknownVariables } = loaded;
+  const { config, origins, file, rules, unknownVariables } = loaded;
   if (unknownVariables.length > 0) note(unknownText(unknownVariables));
   const settings = SETTING_KEYS.map((key) => [
     key,
     { ...origins[key], environment: environmentNameOf(key) },
   ]);
   const shown = withoutSecrets(config);
-  const report = { file: file ?? null, config: shown, origins: Object.fromEntries(settings) };
+  const report = {
+    file: file ?? null,
+    config: shown,
+    origins: Object.fromEntries(settings),
+    rules: rules?.rules.map(({ name, text }) => ({ name, text, source: 'file' })) ?? [],
+  };
   await emit(`${JSON.stringify(report, null, 2)}\n`);
 }

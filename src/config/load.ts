@@ -3,12 +3,13 @@
 // not done here.
 
 import { existsSync } from 'node:fs';
-import { extname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { RING_BYTES } from '../../assembly/layout.ts';
 import { checkLimits, DEFAULT_LIMITS, type Limits, segmentBytesMin } from '../core/limits.ts';
-import { nearestName } from '../core/text/nearest.ts';
+import type { RuleTable } from '../core/rules/rule-table.ts';
 import { isLoopback, type ListenerText, type Wire } from './address.ts';
 import type { MemoryLimit } from './cgroup.ts';
+import { ConfigError, type Found, type Origin, readConfigFile } from './config-file.ts';
 import { meantText, readVariables } from './environment.ts';
 import { type MemoryConfig, planMemory } from './memory.ts';
 import {
@@ -19,13 +20,15 @@ import {
   type SettingKey,
   type SettingValues,
 } from './schema.ts';
-import { readFirstLine, readTextFile } from './text-file.ts';
+import { readFirstLine } from './text-file.ts';
 
 export interface Listener {
   host: string;
   port: number;
   wire: Wire;
 }
+
+export { ConfigError, type Origin } from './config-file.ts';
 
 export interface BrokerConfig {
   /** Absolute path. */
@@ -59,13 +62,6 @@ export interface BrokerConfig {
   };
 }
 
-export interface Origin {
-  /** `cgroup`: a default that follows from the limit of the control group. */
-  source: 'flag' | 'environment' | 'file' | 'default' | 'cgroup';
-  /** What a person would look for: `--wire`, `THRUSTMQ_WIRE`, `thrustmq.toml: wire`. */
-  name: string;
-}
-
 export interface LoadedConfig {
   config: BrokerConfig;
   origins: Record<SettingKey, Origin>;
@@ -73,6 +69,8 @@ export interface LoadedConfig {
   written: Partial<Record<SettingKey, unknown>>;
   /** The file that was read, if any. */
   file: string | undefined;
+  /** The rules that stand in it, if any. */
+  rules: RuleTable | undefined;
   /** Variables of the environment that begin like ours and are no settings. */
   unknownVariables: string[];
 }
@@ -90,22 +88,6 @@ export interface Sources {
   terminal: boolean;
 }
 
-/** Wrong configuration; the message names the source and holds a hint where there is one. */
-export class ConfigError extends Error {
-  /** 2 when the command line is at fault, else 78. */
-  readonly exitCode: number;
-  constructor(message: string, exitCode = 78) {
-    super(message);
-    this.name = 'ConfigError';
-    this.exitCode = exitCode;
-  }
-}
-
-interface Found {
-  value: unknown;
-  origin: Origin;
-}
-
 const FILE_NAMES = ['thrustmq.toml', 'thrustmq.json'];
 
 /**
@@ -115,7 +97,7 @@ const FILE_NAMES = ['thrustmq.toml', 'thrustmq.json'];
 export async function loadConfig(sources: Sources): Promise<LoadedConfig> {
   const found = new Map<SettingKey, Found>();
   const file = findFile(sources);
-  if (file !== undefined) await readConfigFile(file, found);
+  const rules = file === undefined ? undefined : await readConfigFile(file, found);
   const unknownVariables = readEnvironment(sources.environment, found);
   for (const key of SETTING_KEYS) {
     const value = sources.flags[key];
@@ -127,7 +109,7 @@ export async function loadConfig(sources: Sources): Promise<LoadedConfig> {
   const config = build(values, sources);
   const { limit, isLowered } = config.memory;
   if (isLowered) origins.memory = { source: 'cgroup', name: `limit: ${limit?.name}` };
-  return { config, origins, written, file, unknownVariables };
+  return { config, origins, written, file, rules, unknownVariables };
 }
 
 function findFile(sources: Sources): string | undefined {
@@ -137,31 +119,6 @@ function findFile(sources: Sources): string | undefined {
   if (present.length > 1)
     throw new ConfigError(`both ${FILE_NAMES.join(' and ')} exist here; say which with --config`);
   return present[0];
-}
-
-async function readConfigFile(path: string, found: Map<SettingKey, Found>): Promise<void> {
-  let text: string;
-  try {
-    text = readTextFile(path);
-  } catch (error) {
-    throw new ConfigError(`cannot read the config file ${path}: ${(error as Error).message}`);
-  }
-  let table: unknown;
-  try {
-    if (extname(path).toLowerCase() === '.json') table = JSON.parse(text);
-    else table = (await import('smol-toml')).parse(text);
-  } catch (error) {
-    throw new ConfigError(`${path} does not parse: ${(error as Error).message}`);
-  }
-  if (typeof table !== 'object' || table === null || Array.isArray(table))
-    throw new ConfigError(`${path} must hold a table of settings`);
-  for (const [name, value] of Object.entries(table)) {
-    const key = name.replaceAll('-', '_') as SettingKey;
-    if (!SETTING_KEYS.includes(key))
-      throw new ConfigError(unknownKey(`${path}: unknown key "${name}"`, name, SETTING_KEYS));
-    if (found.has(key)) throw new ConfigError(`${path}: "${key}" is given twice`);
-    found.set(key, { value, origin: { source: 'file', name: `${path}: ${name}` } });
-  }
 }
 
 const CONFIG_VARIABLE = 'THRUSTMQ_CONFIG';
@@ -195,11 +152,6 @@ function readEnvironment(
     if (value !== undefined) into.set(key, { value, origin: { source: 'environment', name } });
   }
   return unknown;
-}
-
-function unknownKey(complaint: string, name: string, known: readonly string[]): string {
-  const near = nearestName(name, known);
-  return near === undefined ? complaint : `${complaint}; did you mean "${near}"?`;
 }
 
 function check(found: Map<SettingKey, Found>): {

@@ -26,6 +26,10 @@ export type Command =
   | { kind: 'peek'; id: string; limit: number; bytes: number }
   | { kind: 'connections'; limit: number; cursor?: string | undefined }
   | { kind: 'segments'; limit: number; cursor?: string | undefined }
+  | { kind: 'rules'; limit: number; cursor?: string | undefined }
+  | { kind: 'rule'; name: string }
+  /** What is in force for a bucket. */
+  | { kind: 'bucket-rule'; id: string }
   | { kind: 'close'; connection: number }
   | { kind: 'pause'; id: string }
   | { kind: 'resume'; id: string }
@@ -97,6 +101,8 @@ export interface ConsumerRow {
 export interface BucketInfo extends BucketRow {
   /** Messages that were delivered, came back, and are next. */
   returned: number;
+  /** What rules set for it; the rest is the default. */
+  rules: { key: string; value: string; rule: string }[];
   /** At most 100. */
   consumersList: ConsumerRow[];
   purge: PurgeState | null;
@@ -155,6 +161,31 @@ export interface SegmentRow {
   state: 'open' | 'complete' | 'indexed';
   /** It is the oldest with live messages: nothing from here on can be given back whole. */
   pinned: boolean;
+}
+
+export interface RuleRow {
+  name: string;
+  /** An id, a range, value and mask, or `*`. */
+  match: string;
+  /** What it sets, as written in rules. */
+  keys: Record<string, string>;
+  /** Those of the configuration file cannot be changed while the broker runs. */
+  source: 'file';
+}
+
+export interface RulePage {
+  /** In the order of their names. */
+  rules: RuleRow[];
+  /** To ask for the next page with; null: this is the last. */
+  cursor: string | null;
+  count: number;
+}
+
+/** What is in force for a bucket. */
+export interface BucketRule {
+  bucket: string;
+  /** `rule`: the name of the one that decides; null: the value is the default. */
+  keys: { key: string; value: string; rule: string | null }[];
 }
 
 /** Whether a text is a bucket's id as decimal digits, without leading zeros. */

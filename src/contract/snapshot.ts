@@ -21,7 +21,7 @@ export interface Totals {
   publishedMessages: number;
   publishedBytes: number;
   /** Messages answered with 0, by reason. */
-  refused: { empty: number; tooLarge: number; storageFull: number };
+  refused: { empty: number; tooLarge: number; storageFull: number; byRule: number };
   deliveredMessages: number;
   deliveredBytes: number;
   /** Messages that consumers acked with 1. */

@@ -11,8 +11,10 @@ export const WHY = {
   'no-consumer': 'messages wait and nobody consumes the bucket',
   'consumer-not-reading': 'no consumer takes what was sent to it',
   'consumer-silent': 'every consumer holds messages or owes a heartbeat, and has been silent',
+  'at-max-in-flight': 'as many messages are unacked as a rule allows (max_in_flight)',
   'consumers-at-limit': 'every consumer holds a full batch that it has not acked yet',
   'heartbeat-pending': 'every consumer has yet to answer a heartbeat',
+  'at-rate': 'the rate that a rule allows is used up (rate)',
   'memory-full': 'all buffers together are at their limit (--buffer)',
   reading: 'what comes next is being read from disk',
   redelivering: 'what comes next was delivered before and not acked',
@@ -29,4 +31,6 @@ export interface Why {
   text: string;
   /** Since when, ISO 8601; only where it is known. */
   since?: string;
+  /** Until when, ISO 8601; only where it is known. */
+  until?: string;
 }

@@ -11,6 +11,7 @@ import type { LogPorts } from './ports/log.ts';
 import type { Notices } from './ports/notices.ts';
 import type { Observer } from './ports/observer.ts';
 import type { Wake } from './ports/wake.ts';
+import type { RuleTable } from './rules/rule-table.ts';
 import type { State } from './segments/state.ts';
 
 export interface BrokerOptions extends State<Consumer> {
@@ -34,7 +35,9 @@ export interface BrokerOptions extends State<Consumer> {
   isLate?: () => boolean;
   /** What an earlier life has paused. */
   paused?: Paused;
-  /** Decides about messages of the buckets that it watches; without one all go in. */
+  /** Rules that buckets go by; without it there are none, and there will be none. */
+  ruleTable?: RuleTable | undefined;
+  /** Decides about messages of the buckets that it watches, in place of the rules. */
   policy?: IntakePolicy;
   /** Told what becomes of messages, where somebody follows them. */
   observer?: Observer;

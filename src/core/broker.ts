@@ -12,6 +12,7 @@ import { Consumer } from './connections/consumer.ts';
 import type { ConsumerHost } from './connections/consumer-host.ts';
 import { DeliveryFrames } from './connections/delivery-frames.ts';
 import { Producer, type ProducerHost } from './connections/producer.ts';
+import type { DeliveryLimits } from './delivery/delivery-limits.ts';
 import { Dispatcher } from './delivery/dispatcher.ts';
 import { Paused } from './delivery/paused.ts';
 import { Presence } from './delivery/presence.ts';
@@ -35,6 +36,7 @@ import type { Resume } from './ports/journal.ts';
 import type { Link } from './ports/link.ts';
 import type { Notices } from './ports/notices.ts';
 import { OFFSET, ROW_WORDS } from './records/rows.ts';
+import { RulesInForce } from './rules-in-force.ts';
 import { Apply } from './segments/apply.ts';
 import type { Compaction } from './segments/compaction.ts';
 import type { Indexing } from './segments/indexing.ts';
@@ -65,6 +67,8 @@ export class Broker implements CommitEvents {
   readonly presence: Presence;
   readonly following: Following;
   readonly settlement: Settlement;
+  readonly rulesInForce: RulesInForce | undefined;
+  readonly limitsOfRules: DeliveryLimits | undefined;
   readonly dispatcher: Dispatcher;
   readonly producers: ReadonlySet<Producer>;
   readonly consumers: ReadonlySet<Consumer>;
@@ -101,6 +105,8 @@ export class Broker implements CommitEvents {
     this.reservations = new Reservations(bufferBytesMax, messageBytesMax);
     this.#eviction = new Eviction(this.budget, [this.producers, this.consumers], this.overdue);
     this.buckets = options.buckets;
+    this.rulesInForce = options.ruleTable && new RulesInForce(this, options.ruleTable);
+    this.limitsOfRules = this.rulesInForce?.limits;
     this.retention = options.retention;
     this.following = new Following(options.observer, options);
     this.#apply = new Apply(options);
@@ -139,7 +145,8 @@ export class Broker implements CommitEvents {
     });
     this.settlement = new Settlement(this);
     this.fairShare = new FairShare(this);
-    this.rules = options.policy && new IntakeRules(options.codec, options.policy);
+    const policy = options.policy ?? this.rulesInForce?.quotas();
+    this.rules = policy && new IntakeRules(options.codec, policy);
     this.dispatcher = new Dispatcher(this, {
       reader: log.reader,
       index: log.index,

@@ -74,6 +74,7 @@ export class Ticks {
     broker.overdue.advance(ms);
     broker.reservations.advance(nowMs);
     broker.dispatcher.feed();
+    broker.limitsOfRules?.advance(nowMs, (slot) => broker.dispatch(slot));
     const needed = retention.needed(commit.durablePosition);
     if (needed > journal.startPosition) commit.trim(needed);
     broker.compaction.advance(nowMs, space.blocked() !== undefined);
@@ -86,7 +87,7 @@ export class Ticks {
   // When something has to be done by itself; what comes in sets ticks going anyway.
   #dueMs(nowMs: number): number {
     const { budget, fairShare, foreground, overdue, reservations, dispatcher } = this.#broker;
-    const { compaction, commit, indexing } = this.#broker;
+    const { compaction, commit, indexing, limitsOfRules } = this.#broker;
     const partialMs = this.#partialDueMs();
     const isBusy = fairShare.busy || foreground.busy || reservations.busy;
     if (isBusy || overdue.size > 0 || budget.over || dispatcher.isStarved) return nowMs + TICK_MS;
@@ -96,6 +97,7 @@ export class Ticks {
       compaction.dueMs,
       commit.dueMs(nowMs),
       indexing.dueMs,
+      limitsOfRules?.dueMs ?? Number.POSITIVE_INFINITY,
     );
   }
 

@@ -64,6 +64,11 @@ export const API_ROUTES: readonly ApiRoute[] = [
   { method: 'GET', path: '/api/v1/buckets', handle: buckets },
   { method: 'GET', path: '/api/v1/buckets/{id}', handle: (call) => onBucket(call, 'bucket') },
   { method: 'GET', path: '/api/v1/buckets/{id}/messages', handle: peek },
+  {
+    method: 'GET',
+    path: '/api/v1/buckets/{id}/rule',
+    handle: (call) => onBucket(call, 'bucket-rule'),
+  },
   { method: 'POST', path: '/api/v1/buckets/{id}/purge', handle: (call) => onBucket(call, 'purge') },
   { method: 'POST', path: '/api/v1/buckets/{id}/pause', handle: (call) => onBucket(call, 'pause') },
   {
@@ -71,6 +76,8 @@ export const API_ROUTES: readonly ApiRoute[] = [
     path: '/api/v1/buckets/{id}/resume',
     handle: (call) => onBucket(call, 'resume'),
   },
+  { method: 'GET', path: '/api/v1/rules', handle: (call) => list(call, 'rules') },
+  { method: 'GET', path: '/api/v1/rules/{name}', handle: rule },
   { method: 'GET', path: '/api/v1/connections', handle: (call) => list(call, 'connections') },
   { method: 'DELETE', path: '/api/v1/connections/{id}', handle: close },
   { method: 'GET', path: '/api/v1/backup', handle: ({ run }) => onBackup(run, 'backup-state') },
@@ -188,7 +195,7 @@ async function buckets({ run, query }: Call): Promise<DashboardReply> {
 
 async function onBucket(
   { run, params }: Call,
-  kind: 'bucket' | 'purge' | 'pause' | 'resume',
+  kind: 'bucket' | 'bucket-rule' | 'purge' | 'pause' | 'resume',
 ): Promise<DashboardReply> {
   const outcome = await run({ kind, id: params.id! });
   // A purge goes on in the background: who asks for the bucket sees how far it is.
@@ -218,10 +225,14 @@ async function peek({ run, params, query }: Call): Promise<DashboardReply> {
 
 async function list(
   { run, query }: Call,
-  kind: 'connections' | 'segments',
+  kind: 'connections' | 'segments' | 'rules',
 ): Promise<DashboardReply> {
   const limit = wholeFrom(query, 'limit', LIMIT_USUAL, ROWS_MAX);
   return replyTo(await run({ kind, limit, cursor: query.get('cursor') ?? undefined }));
+}
+
+async function rule({ run, params }: Call): Promise<DashboardReply> {
+  return replyTo(await run({ kind: 'rule', name: params.name! }));
 }
 
 async function close({ run, params }: Call): Promise<DashboardReply> {

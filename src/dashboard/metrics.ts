@@ -148,15 +148,15 @@ function ofBroker(text: Text, snapshot: Snapshot): void {
 }
 
 function ofMessages(text: Text, { totals, buckets, log }: Snapshot): void {
-  const { refused } = totals;
   const counter = (name: string, help: string, value: number) =>
     text.one(`${name}_total`, 'counter', help, value);
   counter('messages_received', 'Messages stored and acked with 1.', totals.publishedMessages);
   counter('received_bytes', 'Bytes of these.', totals.publishedBytes);
   text.family('messages_refused_total', 'counter', 'Messages answered with 0.', [
-    [{ reason: 'empty' }, refused.empty],
-    [{ reason: 'too_large' }, refused.tooLarge],
-    [{ reason: 'storage_full' }, refused.storageFull],
+    [{ reason: 'empty' }, totals.refused.empty],
+    [{ reason: 'too_large' }, totals.refused.tooLarge],
+    [{ reason: 'storage_full' }, totals.refused.storageFull],
+    [{ reason: 'rule' }, totals.refused.byRule],
   ]);
   counter('messages_delivered', 'Messages sent to consumers.', totals.deliveredMessages);
   counter('sent_bytes', 'Bytes of these.', totals.deliveredBytes);

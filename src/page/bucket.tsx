@@ -35,6 +35,12 @@ const CONSUMER_COLUMNS: Column<ConsumerRow>[] = [
   { head: 'Heard', isNumber: true, cell: (row) => ago(row.silentMs) },
 ];
 
+const RULE_COLUMNS: Column<BucketInfo['rules'][number]>[] = [
+  { head: 'Key', cell: (row) => row.key },
+  { head: 'Value', cell: (row) => row.value },
+  { head: 'By rule', cell: (row) => row.rule },
+];
+
 export function BucketScreen({ id }: { id: string }) {
   useFollow({ bucket: id });
   const { bucket, overview, problem } = useLive();
@@ -67,6 +73,17 @@ export function BucketScreen({ id }: { id: string }) {
           empty="Nobody consumes this bucket."
         />
       </Panel>
+      {bucket.rules.length === 0 ? null : (
+        <Panel title="Rules">
+          <Table
+            label={`What rules set for bucket ${id}`}
+            columns={RULE_COLUMNS}
+            rows={bucket.rules}
+            keyOf={(row) => row.key}
+            empty=""
+          />
+        </Panel>
+      )}
       <Messages key={id} id={id} />
       <Actions bucket={bucket} nowMs={nowMs} isReadOnly={overview?.readOnly === true} />
     </>
@@ -77,10 +94,12 @@ function Why({ bucket, nowMs }: { bucket: BucketInfo; nowMs: number }) {
   const { why } = bucket;
   const forMs = why.since === undefined ? 0 : nowMs - Date.parse(why.since);
   const since = forMs < 1000 ? '' : `, for ${duration(forMs)}`;
+  const leftMs = why.until === undefined ? 0 : Date.parse(why.until) - nowMs;
+  const until = leftMs < 1000 ? '' : `, for another ${duration(leftMs)}`;
   return (
     <p class="why">
       <WhyBadge why={why} />
-      <span>{sentence(why.text) + since}.</span>
+      <span>{sentence(why.text) + since + until}.</span>
     </p>
   );
 }

@@ -47,7 +47,7 @@ export function fakeSnapshot(change: Partial<Snapshot> = {}): Snapshot {
     totals: {
       publishedMessages: 12345,
       publishedBytes: 1234500,
-      refused: { empty: 1, tooLarge: 2, storageFull: 3 },
+      refused: { empty: 1, tooLarge: 2, storageFull: 3, byRule: 4 },
       deliveredMessages: 777,
       deliveredBytes: 77700,
       ackedMessages: 770,

@@ -74,6 +74,7 @@ test('the text is in form, with the numbers of the snapshot', () => {
     `thrustmq_build_info{version="9.9.9",node="${process.versions.node}"} 1`,
     'thrustmq_messages_received_total 12345',
     'thrustmq_messages_refused_total{reason="storage_full"} 3',
+    'thrustmq_messages_refused_total{reason="rule"} 4',
     'thrustmq_connections{side="intake"} 1',
     'thrustmq_http_requests_total{route="/dash",code="200"} 3',
     'thrustmq_messages_ready 9',

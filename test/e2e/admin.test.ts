@@ -123,7 +123,10 @@ test('a damaged list of paused buckets refuses the start and says what to do', a
 });
 
 test('answers are what the OpenAPI document says', async () => {
-  await using broker = await start(temporaryFolder());
+  const config = path.join(temporaryFolder(), 'rules.json');
+  fs.writeFileSync(config, '{"rule":[{"name":"all","match":"*","max_in_flight":1000}]}');
+  const flags = ['--config', config];
+  await using broker = await startBroker({ dataDir: temporaryFolder(), dashboard: true, flags });
   await publish(broker, 1000);
   const consumer = await RawPeer.connect(broker.exhaust);
   consumer.send(encodeConsumerHeader({ consumerId: 1n, bucket: 1n, batchSize: 10 }));
@@ -138,7 +141,9 @@ test('answers are what the OpenAPI document says', async () => {
   const { id } = connections.find(({ side }) => side === 'exhaust')!;
   for (const [pattern, operations] of Object.entries(OPENAPI.paths))
     for (const [method, operation] of Object.entries(operations)) {
-      const filled = pattern.replace('{id}', pattern.includes('connections') ? String(id) : '1');
+      const filled = pattern
+        .replace('{id}', pattern.includes('connections') ? String(id) : '1')
+        .replace('{name}', 'all');
       const query = filled.endsWith('/backup/begin') ? intoNew() : '';
       const path = `${filled.replace('/api/v1', '')}${query}`;
       const url = `http://127.0.0.1:${broker.dashboard}/api/v1${path}`;

@@ -17,6 +17,7 @@ import type { Resume } from '../../src/core/ports/journal.ts';
 import { type BatchRead, readBatch } from './batch.ts';
 import { bodyOf, idOf } from './bodies.ts';
 import { Tally } from './faults.ts';
+import type { SimRules } from './rules.ts';
 
 export interface Message {
   id: number;
@@ -117,6 +118,12 @@ export class Checker {
   mayRefuse = false;
   /** Whether so few marks may wait that one may stand for several failures of a message. */
   coalesces = false;
+  /** Rules that are in force. */
+  rules: SimRules | undefined;
+  /** What time it is in the broker's life. */
+  now: () => number = () => 0;
+  /** Whether the broker knows all that waits in a bucket. */
+  knows: (bucket: number) => boolean = () => true;
   /** The first thing that was wrong; a check may run where nobody hears its exception. */
   violation: Error | undefined;
 
@@ -209,7 +216,9 @@ export class Checker {
           this.tally.add('acks');
         } else if (message !== undefined) {
           assert.equal(message.state, 'sent', `${name(message)} was refused after it was packed`);
-          assert.ok(this.mayRefuse, `${name(message)} was refused without a cause`);
+          const isRuled = this.rules?.mayRefuse(message.bucket) === true;
+          if (isRuled) this.tally.add('refused where a rule bounds');
+          assert.ok(this.mayRefuse || isRuled, `${name(message)} was refused without a cause`);
           message.state = 'refused';
           this.expected.full++;
         } else if (why === 'empty') this.expected.empty++;
@@ -246,6 +255,18 @@ export class Checker {
     for (const mark of read.returned)
       for (const message of this.#marked([mark])) this.#counted(message, mark.attempts);
     this.#inFlight = { position, bytes, read, messages };
+    this.#judgeQuotas(messages);
+  }
+
+  // What is ready, held and being written.
+  #judgeQuotas(messages: readonly Message[]): void {
+    const { rules } = this;
+    if (rules === undefined) return;
+    for (const bucket of new Set(messages.map((each) => each.bucket))) {
+      const written = messages.filter((each) => each.bucket === bucket).length;
+      const waiting = this.line(bucket).length + rules.heldIn(bucket) + written;
+      rules.appended(bucket, waiting, this.knows(bucket));
+    }
   }
 
   *#marked(marks: BatchRead['settled']): Generator<Message> {
@@ -347,6 +368,7 @@ export class Checker {
     }
     assert.ok(frame.count <= consumer.batchSize, 'more than the batch size was delivered');
     assert.ok(frame.count === 1 || bytes.length <= bytesMax, 'a frame is larger than the limit');
+    this.rules?.delivered(consumer.bucket, frame.count, this.now());
     for (let i = 0; i < frame.count; i++) this.#deliver(consumer, frame.body(i));
   }
 
@@ -389,6 +411,7 @@ export class Checker {
       if (bytes[at] === ACK_DONE) {
         message.state = 'done';
         this.heldCount--;
+        this.rules?.returned(message.bucket);
         this.expected.acked++;
         this.tally.add('consumed');
       } else {
@@ -403,6 +426,7 @@ export class Checker {
     message.high++;
     message.marksDue++;
     if (message.moved === 'held') message.moved = 'back';
+    this.rules?.returned(message.bucket);
     this.heldCount--;
     this.#enter(message);
   }
@@ -449,6 +473,7 @@ export class Checker {
     this.#failed = false;
     this.mayRefuse = false;
     this.#owners.clear();
+    this.rules?.died();
     this.expected = new Expected();
   }
 

@@ -22,6 +22,7 @@ import type { MemoryFiles } from '../support/memory-files.ts';
 import type { Checker } from './checker.ts';
 import type { Taken } from './disk.ts';
 import { Follower } from './follower.ts';
+import type { SimRules } from './rules.ts';
 import type { Trace } from './trace.ts';
 
 /** What does not change from one life of a world to the next. */
@@ -38,6 +39,8 @@ export interface Setting {
   releaseMax: number;
   /** Calls after which whoever follows messages breaks. */
   followedMax: number;
+  /** Rules that are in force; undefined: a broker without any. */
+  rules: SimRules | undefined;
   /** The file that was moved away under the broker, if there is one. */
   taken: () => Taken | undefined;
   /** Called as the broker speaks, before it goes on. */
@@ -184,6 +187,7 @@ export class Life {
       wallMs: () => TIME_MS + this.nowMs,
       releaseMax: this.#setting.releaseMax,
       observer: new Follower(this.#setting.checker, this.#setting.followedMax),
+      ruleTable: this.#setting.rules?.table,
       strict: true,
       onFailed: (failure) => {
         this.failure = failure;

@@ -24,6 +24,7 @@ const OFTEN: Floor[] = [
   ['consumed', 20_000],
   ['followed', 100_000],
   ['observers that broke', 100],
+  ['refused where a rule bounds', 500],
 ];
 // What strikes so seldom that chance alone can leave it short: then further worlds follow, in which
 // every promise has to hold, too.

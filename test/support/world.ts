@@ -25,6 +25,9 @@ import type { RecordReader } from '../../src/core/ports/reader.ts';
 import type { IndexQuery, SegmentIndex } from '../../src/core/ports/segment-index.ts';
 import type { SegmentSpace } from '../../src/core/ports/segments.ts';
 import type { CheckpointSource, CompactionRequest, Upkeep } from '../../src/core/ports/upkeep.ts';
+import { compileRules } from '../../src/core/rules/compile.ts';
+import { ruleOfWords } from '../../src/core/rules/rule.ts';
+import type { RuleTable } from '../../src/core/rules/rule-table.ts';
 import { createState } from '../../src/core/segments/state.ts';
 import { TICK_MS } from '../../src/core/timing/alarm.ts';
 
@@ -495,6 +498,8 @@ export interface WorldOptions {
   /** Entries released in one turn. */
   releaseMax?: number;
   policy?: IntakePolicy;
+  /** Rules, each as words: `7 rate=10`. */
+  rules?: readonly string[];
   isLate?: () => boolean;
   dialects?: readonly Dialect[];
   observer?: Observer;
@@ -566,6 +571,7 @@ export class World {
       nowMs: () => this.nowMs,
       isLate: options.isLate ?? (() => false),
       strict: options.strict ?? true,
+      ...(options.rules === undefined ? {} : { ruleTable: rulesOf(...options.rules) }),
       ...(options.policy === undefined ? {} : { policy: options.policy }),
       ...(options.releaseMax === undefined ? {} : { releaseMax: options.releaseMax }),
       ...(options.dialects === undefined ? {} : { dialects: options.dialects }),
@@ -672,6 +678,16 @@ export class World {
     assert.deepEqual(producer.take(), new Uint8Array(bodies.length).fill(1));
     producer.vanish();
   }
+}
+
+/** A table of rules, each as words, the match first: `100-199 rate=10 batch=5`. */
+export function rulesOf(...rules: string[]): RuleTable {
+  return compileRules(
+    rules.map((text, i) => {
+      const [match, ...words] = text.split(' ');
+      return ruleOfWords(`rule-${i + 1}`, match!, words);
+    }),
+  );
 }
 
 export const brokerOf = (options: WorldOptions = {}): World => new World(options);

@@ -21,6 +21,7 @@ import { connectionsPage, segmentsPage } from './pages.ts';
 import { peek } from './peek.ts';
 import { Purges } from './purges.ts';
 import { bounded, notAnId, refuse } from './refusals.ts';
+import { explainBucket, ruleNamed, rulePage, rulesOf } from './rules.ts';
 
 /** Consumers listed for one bucket at most. */
 const CONSUMERS_MAX = 100;
@@ -81,6 +82,12 @@ export class Admin {
         return connectionsPage(this.#options.broker, command);
       case 'segments':
         return segmentsPage(this.#options.broker, this.#options.log.space, command);
+      case 'rules':
+        return { ok: true, result: rulePage(this.#table, command.limit, command.cursor) };
+      case 'rule':
+        return ruleNamed(this.#table, command.name);
+      case 'bucket-rule':
+        return explainBucket(this.#table, command.id);
       case 'close':
         return this.#close(command.connection);
       case 'pause':
@@ -98,6 +105,10 @@ export class Admin {
       default:
         return refuse('bad-request', 'there is no such command');
     }
+  }
+
+  get #table() {
+    return this.#options.broker.buckets.rules.table;
   }
 
   // Slot of a bucket; 0: it is not known, which is what an empty one is.
@@ -145,6 +156,7 @@ export class Admin {
     const info: BucketInfo = {
       ...row,
       returned: returned.reduce((sum, { count }) => sum + count, 0),
+      rules: rulesOf(this.#table, id),
       consumersList: consumers.slice(0, CONSUMERS_MAX).map((each) => this.#rows.consumer(each)),
       purge: purge === null ? null : { ...purge },
     };

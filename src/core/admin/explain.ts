@@ -40,12 +40,15 @@ export function whyOf(broker: Broker, slot: number, around: Surroundings): Why {
   const latest = Math.max(...consumers.map(since));
   const at = new Date(around.wallMs - (now - latest)).toISOString();
   if (stuck.length === consumers.length) return say('consumer-not-reading', at);
+  const held = broker.limitsOfRules?.heldBack(slot);
   if (consumers.every((each) => each.state !== 'waiting')) {
     if (now - latest >= SILENT_MS) return say('consumer-silent', at);
     if (consumers.every((each) => each.state === 'heartbeat')) return say('heartbeat-pending');
-    return say('consumers-at-limit', at);
+    return held?.by === 'max_in_flight' ? say('at-max-in-flight') : say('consumers-at-limit', at);
   }
   if (ready <= 0 && buckets.isCounted(slot)) return say('delivering');
+  if (held?.by === 'max_in_flight') return say('at-max-in-flight');
+  if (held !== undefined) return atRate(around.wallMs + held.untilMs! - now);
   if (broker.budget.over) return say('memory-full');
   const share = buckets.subscription(slot);
   if (share?.loading) return say('reading');
@@ -55,6 +58,10 @@ export function whyOf(broker: Broker, slot: number, around: Surroundings): Why {
 
 function isStuck({ stuckSinceMs }: Consumer, now: number): boolean {
   return stuckSinceMs >= 0 && now - stuckSinceMs >= STUCK_MS;
+}
+
+function atRate(untilMs: number): Why {
+  return { ...say('at-rate'), until: new Date(Math.ceil(untilMs)).toISOString() };
 }
 
 function say(code: WhyCode, since?: string): Why {

@@ -16,7 +16,12 @@ export function totalsOf(broker: Broker): Totals {
   return {
     publishedMessages: c.publishedMessages,
     publishedBytes: c.publishedBytes,
-    refused: { empty: c.refusedEmpty, tooLarge: c.refusedLarge, storageFull: c.refusedFull },
+    refused: {
+      empty: c.refusedEmpty,
+      tooLarge: c.refusedLarge,
+      storageFull: c.refusedFull,
+      byRule: c.refusedByRule,
+    },
     deliveredMessages: c.deliveredMessages,
     deliveredBytes: c.deliveredBytes,
     ackedMessages: c.ackedMessages,

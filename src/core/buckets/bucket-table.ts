@@ -41,6 +41,8 @@ export const OLDER = 1;
 export const COUNTED = 2;
 /** It stands for a bucket. */
 export const USED = 4;
+/** Bits of FLAGS from here on are those of `bucket-rules.ts`; 0 there: not looked up yet. */
+export const RULES_SHIFT = 8;
 
 /** Columns of some slots; `numbersAt` and the like say where those of one begin. */
 export interface Page {
@@ -48,6 +50,8 @@ export interface Page {
   readonly words: Uint32Array;
   readonly floats: Float32Array;
   readonly counts: Float64Array;
+  /** Of `payload-counts.ts`, if any is counted. */
+  payload: Float64Array | undefined;
 }
 
 export function numbersAt(slot: number): number {
@@ -88,6 +92,7 @@ function emptyPage(): Page {
     words: new Uint32Array(buffer),
     floats: new Float32Array(buffer),
     counts: new Float64Array(PAGE * COUNTS),
+    payload: undefined,
   };
 }
 
@@ -132,8 +137,9 @@ export class BucketTable {
 
   /** Bytes of the pages that there are. */
   get bytes(): number {
-    const pages = [...this.pages, this.#spare].filter((page) => page !== undefined).length;
-    return pages * (WORDS * 4 + COUNTS * 8) * PAGE;
+    const pages = [...this.pages, this.#spare].filter((page) => page !== undefined);
+    const payload = pages.filter((page) => page.payload !== undefined).length * PAGE * 8;
+    return pages.length * (WORDS * 4 + COUNTS * 8) * PAGE + payload;
   }
 
   page(slot: number): Page {
@@ -153,6 +159,11 @@ export class BucketTable {
   /** The slot that a walk over all comes to next: pages without buckets are one step. */
   behind(slot: number): number {
     return this.pages[slot >>> PAGE_BITS] === undefined ? (slot | MASK) + 1 : slot + 1;
+  }
+
+  /** Slots that are in use, in no particular order. */
+  *slots(): Generator<number> {
+    for (let slot = 1; slot < this.end; slot = this.behind(slot)) if (this.isUsed(slot)) yield slot;
   }
 
   /** What is ready and unacked, by slot; nothing is in those that are free. */
@@ -211,8 +222,9 @@ export class BucketTable {
     assert(this.isUsed(slot), 'a slot was given back that is not in use');
     const number = slot >>> PAGE_BITS;
     const room = this.#rooms[number]!;
-    const { numbers, words, counts } = this.pages[number]!;
+    const { numbers, words, counts, payload } = this.pages[number]!;
     const at = wordsAt(slot);
+    if (payload !== undefined) payload[slot & MASK] = 0;
     counts[countsAt(slot) + READY] = 0;
     counts[countsAt(slot) + UNACKED] = 0;
     numbers[numbersAt(slot) + HEAD] = 0;

@@ -17,6 +17,7 @@ import { assert } from '../assert.ts';
 import type { Outcomes } from '../collections/sequence-set.ts';
 import type { Position } from '../ports/basics.ts';
 import { BucketIndex } from './bucket-index.ts';
+import { BucketRules } from './bucket-rules.ts';
 import {
   advance,
   BucketTable,
@@ -41,18 +42,19 @@ import {
 import { Entries } from './entries.ts';
 import { IdleBuckets } from './idle-buckets.ts';
 import { IndexedLines } from './indexed-lines.ts';
+import { PayloadCounts, recordPayload } from './payload-counts.ts';
 import { BucketRates } from './rates.ts';
 import { emptySlice, type Slice } from './slice.ts';
 import { idText, Subscription } from './subscription.ts';
 import { Unsettled } from './unsettled.ts';
-
-export { idText } from './subscription.ts';
 
 export class Buckets<Waiter> {
   readonly entries = new Entries();
   readonly #table = new BucketTable();
   readonly #pages = this.#table.pages;
   readonly rates = new BucketRates(this.#table);
+  readonly rules = new BucketRules(this.#pages);
+  readonly payload = new PayloadCounts(this.#pages);
   readonly outcomes: Outcomes;
   readonly #slotsMax: number;
   readonly #index: BucketIndex;
@@ -79,6 +81,7 @@ export class Buckets<Waiter> {
       this.entries,
       this.#unsettled,
       this.#subscriptions,
+      this.payload,
     );
     this.#slotsMax = slotsMax;
   }
@@ -191,6 +194,7 @@ export class Buckets<Waiter> {
     numbers[places + TAIL] = entry;
     counts[countsAt(slot) + READY]! += count;
     this.ready += count;
+    if (this.payload.isOn) this.payload.add(slot, recordPayload(bodyBytes, count));
     this.rates.published(page, slot, count);
   }
 
@@ -231,6 +235,7 @@ export class Buckets<Waiter> {
   /** Takes the whole slice that `peek` gave out of the line without delivering it. */
   setAside(slice: Slice): Slice {
     const aside = { ...slice };
+    this.payload.takePart(slice);
     this.#removeFrom(slice, slice.count);
     this.#unsettled.setAside(aside);
     return aside;
@@ -263,8 +268,8 @@ export class Buckets<Waiter> {
     return page;
   }
 
-  /** Delivered messages were acked: unacked -> gone. */
-  settle(slot: number, sequence: number, count: number): void {
+  /** Delivered messages were acked: unacked -> gone; `bytes` of payload, where it is counted. */
+  settle(slot: number, sequence: number, count: number, bytes = 0): void {
     const page = this.#page(slot);
     const { counts } = page;
     const at = countsAt(slot);
@@ -272,6 +277,8 @@ export class Buckets<Waiter> {
     assert(this.outcomes.settled.add(sequence, count) === count, 'a message was settled twice');
     counts[at + UNACKED]! -= count;
     this.unacked -= count;
+    if (counts[at + UNACKED] === 0 && counts[at + READY] === 0) this.payload.clear(slot);
+    else if (bytes > 0) this.payload.add(slot, -bytes);
     this.rates.settled(page, slot, count);
   }
 
@@ -323,6 +330,11 @@ export class Buckets<Waiter> {
     }
   }
 
+  /** Counts payload from now on, that of what waits in entries, too. */
+  countPayload(): void {
+    this.payload.begin(this, this.#unsettled);
+  }
+
   readyOf(slot: number): number {
     return this.#page(slot).counts[countsAt(slot) + READY]!;
   }
@@ -366,7 +378,6 @@ export class Buckets<Waiter> {
 
   /** Slots that are in use, in no particular order. */
   *slots(): Generator<number> {
-    for (let slot = 1; slot < this.#table.end; slot = this.#table.behind(slot))
-      if (this.inUse(slot)) yield slot;
+    yield* this.#table.slots();
   }
 }

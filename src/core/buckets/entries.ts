@@ -151,6 +151,7 @@ export class Entries {
     part.sequence = places[place + 1]! + taken;
     part.first = taken;
     part.count = words[at + COUNT]! - taken;
+    part.messages = words[at + COUNT]!;
     part.bodyBytes = words[at + BODY_BYTES]!;
     part.attempts = words[at + ATTEMPTS]!;
   }

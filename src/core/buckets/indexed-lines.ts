@@ -20,6 +20,7 @@ import {
   wordsAt,
 } from './bucket-table.ts';
 import type { Entries } from './entries.ts';
+import { entryPayload, type PayloadCounts } from './payload-counts.ts';
 import type { Slice } from './slice.ts';
 import type { Subscription } from './subscription.ts';
 import type { Unsettled } from './unsettled.ts';
@@ -29,17 +30,20 @@ export class IndexedLines<Waiter> {
   readonly #entries: Entries;
   readonly #unsettled: Unsettled;
   readonly #subscriptions: Map<number, Subscription<Waiter>>;
+  readonly #payload: PayloadCounts;
 
   constructor(
     table: BucketTable,
     entries: Entries,
     unsettled: Unsettled,
     subscriptions: Map<number, Subscription<Waiter>>,
+    payload: PayloadCounts,
   ) {
     this.#table = table;
     this.#entries = entries;
     this.#unsettled = unsettled;
     this.#subscriptions = subscriptions;
+    this.#payload = payload;
   }
 
   /** Whether what comes next in the bucket's line has to be looked up in the indexes. */
@@ -63,7 +67,9 @@ export class IndexedLines<Waiter> {
     const messages = ahead.reduce((sum, { count }) => sum + count, 0);
     subscription.ahead = ahead;
     subscription.aheadAt = 0;
-    if (!this.#table.has(slot, COUNTED)) counts[countsAt(slot) + READY]! += messages;
+    if (this.#table.has(slot, COUNTED)) return messages;
+    counts[countsAt(slot) + READY]! += messages;
+    for (const slice of ahead) this.#payload.addPart(slice);
     return messages;
   }
 
@@ -94,7 +100,9 @@ export class IndexedLines<Waiter> {
       if ((page.words[at + FLAGS]! & COUNTED) === 0) {
         const taken = page.words[at + TAKEN]!;
         const [first, count] = [entries.sequence(entry) + taken, entries.count(entry) - taken];
-        page.counts[countsAt(slot) + READY]! -= this.#unsettled.countOf(first, count);
+        const waiting = this.#unsettled.countOf(first, count);
+        page.counts[countsAt(slot) + READY]! -= waiting;
+        if (this.#payload.isOn) this.#payload.add(slot, -entryPayload(entries, entry, waiting));
       }
       page.words[at + FLAGS]! |= OLDER;
       advance(page, slot, next);
@@ -134,8 +142,10 @@ export class IndexedLines<Waiter> {
     if (!this.#table.has(slot, COUNTED)) {
       // They are counted again when they are read again.
       const ahead = subscription.ahead.slice(subscription.aheadAt);
-      for (const slice of [...requeued.slices, ...ahead])
+      for (const slice of [...requeued.slices, ...ahead]) {
         counts[countsAt(slot) + READY]! -= slice.count;
+        this.#payload.takePart(slice);
+      }
     }
     if (requeued.size > 0) words[wordsAt(slot) + FLAGS]! |= OLDER;
     numbers[numbersAt(slot) + NEXT] = next;

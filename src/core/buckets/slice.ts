@@ -11,11 +11,14 @@ export interface Slice {
   /** Index of the run's first message in the record. */
   first: number;
   count: number;
+  /** Of the record, as is `bodyBytes`. */
+  messages: number;
   bodyBytes: number;
   attempts: number;
 }
 
 /** A part of nothing. */
 export function emptySlice(): Slice {
-  return { slot: 0, position: 0, sequence: 0, first: 0, count: 0, bodyBytes: 0, attempts: 0 };
+  const nothing = { slot: 0, position: 0, sequence: 0, first: 0, count: 0 };
+  return { ...nothing, messages: 0, bodyBytes: 0, attempts: 0 };
 }

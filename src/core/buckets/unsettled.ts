@@ -32,11 +32,11 @@ export class Unsettled {
   /** What waits of a bucket's records that a lookup found, from sequence `next` on. */
   slicesOf(slot: number, records: readonly Found[], next: number): Slice[] {
     const parts: Slice[] = [];
-    for (const { position, sequence, messages: count, bodyBytes, attempts } of records) {
+    for (const { position, sequence, messages, bodyBytes, attempts } of records) {
       let first = Math.max(0, next - sequence);
-      while (first < count) {
-        const rest = { first, sequence: sequence + first, count: count - first };
-        const part: Slice = { slot, position, ...rest, bodyBytes, attempts };
+      while (first < messages) {
+        const rest = { first, sequence: sequence + first, count: messages - first };
+        const part: Slice = { slot, position, ...rest, messages, bodyBytes, attempts };
         if (!this.#toUnsettled(part)) break;
         parts.push(part);
         first = part.first + part.count;

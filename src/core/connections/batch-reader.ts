@@ -160,7 +160,7 @@ export class BatchReader {
   #ruled(at: number, end: number): number {
     const { codec, counters, limits, rules } = this.#host;
     const { wire } = this.#owner.link;
-    const run = rules!.ask();
+    const run = rules!.ask(at, wire);
     const most = Math.min(run.take, this.#quantum());
     codec.intake(at, end, most, wire, limits.messageBytesMax, true);
     const behind = at + codec.result[RESULT_CONSUMED]!;

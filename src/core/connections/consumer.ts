@@ -120,20 +120,25 @@ export class Consumer implements Newcomer {
   // is not sent more and more.
   #wait(): void {
     this.#state = 'waiting';
-    if (this.#output.queuedBytes > 0) return; // goes on in `drained`
+    if (this.#output.queuedBytes > 0) {
+      this.#host.subscriptions.dispatch(this.slot); // what it held may have been all that may be
+      return; // goes on in `drained`
+    }
     this.#host.subscriptions.want(this);
     if (this.#state === 'waiting') this.#watch();
   }
 
   /**
-   * Sends the next batch of the bucket: as much as is in memory, within batch size and frame size.
-   * False if nothing could be sent, because the first message is still on disk.
+   * Sends the next batch of the bucket: as much as is in memory, within batch size and frame size,
+   * and of `most` messages at most. False if nothing could be sent, because the first message is
+   * still on disk.
    */
-  deliver(): boolean {
+  deliver(most: number): boolean {
     const { frames, metrics, time } = this.#host;
     const held = this.#inFlight;
     const { slot, batchSize, link } = this;
-    const bytes = frames.pack(slot, batchSize, link.wire, this.#frameBytesMax, held);
+    const wanted = Math.min(batchSize, most);
+    const bytes = frames.pack(slot, wanted, link.wire, this.#frameBytesMax, held);
     if (bytes === 0) return false;
     this.messages += held.count;
     this.bytes += bytes;

@@ -1,8 +1,10 @@
 // Gives the consumers of a bucket what is ready: whose turn it is, what keeps a delivery back, and
 // what has to be read from disk before. Of a session it knows only whether it took something.
 //
-//   held back by:   closing, a taker, a pause, a standstill, what is still on disk, full buffers
+//   held back by:   closing, a taker, a pause, a standstill, what is still on disk, full buffers,
+//                   a rule: messages in flight, the rate
 
+import { BATCH_MESSAGES_MAX } from '../../../assembly/layout.ts';
 import { assert } from '../assert.ts';
 import type { Buckets } from '../buckets/buckets.ts';
 import type { Counters } from '../metrics/counters.ts';
@@ -14,6 +16,7 @@ import type { SegmentIndex } from '../ports/segment-index.ts';
 import { IndexLookup } from '../segments/index-lookup.ts';
 import type { Indexing } from '../segments/indexing.ts';
 import type { Retention } from '../segments/retention.ts';
+import type { DeliveryLimits } from './delivery-limits.ts';
 import * as notices from './notices.ts';
 import type { Paused } from './paused.ts';
 import type { Newcomer, Presence } from './presence.ts';
@@ -24,8 +27,8 @@ export interface Receiver {
   /** Of its bucket. */
   readonly slot: number;
   readonly link: Pick<ByteStream, 'destroyed'>;
-  /** Sends the next batch; false: its first message is still on disk. */
-  deliver(): boolean;
+  /** Sends the next batch, of `most` messages at most; false: the first is still on disk. */
+  deliver(most: number): boolean;
 }
 
 /** The parts of the broker that it asks. */
@@ -36,6 +39,8 @@ export interface DispatcherParts {
   readonly indexing: Pick<Indexing, 'memoryFrom' | 'releasing'>;
   readonly paused: Paused;
   readonly presence: Presence;
+  /** What rules allow; undefined: there are none. */
+  readonly limitsOfRules: DeliveryLimits | undefined;
   readonly budget: { readonly over: boolean };
   readonly counters: Counters;
   readonly settlement: Settlement;
@@ -143,6 +148,7 @@ export class Dispatcher {
     const share = buckets.subscription(slot);
     assert(share !== undefined, 'a consumer left a bucket that nobody shares');
     share.consumers--;
+    if (share.consumers === 0) this.#parts.limitsOfRules?.left(slot);
     this.dispatch(slot);
     buckets.tidy(slot);
   }
@@ -151,7 +157,7 @@ export class Dispatcher {
 
   /** Gives waiting consumers of a bucket what is ready. */
   dispatch(slot: number): void {
-    const { buckets, budget, paused, presence, closing } = this.#parts;
+    const { buckets, budget, paused, presence, limitsOfRules, closing } = this.#parts;
     this.#options.stir();
     const share = buckets.subscription(slot);
     if (share === undefined || closing) return;
@@ -169,7 +175,13 @@ export class Dispatcher {
         this.#starved.add(slot);
         return;
       }
-      if (!consumer.link.destroyed && !consumer.deliver()) return;
+      const most = limitsOfRules === undefined ? BATCH_MESSAGES_MAX : limitsOfRules.most(slot);
+      if (most === 0) return;
+      if (!consumer.link.destroyed) {
+        const before = buckets.unackedOf(slot);
+        if (!consumer.deliver(most)) return;
+        limitsOfRules?.delivered(slot, buckets.unackedOf(slot) - before);
+      }
       share.waiting.delete(consumer);
     }
     // Whoever comes next finds it there already.

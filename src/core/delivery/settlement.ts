@@ -17,6 +17,7 @@
 // A broker that ends leaves what its log says: a message that is not gone is ready again.
 
 import type { Buckets } from '../buckets/buckets.ts';
+import { partPayload } from '../buckets/payload-counts.ts';
 import type { Slice } from '../buckets/slice.ts';
 import type { Commit } from '../commit/commit.ts';
 import type { Following } from '../following/following.ts';
@@ -53,10 +54,10 @@ export class Settlement {
 
   /** ready -> held: the first `count` messages of what `peek` gave. Gives what is held of it. */
   deliver(next: Slice, count: number, to?: Holder): Slice {
-    const { slot, position, sequence, first, bodyBytes, attempts } = next;
+    const { slot, position, sequence, first, messages, bodyBytes, attempts } = next;
     this.#buckets.take(next, count);
     if (attempts > 0) this.#counters.redeliveredMessages += count;
-    const held = { slot, position, sequence, first, count, bodyBytes, attempts };
+    const held = { slot, position, sequence, first, count, messages, bodyBytes, attempts };
     if (this.#following.active) this.#following.delivered(held, to);
     return held;
   }
@@ -80,9 +81,9 @@ export class Settlement {
 
   /** ready -> gone: the first `count` messages of what `peek` gave are not wanted any more. */
   purge(next: Slice, count: number): void {
-    const { slot, position, sequence, first, bodyBytes, attempts } = next;
+    const { slot, position, sequence, first, messages, bodyBytes, attempts } = next;
     this.#buckets.take(next, count);
-    const part = { slot, position, sequence, first, count, bodyBytes, attempts };
+    const part = { slot, position, sequence, first, count, messages, bodyBytes, attempts };
     this.#settle(part, 0, count, 'purged', undefined);
     this.#counters.purgedMessages += count;
   }
@@ -102,7 +103,8 @@ export class Settlement {
     by: Holder | undefined,
   ): void {
     const sequence = part.sequence + at;
-    this.#buckets.settle(part.slot, sequence, count);
+    const bytes = this.#buckets.payload.isOn ? partPayload(part, at, count) : 0;
+    this.#buckets.settle(part.slot, sequence, count, bytes);
     this.#retention.settle(part.position, count);
     this.#commit.settle(sequence, count);
     if (this.#following.active) this.#following.settled(part, at, count, cause, by);
@@ -115,11 +117,12 @@ export class Settlement {
     cause: RequeuedCause,
     by: Holder | undefined,
   ): void {
-    const { slot, position, bodyBytes } = part;
+    const { slot, position, messages, bodyBytes } = part;
     const sequence = part.sequence + at;
     const first = part.first + at;
     const attempts = part.attempts + 1;
-    this.#buckets.requeue({ slot, position, sequence, first, count, bodyBytes, attempts });
+    const back = { slot, position, sequence, first, count, messages, bodyBytes, attempts };
+    this.#buckets.requeue(back);
     this.#commit.requeue(sequence, count, attempts);
     if (this.#following.active) this.#following.requeued(part, at, count, cause, by);
   }

@@ -2,6 +2,7 @@
 // for buckets that a policy watches, and the policy rules on each run.
 
 import {
+  BUCKET_BYTES,
   RESULT_BUCKET_HIGH,
   RESULT_BUCKET_LOW,
   RESULT_MESSAGES,
@@ -13,6 +14,8 @@ import {
 import { assert } from '../assert.ts';
 import type { Codec } from '../ports/codec.ts';
 import { type WatchedBuckets, writeWatched } from './watched-buckets.ts';
+
+const NO_BYTES = new Uint8Array();
 
 /** Neighbouring messages of one producer for one bucket, and what the policy answers. */
 export class WatchedRun {
@@ -29,6 +32,31 @@ export class WatchedRun {
   take = 0;
   /** So many behind these are to be refused, at first none. The policy is asked about the rest. */
   refuse = 0;
+  /** Where the first of them stands in the inbox, for `payloadAt`. */
+  at = 0;
+  #inbox: Uint8Array = NO_BYTES;
+  #lengthBytes = 0;
+
+  /** It stands in the inbox from `at` on; `wire`: bytes of a Length. */
+  stands(inbox: Uint8Array, at: number, wire: number): void {
+    this.#inbox = inbox;
+    this.at = at;
+    this.#lengthBytes = wire;
+  }
+
+  /** Bytes of payload of the message that stands at a place. */
+  payloadAt(place: number): number {
+    const inbox = this.#inbox;
+    const at = place + BUCKET_BYTES;
+    // The upper half of a longer Length is 0: these messages were found to be small enough.
+    const [a, b, c, d] = [inbox[at]!, inbox[at + 1]!, inbox[at + 2]!, inbox[at + 3]!];
+    return (a | (b << 8) | (c << 16) | (d << 24)) >>> 0;
+  }
+
+  /** The place of the message behind one with so much payload. */
+  behind(place: number, payload: number): number {
+    return place + BUCKET_BYTES + this.#lengthBytes + payload;
+  }
 }
 
 /** Who decides. Called while a producer's bytes are read, so it answers at once. */
@@ -47,11 +75,11 @@ export interface IntakePolicy {
 
 /** A policy, and what it watches in the codec's RULES. */
 export class IntakeRules {
-  readonly #codec: Pick<Codec, 'result' | 'rules'>;
+  readonly #codec: Pick<Codec, 'inbox' | 'result' | 'rules'>;
   readonly #policy: IntakePolicy;
   readonly #run = new WatchedRun();
 
-  constructor(codec: Pick<Codec, 'result' | 'rules'>, policy: IntakePolicy) {
+  constructor(codec: Pick<Codec, 'inbox' | 'result' | 'rules'>, policy: IntakePolicy) {
     this.#codec = codec;
     this.#policy = policy;
     this.load();
@@ -62,9 +90,9 @@ export class IntakeRules {
     writeWatched(this.#codec.rules, this.#policy.watched);
   }
 
-  /** What is to become of the run that an intake has just stopped at. */
-  ask(): WatchedRun {
-    const { result } = this.#codec;
+  /** What is to become of the run that an intake has just stopped at, `at` in the inbox. */
+  ask(at: number, wire: number): WatchedRun {
+    const { inbox, result } = this.#codec;
     const run = this.#run;
     run.rule = result[RESULT_RULE]!;
     run.low = result[RESULT_BUCKET_LOW]!;
@@ -73,6 +101,7 @@ export class IntakeRules {
     run.bytes = result[RESULT_RUN_PAYLOAD]!;
     run.take = run.messages;
     run.refuse = 0;
+    run.stands(inbox, at, wire);
     this.#policy.admit(run);
     const decided = run.take + run.refuse;
     assert(run.take >= 0 && run.refuse >= 0, 'a policy answered with fewer than no messages');

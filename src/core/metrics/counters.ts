@@ -14,7 +14,7 @@ export class Counters {
   refusedEmpty = 0;
   refusedLarge = 0;
   refusedFull = 0;
-  /** By an intake policy. Not shown: the broker that is started has none. */
+  /** By a rule that bounds what may wait. */
   refusedByRule = 0;
   deliveredMessages = 0;
   deliveredBytes = 0;

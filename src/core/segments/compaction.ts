@@ -219,5 +219,6 @@ function relocate(part: Slice, entries: EntrySource): void {
   }
   part.position = entries.position(low);
   part.first = part.sequence - entries.sequence(low);
+  part.messages = entries.messages(low);
   part.bodyBytes = entries.bodyBytes(low);
 }

@@ -76,3 +76,27 @@ export function formatDuration(ms: number): string {
   if (minutes < 60) return `${minutes} m ${Math.floor((ms % 60_000) / 1000)} s`;
   return `${Math.floor(minutes / 60)} h ${minutes % 60} m`;
 }
+
+const EXACT_DURATIONS: readonly [string, number][] = [
+  ['h', 3_600_000],
+  ['m', 60_000],
+  ['s', 1000],
+];
+const EXACT_SIZES: readonly [string, number][] = [
+  ['GiB', 1024 ** 3],
+  ['MiB', 1024 ** 2],
+  ['KiB', 1024],
+];
+
+/** The one spelling of a duration that `parseDuration` reads back exactly: `90s`, `2h`, `0s`. */
+export function exactDuration(ms: number): string {
+  if (ms === 0) return '0s';
+  const [unit, factor] = EXACT_DURATIONS.find(([, each]) => ms % each === 0) ?? ['ms', 1];
+  return `${ms / factor}${unit}`;
+}
+
+/** The one spelling of a size that `parseSize` reads back exactly: `64KiB`, `1000`. */
+export function exactSize(bytes: number): string {
+  const [unit, factor] = EXACT_SIZES.find(([, each]) => bytes > 0 && bytes % each === 0) ?? ['', 1];
+  return `${bytes / factor}${unit}`;
+}

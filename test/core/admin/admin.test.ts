@@ -222,6 +222,38 @@ describe('why nothing more is delivered', () => {
     why(desk, 'redelivering');
   });
 
+  test('at-max-in-flight, whether consumers wait or hold what is allowed', () => {
+    const desk = new Desk(brokerOf({ rules: ['1 max_in_flight=2'] }));
+    desk.world.publish(1, 'a', 'b', 'c');
+    const first = desk.world.consumer(1, 10);
+    desk.run();
+    assert.equal(desk.bucket(1).unacked, 2);
+    why(desk, 'at-max-in-flight');
+    desk.world.consumer(1, 10);
+    desk.run();
+    why(desk, 'at-max-in-flight');
+    first.send(acks(1));
+    desk.run();
+    first.send(acks(1));
+    desk.run();
+    why(desk, 'delivering');
+  });
+
+  test('at-rate, until when', () => {
+    const desk = new Desk(brokerOf({ rules: ['1 rate=2'] }));
+    desk.world.advance(1000, true);
+    desk.world.publish(1, 'a', 'b');
+    const consumer = desk.world.consumer(1, 10);
+    desk.run();
+    consumer.send(acks(1));
+    desk.run();
+    why(desk, 'at-rate');
+    // What a wake-up may be late is made good.
+    assert.equal(desk.bucket(1).why.until, new Date(WALL_MS + 450).toISOString());
+    desk.world.advance(475, true);
+    why(desk, 'consumers-at-limit');
+  });
+
   test('to say why does not move the line on', () => {
     const desk = withMessages();
     const { world } = desk;

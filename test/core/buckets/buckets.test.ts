@@ -16,6 +16,7 @@ const part = (sequence: number, count = 1, slot = 1): Slice => ({
   sequence,
   first: 0,
   count,
+  messages: count,
   bodyBytes: 10,
   attempts: 0,
 });

@@ -112,11 +112,12 @@ describe('entries', () => {
       sequence: 0,
       first: 0,
       count: 0,
+      messages: 0,
       bodyBytes: 0,
       attempts: 0,
     };
     entries.read(5001, 4, part);
-    const expected = { position: 40_008, sequence: 50_014, first: 4, count: 5 };
+    const expected = { position: 40_008, sequence: 50_014, first: 4, count: 5, messages: 9 };
     assert.deepEqual(part, { slot: 0, ...expected, bodyBytes: 15_003, attempts: 1 });
   });
 

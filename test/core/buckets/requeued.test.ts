@@ -24,6 +24,7 @@ test('the oldest first, in any order of pushes and pops', () => {
         sequence,
         first: 0,
         count: 1,
+        messages: 1,
         bodyBytes: 1,
         attempts: 0,
       });

@@ -27,7 +27,7 @@ function setUp(sizes: number[], onDisk = Number.POSITIVE_INFINITY, missed = () =
   const line = sizes.map((count, i): Slice => {
     const part = { slot: 3, position: i, first: 0, bodyBytes: 100 + i, attempts: 0 };
     sequence += count;
-    return { ...part, sequence: sequence - count, count };
+    return { ...part, sequence: sequence - count, count, messages: count };
   });
   const asked: number[] = [];
   const counters = new Counters();

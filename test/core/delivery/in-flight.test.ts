@@ -30,6 +30,7 @@ const part = (sequence: number, count: number, first = 0): Slice => ({
   sequence,
   first,
   count,
+  messages: first + count,
   bodyBytes: 10,
   attempts: 0,
 });

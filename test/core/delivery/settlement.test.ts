@@ -78,7 +78,7 @@ class Life {
     this.slot = buckets.open(BUCKET, 0);
     // Somebody stands in line, so that the bucket is there whatever becomes of its messages.
     buckets.openSubscription(this.slot).consumers++;
-    const rest = { bodyBytes: 30, attempts: BEFORE };
+    const rest = { messages: MESSAGES, bodyBytes: 30, attempts: BEFORE };
     const where = { slot: this.slot, position: POSITION, sequence: SEQUENCE, first: 0 };
     this.#part = { ...where, count: MESSAGES, ...rest };
     if (from === 'unseen') return;
@@ -227,6 +227,7 @@ describe('a message', () => {
       sequence: SEQUENCE + 1,
       first: 1,
       count: 1,
+      messages: MESSAGES,
       bodyBytes: 30,
       attempts: BEFORE + 1,
     });

@@ -3,6 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  exactDuration,
+  exactSize,
   formatDuration,
   formatSize,
   parseDuration,
@@ -71,4 +73,13 @@ test('sizes and durations are written for people', () => {
   assert.equal(formatDuration(1500), '1.5 s');
   assert.equal(formatDuration(200_000), '3 m 20 s');
   assert.equal(formatDuration(7_500_000), '2 h 5 m');
+});
+
+test('exact spellings are read back as they were', () => {
+  const durations = [0, 1, 999, 1000, 1500, 60_000, 90_000, 3_600_000, 87_600 * 3_600_000];
+  for (const ms of durations) assert.equal(parseDuration(exactDuration(ms)), ms);
+  assert.deepEqual(durations.slice(3, 8).map(exactDuration), ['1s', '1500ms', '1m', '90s', '1h']);
+  const sizes = [0, 1, 1000, 1024, 1536, 1024 ** 2, 3 * 1024 ** 3, 1024 ** 4, 2 ** 53 - 1];
+  for (const bytes of sizes) assert.equal(parseSize(exactSize(bytes)), bytes);
+  assert.deepEqual(sizes.slice(2, 5).map(exactSize), ['1000', '1KiB', '1536']);
 });

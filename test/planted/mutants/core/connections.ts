@@ -129,4 +129,13 @@ export const CORE_CONNECTIONS: readonly Mutant[] = [
     test: 'test/core/connections/delivery-frames.test.ts',
     caughtBy: 'no frame is begun in the outbox while another one is in it',
   },
+  {
+    name: 'place in flight that is freed not given to the next',
+    file: 'src/core/connections/consumer.ts',
+    member: 'Consumer.#wait',
+    find: 'this.#host.subscriptions.dispatch(this.slot);',
+    replace: '',
+    test: 'test/core/delivery/delivery-limits.test.ts',
+    caughtBy: 'who acks without having read gives its place to others',
+  },
 ];

@@ -58,4 +58,22 @@ export const CORE_FAIRNESS: readonly Mutant[] = [
     test: 'test/core/fairness/fair-share.test.ts',
     caughtBy: 'goes on in the next tick, for who publishes much',
   },
+  {
+    name: 'quota without the open batch',
+    file: 'src/core/fairness/quotas.ts',
+    member: 'Quotas.admit',
+    find: 'passage?.messages ?? 0',
+    replace: '0',
+    test: 'test/core/fairness/quotas.test.ts',
+    caughtBy: 'plain: the open batch counts, and the one that is being written',
+  },
+  {
+    name: 'message that fits refused behind one that does not',
+    file: 'src/core/fairness/quotas.ts',
+    member: 'fit',
+    find: 'if (payload <= left) break;',
+    replace: '',
+    test: 'test/core/fairness/quotas.test.ts',
+    caughtBy: 'plain: max_bytes: what fits goes in, also behind what does not',
+  },
 ];

@@ -1,0 +1,65 @@
+// What rules allow of a bucket's next delivery: `batch`, `max_in_flight` and `rate`. Asked before
+// each delivery, and told afterwards how many messages went; knows no consumers.
+
+import type { BucketRules } from '../buckets/bucket-rules.ts';
+import type { Buckets } from '../buckets/buckets.ts';
+import { RateLimits } from './rate-limits.ts';
+
+/** What holds a bucket's deliveries back; with a time, until then (monotonic, in ms). */
+export interface HeldBack {
+  by: 'max_in_flight' | 'rate';
+  untilMs?: number;
+}
+
+export class DeliveryLimits {
+  readonly #buckets: Buckets<unknown>;
+  readonly #rules: BucketRules;
+  readonly #rates: RateLimits;
+  readonly #nowMs: () => number;
+
+  constructor(buckets: Buckets<unknown>, rules: BucketRules, nowMs: () => number) {
+    this.#buckets = buckets;
+    this.#rules = rules;
+    this.#rates = new RateLimits(buckets);
+    this.#nowMs = nowMs;
+  }
+
+  /** Most messages of the next delivery; 0: none for now. At a rate it is dispatched later. */
+  most(slot: number): number {
+    const { batchMax, maxInFlight, rate } = this.#rules.of(slot);
+    let most = batchMax;
+    if (maxInFlight > 0) most = Math.min(most, maxInFlight - this.#buckets.unackedOf(slot));
+    if (most <= 0) return 0;
+    return rate > 0 ? Math.min(most, this.#rates.allowed(slot, rate, this.#nowMs())) : most;
+  }
+
+  /** So many messages were delivered. */
+  delivered(slot: number, count: number): void {
+    const { rate } = this.#rules.of(slot);
+    if (rate > 0) this.#rates.took(slot, rate, count, this.#nowMs());
+  }
+
+  /** The last consumer of a bucket left. */
+  left(slot: number): void {
+    this.#rates.left(slot, this.#nowMs());
+  }
+
+  /** What keeps the next message of a bucket back. */
+  heldBack(slot: number): HeldBack | undefined {
+    const { maxInFlight, rate } = this.#rules.of(slot);
+    if (maxInFlight > 0 && this.#buckets.unackedOf(slot) >= maxInFlight)
+      return { by: 'max_in_flight' };
+    if (rate === 0) return undefined;
+    const untilMs = this.#rates.untilMs(slot, rate);
+    return untilMs > this.#nowMs() ? { by: 'rate', untilMs } : undefined;
+  }
+
+  /** When a bucket may go on that its rate holds back; Infinity: none is. */
+  get dueMs(): number {
+    return this.#rates.nextMs;
+  }
+
+  advance(nowMs: number, dispatch: (slot: number) => void): void {
+    this.#rates.advance(nowMs, dispatch);
+  }
+}

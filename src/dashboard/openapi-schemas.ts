@@ -1,0 +1,206 @@
+// Shapes of what the admin API answers, for its OpenAPI document.
+
+import { WHY, WHY_CODES } from '../contract/why.ts';
+
+export type Schema = Record<string, unknown>;
+
+export const text: Schema = { type: 'string' };
+export const number: Schema = { type: 'number' };
+export const whole: Schema = { type: 'integer' };
+export const flag: Schema = { type: 'boolean' };
+export const time: Schema = { type: 'string', format: 'date-time' };
+export const big: Schema = {
+  type: 'string',
+  pattern: '^\\d+$',
+  description: '64 bits, as decimal text',
+};
+export const orNull = (schema: Schema): Schema => ({ ...schema, type: [schema.type, 'null'] });
+export const listOf = (items: Schema): Schema => ({ type: 'array', items });
+export const ref = (name: string): Schema => ({ $ref: `#/components/schemas/${name}` });
+export const cursor = {
+  ...orNull(text),
+  description: 'to ask for the next page with; null: the last',
+};
+
+/** All of these are required; a name with a question mark is not. */
+export function object(properties: Record<string, Schema>): Schema {
+  const names = Object.keys(properties);
+  const required = names.filter((name) => !name.endsWith('?'));
+  const plain = Object.entries(properties).map(([name, schema]) => [name.replace('?', ''), schema]);
+  return { type: 'object', required, properties: Object.fromEntries(plain) };
+}
+
+const BUCKET = {
+  id: big,
+  ready: { ...whole, description: 'messages that wait' },
+  unacked: { ...whole, description: 'messages that consumers hold' },
+  exact: { ...flag, description: 'false: the oldest part of the backlog is not counted yet' },
+  consumers: whole,
+  publishedRate: { ...number, description: 'messages per second, averaged over some seconds' },
+  settledRate: { ...number, description: 'messages acked or purged per second' },
+  oldestAgeMs: { ...orNull(number), description: 'of the oldest message that waits' },
+  ageIs: { enum: ['exact', 'at-least', 'at-most'] },
+  paused: flag,
+  why: ref('Why'),
+};
+
+const RULES = {
+  Rule: object({
+    name: text,
+    match: { ...text, description: 'an id, a range, value/mask, or *' },
+    keys: { type: 'object', additionalProperties: text, description: 'what it sets' },
+    source: { enum: ['file'] },
+  }),
+  RulePage: object({ rules: listOf(ref('Rule')), cursor, count: whole }),
+  BucketRule: object({
+    bucket: big,
+    keys: {
+      ...listOf(object({ key: text, value: text, rule: orNull(text) })),
+      description: '`rule`: the one that decides; null: the default',
+    },
+  }),
+};
+
+export const SCHEMAS: Record<string, Schema> = {
+  Problem: object({ type: text, title: text, status: whole, code: text, detail: text }),
+  Why: {
+    ...object({ code: { enum: WHY_CODES }, text, 'since?': time, 'until?': time }),
+    description: Object.entries(WHY)
+      .map(([code, meaning]) => `${code}: ${meaning}`)
+      .join('; '),
+  },
+  Overview: object({
+    version: text,
+    pid: whole,
+    startedAt: time,
+    now: time,
+    uptimeMs: whole,
+    'warning?': text,
+    readOnly: flag,
+    'servedBy?': object({ transport: { enum: ['uws', 'node'] }, 'why?': text }),
+    rates: { type: 'object' },
+    totals: { type: 'object' },
+    buckets: object({
+      count: whole,
+      exact: flag,
+      ready: whole,
+      unacked: whole,
+      paused: whole,
+      oldestAgeMs: number,
+    }),
+    connections: object({ intake: whole, exhaust: whole, refused: whole }),
+    commits: { type: 'object' },
+    latency: { type: 'object' },
+    log: { type: 'object' },
+    memory: { type: 'object' },
+    eventLoopDelayMs: { type: 'object' },
+  }),
+  Config: {
+    type: 'object',
+    description:
+      'settings in effect; secrets are left out; `settings` says of each where it came from',
+  },
+  History: object({
+    series: listOf(text),
+    rows: {
+      ...listOf(listOf(number)),
+      description: 'oldest first: ms since 1970, then a value for each series',
+    },
+  }),
+  Bucket: object(BUCKET),
+  BucketPage: object({
+    buckets: listOf(ref('Bucket')),
+    cursor,
+    count: { ...whole, description: 'buckets that are known' },
+    more: { ...flag, description: 'there may be more, with messages on disk only' },
+  }),
+  BucketInfo: object({
+    ...BUCKET,
+    returned: { ...whole, description: 'messages that came back and are next' },
+    rules: {
+      ...listOf(object({ key: text, value: text, rule: text })),
+      description: 'what rules set for it',
+    },
+    consumersList: listOf(ref('Consumer')),
+    purge: { anyOf: [ref('Purge'), { type: 'null' }] },
+  }),
+  Consumer: object({
+    connection: whole,
+    peer: text,
+    consumerId: text,
+    state: text,
+    batchSize: whole,
+    unacked: whole,
+    messages: whole,
+    silentMs: number,
+  }),
+  Purge: object({
+    bucket: big,
+    startedAt: time,
+    purged: { ...whole, description: 'messages whose purge is on disk: they do not come back' },
+    done: flag,
+  }),
+  Messages: object({
+    id: big,
+    messages: listOf(
+      object({
+        sequence: big,
+        attempts: { ...whole, description: 'deliveries before that ended without an ack' },
+        length: { ...whole, description: 'bytes of the message' },
+        truncated: flag,
+        payload: { ...text, description: 'base64 of its first bytes' },
+      }),
+    ),
+    cut: { ...flag, description: 'the answer ended early because of its size' },
+  }),
+  ...RULES,
+  Paused: object({ id: big, paused: flag }),
+  Connections: object({
+    connections: listOf(
+      object({
+        id: whole,
+        side: { enum: ['intake', 'exhaust'] },
+        peer: text,
+        wire: { enum: ['u64', 'u32'] },
+        'consumerId?': text,
+        'bucket?': big,
+        'batchSize?': whole,
+        'unacked?': whole,
+        messages: whole,
+        bytes: whole,
+        idleMs: number,
+      }),
+    ),
+    cursor,
+    intake: whole,
+    exhaust: whole,
+  }),
+  Backup: object({
+    into: { ...text, description: "folder on the broker's host" },
+    startedAt: time,
+    state: { enum: ['running', 'done', 'failed', 'cancelled'] },
+    detail: { ...orNull(text), description: 'why there is none' },
+    position: { ...orNull(big), description: 'all that was acked before is in it' },
+    bytes: whole,
+    totalBytes: orNull(whole),
+    segments: { ...whole, description: 'segments that are copied' },
+    totalSegments: orNull(whole),
+  }),
+  Closed: object({ connection: whole, peer: text }),
+  Segments: object({
+    segments: listOf(
+      object({
+        base: big,
+        bytes: whole,
+        messages: whole,
+        live: { ...whole, description: 'messages that are not settled' },
+        firstSequence: big,
+        lastSequence: orNull(big),
+        state: { enum: ['open', 'complete', 'indexed'] },
+        pinned: { ...flag, description: 'the oldest with live messages' },
+      }),
+    ),
+    cursor,
+    count: whole,
+  }),
+};

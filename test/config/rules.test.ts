@@ -1,0 +1,108 @@
+// Rules of a configuration file: read in both forms, and refused with the rule, the key and what
+// to do.
+
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, test } from 'node:test';
+import { ConfigError, type LoadedConfig, loadConfig } from '../../src/config/load.ts';
+import { RULES_MAX } from '../../src/config/rules.ts';
+
+let folder: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'thrustmq rules '));
+});
+
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+function load(name: string, text: string): Promise<LoadedConfig> {
+  writeFileSync(join(folder, name), text);
+  const nothing = { flags: {}, environment: {}, terminal: false };
+  return loadConfig({ ...nothing, workingDir: folder, configFile: name });
+}
+
+function rejects(toml: string, pattern: RegExp): Promise<void> {
+  return assert.rejects(load('a.toml', toml), (error: unknown) => {
+    assert.ok(error instanceof ConfigError, String(error));
+    assert.match(error.message, pattern);
+    assert.match(error.message, /a\.toml: /, 'it does not say where');
+    assert.equal(error.exitCode, 78);
+    return true;
+  });
+}
+
+const TOML = `
+  intake_port = 5
+  [[rule]]
+  name = "mail"
+  match = 7
+  rate = 2.5
+  [[rule]]
+  name = "all"
+  match = "*"
+  batch = 100
+  max_bytes = "1MiB"
+  overflow = "refuse"
+`;
+
+test('rules are read from TOML and JSON alike, beside settings', async () => {
+  const { config, rules } = await load('a.toml', TOML);
+  const expected = [
+    'name=mail match=7 rate=2.5',
+    'name=all match=* max_bytes=1MiB overflow=refuse batch=100',
+  ];
+  assert.equal(config.intake[0]!.port, 5);
+  assert.deepEqual(
+    rules?.rules.map(({ text }) => text),
+    expected,
+  );
+  const json = JSON.stringify({
+    rule: [
+      { name: 'mail', match: '7', rate: '2.5' },
+      { name: 'all', match: '*', batch: 100, max_bytes: 1_048_576, overflow: 'refuse' },
+    ],
+  });
+  assert.deepEqual(
+    (await load('a.json', json)).rules?.rules.map(({ text }) => text),
+    expected,
+  );
+  assert.equal((await load('b.toml', 'intake_port = 1')).rules, undefined);
+  assert.deepEqual((await load('b.json', '{"rule":[]}')).rules?.rules, []);
+});
+
+test('what is wrong names the rule, the key, and what to do', async () => {
+  const rule = (text: string) => `[[rule]]\nname = "r"\n${text}\n`;
+  await rejects('rule = 5', /"rule" must be a list of tables: write \[\[rule\]\] above each/);
+  await rejects('rule = [5]', /rule number 1 is no table/);
+  await rejects('[[rule]]\nmatch = 1', /rule number 1 has no name: write name/);
+  await rejects('[[rule]]\nname = "a b"\nmatch = 1\nbatch = 1', /"a b" is no name of a rule/);
+  await rejects(rule('batch = 1'), /rule "r" has no match/);
+  await rejects(rule('match = "9-3"\nbatch = 1'), /rule "r", match: /);
+  await rejects(rule('match = 1'), /rule "r" sets nothing; give it a key/);
+  await rejects(rule('match = 1\nbacth = 1'), /rule "r" sets "bacth".*did you mean "batch"\?/);
+  await rejects(rule('match = 1\nbatch = 0'), /rule "r", batch: "0" is not .*1 to 65536/);
+  await rejects(rule('match = 1\nrate = nan'), /rule "r", rate: "NaN" is not a number/);
+  await rejects(rule('match = 1\nretry = "5s"'), /sets retry, which this version does not/);
+  await rejects(rule('match = 1\noverflow = "drop-oldest"'), /it knows overflow=refuse/);
+  await rejects(
+    rule('match = 1\nbatch = 1') + rule('match = 2\nbatch = 1'),
+    /two rules are called "r": give one another name/,
+  );
+  const other = '[[rule]]\nname = "s"\nmatch = "5-20"\nbatch = 1\n';
+  await rejects(
+    rule('match = "1-10"\nbatch = 1') + other,
+    /rules "r" \(1-10\) and "s" \(5-20\) overlap in part, in bucket 5 for one, and both set batch; let one lie inside/,
+  );
+  await rejects('[[rules]]\nname = "r"', /unknown key "rules"; did you mean "rule"\?/);
+});
+
+test(`${RULES_MAX} rules are possible, one more is not`, async () => {
+  const rules = (count: number) =>
+    JSON.stringify({
+      rule: Array.from({ length: count }, (_, i) => ({ name: `r${i}`, match: i, batch: 1 })),
+    });
+  assert.equal((await load('a.json', rules(RULES_MAX))).rules?.rules.length, RULES_MAX);
+  await assert.rejects(load('a.json', rules(RULES_MAX + 1)), /10001 rules; at most 10000/);
+});

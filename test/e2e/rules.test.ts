@@ -1,0 +1,107 @@
+// The guide to rules, as it is written: a broker with its rules, and each command of it says what
+// stands below it. And a configuration file whose rules cannot be.
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { BUILT } from '../../src/core/rules/built.ts';
+import { RULE_KEYS } from '../../src/core/rules/keys.ts';
+import {
+  type BrokerProcess,
+  failedStart,
+  MAIN,
+  startBroker,
+  temporaryFolder,
+} from '../support/broker.ts';
+
+const GUIDE = fs.readFileSync(
+  fileURLToPath(new URL('../../../docs/rules.md', import.meta.url)),
+  'utf8',
+);
+const blocks = (kind: string): string[] =>
+  [...GUIDE.matchAll(/^```(\w+)\n(.*?)^```$/gms)].flatMap(([, each, text]) =>
+    each === kind ? [text!] : [],
+  );
+
+function configOf(text: string): string {
+  const file = path.join(temporaryFolder(), 'rules.toml');
+  fs.writeFileSync(file, text);
+  return file;
+}
+
+let broker: BrokerProcess;
+
+before(async () => {
+  const flags = ['--config', configOf(blocks('toml').join('\n'))];
+  broker = await startBroker({ dataDir: temporaryFolder(), dashboard: true, flags });
+});
+
+after(async () => {
+  assert.equal(await broker.stop(), 0);
+});
+
+function run(command: string): string {
+  const { dataDir } = broker;
+  const script = `thrustmq() { "${process.execPath}" "${MAIN}" "$@" --data-dir "${dataDir}"; }\n`;
+  const env = { ...process.env, NO_COLOR: '1' };
+  const { stdout, stderr, status } = spawnSync('sh', ['-c', script + command], { env });
+  assert.ok(status === 0 || status === 1, `${command}: ${status} ${stderr}`);
+  return `${stdout}`;
+}
+
+// How long something took is another time each time.
+const plain = (text: string) => text.replaceAll(/"ms":\d+/g, '"ms":0').split('\n');
+
+test('each example of the guide does what it says', () => {
+  const examples = blocks('console');
+  assert.equal(examples.length, 5);
+  for (const example of examples)
+    for (const part of example.split(/^\$ /m).slice(1)) {
+      const [command, ...expected] = part.split('\n');
+      assert.deepEqual(plain(run(command!)), plain(expected.join('\n')), command);
+    }
+});
+
+test('the guide has a line for each key that is carried out, and for no other', () => {
+  const table = GUIDE.slice(GUIDE.indexOf('## All keys'));
+  const named = [...table.matchAll(/^\| `(\w+)`/gm)].map(([, key]) => key!);
+  const built = Object.keys(RULE_KEYS).filter((key) => Object.hasOwn(BUILT, key));
+  assert.deepEqual(named, built);
+});
+
+test('rules are listed, and shown where they are in force', async () => {
+  const call = async (path: string) =>
+    (await fetch(`http://127.0.0.1:${broker.dashboard}/api/v1${path}`)).json();
+  const page = (await call('/rules?limit=2')) as { rules: { name: string }[]; cursor: string };
+  assert.deepEqual(
+    page.rules.map(({ name }) => name),
+    ['accounts', 'big-tenant'],
+  );
+  const rest = (await call(`/rules?cursor=${page.cursor}`)) as typeof page;
+  assert.deepEqual([rest.rules.length, rest.cursor], [4, null]);
+  assert.deepEqual(await call('/rules/tenants'), {
+    name: 'tenants',
+    match: '100-199',
+    keys: { max_messages: '5', batch: '10' },
+    source: 'file',
+  });
+  const { settings } = (await call('/config')) as { settings: { key: string; value: string }[] };
+  const shown = settings.find(({ key }) => key === 'rule tenants');
+  assert.equal(shown?.value, 'match=100-199 max_messages=5 batch=10');
+  assert.match(run('thrustmq rule ls'), /tenants +│ 100-199 +│ max_messages=5 batch=10 +│ file/);
+  assert.match(run('thrustmq bucket info 142'), /max_messages=7 by rule big-tenant/);
+});
+
+test('rules that cannot be end the start with 78, and say what to do', async () => {
+  const rules = '[[rule]]\nname = "r"\nmatch = 5\nlease = "5s"\n';
+  const flags = ['--config', configOf(rules)];
+  const { code, text } = await failedStart({ dataDir: temporaryFolder(), flags });
+  assert.equal(code, 78);
+  assert.match(
+    text,
+    /rules\.toml: rule "r" sets lease, which this version does not carry out; take it out/,
+  );
+});

@@ -1,0 +1,124 @@
+// Rules of a simulated world, drawn by its seed, and the part of the model that judges by them: how
+// large deliveries are, how many are out, how many come in a time, and what may wait.
+
+import assert from 'node:assert/strict';
+import { compileRules } from '../../src/core/rules/compile.ts';
+import { type Rule, ruleOfWords } from '../../src/core/rules/rule.ts';
+import type { RuleTable } from '../../src/core/rules/rule-table.ts';
+import type { Random } from '../support/random.ts';
+
+/** What is in force for a bucket; 0: no bound. */
+export interface Bounds {
+  batch: number;
+  max_in_flight: number;
+  rate: number;
+  max_messages: number;
+  max_bytes: number;
+}
+
+const NONE: Bounds = { batch: 0, max_in_flight: 0, rate: 0, max_messages: 0, max_bytes: 0 };
+// A wake-up may be so late, and is made good.
+const LATE_MS = 50;
+// A message waits in the open batch while another one is written.
+const BATCHES_BETWEEN = 3;
+
+function draw(random: Random): Bounds {
+  const sometimes = (share: number, value: number) => (random.chance(share) ? value : 0);
+  return {
+    batch: sometimes(0.4, 1 + random.below(10)),
+    max_in_flight: sometimes(0.4, random.chance(0.5) ? 1 : 2 + random.below(12)),
+    rate: sometimes(0.3, [20, 60, 150.5][random.below(3)]!),
+    max_messages: sometimes(0.4, 1 + random.below(60)),
+    max_bytes: sometimes(0.3, 100 + random.below(20_000)),
+  };
+}
+
+/** The model of what rules promise, bucket by bucket. */
+export class SimRules {
+  readonly table: RuleTable;
+  readonly #common: Bounds;
+  readonly #single = new Map<number, Bounds>();
+  readonly #held = new Map<number, number>();
+  readonly #budgets = new Map<number, { left: number; atMs: number }>();
+  // Batches since the bucket was last known in part only.
+  readonly #known = new Map<number, number>();
+
+  /** Rules for all buckets, half of which have bounds of their own. */
+  constructor(random: Random, buckets: readonly number[]) {
+    this.#common = random.chance(0.5) ? draw(random) : NONE;
+    for (const bucket of buckets.slice(0, 12))
+      if (random.chance(0.5)) this.#single.set(bucket, draw(random));
+    const rules = [this.#rule('all', '*', this.#common)];
+    for (const [bucket, bounds] of this.#single)
+      rules.push(this.#rule(`b${bucket}`, `${bucket}`, bounds));
+    this.table = compileRules(rules.filter((rule) => rule !== undefined));
+  }
+
+  #rule(name: string, match: string, bounds: Bounds): Rule | undefined {
+    // 0 is no batch, and no key is left out where another rule would decide.
+    const words = Object.entries(bounds).map(([key, value]) =>
+      key === 'batch' && value === 0 ? 'batch=auto' : `${key}=${value}`,
+    );
+    return ruleOfWords(name, match, words);
+  }
+
+  of(bucket: number): Bounds {
+    return this.#single.get(bucket) ?? this.#common;
+  }
+
+  /** Another life: what is held is not, and rates begin anew. */
+  died(): void {
+    this.#held.clear();
+    this.#budgets.clear();
+    this.#known.clear();
+  }
+
+  /** Whether a message may be refused for the bucket's sake. */
+  mayRefuse(bucket: number): boolean {
+    const { max_messages, max_bytes } = this.of(bucket);
+    return max_messages > 0 || max_bytes > 0;
+  }
+
+  /** Whether no more may be given, because as many are out as may be. */
+  isFull(bucket: number): boolean {
+    const { max_in_flight: most } = this.of(bucket);
+    return most > 0 && this.heldIn(bucket) >= most;
+  }
+
+  heldIn(bucket: number): number {
+    return this.#held.get(bucket) ?? 0;
+  }
+
+  /** So many messages of a bucket are delivered together. */
+  delivered(bucket: number, count: number, nowMs: number): void {
+    const { batch, max_in_flight: most, rate } = this.of(bucket);
+    const held = this.heldIn(bucket) + count;
+    this.#held.set(bucket, held);
+    if (batch > 0)
+      assert.ok(count <= batch, `${count} in a delivery of bucket ${bucket}: ${batch}`);
+    if (most > 0) assert.ok(held <= most, `${held} of bucket ${bucket} are out, ${most} may be`);
+    if (rate === 0) return;
+    const full = Math.max(1, rate / 10) + (LATE_MS * rate) / 1000;
+    const before = this.#budgets.get(bucket) ?? { left: full, atMs: nowMs };
+    const earned = ((nowMs - before.atMs) * rate) / 1000;
+    const left = Math.min(full, before.left + earned) - count;
+    assert.ok(left > -1e-6, `bucket ${bucket} gave ${-left} too many for ${rate} a second`);
+    this.#budgets.set(bucket, { left, atMs: nowMs });
+  }
+
+  /** A message is not held any more. */
+  returned(bucket: number): void {
+    this.#held.set(bucket, this.#held.get(bucket)! - 1);
+  }
+
+  /** A batch is written; `isKnown`: the broker knows all that waits in the bucket. */
+  appended(bucket: number, waiting: number, isKnown: boolean): void {
+    const { max_messages: most } = this.of(bucket);
+    if (most === 0) return;
+    const batches = isKnown ? (this.#known.get(bucket) ?? 0) + 1 : 0;
+    this.#known.set(bucket, waiting > most && batches < BATCHES_BETWEEN ? 0 : batches);
+    // What came in while less was known stays.
+    if (batches > BATCHES_BETWEEN)
+      assert.ok(waiting <= most, `${waiting} wait in bucket ${bucket}, ${most} may`);
+  }
+}
