@@ -51,7 +51,7 @@ import { hasRules, ruleOf } from './rules';
 // Closes the open record of one bucket and notes it as row `row`.
 function finish(row: u32, offset: u32, bodyBytes: u32, bucket: u64, count: u32): void {
   const sequence = takeSequences(count);
-  closeRecord(offset, bodyBytes, RECORD_MESSAGES, 0, sequence, bucket, count, 0);
+  closeRecord(offset, bodyBytes, RECORD_MESSAGES, 0, 0, sequence, bucket, count, 0);
   const at = ROWS_AT + row * ROW_BYTES;
   store<u32>(at + ROW_TYPE_AT, RECORD_MESSAGES);
   store<u32>(at + ROW_FLAGS_AT, 0);

@@ -1,6 +1,7 @@
 // The one byte table of ThrustMQ: wire frames, log records, segment headers and the memory map
 // shared with the WebAssembly module. Compiled by asc and by tsc alike, so it holds nothing but
-// 32-bit integer constants and imports nothing. No other file contains an offset literal.
+// 32-bit integer constants and imports nothing. No other file contains an offset literal, but for
+// layout-placed.ts, which goes on with the bodies of the later record types.
 // Everything is little-endian. `_AT` is an offset, `_BYTES` a size, `_MAX` an inclusive bound.
 
 // ---------------------------------------------------------------------------------------------
@@ -36,7 +37,7 @@ export const MESSAGE_BYTES_CEILING: u32 = 67108864; // 64 MiB; a longer Length i
 // Segment header: the first 64 bytes of a segment file; the rest of its first 4 KiB is zero.
 //
 //    0  u64  magic "ThrustMQ"
-//    8  u32  format version; 2: compacted
+//    8  u32  format version: 1; 2: compacted; 3: either, and may hold records of types 7 to 10
 //   12  u32  segment size in bytes, header included
 //   16  u64  base: log position of the segment's first byte
 //   24  u64  start: oldest position the log needed when this header was written
@@ -50,6 +51,7 @@ export const SEGMENT_MAGIC_LOW: u32 = 0x75726854; // "Thru"
 export const SEGMENT_MAGIC_HIGH: u32 = 0x514d7473; // "stMQ"
 export const SEGMENT_VERSION: u32 = 1;
 export const SEGMENT_VERSION_COMPACTED: u32 = 2;
+export const SEGMENT_VERSION_PLACED: u32 = 3;
 
 export const SEGMENT_MAGIC_AT: u32 = 0;
 export const SEGMENT_VERSION_AT: u32 = 8;
@@ -72,7 +74,8 @@ export const SEGMENT_DATA_AT: u32 = 4096; // first record
 //    8  u32  body size in bytes, without padding
 //   12  u8   type
 //   13  u8   flags
-//   14  u16  zero
+//   14  u8   kind (placed): 0 the line of a bucket, 1 its dead line, 2 settings; else zero
+//   15  u8   form (placed): bit 0 fields, bit 1 settles; else zero
 //   16  u64  position: where in the log this record's first byte stands
 //   24  u64  sequence
 //   32  u64  bucket (messages) or time, ms since 1970 (commit, start)
@@ -80,6 +83,9 @@ export const SEGMENT_DATA_AT: u32 = 4096; // first record
 //   44  u32  epoch: which start of the broker wrote it
 //   48  u32  back: distance in bytes from the first record of its commit batch to this one
 //   52  u32  attempts: deliveries that ended without an ack, of each message in the body
+//
+// The bodies of those from placed on, which stand in segments of version 3 only, are in
+// layout-placed.ts.
 //
 //   type      sequence                           body
 //   messages  of the first message               count x ( u32 size | bytes ), one bucket
@@ -89,6 +95,11 @@ export const SEGMENT_DATA_AT: u32 = 4096; // first record
 //   start     the next one to be given out       empty; first record of a broker's life
 //   trim      log position before which          empty; written before segments are given back
 //             nothing is needed
+//   placed    of the first message               head | count x message, one bucket and kind
+//   deferred  0                                  count x deferral: not ready before a time, or only
+//                                                apart from others
+//   producers 0                                  count x producer: the last number that is stored
+//   ids       time of publishing, ms             count x id of messages of one bucket
 //
 // The log's key is its id's low half xor its high half. Nobody who publishes knows it, so nobody can
 // put bytes into a message that would pass for a record if they ever stood in a record's place.
@@ -100,7 +111,8 @@ export const RECORD_BODY_CRC_AT: u32 = 4;
 export const RECORD_BODY_BYTES_AT: u32 = 8;
 export const RECORD_TYPE_AT: u32 = 12;
 export const RECORD_FLAGS_AT: u32 = 13;
-export const RECORD_ZERO_AT: u32 = 14;
+export const RECORD_KIND_AT: u32 = 14;
+export const RECORD_FORM_AT: u32 = 15;
 export const RECORD_POSITION_AT: u32 = 16;
 export const RECORD_SEQUENCE_AT: u32 = 24;
 export const RECORD_BUCKET_AT: u32 = 32;
@@ -117,7 +129,11 @@ export const RECORD_RETURNED: u32 = 3;
 export const RECORD_COMMIT: u32 = 4;
 export const RECORD_START: u32 = 5;
 export const RECORD_TRIM: u32 = 6;
-export const RECORD_TYPE_MAX: u32 = 6;
+export const RECORD_PLACED: u32 = 7;
+export const RECORD_DEFERRED: u32 = 8;
+export const RECORD_PRODUCERS: u32 = 9;
+export const RECORD_IDS: u32 = 10;
+export const RECORD_TYPE_MAX: u32 = 10;
 
 // Everything before this record's batch was synced when the batch was written. A record that
 // carries it, found beyond a bad spot, proves that the bad spot had been acked: damage, no torn
@@ -141,7 +157,7 @@ export const MARK_ATTEMPTS_AT: u32 = 12;
 //   RESULT   256 B     what the last call returned beyond one number
 //   ROWS     384 KiB   what the last call found, a row for each record
 //   RULES    481 KiB   buckets that an intake stops at; all zero: none
-//   MARKS    1 MiB     marks on their way into a record
+//   MARKS    1 MiB     marks on their way into a record, or the head of one
 //   INBOX    65 MiB    bytes as they came from one connection
 //   OUTBOX   65 MiB    one delivery frame
 //   COLD     96 MiB    windows of the log read back from disk
@@ -179,11 +195,14 @@ export const MEMORY_PAGES: u32 = 7761; // of 64 KiB; asconfig.json states the sa
 export const MEMORY_BYTES: u32 = 508624896;
 
 // Row: what a scan or an intake says of one record.
-//    0 u32 type       4 u32 flags      8 u32 offset      12 u32 body bytes
+//    0 u32 type       4 u8 flags       5 u8 kind         6 u8 form         7 u8 zero
+//                                      8 u32 offset      12 u32 body bytes
 //   16 u64 bucket    24 u64 sequence  32 u32 count       36 u32 epoch
 //   40 u32 back      44 u32 attempts
 export const ROW_TYPE_AT: u32 = 0;
-export const ROW_FLAGS_AT: u32 = 4;
+export const ROW_FLAGS_AT: u32 = 4; // one word: flags, kind and form
+export const ROW_KIND_AT: u32 = 5;
+export const ROW_FORM_AT: u32 = 6;
 export const ROW_OFFSET_AT: u32 = 8;
 export const ROW_BODY_BYTES_AT: u32 = 12;
 export const ROW_BUCKET_AT: u32 = 16;
@@ -270,4 +289,4 @@ export const SCAN_BAD: u32 = 2; // the bytes at RESULT_CONSUMED are not a valid 
 export const SCAN_ROWS: u32 = 3; // rows are full; call again
 export const SCAN_UNKNOWN: u32 = 4; // a valid record of a type this version does not know
 
-export const ABI_VERSION: u32 = 4;
+export const ABI_VERSION: u32 = 5;

@@ -15,16 +15,20 @@ import {
   RECORD_BUCKET_AT,
   RECORD_COUNT_AT,
   RECORD_CRC_AT,
+  RECORD_DEFERRED,
   RECORD_EPOCH_AT,
   RECORD_FLAGS_AT,
   RECORD_HEADER_BYTES,
+  RECORD_IDS,
+  RECORD_KIND_AT,
   RECORD_POSITION_AT,
+  RECORD_PRODUCERS,
   RECORD_SEQUENCE_AT,
   RECORD_TYPE_AT,
-  RECORD_ZERO_AT,
   RING_AT,
   RING_BYTES,
 } from './layout';
+import { DEFERRAL_BYTES, ID_BYTES, PRODUCER_BYTES } from './layout-placed';
 import { align8, check, copy } from './memory';
 
 // The open segment and the open commit batch. Offsets count from the segment's first byte, which
@@ -90,12 +94,16 @@ export function fits(offset: u32, bodyBytes: u64): bool {
   return u64(offset) + align8(RECORD_HEADER_BYTES) + ((bodyBytes + 7) & ~7) <= u64(limit);
 }
 
-/** Writes header and padding around a body that already stands at its place; moves the cursor. */
+/**
+ * Writes header and padding around a body that already stands at its place; moves the cursor.
+ * `shape`: kind and form, in the low and the high byte; 0 but for placed records.
+ */
 export function closeRecord(
   offset: u32,
   bodyBytes: u32,
   type: u32,
   flags: u32,
+  shape: u32,
   sequence: u64,
   bucket: u64,
   count: u32,
@@ -110,7 +118,7 @@ export function closeRecord(
   store<u32>(at + RECORD_BODY_BYTES_AT, bodyBytes);
   store<u8>(at + RECORD_TYPE_AT, type);
   store<u8>(at + RECORD_FLAGS_AT, flags | batchFlags);
-  store<u16>(at + RECORD_ZERO_AT, 0);
+  store<u16>(at + RECORD_KIND_AT, shape);
   store<u64>(at + RECORD_POSITION_AT, base + u64(offset));
   store<u64>(at + RECORD_SEQUENCE_AT, sequence);
   store<u64>(at + RECORD_BUCKET_AT, bucket);
@@ -131,17 +139,34 @@ export function takeSequences(count: u32): u64 {
   return first;
 }
 
-/** Packs the first `count` marks at MARKS_AT into one record of type settled or returned. */
-export function packMarks(type: u32, count: u32): void {
-  check(count > 0 && count <= MARKS_MAX);
-  const bytes = count * MARK_BYTES;
+function markBytesOf(type: u32): u32 {
+  if (type == RECORD_DEFERRED) return DEFERRAL_BYTES;
+  if (type == RECORD_PRODUCERS) return PRODUCER_BYTES;
+  return type == RECORD_IDS ? ID_BYTES : MARK_BYTES;
+}
+
+/**
+ * Packs the first `count` marks at MARKS_AT into one record of a type that has them. Sequence and
+ * bucket are those of ids (layout.ts), else 0.
+ */
+export function packMarks(
+  type: u32,
+  count: u32,
+  sequence: f64,
+  bucketLow: u32,
+  bucketHigh: u32,
+): void {
+  const each = markBytesOf(type);
+  check(count > 0 && count <= (MARKS_MAX * MARK_BYTES) / each);
+  const bytes = count * each;
   const offset = writeAt;
   check(offset + RECORD_HEADER_BYTES + bytes <= segmentBytes);
   copy(RING_AT + offset + RECORD_HEADER_BYTES, MARKS_AT, bytes);
-  closeRecord(offset, bytes, type, 0, 0, 0, count, 0);
+  const bucket = (u64(bucketHigh) << 32) | u64(bucketLow);
+  closeRecord(offset, bytes, type, 0, 0, u64(sequence), bucket, count, 0);
 }
 
 /** Writes a record without a body: commit, start or trim. */
 export function packControl(type: u32, flags: u32, sequence: f64, time: f64, count: u32): void {
-  closeRecord(writeAt, 0, type, flags, u64(sequence), u64(time), count, 0);
+  closeRecord(writeAt, 0, type, flags, 0, u64(sequence), u64(time), count, 0);
 }

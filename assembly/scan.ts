@@ -15,6 +15,8 @@ import {
   RECORD_EPOCH_AT,
   RECORD_FLAGS_AT,
   RECORD_HEADER_BYTES,
+  RECORD_KIND_AT,
+  RECORD_PLACED,
   RECORD_POSITION_AT,
   RECORD_SEQUENCE_AT,
   RECORD_TYPE_AT,
@@ -42,6 +44,7 @@ import {
   SCAN_UNKNOWN,
 } from './layout';
 import { align8, setResult } from './memory';
+import { isWhole } from './place';
 import { key } from './record';
 
 // @ts-ignore: decorator
@@ -53,10 +56,15 @@ function headerHolds(at: u32, position: u64): bool {
   );
 }
 
-function noteRow(row: u32, at: u32, offset: u32): void {
+/** Notes the record at `at`, whose header holds, as row `row`. */
+export function noteRow(row: u32, at: u32, offset: u32): void {
   const to = ROWS_AT + row * ROW_BYTES;
   store<u32>(to + ROW_TYPE_AT, load<u8>(at + RECORD_TYPE_AT));
-  store<u32>(to + ROW_FLAGS_AT, load<u8>(at + RECORD_FLAGS_AT));
+  // Kind and form follow; of other records they mean nothing.
+  const flags = load<u8>(at + RECORD_FLAGS_AT);
+  const placed = load<u8>(at + RECORD_TYPE_AT) == RECORD_PLACED;
+  const shape = placed ? load<u16>(at + RECORD_KIND_AT) : 0;
+  store<u32>(to + ROW_FLAGS_AT, u32(flags) | (u32(shape) << 8));
   store<u32>(to + ROW_OFFSET_AT, offset);
   store<u32>(to + ROW_BODY_BYTES_AT, load<u32>(at + RECORD_BODY_BYTES_AT));
   store<u64>(to + ROW_BUCKET_AT, load<u64>(at + RECORD_BUCKET_AT));
@@ -106,6 +114,10 @@ export function scan(at: u32, bytes: u32, position: f64): u32 {
       break;
     }
     if (crc32c(record + RECORD_HEADER_BYTES, bodyBytes) != load<u32>(record + RECORD_BODY_CRC_AT)) {
+      status = SCAN_BAD;
+      break;
+    }
+    if (type >= RECORD_PLACED && !isWhole(record, bodyBytes)) {
       status = SCAN_BAD;
       break;
     }

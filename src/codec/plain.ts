@@ -4,11 +4,14 @@
 // beyond layout.ts, or the two could be wrong together.
 
 import * as L from '../../assembly/layout.ts';
+import * as P from '../../assembly/layout-placed.ts';
 import { assert } from '../core/assert.ts';
 import type { Codec } from '../core/ports/codec.ts';
 import { crc32c } from './crc32c.ts';
 import { look, runAt } from './plain-frame.ts';
+import { hasFields, headBytesOf, markBytesOf, type Stored, storedAt } from './plain-placed.ts';
 import { hasRules, ruleOf } from './plain-rules.ts';
+import { PlainScanner } from './plain-scanner.ts';
 
 /** Sizes of the areas in bytes; the defaults are the module's. Untouched pages cost nothing. */
 export interface PlainCodecOptions {
@@ -34,12 +37,16 @@ interface Fields {
   sequence: bigint;
   bucket: bigint;
   count: number;
+  kind?: number;
+  form?: number;
+  attempts?: number;
 }
 
 const align8 = (bytes: number): number => Math.ceil(bytes / 8) * 8;
 const viewOf = (bytes: Uint8Array): DataView =>
   new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 const u64 = (number: number): bigint => BigInt(Math.trunc(number));
+const idOf = (low: number, high: number): bigint => (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
 
 export class PlainCodec implements Codec {
   readonly inbox: Uint8Array;
@@ -52,9 +59,8 @@ export class PlainCodec implements Codec {
   readonly result = new Uint32Array(L.RESULT_BYTES / 4);
   readonly rows = new Uint32Array((L.ROWS_MAX * L.ROW_BYTES) / 4);
   readonly #inboxView: DataView;
-  #key = 0;
   readonly #memoryView: DataView;
-  readonly #rowsView = new DataView(this.rows.buffer);
+  readonly #scanner: PlainScanner;
   readonly #outbox: Uint8Array;
   readonly #outboxView: DataView;
   readonly #ringBytes: number;
@@ -75,13 +81,14 @@ export class PlainCodec implements Codec {
     this.#outbox = new Uint8Array(options.outboxBytes ?? L.OUTBOX_BYTES);
     this.#inboxView = viewOf(this.inbox);
     this.#memoryView = viewOf(this.memory);
+    this.#scanner = new PlainScanner(this.memory, this.rows, this.result);
     this.#outboxView = viewOf(this.#outbox);
   }
 
   // --- the open segment -------------------------------------------------------------------------
 
   setKey(key: number): void {
-    this.#key = key;
+    this.#scanner.key = key;
   }
 
   openSegment(base: number, offset: number, segmentBytes: number, epoch: number): void {
@@ -222,26 +229,93 @@ export class PlainCodec implements Codec {
     this.#nextSequence += BigInt(count);
     const type = L.RECORD_MESSAGES;
     this.#closeRecord({ offset, bodyBytes, type, flags: 0, sequence, bucket, count });
-    this.#noteRow(row, this.coldBytes + offset, offset);
+    this.#scanner.noteRow(row, this.coldBytes + offset, offset);
     // A row of an intake says what the messages are; flags, epoch and back belong to the log.
-    this.#setRow(row, L.ROW_FLAGS_AT, 0);
-    this.#setRow(row, L.ROW_EPOCH_AT, 0);
-    this.#setRow(row, L.ROW_BACK_AT, 0);
+    this.#scanner.setRow(row, L.ROW_FLAGS_AT, 0);
+    this.#scanner.setRow(row, L.ROW_EPOCH_AT, 0);
+    this.#scanner.setRow(row, L.ROW_BACK_AT, 0);
   }
 
   // --- records ----------------------------------------------------------------------------------
 
-  packMarks(type: number, count: number): void {
-    assert(count > 0 && count <= L.MARKS_MAX, 'that many marks do not fit a record');
+  packMarks(type: number, count: number, timeMs = 0, bucketLow = 0, bucketHigh = 0): void {
+    const bodyBytes = count * markBytesOf(type);
+    assert(count > 0 && bodyBytes <= this.marks.byteLength, 'so many marks do not fit a record');
     const offset = this.#writeAt;
-    const bodyBytes = count * L.MARK_BYTES;
     assert(
       offset + L.RECORD_HEADER_BYTES + bodyBytes <= this.#segmentBytes,
       'the marks do not fit the segment',
     );
     const marks = new Uint8Array(this.marks.buffer, this.marks.byteOffset, bodyBytes);
     this.memory.set(marks, this.coldBytes + offset + L.RECORD_HEADER_BYTES);
-    this.#closeRecord({ offset, bodyBytes, type, flags: 0, sequence: 0n, bucket: 0n, count });
+    const sequence = u64(timeMs);
+    const bucket = idOf(bucketLow, bucketHigh);
+    this.#closeRecord({ offset, bodyBytes, type, flags: 0, sequence, bucket, count });
+  }
+
+  place(
+    body: number,
+    bodyBytes: number,
+    first: number,
+    count: number,
+    bucketLow: number,
+    bucketHigh: number,
+    kind: number,
+    form: number,
+    attempts: number,
+  ): boolean {
+    assert(count > 0 && kind <= P.KIND_MAX, 'no messages, or no such kind of line');
+    assert(form === 0 || form === P.FORM_SETTLES, 'fields are what the messages have');
+    const view = this.#memoryView;
+    const source = body - L.RECORD_HEADER_BYTES;
+    const fields = hasFields(view, source);
+    const stored = this.#messages(body, bodyBytes, first + count).slice(first);
+    const from = stored[0]!.at;
+    const behind = stored.at(-1)!.end;
+    const bytes = P.HEAD_BYTES + behind - from;
+    const offset = this.#writeAt;
+    if (offset + L.RECORD_HEADER_BYTES + align8(bytes) > this.#limit) return false;
+    const to = this.coldBytes + offset + L.RECORD_HEADER_BYTES;
+    const head = new Uint8Array(this.marks.buffer, this.marks.byteOffset, P.HEAD_BYTES);
+    this.memory.set(this.memory.subarray(from, behind), to + P.HEAD_BYTES);
+    this.memory.set(head, to);
+    this.#closeRecord({
+      offset,
+      bodyBytes: bytes,
+      type: L.RECORD_PLACED,
+      flags: 0,
+      sequence: this.#nextSequence,
+      bucket: idOf(bucketLow, bucketHigh),
+      count,
+      kind,
+      form: form | (fields ? P.FORM_FIELDS : 0),
+      attempts,
+    });
+    this.#nextSequence += BigInt(count);
+    this.#scanner.noteRow(0, this.coldBytes + offset, offset);
+    this.result[L.RESULT_MESSAGES] = count;
+    this.result[L.RESULT_PAYLOAD] = stored.reduce(
+      (sum, { bytesAt, end }) => sum + end - bytesAt,
+      0,
+    );
+    this.result[L.RESULT_ROWS] = 1;
+    return true;
+  }
+
+  // The first `count` messages of the record whose body is at `body`.
+  #messages(body: number, bodyBytes: number, count: number): Stored[] {
+    const view = this.#memoryView;
+    const source = body - L.RECORD_HEADER_BYTES;
+    const fields = hasFields(view, source);
+    const messages: Stored[] = [];
+    let cursor = body + headBytesOf(view, source);
+    for (let i = 0; i < count; i++) {
+      const stored = storedAt(view, cursor, body + bodyBytes, fields);
+      assert(stored !== undefined, 'a body has fewer messages than were asked for');
+      messages.push(stored);
+      cursor = stored.end;
+    }
+    return messages;
   }
 
   packControl(type: number, flags: number, sequence: number, timeMs: number, count: number): void {
@@ -270,21 +344,17 @@ export class PlainCodec implements Codec {
     view.setUint32(at + L.RECORD_BODY_BYTES_AT, bodyBytes, true);
     view.setUint8(at + L.RECORD_TYPE_AT, fields.type);
     view.setUint8(at + L.RECORD_FLAGS_AT, fields.flags | this.#batchFlags);
-    view.setUint16(at + L.RECORD_ZERO_AT, 0, true);
+    view.setUint8(at + L.RECORD_KIND_AT, fields.kind ?? 0);
+    view.setUint8(at + L.RECORD_FORM_AT, fields.form ?? 0);
     view.setBigUint64(at + L.RECORD_POSITION_AT, this.#base + BigInt(offset), true);
     view.setBigUint64(at + L.RECORD_SEQUENCE_AT, fields.sequence, true);
     view.setBigUint64(at + L.RECORD_BUCKET_AT, fields.bucket, true);
     view.setUint32(at + L.RECORD_COUNT_AT, fields.count, true);
     view.setUint32(at + L.RECORD_EPOCH_AT, this.#epoch, true);
     view.setUint32(at + L.RECORD_BACK_AT, offset - this.#batchAt, true);
-    view.setUint32(at + L.RECORD_ATTEMPTS_AT, 0, true);
-    view.setUint32(at + L.RECORD_CRC_AT, this.#headerCrc(at), true);
+    view.setUint32(at + L.RECORD_ATTEMPTS_AT, fields.attempts ?? 0, true);
+    view.setUint32(at + L.RECORD_CRC_AT, this.#scanner.headerCrc(at), true);
     this.#writeAt = next;
-  }
-
-  #headerCrc(at: number): number {
-    const behind = L.RECORD_CRC_AT + 4;
-    return (this.crc32c(at + behind, L.RECORD_HEADER_BYTES - behind) ^ this.#key) >>> 0;
   }
 
   // --- messages out -----------------------------------------------------------------------------
@@ -298,22 +368,24 @@ export class PlainCodec implements Codec {
     outAt: number,
     outMax: number,
   ): number {
-    const bodyEnd = body + bodyBytes;
-    let cursor = body;
-    for (let i = 0; i < first; i++) cursor += L.MESSAGE_SIZE_BYTES + this.#sizeAt(cursor, bodyEnd);
+    const stored = this.#messages(body, bodyBytes, first);
+    const view = this.#memoryView;
+    const source = body - L.RECORD_HEADER_BYTES;
+    let cursor = stored.at(-1)?.end ?? body + headBytesOf(view, source);
     let out = outAt;
     let packed = 0;
     let payload = 0;
     for (; packed < count; packed++) {
-      const length = this.#sizeAt(cursor, bodyEnd);
+      const next = storedAt(view, cursor, body + bodyBytes, hasFields(view, source));
+      assert(next !== undefined, 'a body has fewer messages than were asked for');
+      const length = next.end - next.bytesAt;
       const outNext = out + wire + length;
       if (outNext > outMax && out !== L.BATCH_HEADER_BYTES) break;
       assert(outNext <= this.#outbox.length, 'the frame is larger than the outbox');
       if (wire === L.WIRE_U64) this.#outboxView.setBigUint64(out, BigInt(length), true);
       else this.#outboxView.setUint32(out, length, true);
-      const from = cursor + L.MESSAGE_SIZE_BYTES;
-      this.#outbox.set(this.memory.subarray(from, from + length), out + wire);
-      cursor = from + length;
+      this.#outbox.set(this.memory.subarray(next.bytesAt, next.end), out + wire);
+      cursor = next.end;
       out = outNext;
       payload += length;
     }
@@ -321,14 +393,6 @@ export class PlainCodec implements Codec {
     this.result[L.RESULT_BYTES_OUT] = out;
     this.result[L.RESULT_PAYLOAD] = payload;
     return packed;
-  }
-
-  // Size of the message at `at`, all of which stands before `bodyEnd`.
-  #sizeAt(at: number, bodyEnd: number): number {
-    assert(at + L.MESSAGE_SIZE_BYTES <= bodyEnd, 'a body has fewer messages than were asked for');
-    const length = this.#memoryView.getUint32(at, true);
-    assert(at + L.MESSAGE_SIZE_BYTES + length <= bodyEnd, 'a message reaches beyond its body');
-    return length;
   }
 
   takeFrame(count: number, bytes: number, into = new Uint8Array(bytes)): Uint8Array {
@@ -340,78 +404,11 @@ export class PlainCodec implements Codec {
   // --- records read back ------------------------------------------------------------------------
 
   scan(place: number, bytes: number, position: number): number {
-    let offset = 0;
-    let rows = 0;
-    let status = L.SCAN_END;
-    while (offset < bytes) {
-      const checked = this.#check(place + offset, bytes - offset, u64(position) + BigInt(offset));
-      status = checked.status;
-      if (status === L.SCAN_MORE) this.result[L.RESULT_LENGTH] = checked.whole;
-      if (status !== L.SCAN_END) break;
-      if (rows === L.ROWS_MAX) {
-        status = L.SCAN_ROWS;
-        break;
-      }
-      this.#noteRow(rows++, place + offset, offset);
-      offset += checked.whole;
-    }
-    this.result[L.RESULT_CONSUMED] = offset;
-    this.result[L.RESULT_ROWS] = rows;
-    return status;
-  }
-
-  // SCAN_END: a valid record of `whole` bytes; SCAN_MORE: one that needs `whole` bytes.
-  #check(at: number, left: number, position: bigint): { status: number; whole: number } {
-    if (left < L.RECORD_HEADER_BYTES) return { status: L.SCAN_MORE, whole: L.RECORD_HEADER_BYTES };
-    if (!this.#headerHolds(at, position)) return { status: L.SCAN_BAD, whole: 0 };
-    const type = this.#memoryView.getUint8(at + L.RECORD_TYPE_AT);
-    if (type < 1 || type > L.RECORD_TYPE_MAX) return { status: L.SCAN_UNKNOWN, whole: 0 };
-    const bodyBytes = this.#memoryView.getUint32(at + L.RECORD_BODY_BYTES_AT, true);
-    if (bodyBytes >= 2 ** 31) return { status: L.SCAN_BAD, whole: 0 };
-    const whole = L.RECORD_HEADER_BYTES + align8(bodyBytes);
-    if (whole > left) return { status: L.SCAN_MORE, whole };
-    const bodyCrc = this.#memoryView.getUint32(at + L.RECORD_BODY_CRC_AT, true);
-    const holds = this.crc32c(at + L.RECORD_HEADER_BYTES, bodyBytes) === bodyCrc;
-    return { status: holds ? L.SCAN_END : L.SCAN_BAD, whole };
-  }
-
-  #headerHolds(at: number, position: bigint): boolean {
-    const view = this.#memoryView;
-    return (
-      view.getBigUint64(at + L.RECORD_POSITION_AT, true) === position &&
-      view.getUint32(at + L.RECORD_CRC_AT, true) === this.#headerCrc(at)
-    );
+    return this.#scanner.scan(place, bytes, position);
   }
 
   seek(place: number, bytes: number, position: number): number {
-    for (let offset = 0; offset + L.RECORD_HEADER_BYTES <= bytes; offset += L.RECORD_ALIGN) {
-      if (!this.#headerHolds(place + offset, u64(position) + BigInt(offset))) continue;
-      this.#noteRow(0, place + offset, offset);
-      return offset;
-    }
-    return bytes;
-  }
-
-  // Copies the header of the record at `at` into a row, field by field.
-  #noteRow(row: number, at: number, offset: number): void {
-    const view = this.#memoryView;
-    const to = row * L.ROW_BYTES;
-    this.#setRow(row, L.ROW_TYPE_AT, view.getUint8(at + L.RECORD_TYPE_AT));
-    this.#setRow(row, L.ROW_FLAGS_AT, view.getUint8(at + L.RECORD_FLAGS_AT));
-    this.#setRow(row, L.ROW_OFFSET_AT, offset);
-    this.#setRow(row, L.ROW_BODY_BYTES_AT, view.getUint32(at + L.RECORD_BODY_BYTES_AT, true));
-    const bucket = view.getBigUint64(at + L.RECORD_BUCKET_AT, true);
-    const sequence = view.getBigUint64(at + L.RECORD_SEQUENCE_AT, true);
-    this.#rowsView.setBigUint64(to + L.ROW_BUCKET_AT, bucket, true);
-    this.#rowsView.setBigUint64(to + L.ROW_SEQUENCE_AT, sequence, true);
-    this.#setRow(row, L.ROW_COUNT_AT, view.getUint32(at + L.RECORD_COUNT_AT, true));
-    this.#setRow(row, L.ROW_EPOCH_AT, view.getUint32(at + L.RECORD_EPOCH_AT, true));
-    this.#setRow(row, L.ROW_BACK_AT, view.getUint32(at + L.RECORD_BACK_AT, true));
-    this.#setRow(row, L.ROW_ATTEMPTS_AT, view.getUint32(at + L.RECORD_ATTEMPTS_AT, true));
-  }
-
-  #setRow(row: number, field: number, value: number): void {
-    this.#rowsView.setUint32(row * L.ROW_BYTES + field, value, true);
+    return this.#scanner.seek(place, bytes, position);
   }
 
   /** CRC32C of `bytes` bytes of `memory` at `place`. */

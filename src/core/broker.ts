@@ -258,12 +258,12 @@ export class Broker implements CommitEvents {
     let touched = 0;
     for (let i = 0; i < batch.rows.count; i++) {
       const at = i * ROW_WORDS;
-      const slot = this.#apply.messages(words, at, batch.base + words[at + OFFSET]!);
+      const slot = this.#apply.durable(words, at, batch.base + words[at + OFFSET]!, batch.heads, i);
       if (slot !== touched && touched !== 0) this.dispatch(touched);
       touched = slot;
     }
     if (touched !== 0) this.dispatch(touched);
-    if (batch.trim > 0) this.#apply.trimmed(batch.trim);
+    this.#apply.durableMarks(batch.deferred, batch.trim);
     for (const observe of this.#onBatch) observe(batch);
   }
 

@@ -13,13 +13,11 @@ import { closedError, LogError } from './files/errors.ts';
 import type { Throttle } from './files/throttle.ts';
 import type { IndexStore } from './index/index-store.ts';
 import { IndexedSegments } from './indexed-segments.ts';
-import { type RecoveredFolder, recoverFolder } from './opening.ts';
+import { loadImage, type RecoveredFolder, recoverFolder } from './opening.ts';
 import { ReadCache } from './read-cache/read-cache.ts';
 import { asSegment } from './recovery/folder.ts';
 import type { LogEvents, LogOptions } from './recovery/log-options.ts';
 import type { Recovered, Sink } from './recovery/recovery.ts';
-import { readFully } from './scan/scan.ts';
-import { segmentName } from './segments/segment.ts';
 import { Segments } from './segments/segments.ts';
 import { Watch } from './segments/watch.ts';
 import { Writer } from './segments/writer.ts';
@@ -115,7 +113,7 @@ export class FileLog implements Journal, SegmentSpace, RecordReader, LogStatus {
     progress({ phase: 'counting' });
     const { index } = log;
     await sink.finish((base, record) => index.readAll(base, record));
-    await log.#loadImage(recovered.resume);
+    await loadImage(options, log.#segments.open, recovered.resume.offset);
     progress({ phase: 'preparing' });
     await log.#prepared();
     return { log, resume: recovered.resume, recovered };
@@ -158,15 +156,6 @@ export class FileLog implements Journal, SegmentSpace, RecordReader, LogStatus {
     return log;
   }
 
-  // The block that the next append begins in: its head is written again with every append to it.
-  async #loadImage({ base, offset }: Resume): Promise<void> {
-    const { files, codec } = this.#options;
-    const from = blockStart(offset);
-    const into = codec.memory.subarray(codec.coldBytes + from, codec.coldBytes + offset);
-    const got = await readFully(files, this.#segments.find(base)!.handle, into, from);
-    if (got < into.length) throw new LogError('io', `${segmentName(base)} ended while it was read`);
-  }
-
   #waiting: (() => void) | undefined;
 
   #changed(): void {
@@ -193,6 +182,10 @@ export class FileLog implements Journal, SegmentSpace, RecordReader, LogStatus {
 
   mayGrow(): boolean {
     return this.#segments.roomy;
+  }
+
+  raise(): boolean {
+    return this.#segments.raise();
   }
 
   blocked(): string | undefined {

@@ -1,6 +1,8 @@
 // The first half of opening a log: takes the folder of segments and that of indexes as they were
 // left, feeds what they hold to whoever counts it, and leaves behind only what belongs to the log.
 
+import { blockStart } from './files/blocks.ts';
+import { LogError } from './files/errors.ts';
 import { settle } from './files/promises.ts';
 import { Throttle } from './files/throttle.ts';
 import { IndexStore } from './index/index-store.ts';
@@ -8,7 +10,9 @@ import { refuseLost } from './recovery/earlier.ts';
 import { adopt, createFirst, cutSurplus, dropOdd } from './recovery/folder.ts';
 import type { LogOptions } from './recovery/log-options.ts';
 import { type Recovered, recover, type Sink, takeInventory } from './recovery/recovery.ts';
-import { keyOf } from './segments/segment.ts';
+import { readFully } from './scan/scan.ts';
+import { keyOf, segmentName } from './segments/segment.ts';
+import type { Segment } from './segments/segments.ts';
 import type { Spare } from './segments/spares.ts';
 
 /** What the log goes on with. */
@@ -77,4 +81,19 @@ export async function recoverFolder(
   await dropOdd(options, recovered);
   await cutSurplus(files, recovered);
   return { recovered, spares, store, pace };
+}
+
+/**
+ * Takes into memory what stands, up to `offset`, in the block of the open segment that the next append
+ * begins in: its head is written again with every append to it. Throws LogError `io`.
+ */
+export async function loadImage(
+  { files, codec }: Pick<LogOptions, 'files' | 'codec'>,
+  { base, handle }: Pick<Segment, 'base' | 'handle'>,
+  offset: number,
+): Promise<void> {
+  const from = blockStart(offset);
+  const into = codec.memory.subarray(codec.coldBytes + from, codec.coldBytes + offset);
+  const got = await readFully(files, handle, into, from);
+  if (got < into.length) throw new LogError('io', `${segmentName(base)} ended while it was read`);
 }

@@ -97,8 +97,24 @@ export class Engine implements Codec {
     return this.#module.skim(INBOX_AT + at, INBOX_AT + end, left, wire, messageBytesMax);
   }
 
-  packMarks(type: number, count: number): void {
-    this.#module.packMarks(type, count);
+  packMarks(type: number, count: number, timeMs = 0, bucketLow = 0, bucketHigh = 0): void {
+    this.#module.packMarks(type, count, timeMs, bucketLow, bucketHigh);
+  }
+
+  place(
+    body: number,
+    bodyBytes: number,
+    first: number,
+    count: number,
+    low: number,
+    high: number,
+    kind: number,
+    form: number,
+    attempts: number,
+  ): boolean {
+    const { place } = this.#module;
+    const at = COLD_AT + body;
+    return Boolean(place(at, bodyBytes, first, count, low, high, kind, form, attempts));
   }
 
   packControl(type: number, flags: number, sequence: number, timeMs: number, count: number): void {

@@ -37,7 +37,18 @@ export interface Module {
   setSequence(sequence: number): void;
   getWriteAt(): number;
   getSequence(): number;
-  packMarks(type: number, count: number): void;
+  packMarks(type: number, count: number, time: number, low: number, high: number): void;
+  place(
+    bodyAt: number,
+    bodyBytes: number,
+    first: number,
+    count: number,
+    bucketLow: number,
+    bucketHigh: number,
+    kind: number,
+    form: number,
+    attempts: number,
+  ): number;
   packControl(type: number, flags: number, sequence: number, time: number, count: number): void;
   scan(at: number, bytes: number, position: number): number;
   seek(at: number, bytes: number, position: number): number;

@@ -5,8 +5,9 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import * as layout from '../../assembly/layout.ts';
+import * as placed from '../../assembly/layout-placed.ts';
 
-const L: Record<string, number> = { ...layout };
+const L: Record<string, number> = { ...layout, ...placed };
 const PAGE = 65_536;
 
 /** Fields of a table by prefix: `PREFIX_…_AT`, in order of place, up to `bytes`. */
@@ -103,7 +104,8 @@ describe('fields', () => {
       ['RECORD_BODY_BYTES_AT', 4],
       ['RECORD_TYPE_AT', 1],
       ['RECORD_FLAGS_AT', 1],
-      ['RECORD_ZERO_AT', 2],
+      ['RECORD_KIND_AT', 1],
+      ['RECORD_FORM_AT', 1],
       ['RECORD_POSITION_AT', 8],
       ['RECORD_SEQUENCE_AT', 8],
       ['RECORD_BUCKET_AT', 8],
@@ -115,11 +117,29 @@ describe('fields', () => {
   });
 
   test('row', () => {
-    const expected = [4, 4, 4, 4, 8, 8, 4, 4, 4, 4];
+    const expected = [4, 1, 1, 2, 4, 4, 8, 8, 4, 4, 4, 4];
     assert.deepEqual(
       sizes('ROW', layout.ROW_BYTES).map(([, bytes]) => bytes),
       expected,
     );
+  });
+
+  test('head, deferral and producer', () => {
+    assert.deepEqual(
+      sizes('HEAD', placed.HEAD_BYTES).map(([, bytes]) => bytes),
+      [8, 8, 8, 8, 8, 8, 4, 2, 1, 1, 1, 1, 6],
+    );
+    assert.deepEqual(
+      sizes('DEFERRAL', placed.DEFERRAL_BYTES).map(([, bytes]) => bytes),
+      [8, 4, 4, 8, 8, 2, 1, 1, 1, 3],
+    );
+    assert.deepEqual(
+      sizes('PRODUCER', placed.PRODUCER_BYTES).map(([, bytes]) => bytes),
+      [16, 8, 8],
+    );
+    const room = layout.MARKS_MAX * layout.MARK_BYTES;
+    assert.equal(placed.DEFERRALS_MAX, Math.floor(room / placed.DEFERRAL_BYTES));
+    assert.equal(placed.PRODUCERS_MAX, Math.floor(room / placed.PRODUCER_BYTES));
   });
 
   test('mark, consumer header and segment header', () => {
@@ -157,6 +177,6 @@ describe('fields', () => {
         sorted.map((_, i) => i),
       );
     }
-    assert.equal(layout.RECORD_TYPE_MAX, layout.RECORD_TRIM);
+    assert.equal(layout.RECORD_TYPE_MAX, layout.RECORD_IDS);
   });
 });

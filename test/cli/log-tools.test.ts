@@ -92,7 +92,7 @@ test('stat: numbers, and exit codes for clean, damaged, unknown and absent', asy
   assert.deepEqual(clean.report.buckets.top[0], { bucket: '42', messages: 3, bytes: 12 });
   assert.equal((await stat(dataDir(...damaged()))).code, 1);
   const newer = segments();
-  newer[1].image[SEGMENT_VERSION_AT] = 3;
+  newer[1].image[SEGMENT_VERSION_AT] = 9;
   assert.equal((await stat(dataDir(...newer))).code, 78);
   const nothing = await thrustmq(['log', 'stat', '-d', path.join(temporaryFolder(), 'nowhere')]);
   assert.equal(nothing.code, 74);
@@ -199,7 +199,7 @@ test('repair: exit codes for a running broker, another version, nothing and no l
   assert.ok(!fs.existsSync(running.into));
 
   const newer = segments();
-  newer[1].image.fill(0, 4096).fill(3, SEGMENT_VERSION_AT, SEGMENT_VERSION_AT + 1);
+  newer[1].image.fill(0, 4096).fill(9, SEGMENT_VERSION_AT, SEGMENT_VERSION_AT + 1);
   const unknown = await repair(dataDir(...newer));
   assert.equal(unknown.code, 78);
   assert.deepEqual(fs.readdirSync(unknown.into), ['LOCK']);

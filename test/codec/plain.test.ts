@@ -27,6 +27,7 @@ import {
   RECORD_START,
   RECORD_TRIM,
   RECORD_TYPE_AT,
+  RECORD_TYPE_MAX,
   ROWS_MAX,
   SCAN_BAD,
   SCAN_END,
@@ -683,7 +684,7 @@ describe('scan and seek', () => {
       view.setUint32(0, crc32c(forged.subarray(4, RECORD_HEADER_BYTES)), true);
       return scanned(forged);
     };
-    for (const type of [0, 7, 255])
+    for (const type of [0, RECORD_TYPE_MAX + 1, 255])
       assert.equal(forge((v) => v.setUint8(RECORD_TYPE_AT, type)).status, SCAN_UNKNOWN);
     for (const bytes of [2 ** 31, 2 ** 32 - 1, 2 ** 32 - RECORD_HEADER_BYTES])
       assert.equal(forge((v) => v.setUint32(8, bytes, true)).status, SCAN_BAD);

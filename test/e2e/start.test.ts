@@ -79,11 +79,11 @@ test('an unknown format version is refused before a byte is written', async () =
   await (await startBroker({ dataDir })).stop();
   const file = path.join(dataDir, FIRST);
   const bytes = fs.readFileSync(file);
-  bytes.writeUInt32LE(3, SEGMENT_VERSION_AT);
+  bytes.writeUInt32LE(4, SEGMENT_VERSION_AT);
   fs.writeFileSync(file, bytes);
   const { code, text } = await failedStart({ dataDir });
   assert.equal(code, 74);
-  assert.match(text, /format version 3.*Nothing was changed/);
+  assert.match(text, /format version 4.*Nothing was changed/);
   assert.ok(fs.readFileSync(file).equals(bytes));
 });
 

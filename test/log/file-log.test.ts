@@ -300,6 +300,7 @@ test('a checkpoint leaves out what is not there any more, and does not hold up w
   const { log } = world;
   const { broker } = world;
   const [first, , , fourth] = log.bases() as [number, number, number, number];
+  const none = { pages: () => [] };
   const state = () => ({
     start: first,
     segments: [
@@ -309,6 +310,7 @@ test('a checkpoint leaves out what is not there any more, and does not hold up w
     end: 65,
     settled: { pages: () => broker.buckets.outcomes.settled.pages(65) },
     attempts: { pages: () => broker.buckets.outcomes.attempts.pages(65) },
+    numbers: { waiting: none, placed: none, turns: none, levels: none },
   });
   let done = 0;
   log.upkeep.checkpoint(fourth, state, true, () => done++);

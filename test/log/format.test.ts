@@ -1,12 +1,14 @@
-// FORMAT.md says what assembly/layout.ts says: its tables are parsed and compared, both ways.
+// FORMAT.md says what assembly/layout.ts and layout-placed.ts say: its tables are parsed and
+// compared, both ways.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { test } from 'node:test';
 import * as layout from '../../assembly/layout.ts';
+import * as placed from '../../assembly/layout-placed.ts';
 
 const text = fs.readFileSync(new URL('../../../src/log/FORMAT.md', import.meta.url), 'utf8');
-const constants = layout as unknown as Record<string, number>;
+const constants: Record<string, number> = { ...layout, ...placed };
 
 function cells(line: string): string[] {
   const parts = line.slice(1, -1).split('|');
@@ -37,9 +39,12 @@ const LAYOUTS = [
   ['SEGMENT_', layout.SEGMENT_HEADER_BYTES, ['DATA']],
   ['RECORD_', layout.RECORD_HEADER_BYTES, []],
   ['MARK_', layout.MARK_BYTES, []],
+  ['HEAD_', placed.HEAD_BYTES, []],
+  ['DEFERRAL_', placed.DEFERRAL_BYTES, []],
+  ['PRODUCER_', placed.PRODUCER_BYTES, []],
 ] as const;
 
-test('segment header, record and mark: every field, at its offset, without holes', () => {
+test('segment header, record, marks and head: every field, at its offset, without holes', () => {
   const found = tables('| at | bytes | name | what |');
   assert.equal(found.length, LAYOUTS.length);
   for (const [i, [prefix, size, others]] of LAYOUTS.entries()) {
@@ -65,6 +70,18 @@ test('record types and flags', () => {
     flags!.map(([flag, name]) => [name, Number(flag)]).sort(),
     named('FLAG_', '').sort(),
   );
+});
+
+test('forms and reasons', () => {
+  for (const [head, prefix] of [
+    ['| form | name | what |', 'FORM_'],
+    ['| reason | name | what |', 'REASON_'],
+  ] as const) {
+    const [rows] = tables(head);
+    const told = rows!.map(([number, name]) => [name, Number(number)]);
+    const known = named(prefix, '').filter(([name]) => name !== 'MAX' && !name.endsWith('_AT'));
+    assert.deepEqual(told.sort(), known.sort());
+  }
 });
 
 test('numbers in the prose', () => {

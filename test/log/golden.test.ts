@@ -10,6 +10,7 @@ import { LogError } from '../../src/log/files/errors.ts';
 import { dumpLog, lineOf } from '../../src/log/tools/dump.ts';
 import { verifyLog } from '../../src/log/tools/verify.ts';
 import { MemoryFiles } from '../support/memory-files.ts';
+import { refusalOf01 } from './frozen-header.ts';
 import { codec, recoverFrom } from './harness.ts';
 
 const FOLDER = fileURLToPath(new URL('../../../test/golden/log/', import.meta.url));
@@ -51,7 +52,7 @@ const names = fs
   .map((parts) => parts.join('/'));
 
 test('there are fixtures of each version', () => {
-  for (const [version, least] of Object.entries({ v1: 3, v2: 2 })) {
+  for (const [version, least] of Object.entries({ v1: 3, v2: 2, v3: 3 })) {
     const found = names.filter((name) => name.startsWith(`${version}/`));
     assert.ok(found.length >= least, names.join());
   }
@@ -80,5 +81,14 @@ for (const name of names) {
       waiting.map(([s, body]) => `${s} ${got.attempts.get(s) ?? 0} ${JSON.stringify(body)}`),
       messages,
     );
+    const deferred = [...got.deferred].sort((a, b) => a[0] - b[0]);
+    assert.deepEqual(
+      deferred.map((each) => each.flat().join(' ')),
+      sections.get('deferred') ?? [],
+    );
+    const refused = files
+      .names()
+      .some((file) => refusalOf01(files.image(file), file) !== undefined);
+    assert.equal(refused, name.startsWith('v3/'), 'what release 0.1 says to it');
   });
 }

@@ -11,15 +11,30 @@ import {
   MESSAGE_SIZE_BYTES,
   RECORD_COMMIT,
   RECORD_CRC_AT,
+  RECORD_DEFERRED,
+  RECORD_FORM_AT,
   RECORD_HEADER_BYTES,
+  RECORD_IDS,
   RECORD_MESSAGES,
+  RECORD_PLACED,
+  RECORD_PRODUCERS,
   RECORD_RETURNED,
   RECORD_SETTLED,
+  RECORD_TYPE_AT,
   RESULT_MESSAGES,
   RESULT_ROWS,
   SEGMENT_DATA_AT,
   WIRE_U64,
 } from '../../assembly/layout.ts';
+import {
+  FIELDS_SIZE_BYTES,
+  FORM_FIELDS,
+  FORM_SETTLES,
+  HEAD_BYTES,
+  ID_BYTES,
+  PRODUCER_BYTES,
+  PRODUCER_NUMBER_AT,
+} from '../../assembly/layout-placed.ts';
 import { crc32c } from '../../src/codec/crc32c.ts';
 import { encodeBatch, encodeConsumerHeader } from '../../src/codec/wire.ts';
 import { Broker } from '../../src/core/broker.ts';
@@ -29,6 +44,18 @@ import { DEFAULT_LIMITS, type Limits } from '../../src/core/limits.ts';
 import type { EntrySource, Found } from '../../src/core/ports/basics.ts';
 import type { Journal } from '../../src/core/ports/journal.ts';
 import type { Link } from '../../src/core/ports/link.ts';
+import {
+  type Deferral,
+  deferralsIn,
+  type Head,
+  hasFields,
+  kindOf,
+  NO_HEAD,
+  readHead,
+  settlesFrom,
+  writeDeferral,
+  writeHead,
+} from '../../src/core/records/placed.ts';
 import { ATTEMPTS, COUNT, OFFSET, sequenceOf, TYPE, timeOf } from '../../src/core/records/rows.ts';
 import { createState } from '../../src/core/segments/state.ts';
 import { FileLog } from '../../src/log/file-log.ts';
@@ -82,11 +109,27 @@ export interface Mark {
   attempts?: number;
 }
 
+export interface PlacedPlan {
+  bucket: number;
+  bodies: string[];
+  fields?: string;
+  kind?: number;
+  head?: Partial<Head>;
+  settles?: boolean;
+  attempts?: number;
+}
+
 /** One commit batch. */
 export interface BatchPlan {
   messages?: Message[];
   settled?: Mark[];
   returned?: Mark[];
+  /** Placed records, each of some bodies, with a block of fields in front of each if it says so. */
+  placed?: PlacedPlan[];
+  deferred?: Deferral[];
+  /** The last number of each producer, by the first byte of its id. */
+  producers?: [id: number, number: number][];
+  ids?: { bucket: number; timeMs: number; count: number };
   /** Other records: type, sequence, time. */
   control?: [type: number, sequence: number, time: number][];
   proof?: boolean;
@@ -100,6 +143,8 @@ export interface SegmentPlan {
   bytes?: number;
   start?: number;
   logId?: bigint;
+  /** SEGMENT_VERSION_PLACED, if it is not an ordinary one. */
+  version?: number;
   epoch?: number;
   sequence?: number;
   /** Offset of the first batch, to go on in a segment. */
@@ -125,8 +170,10 @@ export function buildSegment(plan: SegmentPlan, batches: BatchPlan[]): Built {
   const offset = plan.offset ?? SEGMENT_DATA_AT;
   const logId = plan.logId ?? LOG_ID;
   const image = plan.onto?.slice() ?? new Uint8Array(bytes);
+  const { start = 0, version } = plan;
+  const header = { base, bytes, start, logId, timeMs: TIME_MS, epoch };
   if (plan.onto === undefined)
-    image.set(encodeHeader({ base, bytes, start: plan.start ?? 0, logId, timeMs: TIME_MS, epoch }));
+    image.set(encodeHeader(version === undefined ? header : { ...header, version }));
   codec.setKey(keyOf(logId));
   codec.openSegment(base, offset, bytes, epoch);
   codec.setSequence(plan.sequence ?? 1);
@@ -161,10 +208,63 @@ function packBatch(batch: BatchPlan, bytes: number): void {
     assert.equal(codec.result[RESULT_MESSAGES], messages.length, 'the test log is too full');
     records += codec.result[RESULT_ROWS]!;
   }
+  for (const plan of batch.placed ?? []) records += packPlaced(plan);
   records += packMarks(RECORD_SETTLED, batch.settled ?? []);
   records += packMarks(RECORD_RETURNED, batch.returned ?? []);
+  records += packOthers(batch);
   if (batch.unfinished) return;
   codec.packControl(RECORD_COMMIT, batch.last ? FLAG_LAST : 0, codec.sequence(), TIME_MS, records);
+}
+
+// The messages stand in a record in cold memory first, as where they came from would.
+function packPlaced(plan: PlacedPlan): number {
+  const { bucket, bodies, fields, kind = 0, head = {}, settles = false, attempts = 0 } = plan;
+  const parts = bodies.map((body) => {
+    const inside = fields === undefined ? [] : [u16(fields.length), Buffer.from(fields)];
+    const whole = Buffer.concat([...inside, Buffer.from(body)]);
+    return Buffer.concat([u32(whole.length), whole]);
+  });
+  if (fields !== undefined) parts.unshift(Buffer.alloc(HEAD_BYTES));
+  const body = Buffer.concat(parts);
+  codec.memory.fill(0, 0, RECORD_HEADER_BYTES);
+  codec.memory[RECORD_TYPE_AT] = fields === undefined ? RECORD_MESSAGES : RECORD_PLACED;
+  codec.memory[RECORD_FORM_AT] = fields === undefined ? 0 : FORM_FIELDS;
+  codec.memory.set(body, RECORD_HEADER_BYTES);
+  writeHead(codec.marks, 0, { ...NO_HEAD, ...head });
+  const form = settles ? FORM_SETTLES : 0;
+  const [from, size, count] = [RECORD_HEADER_BYTES, body.length, bodies.length];
+  const isPlaced = codec.place(from, size, 0, count, bucket, 0, kind, form, attempts);
+  assert.ok(isPlaced, 'the test log is too full');
+  return 1;
+}
+
+function u16(number: number): Buffer {
+  const bytes = Buffer.alloc(2);
+  bytes.writeUInt16LE(number);
+  return bytes;
+}
+
+function u32(number: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(number);
+  return bytes;
+}
+
+function packOthers({ deferred = [], producers = [], ids }: BatchPlan): number {
+  for (const [i, deferral] of deferred.entries()) writeDeferral(codec.marks, i, deferral);
+  if (deferred.length > 0) codec.packMarks(RECORD_DEFERRED, deferred.length);
+  const area = new Uint8Array(codec.marks.buffer, codec.marks.byteOffset, 64 * PRODUCER_BYTES);
+  area.fill(0);
+  for (const [i, [id, number]] of producers.entries()) {
+    area[i * PRODUCER_BYTES] = id;
+    codec.marks.setUint32(i * PRODUCER_BYTES + PRODUCER_NUMBER_AT, number, true);
+  }
+  if (producers.length > 0) codec.packMarks(RECORD_PRODUCERS, producers.length);
+  if (ids !== undefined) {
+    for (let i = 0; i < ids.count; i++) area.fill(i + 1, i * ID_BYTES, (i + 1) * ID_BYTES);
+    codec.packMarks(RECORD_IDS, ids.count, ids.timeMs, ids.bucket, 0);
+  }
+  return Number(deferred.length > 0) + Number(producers.length > 0) + Number(ids !== undefined);
 }
 
 function bytesOf(body: string | Uint8Array): Uint8Array {
@@ -213,17 +313,31 @@ export class Collector implements Sink {
     const type = rows[at + TYPE]!;
     const count = rows[at + COUNT]!;
     let from = rows[at + OFFSET]! + RECORD_HEADER_BYTES;
-    if (type === RECORD_MESSAGES) {
+    if (type === RECORD_DEFERRED) {
+      for (const deferral of deferralsIn(bytes, from, count))
+        this.#staged.push(() => this.#defer(deferral));
+    } else if (type === RECORD_MESSAGES || type === RECORD_PLACED) {
       const bucket = timeOf(rows, at);
+      const kind = kindOf(rows, at);
+      const name = kind === 0 ? `${bucket}` : `${bucket}/${kind}`;
+      if (type === RECORD_PLACED) {
+        const head = readHead(view, from);
+        const settles = settlesFrom(rows, at);
+        const before = sequenceOf(rows, at);
+        this.#staged.push(() => this.#place(before, count, head, settles));
+        from += HEAD_BYTES;
+      }
+      const fields = hasFields(rows, at);
       const first = sequenceOf(rows, at);
       const carried = rows[at + ATTEMPTS]!;
       for (let i = 0; i < count; i++) {
         if (carried > 0) this.#staged.push(() => this.#raise(first + i, carried));
         const size = view.getUint32(from, true);
         from += MESSAGE_SIZE_BYTES;
-        const body = Buffer.from(bytes.subarray(from, from + size)).toString('latin1');
+        const skipped = fields ? FIELDS_SIZE_BYTES + view.getUint16(from, true) : 0;
+        const body = Buffer.from(bytes.subarray(from + skipped, from + size)).toString('latin1');
         from += size;
-        this.#staged.push(() => this.messages.set(first + i, `${bucket}:${body}`));
+        this.#staged.push(() => this.messages.set(first + i, `${name}:${body}`));
       }
     } else if (type === RECORD_SETTLED || type === RECORD_RETURNED) {
       for (let i = 0; i < count; i++, from += MARK_BYTES) {
@@ -238,6 +352,28 @@ export class Collector implements Sink {
         });
       }
     }
+  }
+
+  /** Turn, level and due time of messages that have one, by sequence. */
+  readonly deferred = new Map<number, [turn: number, level: number, dueMs: number]>();
+
+  #place(first: number, count: number, head: Head, settles: boolean): void {
+    for (let i = 0; i < count; i++) {
+      if (settles) this.settled.add(head.from + i);
+      if (head.turn + head.level + head.dueMs > 0) this.#turn(first + i, head);
+    }
+  }
+
+  #defer(deferral: Deferral): void {
+    for (let i = 0; i < deferral.count; i++) {
+      this.#raise(deferral.sequence + i, deferral.attempts);
+      this.#turn(deferral.sequence + i, deferral);
+    }
+  }
+
+  #turn(sequence: number, { turn, level, dueMs }: Pick<Head, 'turn' | 'level' | 'dueMs'>): void {
+    if ((this.deferred.get(sequence)?.[0] ?? 0) > turn) return;
+    this.deferred.set(sequence, [turn, level, dueMs]);
   }
 
   #raise(sequence: number, attempts: number): void {

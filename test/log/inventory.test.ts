@@ -130,8 +130,8 @@ test('segments of another log or another format are refused', async () => {
   await refused(foreign, 'damaged', /belongs to another log/);
 
   const newer = filesOf(...threeSegments());
-  newer.image(C)[8] = 3;
-  await refused(newer, 'version', /has format version 3/);
+  newer.image(C)[8] = 9;
+  await refused(newer, 'version', /has format version 9/);
 });
 
 test('segments that overlap are refused', async () => {

@@ -8,6 +8,7 @@ import { Indexes, type IndexesOptions } from '../../src/log/index/indexes.ts';
 import { MemoryFiles } from '../support/memory-files.ts';
 import { paceOf } from '../support/pace.ts';
 import type { Random } from '../support/random.ts';
+import { Stepped } from './stepped.ts';
 
 export const LOG_ID = 0xfedcba9876543210n;
 export const SEED = 0x9abcdef1;
@@ -78,17 +79,12 @@ export interface Answer {
 }
 
 /** Runs over files in memory; nothing happens but in `step`. */
-export class World {
-  readonly files: MemoryFiles;
+export class World extends Stepped {
   readonly runs: Indexes;
-  readonly turns: (() => void)[] = [];
-  /** Most files that were open at a time. */
-  handlesMost = 0;
 
   constructor(files = new MemoryFiles(), options: Partial<IndexesOptions> = {}) {
-    this.files = files;
-    files.auto = false;
-    const soon = (call: () => void) => void this.turns.push(call);
+    super(files);
+    const { soon } = this;
     const pace = paceOf(soon);
     this.runs = new Indexes({
       files,
@@ -99,42 +95,6 @@ export class World {
       pace,
       ...options,
     });
-  }
-
-  /** Lets one thing happen: the oldest, or one that `random` picks. */
-  step(random?: Random): boolean {
-    const waiting = this.turns.length + this.files.pending.length;
-    if (waiting === 0) return false;
-    const pick = random === undefined ? 0 : random.below(waiting);
-    if (pick < this.turns.length) this.turns.splice(pick, 1)[0]!();
-    else this.files.step(pick - this.turns.length);
-    this.handlesMost = Math.max(this.handlesMost, this.files.openHandles);
-    return true;
-  }
-
-  settle(random?: Random): void {
-    while (this.step(random));
-  }
-
-  /** Begins a call; its arguments are there when it called back, once and not within the call. */
-  begin<T extends unknown[]>(call: (done: (...args: T) => void) => void): T[] {
-    const answers: T[] = [];
-    let within = true;
-    call((...args) => {
-      assert.ok(!within, 'called back before the call returned');
-      answers.push(args);
-      assert.equal(answers.length, 1, 'called back twice');
-    });
-    within = false;
-    return answers;
-  }
-
-  /** The same, to its end. */
-  ask<T extends unknown[]>(call: (done: (...args: T) => void) => void, random?: Random): T {
-    const answers = this.begin(call);
-    this.settle(random);
-    assert.equal(answers.length, 1, 'never called back');
-    return answers[0]!;
   }
 
   open(): this {

@@ -98,7 +98,7 @@ test('verify: exit codes for clean, torn, damaged, missing, unknown and unreadab
   assert.deepEqual(pick(await verify(dataDir(segments()[0]!))), [1, 'damaged']);
 
   const newer = segments();
-  newer[1]!.image[8] = 3;
+  newer[1]!.image[8] = 9;
   assert.equal((await verify(dataDir(...newer))).code, 78);
 
   const nothing = await thrustmq(['log', 'verify', '-d', path.join(root, 'nowhere')]);

@@ -13,6 +13,7 @@ import { IO } from './mutants/io.ts';
 import { LOG_BESIDE } from './mutants/log/beside.ts';
 import { LOG_COMPACTION } from './mutants/log/compaction.ts';
 import { LOG_INDEX } from './mutants/log/index.ts';
+import { LOG_PLACES } from './mutants/log/places.ts';
 import { LOG_READ_CACHE } from './mutants/log/read-cache.ts';
 import { LOG_RECOVERY } from './mutants/log/recovery.ts';
 import { LOG_SCAN } from './mutants/log/scan.ts';
@@ -25,6 +26,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...LOG_RECOVERY,
   ...LOG_SCAN,
   ...LOG_COMPACTION,
+  ...LOG_PLACES,
   ...LOG_INDEX,
   ...LOG_READ_CACHE,
   ...LOG_BESIDE,

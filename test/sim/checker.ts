@@ -10,7 +10,7 @@
 import assert from 'node:assert/strict';
 import { ACK_DONE, ACK_STORED } from '../../assembly/layout.ts';
 import { DeliveryDecoder, type Wire } from '../../src/codec/wire.ts';
-import type { Outcomes } from '../../src/core/collections/sequence-set.ts';
+import type { Outcomes } from '../../src/core/collections/outcomes.ts';
 import type { Counters } from '../../src/core/metrics/counters.ts';
 import type { EntrySource } from '../../src/core/ports/basics.ts';
 import type { Resume } from '../../src/core/ports/journal.ts';

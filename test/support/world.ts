@@ -141,6 +141,15 @@ export class FakeLog implements Journal, SegmentSpace, RecordReader, SegmentInde
     return this.next && !this.kept;
   }
 
+  /** Whether the next segment may hold records of types 7 to 10. */
+  raised = true;
+  raises = 0;
+
+  raise(): boolean {
+    this.raises++;
+    return this.raised && this.next;
+  }
+
   /** An append found no space and waits for some. */
   isStalled = false;
 

@@ -96,6 +96,7 @@ for (const [name, url] of [
         'openSegment',
         'packControl',
         'packMarks',
+        'place',
         'ruleOf',
         'scan',
         'seek',
@@ -121,7 +122,7 @@ for (const [name, url] of [
       assert.throws(() => module.openSegment(0, 12, 4096, 1), unreachable);
       assert.throws(() => module.setLimit(1), unreachable);
       assert.throws(() => module.packControl(4, 0, 0, 0, 0), unreachable, 'no room at all');
-      assert.throws(() => module.packMarks(2, MARKS_MAX + 1), unreachable);
+      assert.throws(() => module.packMarks(2, MARKS_MAX + 1, 0, 0, 0), unreachable);
       assert.throws(() => module.deliver(COLD_AT, 3, 0, 1, 8, 4, 1000), unreachable);
       assert.throws(() => module.locate(COLD_AT, 3, 0), unreachable);
       module.openSegment(0, 0, RING_BYTES, 1);

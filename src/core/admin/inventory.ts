@@ -5,6 +5,7 @@
 import type { BucketSort } from '../../contract/commands.ts';
 import type { Broker } from '../broker.ts';
 import { oldestReady } from '../buckets/lookahead.ts';
+import { Heap } from '../collections/heap.ts';
 
 /** Slots looked at in one turn; fewer where ids must be written out to be compared. */
 const SLICE = 4096;
@@ -47,6 +48,13 @@ function compare(a: Place, b: Place): number {
   return b.value - a.value || a.high - b.high || a.low - b.low;
 }
 
+// What a page will hold, the worst on top, so that most slots cost one comparison.
+class Best extends Heap<Candidate> {
+  protected override before(a: Candidate, b: Candidate): boolean {
+    return compare(a, b) > 0;
+  }
+}
+
 /**
  * Finds the `limit` buckets that follow the cursor; `soon` is asked for each further slice, and
  * `done` gets the slots in order and the place of the last one if there may be more.
@@ -59,8 +67,7 @@ export function pageOf(
 ): void {
   const { buckets } = broker;
   const { sort, limit, cursor, prefix } = query;
-  // The worst on top, so that most slots cost one comparison.
-  const heap: Candidate[] = [];
+  const best = new Best();
   let more = false;
   const value = (slot: number): number => {
     if (sort === 'backlog') return buckets.readyOf(slot) + buckets.unackedOf(slot);
@@ -74,22 +81,19 @@ export function pageOf(
     const ordered = value(slot);
     // Most slots are done with here, at the price of a number or two.
     if (cursor !== undefined && ordered > cursor.value) return;
-    if (heap.length === limit && ordered < heap[0]!.value) {
+    if (best.size === limit && ordered < best.peek()!.value) {
       more = true;
       return;
     }
     const { low, high } = buckets.placeOf(slot);
     const candidate = { slot, low, high, value: ordered };
     if (cursor !== undefined && compare(candidate, cursor) <= 0) return;
-    if (heap.length < limit) {
-      heap.push(candidate);
-      rise(heap, heap.length - 1);
+    if (best.size < limit) {
+      best.push(candidate);
       return;
     }
     more = true;
-    if (compare(candidate, heap[0]!) >= 0) return;
-    heap[0] = candidate;
-    sink(heap);
+    if (compare(candidate, best.peek()!) < 0) best.replace(candidate);
   };
   const slice = prefix === undefined ? SLICE : SLICE_PREFIX;
   const walk = (from: number) => {
@@ -99,35 +103,14 @@ export function pageOf(
       soon(() => walk(to));
       return;
     }
-    heap.sort(compare);
-    const last = heap.at(-1);
+    const rows = [...best.items].sort(compare);
+    const last = rows.at(-1);
     // Some may be gone by now, and their slots stand for others.
-    const there = heap.filter(({ slot, low, high }) => buckets.find(low, high) === slot);
+    const there = rows.filter(({ slot, low, high }) => buckets.find(low, high) === slot);
     done(
       there.map(({ slot }) => slot),
       more ? last : undefined,
     );
   };
   walk(1);
-}
-
-function rise(heap: Candidate[], from: number): void {
-  let at = from;
-  while (at > 0) {
-    const above = (at - 1) >> 1;
-    if (compare(heap[above]!, heap[at]!) >= 0) return;
-    [heap[above], heap[at]] = [heap[at]!, heap[above]!];
-    at = above;
-  }
-}
-
-function sink(heap: Candidate[]): void {
-  for (let at = 0; ; ) {
-    let worst = at;
-    for (const below of [2 * at + 1, 2 * at + 2])
-      if (below < heap.length && compare(heap[below]!, heap[worst]!) > 0) worst = below;
-    if (worst === at) return;
-    [heap[worst], heap[at]] = [heap[at]!, heap[worst]!];
-    at = worst;
-  }
 }

@@ -4,7 +4,7 @@
 
 import type { Entries } from '../buckets/entries.ts';
 import { idText } from '../buckets/subscription.ts';
-import type { Outcomes } from '../collections/sequence-set.ts';
+import type { Outcomes } from '../collections/outcomes.ts';
 import type { Failure, Found, Position } from '../ports/basics.ts';
 import type { Retention } from '../segments/retention.ts';
 

@@ -4,15 +4,20 @@
 import {
   MESSAGE_SIZE_BYTES,
   RECORD_BUCKET_AT,
+  RECORD_FORM_AT,
   RECORD_HEADER_BYTES,
+  RECORD_PLACED,
   RECORD_SEQUENCE_AT,
+  RECORD_TYPE_AT,
 } from '../../../assembly/layout.ts';
+import { FORM_FIELDS, HEAD_BYTES } from '../../../assembly/layout-placed.ts';
 import { PEEK_BYTES_MAX, type PeekedMessage } from '../../contract/commands.ts';
 import type { Broker } from '../broker.ts';
 import { inEntries, lookahead } from '../buckets/lookahead.ts';
 import type { Slice } from '../buckets/slice.ts';
 import type { Position } from '../ports/basics.ts';
 import type { LogPorts } from '../ports/log.ts';
+import { bytesAt } from '../records/placed.ts';
 import { join } from '../records/rows.ts';
 
 /** Segments searched, and loads tried, before a peek gives up: it must end. */
@@ -151,11 +156,14 @@ class Peek {
     const bucket = view.getBigUint64(RECORD_BUCKET_AT, true).toString();
     if (bucket !== this.#id || sequence !== part.sequence - part.first)
       return 'the log was compacted meanwhile: ask again';
-    let at = RECORD_HEADER_BYTES;
+    const isPlaced = view.getUint8(RECORD_TYPE_AT) === RECORD_PLACED;
+    const fields = isPlaced && (view.getUint8(RECORD_FORM_AT) & FORM_FIELDS) !== 0;
+    let at = RECORD_HEADER_BYTES + (isPlaced ? HEAD_BYTES : 0);
     for (let i = 0; i < part.first + part.count; i++) {
-      const length = word(at);
-      const begin = place + at + MESSAGE_SIZE_BYTES;
-      at += MESSAGE_SIZE_BYTES + length;
+      const from = bytesAt(view, at, fields);
+      at += MESSAGE_SIZE_BYTES + word(at);
+      const length = at - from;
+      const begin = place + from;
       if (i < part.first) continue;
       if (this.#messages.length >= limit || this.#bytes >= PEEK_BYTES_MAX) return undefined;
       const shown = Math.min(length, most, PEEK_BYTES_MAX - this.#bytes);

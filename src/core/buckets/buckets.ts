@@ -14,7 +14,7 @@
 // although it is not empty: what waits is found again in the indexes, from the oldest segment on.
 
 import { assert } from '../assert.ts';
-import type { Outcomes } from '../collections/sequence-set.ts';
+import type { Outcomes } from '../collections/outcomes.ts';
 import type { Position } from '../ports/basics.ts';
 import { BucketIndex } from './bucket-index.ts';
 import { BucketRules } from './bucket-rules.ts';
@@ -42,7 +42,7 @@ import {
 import { Entries } from './entries.ts';
 import { IdleBuckets } from './idle-buckets.ts';
 import { IndexedLines } from './indexed-lines.ts';
-import { PayloadCounts, recordPayload } from './payload-counts.ts';
+import { PayloadCounts } from './payload-counts.ts';
 import { BucketRates } from './rates.ts';
 import { emptySlice, type Slice } from './slice.ts';
 import { idText, Subscription } from './subscription.ts';
@@ -54,7 +54,7 @@ export class Buckets<Waiter> {
   readonly #pages = this.#table.pages;
   readonly rates = new BucketRates(this.#table);
   readonly rules = new BucketRules(this.#pages);
-  readonly payload = new PayloadCounts(this.#pages);
+  readonly payload: PayloadCounts;
   readonly outcomes: Outcomes;
   readonly #slotsMax: number;
   readonly #index: BucketIndex;
@@ -62,7 +62,7 @@ export class Buckets<Waiter> {
   // Whether a bucket that is not known may have messages in indexes.
   #isPartial = false;
   readonly #unsettled: Unsettled;
-  readonly #idle: IdleBuckets;
+  readonly #idle = new IdleBuckets(this.#table, this.#subscriptions);
   /** The older part of the lines. */
   readonly indexed: IndexedLines<Waiter>;
   readonly #headSlice: Slice = emptySlice();
@@ -74,8 +74,8 @@ export class Buckets<Waiter> {
   constructor(hashSeed: number, outcomes: Outcomes, slotsMax = 1 << 20) {
     this.#index = new BucketIndex(hashSeed, this.#table);
     this.outcomes = outcomes;
+    this.payload = new PayloadCounts(this.#pages, outcomes.placed);
     this.#unsettled = new Unsettled(outcomes);
-    this.#idle = new IdleBuckets(this.#table, this.#subscriptions);
     this.indexed = new IndexedLines(
       this.#table,
       this.entries,
@@ -194,7 +194,7 @@ export class Buckets<Waiter> {
     numbers[places + TAIL] = entry;
     counts[countsAt(slot) + READY]! += count;
     this.ready += count;
-    if (this.payload.isOn) this.payload.add(slot, recordPayload(bodyBytes, count));
+    if (this.payload.isOn) this.payload.addRecord(slot, sequence, bodyBytes, count);
     this.rates.published(page, slot, count);
   }
 

@@ -20,7 +20,7 @@ import {
   wordsAt,
 } from './bucket-table.ts';
 import type { Entries } from './entries.ts';
-import { entryPayload, type PayloadCounts } from './payload-counts.ts';
+import type { PayloadCounts } from './payload-counts.ts';
 import type { Slice } from './slice.ts';
 import type { Subscription } from './subscription.ts';
 import type { Unsettled } from './unsettled.ts';
@@ -102,7 +102,8 @@ export class IndexedLines<Waiter> {
         const [first, count] = [entries.sequence(entry) + taken, entries.count(entry) - taken];
         const waiting = this.#unsettled.countOf(first, count);
         page.counts[countsAt(slot) + READY]! -= waiting;
-        if (this.#payload.isOn) this.#payload.add(slot, -entryPayload(entries, entry, waiting));
+        if (this.#payload.isOn)
+          this.#payload.add(slot, -this.#payload.ofEntry(entries, entry, waiting));
       }
       page.words[at + FLAGS]! |= OLDER;
       advance(page, slot, next);

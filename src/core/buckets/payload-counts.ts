@@ -3,6 +3,8 @@
 // one without reading it; so what comes in and goes out of a bucket cancels out to the byte. The
 // counts lie beside the slots, in pages that are made when one of their buckets has any.
 
+import { HEAD_BYTES } from '../../../assembly/layout-placed.ts';
+import type { SequenceSet } from '../collections/sequence-set.ts';
 import { type BucketTable, PAGE_BITS } from './bucket-table.ts';
 import type { Entries } from './entries.ts';
 import type { Slice } from './slice.ts';
@@ -12,26 +14,19 @@ const PAGE = 1 << PAGE_BITS;
 /** A message stands in a record behind its size. */
 const SIZE_BYTES = 4;
 
-/** The payload of a record. */
-export function recordPayload(bodyBytes: number, messages: number): number {
-  return bodyBytes - messages * SIZE_BYTES;
+/** The payload of a record; `headBytes` stand in front of its messages. */
+export function recordPayload(bodyBytes: number, messages: number, headBytes = 0): number {
+  return bodyBytes - headBytes - messages * SIZE_BYTES;
 }
 
 /** Share of a record's payload that `count` messages of a part have, behind its first `at`. */
-export function partPayload(part: Slice, at: number, count: number): number {
+export function partPayload(part: Slice, at: number, count: number, headBytes = 0): number {
   const { bodyBytes, messages } = part;
-  const payload = recordPayload(bodyBytes, messages);
+  const payload = recordPayload(bodyBytes, messages, headBytes);
   const from = part.first + at;
   return (
     Math.floor((payload * (from + count)) / messages) - Math.floor((payload * from) / messages)
   );
-}
-
-/** The payload of `waiting` messages of an entry. */
-export function entryPayload(entries: Entries, entry: number, waiting: number): number {
-  const messages = entries.count(entry);
-  const payload = recordPayload(entries.bodyBytes(entry), messages);
-  return Math.floor((payload * waiting) / messages);
 }
 
 /** Lines of buckets, as far as they are in memory. */
@@ -43,11 +38,31 @@ interface Lines {
 
 export class PayloadCounts {
   readonly #pages: BucketTable['pages'];
+  readonly #placed: Pick<SequenceSet, 'has'>;
   /** Whether anything is counted. */
   isOn = false;
 
-  constructor(pages: BucketTable['pages']) {
+  constructor(pages: BucketTable['pages'], placed: Pick<SequenceSet, 'has'>) {
     this.#pages = pages;
+    this.#placed = placed;
+  }
+
+  // What stands in front of the messages of a record, one of which is `sequence`.
+  #headBytes(sequence: number): number {
+    return this.#placed.has(sequence) ? HEAD_BYTES : 0;
+  }
+
+  /** Share of a record's payload that `count` messages of a part have, behind its first `at`. */
+  ofPart(part: Slice, at: number, count: number): number {
+    return partPayload(part, at, count, this.#headBytes(part.sequence));
+  }
+
+  /** The payload of `waiting` messages of an entry. */
+  ofEntry(entries: Entries, entry: number, waiting: number): number {
+    const messages = entries.count(entry);
+    const headBytes = this.#headBytes(entries.sequence(entry));
+    const payload = recordPayload(entries.bodyBytes(entry), messages, headBytes);
+    return Math.floor((payload * waiting) / messages);
   }
 
   /** Counts from now on, and what waits in entries now. What is held now is not counted. */
@@ -59,7 +74,7 @@ export class PayloadCounts {
       let { entry, taken } = lines.headOf(slot);
       for (; entry !== 0; entry = entries.next(entry), taken = 0) {
         const [first, count] = [entries.sequence(entry) + taken, entries.count(entry) - taken];
-        const bytes = entryPayload(entries, entry, unsettled.countOf(first, count));
+        const bytes = this.ofEntry(entries, entry, unsettled.countOf(first, count));
         if (bytes > 0) this.add(slot, bytes);
       }
     }
@@ -78,6 +93,11 @@ export class PayloadCounts {
     page.payload[slot & (PAGE - 1)] = Math.max(0, page.payload[slot & (PAGE - 1)]! + bytes);
   }
 
+  /** A record came, whose first message is `sequence`. */
+  addRecord(slot: number, sequence: number, bodyBytes: number, messages: number): void {
+    this.add(slot, recordPayload(bodyBytes, messages, this.#headBytes(sequence)));
+  }
+
   /** Nothing of the bucket waits or is held any more. */
   clear(slot: number): void {
     const { payload } = this.#pages[slot >>> PAGE_BITS]!;
@@ -86,10 +106,10 @@ export class PayloadCounts {
 
   /** A part came into a bucket's count, or left it. */
   addPart(part: Slice): void {
-    if (this.isOn) this.add(part.slot, partPayload(part, 0, part.count));
+    if (this.isOn) this.add(part.slot, this.ofPart(part, 0, part.count));
   }
 
   takePart(part: Slice): void {
-    if (this.isOn) this.add(part.slot, -partPayload(part, 0, part.count));
+    if (this.isOn) this.add(part.slot, -this.ofPart(part, 0, part.count));
   }
 }

@@ -1,6 +1,7 @@
 // What waits of a record: messages that are not settled and can be read.
 
-import { type Outcomes, SequenceSet } from '../collections/sequence-set.ts';
+import type { Outcomes } from '../collections/outcomes.ts';
+import { SequenceSet } from '../collections/sequence-set.ts';
 import type { Found } from '../ports/basics.ts';
 import type { Slice } from './slice.ts';
 

@@ -57,6 +57,35 @@ export class SequenceSet {
     return added;
   }
 
+  /** Takes `count` sequences from `first` on out of it; returns how many of them were in it. */
+  remove(first: number, count: number): number {
+    let removed = 0;
+    for (let at = first; at < first + count; ) {
+      const number = Math.floor(at / PAGE);
+      const to = Math.min(first + count, (number + 1) * PAGE);
+      const page = this.#pages.get(number);
+      if (page !== undefined) removed += this.#removeFrom(page, number, at, to);
+      at = to;
+    }
+    return removed;
+  }
+
+  #removeFrom(page: SetPage, number: number, first: number, end: number): number {
+    const start = number * PAGE;
+    const kept = page === FULL ? { bits: new Uint32Array(WORDS).fill(-1), count: PAGE } : page;
+    let removed = 0;
+    for (let at = first - start; at < end - start; at++) {
+      const bit = 1 << (at & 31);
+      if ((kept.bits[at >>> 5]! & bit) === 0) continue;
+      kept.bits[at >>> 5]! &= ~bit;
+      removed++;
+    }
+    kept.count -= removed;
+    if (kept.count === 0) this.#pages.delete(number);
+    else this.#pages.set(number, kept);
+    return removed;
+  }
+
   has(sequence: number): boolean {
     const number = Math.floor(sequence / PAGE);
     const page = this.#pages.get(number);
@@ -264,10 +293,4 @@ export class AttemptCounts {
   restore(number: number, page: number | Uint16Array): void {
     this.#pages.set(number, page);
   }
-}
-
-/** Both, as the broker keeps them. */
-export interface Outcomes {
-  readonly settled: SequenceSet;
-  readonly attempts: AttemptCounts;
 }

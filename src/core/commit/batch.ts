@@ -1,6 +1,7 @@
 // One batch of a commit: what is written and synced together, and whom that is owed to.
 
 import type { Position } from '../ports/basics.ts';
+import type { Deferral, Head } from '../records/placed.ts';
 import { RowList } from '../records/rows.ts';
 import { costOf, QUANTUM_BYTES } from './cost.ts';
 
@@ -22,6 +23,10 @@ export class Batch {
   records = 0;
   reason: Reason = 'publish';
   readonly rows = new RowList();
+  /** Heads of those rows that have one, by the number of the row. */
+  readonly heads = new Map<number, Head>();
+  /** What is deferred when it is durable. */
+  deferred: readonly Deferral[] = [];
   readonly replyTo: Replyable[] = [];
   readonly tokens: number[] = [];
   trim = 0;
@@ -67,6 +72,8 @@ export class Batch {
     this.payload = 0;
     this.records = 0;
     this.rows.clear();
+    this.heads.clear();
+    this.deferred = [];
     this.replyTo.length = 0;
     this.tokens.length = 0;
     this.trim = 0;

@@ -13,10 +13,7 @@
 
 import {
   FLAG_LAST,
-  MARKS_MAX,
   RECORD_COMMIT,
-  RECORD_RETURNED,
-  RECORD_SETTLED,
   RECORD_START,
   RECORD_TRIM,
   SEGMENT_DATA_AT,
@@ -25,19 +22,19 @@ import { assert } from '../assert.ts';
 import type { Failure, Position } from '../ports/basics.ts';
 import type { Journal, Resume } from '../ports/journal.ts';
 import type { SegmentSpace } from '../ports/segments.ts';
+import type { Deferral, Head } from '../records/placed.ts';
 import { Batch, type Reason, type Replyable } from './batch.ts';
 import { CommitDue } from './due.ts';
 import { CLOSING_BYTES, OpenSegment } from './open-segment.ts';
 import type { CommitOptions } from './options.ts';
-import { attemptsBySequence, settledBySequence, WaitingMarks } from './waiting-marks.ts';
+import { UnwrittenMarks } from './unwritten-marks.ts';
 
 export class Commit {
   readonly #codec: CommitOptions['codec'];
   readonly #journal: Journal;
   readonly #space: SegmentSpace;
   readonly #options: CommitOptions;
-  readonly #settled: WaitingMarks;
-  readonly #requeued: WaitingMarks;
+  readonly #marks: UnwrittenMarks;
   // Two at most: the rest of a full segment, and what opened the next.
   readonly #sealed: Batch[] = [];
   readonly #spare: Batch[] = [];
@@ -61,17 +58,14 @@ export class Commit {
     this.#options = options;
     this.#segment = new OpenSegment(options);
     this.#due = new CommitDue(options);
-    this.#settled = new WaitingMarks(options.marksMax, settledBySequence);
-    this.#requeued = new WaitingMarks(options.marksMax, attemptsBySequence);
+    this.#marks = new UnwrittenMarks(options, this.#segment);
   }
 
   /** Goes on where recovery ended. The first batch holds the start record of this epoch. */
   resume(at: Resume): void {
-    this.#segment.bytes = at.segmentBytes;
     this.#epoch = at.epoch;
-    this.#segment.base = at.base;
-    this.#hotFrom = at.base + at.offset;
-    this.#segment.durable = this.#hotFrom;
+    this.#segment.resume(at);
+    this.#hotFrom = this.#segment.durable;
     this.#codec.setSequence(at.sequence);
     this.#codec.openSegment(at.base, at.offset, at.segmentBytes, at.epoch);
     this.#begin();
@@ -157,10 +151,11 @@ export class Commit {
     return this.#space.blocked() === undefined ? 'wait' : 'refuse';
   }
 
-  /** Takes over what an intake packed. */
-  packed(rows: number, messages: number, payload: number): void {
+  /** Takes over what an intake packed, or one placed record with its head. */
+  packed(rows: number, messages: number, payload: number, head?: Head): void {
     const open = this.#open;
     if (open.messages === 0) open.sinceMs = this.#options.clockMs();
+    if (head !== undefined) open.heads.set(open.rows.count, head);
     open.add(this.#codec.rows, rows, messages, payload);
     this.#segment.entries += rows;
   }
@@ -181,21 +176,38 @@ export class Commit {
   }
 
   settle(sequence: number, count: number): void {
-    this.#settled.add(sequence, count, 0);
+    this.#marks.settled.add(sequence, count, 0);
   }
 
   /** Place in the marks of settled messages: durable once a batch whose `settledMarks` reach it is. */
   get settledMarks(): number {
-    return this.#settled.end;
+    return this.#marks.settled.end;
   }
 
   /** Marks that wait to be written; infinitely many while there are more than lists may hold. */
   get waitingMarks(): number {
-    return this.#settled.waiting + this.#requeued.waiting;
+    return this.#marks.settled.waiting + this.#marks.requeued.waiting;
   }
 
   requeue(sequence: number, count: number, attempts: number): void {
-    this.#requeued.add(sequence, count, attempts);
+    this.#marks.requeued.add(sequence, count, attempts);
+  }
+
+  /** Messages are not ready before a time, or only apart from others: once that is durable. */
+  defer(deferral: Deferral): void {
+    this.#marks.defer(deferral);
+  }
+
+  /**
+   * Whether records of types 7 to 10 may be packed. The first of them in a log's life needs a segment
+   * of their own version: it is seen to, and `roomAgain` comes when it may be so.
+   */
+  mayPlace(): boolean {
+    if (this.#segment.places) return true;
+    if (!this.#segment.mayTurnToPlace()) return false;
+    this.#roll(!this.#space.mayGrow());
+    this.#pump();
+    return true;
   }
 
   /** Nothing before `position` is needed; segments go back once that is on disk. */
@@ -207,32 +219,32 @@ export class Commit {
 
   /** Seals and writes if the disk is idle and something is worth it. */
   flush(): void {
+    if (this.#marks.deferred.count > 0) this.mayPlace();
     this.#pump();
   }
 
   /** Time passes: marks that waited long enough are written, an idle log is proved. */
   advance(nowMs: number): void {
-    const marks = this.#settled.count + this.#requeued.count;
-    this.#due.note(nowMs, marks, this.#unproved && this.idle);
+    if (this.#marks.deferred.count > 0) this.mayPlace();
+    this.#due.note(nowMs, this.#marks.ready, this.#unproved && this.idle);
     this.#pump(this.#due.proof(nowMs));
   }
 
   /** When `advance` has something to write, if nothing comes in before that. */
   dueMs(nowMs: number): number {
-    const marksWait = this.#settled.count + this.#requeued.count > 0;
-    return this.#due.nextMs(nowMs, marksWait, this.#unproved && this.idle);
+    return this.#due.nextMs(nowMs, this.#marks.ready > 0, this.#unproved && this.idle);
   }
 
   /** Writes everything that waits, marks and a last proof included; for an orderly stop. */
   drain(): void {
-    this.#due.marks = this.#settled.count + this.#requeued.count > 0;
+    if (this.#marks.deferred.count > 0) this.mayPlace();
+    this.#due.marks = this.#marks.ready > 0;
     this.#pump(this.#unproved && this.idle);
   }
 
   /** Whether everything that was accepted is on disk and proved. */
   get drained(): boolean {
-    const marks = this.#settled.count + this.#requeued.count;
-    return this.idle && marks === 0 && !(this.#unproved && this.#segment.mayProve());
+    return this.idle && this.#marks.count === 0 && !(this.#unproved && this.#segment.mayProve());
   }
 
   /** Place of a record in the ring, or -1 if it is not there any more. */
@@ -288,9 +300,7 @@ export class Commit {
   // Completes the open batch; the caller begins the next one.
   #seal(reason: Reason, flags: number): void {
     const open = this.#open;
-    this.#packMarks(RECORD_SETTLED, this.#settled);
-    this.#packMarks(RECORD_RETURNED, this.#requeued);
-    open.settledMarks = this.#settled.written;
+    if (this.#marks.pack(open)) this.#due.marks = false;
     if (this.#trim > 0) {
       this.#codec.packControl(RECORD_TRIM, 0, this.#trim, 0, 0);
       open.records++;
@@ -302,16 +312,6 @@ export class Commit {
     open.close(this.#codec.writeAt(), reason, (flags & FLAG_LAST) !== 0);
     this.#sealed.push(open);
     if (following?.active) following.sealed(open);
-  }
-
-  // As many marks as fit; the rest ride in the next batch.
-  #packMarks(type: number, marks: WaitingMarks): void {
-    const count = Math.min(marks.count, MARKS_MAX, this.#segment.markRoom());
-    if (count === 0) return;
-    marks.unload(count, this.#codec.marks);
-    this.#codec.packMarks(type, count);
-    this.#open.records++;
-    if (marks.count === 0) this.#due.marks = false;
   }
 
   // Closes the segment and turns to the next, which is ready; `forAcks`: messages may not use it.

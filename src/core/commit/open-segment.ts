@@ -9,6 +9,7 @@ import {
   RECORD_HEADER_BYTES,
 } from '../../../assembly/layout.ts';
 import type { Position } from '../ports/basics.ts';
+import type { Resume } from '../ports/journal.ts';
 import type { SegmentSpace } from '../ports/segments.ts';
 import type { CommitOptions } from './options.ts';
 
@@ -33,6 +34,10 @@ export class OpenSegment {
   previousBase: Position = -1;
   /** It was begun for marks and trims: messages may not use it. */
   forAcks = false;
+  /** It may hold records of types 7 to 10. */
+  places = false;
+  // The next one may, for certain.
+  #isRaised = false;
   /** Everything before it is on disk. */
   durable: Position = 0;
   readonly #codec: CommitOptions['codec'];
@@ -45,12 +50,33 @@ export class OpenSegment {
     this.#options = options;
   }
 
+  /** It is the one that recovery ended in. */
+  resume(at: Resume): void {
+    this.base = at.base;
+    this.bytes = at.segmentBytes;
+    this.places = at.places === true;
+    this.durable = at.base + at.offset;
+  }
+
   /** Turns to the next segment, which is ready. */
   turn(): void {
+    this.places ||= this.#isRaised;
     this.previousBase = this.base;
     this.base += this.bytes;
     this.entries = 0;
     this.bytes = this.#space.segmentBytes;
+  }
+
+  /** Sees to it that the next one may hold records of types 7 to 10. */
+  raise(): void {
+    this.#isRaised = this.#space.raise();
+  }
+
+  /** Whether the next one may hold them and may be begun, for their sake; if not, sees to it. */
+  mayTurnToPlace(): boolean {
+    this.raise();
+    // What is not on disk yet of the segment before is in the ring still.
+    return this.#isRaised && this.durable >= this.base;
   }
 
   /** How far an intake may write: as far as segment, ring and unsynced bytes allow. */

@@ -1,7 +1,7 @@
 // What group commit is given: the ports that it writes through, times, and bounds.
 
 import type { Following } from '../following/following.ts';
-import type { DiskAreas, InboundFrames, RecordWriter } from '../ports/codec.ts';
+import type { DiskAreas, InboundFrames, RecordMover, RecordWriter } from '../ports/codec.ts';
 import type { Journal } from '../ports/journal.ts';
 import type { SegmentSpace } from '../ports/segments.ts';
 import type { Batch } from './batch.ts';
@@ -17,7 +17,10 @@ export interface CommitEvents {
 }
 
 export interface CommitOptions {
-  codec: RecordWriter & Pick<InboundFrames, 'rows' | 'setLimit'> & Pick<DiskAreas, 'coldBytes'>;
+  codec: RecordWriter &
+    RecordMover &
+    Pick<InboundFrames, 'rows' | 'setLimit'> &
+    Pick<DiskAreas, 'coldBytes'>;
   journal: Journal;
   space: SegmentSpace;
   events: CommitEvents;

@@ -17,7 +17,6 @@
 // A broker that ends leaves what its log says: a message that is not gone is ready again.
 
 import type { Buckets } from '../buckets/buckets.ts';
-import { partPayload } from '../buckets/payload-counts.ts';
 import type { Slice } from '../buckets/slice.ts';
 import type { Commit } from '../commit/commit.ts';
 import type { Following } from '../following/following.ts';
@@ -103,7 +102,8 @@ export class Settlement {
     by: Holder | undefined,
   ): void {
     const sequence = part.sequence + at;
-    const bytes = this.#buckets.payload.isOn ? partPayload(part, at, count) : 0;
+    const { payload } = this.#buckets;
+    const bytes = payload.isOn ? payload.ofPart(part, at, count) : 0;
     this.#buckets.settle(part.slot, sequence, count, bytes);
     this.#retention.settle(part.position, count);
     this.#commit.settle(sequence, count);

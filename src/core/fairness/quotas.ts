@@ -5,11 +5,16 @@
 //   producer ──admit──► open batch ──► being written ──durable──► ready, held ──► gone
 //                       └────── on its way ────────┘              └─ buckets ─┘
 
-import { RULES_MASKS_MAX, RULES_RANGES_MAX, RULES_SLOTS_MAX } from '../../../assembly/layout.ts';
+import {
+  RECORD_MESSAGES,
+  RULES_MASKS_MAX,
+  RULES_RANGES_MAX,
+  RULES_SLOTS_MAX,
+} from '../../../assembly/layout.ts';
 import type { Buckets } from '../buckets/buckets.ts';
 import { recordPayload } from '../buckets/payload-counts.ts';
 import type { Batch } from '../commit/batch.ts';
-import { BODY_BYTES, BUCKET_HIGH, BUCKET_LOW, COUNT, ROW_WORDS } from '../records/rows.ts';
+import { BODY_BYTES, BUCKET_HIGH, BUCKET_LOW, COUNT, ROW_WORDS, TYPE } from '../records/rows.ts';
 import { packingTableOf } from '../rules/packing.ts';
 import type { IntakePolicy, WatchedRun } from './intake-policy.ts';
 import type { WatchedBuckets } from './watched-buckets.ts';
@@ -80,6 +85,8 @@ export class Quotas implements IntakePolicy {
   durable({ rows: { words, count } }: Batch): void {
     if (this.#messages === 0) return;
     for (let at = 0; at < count * ROW_WORDS; at += ROW_WORDS) {
+      // What was moved was never on its way here.
+      if (words[at + TYPE] !== RECORD_MESSAGES) continue;
       const low = words[at + BUCKET_LOW]!;
       const passage = this.#find(low, words[at + BUCKET_HIGH]!);
       if (passage === undefined) continue;

@@ -33,3 +33,6 @@ export interface Found {
   bodyBytes: number;
   attempts: number;
 }
+
+/** Numbers of neighbouring messages, 4096 of them; a number alone: all have the same. */
+export type NumberPage = number | Uint8Array | Uint16Array | Uint32Array;

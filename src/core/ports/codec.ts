@@ -49,8 +49,7 @@ export interface InboundFrames {
 
 /** Records out: the open segment, and the commit batch that is being written into it. */
 export interface RecordWriter {
-  /** Marks on their way into a record, MARK_BYTES each, at most MARKS_MAX: u64 sequence, u32 count,
-   * u32 attempts. */
+  /** Marks on their way into a record, as long as those of its type: 1 MiB at most. */
   readonly marks: DataView;
   /**
    * Turns to the segment based at `base`, of `segmentBytes` bytes: further records go to `offset` of
@@ -66,12 +65,45 @@ export interface RecordWriter {
   writeAt(): number;
   /** The sequence number that the next message gets. */
   sequence(): number;
-  /** Packs the first `count` marks into one record of `type` settled or returned. Traps if `count` is
-   * 0 or over MARKS_MAX, or if the record does not fit the segment. */
-  packMarks(type: number, count: number): void;
+  /** Packs the first `count` marks into one record of `type`: settled, returned, deferred, producers,
+   * or ids, which say time and bucket. Traps if `count` is 0 or more than `marks` holds, or if the
+   * record does not fit the segment. */
+  packMarks(
+    type: number,
+    count: number,
+    timeMs?: number,
+    bucketLow?: number,
+    bucketHigh?: number,
+  ): void;
   /** Writes a record without a body: start, trim or commit; the fields mean what layout.ts says of
    * `type`. `timeMs` is since 1970. Traps if it does not fit the segment. */
   packControl(type: number, flags: number, sequence: number, timeMs: number, count: number): void;
+}
+
+/** Messages that are in the log already, on their way to another place in it. */
+export interface RecordMover {
+  /** The head of the record to be stands at its beginning: HEAD_BYTES (layout-placed.ts). */
+  readonly marks: DataView;
+  readonly rows: Uint32Array;
+  readonly result: Uint32Array;
+  /**
+   * Packs messages `first` to before `first + count` of the verified record whose body is at place
+   * `body` into one placed record at the write cursor, with the fields that they have, as messages
+   * of the line of `kind` of that bucket. `form`: FORM_SETTLES or 0. Returns false if it does not fit
+   * before the limit. Results: MESSAGES, PAYLOAD, ROWS, which is 1. Traps if the body holds fewer
+   * messages, or for a kind or form that there is not.
+   */
+  place(
+    body: number,
+    bodyBytes: number,
+    first: number,
+    count: number,
+    bucketLow: number,
+    bucketHigh: number,
+    kind: number,
+    form: number,
+    attempts: number,
+  ): boolean;
 }
 
 /** Messages out: a delivery frame is put together in the outbox, and taken. */
@@ -136,4 +168,9 @@ export interface DiskAreas {
 }
 
 /** All of it, for whoever makes one and hands it on. Who works with it names the parts. */
-export type Codec = InboundFrames & RecordWriter & OutboundFrames & RecordScanner & DiskAreas;
+export type Codec = InboundFrames &
+  RecordWriter &
+  RecordMover &
+  OutboundFrames &
+  RecordScanner &
+  DiskAreas;

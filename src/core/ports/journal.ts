@@ -43,4 +43,6 @@ export interface Resume {
   epoch: number;
   /** Sequence number of the next message. */
   sequence: number;
+  /** Whether the open segment may hold records of types 7 to 10; absent: no. */
+  places?: boolean;
 }

@@ -18,6 +18,12 @@ export interface SegmentSpace {
   mayGrow(): boolean;
   /** Why that is not so and will not be for now ("no space left"), or undefined while it may come. */
   blocked(): string | undefined;
+  /**
+   * From now on segments are made that may hold records of types 7 to 10 (layout.ts), and the next
+   * one becomes one, durably. Whether the next one is there and is such a one; else it is told when
+   * that changes. To be asked before the open segment is completed for the sake of such a record.
+   */
+  raise(): boolean;
   /** The open segment is complete; the one at `base` is open now. Throws LogError `missing` if the
    * next one is not there or has another base: ask `nextReady` first. */
   roll(base: Position): void;

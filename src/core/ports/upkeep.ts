@@ -1,7 +1,7 @@
 // Upkeep: what keeps the log small and its next start short. It may fail or be left out; no message
 // depends on it.
 
-import type { EntrySource, Failure, Position } from './basics.ts';
+import type { EntrySource, Failure, NumberPage, Position } from './basics.ts';
 
 export interface Upkeep {
   /** Makes one segment of several, one request at a time. `done` comes later; `smaller` false: it
@@ -41,4 +41,13 @@ export interface CheckpointSource {
   /** What became of messages before `end`; pages of later ones are left out. */
   settled: { pages(): Iterable<[number, bits: Uint32Array | undefined]> };
   attempts: { pages(): Iterable<[number, page: number | Uint16Array]> };
+  numbers: NumbersSource;
+}
+
+/** What is known of messages that were moved or deferred (layout-placed.ts). */
+export interface NumbersSource {
+  waiting: { pages(): Iterable<[number, bits: Uint32Array | undefined]> };
+  placed: { pages(): Iterable<[number, bits: Uint32Array | undefined]> };
+  turns: { pages(): Iterable<[number, page: NumberPage]> };
+  levels: { pages(): Iterable<[number, page: NumberPage]> };
 }

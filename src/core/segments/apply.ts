@@ -2,10 +2,13 @@
 // buckets and segments in the order of the log. The broker applies what it has just written, a
 // start applies what it reads back; the result is the same.
 
+import { RECORD_MESSAGES } from '../../../assembly/layout.ts';
+import { KIND_LIVE } from '../../../assembly/layout-placed.ts';
 import { assert } from '../assert.ts';
 import type { Buckets } from '../buckets/buckets.ts';
 import type { Position } from '../ports/basics.ts';
 import type { Mark } from '../records/marks.ts';
+import { type Deferral, type Head, kindOf, settlesFrom } from '../records/placed.ts';
 import {
   ATTEMPTS,
   BODY_BYTES,
@@ -14,6 +17,7 @@ import {
   COUNT,
   recordBytesOf,
   sequenceOf,
+  TYPE,
 } from '../records/rows.ts';
 import type { Retention } from './retention.ts';
 import type { State } from './state.ts';
@@ -89,6 +93,98 @@ export class Apply {
     return slot;
   }
 
+  /**
+   * The placed record in the row that starts at word `at` stands at `position`: its messages wait at
+   * the end of their line, for a time or apart from others if its head says so. Gives the bucket's
+   * slot, or 0 for those of no bucket's own line, which are kept and stand in none. What they were
+   * before they were moved is settled with them: see `from`.
+   */
+  placed(words: Uint32Array, at: number, position: Position, head: Head): number {
+    const sequence = sequenceOf(words, at);
+    const count = words[at + COUNT]!;
+    const isLive = kindOf(words, at) === KIND_LIVE;
+    if (isLive) this.#buckets.outcomes.placed.add(sequence, count);
+    const slot = isLive ? this.messages(words, at, position) : 0;
+    if (!isLive) this.#keep(words, at, position);
+    this.#fold(sequence, sequence + count, head);
+    return slot;
+  }
+
+  /**
+   * The record in the row that starts at word `at` has become durable just now, row `i` of its batch,
+   * which has `heads` of placed ones. Gives the bucket's slot, or 0.
+   */
+  durable(
+    words: Uint32Array,
+    at: number,
+    position: Position,
+    heads: ReadonlyMap<number, Head>,
+    i: number,
+  ): number {
+    if (words[at + TYPE] === RECORD_MESSAGES) return this.messages(words, at, position);
+    const head = heads.get(i);
+    assert(head !== undefined, 'a placed record became durable without its head');
+    const slot = this.placed(words, at, position, head);
+    const before = this.from(words, at, head);
+    if (before !== undefined) this.settled(before);
+    return slot;
+  }
+
+  /** Deferrals have become durable just now, and that nothing before `trim` is needed; 0: no trim. */
+  durableMarks(deferrals: readonly Deferral[], trim: Position): void {
+    for (const deferral of deferrals) this.deferred(deferral);
+    if (trim > 0) this.trimmed(trim);
+  }
+
+  // Messages that no bucket has: their segment holds them.
+  #keep(words: Uint32Array, at: number, position: Position): void {
+    const sequence = sequenceOf(words, at);
+    const count = words[at + COUNT]!;
+    this.#retention.add(position, sequence, count, recordBytesOf(words, at));
+    if (!this.#isNew) {
+      const settled = this.#buckets.outcomes.settled.within(sequence, count);
+      if (settled > 0) this.#retention.settle(position, settled);
+    }
+    this.nextSequence = Math.max(this.nextSequence, sequence + count);
+  }
+
+  /** What the messages of a placed record were before, if it settles them. */
+  from(words: Uint32Array, at: number, head: Head): Mark | undefined {
+    if (!settlesFrom(words, at)) return undefined;
+    return { sequence: head.from, count: words[at + COUNT]!, attempts: 0 };
+  }
+
+  /**
+   * Messages are not ready before a time, or only apart from others. Counts for those whose own
+   * turn is not higher; of attempts the higher number counts.
+   */
+  deferred(deferral: Deferral): void {
+    const first = Math.max(deferral.sequence, this.#retention.oldestSequence);
+    const end = deferral.sequence + deferral.count;
+    if (first >= end) return;
+    this.returned({ sequence: first, count: end - first, attempts: deferral.attempts });
+    this.#fold(first, end, deferral);
+  }
+
+  // A checkpoint may know of what came later, and compaction puts marks into another order.
+  #fold(first: number, end: number, said: Pick<Deferral, 'turn' | 'level' | 'dueMs'>): void {
+    const { waiting, turns, levels } = this.#buckets.outcomes;
+    const { turn, level, dueMs } = said;
+    for (let at = first; at < end; ) {
+      if (turns.get(at) > turn) {
+        at++;
+        continue;
+      }
+      let to = at + 1;
+      while (to < end && turns.get(to) <= turn) to++;
+      turns.set(at, to - at, turn);
+      levels.set(at, to - at, level);
+      if (dueMs > 0) waiting.add(at, to - at);
+      else waiting.remove(at, to - at);
+      at = to;
+    }
+  }
+
   /** Messages came back so often; a mark that says less than is known is an old one. */
   returned({ sequence: first, count, attempts: times }: Mark): void {
     const { attempts } = this.#buckets.outcomes;
@@ -134,11 +230,9 @@ export class Apply {
 
   /** Nothing before `position` is in the log any more. */
   trimmed(position: Position): void {
-    const { settled, attempts } = this.#buckets.outcomes;
     this.#retention.trimmed(position);
     const { oldestSequence } = this.#retention;
-    settled.forget(oldestSequence);
-    attempts.forget(oldestSequence);
+    for (const known of Object.values(this.#buckets.outcomes)) known.forget(oldestSequence);
     const oldest = this.#retention.segments[0]?.base ?? 0;
     for (const base of this.#ends.keys()) if (base < oldest) this.#ends.delete(base);
   }

@@ -3,14 +3,17 @@
 // an index are released, so that memory holds those of the newest ones only.
 
 import {
+  RECORD_DEFERRED,
   RECORD_HEADER_BYTES,
   RECORD_MESSAGES,
+  RECORD_PLACED,
   RECORD_RETURNED,
   RECORD_SETTLED,
 } from '../../../assembly/layout.ts';
 import type { Buckets } from '../buckets/buckets.ts';
-import type { EntrySource, Position } from '../ports/basics.ts';
+import type { EntrySource, NumberPage, Position } from '../ports/basics.ts';
 import { type Mark, marksIn } from '../records/marks.ts';
+import { type Deferral, deferralsIn, type Head, readHead } from '../records/placed.ts';
 import { COUNT, OFFSET, ROW_WORDS, RowList, TYPE } from '../records/rows.ts';
 import { Apply, type KnownState } from './apply.ts';
 import type { Retention } from './retention.ts';
@@ -22,7 +25,8 @@ export class StateBuilder {
   readonly #apply: Apply;
   readonly #rows = new RowList();
   #positions: Position[] = []; // of the first byte of the chunk that each staged row came from
-  #marks: ({ type: number } & Mark)[] = [];
+  readonly #heads = new Map<number, Head>(); // of staged rows that have one
+  #marks: (() => void)[] = [];
   /** Segments whose entries are in memory, and where these begin. */
   readonly inMemory: { base: Position; from: number }[] = [];
   records = 0;
@@ -48,8 +52,16 @@ export class StateBuilder {
   restore(checkpoint: {
     settled: [number: number, bits: Uint32Array | undefined][];
     attempts: [number: number, page: number | Uint16Array][];
+    waiting: [number: number, bits: Uint32Array | undefined][];
+    placed: [number: number, bits: Uint32Array | undefined][];
+    turns: [number: number, page: NumberPage][];
+    levels: [number: number, page: NumberPage][];
   }): void {
-    const { settled, attempts } = this.#buckets.outcomes;
+    const { settled, attempts, waiting, placed, turns, levels } = this.#buckets.outcomes;
+    for (const [number, bits] of checkpoint.waiting) waiting.restore(number, bits);
+    for (const [number, bits] of checkpoint.placed) placed.restore(number, bits);
+    for (const [number, page] of checkpoint.turns) turns.restore(number, page);
+    for (const [number, page] of checkpoint.levels) levels.restore(number, page);
     for (const [number, bits] of checkpoint.settled) settled.restore(number, bits);
     for (const [number, page] of checkpoint.attempts) attempts.restore(number, page);
   }
@@ -82,14 +94,36 @@ export class StateBuilder {
   record(rows: Uint32Array, at: number, chunk: Position, bytes: Uint8Array): void {
     const type = rows[at + TYPE]!;
     this.records++;
-    if (type === RECORD_MESSAGES) {
+    const body = rows[at + OFFSET]! + RECORD_HEADER_BYTES;
+    const count = rows[at + COUNT]!;
+    if (type === RECORD_MESSAGES || type === RECORD_PLACED) {
       this.#rows.add(rows.subarray(at, at + ROW_WORDS), 1);
       this.#positions.push(chunk);
-    } else if (type === RECORD_SETTLED || type === RECORD_RETURNED) {
-      const body = rows[at + OFFSET]! + RECORD_HEADER_BYTES;
-      for (const mark of marksIn(bytes, body, rows[at + COUNT]!))
-        this.#marks.push({ type, ...mark });
+      if (type === RECORD_PLACED) this.#stageHead(rows, at, bytes, body);
+    } else if (type === RECORD_SETTLED) {
+      for (const mark of marksIn(bytes, body, count)) this.#settled(mark);
+    } else if (type === RECORD_RETURNED) {
+      for (const mark of marksIn(bytes, body, count))
+        this.#marks.push(() => this.#apply.returned(mark));
+    } else if (type === RECORD_DEFERRED) {
+      for (const deferral of deferralsIn(bytes, body, count)) this.#deferred(deferral);
     }
+  }
+
+  #settled(mark: Mark): void {
+    this.#marks.push(() => this.#apply.settled(mark));
+  }
+
+  #deferred(deferral: Deferral): void {
+    this.#marks.push(() => this.#apply.deferred(deferral));
+  }
+
+  #stageHead(rows: Uint32Array, at: number, bytes: Uint8Array, body: number): void {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    const head = readHead(view, body);
+    this.#heads.set(this.#rows.count - 1, head);
+    const from = this.#apply.from(rows, at, head);
+    if (from !== undefined) this.#settled(from);
   }
 
   /** The batch is complete: what was staged counts. */
@@ -97,18 +131,19 @@ export class StateBuilder {
     const { words } = this.#rows;
     for (let i = 0; i < this.#rows.count; i++) {
       const at = i * ROW_WORDS;
-      this.#apply.messages(words, at, this.#positions[i]! + words[at + OFFSET]!);
+      const position = this.#positions[i]! + words[at + OFFSET]!;
+      const head = this.#heads.get(i);
+      if (head === undefined) this.#apply.messages(words, at, position);
+      else this.#apply.placed(words, at, position, head);
     }
-    for (const mark of this.#marks) {
-      if (mark.type === RECORD_SETTLED) this.#apply.settled(mark);
-      else this.#apply.returned(mark);
-    }
+    for (const mark of this.#marks) mark();
     this.drop();
   }
 
   /** The batch turned out to be incomplete: what was staged never happened. */
   drop(): void {
     this.#rows.clear();
+    this.#heads.clear();
     this.#positions = [];
     this.#marks = [];
   }

@@ -2,7 +2,7 @@
 // by the broker, and saved as a checkpoint.
 
 import { Buckets } from '../buckets/buckets.ts';
-import { AttemptCounts, SequenceSet } from '../collections/sequence-set.ts';
+import { noOutcomes } from '../collections/outcomes.ts';
 import type { Position } from '../ports/basics.ts';
 import type { CheckpointSource } from '../ports/upkeep.ts';
 import { Retention } from './retention.ts';
@@ -15,8 +15,7 @@ export interface State<Waiter = never> {
 
 /** An empty state; `hashSeed` is for the bucket directory, random in production. */
 export function createState(hashSeed: number, slotsMax?: number): State {
-  const fates = { settled: new SequenceSet(), attempts: new AttemptCounts() };
-  return { buckets: new Buckets(hashSeed, fates, slotsMax), retention: new Retention() };
+  return { buckets: new Buckets(hashSeed, noOutcomes(), slotsMax), retention: new Retention() };
 }
 
 /**
@@ -30,7 +29,7 @@ export function checkpointOf(
   nextSequence: number,
 ): CheckpointSource {
   const { segments } = retention;
-  const { settled, attempts } = buckets.outcomes;
+  const { settled, attempts, waiting, placed, turns, levels } = buckets.outcomes;
   const end = segments.find(({ base }) => base >= memoryFrom)?.first ?? nextSequence;
   return {
     start,
@@ -40,5 +39,11 @@ export function checkpointOf(
     end,
     settled: { pages: () => settled.pages(end) },
     attempts: { pages: () => attempts.pages(end) },
+    numbers: {
+      waiting: { pages: () => waiting.pages(end) },
+      placed: { pages: () => placed.pages(end) },
+      turns: { pages: () => turns.pages(end) },
+      levels: { pages: () => levels.pages(end) },
+    },
   };
 }

@@ -13,29 +13,31 @@
 
 import {
   BLOCK_BYTES,
-  MARK_ATTEMPTS_AT,
   MARK_BYTES,
-  MARK_COUNT_AT,
-  MARK_SEQUENCE_AT,
   MARKS_MAX,
-  MESSAGE_SIZE_BYTES,
   RECORD_COMMIT,
   RECORD_HEADER_BYTES,
+  RECORD_IDS,
   RECORD_MESSAGES,
-  RECORD_RETURNED,
-  RECORD_SETTLED,
+  RECORD_PLACED,
   SEGMENT_HEADER_BYTES,
+  SEGMENT_VERSION_PLACED,
 } from '../../../assembly/layout.ts';
+import { FORM_FIELDS, HEAD_BYTES, ID_BYTES, KIND_LIVE } from '../../../assembly/layout-placed.ts';
 import { assert } from '../../core/assert.ts';
-import { AttemptCounts, SequenceSet } from '../../core/collections/sequence-set.ts';
 import type { Position } from '../../core/ports/basics.ts';
 import type { RecordScanner } from '../../core/ports/codec.ts';
-import { marksIn } from '../../core/records/marks.ts';
+import {
+  type Head,
+  hasFields,
+  kindOf,
+  readHead,
+  settlesFrom,
+  writeHead,
+} from '../../core/records/placed.ts';
 import {
   ATTEMPTS,
   BODY_BYTES,
-  BUCKET_HIGH,
-  BUCKET_LOW,
   COUNT,
   EPOCH,
   OFFSET,
@@ -58,6 +60,8 @@ import {
   segmentName,
 } from '../segments/segment.ts';
 import type { Spare } from '../segments/spares.ts';
+import { FoldedMarks } from './folded-marks.ts';
+import { behind, namesOf } from './pieces.ts';
 import { type Fields, MovedEntries, Repacker } from './repack.ts';
 import { type Compacted, create, cutBack, drop } from './swap.ts';
 
@@ -165,9 +169,7 @@ class Compaction {
   readonly #repacker: Repacker;
   readonly #timeMs: number;
   readonly #moved = new MovedEntries();
-  // Marks about messages of older segments, folded as a start would fold them.
-  readonly #settled = new SequenceSet();
-  readonly #returned = new AttemptCounts();
+  readonly #marks: FoldedMarks;
   // Sequence that these segments begin with; unknown until the first batch says it.
   #first = -1;
   #next = 0;
@@ -184,6 +186,7 @@ class Compaction {
     this.#headers = headers;
     this.#handle = handle;
     this.#timeMs = options.wallMs();
+    this.#marks = new FoldedMarks(options);
     this.#repacker = new Repacker({
       codec: options.codec,
       base: headers[0]!.base,
@@ -213,6 +216,7 @@ class Compaction {
       logId: this.#options.logId,
       timeMs: this.#timeMs,
       epoch: Math.max(...this.#headers.map(({ epoch }) => epoch)),
+      ...(this.#repacker.places ? { version: SEGMENT_VERSION_PLACED } : {}),
     });
     const { files } = this.#options;
     await write(files, this.#handle, new Uint8Array(bytes - this.written), this.written);
@@ -287,36 +291,40 @@ class Compaction {
     this.#readRecords++;
     this.#readBytes += RECORD_HEADER_BYTES + rows[at + BODY_BYTES]!;
     this.#repacker.setEpoch(rows[at + EPOCH]!);
-    if (type === RECORD_SETTLED || type === RECORD_RETURNED) {
-      this.#noteMarks(type, rows[at + COUNT]!, bytes, rows[at + OFFSET]! + RECORD_HEADER_BYTES);
-    } else if (type === RECORD_MESSAGES || type === RECORD_COMMIT) {
+    const count = rows[at + COUNT]!;
+    const body = rows[at + OFFSET]! + RECORD_HEADER_BYTES;
+    if (type === RECORD_MESSAGES || type === RECORD_PLACED || type === RECORD_COMMIT) {
       if (this.#first < 0) this.#begin(sequenceOf(rows, at));
       if (type === RECORD_MESSAGES) this.#keepLive(rows, at, bytes);
-    }
+      if (type === RECORD_PLACED) this.#keepPlaced(rows, at, bytes);
+    } else if (type === RECORD_IDS) {
+      const place = bytes.byteOffset - this.#options.codec.memory.byteOffset + body;
+      this.#repacker.add({ type, ...namesOf(rows, at) }, place, count * ID_BYTES, this.#next);
+    } else this.#marks.add(type, bytes, body, count);
   }
 
   // An empty batch comes first: its commit says which sequence these segments began with, for a
   // later compaction, which may not take marks about what is dropped here for marks about others.
   #begin(first: number): void {
     this.#first = first;
+    this.#marks.first = first;
     this.#next = first;
     this.#repacker.commit(first, false);
   }
 
-  #noteMarks(type: number, count: number, bytes: Uint8Array, body: number): void {
-    const { oldestNeeded } = this.#options;
-    const before = this.#first < 0 ? Number.MAX_SAFE_INTEGER : this.#first;
-    for (const mark of marksIn(bytes, body, count)) {
-      const from = Math.max(mark.sequence, oldestNeeded);
-      const left = Math.min(mark.sequence + mark.count, before) - from;
-      if (left <= 0) continue;
-      if (type === RECORD_SETTLED) this.#settled.add(from, left);
-      else this.#returned.set(from, left, mark.attempts);
-    }
+  // What a placed record settles becomes a mark, whether or not its messages stay: the ack of one
+  // that is left out may not be durable, and where it came from it would come back. So the record
+  // does not settle any more; where it came from is still to be read in it.
+  #keepPlaced(rows: Uint32Array, at: number, bytes: Uint8Array): void {
+    const body = rows[at + OFFSET]! + RECORD_HEADER_BYTES;
+    const head = readHead(new DataView(bytes.buffer, bytes.byteOffset), body);
+    const count = rows[at + COUNT]!;
+    if (settlesFrom(rows, at)) this.#marks.settle(head.from, count);
+    this.#keepLive(rows, at, bytes, head);
   }
 
   // Neighbours that stay, with as many attempts each, become a record.
-  #keepLive(rows: Uint32Array, at: number, bytes: Uint8Array): void {
+  #keepLive(rows: Uint32Array, at: number, bytes: Uint8Array, head?: Head): void {
     const { isSettled, codec } = this.#options;
     const first = sequenceOf(rows, at);
     const count = rows[at + COUNT]!;
@@ -329,7 +337,7 @@ class Compaction {
     const body = rows[at + OFFSET]! + RECORD_HEADER_BYTES;
     const view = new DataView(bytes.buffer, bytes.byteOffset + body, rows[at + BODY_BYTES]!);
     const place = bytes.byteOffset - codec.memory.byteOffset + body;
-    let cursor = 0;
+    let cursor = head === undefined ? 0 : HEAD_BYTES;
     for (let skipped = 0; skipped < i; skipped++) cursor = behind(view, cursor);
     while (i < count) {
       const sequence = first + i;
@@ -344,75 +352,43 @@ class Compaction {
         cursor = behind(view, cursor);
         i++;
       } while (i < count && !isSettled(first + i) && attemptsOf(first + i) === attempts);
-      const fields: Fields = {
+      const named = namesOf(rows, at);
+      const fields = {
+        ...named,
         type: RECORD_MESSAGES,
         sequence,
-        bucketLow: rows[at + BUCKET_LOW]!,
-        bucketHigh: rows[at + BUCKET_HIGH]!,
         count: first + i - sequence,
         attempts,
       };
-      this.#keep(fields, place + from, cursor - from);
+      if (head === undefined) this.#keep(fields, place + from, cursor - from);
+      else {
+        // The head goes in front of those that stay, where what was gone through stood.
+        const moved = head.from === 0 ? head : { ...head, from: head.from + sequence - first };
+        writeHead(view, from - HEAD_BYTES, moved);
+        const form = hasFields(rows, at) ? FORM_FIELDS : 0;
+        const placed = { ...fields, type: RECORD_PLACED, kind: kindOf(rows, at), form };
+        this.#keep(placed, place + from - HEAD_BYTES, cursor - from + HEAD_BYTES);
+      }
     }
   }
 
   #keep(fields: Fields, place: number, bodyBytes: number): void {
     const position = this.#repacker.add(fields, place, bodyBytes, this.#next);
-    this.#moved.add(fields, position, bodyBytes);
+    // Those of no bucket's own line are in no index.
+    if ((fields.kind ?? KIND_LIVE) === KIND_LIVE) this.#moved.add(fields, position, bodyBytes);
     this.#next = fields.sequence + fields.count;
     this.#liveMessages += fields.count;
     this.#liveBytes += bodyBytes;
   }
 
-  async #packMarks(): Promise<void> {
-    const { oldestNeeded } = this.#options;
-    const settled = this.#settled.runs(oldestNeeded, this.#first);
-    await this.#packRuns(RECORD_SETTLED, settled);
-    await this.#packRuns(RECORD_RETURNED, this.#unsettledReturns());
-  }
-
-  // What was settled in these segments needs no attempts any more.
-  *#unsettledReturns(): Generator<[number, number, number]> {
-    const { oldestNeeded } = this.#options;
-    for (const [first, count, attempts] of this.#returned.runs(oldestNeeded, this.#first)) {
-      let from = first;
-      for (let sequence = first; sequence <= first + count; sequence++) {
-        if (sequence < first + count && !this.#settled.has(sequence)) continue;
-        if (sequence > from) yield [from, sequence - from, attempts];
-        from = sequence + 1;
-      }
-    }
-  }
-
   // The marks are laid out in the codec's memory, which holds nothing else any more.
-  async #packRuns(type: number, runs: Iterable<[number, number, number?]>): Promise<void> {
+  async #packMarks(): Promise<void> {
     const { memory, coldBytes } = this.#options.codec;
-    const most = Math.min(MARKS_MAX, Math.floor(coldBytes / MARK_BYTES));
-    const view = new DataView(memory.buffer, memory.byteOffset, most * MARK_BYTES);
-    let count = 0;
-    for (const [first, run, attempts = 0] of runs) {
-      const at = count++ * MARK_BYTES;
-      view.setBigUint64(at + MARK_SEQUENCE_AT, BigInt(first), true);
-      view.setUint32(at + MARK_COUNT_AT, run, true);
-      view.setUint32(at + MARK_ATTEMPTS_AT, attempts, true);
-      if (count < most) continue;
-      this.#packMarkRecord(type, count);
-      count = 0;
+    const into = memory.subarray(0, Math.min(MARKS_MAX * MARK_BYTES, coldBytes));
+    for (const { type, count, bytes } of this.#marks.records(into)) {
+      const fields = { type, sequence: 0, bucketLow: 0, bucketHigh: 0, count, attempts: 0 };
+      this.#repacker.add(fields, 0, bytes, this.#next);
       await this.#chunk();
     }
-    if (count > 0) this.#packMarkRecord(type, count);
   }
-
-  #packMarkRecord(type: number, count: number): void {
-    const fields: Fields = { type, sequence: 0, bucketLow: 0, bucketHigh: 0, count, attempts: 0 };
-    this.#repacker.add(fields, 0, count * MARK_BYTES, this.#next);
-  }
-}
-
-// Behind the message that begins at `at` in a body.
-function behind(view: DataView, at: number): number {
-  assert(at + MESSAGE_SIZE_BYTES <= view.byteLength, 'a body has fewer messages than it says');
-  const next = at + MESSAGE_SIZE_BYTES + view.getUint32(at, true);
-  assert(next <= view.byteLength, 'a message reaches beyond its body');
-  return next;
 }

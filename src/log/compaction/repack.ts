@@ -16,7 +16,10 @@ import {
   RECORD_CRC_AT,
   RECORD_EPOCH_AT,
   RECORD_FLAGS_AT,
+  RECORD_FORM_AT,
   RECORD_HEADER_BYTES,
+  RECORD_KIND_AT,
+  RECORD_PLACED,
   RECORD_POSITION_AT,
   RECORD_SEQUENCE_AT,
   RECORD_TYPE_AT,
@@ -39,6 +42,9 @@ export interface Fields {
   bucketHigh: number;
   count: number;
   attempts: number;
+  /** Of a placed record. */
+  kind?: number;
+  form?: number;
 }
 
 export interface RepackerOptions {
@@ -53,6 +59,8 @@ export interface RepackerOptions {
 
 export class Repacker {
   readonly #options: RepackerOptions;
+  /** Whether there is a record of types 7 to 10 among them. */
+  places = false;
   #stage = new Uint8Array(STAGE_BYTES);
   #view = new DataView(this.#stage.buffer);
   #staged = 0;
@@ -122,6 +130,9 @@ export class Repacker {
     view.setUint32(at + RECORD_BODY_BYTES_AT, bodyBytes, true);
     view.setUint8(at + RECORD_TYPE_AT, fields.type);
     view.setUint8(at + RECORD_FLAGS_AT, flags);
+    view.setUint8(at + RECORD_KIND_AT, fields.kind ?? 0);
+    view.setUint8(at + RECORD_FORM_AT, fields.form ?? 0);
+    if (fields.type >= RECORD_PLACED) this.places = true;
     setU64(view, at + RECORD_POSITION_AT, position);
     setU64(view, at + RECORD_SEQUENCE_AT, fields.sequence);
     view.setUint32(at + RECORD_BUCKET_AT, fields.bucketLow, true);

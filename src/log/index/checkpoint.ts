@@ -4,21 +4,30 @@
 //
 //   header, 64 bytes                                   little-endian; f64 holds exact whole numbers
 //     0 u64 magic "TMQcheck"     24 u64 bytes behind the header     44 u32 pages of settled
-//     8 u32 version              32 f64 oldest position needed      48 u32 pages of attempts
-//    12 u32 CRC32C of the rest   40 u32 segments                    56 zero
+//     8 u32 version: 1 or 2      32 f64 oldest position needed      48 u32 pages of attempts
+//    12 u32 CRC32C of the rest   40 u32 segments                    56 u32 pages of numbers, or 0
 //    16 u64 log id              52 u32 CRC of the first record behind the segments
 //   segment, 48 bytes: f64 base, first, end (sequences), messages, live, u32 identity, u32 zero
 //   page of settled:   f64 number, u32 kind (0 = all, 1 = bits follow), u32 zero,
 //                      8192 bytes of bits
 //   page of attempts:  f64 number, u32 kind (0 = all the same, 1 = counts follow), u32 attempts,
 //                      8192 bytes: u16 each
+//   page of numbers, in version 2:
+//                      f64 number, u32 kind (0 = all the same, else bytes of each, which follow;
+//                      for waiting and placed 4, the bits), u32 their number where it is the same,
+//                      u32 what: 1 waiting, 2 turns, 3 levels, 4 placed, u32 bytes that
+//                      follow
+//
+// Version 1 says nothing of numbers; it is what is written while there are none, so that an earlier
+// release can take it over.
 
 import { OUTBOX_BYTES } from '../../../assembly/layout.ts';
-import type { Failure, Position } from '../../core/ports/basics.ts';
+import type { Failure, NumberPage, Position } from '../../core/ports/basics.ts';
 import type { CheckpointSource } from '../../core/ports/upkeep.ts';
 import { type Files, writeAll } from '../files/files.ts';
 import { open, settle } from '../files/promises.ts';
 import { readFully } from '../scan/scan.ts';
+import { NumberPages, readNumbers } from './checkpoint-numbers.ts';
 
 /** A complete segment that has an index. */
 export interface KnownSegment {
@@ -40,6 +49,7 @@ export interface CheckpointState {
   behind: number;
   settled: CheckpointSource['settled'];
   attempts: CheckpointSource['attempts'];
+  numbers: CheckpointSource['numbers'];
 }
 
 /** A checkpoint as it is read. */
@@ -49,6 +59,10 @@ export interface Checkpoint {
   behind: number;
   settled: [number: number, bits: Uint32Array | undefined][];
   attempts: [number: number, page: number | Uint16Array][];
+  waiting: [number: number, bits: Uint32Array | undefined][];
+  placed: [number: number, bits: Uint32Array | undefined][];
+  turns: [number: number, page: NumberPage][];
+  levels: [number: number, page: NumberPage][];
 }
 
 export const CHECKPOINT_NAME = 'checkpoint';
@@ -58,6 +72,7 @@ const TEMPORARY_NAME = 'checkpoint.tmp';
 const CHECKPOINT_BYTES_MAX = OUTBOX_BYTES;
 const MAGIC = 0x6b63656863514d54n;
 const VERSION = 1;
+const VERSION_NUMBERS = 2;
 const HEADER_BYTES = 64;
 const SEGMENT_BYTES = 48;
 const PAGE_HEAD_BYTES = 16;
@@ -74,6 +89,7 @@ export function encodeCheckpoint(
 ): Uint8Array {
   const settled = [...state.settled.pages()];
   const attempts = [...state.attempts.pages()];
+  const numbers = new NumberPages(state.numbers);
   const full =
     settled.filter(([, bits]) => bits !== undefined).length +
     attempts.filter(([, page]) => typeof page !== 'number').length;
@@ -81,7 +97,8 @@ export function encodeCheckpoint(
     HEADER_BYTES +
     state.segments.length * SEGMENT_BYTES +
     (settled.length + attempts.length) * PAGE_HEAD_BYTES +
-    full * PAGE_BYTES;
+    full * PAGE_BYTES +
+    numbers.bytes;
   if (size > CHECKPOINT_BYTES_MAX)
     throw new RangeError(
       `it would have ${size} bytes, at most ${CHECKPOINT_BYTES_MAX} can be checked`,
@@ -89,7 +106,7 @@ export function encodeCheckpoint(
   const bytes = new Uint8Array(size);
   const view = new DataView(bytes.buffer);
   view.setBigUint64(0, MAGIC, true);
-  view.setUint32(8, VERSION, true);
+  view.setUint32(8, numbers.count === 0 ? VERSION : VERSION_NUMBERS, true);
   view.setBigUint64(16, logId, true);
   view.setBigUint64(24, BigInt(size - HEADER_BYTES), true);
   view.setFloat64(32, state.start, true);
@@ -97,6 +114,7 @@ export function encodeCheckpoint(
   view.setUint32(44, settled.length, true);
   view.setUint32(48, attempts.length, true);
   view.setUint32(52, state.behind, true);
+  view.setUint32(56, numbers.count, true);
   let at = HEADER_BYTES;
   for (const segment of state.segments) {
     const { base, first, end, messages, live, identity } = segment;
@@ -118,6 +136,7 @@ export function encodeCheckpoint(
   for (const [number, counts] of attempts)
     if (typeof counts === 'number') page(number, counts, undefined);
     else page(number, 0, counts);
+  numbers.write(bytes, at);
   view.setUint32(12, crc32c(bytes.subarray(CRC_FROM)), true);
   return bytes;
 }
@@ -130,7 +149,9 @@ export function decodeCheckpoint(
 ): Checkpoint | undefined {
   if (bytes.length < HEADER_BYTES || bytes.length > CHECKPOINT_BYTES_MAX) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  if (view.getBigUint64(0, true) !== MAGIC || view.getUint32(8, true) !== VERSION) return undefined;
+  const version = view.getUint32(8, true);
+  if (view.getBigUint64(0, true) !== MAGIC) return undefined;
+  if (version !== VERSION && version !== VERSION_NUMBERS) return undefined;
   if (view.getBigUint64(24, true) !== BigInt(bytes.length - HEADER_BYTES)) return undefined;
   if (view.getUint32(12, true) !== crc32c(bytes.subarray(CRC_FROM))) return undefined;
   if (view.getBigUint64(16, true) !== logId) return undefined;
@@ -141,6 +162,10 @@ export function decodeCheckpoint(
     behind: view.getUint32(52, true),
     settled: [],
     attempts: [],
+    waiting: [],
+    placed: [],
+    turns: [],
+    levels: [],
   };
   let at = HEADER_BYTES;
   for (let i = view.getUint32(40, true); i > 0; i--, at += SEGMENT_BYTES) {
@@ -173,6 +198,7 @@ export function decodeCheckpoint(
     const { number, value, words } = page();
     checkpoint.attempts.push([number, words === undefined ? value : new Uint16Array(words)]);
   }
+  if (version === VERSION_NUMBERS) readNumbers(bytes, at, view.getUint32(56, true), checkpoint);
   return checkpoint;
 }
 

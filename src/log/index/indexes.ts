@@ -12,6 +12,7 @@ import { assert } from '../../core/assert.ts';
 import type { EntrySource, Failure, Found, Position } from '../../core/ports/basics.ts';
 import type { Files } from '../files/files.ts';
 import type { Throttle } from '../files/throttle.ts';
+import { InTurn } from './in-turn.ts';
 import {
   type Checksum,
   type Chunk,
@@ -83,8 +84,7 @@ export class Indexes {
   #active = 0;
   readonly #queue: (() => void)[] = []; // wait until fewer are at work
   readonly #writings = new Set<Writing>();
-  readonly #changes: ((next: () => void) => void)[] = []; // of names
-  #changing = false;
+  readonly #changes = new InTurn(() => this.#rested()); // of names
   #closed = false;
   #onRest: (() => void) | undefined;
 
@@ -169,7 +169,7 @@ export class Indexes {
     const stopped = () => writing.stopped;
     const plan = { files, crc32c, pace, logId, hashSeed, base, identity, source, stopped };
     this.#writings.add(writing);
-    this.#change((next) => {
+    this.#changes.add((next) => {
       const end = (failure: Failure) => {
         this.#writings.delete(writing);
         done(failure);
@@ -322,7 +322,7 @@ export class Indexes {
       this.#options.soon(() => done(closedError()));
       return;
     }
-    this.#change((next) => {
+    this.#changes.add((next) => {
       this.#files.remove(indexName(base), (failure) => {
         // A file that can't be removed stays until it is replaced, or found at the next start.
         const none = (failure as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
@@ -348,7 +348,7 @@ export class Indexes {
 
   // Goes on with closing when nobody is at work any more; a completion comes before its `#left`.
   #rested(): void {
-    if (this.#onRest === undefined || this.#active > 0 || this.#changing) return;
+    if (this.#onRest === undefined || this.#active > 0 || this.#changes.working) return;
     this.#open.closeAll();
     if (this.#open.handles > 0) return;
     const done = this.#onRest;
@@ -384,18 +384,6 @@ export class Indexes {
     if (run === undefined) return;
     this.#runs.delete(base);
     this.#open.forget(run);
-  }
-
-  #change(work: (next: () => void) => void): void {
-    this.#changes.push(work);
-    if (!this.#changing) this.#nextChange();
-  }
-
-  #nextChange(): void {
-    const work = this.#changes.shift();
-    this.#changing = work !== undefined;
-    if (work === undefined) this.#rested();
-    else work(() => this.#nextChange());
   }
 
   // --- at work --------------------------------------------------------------------------------

@@ -1,9 +1,11 @@
 // Makes the entries of a complete segment again by reading it: when its index on disk is missing,
 // damaged or stale.
 
-import { RECORD_MESSAGES } from '../../../assembly/layout.ts';
+import { RECORD_MESSAGES, RECORD_PLACED } from '../../../assembly/layout.ts';
+import { KIND_LIVE } from '../../../assembly/layout-placed.ts';
 import type { EntrySource } from '../../core/ports/basics.ts';
 import type { RecordScanner } from '../../core/ports/codec.ts';
+import { kindOf } from '../../core/records/placed.ts';
 import {
   ATTEMPTS,
   BODY_BYTES,
@@ -36,7 +38,9 @@ export async function entriesOf(
   let committed = 0;
   const state = await walk(files, codec, segment, 0, {
     record: (words, at, chunk) => {
-      if (words[at + TYPE] !== RECORD_MESSAGES) return;
+      const type = words[at + TYPE];
+      const placed = type === RECORD_PLACED && kindOf(words, at) === KIND_LIVE;
+      if (type !== RECORD_MESSAGES && !placed) return;
       rows.add(words.subarray(at, at + ROW_WORDS), 1);
       positions.push(chunk + words[at + OFFSET]!);
     },

@@ -1,7 +1,7 @@
 // What is done to the folder of a log before it is read: leftovers are taken over or removed, and a
 // log that is not there is begun.
 
-import { SEGMENT_DATA_AT } from '../../../assembly/layout.ts';
+import { SEGMENT_DATA_AT, SEGMENT_VERSION_PLACED } from '../../../assembly/layout.ts';
 import type { Files } from '../files/files.ts';
 import { open, settle, write } from '../files/promises.ts';
 import { encodeHeader, isSpare, NEXT_NAME, segmentName } from '../segments/segment.ts';
@@ -34,8 +34,9 @@ export async function adopt(options: LogOptions, leftovers: string[]): Promise<S
 }
 
 export function asSegment(found: FoundSegment): Segment {
-  const { base, bytes, end, handle, identity } = found;
-  return { base, bytes, end, handle, identity, reads: 0, retired: false };
+  const { base, bytes, end, handle, identity, header } = found;
+  const places = header.version === SEGMENT_VERSION_PLACED;
+  return { base, bytes, end, handle, identity, places, reads: 0, retired: false };
 }
 
 // A next segment that was made for another size than is wanted now is made anew.

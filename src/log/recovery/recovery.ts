@@ -11,14 +11,19 @@
 //   any, in a compacted one    -                                            damaged: it was synced
 //                                                                           before it had its name
 
-import { RECORD_TRIM, SEGMENT_DATA_AT, SEGMENT_HEADER_BYTES } from '../../../assembly/layout.ts';
+import {
+  RECORD_TRIM,
+  SEGMENT_DATA_AT,
+  SEGMENT_HEADER_BYTES,
+  SEGMENT_VERSION_PLACED,
+} from '../../../assembly/layout.ts';
 import type { EntrySource, Found, Position } from '../../core/ports/basics.ts';
 import type { RecordScanner } from '../../core/ports/codec.ts';
 import type { Resume } from '../../core/ports/journal.ts';
 import { sequenceOf, TYPE } from '../../core/records/rows.ts';
 import { COPIED, HOW_TO_REPAIR, LogError } from '../files/errors.ts';
 import type { Files } from '../files/files.ts';
-import { list, open, settle, write } from '../files/promises.ts';
+import { list, open, settle } from '../files/promises.ts';
 import type { Checkpoint, KnownSegment } from '../index/checkpoint.ts';
 import {
   lookBeyond,
@@ -37,6 +42,7 @@ import {
   keyOf,
   type SegmentHeader,
 } from '../segments/segment.ts';
+import { makeEnd, removeSegment, settleNames } from './log-end.ts';
 import { Progress, type Tell } from './progress.ts';
 
 /** Takes the records of the log in order; core/segments/state-builder.ts. */
@@ -280,16 +286,25 @@ export async function recover(
   const kept = [...segments.slice(0, tail + 1), ...keep];
   for (const found of kept) await settle((done) => files.sync(found.handle, done));
   for (const found of segments) epoch = Math.max(epoch, found.header.epoch);
-  const { base, bytes } = segment;
   return {
     segments: segments.slice(0, tail + 1),
     next: keep[0],
     unneeded: older,
-    resume: { base, offset: state.committed, segmentBytes: bytes, epoch: epoch + 1, sequence },
+    resume: resumeIn(segment, state.committed, epoch + 1, sequence),
     logId: segment.header.logId,
     cutBytes: torn.end - state.committed + torn.later,
     records,
   };
+}
+
+function resumeIn(
+  { base, bytes, header }: FoundSegment,
+  offset: number,
+  epoch: number,
+  sequence: number,
+): Resume {
+  const resume: Resume = { base, offset, segmentBytes: bytes, epoch, sequence };
+  return header.version === SEGMENT_VERSION_PLACED ? { ...resume, places: true } : resume;
 }
 
 function checkStart(oldest: FoundSegment, before: FoundSegment | undefined, start: Position): void {
@@ -338,68 +353,9 @@ async function proveTorn(
   return torn;
 }
 
-// Every segment has its name for certain before anything is written into it or what it replaces is
-// gone: the process that renamed it may have ended before it synced the folder.
-async function settleNames(files: Files, superseded: FoundSegment[]): Promise<void> {
-  await settle((done) => files.syncDirectory(done));
-  for (const replaced of superseded) await removeSegment(files, replaced);
-}
-
-// One at a time, newest first, so that whatever a crash leaves is a log without a gap.
-async function removeSegment(files: Files, { handle, name }: FoundSegment): Promise<void> {
-  await settle((done) => files.close(handle, done));
-  await settle((done) => files.remove(name, done));
-  await settle((done) => files.syncDirectory(done));
-}
-
-// Writes again what may be in the cache only, and zeros over what was torn. It begins with the last
-// batch that proves all before it; a segment just begun has none, then that is in the one before.
-async function makeEnd(
-  files: Files,
-  codec: RecordScanner,
-  segments: FoundSegment[],
-  walks: Walk[],
-  tornTo: number,
-): Promise<void> {
-  const tail = segments.length - 1;
-  const first = walks[tail]!.provedTo < 0 ? Math.max(0, tail - 1) : tail;
-  for (let at = first; at <= tail; at++) {
-    const proved = Math.max(walks[at]!.provedTo, SEGMENT_DATA_AT);
-    await rewrite(files, codec, segments[at]!, proved, walks[at]!.committed);
-  }
-  const { committed } = walks[tail]!;
-  if (tornTo > committed) await zero(files, segments[tail]!, committed);
-}
-
 function damaged(segment: FoundSegment, state: Walk, proof: string): LogError {
   return new LogError(
     'damaged',
     `${segment.name} is damaged at offset ${state.stopped} (log position ${segment.base + state.stopped}, after sequence ${state.sequence}): the bytes there are not what was written and acked; ${proof}. Nothing was changed. thrustmq log verify says more. Restore the file from a copy, or, ${HOW_TO_REPAIR}. ${COPIED}`,
   );
-}
-
-// After a failed sync the system may show bytes that are not on disk and call them clean; writing
-// them again makes them dirty, so that the sync that follows means something.
-async function rewrite(
-  files: Files,
-  codec: RecordScanner,
-  segment: FoundSegment,
-  from: number,
-  to: number,
-): Promise<void> {
-  for (let at = from; at < to; ) {
-    const bytes = codec.memory.subarray(0, Math.min(to - at, 8 * 1024 * 1024));
-    const got = await readFully(files, segment.handle, bytes, at);
-    if (got === 0) throw new LogError('io', `${segment.name} ended while it was read`);
-    await write(files, segment.handle, bytes.subarray(0, got), at);
-    at += got;
-  }
-}
-
-async function zero(files: Files, segment: FoundSegment, from: number): Promise<void> {
-  const zeros = new Uint8Array(Math.min(1024 * 1024, segment.bytes - from));
-  for (let at = from; at < segment.bytes; at += zeros.length) {
-    const bytes = zeros.subarray(0, Math.min(zeros.length, segment.bytes - at));
-    await write(files, segment.handle, bytes, at);
-  }
 }

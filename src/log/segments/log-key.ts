@@ -5,13 +5,15 @@
 import {
   RECORD_ALIGN,
   RECORD_CRC_AT,
+  RECORD_FORM_AT,
   RECORD_HEADER_BYTES,
+  RECORD_KIND_AT,
   RECORD_POSITION_AT,
-  RECORD_ZERO_AT,
   SEGMENT_DATA_AT,
   SEGMENT_HEADER_BYTES,
   SEGMENT_LOG_ID_AT,
 } from '../../../assembly/layout.ts';
+import { FORM_MAX, KIND_MAX } from '../../../assembly/layout-placed.ts';
 import { crc32c } from '../../codec/crc32c.ts';
 import type { FilesToRead } from '../files/files.ts';
 import { readFully, type Scannable } from '../scan/scan.ts';
@@ -69,7 +71,8 @@ async function* candidates(files: FilesToRead, segment: Scannable): AsyncGenerat
       if (low !== position % TWO_32) continue;
       if (view.getUint32(at + RECORD_POSITION_AT + 4, true) !== Math.floor(position / TWO_32))
         continue;
-      if (view.getUint16(at + RECORD_ZERO_AT, true) !== 0) continue;
+      if (view.getUint8(at + RECORD_KIND_AT) > KIND_MAX) continue;
+      if (view.getUint8(at + RECORD_FORM_AT) > FORM_MAX) continue;
       const behind = chunk.subarray(at + RECORD_CRC_AT + 4, at + RECORD_HEADER_BYTES);
       yield (view.getUint32(at + RECORD_CRC_AT, true) ^ crc32c(behind)) >>> 0;
     }

@@ -24,6 +24,7 @@ import {
   SEGMENT_VERSION,
   SEGMENT_VERSION_AT,
   SEGMENT_VERSION_COMPACTED,
+  SEGMENT_VERSION_PLACED,
 } from '../../../assembly/layout.ts';
 import { crc32c } from '../../codec/crc32c.ts';
 import type { Position } from '../../core/ports/basics.ts';
@@ -45,6 +46,8 @@ export interface SegmentHeader {
   logId: bigint;
   timeMs: number;
   epoch: number;
+  /** SEGMENT_VERSION_PLACED if it may hold records of types 7 to 10; absent: it holds none. */
+  version?: number;
   /**
    * Only of a compacted segment: position at which the next segment begins. The file is smaller
    * than the stretch of the log that it stands for.
@@ -108,14 +111,18 @@ export function identityOf(head: Uint8Array): number {
   return new DataView(head.buffer, head.byteOffset).getUint32(SEGMENT_CRC_AT, true);
 }
 
+/** The version that a header states. */
+export function versionOf({ version, end }: Pick<SegmentHeader, 'version' | 'end'>): number {
+  return version ?? (end === undefined ? SEGMENT_VERSION : SEGMENT_VERSION_COMPACTED);
+}
+
 /** The first SEGMENT_DATA_AT bytes of a segment; of a compacted one if the header has an `end`. */
 export function encodeHeader(header: SegmentHeader): Uint8Array {
   const bytes = new Uint8Array(SEGMENT_DATA_AT);
   const view = new DataView(bytes.buffer);
   view.setUint32(SEGMENT_MAGIC_AT, SEGMENT_MAGIC_LOW, true);
   view.setUint32(SEGMENT_MAGIC_AT + 4, SEGMENT_MAGIC_HIGH, true);
-  const version = header.end === undefined ? SEGMENT_VERSION : SEGMENT_VERSION_COMPACTED;
-  view.setUint32(SEGMENT_VERSION_AT, version, true);
+  view.setUint32(SEGMENT_VERSION_AT, versionOf(header), true);
   view.setUint32(SEGMENT_SIZE_AT, header.bytes, true);
   view.setBigUint64(SEGMENT_BASE_AT, BigInt(header.base), true);
   view.setBigUint64(SEGMENT_START_AT, BigInt(header.start), true);
@@ -148,11 +155,11 @@ export function decodeHeader(bytes: Uint8Array, name: string): SegmentHeader {
     throw new LogError('damaged', `${name} does not begin like a segment of a ThrustMQ log`);
   const version = view.getUint32(SEGMENT_VERSION_AT, true);
   const holds = headerMatches(bytes);
-  const compacted = version === SEGMENT_VERSION_COMPACTED;
-  if (version !== SEGMENT_VERSION && !compacted && (holds || version < 256))
+  const known = version >= SEGMENT_VERSION && version <= SEGMENT_VERSION_PLACED;
+  if (!known && (holds || version < 256))
     throw new LogError(
       'version',
-      `${name} has format version ${version}; this program reads versions ${SEGMENT_VERSION} and ${SEGMENT_VERSION_COMPACTED}. Nothing was changed. Use the release that wrote it`,
+      `${name} has format version ${version}; this program reads versions ${SEGMENT_VERSION} to ${SEGMENT_VERSION_PLACED}. Nothing was changed. Use the release that wrote it`,
     );
   if (!holds) throw new LogError('damaged', `the header of ${name} does not match its checksum`);
   const header: SegmentHeader = {
@@ -163,8 +170,11 @@ export function decodeHeader(bytes: Uint8Array, name: string): SegmentHeader {
     timeMs: Number(view.getBigUint64(SEGMENT_TIME_AT, true)),
     epoch: view.getUint32(SEGMENT_EPOCH_AT, true),
   };
-  if (!compacted) return header;
-  header.end = Number(view.getBigUint64(SEGMENT_END_AT, true));
+  const end = Number(view.getBigUint64(SEGMENT_END_AT, true));
+  if (version === SEGMENT_VERSION_PLACED) header.version = version;
+  const ordinary = version === SEGMENT_VERSION_PLACED && end === 0;
+  if (version === SEGMENT_VERSION || ordinary) return header;
+  header.end = end;
   if (header.end < header.base + header.bytes)
     throw new LogError('damaged', `${name} is larger than the stretch of the log it stands for`);
   return header;

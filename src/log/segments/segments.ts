@@ -10,33 +10,14 @@
 //   no     -                      refused                   what is left of the open segment
 
 import type { Failure, Position } from '../../core/ports/basics.ts';
-import { type Handle, isNoSpace, sequence, writeAll } from '../files/files.ts';
-import { encodeHeader, identityOf, NEXT_NAME, segmentName } from './segment.ts';
+import { isNoSpace, sequence } from '../files/files.ts';
+import { type MakingOptions, makeSegment, raiseSegment, type Segment } from './making.ts';
+import { NEXT_NAME, segmentName } from './segment.ts';
 import { noSpace, type Spare, Spares, type SparesOptions } from './spares.ts';
 
-export interface Segment {
-  base: Position;
-  /** Size of the file. */
-  bytes: number;
-  /** Where the next segment begins: behind the file's last byte, or further on if it is compacted. */
-  end: Position;
-  handle: Handle;
-  /** Tells it from one that had its name before (segment.ts). */
-  identity: number;
-  /** Reads under way; the file is not closed or used again before they end. */
-  reads: number;
-  /** Given back: goes when the reads are over. */
-  retired: boolean;
-  /** Its file has no name that may be taken away: it is only closed. */
-  nameless?: boolean;
-  /** Called when its file is gone, or is a spare. */
-  gone?: () => void;
-}
+export type { Segment } from './making.ts';
 
-export interface SegmentsOptions extends SparesOptions {
-  logId: bigint;
-  epoch: number;
-  wallMs: () => number;
+export interface SegmentsOptions extends SparesOptions, MakingOptions {
   /** Monotonic ms. */
   now: () => number;
   /** The next segment came to be, or it is known why it does not; or whether one beyond it can. */
@@ -62,6 +43,8 @@ export class Segments {
   closed = false;
   #onRest: (() => void) | undefined;
   #rolledMs = Number.NEGATIVE_INFINITY;
+  // Whether segments that are made from now on may hold records of types 7 to 10.
+  #places: boolean;
 
   /**
    * `list`: the segments found, oldest first; `next`: an empty one behind the open one, if any;
@@ -77,6 +60,7 @@ export class Segments {
     this.#list = list;
     this.#next = next;
     this.#spares = new Spares(options, spares);
+    this.#places = (next ?? this.open).places === true;
   }
 
   /** Files held ready for further segments and for compaction. */
@@ -126,6 +110,30 @@ export class Segments {
   }
 
   /**
+   * From now on segments that are made may hold records of types 7 to 10, and the next one, too: an
+   * earlier release refuses the log by its header, which is durable before anything is written that
+   * leads there. Whether that is so; `changed` says when it is.
+   */
+  raise(): boolean {
+    this.#places = true;
+    if (this.#next !== undefined && !this.#next.places) this.#raiseNext(this.#next);
+    return this.#next?.places === true;
+  }
+
+  // Nobody goes on to it meanwhile.
+  #raiseNext(segment: Segment): void {
+    this.#next = undefined;
+    this.#making = true;
+    raiseSegment(this.#options, segment, this.#list[0]!.base, (failure) => {
+      if (failure !== undefined) return this.#failed(failure);
+      this.#making = false;
+      this.#next = segment;
+      this.#options.changed();
+      this.#rested();
+    });
+  }
+
+  /**
    * Begins to make the next segment unless it is being made. If it is there already, looks whether
    * one beyond it can be had.
    */
@@ -155,27 +163,16 @@ export class Segments {
 
   // Turns a file full of zeros or old records into the next segment; `free` bytes are left.
   #finish(spare: Spare, free: number): void {
-    const { files, logId, epoch, wallMs } = this.#options;
-    const base = this.open.end;
     const start = this.#list[0]!.base;
-    const { bytes } = spare;
-    const header = encodeHeader({ base, bytes, start, logId, timeMs: wallMs(), epoch });
-    const steps: ((done: (failure: Failure) => void) => void)[] = [
-      (done) => writeAll(files, spare.handle, [header], 0, done),
-      (done) => files.sync(spare.handle, done),
-      (done) => files.rename(spare.name, segmentName(base), done),
-      (done) => files.syncDirectory(done),
-    ];
-    sequence(steps, (failure) => {
-      if (failure !== undefined) return this.#spares.discard(spare, () => this.#failed(failure));
+    const place = { base: this.open.end, start, places: this.#places };
+    makeSegment(this.#options, spare, place, (failure, made) => {
+      if (made === undefined) return this.#spares.discard(spare, () => this.#failed(failure!));
       this.#making = false;
       this.#blocked = undefined;
       this.#another = this.#mayFollow(free);
-      const { handle } = spare;
-      const identity = identityOf(header);
-      const end = base + bytes;
-      this.#next = { base, bytes, end, handle, identity, reads: 0, retired: false };
-      this.#options.changed();
+      this.#next = made;
+      if (this.#places && !made.places) this.#raiseNext(made);
+      else this.#options.changed();
       if (this.#another === false) this.retry();
       this.#rested();
     });

@@ -16,9 +16,10 @@ import type { Files, FilesToRead } from '../files/files.ts';
 import { settle } from '../files/promises.ts';
 import { readFully } from '../scan/scan.ts';
 import { headerMatches } from '../segments/segment.ts';
+import { countOf, LivePass, type LiveRun, payloadOf } from './live-pass.ts';
 import { Rewriter, segmentBytesFor } from './rewrite.ts';
 import { openForTools, type ToolSegment } from './segment-walk.ts';
-import { countOf, LivePass, type LiveRun, type OpenBatch, payloadOf, Survey } from './survey.ts';
+import { type OpenBatch, Survey } from './survey.ts';
 import { TolerantFiles } from './tolerant-files.ts';
 import { type Suspect, type VerifyReport, verifyLog } from './verify.ts';
 
@@ -328,13 +329,11 @@ async function copy(
     if (!segment.skip) epoch = await pass.read(files, codec, segment, epoch, take, write);
     progress(segments.length + at + 1, 2 * segments.length);
   }
+  for (const deferral of pass.deferrals()) rewriter?.defer(deferral);
   report.settled = pass.settled;
   report.doubtful = [...doubtful].map(([batch, messages]) => doubtOf(batch, messages));
-  report.unreadable = files.unreadable.map(({ name, offset, bytes }) => ({
-    segment: name,
-    offset,
-    bytes,
-  }));
+  for (const { name: segment, offset, bytes } of files.unreadable)
+    report.unreadable.push({ segment, offset, bytes });
   for (const { name, problems } of segments)
     for (const { text } of problems) report.problems.push({ segment: name, text });
   report.problems.push(...pass.impossible);

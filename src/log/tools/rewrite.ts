@@ -17,15 +17,17 @@ import {
 } from '../../../assembly/layout.ts';
 import { assert } from '../../core/assert.ts';
 import { Commit } from '../../core/commit/commit.ts';
+import { place } from '../../core/commit/placing.ts';
 import { DEFAULT_LIMITS } from '../../core/limits.ts';
 import type { Position } from '../../core/ports/basics.ts';
 import type { Codec } from '../../core/ports/codec.ts';
+import type { Deferral } from '../../core/records/placed.ts';
 import { FileLog } from '../file-log.ts';
 import { LogError } from '../files/errors.ts';
 import type { Files } from '../files/files.ts';
 import { WITHOUT_INDEXES } from '../files/no-files.ts';
 import type { Sink } from '../recovery/recovery.ts';
-import { countOf, type LiveRun } from './survey.ts';
+import { countOf, type LiveRun, type PlacedRun } from './live-pass.ts';
 
 export interface RewriterOptions {
   /** An empty folder. */
@@ -94,7 +96,6 @@ export class Rewriter {
   readonly #commit: Commit;
   readonly #events: Events;
   #sequence = 1;
-  segments = 1;
 
   private constructor(options: RewriterOptions, log: FileLog, events: Events) {
     const { codec, bodyBytesMax, wallMs } = options;
@@ -159,8 +160,57 @@ export class Rewriter {
     return rewriter;
   }
 
+  /** Segments of the new log so far. */
+  get segments(): number {
+    return this.#log.bases().length;
+  }
+
+  /** Messages of a placed record, with what it says of them; what they were before is settled. */
+  async #place(run: LiveRun, { kind, head, first, body, bodyBytes }: PlacedRun): Promise<void> {
+    const whole = RECORD_HEADER_BYTES + bodyBytes;
+    const from = body - RECORD_HEADER_BYTES;
+    const count = countOf(run);
+    const move = {
+      first,
+      count,
+      low: Number(run.bucket & 0xffffffffn),
+      high: Number(run.bucket >> 32n),
+      kind,
+      head: head.from === 0 ? head : { ...head, from: head.from + first },
+      settles: false,
+      attempts: run.attempts,
+    };
+    await this.#untilMayPlace();
+    for (;;) {
+      if (this.#events.failure !== undefined) throw this.#events.failure;
+      this.#codec.memory.set(run.chunk.subarray(from, from + whole));
+      this.#codec.setSequence(run.sequence);
+      const isPlaced = place(this.#commit, this.#codec, RECORD_HEADER_BYTES, bodyBytes, move);
+      this.#sequence = Math.max(this.#sequence, this.#codec.sequence());
+      this.#codec.setSequence(this.#sequence);
+      if (isPlaced) return;
+      await this.#room();
+    }
+  }
+
+  // The first placed record opens a segment, whose batches know the sequence as it is by then.
+  async #untilMayPlace(): Promise<void> {
+    while (!this.#commit.mayPlace()) {
+      if (this.#events.failure !== undefined) throw this.#events.failure;
+      if (this.#log.blocked() !== undefined) throw noSpace(this.#log.blocked()!);
+      this.#commit.flush();
+      await this.#events.change();
+    }
+  }
+
+  /** Defers messages of the new log as they were in the old one. */
+  defer(deferral: Deferral): void {
+    this.#commit.defer(deferral);
+  }
+
   /** Writes the messages of a run. Throws LogError `io`, or what the system says. */
   async write(run: LiveRun): Promise<void> {
+    if (run.placed !== undefined) return this.#place(run, run.placed);
     const { chunk, offsets, bucket, attempts } = run;
     const { inbox } = this.#codec;
     const view = new DataView(inbox.buffer, inbox.byteOffset, inbox.length);
@@ -209,7 +259,6 @@ export class Rewriter {
 
   async #room(): Promise<void> {
     const answer = this.#commit.makeRoom();
-    if (answer === 'again') this.segments++;
     // An append without space has failed already: it is the next segment that there is none for.
     if (answer === 'refuse') throw noSpace(this.#log.blocked()!);
     if (answer === 'wait') {

@@ -1,11 +1,13 @@
 // Sums up a log: its size, what it holds, what of that still waits, and whose message keeps
 // its oldest segment. Two passes, as marks stand behind what they speak of. Changes nothing.
 
+import { KIND_LIVE } from '../../../assembly/layout-placed.ts';
 import type { RecordScanner } from '../../core/ports/codec.ts';
 import type { FilesToRead } from '../files/files.ts';
+import { countOf, LivePass, type LiveRun, payloadOf } from './live-pass.ts';
 import { type Look, lookThrough } from './look.ts';
 import { problemOf, type ToolSegment } from './segment-walk.ts';
-import { countOf, LivePass, type LiveRun, payloadOf, Survey } from './survey.ts';
+import { Survey } from './survey.ts';
 import type { VerifyReport } from './verify.ts';
 
 /** 64-bit numbers are decimal strings; sizes are in bytes, times ISO 8601. */
@@ -155,6 +157,7 @@ class Counter {
       segment: segment.name,
     };
     add(this.#live, run);
+    if (run.placed !== undefined && run.placed.kind !== KIND_LIVE) return; // of no bucket's own line
     let counts = this.#buckets.get(bucket);
     if (counts === undefined) {
       if (this.#buckets.size === this.#bucketsMax) {

@@ -1,14 +1,16 @@
-// What a log says as a whole, bad spots or not: which messages are settled, how often they
-// were delivered, where it ends; then, in a second pass, the messages that are left. For the tools
-// that count (stat.ts) and that save (repair.ts). Memory is about a bit for each settled message.
+// What a log says as a whole, bad spots or not: which messages are settled, how often they were
+// delivered, where it ends. The first pass of the tools that count (stat.ts) and that save
+// (repair.ts); live-pass.ts is the second. Memory is about a bit for each settled message.
 //
 // A batch counts if its commit record is found, or anything of a later batch: then the commit may
 // be what was lost, and what it closed was acked. Only the one it ends in does not (FORMAT.md).
 
 import {
   MESSAGE_SIZE_BYTES,
+  RECORD_DEFERRED,
   RECORD_HEADER_BYTES,
-  RECORD_MESSAGES,
+  RECORD_IDS,
+  RECORD_PRODUCERS,
   RECORD_RETURNED,
   RECORD_SETTLED,
   RECORD_START,
@@ -19,7 +21,14 @@ import type { Position } from '../../core/ports/basics.ts';
 import type { RecordScanner } from '../../core/ports/codec.ts';
 import { marksIn } from '../../core/records/marks.ts';
 import {
-  ATTEMPTS,
+  type Deferral,
+  deferralsIn,
+  headBytesOf,
+  holdsMessages,
+  readHead,
+  settlesFrom,
+} from '../../core/records/placed.ts';
+import {
   BACK,
   BODY_BYTES,
   BUCKET_HIGH,
@@ -32,7 +41,7 @@ import {
 } from '../../core/records/rows.ts';
 import type { FilesToRead } from '../files/files.ts';
 import type { Look, Looked } from './look.ts';
-import { type ToolSegment, walkSegments } from './segment-walk.ts';
+import type { ToolSegment } from './segment-walk.ts';
 import { type Findings, type Suspect, Verifier, type VerifyReport } from './verify.ts';
 
 /** Messages of a batch whose commit record was not found. */
@@ -44,20 +53,6 @@ export interface OpenBatch {
   /** Sequences of those that are there: from (inclusive) to (exclusive); equal if none are. */
   fromSequence: number;
   toSequence: number;
-}
-
-/** Neighbouring live messages of one record. */
-export interface LiveRun {
-  segment: ToolSegment;
-  /** Position of its record, and of the batch that it belongs to. */
-  position: Position;
-  batch: Position;
-  bucket: bigint;
-  sequence: number;
-  attempts: number;
-  /** Where each message's size and bytes stand in `chunk`, and where the last one ends. */
-  offsets: number[];
-  chunk: Uint8Array;
 }
 
 const SUMS = [
@@ -81,12 +76,14 @@ interface Before {
   trim: Position;
 }
 
-type Mark = { type: number; sequence: number; count: number; attempts: number };
+type Mark = { type: number; sequence: number; count: number; attempts: number } & Partial<Deferral>;
 
 /** The first pass. `read` the segments oldest first, then `finish`. */
 export class Survey {
   readonly settled = new SequenceSet();
   readonly attempts = new AttemptCounts();
+  /** What was deferred, in the order of the log. */
+  readonly deferrals: Deferral[] = [];
   /** Batches without a commit record that may have been acked, by position. */
   readonly doubtful = new Map<Position, OpenBatch>();
   /** The batch that the log ends in, which was never acked. */
@@ -207,10 +204,22 @@ export class Survey {
     this.#open ??= { segment, position: batch, messages: 0, fromSequence: 0, toSequence: 0 };
     this.#noteEpoch(rows[at + EPOCH]!, type);
     const count = rows[at + COUNT]!;
-    if (type === RECORD_MESSAGES) {
+    const body = rows[at + OFFSET]! + RECORD_HEADER_BYTES;
+    if (holdsMessages(type)) {
       this.#noteMessages(this.#open, sequenceOf(rows, at), count, rows[at + BODY_BYTES]!);
+      const around = headBytesOf(rows, at) + count * MESSAGE_SIZE_BYTES;
+      this.payloadBytes += rows[at + BODY_BYTES]! - around;
+      if (settlesFrom(rows, at)) {
+        const view = new DataView(bytes.buffer, bytes.byteOffset);
+        const { from } = readHead(view, body);
+        this.#marks.push({ type: RECORD_SETTLED, sequence: from, count, attempts: 0 });
+      }
     } else if (type === RECORD_SETTLED || type === RECORD_RETURNED) {
-      this.#stage(type, bytes, rows[at + OFFSET]! + RECORD_HEADER_BYTES, count);
+      this.#stage(type, bytes, body, count);
+    } else if (type === RECORD_DEFERRED) {
+      for (const each of deferralsIn(bytes, body, count)) this.#marks.push({ type, ...each });
+    } else if (type === RECORD_PRODUCERS || type === RECORD_IDS) {
+      // Numbers and hashes: no message is found or lost by them.
     } else if (type === RECORD_TRIM) {
       this.#trim = Math.max(this.#trim, sequenceOf(rows, at));
     } else {
@@ -230,7 +239,6 @@ export class Survey {
     if (open.messages === 0) open.fromSequence = sequence;
     open.messages += count;
     open.toSequence = sequence + count;
-    this.payloadBytes += bodyBytes - count * MESSAGE_SIZE_BYTES;
     this.bodyBytesMax = Math.max(this.bodyBytesMax, bodyBytes);
     this.#noteSequences(open.segment, sequence, count);
   }
@@ -251,6 +259,13 @@ export class Survey {
     for (const mark of marksIn(bytes, body, count)) this.#marks.push({ type, ...mark });
   }
 
+  #noteDeferral(deferral: Deferral): void {
+    const { sequence, count, attempts } = deferral;
+    this.deferrals.push(deferral);
+    for (let at = sequence; at < sequence + count; at++)
+      if (this.attempts.get(at) < attempts) this.attempts.set(at, 1, attempts);
+  }
+
   // Something of a later batch is there, so this one was written as a whole once.
   #doubt(open: OpenBatch): void {
     this.doubtful.set(open.position, open);
@@ -259,131 +274,15 @@ export class Survey {
 
   // What the open batch says holds.
   #count(): void {
-    for (const { type, sequence, count, attempts } of this.#marks)
+    for (const mark of this.#marks) {
+      const { type, sequence, count, attempts } = mark;
       if (type === RECORD_SETTLED) this.settled.add(sequence, count);
-      else this.attempts.set(sequence, count, attempts);
+      else if (type === RECORD_RETURNED) this.attempts.set(sequence, count, attempts);
+      else this.#noteDeferral(mark as Deferral);
+    }
     this.start = Math.max(this.start, this.#trim);
     this.#marks = [];
     this.#trim = 0;
     this.#open = undefined;
   }
-}
-
-/**
- * The second pass: hands on what a finished survey left live, in the order of the log, each message
- * once. `chunk` is called when what was handed on may be used up; the pass goes on when it settles.
- */
-export class LivePass {
-  readonly #survey: Survey;
-  readonly #taken = new SequenceSet();
-  /** Messages that were passed over because they are settled or not needed. */
-  settled = 0;
-  /** Records whose checksum holds over a body that cannot be: no accident of the disk. */
-  readonly impossible: { segment: string; text: string }[] = [];
-
-  constructor(survey: Survey) {
-    this.#survey = survey;
-  }
-
-  async read(
-    files: FilesToRead,
-    codec: RecordScanner,
-    segment: ToolSegment,
-    epoch: number,
-    take: (run: LiveRun) => void,
-    chunk?: () => Promise<void>,
-  ): Promise<number> {
-    const end = await walkSegments(
-      files,
-      codec,
-      segment,
-      epoch,
-      {
-        record: (rows, at, position, bytes) => {
-          if (rows[at + TYPE] === RECORD_MESSAGES)
-            this.#record(segment, rows, at, position, bytes, take);
-        },
-        commit: () => {},
-        ...(chunk === undefined ? {} : { chunk }),
-      },
-      () => {},
-    );
-    return end.epoch;
-  }
-
-  #record(
-    segment: ToolSegment,
-    rows: Uint32Array,
-    at: number,
-    base: Position,
-    chunk: Uint8Array,
-    take: (run: LiveRun) => void,
-  ): void {
-    const { start, torn, attempts, settled } = this.#survey;
-    const position = base + rows[at + OFFSET]!;
-    const batch = position - rows[at + BACK]!;
-    if (batch === torn?.position) return;
-    const count = rows[at + COUNT]!;
-    const first = sequenceOf(rows, at);
-    const offsets = messageOffsets(rows, at, chunk);
-    if (offsets === undefined) {
-      const text = `the messages of the record at offset ${position - segment.base} do not fit in it: left out`;
-      this.impossible.push({ segment: segment.name, text });
-      return;
-    }
-    let run: LiveRun | undefined;
-    for (let i = 0; i < count; i++) {
-      const sequence = first + i;
-      const gone = position < start || settled.has(sequence);
-      if (gone) this.settled++;
-      if (gone || this.#taken.has(sequence)) {
-        if (run !== undefined) take(run);
-        run = undefined;
-        continue;
-      }
-      this.#taken.add(sequence, 1);
-      const delivered = attempts.get(sequence) || rows[at + ATTEMPTS]!;
-      if (run !== undefined && run.attempts !== delivered) {
-        take(run);
-        run = undefined;
-      }
-      run ??= {
-        segment,
-        position,
-        batch,
-        bucket: (BigInt(rows[at + BUCKET_HIGH]!) << 32n) | BigInt(rows[at + BUCKET_LOW]!),
-        sequence,
-        attempts: delivered,
-        offsets: [offsets[i]!],
-        chunk,
-      };
-      run.offsets.push(offsets[i + 1]!);
-    }
-    if (run !== undefined) take(run);
-  }
-}
-
-/** Messages in a run. */
-export function countOf({ offsets }: LiveRun): number {
-  return offsets.length - 1;
-}
-
-/** Payload bytes of a run. */
-export function payloadOf({ offsets }: LiveRun): number {
-  return offsets.at(-1)! - offsets[0]! - (offsets.length - 1) * MESSAGE_SIZE_BYTES;
-}
-
-// Where each message of a record begins, and where the last one ends; undefined if they do not fit.
-function messageOffsets(rows: Uint32Array, at: number, chunk: Uint8Array): number[] | undefined {
-  const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.length);
-  let to = rows[at + OFFSET]! + RECORD_HEADER_BYTES;
-  const end = to + rows[at + BODY_BYTES]!;
-  const offsets = [to];
-  for (let i = 0; i < rows[at + COUNT]!; i++) {
-    if (to + MESSAGE_SIZE_BYTES > end) return undefined;
-    to += MESSAGE_SIZE_BYTES + view.getUint32(to, true);
-    if (to > end) return undefined;
-    offsets.push(to);
-  }
-  return offsets;
 }

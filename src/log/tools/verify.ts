@@ -6,12 +6,12 @@
 import {
   FLAG_PROOF,
   RECORD_COMMIT,
-  RECORD_MESSAGES,
   RECORD_START,
   RECORD_TRIM,
   SEGMENT_DATA_AT,
 } from '../../../assembly/layout.ts';
 import type { RecordScanner } from '../../core/ports/codec.ts';
+import { holdsMessages } from '../../core/records/placed.ts';
 import { BACK, COUNT, EPOCH, FLAGS, OFFSET, sequenceOf, TYPE } from '../../core/records/rows.ts';
 import type { FilesToRead } from '../files/files.ts';
 import { open, settle } from '../files/promises.ts';
@@ -253,10 +253,10 @@ export class Verifier {
     if ((rows[at + FLAGS]! & FLAG_PROOF) !== 0)
       this.#prove(segment, offset - rows[at + BACK]!, rows[at + EPOCH]!);
     if (type === RECORD_TRIM) this.#start = Math.max(this.#start, sequenceOf(rows, at));
-    if (type !== RECORD_MESSAGES && type !== RECORD_COMMIT && type !== RECORD_START) return;
+    if (!holdsMessages(type) && type !== RECORD_COMMIT && type !== RECORD_START) return;
     const first = sequenceOf(rows, at);
     for (const suspect of this.#suspects) suspect.toSequence ??= first;
-    const count = type === RECORD_MESSAGES ? rows[at + COUNT]! : 0;
+    const count = holdsMessages(type) ? rows[at + COUNT]! : 0;
     report.messages += count;
     this.#sequence = first + count;
   }

@@ -6,7 +6,7 @@ import { largest } from '../../../src/core/admin/report.ts';
 import { BugError } from '../../../src/core/assert.ts';
 import { Buckets } from '../../../src/core/buckets/buckets.ts';
 import type { Slice } from '../../../src/core/buckets/slice.ts';
-import { AttemptCounts, SequenceSet } from '../../../src/core/collections/sequence-set.ts';
+import { noOutcomes } from '../../../src/core/collections/outcomes.ts';
 import { Random, seedOf } from '../../support/random.ts';
 
 const seed = seedOf('core/buckets/buckets.test');
@@ -22,11 +22,7 @@ const part = (sequence: number, count = 1, slot = 1): Slice => ({
 });
 
 const bucketsOf = (hashSeed: number, slotsMax?: number) =>
-  new Buckets<string>(
-    hashSeed,
-    { settled: new SequenceSet(), attempts: new AttemptCounts() },
-    slotsMax,
-  );
+  new Buckets<string>(hashSeed, noOutcomes(), slotsMax);
 
 function push(buckets: Buckets<string>, slot: number, of: Slice): void {
   buckets.push(slot, of.position, of.sequence, of.count, of.bodyBytes, of.attempts);

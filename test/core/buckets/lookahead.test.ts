@@ -9,10 +9,10 @@ import {
   nextInLine,
   oldestReady,
 } from '../../../src/core/buckets/lookahead.ts';
-import { AttemptCounts, SequenceSet } from '../../../src/core/collections/sequence-set.ts';
+import { noOutcomes } from '../../../src/core/collections/outcomes.ts';
 
 function setUp() {
-  const fates = { settled: new SequenceSet(), attempts: new AttemptCounts() };
+  const fates = noOutcomes();
   const buckets = new Buckets<string>(1, fates);
   const slot = buckets.open(1, 0);
   for (const [sequence, count] of [

@@ -3,12 +3,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Buckets } from '../../../src/core/buckets/buckets.ts';
-import { AttemptCounts, SequenceSet } from '../../../src/core/collections/sequence-set.ts';
+import { noOutcomes } from '../../../src/core/collections/outcomes.ts';
 
 const FADE_MS = 5000;
 
 function setUp() {
-  const fates = { settled: new SequenceSet(), attempts: new AttemptCounts() };
+  const fates = noOutcomes();
   const buckets = new Buckets<string>(1, fates);
   let sequence = 1;
   const publish = (slot: number, count: number) => {

@@ -4,13 +4,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Unsettled } from '../../../src/core/buckets/unsettled.ts';
-import { AttemptCounts, SequenceSet } from '../../../src/core/collections/sequence-set.ts';
+import { noOutcomes } from '../../../src/core/collections/outcomes.ts';
 import { Random, seedOf } from '../../support/random.ts';
 
 const seed = seedOf('core/buckets/unsettled.test');
 
 function setUp() {
-  const fates = { settled: new SequenceSet(), attempts: new AttemptCounts() };
+  const fates = noOutcomes();
   return { ...fates, waiting: new Unsettled(fates) };
 }
 

@@ -4,7 +4,16 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { RULES_MASKS_COUNT_AT, RULES_RANGES_COUNT_AT } from '../../../assembly/layout.ts';
+import {
+  RECORD_MESSAGES,
+  RECORD_PLACED,
+  RULES_MASKS_COUNT_AT,
+  RULES_RANGES_COUNT_AT,
+} from '../../../assembly/layout.ts';
+import { Batch } from '../../../src/core/commit/batch.ts';
+import { WatchedRun } from '../../../src/core/fairness/intake-policy.ts';
+import { Quotas } from '../../../src/core/fairness/quotas.ts';
+import { ROW_WORDS } from '../../../src/core/records/rows.ts';
 import { freshEngine } from '../../support/engine.ts';
 import { Random, seedOf } from '../../support/random.ts';
 import { acks, batch, brokerOf, rulesOf, smallCodec } from '../../support/world.ts';
@@ -162,6 +171,25 @@ test('what is not counted yet is at least known: too many may go in, and stay', 
   producer.send(batch('u64', ...of(2, 1, 1, 1, 1)));
   world.settle();
   assert.equal(producer.take().join(''), '1100', 'what is known counts');
+});
+
+test('what was moved into a bucket was not on its way there', () => {
+  const world = brokerOf({ rules: ['2 max_messages=9'] });
+  const quotas = new Quotas(world.broker.buckets);
+  const run = new WatchedRun();
+  run.low = 2;
+  const batchOf = (type: number) => {
+    const sealed = new Batch();
+    const row = new Uint32Array(ROW_WORDS);
+    row.set([type, 0, 0, 64 + 4 + 5, 2, 0, 1, 0, 1]);
+    sealed.rows.add(row, 1);
+    return sealed;
+  };
+  quotas.packed(run, 1, 5);
+  quotas.durable(batchOf(RECORD_PLACED));
+  assert.equal(quotas.passing, 1);
+  quotas.durable(batchOf(RECORD_MESSAGES));
+  assert.equal(quotas.passing, 0);
 });
 
 test('without a quota nothing is watched and nothing is counted', () => {

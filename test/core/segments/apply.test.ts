@@ -3,14 +3,19 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { RECORD_PLACED } from '../../../assembly/layout.ts';
+import { FORM_SETTLES, KIND_DEAD } from '../../../assembly/layout-placed.ts';
 import { BugError } from '../../../src/core/assert.ts';
+import { NO_HEAD } from '../../../src/core/records/placed.ts';
 import {
   ATTEMPTS,
   BODY_BYTES,
   BUCKET_LOW,
   COUNT,
+  FLAGS,
   ROW_WORDS,
   SEQUENCE_LOW,
+  TYPE,
 } from '../../../src/core/records/rows.ts';
 import { Apply } from '../../../src/core/segments/apply.ts';
 import { createState } from '../../../src/core/segments/state.ts';
@@ -100,6 +105,73 @@ describe('apply', () => {
       for (let at = 1; at < sequence; at++) if (!settled.has(at)) waiting++;
       assert.equal(retention.live, waiting);
     }
+  });
+
+  test('random moves and deferrals: the highest turn of each message counts, and it is in one place', () => {
+    const random = new Random(seed);
+    for (let world = 0; world < 100; world++) {
+      const bench = new Bench();
+      const { settled, attempts, waiting, turns, levels } = bench.state.buckets.outcomes;
+      bench.apply.segment(0);
+      bench.apply.goOn(1);
+      // By sequence: turn, level, whether it waits, attempts.
+      const model: [turn: number, level: number, waits: boolean, attempts: number][] = [];
+      const live = new Set<number>();
+      for (let step = 1; step <= 40; step++) {
+        const sequence = model.length + 1;
+        const count = 1 + random.below(3);
+        const said = { turn: random.below(4), level: random.below(3), dueMs: random.below(2) };
+        const from = 1 + random.below(Math.max(1, sequence - count));
+        if (random.chance(0.5)) {
+          const isMove = random.chance(0.5) && from + count <= sequence;
+          const words = wordsOf({ bucket: 1, sequence, count });
+          words[TYPE] = RECORD_PLACED;
+          if (isMove) words[FLAGS] = FORM_SETTLES << 16;
+          const heads = new Map([[0, { ...NO_HEAD, ...said, from: isMove ? from : 0 }]]);
+          bench.apply.durable(words, 0, step * 100, heads, 0);
+          for (let i = 0; i < count; i++) {
+            model.push([said.turn, said.level, said.dueMs > 0, 0]);
+            live.add(sequence + i);
+            if (isMove) live.delete(from + i);
+          }
+        } else if (sequence > 1) {
+          const many = Math.min(count, sequence - from);
+          const times = random.below(4);
+          const others = { bucket: 1n, kind: 0, cause: 0, attempts: times };
+          bench.apply.deferred({ ...said, ...others, sequence: from, count: many });
+          for (let at = from; at < from + many; at++) {
+            const known = model[at - 1]!;
+            known[3] = Math.max(known[3], times);
+            if (known[0] <= said.turn) known.splice(0, 3, said.turn, said.level, said.dueMs > 0);
+          }
+        }
+      }
+      const seen = model.map((_, i) => [
+        turns.get(i + 1),
+        levels.get(i + 1),
+        waiting.has(i + 1),
+        attempts.get(i + 1),
+      ]);
+      assert.deepEqual(seen, model, `world ${world}`);
+      for (let at = 1; at <= model.length; at++)
+        assert.equal(settled.has(at), !live.has(at), `message ${at} of world ${world}`);
+      assert.equal(bench.state.retention.live, live.size);
+    }
+  });
+
+  test('messages of a dead line hold their segment, and stand in no line', () => {
+    const bench = new Bench();
+    bench.apply.segment(0);
+    bench.apply.goOn(1);
+    const words = wordsOf({ bucket: 1, sequence: 1, count: 2 });
+    words[TYPE] = RECORD_PLACED;
+    words[FLAGS] = KIND_DEAD << 8;
+    assert.equal(bench.apply.durable(words, 0, 100, new Map([[0, NO_HEAD]]), 0), 0);
+    assert.equal(bench.state.retention.live, 2);
+    assert.equal(bench.state.buckets.entries.end, bench.state.buckets.entries.from);
+    assert.equal(bench.apply.nextSequence, 3);
+    const headless = () => bench.apply.durable(words, 0, 200, new Map(), 0);
+    assert.throws(headless, BugError);
   });
 
   test('what was durable before is a bug when it comes as new, and nothing has changed', () => {

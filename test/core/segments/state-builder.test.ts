@@ -23,6 +23,8 @@ import { createState } from '../../../src/core/segments/state.ts';
 import { Replay } from '../../../src/log/recovery/replay.ts';
 
 /** A replay that is fed rows as a scan would leave them. */
+const NO_PAGES = { settled: [], attempts: [], waiting: [], placed: [], turns: [], levels: [] };
+
 class Feed {
   readonly state = createState(1);
   readonly replay = new Replay(this.state);
@@ -255,7 +257,7 @@ describe('replay', () => {
     const { buckets, fates } = { ...feed.state, fates: feed.state.buckets.outcomes };
     const bits = new Uint32Array(2048);
     bits[0] = 0b1110;
-    feed.replay.builder.restore({ settled: [[0, bits]], attempts: [[0, 7]] });
+    feed.replay.builder.restore({ ...NO_PAGES, settled: [[0, bits]], attempts: [[0, 7]] });
     feed.replay.builder.known({ base: 0, first: 1, end: 6, messages: 5, live: 2 });
     feed.segment(8192);
     feed.messages(1, 6, 1);
@@ -279,7 +281,7 @@ describe('replay', () => {
 
   test('marks about what the segment behind it held, which is compacted, do not count in it', async () => {
     const feed = new Feed(false);
-    feed.replay.builder.restore({ settled: [], attempts: [] });
+    feed.replay.builder.restore(NO_PAGES);
     feed.replay.builder.known({ base: 0, first: 1, end: 6, messages: 5, live: 5 });
     feed.segment(8192);
     feed.messages(1, 20, 1);

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { OUTBOX_BYTES } from '../../../assembly/layout.ts';
 import { crc32c } from '../../../src/codec/crc32c.ts';
 import { AttemptCounts, SequenceSet } from '../../../src/core/collections/sequence-set.ts';
+import type { NumberPage } from '../../../src/core/ports/basics.ts';
 import { settle } from '../../../src/log/files/promises.ts';
 import {
   CHECKPOINT_NAME,
@@ -26,8 +27,16 @@ const BIG = 2 ** 52 + 1;
 
 type Settled = [number: number, bits: Uint32Array | undefined][];
 type Attempts = [number: number, page: number | Uint16Array][];
+type Numbers = [number: number, page: NumberPage][];
+interface Deferred {
+  waiting: Settled;
+  placed: Settled;
+  turns: Numbers;
+  levels: Numbers;
+}
+const NONE: Deferred = { waiting: [], placed: [], turns: [], levels: [] };
 
-function stateOf(settled: Settled, attempts: Attempts): CheckpointState {
+function stateOf(settled: Settled, attempts: Attempts, deferred = NONE): CheckpointState {
   return {
     start: 4096,
     segments: [
@@ -37,6 +46,12 @@ function stateOf(settled: Settled, attempts: Attempts): CheckpointState {
     behind: 0xfedcba98,
     settled: { pages: () => settled },
     attempts: { pages: () => attempts },
+    numbers: {
+      waiting: { pages: () => deferred.waiting },
+      placed: { pages: () => deferred.placed },
+      turns: { pages: () => deferred.turns },
+      levels: { pages: () => deferred.levels },
+    },
   };
 }
 
@@ -51,19 +66,51 @@ const FULL = stateOf(
     [2 ** 40, 65_535],
   ],
 );
+const DEFERRED = stateOf([[1, BITS]], [[1, COUNTS]], {
+  waiting: [
+    [3, undefined],
+    [2 ** 37, BITS],
+  ],
+  placed: [[7, BITS]],
+  turns: [
+    [0, 2 ** 32 - 1],
+    [1, COUNTS],
+    [2, Uint32Array.from(COUNTS)],
+    [2 ** 40, Uint8Array.from(COUNTS)],
+  ],
+  levels: [
+    [0, 17],
+    [1, Uint8Array.from(COUNTS)],
+  ],
+});
 const SMALL = stateOf([[3, undefined]], [[1, 2]]);
 
 const encode = (state: CheckpointState) => encodeCheckpoint(state, LOG_ID, crc32c);
 const decode = (bytes: Uint8Array) => decodeCheckpoint(bytes, LOG_ID, crc32c);
 
 function plain(state: CheckpointState): unknown {
-  const { settled, attempts, ...rest } = state;
-  return { ...rest, settled: settled.pages(), attempts: attempts.pages() };
+  const { settled, attempts, numbers, ...rest } = state;
+  const { waiting, placed, turns, levels } = numbers;
+  return {
+    ...rest,
+    settled: settled.pages(),
+    attempts: attempts.pages(),
+    waiting: waiting.pages(),
+    placed: placed.pages(),
+    turns: turns.pages(),
+    levels: levels.pages(),
+  };
 }
 
 test('what is written is read again', () => {
-  for (const state of [FULL, SMALL, stateOf([], [])])
+  for (const state of [FULL, SMALL, stateOf([], []), DEFERRED])
     assert.deepEqual(decode(encode(state)), plain(state));
+});
+
+test('without what was deferred it is one of version 1, which an earlier release believes', () => {
+  const versionOf = (state: CheckpointState) =>
+    new DataView(encode(state).buffer).getUint32(8, true);
+  assert.deepEqual([FULL, SMALL, DEFERRED].map(versionOf), [1, 1, 2]);
 });
 
 test('one that does not begin at an even address, too', () => {
@@ -90,7 +137,7 @@ test('neither another log nor another version is believed, whole as it may be', 
   const bytes = encode(SMALL);
   assert.equal(decodeCheckpoint(bytes, LOG_ID + 1n, crc32c), undefined);
   const view = new DataView(bytes.buffer);
-  view.setUint32(8, view.getUint32(8, true) + 1, true);
+  view.setUint32(8, view.getUint32(8, true) + 2, true);
   view.setUint32(12, crc32c(bytes.subarray(16)), true);
   assert.equal(decode(bytes), undefined);
 });

@@ -619,7 +619,8 @@ async function savingStore() {
     asked++;
     const segments = [{ base: BASE, first: 1, messages: 5, live: 5 }];
     const none = { pages: () => [] };
-    return { start: BASE, segments, end: 6, settled: none, attempts: none };
+    const numbers = { waiting: none, placed: none, turns: none, levels: none };
+    return { start: BASE, segments, end: 6, settled: none, attempts: none, numbers };
   };
   const save = (base: number, done: (failure: Failure) => void, now = false) =>
     store.save({ ...segmentOf(7), base, handle }, now, state, () => 7, done);

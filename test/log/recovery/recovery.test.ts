@@ -13,6 +13,7 @@ import {
   RECORD_START,
   RECORD_TRIM,
   RECORD_TYPE_AT,
+  RECORD_TYPE_MAX,
   SEGMENT_DATA_AT,
 } from '../../../assembly/layout.ts';
 import { LogError } from '../../../src/log/files/errors.ts';
@@ -375,7 +376,7 @@ test('a record of a later type is refused as another version, unchanged', async 
   const built = log();
   const { image } = built;
   const at = built.offsets[3]!;
-  image[at + RECORD_TYPE_AT] = 7;
+  image[at + RECORD_TYPE_AT] = RECORD_TYPE_MAX + 1;
   seal(image, at);
   const files = filesOf(built);
   await assert.rejects(recoverFrom(files), { name: 'LogError', code: 'version' });

@@ -6,8 +6,8 @@ import { test } from 'node:test';
 import {
   RECORD_CRC_AT,
   RECORD_HEADER_BYTES,
+  RECORD_KIND_AT,
   RECORD_POSITION_AT,
-  RECORD_ZERO_AT,
   SEGMENT_HEADER_BYTES,
   SEGMENT_LOG_ID_AT,
 } from '../../../assembly/layout.ts';
@@ -40,7 +40,7 @@ function put(image: Uint8Array, base: number, offset: number, bent: Bent = {}): 
   const head = image.subarray(offset, offset + RECORD_HEADER_BYTES);
   const view = new DataView(head.buffer, head.byteOffset, head.length);
   view.setBigUint64(RECORD_POSITION_AT, bent.position ?? BigInt(base + offset), true);
-  view.setUint16(RECORD_ZERO_AT, bent.zero ?? 0, true);
+  view.setUint16(RECORD_KIND_AT, bent.zero ?? 0, true);
   const crc = crc32c(head.subarray(RECORD_CRC_AT + 4));
   view.setUint32(RECORD_CRC_AT, (crc ^ (bent.key ?? OTHER)) >>> 0, true);
 }
@@ -65,7 +65,7 @@ test('a header of another place, or with something where zeros belong, has no vo
   // The low half of the position alone is that of a record 4 GiB away.
   for (const offset of [10_000, 12_000, 14_000])
     put(image, base, offset, { position: BigInt(base + offset) - 2n ** 32n });
-  for (const offset of [20_000, 22_000, 24_000]) put(image, base, offset, { zero: 1 });
+  for (const offset of [20_000, 22_000, 24_000]) put(image, base, offset, { zero: 0x0400 });
   for (const offset of [30_004, 32_004, 34_004]) put(image, base, offset); // not aligned
   assert.equal(await keyIn(image, base), undefined);
 });

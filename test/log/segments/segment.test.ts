@@ -91,7 +91,9 @@ test('no flipped bit of a header goes unnoticed', () => {
     const bytes = encodeHeader(header).subarray(0, SEGMENT_HEADER_BYTES);
     for (let bit = 0; bit < SEGMENT_HEADER_BYTES * 8; bit++) {
       bytes[bit >> 3]! ^= 1 << (bit & 7);
-      const inVersion = bit >> 3 === SEGMENT_VERSION_AT;
+      // A version that is known, but not what was written, is a flipped bit.
+      const inVersion =
+        bit >> 3 === SEGMENT_VERSION_AT && ![1, 2, 3].includes(bytes[SEGMENT_VERSION_AT]!);
       assert.equal(code(bytes), inVersion ? 'version' : 'damaged', `bit ${bit}`);
       bytes[bit >> 3]! ^= 1 << (bit & 7);
     }
@@ -102,13 +104,13 @@ test('no flipped bit of a header goes unnoticed', () => {
 test('a header of another version is told apart from damage', () => {
   const bytes = encodeHeader(HEADER);
   const view = new DataView(bytes.buffer);
-  for (const version of [0, 3, 255, 70_000]) {
+  for (const version of [0, 4, 255, 70_000]) {
     view.setUint32(SEGMENT_VERSION_AT, version, true);
     view.setUint32(SEGMENT_CRC_AT, crc32c(bytes.subarray(0, SEGMENT_CRC_AT)), true);
     assert.equal(code(bytes), 'version', `version ${version}`);
   }
   // A later version may keep its checksum elsewhere; its number alone must do.
-  view.setUint32(SEGMENT_VERSION_AT, 3, true);
+  view.setUint32(SEGMENT_VERSION_AT, 4, true);
   view.setUint32(SEGMENT_CRC_AT, 0, true);
   assert.equal(code(bytes), 'version');
 });

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { SEGMENT_DATA_AT } from '../../../assembly/layout.ts';
+import { SEGMENT_DATA_AT, SEGMENT_VERSION_PLACED } from '../../../assembly/layout.ts';
 import { adopt } from '../../../src/log/recovery/folder.ts';
 import { takeInventory } from '../../../src/log/recovery/recovery.ts';
 import { decodeHeader, encodeHeader, segmentName } from '../../../src/log/segments/segment.ts';
@@ -121,6 +121,77 @@ test('positions that a compacted segment stands for, but does not hold, are foun
   assert.equal(segments.find(8192), undefined);
   assert.equal(segments.find(SEGMENT_BYTES - 1), undefined);
   assert.equal(segments.find(SEGMENT_BYTES), segments.list[1]);
+});
+
+/** Version in the header of the next segment, on disk at worst; undefined: there is none. */
+function nextVersion({ files }: Setup, name = NAMES[1]!): number | undefined {
+  const after = files.fork().crash(loseAll);
+  if (!after.names().includes(name)) return undefined;
+  return decodeHeader(after.image(name).slice(), name).version;
+}
+
+test('a next segment is raised on disk before it is offered again, and so are those behind it', async () => {
+  const setup = await setUp();
+  const { files, segments } = setup;
+  await prepared(setup);
+  const { identity } = segments.next!;
+  files.auto = false;
+  assert.equal(segments.raise(), false);
+  assert.equal(segments.raise(), false, 'asked again meanwhile');
+  while (segments.next === undefined) assert.ok(files.step(), 'it is never offered again');
+  assert.equal(nextVersion(setup), SEGMENT_VERSION_PLACED);
+  assert.notEqual(segments.next.identity, identity);
+  assert.equal(segments.raise(), true);
+  files.auto = true;
+  segments.roll();
+  assert.equal(segments.raise(), false, 'the one behind it is not there yet');
+  await files.settle();
+  assert.equal(segments.raise(), true);
+  assert.equal(nextVersion(setup, NAMES[2]), SEGMENT_VERSION_PLACED);
+});
+
+test('one that is being made when it is asked for is offered when it is raised', async () => {
+  for (let steps = 0; steps < 12; steps++) {
+    const setup = await setUp();
+    const { files, segments } = setup;
+    files.auto = false;
+    segments.prepare();
+    for (let i = 0; i < steps; i++) files.step();
+    segments.raise();
+    while (!segments.raise()) assert.ok(files.step(), `after ${steps} steps it is never offered`);
+    assert.equal(nextVersion(setup), SEGMENT_VERSION_PLACED, `after ${steps} steps`);
+  }
+});
+
+test('one whose header could not be raised goes, and another one is made', async () => {
+  for (const op of ['write', 'sync'] as const) {
+    const setup = await setUp();
+    const { files, segments } = setup;
+    await prepared(setup);
+    files.fail({ op, nth: 1, code: 'EIO' });
+    segments.raise();
+    await files.settle();
+    assert.equal(segments.next, undefined);
+    assert.match(segments.blocked!, /EIO/);
+    segments.retry();
+    await files.settle();
+    assert.equal(segments.raise(), true);
+    assert.equal(nextVersion(setup), SEGMENT_VERSION_PLACED);
+  }
+});
+
+test('closing waits for a header that is being raised', async () => {
+  const setup = await setUp();
+  const { files, segments } = setup;
+  await prepared(setup);
+  files.auto = false;
+  segments.raise();
+  let closed = false;
+  segments.close(() => {
+    closed = true;
+  });
+  while (!closed) assert.ok(files.step(), 'it never closes');
+  assert.equal(files.openHandles, 0);
 });
 
 test('prepare asks once, roll goes on and prepares again', async () => {

@@ -2,7 +2,12 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { RECORD_START, RECORD_TYPE_AT, SEGMENT_VERSION_AT } from '../../../assembly/layout.ts';
+import {
+  RECORD_START,
+  RECORD_TYPE_AT,
+  RECORD_TYPE_MAX,
+  SEGMENT_VERSION_AT,
+} from '../../../assembly/layout.ts';
 import { segmentName } from '../../../src/log/segments/segment.ts';
 import { type DumpEntry, type Dumped, dumpLog, lineOf } from '../../../src/log/tools/dump.ts';
 import type { MemoryFiles } from '../../support/memory-files.ts';
@@ -37,7 +42,7 @@ const ofSegment = (n: number) => `# ${segmentName(n * SMALL)}: position ${n * SM
 
 test('files that cannot be opened, or are of another version, are entries with the reason', async () => {
   const built = chain(5);
-  for (const n of [1, 2]) built[n]!.image[SEGMENT_VERSION_AT] = 3;
+  for (const n of [1, 2]) built[n]!.image[SEGMENT_VERSION_AT] = 9;
   const files = filesOf(...built);
   files.fail({ op: 'open', nth: 4, code: 'EACCES', times: 2 });
   const { dumped, entries } = await dump(files);
@@ -51,7 +56,7 @@ test('files that cannot be opened, or are of another version, are entries with t
   for (const n of [1, 2]) {
     const [first, second] = about[n]!.split('\n');
     assert.equal(first, `${ofSegment(n)}, 8192 bytes, no valid header`);
-    assert.match(second!, /^# 0.*\.log has format version 3;/);
+    assert.match(second!, /^# 0.*\.log has format version 9;/);
   }
   for (const n of [3, 4])
     assert.equal(about[n], `${ofSegment(n)}, 0 bytes, no valid header\n# EACCES: injected, open`);
@@ -75,7 +80,7 @@ test('what goes wrong while a segment is read is told behind what was read of it
 
   const [built] = chain(1) as [Built];
   const at = built.offsets[1]!;
-  built.image[at + RECORD_TYPE_AT] = 7;
+  built.image[at + RECORD_TYPE_AT] = RECORD_TYPE_MAX + 1;
   seal(built.image, at);
   const newer = await dump(filesOf(built));
   assert.deepEqual(newer.dumped, { segments: 1, unknownVersion: true, unreadable: false });

@@ -119,7 +119,7 @@ test('damage, other versions and unreadable files are said, the rest is counted'
   const damaged = await stat(filesOf(bent, second));
   assert.deepEqual([damaged.verdict, damaged.live.messages], ['damaged', 3]);
   assert.equal((await stat(filesOf(second))).verdict, 'damaged');
-  const newer = { ...second, image: second.image.slice().fill(3, 8, 9) };
+  const newer = { ...second, image: second.image.slice().fill(9, 8, 9) };
   const version = await stat(filesOf(first, newer));
   assert.deepEqual([version.unknownVersion, version.live.messages], [true, 3]);
   const files = filesOf(first, second);

@@ -22,6 +22,15 @@ export const ASSEMBLY: readonly Mutant[] = [
     caughtBy: 'all lengths around those from which input is folded, at all alignments',
   },
   {
+    name: 'moved messages overwritten by themselves in the ring',
+    file: 'assembly/place.ts',
+    member: 'place',
+    find: 'memory.copy(body + HEAD_BYTES, from, cursor - from)',
+    replace: 'copy(body + HEAD_BYTES, from, cursor - from)',
+    test: 'test/codec/placed.test.ts',
+    caughtBy: 'from the ring, where the write cursor is about to come by',
+  },
+  {
     name: 'offset of another record used again',
     file: 'assembly/delivery.ts',
     member: 'deliver',

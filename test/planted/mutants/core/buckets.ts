@@ -107,9 +107,9 @@ export const CORE_BUCKETS: readonly Mutant[] = [
   {
     name: 'redelivery at the wrong place',
     file: 'src/core/buckets/requeued.ts',
-    member: 'Requeued.push',
-    find: 'heap[above].sequence <= part.sequence',
-    replace: 'heap[above].sequence >= part.sequence',
+    member: 'Requeued.before',
+    find: 'a.sequence < b.sequence',
+    replace: 'a.sequence > b.sequence',
     test: 'test/core/buckets/requeued.test.ts',
     caughtBy: 'the oldest first, in any order of pushes and pops',
   },

@@ -23,8 +23,8 @@ export const CORE_COMMIT: readonly Mutant[] = [
   },
   {
     name: 'acks of consumers lost',
-    file: 'src/core/commit/commit.ts',
-    member: 'Commit.#packMarks',
+    file: 'src/core/commit/unwritten-marks.ts',
+    member: 'UnwrittenMarks.#pack',
     find: 'this.#codec.packMarks(type, count)',
     replace: 'this.#codec.packMarks(RECORD_RETURNED, count)',
     test: 'test/core/commit/commit.test.ts',

@@ -41,7 +41,7 @@ export const LOG_RECOVERY: readonly Mutant[] = [
   },
   {
     name: 'torn tail not overwritten',
-    file: 'src/log/recovery/recovery.ts',
+    file: 'src/log/recovery/log-end.ts',
     member: 'makeEnd',
     find: 'tornTo > committed',
     replace: 'false',
@@ -86,7 +86,7 @@ export const LOG_RECOVERY: readonly Mutant[] = [
   },
   {
     name: 'replaced files removed before the folder sync, at start',
-    file: 'src/log/recovery/recovery.ts',
+    file: 'src/log/recovery/log-end.ts',
     member: 'settleNames',
     find: 'await settle((done) => files.syncDirectory(done));',
     replace: '',

@@ -1,0 +1,224 @@
+// The due times of all complete segments, on disk: what `DueTimes` fires from. Whatever is wrong
+// with a file, it is made again from its segment, once somebody needs it.
+//
+//   seek ──► file of the base? ──► header, pages ──► place of the first entry of a time
+//                │ none, damaged, of another state
+//                └──► entries from the segment ──► write ──► seek in that
+
+import type { Failure } from '../../core/ports/basics.ts';
+import type { DueEntries, DueEntry, DuePlace, DueStore } from '../../core/records/due.ts';
+import { LogError } from '../files/errors.ts';
+import { isNoSpace } from '../files/files.ts';
+import { dueName } from './due-file.ts';
+import { closedError, DueFiles, type DueFilesOptions } from './due-files.ts';
+import { type Done, type DueFile, OpenDueFiles } from './due-open.ts';
+import type { DuePages } from './due-pages.ts';
+import { DueReader } from './due-reader.ts';
+
+export interface DueIndexOptions extends DueFilesOptions {
+  /** Reads the entries of a segment from the log; `done` later. */
+  entriesOf: (base: number, done: (failure: Failure, entries?: DueEntries) => void) => void;
+  /** A file could not be believed and is made again. */
+  note: (text: string) => void;
+  /** Bytes of pages that are kept in memory; default 8 MiB. */
+  pageBytesMax?: number | undefined;
+}
+
+const PAGE_BYTES_MAX = 8 * 1024 * 1024;
+// A place is the serial number of a file times PLACE, plus the number of an entry.
+const PLACE = 2 ** 32;
+
+export class DueIndex implements DueStore {
+  readonly #options: DueIndexOptions;
+  readonly #open: OpenDueFiles;
+  readonly #reader: DueReader;
+  readonly #files: DueFiles;
+  /** Who waits for a file that is being made again. */
+  readonly #making = new Map<number, Done[]>();
+  #closed = false;
+  #onRest: (() => void) | undefined;
+
+  constructor(options: DueIndexOptions) {
+    this.#options = options;
+    const { files, logId, crc32c, soon, pageBytesMax = PAGE_BYTES_MAX } = options;
+    const rested = () => this.#rested();
+    this.#open = new OpenDueFiles({ files, logId, crc32c, soon, rested });
+    this.#reader = new DueReader(this.#open, crc32c, pageBytesMax);
+    this.#files = new DueFiles(options, (file) => this.#reader.forget(file), rested);
+  }
+
+  /** Pages in memory, for numbers. */
+  get pages(): DuePages {
+    return this.#reader.pages;
+  }
+
+  /** Bases of the segments that have a file, in no order; whether it is usable says `check`. */
+  get bases(): number[] {
+    return this.#files.bases;
+  }
+
+  /**
+   * Lists what is there and removes what a write left unfinished; the first call, made once. Files
+   * of segments that are not there are for the caller to drop; other files are left alone.
+   */
+  open(done: Done): void {
+    this.#files.open((failure) => {
+      this.#reader.share(this.#files.size);
+      done(failure);
+    });
+  }
+
+  /** Whether a usable file of the segment seems to be there: its header is verified, the entries
+   * when they are read. `done` later. */
+  check(base: number, done: (usable: boolean) => void): void {
+    const file = this.#files.usable(base);
+    if (file === undefined) {
+      this.#options.soon(() => done(false));
+      return;
+    }
+    this.#open.use(file, (failure, release) => {
+      done(failure === undefined);
+      release();
+    });
+  }
+
+  /**
+   * Writes the file of a segment and puts it into the place of the one that is there, if any. The
+   * entries must not change until `done`. After a failure there is the old file or none.
+   */
+  write(base: number, identity: number, entries: DueEntries, done: Done): void {
+    this.#files.write(base, identity, entries, (failure) => {
+      this.#reader.share(this.#files.size);
+      done(failure);
+    });
+  }
+
+  /**
+   * Forgets the file of a segment at once and removes it; no harm if there is none. What is under
+   * way in it ends with a failure; a write is given up. `done` when it is gone, or with what kept it.
+   */
+  drop(base: number, done: Done = () => {}): void {
+    this.#files.drop(base, done);
+    this.#reader.share(this.#files.size);
+  }
+
+  // --- reading --------------------------------------------------------------------------------
+
+  seek(
+    base: number,
+    when: number,
+    sequence: number,
+    done: (failure: Failure, place: DuePlace, end: DuePlace) => void,
+  ): void {
+    this.#find(base, when, sequence, (failure, place, end) => {
+      if (failure === undefined || this.#closed || isNoSpace(failure))
+        return done(failure, place, end);
+      this.#make(base, failure, (makeFailure) => {
+        if (makeFailure !== undefined) done(makeFailure, 0, 0);
+        else this.#find(base, when, sequence, done);
+      });
+    });
+  }
+
+  #find(
+    base: number,
+    when: number,
+    sequence: number,
+    done: (failure: Failure, place: DuePlace, end: DuePlace) => void,
+  ): void {
+    const file = this.#files.usable(base);
+    if (file === undefined) {
+      this.#options.soon(() => done(this.#absent(base), 0, 0));
+      return;
+    }
+    this.#reader.seek(file, when, sequence, (failure, entry) => {
+      const at = file.serial * PLACE;
+      this.#judge(file, failure);
+      if (failure === undefined) done(undefined, at + entry, at + file.header!.count);
+      else done(failure, 0, 0);
+    });
+  }
+
+  read(base: number, place: DuePlace, into: DueEntry): boolean {
+    const file = this.#files.get(base);
+    const entry = file === undefined ? -1 : place - file.serial * PLACE;
+    return entry >= 0 && entry < PLACE && this.#reader.read(file!, entry, into);
+  }
+
+  load(base: number, place: DuePlace, done: Done): void {
+    const file = this.#files.usable(base);
+    const entry = file === undefined ? -1 : place - file.serial * PLACE;
+    if (file === undefined || entry < 0 || entry >= PLACE) {
+      this.#options.soon(() => done(this.#absent(base)));
+      return;
+    }
+    this.#reader.load(file, entry, (failure) => {
+      this.#judge(file, failure);
+      done(failure);
+    });
+  }
+
+  // What cannot be read from a file once is not tried again: `seek` makes it anew.
+  #judge(file: DueFile, failure: Failure): void {
+    if (failure === undefined || isNoSpace(failure)) return;
+    if (this.#files.get(file.base) === file) this.#files.forget(file.base);
+  }
+
+  #absent(base: number): Error {
+    if (this.#closed) return closedError();
+    return new LogError('missing', `${dueName(base)} is not there, or of another state`);
+  }
+
+  // Makes the file of a segment from the log, once for all who wait for it.
+  #make(base: number, why: Error, done: Done): void {
+    const { identityOf, entriesOf, note } = this.#options;
+    const waiters = this.#making.get(base);
+    if (waiters !== undefined) {
+      waiters.push(done);
+      return;
+    }
+    const identity = identityOf(base);
+    if (identity === undefined) {
+      done(why);
+      return;
+    }
+    const own = [done];
+    const end = (failure: Failure) => {
+      this.#making.delete(base);
+      for (const waiter of own) waiter(failure);
+      this.#rested();
+    };
+    this.#making.set(base, own);
+    note(`${why.message}: the due times of the segment are read from the log`);
+    entriesOf(base, (failure, entries) => {
+      // It may have become another one while it was read.
+      if (identityOf(base) !== identity) end(why);
+      else if (entries !== undefined) this.write(base, identity, entries, end);
+      else end(failure ?? why);
+    });
+  }
+
+  /**
+   * Gives up writing, waits for what is under way and closes all files; `done` after every other
+   * completion. Nothing may be asked for any more but what fails.
+   */
+  close(done: () => void): void {
+    this.#closed = true;
+    this.#files.close();
+    this.#options.soon(() => {
+      this.#onRest = done;
+      this.#rested();
+    });
+  }
+
+  // Goes on with closing when nobody is at work any more.
+  #rested(): void {
+    if (this.#onRest === undefined || this.#open.working) return;
+    if (this.#files.working || this.#making.size > 0) return;
+    this.#open.closeAll();
+    if (this.#open.handles > 0) return;
+    const done = this.#onRest;
+    this.#onRest = undefined;
+    done();
+  }
+}
