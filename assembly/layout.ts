@@ -1,7 +1,6 @@
-// The one byte table of ThrustMQ: wire frames, log records, segment headers and the memory map
-// shared with the WebAssembly module. Compiled by asc and by tsc alike, so it holds nothing but
-// 32-bit integer constants and imports nothing. No other file contains an offset literal, but for
-// layout-placed.ts, which goes on with the bodies of the later record types.
+// The one byte table of ThrustMQ: wire frames, log records, segment headers and the memory map that
+// is shared with the module; layout-placed.ts goes on with the later record types. Compiled by asc
+// and by tsc alike: 32-bit integer constants, no imports; no other file has an offset literal.
 // Everything is little-endian. `_AT` is an offset, `_BYTES` a size, `_MAX` an inclusive bound.
 
 // ---------------------------------------------------------------------------------------------
@@ -12,7 +11,7 @@
 //
 //   consumer ->   u64 consumerId | u64 bucket | u32 batchSize          once
 //   consumer <-   u32 n | n x ( Length | bytes )
-//   consumer ->   n x u8                1 = done, anything else = failed
+//   consumer ->   n x u8                ACK_DONE … ACK_RETRY_FREE; ACK_WORKING is none of the n
 // ---------------------------------------------------------------------------------------------
 export const WIRE_U32: u32 = 4; // dialects are named by the size of Length, in bytes
 export const WIRE_U64: u32 = 8;
@@ -27,7 +26,16 @@ export const CONSUMER_HEADER_BYTES: u32 = 20;
 
 export const ACK_STORED: u32 = 1;
 export const ACK_REFUSED: u32 = 0;
-export const ACK_DONE: u32 = 1; // any other byte from a consumer means failed
+
+// What a consumer says of a message. All other bytes mean failed, too.
+export const ACK_FAILED: u32 = 0; // ready again after the rule's delay; one more attempt
+export const ACK_DONE: u32 = 1;
+export const ACK_REJECTED: u32 = 2; // dead now
+export const ACK_RELEASED: u32 = 3; // ready again at once, no attempt is charged
+export const ACK_RETRY: u32 = 0x40; // + e: ready again after 2^e ms; one more attempt
+export const ACK_RETRY_FREE: u32 = 0x60; // + e: the same, no attempt is charged
+export const ACK_RETRY_EXPONENT_MAX: u32 = 31;
+export const ACK_WORKING: u32 = 0xff; // renews the lease of the delivery; stands for no message
 
 export const BATCH_MESSAGES_MAX: u32 = 65536;
 export const MESSAGE_BYTES_DEFAULT: u32 = 1048576; // 1 MiB
@@ -278,8 +286,7 @@ export const INTAKE_FULL: u32 = 5; // no room before the write limit
 export const INTAKE_ROWS: u32 = 6; // rows are full; call again
 export const INTAKE_RULED: u32 = 7; // a run for a bucket of RULES comes next, and there is room
 
-// Messages of a run that are counted before the host is asked: that work is bounded, however often
-// it asks for the same ones.
+// Messages of a run that are counted before the host is asked again: that bounds the work of it.
 export const RUN_MESSAGES_MAX: u32 = 1024;
 
 // Status of a scan call; append only.

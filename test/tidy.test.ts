@@ -312,7 +312,7 @@ const LARGE: Record<string, number> = {
   'src/cli/bench.ts': 385,
   'src/cli/lifecycle.ts': 333,
   'src/client/connection.ts': 308,
-  'src/client/consumer.ts': 353,
+  'src/client/consumer.ts': 310,
   'src/client/producer.ts': 344,
   'src/codec/plain.ts': 419,
   'src/codec/wire.ts': 408,

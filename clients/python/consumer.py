@@ -3,19 +3,42 @@
     python3 consumer.py                          # bucket 1, until Ctrl-C
     python3 consumer.py --bucket 7 --count 10
 
-In a program:  from consumer import Consumer
+In a program:  from consumer import Consumer, REJECTED, retry
                with Consumer(bucket=7) as consumer:
                    for body in consumer:   # acked when the loop asks for the next one
                        print(body)
+
+or, so that what a handler returns or raises says what becomes of the message:
+
+               with Consumer(bucket=7, batch=1) as consumer:
+                   consumer.run(handle, {ValueError: REJECTED, OSError: retry(30)})
 """
 
 import argparse
+import math
 import os
 import socket
 import struct
 import sys
+import traceback
 
 UNREACHABLE = 69  # EX_UNAVAILABLE of sysexits.h
+
+# Answers. A broker that is older than the last two, or than `retry`, takes them for FAILED.
+DONE = b"\1"
+FAILED = b"\0"    # again after the delay of the bucket's rule, without one at once
+REJECTED = b"\2"  # dead now: it will never succeed
+RELEASED = b"\3"  # again at once, and no attempt is counted
+# No answer, but a sign of work that renews a lease; for an older broker it would be one.
+WORKING = b"\xff"
+
+
+def retry(seconds, charge=True):
+    """The answer "again after so long", rounded up to a power of two of ms, 24.8 days at most."""
+    if not 0 <= seconds <= 2147483.648:
+        raise ValueError(f"a delay is 0 to 2147483.648 seconds, not {seconds}")
+    exponent = max(0, math.ceil(seconds * 1000) - 1).bit_length()
+    return bytes([(0x40 if charge else 0x60) + exponent])
 
 
 class Consumer:
@@ -46,9 +69,37 @@ class Consumer:
                 return bodies
             self.ack()  # a heartbeat
 
-    def ack(self, done=True):
-        """Answers the oldest message without an answer; False makes it ready again at once."""
-        self._socket.sendall(b"\1" if done else b"\0")
+    def ack(self, answer=DONE):
+        """Answers the oldest message without an answer; what is true is DONE, what is not FAILED."""
+        if not isinstance(answer, bytes):
+            answer = DONE if answer else FAILED
+        if len(answer) != 1 or answer == WORKING:
+            raise ValueError(f"{answer} is no answer")
+        self._socket.sendall(answer)
+
+    def working(self):
+        """Renews the lease of what was received, where a rule sets one."""
+        self._socket.sendall(WORKING)
+
+    def run(self, handler, errors={}):
+        """Calls `handler(body)` for each message and answers with what it returns; None is DONE.
+
+        What it raises is answered as `errors` says of its class, with FAILED otherwise.
+        """
+        while True:
+            for body in self.receive():
+                self.ack(self._answer(handler, body, errors))
+
+    def _answer(self, handler, body, errors):
+        try:
+            answer = handler(body)
+            return DONE if answer is None else answer
+        except Exception as error:
+            for kind, answer in errors.items():
+                if isinstance(error, kind):
+                    return answer
+            note(traceback.format_exc().rstrip())
+            return FAILED
 
     def __iter__(self):
         while True:

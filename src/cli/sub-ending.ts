@@ -1,7 +1,7 @@
 // When `sub` is over, and what that means: asked to end, nothing more there, time over, or nobody
 // reading. "Nothing came" is only said of a broker that could have sent something.
 
-import { type Consumer, type Status, ThrustError } from '../client/index.ts';
+import { type Status, ThrustError } from '../client/index.ts';
 import { watchReader } from '../io/reader.ts';
 import { deadline } from '../time/deadline.ts';
 import { after, cancel, type Timer } from '../time/timers.ts';
@@ -28,7 +28,7 @@ export function idleTimeoutMs({ wait, timeout }: EndingOptions): number {
 
 export class Ending {
   readonly #options: EndingOptions;
-  #consumer: Consumer | undefined;
+  #stop: () => void = () => {};
   #stopWatching: () => void = () => {};
   #overall: Timer | undefined;
   #quiet: Timer | undefined;
@@ -56,9 +56,9 @@ export class Ending {
     return this.#failure;
   }
 
-  /** From now on signals, a reader that leaves and time end the consumer. */
-  watch(consumer: Consumer): void {
-    this.#consumer = consumer;
+  /** From now on signals, a reader that leaves and time call `stop`. */
+  watch(stop: () => void): void {
+    this.#stop = stop;
     this.#stopWatching = watchReader(() => this.#end('asked'));
     process.on('SIGINT', this.#onSignal);
     process.on('SIGTERM', this.#onSignal);
@@ -122,6 +122,6 @@ export class Ending {
 
   #end(reason: 'asked' | 'time'): void {
     this.#reason ??= reason;
-    void this.#consumer?.close();
+    this.#stop();
   }
 }

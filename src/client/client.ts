@@ -1,7 +1,8 @@
 // A broker's address said once: makes producers and consumers with shared options and closes them
 // together. Optional; it holds no connection of its own.
 
-import { type Consumer, type ConsumerOptions, createConsumer } from './consumer.ts';
+import { type Consumer, createConsumer } from './consumer.ts';
+import type { ConsumerOptions } from './consumer-options.ts';
 import { type ConnectionOptions, EXHAUST_PORT, INTAKE_PORT } from './options.ts';
 import { createProducer, type Producer, type ProducerOptions } from './producer.ts';
 

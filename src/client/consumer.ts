@@ -2,59 +2,24 @@
 // heartbeats answered and hidden, silence taken for death. Pull only: messages wait in the one
 // batch the broker may send, so a slow reader holds at most `batchSize` of them.
 
+import { ACK_DONE, ACK_WORKING, BATCH_HEADER_BYTES, WIRE_U32 } from '../../assembly/layout.ts';
 import {
-  ACK_DONE,
-  BATCH_HEADER_BYTES,
-  BATCH_MESSAGES_MAX,
-  MESSAGE_BYTES_CEILING,
-  WIRE_U32,
-} from '../../assembly/layout.ts';
-import {
-  type BucketLike,
   type ConsumerHeader,
   DeliveryDecoder,
   encodeConsumerHeader,
   type Frame,
-  parseU64,
 } from '../codec/wire.ts';
 import { deadline } from '../time/deadline.ts';
 import { cancel, type Timer } from '../time/timers.ts';
 import { Connection } from './connection.ts';
-import { ThrustError, usage } from './errors.ts';
+import { type ConsumerOptions, resolveConsumer } from './consumer-options.ts';
+import { ThrustError } from './errors.ts';
 import { checkRun, type RunOptions, runHandlers } from './handlers.ts';
 import { Delivery, type Message } from './message.ts';
-import {
-  type ConnectionOptions,
-  duration,
-  EXHAUST_PORT,
-  type Relocatable,
-  resolveTarget,
-  type Status,
-  whole,
-} from './options.ts';
+import { EXHAUST_PORT, type Relocatable, resolveTarget, type Status } from './options.ts';
 
 const LEAVE_MS = 1000;
 const U32_HEARTBEAT_BYTES = BATCH_HEADER_BYTES + WIRE_U32;
-
-export interface ConsumerOptions extends ConnectionOptions {
-  bucket: BucketLike;
-  /** Shown on the dashboard, need not be unique. Default: the process id. */
-  consumerId?: BucketLike;
-  /** Most messages delivered and not acked, 1 … 65,536. Default 100. */
-  batchSize?: number;
-  /** Larger messages are a protocol error. Default 64 MiB. */
-  messageBytesMax?: number;
-  /**
-   * `manual` (default): call `ack()` or `fail()` on each message. `auto`: a message, or batch of
-   * them, is acked when the loop asks for the next one; leave the loop and the last is not.
-   */
-  ack?: 'manual' | 'auto';
-  /**
-   * Silence with nothing unacked after which the connection counts as dead; 0 = never. A broker
-   * is heard at least every two seconds. Default 5000 ms.
-   */
-  idleTimeoutMs?: number;
-}
 
 /** Consumes one bucket over one connection. Reading it ends it: leave a loop and it closes. */
 export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
@@ -64,6 +29,10 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
   readonly #auto: boolean;
   readonly #messageBytesMax: number;
   readonly #idleTimeoutMs: number;
+  readonly #deliveryHooks = {
+    decided: () => this.#schedule(),
+    working: () => this.#sendWorking(),
+  };
   #decoder: DeliveryDecoder;
   #delivery: Delivery | undefined;
   #waiters: (() => void)[] = [];
@@ -76,29 +45,12 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
   /** Starts to connect at once. Throws USAGE. */
   constructor(options: ConsumerOptions & Relocatable) {
     const target = resolveTarget(options, EXHAUST_PORT);
-    const { ack = 'manual' } = options;
-    if (ack !== 'manual' && ack !== 'auto')
-      throw new ThrustError('USAGE', `ack is "manual" or "auto", not ${JSON.stringify(ack)}`);
-    this.#auto = ack === 'auto';
-    this.bucket = usage(() => parseU64(options.bucket));
-    this.#header = {
-      consumerId: usage(() => parseU64(options.consumerId ?? process.pid, 'consumerId')),
-      bucket: this.bucket,
-      batchSize: whole('batchSize', options.batchSize, {
-        fallback: 100,
-        least: 1,
-        most: BATCH_MESSAGES_MAX,
-      }),
-    };
-    this.#messageBytesMax = whole('messageBytesMax', options.messageBytesMax, {
-      fallback: MESSAGE_BYTES_CEILING,
-      least: 1,
-      most: MESSAGE_BYTES_CEILING,
-    });
-    this.#idleTimeoutMs = duration('idleTimeoutMs', options.idleTimeoutMs, {
-      fallback: 5000,
-      least: 0,
-    });
+    const { header, auto, messageBytesMax, idleTimeoutMs } = resolveConsumer(options);
+    this.bucket = header.bucket;
+    this.#header = header;
+    this.#auto = auto;
+    this.#messageBytesMax = messageBytesMax;
+    this.#idleTimeoutMs = idleTimeoutMs;
     this.#connection = new Connection(target, options, {
       opened: () => this.#onOpened(),
       received: (chunk) => this.#onReceived(chunk),
@@ -139,14 +91,13 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
 
   /**
    * Hands each message to `handler`: acked when it resolves, failed when it throws, unless the
-   * handler decided before. Resolves after `close()` or `signal`, when every handler is done;
-   * rejects when the connection has failed for good. Either way the consumer is closed then.
-   * A failed message comes back at once: wait in the handler before throwing to slow that down.
+   * handler or `onFail` decided before. Resolves after `close()` or `signal`, when every handler is
+   * done; rejects when the connection has failed for good. Either way the consumer is closed then.
    * When the connection is lost, handlers go on and the same messages come again: `message.signal`
-   * tells them. Nothing that `handler` or `onError` throws ends the run.
+   * tells them. Nothing that `handler`, `onFail` or `onError` throws ends the run.
    */
   async run(handler: (message: Message) => unknown, options: RunOptions = {}): Promise<void> {
-    const concurrency = checkRun(handler, options);
+    const run = checkRun(handler, options);
     this.#claim();
     const source = {
       hooks: this.#connection.userHooks,
@@ -157,9 +108,10 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
         this.#stopped = true;
         this.#wake();
       },
+      working: () => this.#sendWorking(),
     };
     try {
-      await runHandlers(source, handler, options, concurrency);
+      await runHandlers(source, run);
     } finally {
       await this.close();
     }
@@ -287,7 +239,7 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
       return;
     }
     cancel(this.#watch); // while messages are unacked the broker has nothing to say
-    this.#delivery = new Delivery(frame, this.bucket, () => this.#schedule());
+    this.#delivery = new Delivery(frame, this.bucket, this.#deliveryHooks);
     this.#wake();
   }
 
@@ -308,6 +260,11 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
     if (!delivery.settled) return;
     this.#delivery = undefined;
     this.#listen();
+  }
+
+  /** Not behind the last ack of a delivery: there it would say nothing. */
+  #sendWorking(): void {
+    if (this.#delivery !== undefined) this.#write(Uint8Array.of(ACK_WORKING));
   }
 
   #write(bytes: Uint8Array): void {

@@ -2,11 +2,12 @@
 // how its handler ends. Where messages come from, and when it is over, is the consumer's business.
 
 import { BATCH_MESSAGES_MAX } from '../../assembly/layout.ts';
+import { cancel, every } from '../time/timers.ts';
 import { onAbort } from './abort.ts';
 import { ThrustError } from './errors.ts';
 import type { Hooks } from './hooks.ts';
 import type { Message } from './message.ts';
-import { hook, whole } from './options.ts';
+import { duration, hook, whole } from './options.ts';
 
 export interface RunOptions {
   /** Handlers running at the same time; more than `batchSize` has no effect. Default 1. */
@@ -14,10 +15,29 @@ export interface RunOptions {
   /** Stops politely: no new message, running handlers finish, then `run` resolves. */
   signal?: AbortSignal;
   /**
-   * Told of each error that a handler threw; its message has been marked as failed. It is not
-   * waited for. Without it such errors are warnings of the process, at most one a second.
+   * Decides about a message whose handler threw before it had decided: `message.retry(5000)`,
+   * `reject()`, `release()` … It is waited for; what is not decided then has failed, which is the
+   * default. What it throws is a warning of the process.
+   */
+  onFail?: (error: unknown, message: Message) => unknown;
+  /**
+   * Told of each error that a handler threw; its message has been decided. It is not waited for.
+   * Without it, and `onFail`, such errors are warnings of the process, at most one a second.
    */
   onError?: (error: unknown, message: Message) => unknown;
+  /**
+   * Says `working()` this often while a handler runs, in ms; a third of the lease is plenty. 0, the
+   * default, is never: the byte harms at a broker that does not know it. A handler that hangs keeps
+   * its message.
+   */
+  workingMs?: number;
+}
+
+/** The options of a run, checked. */
+export interface Run extends RunOptions {
+  readonly handler: Handler;
+  readonly concurrency: number;
+  readonly workingMs: number;
 }
 
 /** A consumer as its handlers see it. */
@@ -30,64 +50,77 @@ export interface Source {
   more(): Promise<boolean>;
   /** Nothing is taken any more. */
   stop(): void;
+  /** Work goes on; of no effect when nothing is unacked. */
+  working(): void;
 }
 
 export type Handler = (message: Message) => unknown;
 
 /** Checked before the consumer is read. Throws USAGE. */
-export function checkRun(handler: Handler, options: RunOptions): number {
+export function checkRun(handler: Handler, options: RunOptions): Run {
   if (typeof handler !== 'function')
     throw new ThrustError('USAGE', `a handler is a function, not ${typeof handler}`);
   hook('onError', options.onError);
-  return whole('concurrency', options.concurrency, {
+  hook('onFail', options.onFail);
+  const concurrency = whole('concurrency', options.concurrency, {
     fallback: 1,
     least: 1,
     most: BATCH_MESSAGES_MAX,
   });
+  const workingMs = duration('workingMs', options.workingMs, { fallback: 0, least: 0 });
+  return { ...options, handler, concurrency, workingMs };
 }
 
-async function handle(message: Message, handler: Handler): Promise<{ error: unknown } | undefined> {
+async function handle(source: Source, message: Message, run: Run): Promise<void> {
   try {
-    await handler(message);
+    await run.handler(message);
     message.ack();
-    return undefined;
   } catch (error) {
+    const asked = await ask(source, message, error, run);
     message.fail();
-    return { error };
+    report(source, message, error, run, asked);
   }
 }
 
-function report(source: Source, message: Message, error: unknown, options: RunOptions): void {
-  const { onError } = options;
+/** Lets `onFail` decide, if there is something to decide. */
+async function ask(source: Source, message: Message, error: unknown, run: Run): Promise<boolean> {
+  const { onFail } = run;
+  if (onFail === undefined || !message.isOpen) return false;
+  try {
+    await onFail(error, message);
+  } catch (thrown) {
+    source.hooks.warn('onFail threw', thrown);
+  }
+  return true;
+}
+
+function report(source: Source, message: Message, error: unknown, run: Run, asked: boolean): void {
+  const { onError } = run;
   if (onError !== undefined) source.hooks.call('onError', () => onError(error, message));
-  else if (error !== message.signal.reason)
+  else if (!asked && error !== message.signal.reason)
     source.hooks.warn('a message failed, because its handler threw', error);
 }
 
 /** Resolves when the source is at its end and every handler is done; rejects with why it ended. */
-export async function runHandlers(
-  source: Source,
-  handler: Handler,
-  options: RunOptions,
-  concurrency: number,
-): Promise<void> {
-  const { signal } = options;
+export async function runHandlers(source: Source, run: Run): Promise<void> {
+  const { signal, workingMs } = run;
   if (signal?.aborted === true) source.stop();
   const unlisten = signal === undefined ? undefined : onAbort(signal, () => source.stop());
+  // What is unacked has a handler, or waits for one that runs: workers take what is there.
+  const beats = workingMs === 0 ? undefined : every(workingMs, () => source.working());
   const work = async () => {
     for (;;) {
       const message = source.take();
-      if (message !== undefined) {
-        const failed = await handle(message, handler);
-        if (failed !== undefined) report(source, message, failed.error, options);
-      } else if (!(await source.more())) return;
+      if (message !== undefined) await handle(source, message, run);
+      else if (!(await source.more())) return;
     }
   };
   try {
-    const workers = Math.min(concurrency, source.batchSize);
+    const workers = Math.min(run.concurrency, source.batchSize);
     const ends = await Promise.allSettled(Array.from({ length: workers }, work));
     for (const end of ends) if (end.status === 'rejected') throw end.reason;
   } finally {
+    cancel(beats);
     unlisten?.();
   }
 }

@@ -2,31 +2,47 @@
 // order; users decide in any order, so the batch keeps decisions and gives out the longest decided
 // prefix. Knows nothing of sockets.
 
-import { ACK_DONE } from '../../assembly/layout.ts';
+import {
+  ACK_DONE,
+  ACK_FAILED,
+  ACK_REJECTED,
+  ACK_RELEASED,
+  ACK_WORKING,
+} from '../../assembly/layout.ts';
+import { retryByte } from '../codec/retry-bytes.ts';
 import type { Frame } from '../codec/wire.ts';
-import type { ThrustError } from './errors.ts';
+import { type ThrustError, usage } from './errors.ts';
 
-const ACK_FAILED = 0;
+const UNDECIDED = ACK_WORKING; // the one byte that decides nothing
 
-const UNDECIDED = 0;
-const DONE = 1;
-const FAILED = 2;
+/** What a delivery asks of the consumer that it came to. */
+export interface DeliveryHooks {
+  /** There is something to send. */
+  decided(): void;
+  /** Its consumer works on it. */
+  working(): void;
+}
+
+export interface RetryOptions {
+  /** Whether this delivery counts as an attempt. Default true. */
+  charge?: boolean;
+}
 
 export class Delivery {
   readonly frame: Frame;
   readonly bucket: bigint;
-  readonly #decisions: Uint8Array;
-  readonly #onDecision: () => void;
+  readonly #decisions: Uint8Array; // ack bytes
+  readonly #hooks: DeliveryHooks;
   #taken = 0;
   #sent = 0; // decisions given out
   #gone: ThrustError | undefined; // why the connection that it came on stands no more
   #controllers: Map<number, AbortController> | undefined; // of messages that were asked for it
 
-  constructor(frame: Frame, bucket: bigint, onDecision: () => void) {
+  constructor(frame: Frame, bucket: bigint, hooks: DeliveryHooks) {
     this.frame = frame;
     this.bucket = bucket;
-    this.#decisions = new Uint8Array(frame.count);
-    this.#onDecision = onDecision;
+    this.#decisions = new Uint8Array(frame.count).fill(UNDECIDED);
+    this.#hooks = hooks;
   }
 
   /** Every decision has been given out; the broker may send the next batch. */
@@ -40,11 +56,23 @@ export class Delivery {
     return new Message(this, this.#taken++);
   }
 
-  /** The first decision counts. false: it came too late. */
-  decide(index: number, done: boolean): boolean {
-    if (this.#gone !== undefined || this.#decisions[index] !== UNDECIDED) return false;
-    this.#decisions[index] = done ? DONE : FAILED;
-    this.#onDecision();
+  /** Message `index` was not decided yet, and still can be. */
+  isOpen(index: number): boolean {
+    return this.#gone === undefined && this.#decisions[index] === UNDECIDED;
+  }
+
+  /** The first decision, an ack byte, counts. false: it came too late. */
+  decide(index: number, byte: number): boolean {
+    if (!this.isOpen(index)) return false;
+    this.#decisions[index] = byte;
+    this.#hooks.decided();
+    return true;
+  }
+
+  /** Somebody works on message `index`. false: it came too late. */
+  work(index: number): boolean {
+    if (!this.isOpen(index)) return false;
+    this.#hooks.working();
     return true;
   }
 
@@ -56,19 +84,19 @@ export class Delivery {
   }
 
   /**
-   * Before leaving: the rest up to the last decided message. Undecided ones in between count as
-   * failed, which is what the end of the connection would make of them too.
+   * Before leaving: the rest up to the last decided message. Undecided ones in between are
+   * released: nobody said that they failed.
    */
   lastAcks(): Uint8Array {
     let end = this.frame.count;
     while (end > this.#sent && this.#decisions[end - 1] === UNDECIDED) end -= 1;
-    return this.#give(end);
+    return this.#give(end).map((byte) => (byte === UNDECIDED ? ACK_RELEASED : byte));
   }
 
   #give(end: number): Uint8Array {
-    const decisions = this.#decisions.subarray(this.#sent, end);
+    const decisions = this.#decisions.slice(this.#sent, end);
     this.#sent = end;
-    return decisions.map((decision) => (decision === DONE ? ACK_DONE : ACK_FAILED));
+    return decisions;
   }
 
   /** Its connection is gone: what was not decided will be delivered again. */
@@ -140,17 +168,54 @@ export class Message {
     return JSON.parse(this.text()) as T;
   }
 
+  /** Whether it can be decided: nothing was yet, and the connection that it came on stands. */
+  get isOpen(): boolean {
+    return this.#delivery.isOpen(this.#index);
+  }
+
   /**
    * Done: the broker forgets the message. Sent at the end of this tick, once every earlier message
    * of the batch is decided too. false: too late, because it was decided before or the connection
    * it came on is gone; then it is delivered again.
    */
   ack(): boolean {
-    return this.#delivery.decide(this.#index, true);
+    return this.#delivery.decide(this.#index, ACK_DONE);
   }
 
-  /** Failed: the message is ready again at once, at its old place. Returns like `ack`. */
+  /**
+   * Failed: the message is ready again at its old place, after the delay that a rule sets for its
+   * bucket, without one at once. Returns like `ack`.
+   */
   fail(): boolean {
-    return this.#delivery.decide(this.#index, false);
+    return this.#delivery.decide(this.#index, ACK_FAILED);
+  }
+
+  /**
+   * Failed: ready again after `ms`, whatever the rule says. The delay is rounded up to a power of
+   * two of ms, up to 2^31 (24.8 days). `charge: false`: no attempt is counted, as for a service that
+   * is away. Returns like `ack`; throws USAGE for another delay.
+   */
+  retry(ms: number, options: RetryOptions = {}): boolean {
+    const byte = usage(() => retryByte(ms, options.charge ?? true));
+    return this.#delivery.decide(this.#index, byte);
+  }
+
+  /** Rejected: it will never succeed, so it is dead now, which a rule may keep. Returns like `ack`. */
+  reject(): boolean {
+    return this.#delivery.decide(this.#index, ACK_REJECTED);
+  }
+
+  /** Given back: ready again at once, and no attempt is counted. Returns like `ack`. */
+  release(): boolean {
+    return this.#delivery.decide(this.#index, ACK_RELEASED);
+  }
+
+  /**
+   * Still at work: renews the lease of the delivery that it came in, where a rule sets one. Decides
+   * nothing. Only for a broker that knows the byte 0xff (PROTOCOL.md): an older one takes it for an
+   * ack, and each ack behind it for that of another message. false: too late, like `ack`.
+   */
+  working(): boolean {
+    return this.#delivery.work(this.#index);
   }
 }

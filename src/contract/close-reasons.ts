@@ -5,6 +5,7 @@ export const CLOSE_REASONS = [
   'peer',
   'protocol',
   'timeout',
+  'lease',
   'memory',
   'unreachable',
   'operator',

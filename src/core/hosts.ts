@@ -5,6 +5,7 @@ import type { Connections, Watched } from './connections/connections.ts';
 import type { Consumer } from './connections/consumer.ts';
 import type { ConsumerHost } from './connections/consumer-host.ts';
 import type { Producer, ProducerHost } from './connections/producer.ts';
+import { leaseOver } from './delivery/notices.ts';
 import type { Eviction } from './memory/eviction.ts';
 import { BufferPool } from './memory/partial-input.ts';
 import type { Reservations } from './memory/reservations.ts';
@@ -58,6 +59,7 @@ export function producerHost(
 
 export interface ConsumerParts extends HostParts {
   readonly dispatcher: ConsumerHost<Consumer>['subscriptions'];
+  readonly buckets: { idOf(slot: number): string };
   readonly settlement: ConsumerHost<Consumer>['settlement'];
   readonly frames: ConsumerHost<Consumer>['frames'];
   readonly latency: ConsumerHost<Consumer>['metrics']['latency'];
@@ -74,6 +76,7 @@ export function consumerHost(broker: ConsumerParts, ticks: Watched): ConsumerHos
     budget,
     time: {
       now: () => ticks.stir(),
+      exact: () => ticks.exact(),
       lookAt: (consumer, dueMs) => ticks.deadlines.set(consumer, dueMs),
       overdue,
     },
@@ -83,6 +86,10 @@ export function consumerHost(broker: ConsumerParts, ticks: Watched): ConsumerHos
       dead: ({ link: { peer } }, text) => {
         const line = `consumer ${peer} ${text}: closed`;
         broker.notices.notice('info', 'consumer.dead', line, { peer });
+      },
+      leaseOver: ({ link: { peer }, slot }, count, ms) => {
+        const line = leaseOver(peer, count, broker.buckets.idOf(slot), ms);
+        broker.notices.notice('warn', 'consumer.lease', line, { peer, count });
       },
       closed: (consumer) => broker.connections.consumerGone(consumer),
     },

@@ -48,6 +48,11 @@ export class Ticks {
     return this.#alarm.stir();
   }
 
+  /** The same to the ms, which takes a look at the clock. */
+  exact(): number {
+    return this.#alarm.exact();
+  }
+
   /** It is so late; nothing is done for that. */
   at(nowMs: number): void {
     this.#alarm.at(nowMs);

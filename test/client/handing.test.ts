@@ -20,7 +20,16 @@ console.log(`handing.test seed ${seed} (THRUSTMQ_TEST_SEED=${seed} repeats it)`)
 
 const READERS = ['run', 'messages', 'auto', 'batches', 'many next'] as const;
 const WAYS = ['close', 'signal of run', 'signal', 'return', 'break'] as const;
-const ENDS = ['resolve', 'throw', 'reject', 'ack', 'fail', 'ack and throw'] as const;
+const ENDS = [
+  'resolve',
+  'throw',
+  'reject',
+  'ack',
+  'fail',
+  'retry',
+  'give back',
+  'ack and throw',
+] as const;
 
 type Step =
   | { kind: 'publish'; sizes: number[] }
@@ -277,6 +286,8 @@ class Reader {
     this.#handed.push(number);
     for (let turn = 0; turn < turns; turn++) await tick();
     if (end === 'fail') message.fail();
+    else if (end === 'retry') message.retry(5, { charge: false });
+    else if (end === 'give back') message.release();
     else if (end !== 'throw' && end !== 'reject') this.#finished.add(number);
     if (end === 'ack' || end === 'ack and throw') message.ack();
     if (end === 'reject') return Promise.reject(new Error('no'));
@@ -338,10 +349,11 @@ describe('what was published is what readers are handed', { timeout: 120_000 }, 
     const [frame] = new DeliveryDecoder('u64').push(
       encodeDelivery([Buffer.from('a'), Buffer.from('b'), Buffer.from('c')], 'u64'),
     );
-    const whole = new Delivery(frame, 7n, () => {});
+    const hooks = { decided: () => {}, working: () => {} };
+    const whole = new Delivery(frame, 7n, hooks);
     const taken = Array.from({ length: 5 }, () => whole.take()?.text());
     assert.deepEqual(taken, ['a', 'b', 'c', undefined, undefined]);
-    const cut = new Delivery(frame, 7n, () => {});
+    const cut = new Delivery(frame, 7n, hooks);
     assert.equal(cut.take()?.text(), 'a');
     cut.end(new ThrustError('CONNECTION', 'lost'));
     assert.equal(cut.take(), undefined);

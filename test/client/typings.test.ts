@@ -14,7 +14,7 @@ const TSC = path.join(ROOT, 'node_modules/typescript/bin/tsc');
 
 const PROGRAM = `
 import { Client, createConsumer, createProducer, EncodedBatch, ThrustError } from 'thrustmq';
-import type { Message, Status } from 'thrustmq';
+import type { Message, RetryOptions, RunOptions, Status } from 'thrustmq';
 
 const onStatus = async (status: Status, error: ThrustError | undefined) => [status, error?.code];
 const producer = createProducer({ port: 1, onStatus, reconnect: { attempts: 3 } });
@@ -23,13 +23,19 @@ const stored: boolean[] = await producer.sendBatch([{ bucket: '7', body: new Uin
 await producer.sendEncoded(new EncodedBatch([{ bucket: 7, body: 'x' }]));
 await producer.close({ timeoutMs: stored.length });
 
+const free: RetryOptions = {};
+const slow: RunOptions = { concurrency: 2 };
 const consumer = createConsumer({ bucket: 7, ack: 'auto' });
 for await (const message of consumer) {
   const body: Uint8Array = message.body;
   const { n } = message.json<{ n: number }>();
   if (message.signal !== undefined && body.length > n) break;
+  const decided: boolean = message.retry(1500, { charge: false }) || message.reject();
+  if (!decided && slow && free && message.isOpen && message.working()) message.release();
 }
 await new Client().consumer({ bucket: 1 }).run((message: Message) => message.ack(), {
+  onFail: (error, message) => error instanceof TypeError ? message.reject() : message.retry(5000),
+  workingMs: 10_000,
   onError: (error: unknown, message: Message) => message.bucket === 7n && error,
 });
 `;
@@ -71,4 +77,6 @@ for (const flags of [
 test('a wrong program does not compile', () => {
   const wrong = PROGRAM.replace("'7'", 'true');
   assert.match(compile(wrong, ['--target', 'es2022', '--types', '']), /boolean/);
+  const wrongDelay = PROGRAM.replace('retry(1500', "retry('1.5s'");
+  assert.match(compile(wrongDelay, ['--target', 'es2022', '--types', '']), /string/);
 });

@@ -5,10 +5,19 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import {
+  ACK_DONE,
+  ACK_FAILED,
+  ACK_REJECTED,
+  ACK_RELEASED,
+  ACK_RETRY,
+  ACK_RETRY_EXPONENT_MAX,
+  ACK_RETRY_FREE,
+  ACK_WORKING,
   BATCH_MESSAGES_MAX,
   MESSAGE_BYTES_CEILING,
   MESSAGE_BYTES_DEFAULT,
 } from '../../assembly/layout.ts';
+import { retryByte } from '../../src/codec/retry-bytes.ts';
 import {
   encodeAcks,
   encodeBatch,
@@ -35,6 +44,15 @@ const EXAMPLES: Record<string, Uint8Array> = {
   'producer u64': batch('u64'),
   'producer u32': batch('u32'),
   'acks: the first stored, the second refused': encodeAcks([true, false]),
+  'acks of a consumer: done, rejected, released, retry after 30 s, the same uncharged, failed':
+    Uint8Array.of(
+      ACK_DONE,
+      ACK_REJECTED,
+      ACK_RELEASED,
+      retryByte(30_000, true),
+      retryByte(30_000, false),
+      ACK_FAILED,
+    ),
   goodbye: encodeGoodbye(),
   consumer: encodeConsumerHeader({ consumerId: 777n, bucket: 7n, batchSize: 100 }),
   'delivery u64': encodeDelivery([hi], 'u64'),
@@ -57,6 +75,26 @@ describe('PROTOCOL.md', () => {
     test(`hex of "${name}" is what wire.ts encodes`, () => {
       assert.equal(shown.get(name), Buffer.from(bytes).toString('hex'));
     });
+
+  test('the bytes of consumers are those of the table', () => {
+    const hex = (byte: number) => `0x${byte.toString(16)}`;
+    const section = page.slice(page.indexOf('## Consumer'));
+    const shown = [...section.matchAll(/^\| (\d\S*?),? .*?\| (\w+)/gm)].map(([, byte, word]) => [
+      byte,
+      word,
+    ]);
+    assert.deepEqual(shown.slice(0, 7), [
+      [`${ACK_DONE}`, 'done'],
+      [`${ACK_FAILED}`, 'failed'],
+      [`${ACK_REJECTED}`, 'rejected'],
+      [`${ACK_RELEASED}`, 'released'],
+      [hex(ACK_RETRY), 'failed'],
+      [hex(ACK_RETRY_FREE), 'the'],
+      [hex(ACK_WORKING), 'still'],
+    ]);
+    const exponents = section.match(/e = 0 … \d+/g);
+    assert.deepEqual(exponents, new Array(2).fill(`e = 0 … ${ACK_RETRY_EXPONENT_MAX}`));
+  });
 
   test('limits are the broker’s', () => {
     const rows = new Map<string, string>();

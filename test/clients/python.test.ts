@@ -264,4 +264,76 @@ with Consumer(port=${exhaust.port}, bucket=7) as consumer:
     assert.deepEqual(await link.acks(1), [1]); // go; the loop never asked beyond stop
     assert.equal(link.acksLeft, 0);
   });
+
+  test('a handler says what becomes of a message, by what it returns or raises', async () => {
+    await using exhaust = await new FakeExhaust().start();
+    const program = `
+from consumer import Consumer, REJECTED, RELEASED, retry
+consumer = Consumer(port=${exhaust.port}, bucket=7)
+def handle(body):
+    if body == b"work":
+        consumer.working()
+    if body == b"stop":
+        raise KeyboardInterrupt
+    return eval(body)
+errors = {ZeroDivisionError: REJECTED, LookupError: retry(30, charge=False)}
+try:
+    consumer.run(handle, errors)
+except KeyboardInterrupt:
+    consumer.close()
+`;
+    const python = runPython(['-c', program]);
+    const link = await exhaust.links.next();
+    const bodies: [string, number][] = [
+      ['None', 1],
+      ['True', 1],
+      ['False', 0],
+      ['REJECTED', 2],
+      ['RELEASED', 3],
+      ['retry(0)', 0x40],
+      ['retry(30)', 0x4f],
+      ['retry(30, charge=False)', 0x6f],
+      ['retry(2147483.648)', 0x5f],
+      ['1/0', 2],
+      ['{}[1]', 0x6f],
+      ['open("/no such file")', 0],
+      ['retry(-1)', 0],
+      ['retry(2147484)', 0],
+    ];
+    link.deliver(...bodies.map(([body]) => body), 'work', 'stop');
+    const expected = bodies.map(([, byte]) => byte);
+    assert.deepEqual(await link.acks(bodies.length), expected);
+    assert.deepEqual(await link.acks(2), [0xff, 0]); // work, and no such name
+    const { code, stderr } = await python.ended;
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /FileNotFoundError.*ValueError: a delay is 0 to .*NameError/s);
+    await link.closed;
+    assert.equal(link.acksLeft, 0);
+  });
+
+  test('what is no answer is not sent', async () => {
+    await using exhaust = await new FakeExhaust().start();
+    const program = `
+from consumer import Consumer
+with Consumer(port=${exhaust.port}, bucket=7) as consumer:
+    consumer.receive()
+    for answer in (b"", b"\\1\\1", b"\\xff"):
+        try:
+            consumer.ack(answer)
+        except ValueError as error:
+            print(error)
+    consumer.ack()
+`;
+    const python = runPython(['-c', program]);
+    const link = await exhaust.links.next();
+    link.deliver('x');
+    assert.deepEqual(await link.acks(1), [1]);
+    const { stdout } = await python.ended;
+    assert.deepEqual(stdout.trim().split('\n'), [
+      "b'' is no answer",
+      "b'\\x01\\x01' is no answer",
+      "b'\\xff' is no answer",
+    ]);
+    assert.equal(link.acksLeft, 0);
+  });
 });

@@ -81,7 +81,7 @@ test('rules are listed, and shown where they are in force', async () => {
     ['accounts', 'big-tenant'],
   );
   const rest = (await call(`/rules?cursor=${page.cursor}`)) as typeof page;
-  assert.deepEqual([rest.rules.length, rest.cursor], [4, null]);
+  assert.deepEqual([rest.rules.length, rest.cursor], [5, null]);
   assert.deepEqual(await call('/rules/tenants'), {
     name: 'tenants',
     match: '100-199',
@@ -96,12 +96,12 @@ test('rules are listed, and shown where they are in force', async () => {
 });
 
 test('rules that cannot be end the start with 78, and say what to do', async () => {
-  const rules = '[[rule]]\nname = "r"\nmatch = 5\nlease = "5s"\n';
+  const rules = '[[rule]]\nname = "r"\nmatch = 5\nttl = "5s"\n';
   const flags = ['--config', configOf(rules)];
   const { code, text } = await failedStart({ dataDir: temporaryFolder(), flags });
   assert.equal(code, 78);
   assert.match(
     text,
-    /rules\.toml: rule "r" sets lease, which this version does not carry out; take it out/,
+    /rules\.toml: rule "r" sets ttl, which this version does not carry out; take it out/,
   );
 });

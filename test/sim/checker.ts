@@ -8,7 +8,7 @@
 // and the one that was being written; only acks of consumers that no durable batch holds are open.
 
 import assert from 'node:assert/strict';
-import { ACK_DONE, ACK_STORED } from '../../assembly/layout.ts';
+import { ACK_DONE, ACK_STORED, ACK_WORKING } from '../../assembly/layout.ts';
 import { DeliveryDecoder, type Wire } from '../../src/codec/wire.ts';
 import type { Outcomes } from '../../src/core/collections/outcomes.ts';
 import type { Counters } from '../../src/core/metrics/counters.ts';
@@ -18,6 +18,9 @@ import { type BatchRead, readBatch } from './batch.ts';
 import { bodyOf, idOf } from './bodies.ts';
 import { Tally } from './faults.ts';
 import type { SimRules } from './rules.ts';
+
+// Time passes in steps of at most 100 ms; then the broker has its usual 50.
+const LEASE_LATE_MS = 150;
 
 export interface Message {
   id: number;
@@ -45,6 +48,8 @@ export interface Message {
   dropped: boolean;
   /** Its segment was compacted while a consumer held it; it came back since. */
   moved: 'no' | 'held' | 'back';
+  /** Who held it until a lease was over; nobody may have it before that connection is closed. */
+  takenFrom: ConsumerModel | undefined;
 }
 
 /** What a producer was promised a reply for. */
@@ -57,6 +62,8 @@ export class ProducerModel {
   /** Place in the order of this connection of its last message in the log. */
   lastAppended = -1;
   readonly order = new Map<Message, number>();
+  /** The broker has closed its connection. */
+  closed = false;
 }
 
 export class ConsumerModel {
@@ -65,6 +72,13 @@ export class ConsumerModel {
   readonly held: Message[] = [];
   readonly decoder: DeliveryDecoder;
   heartbeat = false;
+  /** Of what it holds, in ms; 0: none. And when it was sent that, or something was heard of it. */
+  leaseMs = 0;
+  sinceMs = 0;
+  /** Its lease is over. */
+  isOver = false;
+  /** The broker has closed its connection. */
+  closed = false;
 
   constructor(bucket: number, batchSize: number, wire: Wire) {
     this.bucket = bucket;
@@ -92,6 +106,7 @@ class Expected {
   redeliveredLow = 0;
   redeliveredHigh = 0;
   heartbeats = 0;
+  leasesOver = 0;
 }
 
 export class Checker {
@@ -190,6 +205,7 @@ export class Checker {
       wasUnsure: false,
       dropped: false,
       moved: 'no',
+      takenFrom: undefined,
     };
     this.messages.set(id, message);
     producer.order.set(message, producer.order.size);
@@ -370,12 +386,16 @@ export class Checker {
     assert.ok(frame.count === 1 || bytes.length <= bytesMax, 'a frame is larger than the limit');
     this.rules?.delivered(consumer.bucket, frame.count, this.now());
     for (let i = 0; i < frame.count; i++) this.#deliver(consumer, frame.body(i));
+    consumer.leaseMs = this.rules?.of(consumer.bucket).lease ?? 0;
+    consumer.sinceMs = this.now();
   }
 
   #deliver(consumer: ConsumerModel, body: Uint8Array): void {
     const message = this.#identify(body, consumer.bucket);
-    const { state } = message;
+    const { state, takenFrom } = message;
     assert.equal(state, 'ready', `${name(message)} was delivered and is ${state}`);
+    assert.ok(takenFrom?.closed !== false, `${name(message)} is with two who may answer it`);
+    message.takenFrom = undefined;
     const line = this.#line(message.bucket);
     const first = line.findIndex((each) => !each.doubtful);
     if (!message.doubtful)
@@ -401,14 +421,18 @@ export class Checker {
 
   /** Ack bytes reach the broker. */
   acks(consumer: ConsumerModel, bytes: Uint8Array): void {
-    let at = 0;
-    if (consumer.heartbeat) {
-      consumer.heartbeat = false;
-      at = 1;
-    }
-    for (; at < bytes.length; at++) {
+    if (consumer.held.length > 0 && bytes.length > 0) consumer.sinceMs = this.now();
+    for (const byte of bytes) {
+      if (byte === ACK_WORKING) {
+        this.tally.add('signs of work');
+        continue;
+      }
+      if (consumer.heartbeat) {
+        consumer.heartbeat = false;
+        continue;
+      }
       const message = consumer.held.shift()!;
-      if (bytes[at] === ACK_DONE) {
+      if (byte === ACK_DONE) {
         message.state = 'done';
         this.heldCount--;
         this.rules?.returned(message.bucket);
@@ -429,6 +453,31 @@ export class Checker {
     this.rules?.returned(message.bucket);
     this.heldCount--;
     this.#enter(message);
+  }
+
+  /** The broker says that a lease is over of `count` messages: they are ready again. */
+  leaseOver(consumer: ConsumerModel, count: number): void {
+    const { held, leaseMs, sinceMs } = consumer;
+    const silentMs = this.now() - sinceMs;
+    assert.ok(leaseMs > 0, 'a lease is over that was never given');
+    assert.ok(silentMs >= leaseMs, `a lease of ${leaseMs} ms was over after ${silentMs}`);
+    assert.equal(count, held.length, 'messages of a lease');
+    this.tally.add('leases over');
+    this.expected.leasesOver++;
+    consumer.isOver = true;
+    for (const message of held.splice(0)) {
+      this.#giveBack(message);
+      message.takenFrom = consumer;
+    }
+  }
+
+  /** No lease is over for long, and who had one that was is closed. */
+  judgeLease({ held, leaseMs, sinceMs, isOver, closed }: ConsumerModel): void {
+    if (closed) return;
+    assert.ok(!isOver, 'a connection stays open whose lease was over');
+    if (held.length === 0 || leaseMs === 0) return;
+    const lateMs = this.now() - sinceMs - leaseMs;
+    assert.ok(lateMs <= LEASE_LATE_MS, `a lease of ${leaseMs} ms is over for ${lateMs} ms`);
   }
 
   /** A consumer's connection is gone: what it held is ready again. */
@@ -466,6 +515,7 @@ export class Checker {
       else if (message.state === 'held' || message.state === 'aside') this.#enter(message);
       message.doubtful = false;
       message.moved = 'no';
+      message.takenFrom = undefined;
       if (message.unsure) this.#leave(message);
     }
     this.heldCount = 0;
@@ -582,6 +632,8 @@ export class Checker {
         protocolErrors: 0,
       },
     );
+    const { lease } = counters.closedConnections.exhaust;
+    assert.ok(lease <= expected.leasesOver, `${lease} connections closed by leases`);
     const { redeliveredMessages: again } = counters;
     const [least, most] = [expected.redeliveredLow, expected.redeliveredHigh];
     assert.ok(again >= least && again <= most, `${again} redelivered, not ${least} to ${most}`);

@@ -1,7 +1,7 @@
 // The peers of the simulated world: producers that pipeline batches, and consumers of every kind.
 // They know only what came over their connection; what they may be sent is the checker's matter.
 
-import { WIRE_U32, WIRE_U64 } from '../../assembly/layout.ts';
+import { ACK_WORKING, WIRE_U32, WIRE_U64 } from '../../assembly/layout.ts';
 import {
   DeliveryDecoder,
   encodeBatch,
@@ -21,11 +21,14 @@ export interface Surroundings {
   life: Life;
   checker: Checker;
   random: Random;
+  /** Chances of their own, by which consumers say that they work; undefined: none does. */
+  works: Random | undefined;
   gone: (peer: Peer) => void;
 }
 
 export interface Peer {
   readonly link: SimLink;
+  readonly model: { closed: boolean };
   /** Lets bytes pass to the broker. */
   arrive(bytes: Uint8Array): void;
   /** The client reads what was sent to it. */
@@ -36,12 +39,14 @@ const bytesOf = (wire: Wire) => (wire === 'u64' ? WIRE_U64 : WIRE_U32);
 
 // Tells the session in another turn, as sockets do.
 function closing(around: Surroundings, peer: () => Peer, left: () => void): () => void {
-  return () =>
+  return () => {
+    peer().model.closed = true;
     around.life.soon(() => {
       left();
       peer().link.session?.gone();
       around.gone(peer());
     });
+  };
 }
 
 export class ProducerPeer implements Peer {
@@ -115,6 +120,7 @@ export class ConsumerPeer implements Peer {
   readonly temper: Temper;
   readonly #around: Surroundings;
   readonly #decoder: DeliveryDecoder;
+  readonly #works: boolean;
   /** Messages delivered and not answered yet, as the client sees it. */
   unanswered = 0;
 
@@ -127,6 +133,7 @@ export class ConsumerPeer implements Peer {
     const { checker, life } = around;
     this.#around = around;
     this.temper = temper;
+    this.#works = around.works?.chance(0.6) === true;
     this.model = new ConsumerModel(bucket, batchSize, wire);
     this.#decoder = new DeliveryDecoder(wire);
     const { deliveryBytesMax, deliveryBytesMaxU32 } = life.broker.limits;
@@ -174,8 +181,24 @@ export class ConsumerPeer implements Peer {
     if (some === 0) return;
     this.unanswered -= some;
     const bytes = Uint8Array.from({ length: some }, () =>
-      random.chance(fails) ? [0, 2, 255][random.below(3)]! : 1,
+      random.chance(fails) ? [0, 2, 254][random.below(3)]! : 1,
     );
-    this.link.inbound.push(bytes);
+    this.link.inbound.push(this.#works ? this.#working(bytes) : bytes);
+  }
+
+  // The same bytes with some between them that are for no message.
+  #working(acks: Uint8Array): Uint8Array {
+    const works = this.#around.works!;
+    const signs = () => new Array<number>(works.chance(0.2) ? 1 + works.below(4) : 0);
+    return Uint8Array.from([
+      ...[...acks].flatMap((ack) => [...signs().fill(ACK_WORKING), ack]),
+      ...signs().fill(ACK_WORKING),
+    ]);
+  }
+
+  /** Says, now and then, that it works: whether it holds something or not. */
+  work(): void {
+    if (!this.#works || !this.#around.works!.chance(0.3)) return;
+    this.link.inbound.push(new Uint8Array(1 + this.#around.works!.below(6)).fill(ACK_WORKING));
   }
 }

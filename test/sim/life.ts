@@ -65,7 +65,7 @@ export interface Notice {
   level: string;
   kind: string;
   text: string;
-  fields: { position?: number; sequence?: number; count?: number };
+  fields: { peer?: string; position?: number; sequence?: number; count?: number };
 }
 
 const TIME_MS = 1_700_000_000_000;

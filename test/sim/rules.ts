@@ -1,5 +1,6 @@
 // Rules of a simulated world, drawn by its seed, and the part of the model that judges by them: how
-// large deliveries are, how many are out, how many come in a time, and what may wait.
+// large deliveries are, how many are out and for how long in silence, how many come in a time, and
+// what may wait.
 
 import assert from 'node:assert/strict';
 import { compileRules } from '../../src/core/rules/compile.ts';
@@ -12,22 +13,27 @@ export interface Bounds {
   batch: number;
   max_in_flight: number;
   rate: number;
+  lease: number;
   max_messages: number;
   max_bytes: number;
 }
 
-const NONE: Bounds = { batch: 0, max_in_flight: 0, rate: 0, max_messages: 0, max_bytes: 0 };
+const NONE: Bounds = {
+  ...{ batch: 0, max_in_flight: 0, rate: 0, lease: 0 },
+  ...{ max_messages: 0, max_bytes: 0 },
+};
 // A wake-up may be so late, and is made good.
 const LATE_MS = 50;
 // A message waits in the open batch while another one is written.
 const BATCHES_BETWEEN = 3;
 
-function draw(random: Random): Bounds {
+function draw(random: Random, leases: Random): Bounds {
   const sometimes = (share: number, value: number) => (random.chance(share) ? value : 0);
   return {
     batch: sometimes(0.4, 1 + random.below(10)),
     max_in_flight: sometimes(0.4, random.chance(0.5) ? 1 : 2 + random.below(12)),
     rate: sometimes(0.3, [20, 60, 150.5][random.below(3)]!),
+    lease: leases.chance(0.5) ? [300, 480, 1500, 4000][leases.below(4)]! : 0,
     max_messages: sometimes(0.4, 1 + random.below(60)),
     max_bytes: sometimes(0.3, 100 + random.below(20_000)),
   };
@@ -43,11 +49,11 @@ export class SimRules {
   // Batches since the bucket was last known in part only.
   readonly #known = new Map<number, number>();
 
-  /** Rules for all buckets, half of which have bounds of their own. */
-  constructor(random: Random, buckets: readonly number[]) {
-    this.#common = random.chance(0.5) ? draw(random) : NONE;
+  /** Rules for all buckets, half of which have bounds of their own; `leases`: chances of theirs. */
+  constructor(random: Random, leases: Random, buckets: readonly number[]) {
+    this.#common = random.chance(0.5) ? draw(random, leases) : NONE;
     for (const bucket of buckets.slice(0, 12))
-      if (random.chance(0.5)) this.#single.set(bucket, draw(random));
+      if (random.chance(0.5)) this.#single.set(bucket, draw(random, leases));
     const rules = [this.#rule('all', '*', this.#common)];
     for (const [bucket, bounds] of this.#single)
       rules.push(this.#rule(`b${bucket}`, `${bucket}`, bounds));
@@ -56,9 +62,10 @@ export class SimRules {
 
   #rule(name: string, match: string, bounds: Bounds): Rule | undefined {
     // 0 is no batch, and no key is left out where another rule would decide.
-    const words = Object.entries(bounds).map(([key, value]) =>
-      key === 'batch' && value === 0 ? 'batch=auto' : `${key}=${value}`,
-    );
+    const words = Object.entries(bounds).map(([key, value]) => {
+      if (key === 'lease') return `lease=${value}ms`;
+      return key === 'batch' && value === 0 ? 'batch=auto' : `${key}=${value}`;
+    });
     return ruleOfWords(name, match, words);
   }
 

@@ -25,6 +25,8 @@ const OFTEN: Floor[] = [
   ['followed', 100_000],
   ['observers that broke', 100],
   ['refused where a rule bounds', 500],
+  ['leases over', 200],
+  ['signs of work', 5000],
 ];
 // What strikes so seldom that chance alone can leave it short: then further worlds follow, in which
 // every promise has to hold, too.

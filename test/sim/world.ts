@@ -34,6 +34,7 @@ export interface SeededWorldOptions {
 
 const KIB = 1024;
 const RULES_SEED = 0x5eed;
+const LEASES_SEED = 0x1ea5e;
 const MESSAGE_BYTES_MAX = 2000;
 const BACKLOG_MAX = 1500;
 const HALF_OPEN_MS = 5000;
@@ -55,6 +56,7 @@ export class SeededWorld {
   readonly #setting: Setting;
   readonly #bodies = new Bodies();
   readonly #buckets: number[];
+  readonly #works: Random | undefined;
   readonly #steps: number;
   // Shares of 100 that publishing takes, by the time of the world.
   #publishing = 30;
@@ -87,7 +89,11 @@ export class SeededWorld {
     this.checker.coalesces = marksMax < limits.marksMax;
     // By chances of their own, so that worlds without rules stay alike.
     const chances = new Random(options.seed ^ RULES_SEED);
-    if (chances.chance(0.5)) this.checker.rules = new SimRules(chances, this.#buckets);
+    const leases = new Random(options.seed ^ LEASES_SEED);
+    if (chances.chance(0.5)) {
+      this.checker.rules = new SimRules(chances, leases, this.#buckets);
+      this.#works = leases;
+    }
     this.#setting = {
       codec: options.codec,
       sideCodec: options.sideCodec,
@@ -133,6 +139,9 @@ export class SeededWorld {
   }
 
   #ok(): void {
+    this.checker.check(() => {
+      for (const { model } of this.#consumers) this.checker.judgeLease(model);
+    });
     if (this.checker.violation !== undefined) throw this.checker.violation;
   }
 
@@ -197,7 +206,7 @@ export class SeededWorld {
       this.#producers = this.#producers.filter((each) => each !== peer);
       this.#consumers = this.#consumers.filter((each) => each !== peer);
     };
-    this.#around = { life, checker, random: this.#random, gone };
+    this.#around = { life, checker, random: this.#random, works: this.#works, gone };
     checker.now = () => life.nowMs;
     this.#leftOut.clear();
     checker.knows = (bucket) => {
@@ -325,7 +334,9 @@ export class SeededWorld {
     const random = this.#random;
     for (const consumer of this.#consumers) {
       const { unanswered, temper, link } = consumer;
-      if (unanswered === 0 || link.destroyed || link.dead) continue;
+      if (link.destroyed || link.dead) continue;
+      consumer.work();
+      if (unanswered === 0) continue;
       if (temper === 'eager' && random.chance(0.8)) consumer.answer(unanswered, 0);
       else if (temper === 'mixed' && random.chance(0.6))
         consumer.answer(1 + random.below(unanswered), 0.3);
@@ -438,6 +449,10 @@ export class SeededWorld {
     const excused = struck.size > 0 || wasLimited || damaged || armed;
     const { position, sequence, count } = fields;
     if (level === 'info') return;
+    if (kind === 'consumer.lease') {
+      this.#leaseOver(fields.peer!, count!);
+      return;
+    }
     // Caches are never synced, and segments may have been compacted or given back since.
     if (text.startsWith('the checkpoint does not fit') && !this.#orderly) return;
     const torn = this.#tally.get('power cuts') + this.#tally.get('flip') > 0;
@@ -455,6 +470,14 @@ export class SeededWorld {
       const end = bases.find((base) => base > position!) ?? Number.MAX_SAFE_INTEGER;
       this.checker.notFound(Number(/bucket (\d+)/.exec(text)![1]), position!, end);
     }
+  }
+
+  // What it holds is ready again, and it is closed; a byte of it may still be on its way.
+  #leaseOver(peer: string, count: number): void {
+    const { model, link } = this.#consumers.find((each) => each.link.peer === peer)!;
+    this.checker.leaseOver(model, count);
+    if (this.#works!.chance(0.5))
+      this.#life.soon(() => link.session!.receive(new Uint8Array(count).fill(1)));
   }
 
   // --- rest -------------------------------------------------------------------------------------

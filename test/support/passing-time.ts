@@ -10,7 +10,7 @@ const STEP_MS = 5;
 /** From now on time stands still until the test ends, but for what is asked of the result. */
 export function timeOf(t: TestContext): (ms: number) => Promise<void> {
   let nowMs = performance.now();
-  t.mock.timers.enable({ apis: ['setTimeout'] });
+  t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
   t.mock.method(performance, 'now', () => nowMs);
   return async (ms) => {
     for (let leftMs = ms; leftMs > 0; leftMs -= STEP_MS) {

@@ -42,7 +42,7 @@ export function whyOf(broker: Broker, slot: number, around: Surroundings): Why {
   if (stuck.length === consumers.length) return say('consumer-not-reading', at);
   const held = broker.limitsOfRules?.heldBack(slot);
   if (consumers.every((each) => each.state !== 'waiting')) {
-    if (now - latest >= SILENT_MS) return say('consumer-silent', at);
+    if (now - latest >= SILENT_MS) return silent(at, around, now);
     if (consumers.every((each) => each.state === 'heartbeat')) return say('heartbeat-pending');
     return held?.by === 'max_in_flight' ? say('at-max-in-flight') : say('consumers-at-limit', at);
   }
@@ -60,8 +60,20 @@ function isStuck({ stuckSinceMs }: Consumer, now: number): boolean {
   return stuckSinceMs >= 0 && now - stuckSinceMs >= STUCK_MS;
 }
 
+// The first lease that is over ends that, where there is one.
+function silent(since: string, { consumers, wallMs }: Surroundings, now: number): Why {
+  const held = consumers.filter((each) => each.state === 'unacked');
+  const endsMs = Math.min(...held.map((each) => each.endsMs));
+  const why = say('consumer-silent', since);
+  return endsMs < Number.POSITIVE_INFINITY ? { ...why, until: isoOf(wallMs + endsMs - now) } : why;
+}
+
+function isoOf(ms: number): string {
+  return new Date(Math.ceil(ms)).toISOString();
+}
+
 function atRate(untilMs: number): Why {
-  return { ...say('at-rate'), until: new Date(Math.ceil(untilMs)).toISOString() };
+  return { ...say('at-rate'), until: isoOf(untilMs) };
 }
 
 function say(code: WhyCode, since?: string): Why {

@@ -39,8 +39,10 @@ export interface ConnectionsOptions {
 export interface Watched {
   readonly producers: Set<Producer>;
   readonly deadlines: Deadlines<Consumer>;
-  /** Something comes in: gives the time in ms. */
+  /** Something comes in: gives the time in ms, as of the last input or tick. */
   stir(): number;
+  /** The same to the ms. */
+  exact(): number;
 }
 
 /** A listener's side, in the words of metrics and log lines. */

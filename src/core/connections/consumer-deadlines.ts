@@ -1,5 +1,6 @@
 // How long a consumer may take: for its header, to ack a heartbeat, and how long both sides may be
-// silent before a heartbeat is due. What it holds it may hold for ever.
+// silent before a heartbeat is due. What it holds it may hold for ever, or for as long as lease.ts
+// says.
 
 import { BATCH_HEADER_BYTES, WIRE_U32, WIRE_U64 } from '../../../assembly/layout.ts';
 import type { Limits } from '../limits.ts';
@@ -25,8 +26,7 @@ export function endsMs(state: ConsumerState, sinceMs: number, limits: Limits): n
   return Number.POSITIVE_INFINITY;
 }
 
-/** When to look whether it has lasted too long, in ms. */
-export function lookMs(state: ConsumerState, sinceMs: number, limits: Limits): number {
-  const ms = endsMs(state, sinceMs, limits);
+/** When to look whether a state has lasted too long that may last until `ms`. */
+export function lookMs(state: ConsumerState, ms: number): number {
   return state === 'waiting' ? Math.ceil(ms / TOGETHER_MS) * TOGETHER_MS : ms + 1;
 }

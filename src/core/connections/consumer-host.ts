@@ -22,6 +22,8 @@ export interface Subscriptions<Session> {
   unwant(consumer: Session): void;
   /** Messages of the bucket are ready again: gives them to whoever could take a batch. */
   dispatch(slot: number): void;
+  /** How long who holds a delivery of the bucket may be silent from now on, in ms; 0: for ever. */
+  leaseMs(slot: number): number;
   /** It is gone and holds nothing any more; once for each `join`. */
   leave(consumer: Session): void;
 }
@@ -30,6 +32,8 @@ export interface Subscriptions<Session> {
 export interface ConsumerTime<Session> {
   /** Monotonic ms, to be asked for with each input: after a sleep it sets ticks going. */
   now(): number;
+  /** The same to the ms: `now` is as of the last input or tick, which may be a standstill ago. */
+  exact(): number;
   /** Its `advance` is called at `dueMs`, monotonic ms, or at an earlier time that it was to be called
    * at already. */
   lookAt(consumer: Session, dueMs: number): void;
@@ -43,6 +47,9 @@ export interface ConsumerEnds<Session> {
   breach(consumer: Session, why: BreachKind, text: string): void;
   /** It is dead, as far as can be seen: one line for the operator. */
   dead(consumer: Session, text: string): void;
+  /** It holds `count` messages and was silent for `ms`, the whole of its lease: one line for the
+   * operator, before anything is done about it. */
+  leaseOver(consumer: Session, count: number, ms: number): void;
   /** Its connection is gone, and all that it held is given back. */
   closed(consumer: Session): void;
 }

@@ -2,6 +2,8 @@
 //
 //   header ----> waiting ----batch----> unacked ----last ack----> waiting
 //                   |                      |  a byte other than 1: that message is ready again
+//                   |                      |  0xFF: it is working, which answers nothing
+//                   |                      +--silence of a lease--> closed
 //                   +--silence--> heartbeat --ack--> waiting
 //   closed in any state: everything unacked is ready again, at its old place
 
@@ -10,6 +12,7 @@ import type { BreachKind, CloseReason } from '../../contract/close-reasons.ts';
 import type { Slice } from '../buckets/slice.ts';
 import { InFlight } from '../delivery/in-flight.ts';
 import type { Newcomer } from '../delivery/presence.ts';
+import { acksIn } from '../delivery/verdict.ts';
 import type { Position } from '../ports/basics.ts';
 import type { Link } from '../ports/link.ts';
 import type { Timed } from '../timing/deadlines.ts';
@@ -17,6 +20,7 @@ import { type ConsumerState, endsMs, heartbeatOf, lookMs } from './consumer-dead
 import { ConsumerHeaderReader } from './consumer-header.ts';
 import type { ConsumerHost } from './consumer-host.ts';
 import { ConsumerOutput } from './consumer-output.ts';
+import { Lease } from './lease.ts';
 
 export class Consumer implements Newcomer {
   readonly link: Link;
@@ -24,6 +28,7 @@ export class Consumer implements Newcomer {
   readonly #host: ConsumerHost<Consumer>;
   readonly #frameBytesMax: number;
   readonly #inFlight = new InFlight(this);
+  readonly #lease = new Lease();
   readonly #output: ConsumerOutput;
   #state: ConsumerState = 'header';
   #header: ConsumerHeaderReader | undefined = new ConsumerHeaderReader();
@@ -134,7 +139,7 @@ export class Consumer implements Newcomer {
    * still on disk.
    */
   deliver(most: number): boolean {
-    const { frames, metrics, time } = this.#host;
+    const { frames, metrics, subscriptions, time } = this.#host;
     const held = this.#inFlight;
     const { slot, batchSize, link } = this;
     const wanted = Math.min(batchSize, most);
@@ -147,23 +152,19 @@ export class Consumer implements Newcomer {
     const { sequence, attempts } = held.first;
     this.#deliveredMs = attempts === 0 ? latency.delivered(sequence) : latency.clockMs();
     this.#sentMs = time.now();
+    const leaseMs = subscriptions.leaseMs(slot);
+    this.#lease.begin(leaseMs, leaseMs > 0 ? time.exact() : 0);
+    if (leaseMs > 0) this.#watch();
     this.#output.sendFrame(held.count, bytes);
     this.drained();
     return true;
   }
 
   #acks(bytes: Uint8Array): void {
-    if (this.#state === 'heartbeat') {
-      this.#state = 'waiting';
-      if (bytes.length > 1) this.#surplus(bytes.length - 1);
-      else this.#wait();
-      return;
-    }
     const held = this.#inFlight;
-    if (bytes.length > held.count) {
-      this.#surplus(bytes.length - held.count);
-      return;
-    }
+    // Only where there are more of them it matters how many of the bytes are acks.
+    if (bytes.length > held.count && !this.#isAnswer(acksIn(bytes))) return;
+    if (this.#lease.ms > 0) this.#lease.renew(this.#host.time.exact());
     held.answer(bytes, this.#host.settlement);
     if (held.count > 0) {
       this.#host.subscriptions.dispatch(this.slot); // what failed is ready for the others
@@ -174,8 +175,15 @@ export class Consumer implements Newcomer {
     this.#wait();
   }
 
-  #surplus(count: number): void {
-    this.#breach('protocol', `${count} more messages were acked than delivered`);
+  // Whether so many acks are for the messages that it holds. That it works answers no heartbeat,
+  // either: who says so by a timer may not read any more.
+  #isAnswer(count: number): boolean {
+    const held = this.#inFlight.count;
+    const isBeat = this.#state === 'heartbeat';
+    const more = count - (isBeat ? 1 : held);
+    if (more > 0) this.#breach('protocol', `${more} more messages were acked than delivered`);
+    else if (isBeat && count > 0) this.#wait();
+    return held > 0 && more <= 0;
   }
 
   /** Records of the segments from `base` to before `end` stand elsewhere now. */
@@ -190,15 +198,21 @@ export class Consumer implements Newcomer {
 
   // Has itself looked at when its state may have lasted too long.
   #watch(): void {
-    const { time, limits } = this.#host;
     if (this.#state === 'waiting' && this.#output.queuedBytes > 0) return;
-    const dueMs = lookMs(this.#state, this.#sentMs, limits);
-    if (dueMs < Number.POSITIVE_INFINITY) time.lookAt(this, dueMs);
+    const dueMs = lookMs(this.#state, this.endsMs);
+    if (dueMs < Number.POSITIVE_INFINITY) this.#host.time.lookAt(this, dueMs);
   }
 
-  /** It was due: a header is missing, silence is to be broken, a peer is dead; or not yet. */
+  /** Until when its state may last: `unacked` by its lease. */
+  get endsMs(): number {
+    const { limits, subscriptions } = this.#host;
+    if (this.#state !== 'unacked') return endsMs(this.#state, this.#sentMs, limits);
+    return this.#lease.endsMs(subscriptions.leaseMs(this.slot));
+  }
+
+  /** Due: a header is missing, silence is to be broken, a peer dead, a lease over; or not yet. */
   advance(nowMs: number): void {
-    const dueMs = endsMs(this.#state, this.#sentMs, this.#host.limits);
+    const dueMs = this.endsMs;
     if (this.#state !== 'waiting') {
       if (nowMs > dueMs) this.#overdue(dueMs);
     } else if (nowMs >= dueMs && this.#output.queuedBytes === 0) this.#beat();
@@ -220,9 +234,8 @@ export class Consumer implements Newcomer {
   #overdue(dueMs: number): void {
     if (this.link.destroyed) return;
     const state = this.#state;
-    const sentMs = this.#sentMs;
     this.#host.time.overdue.add(this, dueMs, () => {
-      const isStillSo = this.#state === state && this.#sentMs === sentMs;
+      const isStillSo = this.#state === state && this.endsMs <= dueMs;
       if (isStillSo && !this.link.destroyed) this.#expire();
     });
   }
@@ -233,8 +246,25 @@ export class Consumer implements Newcomer {
       this.#breach('timeout', `no complete header within ${limits.consumerHeaderMs} ms`);
       return;
     }
+    if (this.#state === 'unacked') {
+      this.#leaseOver();
+      return;
+    }
     ends.dead(this, `did not ack a heartbeat for ${limits.heartbeatAckMs} ms`);
     this.link.destroy();
+  }
+
+  // What it holds is given back first, so that no byte of it settles what others may have by then;
+  // nobody has it before the link is closed.
+  #leaseOver(): void {
+    const { ends, settlement, subscriptions } = this.#host;
+    const { slot } = this;
+    ends.leaseOver(this, this.unacked, this.#lease.ms);
+    this.closedFor = 'lease';
+    this.#state = 'closed';
+    this.#inFlight.lose(settlement);
+    this.link.destroy();
+    subscriptions.dispatch(slot);
   }
 
   /** The peer will send nothing more, so no ack either. */

@@ -1,5 +1,6 @@
-// What rules allow of a bucket's next delivery: `batch`, `max_in_flight` and `rate`. Asked before
-// each delivery, and told afterwards how many messages went; knows no consumers.
+// What rules allow of a bucket's next delivery: `batch`, `max_in_flight` and `rate`, and for how long
+// it may be held in silence: `lease`. Asked before each delivery, and told afterwards how many
+// messages went; knows no consumers.
 
 import type { BucketRules } from '../buckets/bucket-rules.ts';
 import type { Buckets } from '../buckets/buckets.ts';
@@ -31,6 +32,11 @@ export class DeliveryLimits {
     if (maxInFlight > 0) most = Math.min(most, maxInFlight - this.#buckets.unackedOf(slot));
     if (most <= 0) return 0;
     return rate > 0 ? Math.min(most, this.#rates.allowed(slot, rate, this.#nowMs())) : most;
+  }
+
+  /** How long who holds a delivery of a bucket may be silent, in ms; 0: for ever. */
+  leaseMs(slot: number): number {
+    return this.#rules.of(slot).leaseMs;
   }
 
   /** So many messages were delivered. */

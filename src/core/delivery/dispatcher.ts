@@ -138,6 +138,11 @@ export class Dispatcher {
     this.#leave(slot);
   }
 
+  /** How long who holds a delivery of a bucket may be silent, in ms; 0: for ever. */
+  leaseMs(slot: number): number {
+    return this.#parts.limitsOfRules?.leaseMs(slot) ?? 0;
+  }
+
   /** How many take the line of a bucket, or wait to do so, before its consumers. */
   takersOf(slot: number): number {
     return this.#takers.get(slot)?.length ?? 0;

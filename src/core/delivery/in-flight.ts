@@ -5,7 +5,7 @@ import type { Slice } from '../buckets/slice.ts';
 import type { Position } from '../ports/basics.ts';
 import type { Holder } from '../ports/observer.ts';
 import type { Settlement } from './settlement.ts';
-import { DONE, sameUntil, VERDICTS } from './verdict.ts';
+import { DONE, sameUntil, VERDICTS, WORKING } from './verdict.ts';
 
 export class InFlight {
   readonly #parts: Slice[] = [];
@@ -35,9 +35,14 @@ export class InFlight {
     this.count += part.count;
   }
 
-  /** The consumer's bytes for the next messages; as many as are held at most. */
+  /** The consumer's bytes for the next messages, as many as are held at most, and among them any
+   * number that say that it is working. */
   answer(bytes: Uint8Array, settlement: Settlement): void {
     for (let at = 0; at < bytes.length; ) {
+      if (VERDICTS[bytes[at]!] === WORKING) {
+        at++; // the message that is next stays so
+        continue;
+      }
       const part = this.#parts[this.#at]!;
       const most = Math.min(bytes.length, at + part.count - this.#answered);
       const end = sameUntil(bytes, at, most);
@@ -50,7 +55,7 @@ export class InFlight {
     if (this.count === 0) this.#end();
   }
 
-  /** The link ended: everything that is held is ready again. */
+  /** The link ended, or a lease is over: everything that is held is ready again. */
   lose(settlement: Settlement): void {
     while (this.count > 0) {
       const part = this.#parts[this.#at]!;

@@ -3,6 +3,7 @@
 import type { Slice } from '../buckets/slice.ts';
 import type { Limits } from '../limits.ts';
 import type { Position } from '../ports/basics.ts';
+import { formatDuration } from '../text/units.ts';
 
 /** A connection was turned away. */
 export function refused(peer: string, refusal: 'full' | 'address', limits: Limits): string {
@@ -12,6 +13,11 @@ export function refused(peer: string, refusal: 'full' | 'address', limits: Limit
     address: `${connectionsPerAddressMax} connections from that address are open, the limit for one (--max-connections-per-address)`,
   }[refusal];
   return `connection from ${peer} refused: ${why}`;
+}
+
+/** A consumer held messages of a bucket, and was silent for the `ms` of its lease. */
+export function leaseOver(peer: string, count: number, bucket: string, ms: number): string {
+  return `consumer ${peer} closed: it held ${count} messages of bucket ${bucket} and sent nothing for ${formatDuration(ms)}, the lease that a rule sets. They are ready for others. If it was at work, let it ack each message as soon as that is done, send 0xFF meanwhile, or take fewer at once; or make the lease longer: thrustmq rule explain ${bucket}`;
 }
 
 /** The index of a segment cannot be written. */

@@ -73,7 +73,7 @@ export class Settlement {
     this.#counters.failedMessages += count;
   }
 
-  /** held -> ready: the link of their consumer ended. */
+  /** held -> ready: the link of their consumer ended, or its lease is over. */
   lost(part: Slice, at: number, count: number, by?: Holder): void {
     this.#requeue(part, at, count, 'lost', by);
   }

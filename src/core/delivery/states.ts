@@ -15,7 +15,7 @@ export type MessageState = 'unseen' | 'ready' | 'held' | 'gone' | 'aside';
  * - `durable`: its record is on disk.
  * - `delivered`: it was sent to a consumer.
  * - `done`, `failed`: what the consumer answers.
- * - `lost`: the link of the consumer ended before it answered.
+ * - `lost`: the link of the consumer ended, or its lease was over, before it answered.
  * - `purged`: an operator empties the line.
  * - `unreadable`: its record cannot be read back when it is to be delivered.
  * - `restarted`: the broker ended, with all marks written, and another one read its log.

@@ -5,7 +5,7 @@ export interface Wake {
   soon(): void;
   /** The broker's `rested` is to be called after about so many ms, once. */
   rest(ms: number): void;
-  /** The core slept and has work again: `advance` is to be called a tick from now, if not before.
+  /** The core has work, after a sleep or in the middle of it: `advance` is to be called a tick from now, if not before.
    * Gives the monotonic ms that it is now. */
   stirred(): number;
 }

@@ -7,6 +7,7 @@ import { RuleError } from './rule-error.ts';
 
 /** Keys that are carried out; `true`: whatever value they have, else these values only. */
 export const BUILT: { readonly [K in RuleKeyName]?: true | readonly string[] } = {
+  lease: true,
   max_messages: true,
   max_bytes: true,
   overflow: ['refuse'],

@@ -35,6 +35,13 @@ export class Alarm {
     return this.#now;
   }
 
+  /** The same to the ms: the last tick may be a while ago. */
+  exact(): number {
+    this.stir();
+    this.at(this.#stirred());
+    return this.#now;
+  }
+
   /** It is so late; nothing is decided by that. */
   at(nowMs: number): void {
     assert(nowMs >= this.#now, 'time ran backwards');

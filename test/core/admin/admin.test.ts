@@ -254,6 +254,18 @@ describe('why nothing more is delivered', () => {
     why(desk, 'consumers-at-limit');
   });
 
+  test('consumer-silent, until its lease is over', () => {
+    const desk = new Desk(brokerOf({ rules: ['1 lease=8s'] }));
+    desk.world.publish(1, 'a');
+    desk.world.consumer(1, 1);
+    desk.run();
+    desk.world.advance(5100, true);
+    why(desk, 'consumer-silent');
+    assert.equal(desk.bucket(1).why.until, new Date(WALL_MS + 2900).toISOString());
+    desk.world.advance(3000, true);
+    why(desk, 'no-consumer');
+  });
+
   test('to say why does not move the line on', () => {
     const desk = withMessages();
     const { world } = desk;

@@ -30,6 +30,7 @@ function setUp(connectionsMax = 10) {
     deadlines: deadlines as unknown as Deadlines<Consumer>,
     stirs: 0,
     stir: () => ticks.stirs++,
+    exact: () => 0,
   };
   const connections = new Connections(parts, {
     producer: (link) => ({ link, closedFor: 'peer' }) as unknown as Producer,

@@ -21,7 +21,8 @@ test('a header and the ack of a heartbeat have their time, and silence has; what
 });
 
 test('a time that must be over is looked at behind it, heartbeats together with others', () => {
-  const look = (state: Parameters<typeof endsMs>[0], since: number) => lookMs(state, since, limits);
+  const look = (state: Parameters<typeof endsMs>[0], since: number) =>
+    lookMs(state, endsMs(state, since, limits));
   assert.deepEqual([look('header', 1000), look('heartbeat', 1000)], [6001, 21_001]);
   assert.deepEqual([look('waiting', 1000), look('waiting', 1001)], [11_000, 11_100]);
   assert.equal(look('waiting', 1100), 11_100);

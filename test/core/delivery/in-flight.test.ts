@@ -42,7 +42,7 @@ test('runs of equal answers are one call each, and end with their part', () => {
   assert.deepEqual([held.count, held.parts, held.first.sequence], [7, 2, 1]);
   const calls: Call[] = [];
   held.answer(Uint8Array.of(1, 1), noting(calls));
-  held.answer(Uint8Array.of(1, 1, 0, 255), noting(calls));
+  held.answer(Uint8Array.of(1, 1, 0, 254), noting(calls));
   assert.deepEqual(calls, [
     ['done', 1, 0, 2],
     ['done', 3, 2, 1],
@@ -83,6 +83,30 @@ test(`whatever the pieces, each message has one end (seed ${seed})`, () => {
       return [bytes[i] === 1 ? 'done' : 'failed', sequence];
     });
     assert.deepEqual(ends, expected);
+  }
+});
+
+test(`signs of work take no place, wherever they stand (seed ${seed})`, () => {
+  const random = new Random(seed);
+  for (let round = 0; round < 300; round++) {
+    const [quiet, talking] = [new InFlight(), new InFlight()];
+    for (const held of [quiet, talking]) for (const at of [1, 10, 20]) held.add(part(at, 5));
+    const acks = Array.from({ length: random.below(16) }, () => random.below(3));
+    const bytes = acks.flatMap((ack) => [...new Array(random.below(4)).fill(255), ack]);
+    bytes.push(...new Array(random.below(4)).fill(255));
+    const [expected, calls]: Call[][] = [[], []];
+    quiet.answer(Uint8Array.from(acks), noting(expected!));
+    for (let at = 0; at < bytes.length; ) {
+      const to = at + 1 + random.below(6);
+      talking.answer(Uint8Array.from(bytes.slice(at, to)), noting(calls!));
+      at = to;
+    }
+    const each = (all: Call[]) =>
+      all.flatMap(([what, sequence, , count]) =>
+        Array.from({ length: count }, (_, i) => [what, sequence + i]),
+      );
+    assert.deepEqual(each(calls!), each(expected!));
+    assert.equal(talking.count, quiet.count);
   }
 });
 

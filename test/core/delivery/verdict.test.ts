@@ -2,15 +2,30 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DONE, FAILED, sameUntil, VERDICTS } from '../../../src/core/delivery/verdict.ts';
+import {
+  acksIn,
+  DONE,
+  FAILED,
+  sameUntil,
+  VERDICTS,
+  WORKING,
+} from '../../../src/core/delivery/verdict.ts';
 import { Random, seedOf } from '../../support/random.ts';
 
 const seed = seedOf('core/delivery/verdict.test');
 
-test('1 is done, and each of the 255 others has failed', () => {
+test('1 is done, 255 is no ack, and each of the 254 others has failed', () => {
   assert.equal(VERDICTS.length, 256);
-  for (let byte = 0; byte < 256; byte++)
+  for (let byte = 0; byte < 255; byte++)
     assert.equal(VERDICTS[byte], byte === 1 ? DONE : FAILED, `byte ${byte}`);
+  assert.equal(VERDICTS[255], WORKING);
+});
+
+test('acks are counted without the bytes that are none', () => {
+  assert.equal(acksIn(Uint8Array.of()), 0);
+  assert.equal(acksIn(Uint8Array.from({ length: 256 }, (_, byte) => byte)), 255);
+  assert.equal(acksIn(new Uint8Array(65_536).fill(255)), 0);
+  assert.equal(acksIn(Uint8Array.of(255, 1, 255, 255, 0, 255)), 2);
 });
 
 test('a run ends before the first byte that means something else, for each pair of bytes', () => {

@@ -30,6 +30,20 @@ test('awake, it is called a tick from now; what is due later lets it sleep', () 
   assert.deepEqual(seen.told, [TICK_MS, 400]);
 });
 
+test('to the ms it looks at the clock, awake or asleep, and the tick is as long as before', () => {
+  const { alarm, seen } = setUp();
+  alarm.tick(100);
+  seen.nowMs = 113.5;
+  assert.equal(alarm.stir(), 100);
+  assert.equal(alarm.exact(), 113.5);
+  assert.equal(alarm.nowMs, 113.5);
+  assert.equal(alarm.tick(125), 25);
+  alarm.rest(10_000);
+  seen.nowMs = 5000;
+  assert.equal(alarm.exact(), 5000);
+  assert.equal(alarm.tick(5025), 25);
+});
+
 test('what was slept is no tick, however long it was', () => {
   const { alarm, seen } = setUp();
   alarm.rest(10_000);
