@@ -26,17 +26,15 @@ export const CONSUMER_HEADER_BYTES: u32 = 20;
 
 export const ACK_STORED: u32 = 1;
 export const ACK_REFUSED: u32 = 0;
-
 // What a consumer says of a message. All other bytes mean failed, too.
 export const ACK_FAILED: u32 = 0; // ready again after the rule's delay; one more attempt
 export const ACK_DONE: u32 = 1;
-export const ACK_REJECTED: u32 = 2; // dead now
+export const ACK_REJECTED: u32 = 2; // it will never succeed
 export const ACK_RELEASED: u32 = 3; // ready again at once, no attempt is charged
 export const ACK_RETRY: u32 = 0x40; // + e: ready again after 2^e ms; one more attempt
 export const ACK_RETRY_FREE: u32 = 0x60; // + e: the same, no attempt is charged
 export const ACK_RETRY_EXPONENT_MAX: u32 = 31;
 export const ACK_WORKING: u32 = 0xff; // renews the lease of the delivery; stands for no message
-
 export const BATCH_MESSAGES_MAX: u32 = 65536;
 export const MESSAGE_BYTES_DEFAULT: u32 = 1048576; // 1 MiB
 export const MESSAGE_BYTES_CEILING: u32 = 67108864; // 64 MiB; a longer Length is not this protocol

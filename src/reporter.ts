@@ -165,7 +165,8 @@ export class Reporter {
     const closed = [...Object.values(intake), ...Object.values(exhaust)];
     const opened = closed.reduce((sum, count) => sum + count, producers.size + consumers.size);
     const { publishedMessages, deliveredMessages, ackedMessages, failedMessages } = counters;
-    const messages = publishedMessages + deliveredMessages + ackedMessages + failedMessages;
+    const answered = ackedMessages + failedMessages + counters.releasedMessages;
+    const messages = publishedMessages + deliveredMessages + answered;
     const { refusedEmpty, refusedLarge, refusedFull, refusedByRule, purgedMessages } = counters;
     const refused = refusedEmpty + refusedLarge + refusedFull + refusedByRule;
     const others = refused + purgedMessages + this.#commits;

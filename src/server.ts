@@ -112,10 +112,7 @@ export class Server {
   #failure: Error | undefined;
   #stop!: (how: Stopped) => void;
 
-  /**
-   * Recovers. What it throws leaves the folder to the caller; from then on it is the server's, and
-   * given back by `close`.
-   */
+  /** Recovers. What it throws leaves the folder to the caller; later `close` gives it back. */
   static async open(options: ServerOptions, folder: DataFolder): Promise<Server> {
     const { clock = new Clock() } = options;
     const settings = new SettingsFile(() => folder.path, 'paused.json');
@@ -183,6 +180,7 @@ export class Server {
       wallMs,
       clockMs: () => this.#clock.nowMs,
       nowMs: () => this.#ticker.clockMs,
+      random: Math.random,
       isLate: () => this.#ticker.lateMs > STILL_MS,
       strict: config.log.sync === 'commit',
       onFailed: (failure) => this.#failed(failure),

@@ -98,12 +98,22 @@ async function list(options: ListOptions): Promise<void> {
 
 /** Buckets as a table. */
 export function bucketTable(rows: readonly BucketRow[]): string {
-  const head = ['bucket', 'ready', 'unacked', 'consumers', 'in/s', 'out/s', 'oldest', 'why'];
+  const head = [
+    'bucket',
+    'ready',
+    'unacked',
+    'later',
+    'consumers',
+    'in/s',
+    'out/s',
+    'oldest',
+    'why',
+  ];
   const table = newTable(head, ['why']);
   for (const row of rows) {
     const ready = `${count(row.ready)}${row.exact ? '' : '+'}`;
     const rates = [rate(row.publishedRate), rate(row.settledRate)];
-    const counts = [ready, count(row.unacked), count(row.consumers)];
+    const counts = [ready, count(row.unacked), count(row.delayed), count(row.consumers)];
     table.push([row.id, ...counts, ...rates, ageText(row), row.why.code]);
   }
   return table.toString();

@@ -80,7 +80,7 @@ function render(snapshot: Snapshot, options: StatsOptions): string {
       `${count(log.coldReads.count)} cold reads of ${formatSize(log.coldReads.bytes)}`,
     ...(log.oldest ? [`the oldest message waits in bucket ${log.oldest.bucket}`] : []),
     `${buckets.exact ? '' : 'at least '}${count(buckets.count)} buckets: ` +
-      `${count(buckets.ready)} ready, ${count(buckets.unacked)} unacked`,
+      `${count(buckets.ready)} ready, ${count(buckets.unacked)} unacked, ${count(buckets.delayed)} later`,
   ];
   if (buckets.top.length > 0) lines.push(longest(snapshot));
   return `${lines.join('\n')}\n`;
@@ -100,8 +100,13 @@ function messages({ rates, totals }: Snapshot): string {
 }
 
 function longest({ buckets }: Snapshot): string {
-  const table = newTable(['bucket', 'ready', 'unacked', 'consumers']);
-  for (const { id, ready, unacked, consumers, exact } of buckets.top.slice(0, BUCKETS_MAX))
-    table.push([id, `${exact ? '' : '≥ '}${count(ready)}`, count(unacked), count(consumers)]);
+  const table = newTable(['bucket', 'ready', 'unacked', 'later', 'consumers']);
+  for (const { id, ready, unacked, delayed, consumers, exact } of buckets.top.slice(
+    0,
+    BUCKETS_MAX,
+  )) {
+    const waiting = `${exact ? '' : '≥ '}${count(ready)}`;
+    table.push([id, waiting, count(unacked), count(delayed), count(consumers)]);
+  }
   return table.toString();
 }

@@ -63,6 +63,8 @@ export interface BucketRow {
   id: string;
   ready: number;
   unacked: number;
+  /** To be ready at a time, as far as it is known. */
+  delayed: number;
   /** Whether `ready` counts everything; else the oldest part of the backlog is not counted yet. */
   exact: boolean;
   consumers: number;

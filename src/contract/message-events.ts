@@ -2,7 +2,14 @@
 // diagnostics_channel.
 
 /** What becomes of messages, in the order of a life without failures. */
-export const MESSAGE_EVENTS = ['sealed', 'durable', 'delivered', 'settled', 'requeued'] as const;
+export const MESSAGE_EVENTS = [
+  'sealed',
+  'durable',
+  'delivered',
+  'settled',
+  'requeued',
+  'deferred',
+] as const;
 
 export type MessageEventName = (typeof MESSAGE_EVENTS)[number];
 
@@ -25,12 +32,13 @@ export interface MessageEvent {
   position: number;
   /** Of the bodies of all records that the messages are in, also where these hold further ones. */
   bytes: number;
-  /** Deliveries that ended without an ack; `requeued` counts the one that has just failed. */
+  /** Attempts that were charged; `requeued` and `deferred` count the one that has just failed. */
   attempts: number;
   /** Who got or held them; absent in `sealed` and `durable`, and where an operator purged. */
   consumer?: MessageConsumer;
-  /** Of `settled`: `done` or `purged`. Of `requeued`: `failed` (the consumer said so) or `lost`. */
-  cause?: 'done' | 'purged' | 'failed' | 'lost';
+  /** Of `settled`: `done` or `purged`. Of `requeued`, ready again at once, and `deferred`, ready after
+   * a time: `failed` or `released`, as the consumer said; of `requeued` also `lost`. */
+  cause?: 'done' | 'purged' | 'failed' | 'released' | 'lost';
   /** With the cause `lost`: why the connection ended, as in the metrics (close-reasons.ts). */
   closed?: string;
 }

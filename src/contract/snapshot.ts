@@ -28,6 +28,10 @@ export interface Totals {
   ackedMessages: number;
   /** Messages acked with another byte. */
   failedMessages: number;
+  /** Messages given back without an attempt. */
+  releasedMessages: number;
+  /** Of those that failed or were given back: to be ready again only after a time. */
+  deferredMessages: number;
   /** Deliveries of a message that had been delivered before. */
   redeliveredMessages: number;
   /** Messages that could not be read back from disk and were set aside. */
@@ -45,6 +49,8 @@ export interface BucketSnapshot {
   id: string;
   ready: number;
   unacked: number;
+  /** To be ready at a time. */
+  delayed: number;
   consumers: number;
   /** Whether `ready` counts all; if not, it is at least so many: what was on disk only when the
    * broker started, or when it forgot the bucket, counts when it is read. */
@@ -208,7 +214,7 @@ export interface Snapshot {
   rates: Rates;
   totals: Totals;
   /** `count` is of buckets that are remembered; all of them if `exact`, else there may be more whose
-   * messages are on disk only. `ready` and `unacked` count all messages in any case. `oldestAgeMs`:
+   * messages are on disk only. `ready`, `unacked` and `delayed` count all messages in any case. `oldestAgeMs`:
    * age of the oldest message that is not acked, about; 0: there is none; what was stored before
    * this start counts from it. `top` holds the buckets with the largest backlog, at most 50. */
   buckets: {
@@ -216,6 +222,7 @@ export interface Snapshot {
     exact: boolean;
     ready: number;
     unacked: number;
+    delayed: number;
     paused: number;
     oldestAgeMs: number;
     top: BucketSnapshot[];

@@ -11,13 +11,17 @@ import type { LogPorts } from './ports/log.ts';
 import type { Notices } from './ports/notices.ts';
 import type { Observer } from './ports/observer.ts';
 import type { Wake } from './ports/wake.ts';
+import type { DueLog } from './records/due.ts';
 import type { RuleTable } from './rules/rule-table.ts';
 import type { State } from './segments/state.ts';
+
+/** The ports of the log, and its due times (records/due.ts). */
+export type Log = LogPorts & { readonly due: DueLog };
 
 export interface BrokerOptions extends State<Consumer> {
   codec: Codec;
   /** Each may be of another make: a journal that asks others first, beside a file log's segments. */
-  log: LogPorts;
+  log: Log;
   /** Told each tick what is being served; the log was given it to read. */
   foreground: ForegroundTraffic;
   limits: Limits;
@@ -31,6 +35,8 @@ export interface BrokerOptions extends State<Consumer> {
    * last one. What is decided goes by it, and it stands still while the process does.
    */
   nowMs?: () => number;
+  /** Chance, from 0 to below 1, for what rules leave to it; without it nothing is left to it. */
+  random?: () => number;
   /** Whether the process has stood still just now. */
   isLate?: () => boolean;
   /** What an earlier life has paused. */

@@ -73,7 +73,7 @@ export class Broker implements CommitEvents {
   readonly producers: ReadonlySet<Producer>;
   readonly consumers: ReadonlySet<Consumer>;
   readonly #apply: Apply;
-  readonly #maintenance: Maintenance;
+  readonly maintenance: Maintenance;
   readonly connections: Connections;
   readonly #forProducers: ProducerHost;
   readonly #forConsumers: ConsumerHost<Consumer>;
@@ -115,16 +115,11 @@ export class Broker implements CommitEvents {
       dispatch: (slot) => this.dispatch(slot),
       isLate: options.isLate ?? (() => false),
     });
-    const { log, wallMs, nowMs = () => this.#ticks.nowMs } = options;
-    const { clockMs = nowMs } = options;
+    const { log, wallMs, nowMs = () => this.#ticks.nowMs, clockMs = nowMs } = options;
     this.latency = new Latency({ clockMs });
-    this.#maintenance = new Maintenance(this, {
-      log,
-      entriesMax: options.limits.segmentEntriesMax,
-      releaseMax: options.releaseMax,
-    });
-    this.indexing = this.#maintenance.indexing;
-    this.compaction = this.#maintenance.compaction;
+    this.maintenance = new Maintenance(this, options);
+    this.indexing = this.maintenance.indexing;
+    this.compaction = this.maintenance.compaction;
     this.commit = new Commit({
       codec: options.codec,
       journal: log.journal,
@@ -143,7 +138,7 @@ export class Broker implements CommitEvents {
       proofMs: options.limits.proofMs,
       lag: () => this.indexing.lag,
     });
-    this.settlement = new Settlement(this);
+    this.settlement = new Settlement(this, options);
     this.fairShare = new FairShare(this);
     const policy = options.policy ?? this.rulesInForce?.quotas();
     this.rules = policy && new IntakeRules(options.codec, policy);
@@ -165,10 +160,10 @@ export class Broker implements CommitEvents {
    * Starts the broker's life at the end of the recovered log; `inMemory`: the segments whose entries
    * are in memory, the open one last, and where these begin.
    */
-  resume(at: Resume, inMemory: { base: Position; from: number }[]): void {
+  resume(at: Resume, inMemory: Parameters<Maintenance['resume']>[0]): void {
     this.#lastBase = at.base;
     this.#apply.goOn(at.sequence);
-    for (const { base, from } of inMemory) this.indexing.open(base, from);
+    this.maintenance.resume(inMemory);
     this.commit.resume(at);
   }
 
@@ -195,7 +190,7 @@ export class Broker implements CommitEvents {
     this.sendReplies();
     this.commit.flush();
     this.presence.turn();
-    this.indexing.step();
+    this.maintenance.turn();
   }
 
   /** The rest is over that the core asked for. */
@@ -264,6 +259,7 @@ export class Broker implements CommitEvents {
     }
     if (touched !== 0) this.dispatch(touched);
     this.#apply.durableMarks(batch.deferred, batch.trim);
+    this.maintenance.waiting.durable(batch);
     for (const observe of this.#onBatch) observe(batch);
   }
 
@@ -323,6 +319,6 @@ export class Broker implements CommitEvents {
 
   /** Lets the log save what the indexed segments come to; with `now`, in any case. */
   saveCheckpoint(now = false, done = () => {}): void {
-    this.#maintenance.saveCheckpoint(now, done);
+    this.maintenance.saveCheckpoint(now, done);
   }
 }

@@ -2,24 +2,24 @@
 // the checkpoint of what they come to. What comes of it for others, and what the operator is told
 // when it fails; in an orderly stop it is only given up.
 
+import type { BrokerOptions, Log } from './broker-options.ts';
 import type { Buckets } from './buckets/buckets.ts';
-import type { Slice } from './buckets/slice.ts';
+import type { InFlight } from './delivery/in-flight.ts';
 import * as notices from './delivery/notices.ts';
 import type { Failure, Position } from './ports/basics.ts';
-import type { LogPorts } from './ports/log.ts';
 import type { Notices } from './ports/notices.ts';
 import { Compaction } from './segments/compaction.ts';
 import { Indexing } from './segments/indexing.ts';
 import { checkpointOf, type State } from './segments/state.ts';
+import type { InMemory } from './segments/state-builder.ts';
+import { Waiting } from './waiting.ts';
 
 /** The parts of the broker that it looks after or asks. */
 export interface MaintenanceParts extends State<unknown> {
   readonly buckets: Buckets<unknown>;
   readonly notices: Notices;
-  /** Who holds parts of records that may come to stand elsewhere. */
-  readonly consumers: Iterable<{
-    moved(base: Position, end: Position, where: (part: Slice) => void): void;
-  }>;
+  /** Who holds messages, and parts of records that may come to stand elsewhere. */
+  readonly consumers: Iterable<{ readonly inFlight: InFlight }>;
   readonly nextSequence: number;
   readonly closing: boolean;
   /** Something is done: ticks go on. */
@@ -30,28 +30,30 @@ export interface MaintenanceParts extends State<unknown> {
   roomAgain(): void;
 }
 
-export interface MaintenanceOptions {
-  log: LogPorts;
-  /** Records that one segment should hold, about. */
-  entriesMax: number;
-  /** Entries released in one turn, where the default is not wanted. */
-  releaseMax: number | undefined;
-}
+export type MaintenanceOptions = Pick<BrokerOptions, 'log' | 'limits' | 'releaseMax' | 'wallMs'>;
 
 export class Maintenance {
+  readonly waiting: Waiting;
   readonly indexing: Indexing;
   readonly compaction: Compaction;
   readonly #parts: MaintenanceParts;
-  readonly #log: LogPorts;
+  readonly #log: Log;
 
-  constructor(parts: MaintenanceParts, { log, entriesMax, releaseMax }: MaintenanceOptions) {
+  constructor(parts: MaintenanceParts, options: MaintenanceOptions) {
+    const { log, limits, releaseMax, wallMs } = options;
     this.#parts = parts;
     this.#log = log;
     const { buckets, retention } = parts;
+    buckets.delayed.holders = (take) => {
+      for (const consumer of parts.consumers) consumer.inFlight.each(take);
+    };
+    this.waiting = new Waiting(parts, log, wallMs);
     this.indexing = new Indexing({
       buckets,
       retention,
       index: log.index,
+      dueLog: log.due,
+      dueTimes: this.waiting.due,
       indexed: () => this.#indexed(),
       failed: (base, failure) => this.#notIndexed(base, failure),
       soon: () => parts.flushSoon(),
@@ -63,13 +65,27 @@ export class Maintenance {
       space: log.space,
       upkeep: log.upkeep,
       memoryFrom: () => this.indexing.memoryFrom,
-      entriesMax,
+      entriesMax: limits.segmentEntriesMax,
       moved: (base, end, where) => {
+        this.waiting.merged(base, end);
         buckets.indexed.moved(base, end, where);
-        for (const consumer of parts.consumers) consumer.moved(base, end, where);
+        for (const consumer of parts.consumers) consumer.inFlight.moved(base, end, where);
       },
       ended: (failure, smaller) => this.#compacted(failure, smaller),
     });
+    this.waiting.inMemoryFrom(() => this.indexing.memoryFrom);
+  }
+
+  /** Goes on after a start; `inMemory`: segments whose entries are in memory, the open one last. */
+  resume(inMemory: readonly InMemory[]): void {
+    this.waiting.resume(inMemory);
+    for (const { base, from } of inMemory) this.indexing.open(base, from);
+  }
+
+  /** Others had their turn: goes on with what was begun. */
+  turn(): void {
+    this.indexing.step();
+    this.waiting.firing.turn();
   }
 
   /** Lets the log save what the indexed segments come to; with `now`, in any case. */

@@ -80,6 +80,7 @@ export class Ticks {
     broker.reservations.advance(nowMs);
     broker.dispatcher.feed();
     broker.limitsOfRules?.advance(nowMs, (slot) => broker.dispatch(slot));
+    broker.maintenance.waiting.advance(nowMs);
     const needed = retention.needed(commit.durablePosition);
     if (needed > journal.startPosition) commit.trim(needed);
     broker.compaction.advance(nowMs, space.blocked() !== undefined);
@@ -92,9 +93,10 @@ export class Ticks {
   // When something has to be done by itself; what comes in sets ticks going anyway.
   #dueMs(nowMs: number): number {
     const { budget, fairShare, foreground, overdue, reservations, dispatcher } = this.#broker;
-    const { compaction, commit, indexing, limitsOfRules } = this.#broker;
+    const { compaction, commit, indexing, limitsOfRules, maintenance } = this.#broker;
+    const { waiting } = maintenance;
     const partialMs = this.#partialDueMs();
-    const isBusy = fairShare.busy || foreground.busy || reservations.busy;
+    const isBusy = fairShare.busy || foreground.busy || reservations.busy || waiting.isBusy;
     if (isBusy || overdue.size > 0 || budget.over || dispatcher.isStarved) return nowMs + TICK_MS;
     return Math.min(
       partialMs,
@@ -102,6 +104,7 @@ export class Ticks {
       compaction.dueMs,
       commit.dueMs(nowMs),
       indexing.dueMs,
+      waiting.firing.dueMs,
       limitsOfRules?.dueMs ?? Number.POSITIVE_INFINITY,
     );
   }

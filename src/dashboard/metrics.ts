@@ -162,6 +162,10 @@ function ofMessages(text: Text, { totals, buckets, log }: Snapshot): void {
   counter('sent_bytes', 'Bytes of these.', totals.deliveredBytes);
   counter('messages_acknowledged', 'Messages acked by consumers.', totals.ackedMessages);
   counter('messages_failed', 'Messages consumers could not handle.', totals.failedMessages);
+  const released = 'Messages given back without an attempt.';
+  counter('messages_released', released, totals.releasedMessages);
+  const deferred = 'Messages put off: failed or given back, to be ready after a time.';
+  counter('messages_deferred', deferred, totals.deferredMessages);
   counter('messages_redelivered', 'Messages sent once more.', totals.redeliveredMessages);
   counter('messages_unreadable', 'Messages that could not be read.', totals.unreadableMessages);
   counter('messages_purged', 'Messages purged by operators.', totals.purgedMessages);
@@ -176,6 +180,7 @@ function ofMessages(text: Text, { totals, buckets, log }: Snapshot): void {
   ]);
   text.one('messages_ready', 'gauge', 'Messages that wait for a consumer.', buckets.ready);
   text.one('messages_unacked', 'gauge', 'Messages that consumers hold.', buckets.unacked);
+  text.one('messages_delayed', 'gauge', 'Messages to be ready at a time.', buckets.delayed);
   const age = 'Age of the oldest message that is not acked; before this start, of the start.';
   text.one('oldest_message_age_seconds', 'gauge', age, buckets.oldestAgeMs * SECONDS);
   const live = 'Bytes of the log that messages need which are not acked, about.';
@@ -267,40 +272,18 @@ function ofLog(text: Text, { log }: Snapshot): void {
 /** Series of single buckets, for as many as were asked for. */
 export function bucketMetricsText(rows: readonly BucketRow[]): string {
   const text = new Text();
-  const each = (value: (row: BucketRow) => number): [Labels, number][] =>
-    rows.map((row) => [{ bucket: row.id }, value(row)]);
-  text.family(
-    'bucket_messages_ready',
-    'gauge',
-    'Messages that wait.',
-    each((r) => r.ready),
-  );
-  text.family(
-    'bucket_messages_unacked',
-    'gauge',
-    'Messages held.',
-    each((r) => r.unacked),
-  );
-  text.family(
-    'bucket_consumers',
-    'gauge',
-    'Consumers.',
-    each((r) => r.consumers),
-  );
+  const gauge = (name: string, help: string, value: (row: BucketRow) => number) => {
+    const values = rows.map((row): [Labels, number] => [{ bucket: row.id }, value(row)]);
+    text.family(`bucket_${name}`, 'gauge', help, values);
+  };
+  gauge('messages_ready', 'Messages that wait.', ({ ready }) => ready);
+  gauge('messages_unacked', 'Messages held.', ({ unacked }) => unacked);
+  gauge('messages_delayed', 'Messages to be ready at a time.', ({ delayed }) => delayed);
+  gauge('consumers', 'Consumers.', ({ consumers }) => consumers);
   const published = 'Messages stored per second, about.';
-  text.family(
-    'bucket_published_rate',
-    'gauge',
-    published,
-    each((r) => r.publishedRate),
-  );
+  gauge('published_rate', published, ({ publishedRate }) => publishedRate);
   const settled = 'Messages acked or purged per second, about.';
-  text.family(
-    'bucket_settled_rate',
-    'gauge',
-    settled,
-    each((r) => r.settledRate),
-  );
+  gauge('settled_rate', settled, ({ settledRate }) => settledRate);
   const age = 'Age of the oldest message that waits.';
   const aged = rows.filter((row) => row.oldestAgeMs !== null);
   text.family(

@@ -8,7 +8,13 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { type Channel, channel } from 'node:diagnostics_channel';
 import { channelOf, type MessageEvent, type MessageEventName } from '../contract/message-events.ts';
 import { idText } from '../core/buckets/subscription.ts';
-import type { Holder, Observer, Run } from '../core/ports/observer.ts';
+import type {
+  DeferredCause,
+  Holder,
+  Observer,
+  RequeuedCause,
+  Run,
+} from '../core/ports/observer.ts';
 import { type Logger, type LogLevel, RateLimitedLog } from './logger.ts';
 
 // Of each kind of event so many lines in a second, then one that counts those left out.
@@ -52,6 +58,7 @@ export class MessageChannels implements Observer {
     delivered: channel(channelOf('delivered')),
     settled: channel(channelOf('settled')),
     requeued: channel(channelOf('requeued')),
+    deferred: channel(channelOf('deferred')),
   };
   readonly #wallMs: () => number;
   readonly #trace: TraceLines | undefined;
@@ -71,14 +78,15 @@ export class MessageChannels implements Observer {
   }
 
   get active(): boolean {
-    const { sealed, durable, delivered, settled, requeued } = this.#channels;
+    const { sealed, durable, delivered, settled, requeued, deferred } = this.#channels;
     return (
       this.#trace !== undefined ||
       sealed.hasSubscribers ||
       durable.hasSubscribers ||
       delivered.hasSubscribers ||
       settled.hasSubscribers ||
-      requeued.hasSubscribers
+      requeued.hasSubscribers ||
+      deferred.hasSubscribers
     );
   }
 
@@ -98,8 +106,12 @@ export class MessageChannels implements Observer {
     this.#tell('settled', run, by, cause);
   }
 
-  requeued(run: Run, cause: 'failed' | 'lost', by: Holder | undefined): void {
+  requeued(run: Run, cause: RequeuedCause, by: Holder | undefined): void {
     this.#tell('requeued', run, by, cause);
+  }
+
+  deferred(run: Run, cause: DeferredCause, by: Holder | undefined): void {
+    this.#tell('deferred', run, by, cause);
   }
 
   /** Says how many trace lines were left out lately; for the end of the process. */

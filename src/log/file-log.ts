@@ -11,13 +11,13 @@ import { Compactor } from './compaction/compactor.ts';
 import { blockStart, blocksOf } from './files/blocks.ts';
 import { closedError, LogError } from './files/errors.ts';
 import type { Throttle } from './files/throttle.ts';
-import type { IndexStore } from './index/index-store.ts';
 import { IndexedSegments } from './indexed-segments.ts';
 import { loadImage, type RecoveredFolder, recoverFolder } from './opening.ts';
 import { ReadCache } from './read-cache/read-cache.ts';
 import { asSegment } from './recovery/folder.ts';
 import type { LogEvents, LogOptions } from './recovery/log-options.ts';
 import type { Recovered, Sink } from './recovery/recovery.ts';
+import type { SegmentDueTimes } from './segment-due-times.ts';
 import { Segments } from './segments/segments.ts';
 import { Watch } from './segments/watch.ts';
 import { Writer } from './segments/writer.ts';
@@ -25,7 +25,7 @@ import { LogUpkeep } from './upkeep.ts';
 
 export class FileLog implements Journal, SegmentSpace, RecordReader, LogStatus {
   /** The log as a broker takes it. */
-  readonly ports: LogPorts;
+  readonly ports: LogPorts & { readonly due: SegmentDueTimes };
   readonly index: IndexedSegments;
   readonly upkeep: LogUpkeep;
   readonly segmentBytes: number;
@@ -33,7 +33,6 @@ export class FileLog implements Journal, SegmentSpace, RecordReader, LogStatus {
   readonly #segments: Segments;
   readonly #writer: Writer;
   readonly #cold: ReadCache;
-  readonly #store: IndexStore;
   #events: LogEvents | undefined;
   #closed = false;
   readonly #compactor: Compactor;
@@ -43,11 +42,9 @@ export class FileLog implements Journal, SegmentSpace, RecordReader, LogStatus {
 
   private constructor(
     options: LogOptions,
-    parts: {
+    parts: Pick<RecoveredFolder, 'store' | 'due' | 'pace'> & {
       cold: ReadCache;
       segments: Segments;
-      store: IndexStore;
-      pace: Throttle;
       logId: bigint;
     },
     end: Position,
@@ -56,9 +53,8 @@ export class FileLog implements Journal, SegmentSpace, RecordReader, LogStatus {
     this.segmentBytes = options.segmentBytes;
     this.#cold = parts.cold;
     this.#segments = parts.segments;
-    this.#store = parts.store;
     this.#pace = parts.pace;
-    this.index = new IndexedSegments(parts.segments, parts.store, parts.logId);
+    this.index = new IndexedSegments(parts.segments, parts.store, parts.due, parts.logId);
     this.#writer = new Writer(
       {
         files: options.files,
@@ -71,12 +67,13 @@ export class FileLog implements Journal, SegmentSpace, RecordReader, LogStatus {
       },
       end,
     );
-    const { segments, cold, store, pace, logId } = parts;
+    const { segments, cold, store, due, pace, logId } = parts;
     this.#compactor = new Compactor({
       ...options,
       segments,
       cold,
       store,
+      due,
       pace,
       logId,
       synced: () => this.#writer.synced,
@@ -85,7 +82,7 @@ export class FileLog implements Journal, SegmentSpace, RecordReader, LogStatus {
     });
     const { index } = this;
     this.upkeep = new LogUpkeep(options, { compactor: this.#compactor, segments, store, index });
-    this.ports = { journal: this, space: this, reader: this, index, upkeep: this.upkeep };
+    this.ports = { journal: this, space: this, reader: this, index, due, upkeep: this.upkeep };
     this.#watch = new Watch({
       ...options,
       places: options.places ?? [],
@@ -121,7 +118,7 @@ export class FileLog implements Journal, SegmentSpace, RecordReader, LogStatus {
 
   static #assemble(
     options: LogOptions,
-    { recovered, spares, store, pace }: RecoveredFolder,
+    { recovered, spares, store, due, pace }: RecoveredFolder,
   ): FileLog {
     const { files, codec, segmentBytes, spareBytes, wallMs, coldBytesMax } = options;
     const { resume, logId, next } = recovered;
@@ -152,7 +149,7 @@ export class FileLog implements Journal, SegmentSpace, RecordReader, LogStatus {
       spares,
     );
     const end = resume.base + resume.offset;
-    const log: FileLog = new FileLog(options, { cold, segments, store, pace, logId }, end);
+    const log: FileLog = new FileLog(options, { cold, segments, store, due, pace, logId }, end);
     return log;
   }
 
@@ -256,7 +253,7 @@ export class FileLog implements Journal, SegmentSpace, RecordReader, LogStatus {
       this.#trimLater = position;
       return;
     }
-    for (const { base } of this.#segments.trim(position)) this.#store.drop(base);
+    for (const { base } of this.#segments.trim(position)) this.index.drop(base);
   }
 
   #giveBackLater(): void {
@@ -284,7 +281,7 @@ export class FileLog implements Journal, SegmentSpace, RecordReader, LogStatus {
 
   /** Bytes of indexes on disk. */
   get indexBytes(): number {
-    return this.#store.bytes;
+    return this.index.bytes;
   }
 
   /** Windows of the log that were read back from disk so far. */
@@ -294,13 +291,13 @@ export class FileLog implements Journal, SegmentSpace, RecordReader, LogStatus {
 
   /** Whether something is missing that `retry` may bring: space, a spare file or an index. */
   get lacks(): boolean {
-    return this.full || this.#segments.lacks || this.#store.lacks;
+    return this.full || this.#segments.lacks || this.index.lacks;
   }
 
   /** Tries again what failed for want of space; to be called about once a second. */
   retry(): void {
     this.#segments.retry();
-    this.#store.retry();
+    this.index.retry();
   }
 
   /** Syncs what modes interval and none have not synced. */
@@ -341,7 +338,7 @@ export class FileLog implements Journal, SegmentSpace, RecordReader, LogStatus {
     this.#closed = true;
     this.#watch.end();
     await this.#compactor.close();
-    await this.#store.close();
+    await this.index.close();
     await new Promise<void>((resolve) => this.#writer.close(resolve));
     await new Promise<void>((resolve) => this.#segments.close(resolve));
   }

@@ -7,17 +7,21 @@ import { LogError } from './files/errors.ts';
 import { settle } from './files/promises.ts';
 import type { IndexStore } from './index/index-store.ts';
 import type { Indexed } from './index/indexed.ts';
+import type { SegmentDueTimes } from './segment-due-times.ts';
 import { keyOf, segmentName } from './segments/segment.ts';
 import type { Segments } from './segments/segments.ts';
 
 export class IndexedSegments implements SegmentIndex {
   readonly #segments: Segments;
   readonly #store: IndexStore;
+  readonly due: SegmentDueTimes;
   readonly #logId: bigint;
 
-  constructor(segments: Segments, store: IndexStore, logId: bigint) {
+  constructor(segments: Segments, store: IndexStore, due: SegmentDueTimes, logId: bigint) {
     this.#segments = segments;
     this.#store = store;
+    this.due = due;
+    due.over(segments, store, (base) => this.of(base));
     this.#logId = logId;
   }
 
@@ -67,6 +71,34 @@ export class IndexedSegments implements SegmentIndex {
       await visit();
     });
     for (const found of all) record(found);
+  }
+
+  /** A segment is gone. */
+  drop(base: Position): void {
+    this.#store.drop(base);
+    this.due.drop(base);
+  }
+
+  /** Bytes of indexes on disk. */
+  get bytes(): number {
+    return this.#store.bytes;
+  }
+
+  /** Whether something could not be written that `retry` may write. */
+  get lacks(): boolean {
+    return this.#store.lacks || this.due.lacks;
+  }
+
+  /** Tries again what could not be written; to be called about once a second. */
+  retry(): void {
+    this.#store.retry();
+    this.due.retry();
+  }
+
+  /** Ends what is under way and closes the files. */
+  async close(): Promise<void> {
+    await this.due.close();
+    await this.#store.close();
   }
 
   /** The segment that stands for what was at `base`. Throws LogError if there is none. */

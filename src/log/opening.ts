@@ -1,6 +1,7 @@
 // The first half of opening a log: takes the folder of segments and that of indexes as they were
 // left, feeds what they hold to whoever counts it, and leaves behind only what belongs to the log.
 
+import { DueEntries } from '../core/records/due.ts';
 import { blockStart } from './files/blocks.ts';
 import { LogError } from './files/errors.ts';
 import { settle } from './files/promises.ts';
@@ -11,6 +12,7 @@ import { adopt, createFirst, cutSurplus, dropOdd } from './recovery/folder.ts';
 import type { LogOptions } from './recovery/log-options.ts';
 import { type Recovered, recover, type Sink, takeInventory } from './recovery/recovery.ts';
 import { readFully } from './scan/scan.ts';
+import { SegmentDueTimes } from './segment-due-times.ts';
 import { keyOf, segmentName } from './segments/segment.ts';
 import type { Segment } from './segments/segments.ts';
 import type { Spare } from './segments/spares.ts';
@@ -20,6 +22,7 @@ export interface RecoveredFolder {
   recovered: Recovered;
   spares: Spare[];
   store: IndexStore;
+  due: SegmentDueTimes;
   pace: Throttle;
 }
 
@@ -53,6 +56,8 @@ export async function recoverFolder(
     logId,
     noSpace,
   });
+  const due = new SegmentDueTimes(options, { pace, logId, noSpace }, inventory.segments);
+  await due.open();
   const checkpoint = await store.open(inventory.segments);
   if (checkpoint !== undefined) sink.restore(checkpoint);
   let unindexed = false; // from then on entries stay in memory, so all has to be read
@@ -64,6 +69,7 @@ export async function recoverFolder(
     index: async (segment, source) => {
       try {
         await store.make(segment, source);
+        await due.make(segment.base, source.due ?? new DueEntries());
       } catch (error) {
         unindexed = true;
         const { message } = error as Error;
@@ -73,6 +79,7 @@ export async function recoverFolder(
     },
   });
   await store.dropFrom(recovered.resume.base);
+  await due.dropFrom(recovered.resume.base);
   codec.setKey(keyOf(logId));
   for (const { handle, name } of recovered.unneeded) {
     await settle((done) => files.close(handle, done));
@@ -80,7 +87,7 @@ export async function recoverFolder(
   }
   await dropOdd(options, recovered);
   await cutSurplus(files, recovered);
-  return { recovered, spares, store, pace };
+  return { recovered, spares, store, due, pace };
 }
 
 /**

@@ -114,6 +114,7 @@ function Head({ bucket, at }: { bucket: BucketInfo; at: number }) {
           detail={bucket.returned > 0 ? `${count(bucket.returned)} came back` : 'messages wait'}
         />
         <Tile label="In flight" text={count(bucket.unacked)} detail="delivered, not acked" />
+        <Tile isCalm label="Later" text={count(bucket.delayed)} detail="wait for their time" />
         <Tile isCalm label="Oldest" text={ageOf(bucket)} detail="of what waits" />
         <Tile label="Consumers" text={count(bucket.consumers)} detail="connected now" />
       </dl>

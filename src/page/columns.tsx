@@ -25,6 +25,12 @@ export const BUCKET_COLUMNS: Column<BucketRow>[] = [
     isMinor: true,
     cell: (row) => <Value text={count(row.unacked)} />,
   },
+  {
+    head: 'Later',
+    isNumber: true,
+    isMinor: true,
+    cell: (row) => <Value text={count(row.delayed)} />,
+  },
   { head: 'Oldest', isNumber: true, cell: ageOf },
   { head: 'In/s', isNumber: true, isMinor: true, cell: (row) => rate(row.publishedRate) },
   { head: 'Settled/s', isNumber: true, isMinor: true, cell: (row) => rate(row.settledRate) },

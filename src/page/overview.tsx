@@ -163,6 +163,7 @@ function Tiles({ overview }: { overview: Overview }) {
         href={hrefOf('buckets')}
       />
       <Tile label="In flight" text={count(buckets.unacked)} detail="delivered, not acked" />
+      <Tile label="Later" text={count(buckets.delayed)} detail="wait for their time" />
       <Tile label="Redelivered" text={count(totals.redeliveredMessages)} detail="since the start" />
       <Tile
         label="Connections"

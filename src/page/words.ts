@@ -36,11 +36,13 @@ export function statusOf(overview: Overview, largest: BucketRow[], isAll: boolea
       level: 'note',
       text: `${plural(buckets.paused, 'bucket')} ${are(buckets.paused)} paused`,
     };
-  const { ready, unacked } = buckets;
+  const { ready, unacked, delayed } = buckets;
   if (ready > 0)
     return { level: 'good', text: `${plural(ready, 'message')} ${waits(ready)}; deliveries go on` };
   if (unacked > 0)
     return { level: 'good', text: `Everything is delivered, ${count(unacked)} not acked yet` };
+  if (delayed > 0)
+    return { level: 'good', text: `${plural(delayed, 'message')} ${waits(delayed)} for a time` };
   return { level: 'good', text: 'Everything is delivered' };
 }
 

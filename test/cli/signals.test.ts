@@ -90,7 +90,7 @@ test('USR2 shows the state at any level, in one line of bounded size', async () 
   assert.equal(state.stopping, false);
   assert.equal(state.buckets.ready, 9);
   assert.deepEqual(state.buckets.top, [
-    { id: '42', ready: 9, unacked: 2, consumers: 1, exact: true },
+    { id: '42', ready: 9, unacked: 2, delayed: 0, consumers: 1, exact: true },
   ]);
   assert.equal(state.connections.list.length, 1);
   assert.equal(state.log.segments, 1);

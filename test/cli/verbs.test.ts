@@ -238,7 +238,7 @@ test('stats shows the snapshot as tables or as it is', async () => {
   assert.match(table.stdout, /published +│ +11 │ +12,345/);
   assert.match(table.stdout, /, up 1 m 0 s, /);
   assert.match(table.stdout, /warning: acks are weaker/);
-  assert.match(table.stdout, /42 +│ +9 │ +2 │ +1/);
+  assert.match(table.stdout, /42 +│ +9 │ +2 │ +0 │ +1/);
   assert.match(table.stdout, /log 64 MiB, of it live 1 MiB, indexes 4 KiB/);
   assert.match(table.stdout, /3 compactions wrote 2 KiB; 21 cold reads of 64 KiB/);
   assert.match(table.stdout, /the oldest message waits in bucket 4711/);

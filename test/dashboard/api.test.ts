@@ -165,6 +165,7 @@ test('the configuration and the overview are parts of the snapshot', async () =>
     exact: true,
     ready: 9,
     unacked: 2,
+    delayed: 0,
     paused: 0,
     oldestAgeMs: 1500,
   });

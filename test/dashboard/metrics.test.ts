@@ -20,6 +20,7 @@ const ROW: BucketRow = {
   id: '18446744073709551615',
   ready: 5,
   unacked: 1,
+  delayed: 4,
   exact: true,
   consumers: 2,
   publishedRate: 1.5,

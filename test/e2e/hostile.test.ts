@@ -302,7 +302,7 @@ test('a producer that never reads its acks is held back until it does', patience
   for (let seen = 0; seen !== read; seen = (await connectionOf(peer)).bytes) {
     read = seen;
     assert.ok(read < READ_AHEAD_MAX, `${read} bytes are read although its acks wait`);
-    for (let i = 0; i < 20; i++) await stillHealthy();
+    for (let i = 0; i < 10; i++) await stillHealthy();
   }
   assert.ok(read < sent * batch.length, 'there was nothing more to read');
   assert.ok(peer.socket.writableLength > 0, 'its own socket takes all it has');

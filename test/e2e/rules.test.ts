@@ -81,7 +81,7 @@ test('rules are listed, and shown where they are in force', async () => {
     ['accounts', 'big-tenant'],
   );
   const rest = (await call(`/rules?cursor=${page.cursor}`)) as typeof page;
-  assert.deepEqual([rest.rules.length, rest.cursor], [5, null]);
+  assert.deepEqual([rest.rules.length, rest.cursor], [6, null]);
   assert.deepEqual(await call('/rules/tenants'), {
     name: 'tenants',
     match: '100-199',

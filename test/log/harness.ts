@@ -478,6 +478,8 @@ export interface WorldOptions {
   random?: Random;
   /** Growth of the log after which a checkpoint is saved, in bytes; default: one segment. */
   checkpointBytes?: number;
+  /** The wall clock, which the test moves; without it, it stands still. */
+  clock?: { wallMs: number };
   /** Another journal in the place of the log's own, which it is given. */
   journal?: (log: FileLog) => Journal;
 }
@@ -542,7 +544,7 @@ export class World {
         rest: () => void later.push(() => this.broker.rested()),
         stirred: () => this.broker.reportMs,
       },
-      wallMs: () => TIME_MS,
+      wallMs: () => options.clock?.wallMs ?? TIME_MS,
       strict: (options.mode ?? 'commit') === 'commit',
       onFailed: (failure) => {
         this.failure = failure;

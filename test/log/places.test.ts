@@ -12,7 +12,7 @@ import {
 import { CAUSE_FAILED, KIND_DEAD, REASON_DELIVERIES } from '../../assembly/layout-placed.ts';
 import { type Move, place } from '../../src/core/commit/placing.ts';
 import { type Deferral, NO_HEAD } from '../../src/core/records/placed.ts';
-import { compact } from '../../src/log/compaction/compact.ts';
+import { type CompactOptions, compact } from '../../src/log/compaction/compact.ts';
 import { removeReplaced, swap } from '../../src/log/compaction/swap.ts';
 import { open } from '../../src/log/files/promises.ts';
 import { baseOf, decodeHeader, encodeHeader, segmentName } from '../../src/log/segments/segment.ts';
@@ -137,6 +137,10 @@ test('version 3 begins with the first record that needs it, in a segment of its 
 
 test('deferrals wait for such a segment, and are folded live as by a start', async () => {
   const { world } = await published();
+  // As if a consumer had held them.
+  const { delayed } = world.broker.buckets;
+  delayed.pending += DEFERRAL.count + DEFERRAL.count;
+  delayed.count += DEFERRAL.count + DEFERRAL.count;
   world.broker.commit.defer(DEFERRAL);
   world.broker.commit.defer({ ...DEFERRAL, sequence: 2 });
   const { waiting: waits, turns } = world.broker.buckets.outcomes;
@@ -276,7 +280,11 @@ function everything(): ReturnType<typeof buildSegment>[] {
   return [first, second, third];
 }
 
-async function compactSecond(files: MemoryFiles, isSettled: (sequence: number) => boolean) {
+async function compactSecond(
+  files: MemoryFiles,
+  isSettled: (sequence: number) => boolean,
+  more: Partial<CompactOptions> = {},
+) {
   const { handle, bytes } = await open(files, SECOND);
   const made = await compact({
     files,
@@ -290,6 +298,7 @@ async function compactSecond(files: MemoryFiles, isSettled: (sequence: number) =
     wallMs: () => TIME_MS,
     pace: paceOf((call) => void setImmediate(call)),
     turn: async () => {},
+    ...more,
   });
   assert.ok(made !== undefined);
   await swap(files, made);
@@ -347,6 +356,50 @@ test('a deferral of a message of an older segment stays, whatever is known of it
   const { got } = await recoverFrom(files);
   assert.deepEqual(got.deferred.get(3), [2, 4, DEFERRAL.dueMs]);
   assert.deepEqual(got.deferred.get(1), [2, 0, 0]);
+});
+
+test('what is acked after it was copied keeps its turn, its time and its attempts', async () => {
+  const plain = (...bodies: string[]) => bodies.map((body) => ({ bucket: 5, body }));
+  const first = buildSegment({}, [{ messages: plain('a', 'b') }, { last: true }]);
+  const at = { version: VERSION, bytes: SEGMENT_BYTES };
+  const second = buildSegment({ ...at, base: SEGMENT_BYTES, sequence: first.sequence }, [
+    {
+      messages: plain('c', 'd', 'e', 'f'),
+      placed: [{ bucket: 6, bodies: ['g', 'h'], head: { dueMs: TIME_MS + 5, turn: 1 } }],
+    },
+    {
+      // In the segment that is compacted, and before it.
+      returned: [
+        { sequence: 2, count: 1, attempts: 2 },
+        { sequence: 4, count: 1, attempts: 3 },
+      ],
+      deferred: [
+        DEFERRAL,
+        { ...DEFERRAL, sequence: 3, turn: 2, attempts: 5, level: 1 },
+        { ...DEFERRAL, sequence: 6, count: 2, turn: 4 },
+      ],
+      last: true,
+    },
+  ]);
+  const third = buildSegment({ ...at, base: 2 * SEGMENT_BYTES, sequence: second.sequence }, [{}]);
+  const files = filesOf(first, second, third);
+  const before = (await recoverFrom(files.clone())).got;
+  // Acked from then on, and the power fails before the log says so.
+  let readRecords = false;
+  const isAcked = (sequence: number) => sequence === 5 || readRecords;
+  await compactSecond(files, isAcked, {
+    attemptsOf: (sequence) => before.attempts.get(sequence) ?? 0,
+    turn: async () => {
+      readRecords = true;
+    },
+  });
+  assert.ok(readRecords, 'nothing was acked before the marks were written');
+  const { got } = await recoverFrom(files);
+  before.messages.delete(5);
+  assert.deepEqual(got.messages, before.messages);
+  assert.deepEqual(got.deferred, before.deferred);
+  assert.deepEqual(got.attempts, before.attempts);
+  assert.deepEqual([...got.deferred.keys()].sort(), [1, 3, 6, 7, 8]);
 });
 
 test('verify, stat and dump know every record', async () => {

@@ -17,12 +17,15 @@ function overview(change: Partial<Snapshot> = {}, counts = {}): Overview {
 function row(code: WhyCode, ready = 1): BucketRow {
   const why = { code, text: WHY[code] };
   const rates = { publishedRate: 0, settledRate: 0, oldestAgeMs: 5, ageIs: 'exact' as const };
-  return { id: '1', ready, unacked: 0, exact: true, consumers: 0, ...rates, paused: false, why };
+  const counts = { ready, unacked: 0, delayed: 0, consumers: 0 };
+  return { id: '1', ...counts, exact: true, ...rates, paused: false, why };
 }
 
 test('from nothing to do to the worst', () => {
   const idle = overview({}, { ready: 0, unacked: 0 });
   assert.equal(statusOf(idle, [], true).text, 'Everything is delivered');
+  const later = overview({}, { ready: 0, unacked: 0, delayed: 2 });
+  assert.equal(statusOf(later, [], true).text, '2 messages wait for a time');
   const held = overview({}, { ready: 0, unacked: 1200 });
   assert.equal(statusOf(held, [], true).text, 'Everything is delivered, 1,200 not acked yet');
   const busy = overview({}, { ready: 1, unacked: 0 });

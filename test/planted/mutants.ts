@@ -7,8 +7,10 @@ import { CORE_COMMIT } from './mutants/core/commit.ts';
 import { CORE_CONNECTIONS } from './mutants/core/connections.ts';
 import { CORE_DELIVERY } from './mutants/core/delivery.ts';
 import { CORE_FAIRNESS } from './mutants/core/fairness.ts';
+import { CORE_LATER } from './mutants/core/later.ts';
 import { CORE_MEMORY } from './mutants/core/memory.ts';
 import { CORE_OTHERS } from './mutants/core/others.ts';
+import { CORE_WAITING } from './mutants/core/waiting.ts';
 import { IO } from './mutants/io.ts';
 import { LOG_BESIDE } from './mutants/log/beside.ts';
 import { LOG_COMPACTION } from './mutants/log/compaction.ts';
@@ -35,6 +37,8 @@ export const MUTANTS: readonly Mutant[] = [
   ...CORE_BUCKETS,
   ...CORE_DELIVERY,
   ...CORE_FAIRNESS,
+  ...CORE_LATER,
   ...CORE_MEMORY,
   ...CORE_OTHERS,
+  ...CORE_WAITING,
 ];

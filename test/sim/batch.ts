@@ -14,6 +14,7 @@ import {
   RECORD_BUCKET_AT,
   RECORD_COMMIT,
   RECORD_COUNT_AT,
+  RECORD_DEFERRED,
   RECORD_FLAGS_AT,
   RECORD_HEADER_BYTES,
   RECORD_MESSAGES,
@@ -23,6 +24,15 @@ import {
   RECORD_SETTLED,
   RECORD_TYPE_AT,
 } from '../../assembly/layout.ts';
+import {
+  DEFERRAL_ATTEMPTS_AT,
+  DEFERRAL_BUCKET_AT,
+  DEFERRAL_BYTES,
+  DEFERRAL_COUNT_AT,
+  DEFERRAL_DUE_AT,
+  DEFERRAL_SEQUENCE_AT,
+  DEFERRAL_TURN_AT,
+} from '../../assembly/layout-placed.ts';
 
 export interface BatchMark {
   sequence: number;
@@ -30,10 +40,17 @@ export interface BatchMark {
   attempts: number;
 }
 
+export interface BatchDeferral extends BatchMark {
+  turn: number;
+  dueMs: number;
+  bucket: bigint;
+}
+
 export interface BatchRead {
   messages: { position: number; sequence: number; bucket: bigint; body: Uint8Array }[];
   settled: BatchMark[];
   returned: BatchMark[];
+  deferred: BatchDeferral[];
   /** Sequence that the commit record names as the next one. */
   next: number;
   last: boolean;
@@ -42,7 +59,8 @@ export interface BatchRead {
 /** Reads the records of one whole batch at log position `position`. */
 export function readBatch(bytes: Uint8Array, position: number): BatchRead {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const read: BatchRead = { messages: [], settled: [], returned: [], next: 0, last: false };
+  const none = { messages: [], settled: [], returned: [], deferred: [] };
+  const read: BatchRead = { ...none, next: 0, last: false };
   let at = 0;
   while (at < bytes.length) {
     assert.equal(read.next, 0, 'a record stands behind the commit record of its batch');
@@ -71,6 +89,16 @@ export function readBatch(bytes: Uint8Array, position: number): BatchRead {
           sequence: Number(view.getBigUint64(body + MARK_SEQUENCE_AT, true)),
           count: view.getUint32(body + MARK_COUNT_AT, true),
           attempts: view.getUint32(body + MARK_ATTEMPTS_AT, true),
+        });
+    } else if (type === RECORD_DEFERRED) {
+      for (let i = 0; i < count; i++, body += DEFERRAL_BYTES)
+        read.deferred.push({
+          sequence: Number(view.getBigUint64(body + DEFERRAL_SEQUENCE_AT, true)),
+          count: view.getUint32(body + DEFERRAL_COUNT_AT, true),
+          turn: view.getUint32(body + DEFERRAL_TURN_AT, true),
+          dueMs: Number(view.getBigUint64(body + DEFERRAL_DUE_AT, true)),
+          bucket: view.getBigUint64(body + DEFERRAL_BUCKET_AT, true),
+          attempts: view.getUint16(body + DEFERRAL_ATTEMPTS_AT, true),
         });
     } else if (type === RECORD_COMMIT) {
       read.next = sequence;

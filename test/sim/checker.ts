@@ -3,110 +3,43 @@
 //
 //   sent ──append──► appended ──durable──► ready ──delivered──► held ──acked──► done
 //                                            ^────failed or dropped────┘
+//                                            └─ waiting, see delays.ts ─┘
 //
 // After a crash it says exactly which messages must be there, from the batches that were durable
 // and the one that was being written; only acks of consumers that no durable batch holds are open.
 
 import assert from 'node:assert/strict';
 import { ACK_DONE, ACK_STORED, ACK_WORKING } from '../../assembly/layout.ts';
-import { DeliveryDecoder, type Wire } from '../../src/codec/wire.ts';
 import type { Outcomes } from '../../src/core/collections/outcomes.ts';
+import type { SequenceSet } from '../../src/core/collections/sequence-set.ts';
 import type { Counters } from '../../src/core/metrics/counters.ts';
 import type { EntrySource } from '../../src/core/ports/basics.ts';
 import type { Resume } from '../../src/core/ports/journal.ts';
+import type { Deferral } from '../../src/core/records/placed.ts';
+import { type Answer, answerOf } from './answers.ts';
 import { type BatchRead, readBatch } from './batch.ts';
 import { bodyOf, idOf } from './bodies.ts';
+import { judgeDeferral, judgeFiring, judgeMark, waitsAfterStart } from './delays.ts';
 import { Tally } from './faults.ts';
+import {
+  type ConsumerModel,
+  Expected,
+  type Message,
+  name,
+  noDelays,
+  OUT_OF_LINE,
+  type ProducerModel,
+} from './model.ts';
 import type { SimRules } from './rules.ts';
 
 // Time passes in steps of at most 100 ms; then the broker has its usual 50.
 const LEASE_LATE_MS = 150;
-
-export interface Message {
-  id: number;
-  bucket: number;
-  length: number;
-  state: 'sent' | 'appended' | 'ready' | 'held' | 'done' | 'refused' | 'gone' | 'aside';
-  sequence: number;
-  position: number;
-  /** Deliveries that ended without an ack: at least and at most, as a crash leaves it open. */
-  low: number;
-  high: number;
-  /** As far as durable marks tell. */
-  durableAttempts: number;
-  /** Failures whose marks are in no batch yet. */
-  marksDue: number;
-  doneDurable: boolean;
-  /** Acked in a life that ended before the log said so; a checkpoint may know. */
-  doneBefore: boolean;
-  /** What waits behind it may come first: a part of its segment could not be searched. */
-  doubtful: boolean;
-  /** It was acked, no durable batch says so, and it may have been left out by a compaction. */
-  unsure: boolean;
-  wasUnsure: boolean;
-  /** A compaction left it out. */
-  dropped: boolean;
-  /** Its segment was compacted while a consumer held it; it came back since. */
-  moved: 'no' | 'held' | 'back';
-  /** Who held it until a lease was over; nobody may have it before that connection is closed. */
-  takenFrom: ConsumerModel | undefined;
-}
-
-/** What a producer was promised a reply for. */
-export interface Owed {
-  messages: { message: Message | undefined; why: 'empty' | 'large' | undefined }[];
-}
-
-export class ProducerModel {
-  readonly owed: Owed[] = [];
-  /** Place in the order of this connection of its last message in the log. */
-  lastAppended = -1;
-  readonly order = new Map<Message, number>();
-  /** The broker has closed its connection. */
-  closed = false;
-}
-
-export class ConsumerModel {
-  readonly bucket: number;
-  readonly batchSize: number;
-  readonly held: Message[] = [];
-  readonly decoder: DeliveryDecoder;
-  heartbeat = false;
-  /** Of what it holds, in ms; 0: none. And when it was sent that, or something was heard of it. */
-  leaseMs = 0;
-  sinceMs = 0;
-  /** Its lease is over. */
-  isOver = false;
-  /** The broker has closed its connection. */
-  closed = false;
-
-  constructor(bucket: number, batchSize: number, wire: Wire) {
-    this.bucket = bucket;
-    this.batchSize = batchSize;
-    this.decoder = new DeliveryDecoder(wire);
-  }
-}
 
 interface Append {
   position: number;
   bytes: Uint8Array;
   read: BatchRead;
   messages: Message[];
-}
-
-/** What the broker counted in this life, as the model knows it. */
-class Expected {
-  published = 0;
-  empty = 0;
-  large = 0;
-  full = 0;
-  delivered = 0;
-  acked = 0;
-  failed = 0;
-  redeliveredLow = 0;
-  redeliveredHigh = 0;
-  heartbeats = 0;
-  leasesOver = 0;
 }
 
 export class Checker {
@@ -116,6 +49,9 @@ export class Checker {
   /** What waits in each bucket, oldest first. */
   readonly #lines = new Map<number, Message[]>();
   readonly #owners = new Map<Message, ProducerModel>();
+  // Answered, and it is not known yet what becomes of them; pending and waiting ones.
+  readonly #answered = new Set<Message>();
+  readonly #delayed = new Set<Message>();
   #inFlight: Append | undefined;
   #end = 0; // behind the last durable batch
   #next = 1; // sequence
@@ -137,6 +73,8 @@ export class Checker {
   rules: SimRules | undefined;
   /** What time it is in the broker's life. */
   now: () => number = () => 0;
+  /** What the wall clock shows, in ms since 1970. */
+  wall: () => number = () => 0;
   /** Whether the broker knows all that waits in a bucket. */
   knows: (bucket: number) => boolean = () => true;
   /** The first thing that was wrong; a check may run where nobody hears its exception. */
@@ -158,6 +96,37 @@ export class Checker {
 
   get buckets(): Iterable<number> {
     return this.#lines.keys();
+  }
+
+  /** Messages that are to be ready at a time. */
+  get delayedCount(): number {
+    return this.#delayed.size;
+  }
+
+  isDelayed(bucket: number): boolean {
+    return [...this.#delayed].some((message) => message.bucket === bucket);
+  }
+
+  /** Whether nothing more may come of a bucket, as a message of it is to come again before that. */
+  isHeldInOrder(bucket: number): boolean {
+    return this.rules?.isInOrder(bucket) === true && this.isDelayed(bucket);
+  }
+
+  /** When the last of them is to be ready. */
+  get lastDueMs(): number {
+    return Math.max(0, ...[...this.#delayed].map(({ delays }) => delays.dueMs));
+  }
+
+  /** Says which message should be ready, and was not in `lateMs`. */
+  overdue(lateMs: number): string | undefined {
+    const latest = this.wall() - lateMs;
+    for (const message of this.#delayed) {
+      // What a full disk cannot be told waits for room.
+      const isTold = message.state === 'waiting' || !this.mayRefuse;
+      if (isTold && !message.unsure && message.delays.dueMs < latest)
+        return `${name(message)} is late`;
+    }
+    return undefined;
   }
 
   /** Where the last durable batch began: everything before it is proved to have been synced. */
@@ -183,6 +152,12 @@ export class Checker {
     this.readyCount++;
   }
 
+  #unline(message: Message): void {
+    const line = this.#line(message.bucket);
+    line.splice(line.indexOf(message), 1);
+    this.readyCount--;
+  }
+
   // --- producers --------------------------------------------------------------------------------
 
   /** A producer sends a message. */
@@ -197,9 +172,12 @@ export class Checker {
       low: 0,
       high: 0,
       durableAttempts: 0,
-      marksDue: 0,
+      marksDue: [],
+      delays: noDelays(),
       doneDurable: false,
       doneBefore: false,
+      forgotten: false,
+      highBefore: 0,
       doubtful: false,
       unsure: false,
       wasUnsure: false,
@@ -227,8 +205,8 @@ export class Checker {
           assert.ok(message !== undefined, `a message that is ${why} was acked`);
           assert.ok(!this.#failed, `${name(message)} was acked after a write or sync failed`);
           const { state } = message;
-          const stored = state === 'ready' || state === 'held' || state === 'done';
-          assert.ok(stored || state === 'aside', `${name(message)} was acked and is ${state}`);
+          const isStored = !['sent', 'appended', 'refused', 'gone'].includes(state);
+          assert.ok(isStored, `${name(message)} was acked and is ${state}`);
           this.tally.add('acks');
         } else if (message !== undefined) {
           assert.equal(message.state, 'sent', `${name(message)} was refused after it was packed`);
@@ -270,6 +248,8 @@ export class Checker {
       assert.equal(message.state, 'done', `${name(message)} is settled in the log, not acked`);
     for (const mark of read.returned)
       for (const message of this.#marked([mark])) this.#counted(message, mark.attempts);
+    for (const mark of read.deferred)
+      for (const message of this.#marked([mark])) judgeMark(message, mark);
     this.#inFlight = { position, bytes, read, messages };
     this.#judgeQuotas(messages);
   }
@@ -280,7 +260,8 @@ export class Checker {
     if (rules === undefined) return;
     for (const bucket of new Set(messages.map((each) => each.bucket))) {
       const written = messages.filter((each) => each.bucket === bucket).length;
-      const waiting = this.line(bucket).length + rules.heldIn(bucket) + written;
+      const delayed = [...this.#delayed].filter((each) => each.bucket === bucket).length;
+      const waiting = this.line(bucket).length + rules.heldIn(bucket) + delayed + written;
       rules.appended(bucket, waiting, this.knows(bucket));
     }
   }
@@ -294,21 +275,14 @@ export class Checker {
       }
   }
 
-  // A mark says how often a message came back; marks stand in the order of the failures.
+  // A mark says how often a message came back; marks stand in the order of the failures. Where few
+  // may wait one by one, the highest stands for those before it.
   #counted(message: Message, attempts: number): void {
-    assert.ok(message.marksDue > 0, `${name(message)} has a mark for a failure that was none`);
-    const before = message.marksDue - 1;
-    const passed = this.coalesces ? before : 0; // failures that it may stand for, beside its own
-    const [least, most] = [message.low - before, message.high - before + passed];
+    const at = message.marksDue.indexOf(attempts);
+    const due = message.marksDue.join(', ');
     const said = `${name(message)} came back ${attempts} times, the log says`;
-    assert.ok(attempts >= least && attempts <= most, `${said}: ${least} to ${most} are right`);
-    const [fewest, due] = [
-      Math.max(before - passed, message.low - attempts),
-      Math.min(before, message.high - attempts),
-    ];
-    message.marksDue = due;
-    message.low = attempts + fewest;
-    message.high = attempts + due;
+    assert.ok(at === 0 || (at > 0 && this.coalesces), `${said}: due are ${due}`);
+    message.marksDue.splice(0, at + 1);
   }
 
   #identify(body: Uint8Array, bucket: number): Message {
@@ -341,9 +315,14 @@ export class Checker {
     this.#last = position;
     for (const message of messages) this.#enter(message);
     for (const message of this.#marked(read.settled)) message.doneDurable = true;
-    for (const mark of read.returned)
+    for (const mark of [...read.returned, ...read.deferred])
       for (const message of this.#marked([mark]))
         message.durableAttempts = Math.max(message.durableAttempts, mark.attempts);
+    for (const mark of read.deferred)
+      for (const message of this.#marked([mark])) {
+        Object.assign(message.delays, { turn: mark.turn, durableDueMs: mark.dueMs, fired: false });
+        if (message.state === 'pending') message.state = 'waiting';
+      }
   }
 
   /** Records from `base` to before `end` moved; gives how many of them consumers hold. */
@@ -398,10 +377,10 @@ export class Checker {
     message.takenFrom = undefined;
     const line = this.#line(message.bucket);
     const first = line.findIndex((each) => !each.doubtful);
+    if (this.rules?.isInOrder(message.bucket)) this.#judgeOrder(message);
     if (!message.doubtful)
       assert.equal(message, line[first], `${name(message)} came before ${name(line[first]!)}`);
-    line.splice(line.indexOf(message), 1);
-    this.readyCount--;
+    this.#unline(message);
     message.state = 'held';
     message.doubtful = false;
     if (message.unsure) this.unsureCount--;
@@ -417,6 +396,13 @@ export class Checker {
       this.tally.add('redelivered after a move');
       message.moved = 'no';
     }
+  }
+
+  // One at a time: what is to come again later comes before it.
+  #judgeOrder(message: Message): void {
+    for (const each of this.#delayed)
+      if (each.bucket === message.bucket && each.sequence < message.sequence && !each.doubtful)
+        assert.fail(`${name(message)} overtook ${name(each)}`);
   }
 
   /** Ack bytes reach the broker. */
@@ -438,21 +424,34 @@ export class Checker {
         this.rules?.returned(message.bucket);
         this.expected.acked++;
         this.tally.add('consumed');
-      } else {
-        this.#giveBack(message);
-        this.expected.failed++;
-      }
+      } else this.#answers(message, answerOf(byte));
     }
   }
 
-  #giveBack(message: Message): void {
-    message.low++;
-    message.high++;
-    message.marksDue++;
+  #answers(message: Message, { free, ms }: Answer): void {
+    if (free) this.expected.released++;
+    else this.expected.failed++;
+    this.#giveBack(message, !free);
+    const { bucket, low, high } = message;
+    const ruled = this.rules?.delay(bucket, low, high) ?? { least: 0, most: 0 };
+    const { least, most } = ms === undefined ? ruled : { least: ms, most: ms };
+    if (most === 0) {
+      this.#enter(message);
+      return;
+    }
+    message.state = 'answered';
+    message.delays.asked = { least, most, atMs: this.wall() };
+    this.#answered.add(message);
+  }
+
+  #giveBack(message: Message, charged: boolean): void {
+    if (charged) {
+      message.low++;
+      message.high++;
+    }
     if (message.moved === 'held') message.moved = 'back';
     this.rules?.returned(message.bucket);
     this.heldCount--;
-    this.#enter(message);
   }
 
   /** The broker says that a lease is over of `count` messages: they are ready again. */
@@ -466,7 +465,8 @@ export class Checker {
     this.expected.leasesOver++;
     consumer.isOver = true;
     for (const message of held.splice(0)) {
-      this.#giveBack(message);
+      this.#giveBack(message, true);
+      this.#enter(message);
       message.takenFrom = consumer;
     }
   }
@@ -481,8 +481,78 @@ export class Checker {
   }
 
   /** A consumer's connection is gone: what it held is ready again. */
-  left(consumer: ConsumerModel): void {
-    for (const message of consumer.held.splice(0)) this.#giveBack(message);
+  left(consumer: ConsumerModel, closedFor: string): void {
+    const charged = !['memory', 'operator', 'shutdown'].includes(closedFor);
+    for (const message of consumer.held.splice(0)) {
+      this.#giveBack(message, charged);
+      this.#enter(message);
+    }
+  }
+
+  // --- what becomes of messages that failed -----------------------------------------------------
+
+  #each(sequence: number, count: number, judge: (message: Message) => void): void {
+    for (let each = sequence; each < sequence + count; each++) {
+      const message = this.#bySequence.get(each);
+      assert.ok(message !== undefined, `something becomes of sequence ${each}, which nobody has`);
+      judge(message);
+    }
+  }
+
+  #hasAttempts(message: Message, attempts: number): void {
+    const { low, high } = message;
+    const said = `${name(message)} came back ${attempts} times, the broker says`;
+    assert.ok(attempts >= low && attempts <= high, `${said}: ${low} to ${high} are right`);
+    message.low = attempts;
+    message.high = attempts;
+  }
+
+  /** A mark is to say that messages came back so often. */
+  charged(sequence: number, count: number, attempts: number): void {
+    this.#each(sequence, count, (message) => {
+      this.#hasAttempts(message, attempts);
+      message.marksDue.push(attempts);
+    });
+  }
+
+  /** Messages are put off. */
+  deferred(deferral: Deferral): void {
+    this.#each(deferral.sequence, deferral.count, (message) => {
+      judgeDeferral(message, deferral);
+      this.#hasAttempts(message, deferral.attempts);
+      this.#answered.delete(message);
+      this.#delayed.add(message);
+      this.expected.deferred++;
+      this.tally.add('put off');
+      message.delays.dueMs = deferral.dueMs;
+      message.state = 'pending';
+    });
+  }
+
+  /** Messages are ready again at once. */
+  requeued(sequence: number, count: number): void {
+    this.#each(sequence, count, (message) => {
+      if (!this.#answered.delete(message)) return;
+      const isRight = message.delays.asked!.least === 0 || this.mayRefuse;
+      assert.ok(isRight, `${name(message)} is ready at once, and was to wait`);
+      this.#enter(message);
+    });
+  }
+
+  /** What came of consumers' bytes is decided. */
+  answered(): void {
+    for (const message of this.#answered) assert.fail(`nothing becomes of ${name(message)}`);
+  }
+
+  /** The time of messages has come. */
+  readyAgain(sequence: number, count: number): void {
+    this.#each(sequence, count, (message) => {
+      judgeFiring(message, this.wall());
+      message.delays.fired = true;
+      this.#delayed.delete(message);
+      this.tally.add('ready after a time');
+      this.#enter(message);
+    });
   }
 
   // --- what cannot be read ----------------------------------------------------------------------
@@ -492,18 +562,17 @@ export class Checker {
     for (let each = sequence; each < sequence + count; each++) {
       const message = this.#bySequence.get(each)!;
       assert.equal(message.state, 'ready', `${name(message)} was set aside`);
-      const line = this.#line(message.bucket);
-      line.splice(line.indexOf(message), 1);
+      this.#unline(message);
       message.state = 'aside';
-      this.readyCount--;
       this.asideCount++;
     }
   }
 
   /** The broker said that it cannot search a segment for a bucket. */
   notFound(bucket: number, base: number, end: number): void {
-    for (const message of this.line(bucket))
-      if (message.position >= base && message.position < end) message.doubtful = true;
+    for (const message of [...this.line(bucket), ...this.#delayed])
+      if (message.bucket === bucket && message.position >= base && message.position < end)
+        message.doubtful = true;
   }
 
   // --- the end of a life, and the next one ------------------------------------------------------
@@ -512,7 +581,7 @@ export class Checker {
   died(): void {
     for (const message of this.messages.values()) {
       if (message.state === 'sent') message.state = 'gone';
-      else if (message.state === 'held' || message.state === 'aside') this.#enter(message);
+      else if (OUT_OF_LINE.has(message.state)) this.#enter(message);
       message.doubtful = false;
       message.moved = 'no';
       message.takenFrom = undefined;
@@ -520,6 +589,8 @@ export class Checker {
     }
     this.heldCount = 0;
     this.asideCount = 0;
+    this.#answered.clear();
+    this.#delayed.clear();
     this.#failed = false;
     this.mayRefuse = false;
     this.#owners.clear();
@@ -529,16 +600,22 @@ export class Checker {
 
   // What was not seen again may be gone, or be found by another start.
   #leave(message: Message): void {
-    const line = this.#line(message.bucket);
-    line.splice(line.indexOf(message), 1);
-    this.readyCount--;
+    this.#unline(message);
     this.unsureCount--;
     message.unsure = false;
     message.state = 'done';
   }
 
-  /** A start has read the log, which begins at `start`, and goes on at `resume`. */
-  recovered(resume: Resume, start: number, fates: Outcomes): void {
+  /**
+   * A start has read the log, which begins at `start`, and goes on at `resume`. `checkpoint`: what
+   * it found settled in one; undefined: it used none.
+   */
+  recovered(
+    resume: Resume,
+    start: number,
+    fates: Outcomes,
+    checkpoint: SequenceSet | undefined,
+  ): void {
     const at = resume.base + resume.offset;
     assert.ok(at >= this.#end, `the log ends at ${at}: durable batches to ${this.#end} are lost`);
     const append = this.#inFlight;
@@ -553,7 +630,10 @@ export class Checker {
     this.#next = resume.sequence;
     const highest = Math.max(0, ...this.#bySequence.keys());
     assert.ok(resume.sequence > highest, 'sequences would be given out again');
-    for (const message of this.#bySequence.values()) this.#settledIn(message, start, fates);
+    for (const message of this.#bySequence.values()) {
+      this.#remembered(message, checkpoint);
+      this.#settledIn(message, start, fates);
+    }
     this.compacting = undefined;
   }
 
@@ -571,12 +651,43 @@ export class Checker {
       else this.#again(message);
     } else assert.ok(!settled, `${name(message)} counts as settled and was never acked`);
     message.low = message.durableAttempts;
-    message.marksDue = 0;
+    message.marksDue = [];
+    if (message.state !== 'ready') return;
+    // Of one that may be gone only that much is known.
+    const waits = message.unsure
+      ? fates.waiting.has(message.sequence)
+      : waitsAfterStart(message, fates);
+    if (waits) this.#waits(message);
+  }
+
+  #waits(message: Message): void {
+    this.#unline(message);
+    message.state = 'waiting';
+    message.delays.dueMs = message.delays.durableDueMs;
+    this.#delayed.add(message);
+    this.tally.add('waiting after a start');
+  }
+
+  // A checkpoint that one start could not read is there for another: it may know of acks, and of
+  // failures, that were forgotten meanwhile. What was acked once need not come again.
+  #remembered(message: Message, checkpoint: SequenceSet | undefined): void {
+    if (checkpoint === undefined) {
+      message.highBefore = Math.max(message.highBefore, message.high);
+      message.forgotten ||= message.state === 'done';
+      return;
+    }
+    message.high = Math.max(message.high, message.highBefore);
+    if (message.state !== 'ready' || !message.forgotten) return;
+    if (!checkpoint.has(message.sequence)) return;
+    this.#unline(message);
+    message.state = 'done';
+    this.tally.add('acks known again');
   }
 
   // An ack was lost with the broker that knew of it.
   #again(message: Message): void {
     this.#enter(message);
+    message.doneBefore = false;
     this.tally.add('acks of consumers lost');
     if (!message.wasUnsure) return;
     message.unsure = true;
@@ -594,17 +705,26 @@ export class Checker {
     assert.equal(this.#inFlight, undefined, 'the broker stopped in the middle of an append');
     for (const message of this.#bySequence.values()) {
       const told = this.coalesces && message.durableAttempts >= message.low;
-      assert.ok(told || message.marksDue === 0, `a failure of ${name(message)} is not in the log`);
+      assert.ok(
+        told || message.marksDue.length === 0,
+        `a failure of ${name(message)} is not in the log`,
+      );
       if (message.state === 'done' && !message.doneBefore)
         assert.ok(message.doneDurable, `the ack of ${name(message)} is not in the log`);
     }
   }
 
   /** Numbers of the broker that must be those of the model between two events. */
-  counts(broker: { counters: Counters; live: number; ready: number; unacked: number }): void {
-    const { counters, live, ready, unacked } = broker;
+  counts(broker: {
+    counters: Counters;
+    live: number;
+    ready: number;
+    unacked: number;
+    delayed: number;
+  }): void {
+    const { counters, live, ready, unacked, delayed } = broker;
     const { expected } = this;
-    const all = this.readyCount + this.heldCount + this.asideCount;
+    const all = this.readyCount + this.heldCount + this.delayedCount + this.asideCount;
     const open = this.unsureCount;
     assert.ok(
       live <= all && live >= all - open,
@@ -614,12 +734,17 @@ export class Checker {
     const { readyCount } = this;
     const some = ready <= readyCount && ready >= readyCount - open;
     assert.ok(some, `${ready} messages wait, not ${readyCount}`);
+    const most = this.delayedCount;
+    const later = delayed <= most && delayed >= most - open;
+    assert.ok(later, `${delayed} messages are to be ready at a time, not ${most}`);
     assert.deepEqual(
       {
         published: counters.publishedMessages,
         delivered: counters.deliveredMessages,
         acked: counters.ackedMessages,
         failed: counters.failedMessages,
+        released: counters.releasedMessages,
+        deferred: counters.deferredMessages,
         heartbeats: counters.heartbeats,
         protocolErrors: counters.protocolErrors,
       },
@@ -628,6 +753,8 @@ export class Checker {
         delivered: expected.delivered,
         acked: expected.acked,
         failed: expected.failed,
+        released: expected.released,
+        deferred: expected.deferred,
         heartbeats: expected.heartbeats,
         protocolErrors: 0,
       },
@@ -635,11 +762,7 @@ export class Checker {
     const { lease } = counters.closedConnections.exhaust;
     assert.ok(lease <= expected.leasesOver, `${lease} connections closed by leases`);
     const { redeliveredMessages: again } = counters;
-    const [least, most] = [expected.redeliveredLow, expected.redeliveredHigh];
-    assert.ok(again >= least && again <= most, `${again} redelivered, not ${least} to ${most}`);
+    const [few, many] = [expected.redeliveredLow, expected.redeliveredHigh];
+    assert.ok(again >= few && again <= many, `${again} redelivered, not ${few} to ${many}`);
   }
-}
-
-function name({ id, bucket, sequence }: Message): string {
-  return `message ${id} of bucket ${bucket}${sequence > 0 ? ` (sequence ${sequence})` : ''}`;
 }

@@ -11,9 +11,11 @@ import {
   type WireMessage,
 } from '../../src/codec/wire.ts';
 import type { Random } from '../support/random.ts';
+import { anyByte, plainByte } from './answers.ts';
 import { type Bodies, bodyOf } from './bodies.ts';
-import { type Checker, ConsumerModel, type Owed, ProducerModel } from './checker.ts';
+import type { Checker } from './checker.ts';
 import type { Life } from './life.ts';
+import { ConsumerModel, type Owed, ProducerModel } from './model.ts';
 import { SimLink } from './network.ts';
 
 /** What both kinds of peers need. */
@@ -21,6 +23,8 @@ export interface Surroundings {
   life: Life;
   checker: Checker;
   random: Random;
+  /** Chances of what consumers say of time; undefined: nothing. */
+  later: Random | undefined;
   /** Chances of their own, by which consumers say that they work; undefined: none does. */
   works: Random | undefined;
   gone: (peer: Peer) => void;
@@ -144,7 +148,7 @@ export class ConsumerPeer implements Peer {
       closed: closing(
         around,
         () => this,
-        () => checker.left(this.model),
+        () => checker.left(this.model, this.link.session?.closedFor ?? 'peer'),
       ),
     });
     this.link.session = life.broker.openConsumer(this.link)!;
@@ -157,8 +161,10 @@ export class ConsumerPeer implements Peer {
   arrive(bytes: Uint8Array): void {
     const acks = bytes.subarray(Math.min(bytes.length, this.#headerBytes));
     this.#headerBytes -= bytes.length - acks.length;
-    this.#around.checker.acks(this.model, acks);
+    const { checker } = this.#around;
+    checker.acks(this.model, acks);
     this.link.session!.receive(bytes);
+    checker.check(() => checker.answered());
   }
 
   /** Whether the broker has its header. */
@@ -176,13 +182,12 @@ export class ConsumerPeer implements Peer {
 
   /** Answers `count` of the messages it has; a share of them with something else than 1. */
   answer(count: number, fails: number): void {
-    const { random } = this.#around;
+    const { random, later } = this.#around;
+    const failure = () => (later === undefined ? plainByte(random) : anyByte(later));
     const some = Math.min(count, this.unanswered);
     if (some === 0) return;
     this.unanswered -= some;
-    const bytes = Uint8Array.from({ length: some }, () =>
-      random.chance(fails) ? [0, 2, 254][random.below(3)]! : 1,
-    );
+    const bytes = Uint8Array.from({ length: some }, () => (random.chance(fails) ? failure() : 1));
     this.link.inbound.push(this.#works ? this.#working(bytes) : bytes);
   }
 

@@ -44,6 +44,8 @@ export class Disk {
   readonly #tally: Tally;
   readonly #allowed: ReadonlySet<FaultKind>;
   #armed: { kind: FaultKind; fault: Fault }[] = [];
+  // Those that struck, and may again.
+  #striking: { kind: FaultKind; fault: Fault }[] = [];
   #damage: Flipped | undefined;
   taken: Taken | undefined;
   /** Kinds that struck in this life. */
@@ -82,6 +84,7 @@ export class Disk {
   /** Counts what struck since the last call. */
   poll(): void {
     for (const { kind, fault } of this.#armed) if (fault.fired > 0) this.#strikes(kind);
+    this.#striking.push(...this.#armed.filter(({ fault }) => fault.fired > 0));
     this.#armed = this.#armed.filter(({ fault }) => fault.fired === 0);
   }
 
@@ -93,8 +96,9 @@ export class Disk {
   /** Nothing fails any more, and there is space. */
   heal(): void {
     this.poll();
-    for (const { fault } of this.#armed) fault.times = 0;
+    for (const { fault } of [...this.#armed, ...this.#striking]) fault.times = 0;
     this.#armed = [];
+    this.#striking = [];
     this.files.capacity = Number.POSITIVE_INFINITY;
   }
 

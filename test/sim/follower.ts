@@ -2,7 +2,7 @@
 // happened before. In some worlds it breaks after a while, and the broker must go on.
 
 import assert from 'node:assert/strict';
-import type { Observer, Run } from '../../src/core/ports/observer.ts';
+import type { DeferredCause, Observer, RequeuedCause, Run } from '../../src/core/ports/observer.ts';
 import type { Checker } from './checker.ts';
 
 /** What it throws on purpose. */
@@ -40,8 +40,15 @@ export class Follower implements Observer {
     this.#move(run, 'gone', cause === 'done' ? ['held'] : ['durable', 'ready']);
   }
 
-  requeued(run: Run): void {
-    this.#checker.check(() => assert.ok(run.attempts > 0, 'an attempt is not counted'));
+  requeued(run: Run, cause: RequeuedCause): void {
+    const counts = run.attempts > 0 || cause !== 'failed';
+    this.#checker.check(() => assert.ok(counts, 'an attempt is not counted'));
+    this.#move(run, 'ready', ['held']);
+  }
+
+  deferred(run: Run, cause: DeferredCause): void {
+    const counts = run.attempts > 0 || cause !== 'failed';
+    this.#checker.check(() => assert.ok(counts, 'an attempt is not counted'));
     this.#move(run, 'ready', ['held']);
   }
 

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { INBOX_READ_BYTES, SEGMENT_DATA_AT } from '../../assembly/layout.ts';
 import { crc32c } from '../../src/codec/crc32c.ts';
 import { Broker } from '../../src/core/broker.ts';
+import { SequenceSet } from '../../src/core/collections/sequence-set.ts';
 import { ForegroundTraffic } from '../../src/core/fairness/foreground.ts';
 import { DEFAULT_LIMITS, type Limits } from '../../src/core/limits.ts';
 import type { Codec } from '../../src/core/ports/codec.ts';
@@ -41,6 +42,10 @@ export interface Setting {
   followedMax: number;
   /** Rules that are in force; undefined: a broker without any. */
   rules: SimRules | undefined;
+  /** What the wall clock shows when a life begins, in ms since 1970; it may be set. */
+  wall: { ms: number };
+  /** Chances of what rules leave to it, from 0 to below 1. */
+  jitter: () => number;
   /** The file that was moved away under the broker, if there is one. */
   taken: () => Taken | undefined;
   /** Called as the broker speaks, before it goes on. */
@@ -68,7 +73,6 @@ export interface Notice {
   fields: { peer?: string; position?: number; sequence?: number; count?: number };
 }
 
-const TIME_MS = 1_700_000_000_000;
 const LATE_MS = 100;
 const RETRY_MS = 1000;
 const LOOK_MS = 500;
@@ -77,10 +81,12 @@ const BREATH_MS = 1;
 const PAUSE_MS = 4;
 
 class CountingReplay extends Replay {
-  checkpoint = false;
+  /** What the checkpoint called settled; undefined: none was used. */
+  checkpoint: SequenceSet | undefined;
 
   override restore(checkpoint: Checkpoint): void {
-    this.checkpoint = true;
+    this.checkpoint = new SequenceSet();
+    for (const [number, bits] of checkpoint.settled) this.checkpoint.restore(number, bits?.slice());
     super.restore(checkpoint);
   }
 }
@@ -124,8 +130,17 @@ export class Life {
     );
   }
 
+  /** Somebody has set the wall clock. */
+  clockSet(): void {
+    this.#dueMs = Math.min(this.#dueMs, this.nowMs + TICK_MS);
+  }
+
+  get wallMs(): number {
+    return this.#setting.wall.ms + this.nowMs;
+  }
+
   get usedCheckpoint(): boolean {
-    return this.#replay.checkpoint;
+    return this.#replay.checkpoint !== undefined;
   }
 
   /** The place in the module's memory that sockets read into. */
@@ -153,7 +168,7 @@ export class Life {
         spareBytes,
         newLogId: logId,
         now: () => this.nowMs,
-        wallMs: () => TIME_MS + this.nowMs,
+        wallMs: () => this.wallMs,
         later: (call) => this.#after(LATER_MS, call),
         soon: (call) => void this.#soon.push(call),
         shortDelay: (call) => this.#after(BREATH_MS, call),
@@ -184,7 +199,8 @@ export class Life {
           return this.nowMs;
         },
       },
-      wallMs: () => TIME_MS + this.nowMs,
+      wallMs: () => this.wallMs,
+      random: this.#setting.jitter,
       releaseMax: this.#setting.releaseMax,
       observer: new Follower(this.#setting.checker, this.#setting.followedMax),
       ruleTable: this.#setting.rules?.table,
@@ -199,9 +215,12 @@ export class Life {
       wrote: () => {},
     });
     const { checker } = this.#setting;
+    const fates = this.#state.buckets.outcomes;
+    const { checkpoint } = this.#replay;
     checker.check(() =>
-      checker.recovered(opened.resume, this.log.startPosition, this.#state.buckets.outcomes),
+      checker.recovered(opened.resume, this.log.startPosition, fates, checkpoint),
     );
+    this.#tapDelays();
     this.broker.resume(opened.resume, this.#replay.builder.inMemory);
   }
 
@@ -247,6 +266,32 @@ export class Life {
     };
   }
 
+  // Lets it see what becomes of messages that failed: nothing else says when one is ready again.
+  #tapDelays(): void {
+    const { commit, buckets } = this.broker;
+    const { checker } = this.#setting;
+    const [defer, mark] = [commit.defer.bind(commit), commit.requeue.bind(commit)];
+    commit.defer = (deferral) => {
+      checker.check(() => checker.deferred(deferral));
+      defer(deferral);
+    };
+    commit.requeue = (sequence, count, attempts) => {
+      checker.check(() => checker.charged(sequence, count, attempts));
+      mark(sequence, count, attempts);
+    };
+    const requeue = buckets.requeue.bind(buckets);
+    buckets.requeue = (slice) => {
+      checker.check(() => checker.requeued(slice.sequence, slice.count));
+      requeue(slice);
+    };
+    const { delayed } = buckets;
+    const readyAgain = delayed.readyAgain.bind(delayed);
+    delayed.readyAgain = (low, high, kind, sequence, count) => {
+      checker.check(() => checker.readyAgain(sequence, count));
+      return readyAgain(low, high, kind, sequence, count);
+    };
+  }
+
   #watched(request: CompactionRequest): CompactionRequest {
     const { checker } = this.#setting;
     return {
@@ -266,7 +311,8 @@ export class Life {
     const base = this.log.bases().findLast((each) => each <= position)!;
     const taken = this.#setting.taken();
     const name = segmentName(base);
-    const isTaken = taken?.name === name;
+    // A segment that is made anew, as the next one is after a failure, may have taken that name.
+    const isTaken = taken?.name === name && this.files.durable(name) === undefined;
     if (isTaken && this.nowMs - taken.atMs > TRUST_MS)
       assert.fail(`acks go on ${this.nowMs - taken.atMs} ms after ${name} was moved away`);
     const durable = this.files.durable(isTaken ? taken.away : name);

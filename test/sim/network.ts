@@ -6,6 +6,8 @@ import type { Link } from '../../src/core/ports/link.ts';
 
 /** What the broker's side of a connection is, once it was accepted. */
 export interface Session {
+  /** Who closed it, or what for. */
+  readonly closedFor: string;
   receive(chunk: Uint8Array): void;
   finished(): void;
   drained(): void;

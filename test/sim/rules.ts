@@ -16,18 +16,29 @@ export interface Bounds {
   lease: number;
   max_messages: number;
   max_bytes: number;
+  /** Delays in ms. */
+  retry: number[];
+  retry_jitter: number;
 }
 
+const RETRIES = [[0], [200], [0, 50, 1000], [20_000], [100, 0, 5000], [2]];
+const AT_ONCE = { retry: [0], retry_jitter: 0 };
 const NONE: Bounds = {
-  ...{ batch: 0, max_in_flight: 0, rate: 0, lease: 0 },
-  ...{ max_messages: 0, max_bytes: 0 },
+  batch: 0,
+  max_in_flight: 0,
+  rate: 0,
+  lease: 0,
+  max_messages: 0,
+  max_bytes: 0,
+  ...AT_ONCE,
 };
 // A wake-up may be so late, and is made good.
 const LATE_MS = 50;
 // A message waits in the open batch while another one is written.
 const BATCHES_BETWEEN = 3;
 
-function draw(random: Random, leases: Random): Bounds {
+// `later`: chances of delays; undefined: none.
+function draw(random: Random, leases: Random, later: Random | undefined): Bounds {
   const sometimes = (share: number, value: number) => (random.chance(share) ? value : 0);
   return {
     batch: sometimes(0.4, 1 + random.below(10)),
@@ -36,7 +47,13 @@ function draw(random: Random, leases: Random): Bounds {
     lease: leases.chance(0.5) ? [300, 480, 1500, 4000][leases.below(4)]! : 0,
     max_messages: sometimes(0.4, 1 + random.below(60)),
     max_bytes: sometimes(0.3, 100 + random.below(20_000)),
+    ...(later === undefined ? AT_ONCE : drawRetry(later)),
   };
+}
+
+function drawRetry(random: Random): Pick<Bounds, 'retry' | 'retry_jitter'> {
+  const retry = random.chance(0.5) ? RETRIES[random.below(RETRIES.length)]! : [0];
+  return { retry, retry_jitter: [0, 0.25, 1][random.below(3)]! };
 }
 
 /** The model of what rules promise, bucket by bucket. */
@@ -49,11 +66,19 @@ export class SimRules {
   // Batches since the bucket was last known in part only.
   readonly #known = new Map<number, number>();
 
-  /** Rules for all buckets, half of which have bounds of their own; `leases`: chances of theirs. */
-  constructor(random: Random, leases: Random, buckets: readonly number[]) {
-    this.#common = random.chance(0.5) ? draw(random, leases) : NONE;
+  /**
+   * Rules for all buckets, half of which have bounds of their own; `leases`: chances of theirs,
+   * `later`: those of delays.
+   */
+  constructor(
+    random: Random,
+    leases: Random,
+    later: Random | undefined,
+    buckets: readonly number[],
+  ) {
+    this.#common = random.chance(0.5) ? draw(random, leases, later) : NONE;
     for (const bucket of buckets.slice(0, 12))
-      if (random.chance(0.5)) this.#single.set(bucket, draw(random, leases));
+      if (random.chance(0.5)) this.#single.set(bucket, draw(random, leases, later));
     const rules = [this.#rule('all', '*', this.#common)];
     for (const [bucket, bounds] of this.#single)
       rules.push(this.#rule(`b${bucket}`, `${bucket}`, bounds));
@@ -63,6 +88,7 @@ export class SimRules {
   #rule(name: string, match: string, bounds: Bounds): Rule | undefined {
     // 0 is no batch, and no key is left out where another rule would decide.
     const words = Object.entries(bounds).map(([key, value]) => {
+      if (key === 'retry') return `retry=${bounds.retry.map((ms) => `${ms}ms`).join(',')}`;
       if (key === 'lease') return `lease=${value}ms`;
       return key === 'batch' && value === 0 ? 'batch=auto' : `${key}=${value}`;
     });
@@ -94,6 +120,20 @@ export class SimRules {
 
   heldIn(bucket: number): number {
     return this.#held.get(bucket) ?? 0;
+  }
+
+  /** Whether nothing may be given before what is to come again later. */
+  isInOrder(bucket: number): boolean {
+    return this.of(bucket).max_in_flight === 1;
+  }
+
+  /** The least and the most that a message waits that has failed so often, at least and at most. */
+  delay(bucket: number, low: number, high: number): { least: number; most: number } {
+    const { retry, retry_jitter: jitter } = this.of(bucket);
+    const delays = retry.filter(
+      (_, i) => i >= Math.min(low, retry.length) - 1 && i <= Math.min(high, retry.length) - 1,
+    );
+    return { least: Math.min(...delays) * (1 - jitter), most: Math.max(...delays) };
   }
 
   /** So many messages of a bucket are delivered together. */

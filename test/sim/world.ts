@@ -34,6 +34,11 @@ export interface SeededWorldOptions {
 
 const KIB = 1024;
 const RULES_SEED = 0x5eed;
+const LATER_SEED = 0x1a7e;
+const TIME_MS = 1_700_000_000_000;
+const DAY_MS = 24 * 3_600_000;
+// Nobody else has anything to do: so late a message may be ready.
+const LATE_MS = 150;
 const LEASES_SEED = 0x1ea5e;
 const MESSAGE_BYTES_MAX = 2000;
 const BACKLOG_MAX = 1500;
@@ -60,6 +65,9 @@ export class SeededWorld {
   readonly #steps: number;
   // Shares of 100 that publishing takes, by the time of the world.
   #publishing = 30;
+  readonly #wall = { ms: TIME_MS };
+  // Chances of what consumers say of time, and of the clock; undefined: neither happens.
+  readonly #later: Random | undefined;
   #life!: Life;
   #around!: Surroundings;
   // Buckets of which messages cannot be found or read, in this life.
@@ -89,9 +97,11 @@ export class SeededWorld {
     this.checker.coalesces = marksMax < limits.marksMax;
     // By chances of their own, so that worlds without rules stay alike.
     const chances = new Random(options.seed ^ RULES_SEED);
+    const later = new Random(options.seed ^ LATER_SEED);
+    if (later.chance(0.7)) this.#later = later;
     const leases = new Random(options.seed ^ LEASES_SEED);
     if (chances.chance(0.5)) {
-      this.checker.rules = new SimRules(chances, leases, this.#buckets);
+      this.checker.rules = new SimRules(chances, leases, this.#later, this.#buckets);
       this.#works = leases;
     }
     this.#setting = {
@@ -107,6 +117,8 @@ export class SeededWorld {
       releaseMax: [1, 7, 32_768][random.below(3)]!,
       followedMax: [Number.POSITIVE_INFINITY, 0, 100][options.seed % 3]!,
       rules: this.checker.rules,
+      wall: this.#wall,
+      jitter: () => later.below(1000) / 1000,
       taken: () => this.#disk.taken,
       noticed: (notice) => this.checker.check(() => this.#noticed(notice)),
     };
@@ -206,14 +218,17 @@ export class SeededWorld {
       this.#producers = this.#producers.filter((each) => each !== peer);
       this.#consumers = this.#consumers.filter((each) => each !== peer);
     };
-    this.#around = { life, checker, random: this.#random, works: this.#works, gone };
+    const [later, works] = [this.#later, this.#works];
+    this.#around = { life, checker, random: this.#random, later, works, gone };
     checker.now = () => life.nowMs;
+    checker.wall = () => life.wallMs;
     this.#leftOut.clear();
     checker.knows = (bucket) => {
       if (this.#leftOut.has(bucket)) return false;
       const { buckets } = life.broker;
       const slot = buckets.find(bucket % 2 ** 32, Math.floor(bucket / 2 ** 32));
-      return slot === 0 ? !buckets.isPartial : buckets.isCounted(slot);
+      if (slot === 0) return !buckets.isPartial;
+      return buckets.isCounted(slot) && buckets.delayed.isCounted(slot);
     };
     this.#count();
   }
@@ -244,11 +259,24 @@ export class SeededWorld {
     const { counters, retention, buckets } = this.#life.broker;
     const { live } = retention;
     const { ready, unacked } = buckets;
-    this.checker.check(() => this.checker.counts({ counters, live, ready, unacked }));
+    const delayed = buckets.delayed.count;
+    this.checker.check(() => this.checker.counts({ counters, live, ready, unacked, delayed }));
+  }
+
+  // Somebody sets the wall clock.
+  #setClock(): void {
+    const random = this.#later;
+    if (random === undefined || !random.chance(0.004)) return;
+    const ms = random.chance(0.2) ? DAY_MS : random.below(3000);
+    this.#wall.ms += random.chance(0.5) ? ms : -ms;
+    this.#tally.add('clock set');
+    this.#life.clockSet();
+    this.trace.add(`the clock shows ${this.#life.wallMs}`);
   }
 
   async #act(): Promise<void> {
     const random = this.#random;
+    this.#setClock();
     if (this.#disk.wasLimited || this.#disk.armed || this.#disk.struck.size > 0)
       this.checker.mayRefuse = true;
     const choice = random.below(100);
@@ -332,12 +360,13 @@ export class SeededWorld {
   // Consumers answer, each as it is.
   #answers(): void {
     const random = this.#random;
+    const few = this.#later === undefined ? 0 : 0.15;
     for (const consumer of this.#consumers) {
       const { unanswered, temper, link } = consumer;
       if (link.destroyed || link.dead) continue;
       consumer.work();
       if (unanswered === 0) continue;
-      if (temper === 'eager' && random.chance(0.8)) consumer.answer(unanswered, 0);
+      if (temper === 'eager' && random.chance(0.8)) consumer.answer(unanswered, few);
       else if (temper === 'mixed' && random.chance(0.6))
         consumer.answer(1 + random.below(unanswered), 0.3);
       else if (temper === 'holder' && random.chance(0.04))
@@ -457,6 +486,10 @@ export class SeededWorld {
     if (text.startsWith('the checkpoint does not fit') && !this.#orderly) return;
     const torn = this.#tally.get('power cuts') + this.#tally.get('flip') > 0;
     if (/^the index of .* is made again/.test(text) && torn) return;
+    if (kind === 'clock.jumped' && this.#tally.get('clock set') > 0) return;
+    if (kind === 'due.read' && torn) return;
+    const isReread = text.endsWith('the due times of the segment are read from the log');
+    if (isReread && (torn || !this.#orderly)) return;
     const broke = text.includes(BROKEN);
     if (broke) this.#tally.add('observers that broke');
     assert.ok(excused || broke, `nothing was wrong, but: ${text}`);
@@ -519,10 +552,10 @@ export class SeededWorld {
       if (link.dead || link.destroyed || !joined || model.heartbeat) continue;
       if (model.held.length > 0 || this.checker.rules?.isFull(model.bucket)) continue;
       const waiting = this.checker.line(model.bucket).filter(({ doubtful }) => !doubtful);
-      if (waiting.length > 0)
+      if (waiting.length > 0 && !this.checker.isHeldInOrder(model.bucket))
         return `consumer ${link.id} gets none of ${waiting.length} messages of ${model.bucket}`;
     }
-    return undefined;
+    return this.checker.overdue(LATE_MS);
   }
 
   // --- ends -------------------------------------------------------------------------------------
@@ -556,6 +589,7 @@ export class SeededWorld {
     this.trace.add('dead');
     this.#orderly = orderly;
     if (this.#life.opened === 'open') this.checker.died();
+    this.#wall.ms += this.#life.nowMs;
     this.#producers = [];
     this.#consumers = [];
     this.#vanished = [];
@@ -575,7 +609,10 @@ export class SeededWorld {
       this.#answers();
       await this.#round();
     }
-    for (const { link } of this.#consumers) link.destroy();
+    for (const consumer of broker.consumers) {
+      consumer.closedFor = 'shutdown';
+      consumer.link.destroy();
+    }
     for (let i = 0; i < 60 && !(broker.commit.drained && broker.consumers.size === 0); i++) {
       broker.commit.drain();
       await this.#round();
@@ -608,12 +645,17 @@ export class SeededWorld {
     this.#disk.heal();
     this.trace.add('finish');
     await this.#quietStart();
+    // All that waits for a time does so no more.
+    this.#wall.ms = Math.max(this.#wall.ms, this.checker.lastDueMs + 1);
+    this.#life.clockSet();
     for (const bucket of this.checker.buckets) {
-      if (this.checker.line(bucket).length === 0) continue;
+      if (this.checker.line(bucket).length === 0 && !this.checker.isDelayed(bucket)) continue;
       const options = { wire: this.#wire(), bucket, batchSize: 50, temper: 'eager' } as const;
       this.#consumers.push(new ConsumerPeer(this.#around, this.#nextLink++, options));
     }
-    const left = () => this.checker.readyCount + this.checker.heldCount - this.checker.unsureCount;
+    const { checker } = this;
+    const left = () =>
+      checker.readyCount + checker.heldCount + checker.delayedCount - checker.unsureCount;
     for (let rounds = 0; left() > 0; rounds++) {
       // A rule may let some 20 messages go in a second, or one a round.
       const most = this.checker.rules === undefined ? 1000 : 3000;

@@ -11,6 +11,7 @@ import {
 import { PlainCodec } from '../../src/codec/plain.ts';
 import { encodeBatch, encodeConsumerHeader, type Wire } from '../../src/codec/wire.ts';
 import { Broker } from '../../src/core/broker.ts';
+import type { Log } from '../../src/core/broker-options.ts';
 import type { Dialect } from '../../src/core/connections/greeting.ts';
 import { ForegroundTraffic } from '../../src/core/fairness/foreground.ts';
 import type { IntakePolicy } from '../../src/core/fairness/intake-policy.ts';
@@ -19,7 +20,6 @@ import type { EntrySource, Failure, Found, Position } from '../../src/core/ports
 import type { Codec } from '../../src/core/ports/codec.ts';
 import type { Journal, Resume } from '../../src/core/ports/journal.ts';
 import type { Link } from '../../src/core/ports/link.ts';
-import type { LogPorts } from '../../src/core/ports/log.ts';
 import type { Observer } from '../../src/core/ports/observer.ts';
 import type { RecordReader } from '../../src/core/ports/reader.ts';
 import type { IndexQuery, SegmentIndex } from '../../src/core/ports/segment-index.ts';
@@ -28,8 +28,9 @@ import type { CheckpointSource, CompactionRequest, Upkeep } from '../../src/core
 import { compileRules } from '../../src/core/rules/compile.ts';
 import { ruleOfWords } from '../../src/core/rules/rule.ts';
 import type { RuleTable } from '../../src/core/rules/rule-table.ts';
-import { createState } from '../../src/core/segments/state.ts';
+import { createState, type State } from '../../src/core/segments/state.ts';
 import { TICK_MS } from '../../src/core/timing/alarm.ts';
+import { FakeDueLog } from './due-log.ts';
 
 interface Append {
   position: Position;
@@ -91,11 +92,13 @@ function recordsOf(source: EntrySource): Indexed[] {
  * loads by `loaded`, indexes by `indexed`, finds by `answered`, checkpoints by `saved`.
  */
 export class FakeLog implements Journal, SegmentSpace, RecordReader, SegmentIndex, Upkeep {
-  readonly ports: LogPorts = {
+  readonly due = new FakeDueLog();
+  readonly ports: Log = {
     journal: this,
     space: this,
     reader: this,
     index: this,
+    due: this.due,
     upkeep: this,
   };
   readonly segmentBytes: number;
@@ -334,6 +337,7 @@ export class FakeLog implements Journal, SegmentSpace, RecordReader, SegmentInde
     else if (this.finds.length > 0) this.answered();
     else if (this.saves.length > 0) this.saved();
     else if (this.loads.length > 0) this.loaded();
+    else if (this.due.calls.length > 0) this.due.step();
     else return false;
     return true;
   }
@@ -500,6 +504,8 @@ export interface WorldOptions {
   limits?: Partial<Limits>;
   strict?: boolean;
   resume?: Partial<Resume>;
+  /** What the start found in complete segments. */
+  prepare?: (state: State, log: FakeLog) => void;
   /** Leave the start record's append in flight. */
   starting?: boolean;
   /** Buckets beyond which idle ones are forgotten. */
@@ -553,6 +559,7 @@ export class World {
     const { segmentBytes } = this.limits;
     this.log = new FakeLog(this.codec, segmentBytes, base);
     const state = createState(1, options.slotsMax);
+    options.prepare?.(state, this.log);
     state.retention.open(base, sequence);
     this.broker = new Broker({
       ...state,
@@ -590,7 +597,8 @@ export class World {
       },
     });
     const openBytes = options.resume?.segmentBytes ?? segmentBytes;
-    this.broker.resume({ base, offset, epoch, sequence, segmentBytes: openBytes }, [
+    const places = options.resume?.places ? { places: true } : {};
+    this.broker.resume({ base, offset, epoch, sequence, segmentBytes: openBytes, ...places }, [
       { base, from: 1 },
     ]);
     if (!options.starting) this.settle();
@@ -667,6 +675,16 @@ export class World {
       this.tick();
       this.turn();
       if (disk) this.settle();
+    }
+  }
+
+  /** The same with the wall clock, and a disk that is quick. */
+  pass(ms: number): void {
+    const until = this.nowMs + ms;
+    while (this.nowMs < until) {
+      const step = Math.min(until - this.nowMs, TICK_MS);
+      this.wallMs += step;
+      this.advance(step, true);
     }
   }
 

@@ -57,7 +57,7 @@ export class Admin {
   constructor(options: AdminOptions) {
     this.#options = options;
     this.#rows = new BucketRows(options.broker, options.wallMs);
-    this.#purges = new Purges(options);
+    this.#purges = new Purges({ ...options, index: options.log.index });
   }
 
   /** Carries out a command. `done` comes once, in this turn or a later one. */

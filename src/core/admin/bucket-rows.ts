@@ -39,6 +39,7 @@ export class BucketRows {
       id,
       ready: Math.max(0, buckets.readyOf(slot)),
       unacked: buckets.unackedOf(slot),
+      delayed: buckets.delayed.of(slot),
       exact: buckets.isCounted(slot),
       consumers: consumers.length,
       publishedRate: tenths(buckets.rates.publishedOf(slot)),
@@ -71,7 +72,7 @@ export class BucketRows {
   /** A bucket that holds nothing and that nobody watches does not exist, and is shown as empty. */
   empty(id: string): BucketRow {
     const broker = this.#broker;
-    const nothing = { ready: 0, unacked: 0, exact: true, consumers: 0 };
+    const nothing = { ready: 0, unacked: 0, delayed: 0, exact: true, consumers: 0 };
     const rates = { publishedRate: 0, settledRate: 0, oldestAgeMs: null, ageIs: 'exact' } as const;
     const code = broker.commit.refuses ? 'storage-full' : 'empty';
     const why = { code, text: WHY[code] } as const;

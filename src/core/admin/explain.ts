@@ -26,12 +26,14 @@ export function whyOf(broker: Broker, slot: number, around: Surroundings): Why {
   const { consumers } = around;
   const ready = buckets.readyOf(slot);
   const unacked = buckets.unackedOf(slot);
+  const nothingReady = ready <= 0 && unacked === 0 && buckets.isCounted(slot);
   if (broker.closing) return say('stopping');
   if (around.isPurging) return say('purging');
   // A count that does not know what is in runs may be 0 although messages wait.
-  if (ready <= 0 && unacked === 0 && buckets.isCounted(slot))
+  if (nothingReady && buckets.delayed.of(slot) === 0)
     return say(broker.commit.refuses ? 'storage-full' : 'empty');
   if (broker.paused.has(buckets.idOf(slot))) return say('paused');
+  if (nothingReady) return say('in-retry');
   if (consumers.length === 0) return say('no-consumer');
   const now = broker.reportMs;
   const stuck = consumers.filter((each) => isStuck(each, now));
@@ -48,6 +50,7 @@ export function whyOf(broker: Broker, slot: number, around: Surroundings): Why {
   }
   if (ready <= 0 && buckets.isCounted(slot)) return say('delivering');
   if (held?.by === 'max_in_flight') return say('at-max-in-flight');
+  if (held?.by === 'order') return say('in-order-hold');
   if (held !== undefined) return atRate(around.wallMs + held.untilMs! - now);
   if (broker.budget.over) return say('memory-full');
   const share = buckets.subscription(slot);

@@ -13,8 +13,9 @@ import {
 import { FORM_FIELDS, HEAD_BYTES } from '../../../assembly/layout-placed.ts';
 import { PEEK_BYTES_MAX, type PeekedMessage } from '../../contract/commands.ts';
 import type { Broker } from '../broker.ts';
-import { inEntries, lookahead } from '../buckets/lookahead.ts';
+import { inEntries, lookahead, partsOf } from '../buckets/lookahead.ts';
 import type { Slice } from '../buckets/slice.ts';
+import type { Run } from '../buckets/sought.ts';
 import type { Position } from '../ports/basics.ts';
 import type { LogPorts } from '../ports/log.ts';
 import { bytesAt } from '../records/placed.ts';
@@ -64,7 +65,43 @@ class Peek {
     }
     this.#parts = [];
     this.#wanted = limit;
-    const { parts, older } = lookahead(broker.buckets, slot, limit);
+    const { parts, sought, older } = lookahead(broker.buckets, slot, limit);
+    if (sought.length === 0) this.#goOn(parts, older);
+    else if (broker.indexing.releasing) soon(() => this.start());
+    else this.#seek(sought, parts, older);
+  }
+
+  // What is sought in indexes, one after the other, and stands among the parts that are known.
+  #seek(sought: Run[], parts: Slice[], older: number | undefined): void {
+    const { broker, log, slot, limit } = this.#options;
+    const { segments } = broker.retention;
+    const run = sought.shift();
+    const segment = run && segments[broker.retention.indexOf(run.sequence)];
+    if (run === undefined || segment === undefined || ++this.#searched > SEGMENTS_MAX) {
+      this.#goOn(
+        parts.sort((a, b) => a.sequence - b.sequence),
+        older,
+      );
+      return;
+    }
+    const { low, high } = broker.buckets.placeOf(slot);
+    const query = { base: segment.base, low, high, sequence: run.sequence, at: 0 };
+    log.index.find(query, limit, (failure, found) => {
+      if (failure !== undefined || !this.#isThere()) {
+        this.#end(failure?.message);
+        return;
+      }
+      parts.push(...partsOf(broker.buckets, slot, found, run));
+      const behind = segments[broker.retention.indexFrom(segment.base + 1)]?.first ?? 0;
+      const end = run.sequence + run.count;
+      if (behind > run.sequence && behind < end)
+        sought.unshift({ sequence: behind, count: end - behind });
+      this.#seek(sought, parts, older);
+    });
+  }
+
+  #goOn(parts: Slice[], older: number | undefined): void {
+    const { broker, soon } = this.#options;
     this.#add(parts);
     if (older === undefined || this.#wanted <= 0) this.#inMemory();
     // While a segment is on its way from entries to its index, part of it is in neither's care.

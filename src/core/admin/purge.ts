@@ -1,19 +1,26 @@
 // Settles every message that waits in a bucket, durably and in slices: takes the line as a consumer
-// would, and acks at once. Messages that consumers hold stay theirs; one that comes back while the
-// purge runs, and is older than its beginning, goes with the others.
+// would, and acks at once. Those that wait for a time are made ready first. Messages that consumers
+// hold stay theirs; one that comes back while the purge runs, and is older than its beginning, goes
+// with the others, also if it was on its way to wait for a time.
 //
 //   line ──take, settle──► marks in the open batch ──durable──► counted as purged
 
 import type { PurgeState } from '../../contract/commands.ts';
 import type { Broker } from '../broker.ts';
+import type { SegmentIndex } from '../ports/segment-index.ts';
+import { makeReady } from './make-ready.ts';
 
 /** Parts taken in one turn. */
 const PARTS_MAX = 2048;
 /** Marks that may wait to be written; beyond them the purge waits for the disk. */
 const MARKS_MAX = 65_536;
 
+// Batches from one that is open to the one in which what was on its way is surely durable.
+const BATCHES_BETWEEN = 2;
+
 export interface PurgeOptions {
   broker: Broker;
+  index: Pick<SegmentIndex, 'find'>;
   slot: number;
   startedAt: string;
   soon: (call: () => void) => void;
@@ -29,6 +36,10 @@ export class Purge {
   // What was taken, until the mark count from which on it is durable.
   readonly #unsaved: { mark: number; messages: number }[] = [];
   readonly #taker = () => this.#soon();
+  // Whether what waits for a time is being made ready; and after how many durable batches it is
+  // again, because something was on its way to wait.
+  #making = false;
+  #againIn = 0;
   #taken = false;
   #asked = false;
 
@@ -40,13 +51,31 @@ export class Purge {
     const bucket = broker.buckets.idOf(slot);
     this.state = { bucket, startedAt: options.startedAt, purged: 0, done: false };
     broker.dispatcher.occupy(slot, this.#taker);
+    // What is packed now is durable with the batch behind the open one at the latest.
+    if (broker.buckets.delayed.pending > 0) this.#againIn = BATCHES_BETWEEN;
+    this.#makeReady();
     this.#soon();
+  }
+
+  #makeReady(): void {
+    const { broker, index, slot, soon } = this.#options;
+    this.#making = true;
+    const done = () => {
+      this.#making = false;
+      this.#soon();
+    };
+    makeReady({ broker, index, slot, end: this.#end, soon, done });
   }
 
   /** A batch is durable with all marks before `settledMarks`. */
   durable(settledMarks: number): void {
     while (this.#unsaved.length > 0 && this.#unsaved[0]!.mark <= settledMarks)
       this.state.purged += this.#unsaved.shift()!.messages;
+    const { delayed } = this.#options.broker.buckets;
+    if (this.#againIn > 0 && (--this.#againIn === 0 || delayed.pending === 0)) {
+      this.#againIn = 0;
+      this.#makeReady();
+    }
     if (!this.#taken) this.#soon();
     else if (this.#unsaved.length === 0) this.#finish();
   }
@@ -90,10 +119,11 @@ export class Purge {
       if (buckets.subscription(this.slot)?.loading) return false;
     }
     const next = buckets.peek(this.slot);
-    const past =
-      next === undefined ? !buckets.headOf(this.slot).isOlder : next.sequence >= this.#end;
+    const isSought = buckets.subscription(this.slot)?.sought !== undefined;
+    const isEmpty = !isSought && !buckets.headOf(this.slot).isOlder;
+    const past = next === undefined ? isEmpty : next.sequence >= this.#end;
     if (!past) this.#soon();
-    return past;
+    return past && !this.#making && this.#againIn === 0;
   }
 
   // Gives the line back to the bucket's consumers.

@@ -2,6 +2,7 @@
 
 import type { Outcome, PurgeState } from '../../contract/commands.ts';
 import type { Broker } from '../broker.ts';
+import type { SegmentIndex } from '../ports/segment-index.ts';
 import { Purge } from './purge.ts';
 import { refuse } from './refusals.ts';
 
@@ -10,6 +11,7 @@ const PURGES_MAX = 64;
 
 export interface PurgesOptions {
   broker: Broker;
+  index: Pick<SegmentIndex, 'find'>;
   wallMs: () => number;
   /** Calls back in a later turn of the event loop. */
   soon: (call: () => void) => void;
@@ -33,7 +35,7 @@ export class Purges {
 
   /** Begins to purge a bucket, unless that is under way; `slotOf`: its slot, 0 if it is empty. */
   begin(id: string, slotOf: () => number): Outcome {
-    const { broker, wallMs, soon } = this.#options;
+    const { broker, index, wallMs, soon } = this.#options;
     const before = this.stateOf(id);
     if (before?.done === false) return { ok: true, result: { ...before } };
     const startedAt = new Date(wallMs()).toISOString();
@@ -47,6 +49,7 @@ export class Purges {
     broker.notices.notice('info', 'admin.purge', `purging bucket ${id}`, { bucket: id });
     const purge = new Purge({
       broker,
+      index,
       slot,
       startedAt,
       soon,

@@ -26,6 +26,8 @@ export function totalsOf(broker: Broker): Totals {
     deliveredBytes: c.deliveredBytes,
     ackedMessages: c.ackedMessages,
     failedMessages: c.failedMessages,
+    releasedMessages: c.releasedMessages,
+    deferredMessages: c.deferredMessages,
     redeliveredMessages: c.redeliveredMessages,
     unreadableMessages: c.unreadableMessages,
     purgedMessages: c.purgedMessages,
@@ -70,12 +72,14 @@ export function bucketsOf(broker: Broker, oldestAgeMs: number): Snapshot['bucket
     id: buckets.idOf(slot),
     ready: buckets.readyOf(slot),
     unacked: buckets.unackedOf(slot),
+    delayed: buckets.delayed.of(slot),
     consumers: consumersOf(broker, slot),
     exact: buckets.isCounted(slot),
   }));
   const { count, ready, unacked, isPartial } = buckets;
+  const delayed = buckets.delayed.count;
   const paused = broker.paused.count;
-  return { count, exact: !isPartial, ready, unacked, paused, oldestAgeMs, top };
+  return { count, exact: !isPartial, ready, unacked, delayed, paused, oldestAgeMs, top };
 }
 
 // Consumers of a bucket; a purge counts as one of its share.

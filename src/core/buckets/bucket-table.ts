@@ -17,7 +17,7 @@ const MASK = PAGE - 1;
 
 // Of `numbers`.
 export const HEAD = 0;
-export const TAIL = 1;
+export const TAIL = 1; // also of a line that ran empty; it may be released by now
 export const NEXT = 2;
 export const RATED_MS = 3;
 // Of `words` and `floats`, behind the four numbers in the same memory.
@@ -41,6 +41,10 @@ export const OLDER = 1;
 export const COUNTED = 2;
 /** It stands for a bucket. */
 export const USED = 4;
+/** Entries of the line may be settled, held or waiting for a time: each is asked about. */
+export const REWOUND = 8;
+/** Some of its messages that wait for a time may not be counted. */
+export const UNCOUNTED = 16;
 /** Bits of FLAGS from here on are those of `bucket-rules.ts`; 0 there: not looked up yet. */
 export const RULES_SHIFT = 8;
 
@@ -52,6 +56,8 @@ export interface Page {
   readonly counts: Float64Array;
   /** Of `payload-counts.ts`, if any is counted. */
   payload: Float64Array | undefined;
+  /** Of `delayed.ts`, if any bucket of the page has such messages. */
+  delayed: Float64Array | undefined;
 }
 
 export function numbersAt(slot: number): number {
@@ -66,11 +72,29 @@ export function countsAt(slot: number): number {
   return (slot & MASK) * COUNTS;
 }
 
-/** The line goes on at entry `next`. */
+// Of `delayed`.
+export const DELAYED = 0;
+/** Sequence behind the last of them, if they are in entries at all. */
+export const DELAYED_END = 1;
+const DELAYED_NUMBERS = 2;
+
+export function delayedAt(slot: number): number {
+  return (slot & MASK) * DELAYED_NUMBERS;
+}
+
+/** The numbers of a page's delayed messages, made if they are not there. */
+export function openDelayed(page: Page): Float64Array {
+  page.delayed ??= new Float64Array(PAGE * DELAYED_NUMBERS);
+  return page.delayed;
+}
+
+/**
+ * The line goes on at entry `next`. Its tail stays where it is, so that the entries of a line that
+ * ran empty are still in one chain with those that come, and it can go back.
+ */
 export function advance({ numbers, words }: Page, slot: number, next: number): void {
   numbers[numbersAt(slot) + HEAD] = next;
   words[wordsAt(slot) + TAKEN] = 0;
-  if (next === 0) numbers[numbersAt(slot) + TAIL] = 0;
 }
 
 /** Whether a slot that is in use stands for the bucket. */
@@ -93,6 +117,7 @@ function emptyPage(): Page {
     floats: new Float32Array(buffer),
     counts: new Float64Array(PAGE * COUNTS),
     payload: undefined,
+    delayed: undefined,
   };
 }
 
@@ -139,7 +164,8 @@ export class BucketTable {
   get bytes(): number {
     const pages = [...this.pages, this.#spare].filter((page) => page !== undefined);
     const payload = pages.filter((page) => page.payload !== undefined).length * PAGE * 8;
-    return pages.length * (WORDS * 4 + COUNTS * 8) * PAGE + payload;
+    const delayed = pages.filter((page) => page.delayed !== undefined).length * PAGE * 16;
+    return pages.length * (WORDS * 4 + COUNTS * 8) * PAGE + payload + delayed;
   }
 
   page(slot: number): Page {
@@ -222,9 +248,10 @@ export class BucketTable {
     assert(this.isUsed(slot), 'a slot was given back that is not in use');
     const number = slot >>> PAGE_BITS;
     const room = this.#rooms[number]!;
-    const { numbers, words, counts, payload } = this.pages[number]!;
+    const { numbers, words, counts, payload, delayed } = this.pages[number]!;
     const at = wordsAt(slot);
     if (payload !== undefined) payload[slot & MASK] = 0;
+    delayed?.fill(0, delayedAt(slot), delayedAt(slot) + DELAYED_NUMBERS);
     counts[countsAt(slot) + READY] = 0;
     counts[countsAt(slot) + UNACKED] = 0;
     numbers[numbersAt(slot) + HEAD] = 0;

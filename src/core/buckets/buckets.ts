@@ -33,17 +33,22 @@ import {
   PAGE_BITS,
   type Page,
   READY,
+  REWOUND,
   TAIL,
   TAKEN,
   UNACKED,
-  USED,
+  UNCOUNTED,
   wordsAt,
 } from './bucket-table.ts';
+import { Delayed } from './delayed.ts';
 import { Entries } from './entries.ts';
+import type { Held } from './held.ts';
 import { IdleBuckets } from './idle-buckets.ts';
 import { IndexedLines } from './indexed-lines.ts';
 import { PayloadCounts } from './payload-counts.ts';
 import { BucketRates } from './rates.ts';
+import { ReadyAgain } from './ready-again.ts';
+import { Seeking, SOUGHT_MAX } from './seeking.ts';
 import { emptySlice, type Slice } from './slice.ts';
 import { idText, Subscription } from './subscription.ts';
 import { Unsettled } from './unsettled.ts';
@@ -59,10 +64,15 @@ export class Buckets<Waiter> {
   readonly #slotsMax: number;
   readonly #index: BucketIndex;
   readonly #subscriptions = new Map<number, Subscription<Waiter>>();
-  // Whether a bucket that is not known may have messages in indexes.
-  #isPartial = false;
+  /** Whether a bucket that is not known may have messages, in indexes. */
+  isPartial = false;
   readonly #unsettled: Unsettled;
-  readonly #idle = new IdleBuckets(this.#table, this.#subscriptions);
+  readonly #held: Held;
+  readonly #idle: IdleBuckets;
+  readonly #seeking: Seeking;
+  readonly #again: ReadyAgain<Waiter>;
+  /** What is not ready yet. */
+  readonly delayed: Delayed;
   /** The older part of the lines. */
   readonly indexed: IndexedLines<Waiter>;
   readonly #headSlice: Slice = emptySlice();
@@ -70,19 +80,26 @@ export class Buckets<Waiter> {
   ready = 0;
   unacked = 0;
 
-  /** Beyond `slotsMax` buckets, idle ones are forgotten whose messages are all in indexes. */
-  constructor(hashSeed: number, outcomes: Outcomes, slotsMax = 1 << 20) {
+  /**
+   * Beyond `slotsMax` buckets, idle ones are forgotten whose messages are all in indexes; beyond
+   * `soughtMax` runs that came back, lines go back.
+   */
+  constructor(hashSeed: number, outcomes: Outcomes, slotsMax = 1 << 20, soughtMax = SOUGHT_MAX) {
     this.#index = new BucketIndex(hashSeed, this.#table);
     this.outcomes = outcomes;
     this.payload = new PayloadCounts(this.#pages, outcomes.placed);
     this.#unsettled = new Unsettled(outcomes);
-    this.indexed = new IndexedLines(
-      this.#table,
-      this.entries,
-      this.#unsettled,
-      this.#subscriptions,
-      this.payload,
-    );
+    this.#held = this.#unsettled.held;
+    const { entries, payload } = this;
+    const unsettled = this.#unsettled;
+    const lines = { entries, unsettled, subscriptions: this.#subscriptions };
+    this.#seeking = new Seeking(lines, soughtMax);
+    const shared = { ...lines, table: this.#table, payload, outcomes, seeking: this.#seeking };
+    const again = new ReadyAgain(shared);
+    this.#again = again;
+    this.delayed = new Delayed({ ...shared, index: this.#index, again, totals: this });
+    this.#idle = new IdleBuckets(this.#table, this.#subscriptions, this.delayed);
+    this.indexed = new IndexedLines({ ...shared, again });
     this.#slotsMax = slotsMax;
   }
 
@@ -91,17 +108,12 @@ export class Buckets<Waiter> {
     return this.#index.count;
   }
 
-  /** Whether there may be more buckets with messages than are known. */
-  get isPartial(): boolean {
-    return this.#isPartial;
-  }
-
   /** Slot of the bucket, made if it is not there. */
   open(low: number, high: number): number {
     const found = this.#index.find(low, high);
     if (found !== 0) return found;
     if (this.#index.count >= this.#slotsMax) this.#forgetIdle();
-    const flags = this.#isPartial ? OLDER : COUNTED;
+    const flags = this.isPartial ? OLDER | UNCOUNTED : COUNTED;
     const slot = this.#table.open(low, high, flags, this.rates.nowMs);
     this.#index.add(low, high, slot);
     return slot;
@@ -138,10 +150,6 @@ export class Buckets<Waiter> {
     return this.#pages[slot >>> PAGE_BITS]!;
   }
 
-  #has(slot: number, flag: number): boolean {
-    return (this.#page(slot).words[wordsAt(slot) + FLAGS]! & flag) !== 0;
-  }
-
   /** Forgets whatever of the bucket costs something and is not needed. */
   tidy(slot: number): void {
     const subscription = this.#subscriptions.get(slot);
@@ -149,7 +157,8 @@ export class Buckets<Waiter> {
       this.indexed.park(subscription);
     if (this.readyOf(slot) !== 0 || this.unackedOf(slot) !== 0 || this.#subscriptions.has(slot))
       return;
-    if (this.#has(slot, OLDER) && !this.#has(slot, COUNTED)) return;
+    if (this.#table.has(slot, OLDER) && !this.#table.has(slot, COUNTED)) return;
+    if (this.delayed.keeps(slot)) return;
     this.#remove(slot);
   }
 
@@ -161,7 +170,7 @@ export class Buckets<Waiter> {
 
   #forgetIdle(): void {
     this.#idle.look((slot) => {
-      if (this.#has(slot, OLDER)) this.#isPartial = true;
+      if (this.#table.has(slot, OLDER) || this.delayed.keeps(slot)) this.isPartial = true;
       this.#remove(slot);
       return this.count >= this.#slotsMax;
     });
@@ -188,9 +197,9 @@ export class Buckets<Waiter> {
       numbers[places + HEAD] = entry;
       words[at + TAKEN] = 0;
       if ((words[at + FLAGS]! & OLDER) === 0) numbers[places + NEXT] = sequence;
-    } else {
-      entries.link(numbers[places + TAIL]!, entry);
     }
+    const tail = numbers[places + TAIL]!;
+    if (tail >= entries.from) entries.link(tail, entry);
     numbers[places + TAIL] = entry;
     counts[countsAt(slot) + READY]! += count;
     this.ready += count;
@@ -202,31 +211,39 @@ export class Buckets<Waiter> {
   peek(slot: number): Slice | undefined {
     const subscription = this.#subscriptions.get(slot);
     if (subscription !== undefined) {
+      if (subscription.sought !== undefined && this.#seeking.bringUp(subscription) > 0)
+        return undefined;
       const requeued = subscription.requeued.peek();
       if (requeued !== undefined) return requeued;
       if (subscription.aheadAt < subscription.ahead.length)
         return subscription.ahead[subscription.aheadAt];
     }
     const page = this.#page(slot);
-    const isOlder = (page.words[wordsAt(slot) + FLAGS]! & OLDER) !== 0;
-    return isOlder ? undefined : this.#peekHead(page, slot);
+    const flags = page.words[wordsAt(slot) + FLAGS]!;
+    if ((flags & OLDER) !== 0) return undefined;
+    return this.#peekHead(page, slot, (flags & REWOUND) !== 0);
   }
 
-  #peekHead(page: Page, slot: number): Slice | undefined {
+  #peekHead(page: Page, slot: number, rewound: boolean): Slice | undefined {
     const { entries } = this;
     const slice = this.#headSlice;
+    const at = wordsAt(slot);
     for (;;) {
       const entry = page.numbers[numbersAt(slot) + HEAD]!;
-      if (entry === 0) return undefined;
+      if (entry === 0) {
+        if (rewound) page.words[at + FLAGS]! &= ~REWOUND;
+        return undefined;
+      }
       slice.slot = slot;
-      entries.read(entry, page.words[wordsAt(slot) + TAKEN]!, slice);
-      if (this.#unsettled.cut(slice)) return slice;
+      entries.read(entry, page.words[at + TAKEN]!, slice);
+      if (this.#unsettled.cut(slice, rewound)) return slice;
       advance(page, slot, entries.next(entry));
     }
   }
 
   /** Takes the first `count` messages of the slice that `peek` gave: ready -> unacked. */
   take(slice: Slice, count: number): void {
+    if (this.#held.isOn) this.#held.add(slice.sequence, count);
     const { counts } = this.#removeFrom(slice, count);
     counts[countsAt(slice.slot) + UNACKED]! += count;
     this.unacked += count;
@@ -277,23 +294,16 @@ export class Buckets<Waiter> {
     assert(this.outcomes.settled.add(sequence, count) === count, 'a message was settled twice');
     counts[at + UNACKED]! -= count;
     this.unacked -= count;
-    if (counts[at + UNACKED] === 0 && counts[at + READY] === 0) this.payload.clear(slot);
-    else if (bytes > 0) this.payload.add(slot, -bytes);
+    if (this.#held.isOn) this.#held.remove(sequence, count);
+    if (this.payload.isOn) this.delayed.settled(slot, bytes);
     this.rates.settled(page, slot, count);
   }
 
   /** Delivered messages come back at their old place: unacked -> ready. Keeps the slice. */
   requeue(slice: Slice): void {
-    const { slot } = slice;
-    const { counts } = this.#page(slot);
-    const at = countsAt(slot);
-    assert(counts[at + UNACKED]! >= slice.count, 'more came back than was delivered');
-    counts[at + UNACKED]! -= slice.count;
-    counts[at + READY]! += slice.count;
+    this.#again.requeue(slice);
     this.unacked -= slice.count;
     this.ready += slice.count;
-    this.outcomes.attempts.set(slice.sequence, slice.count, slice.attempts);
-    this.openSubscription(slot).requeued.push(slice);
   }
 
   /** The bucket as two words, and the sequence from which on its line goes on. */
@@ -309,25 +319,13 @@ export class Buckets<Waiter> {
    * in all. `isPartial`: some are in indexes whose buckets are not known.
    */
   recovered(next: number, live: number, isPartial: boolean): void {
-    const { entries } = this;
+    const { delayed } = this;
     this.#unsettled.recoveredTo = next;
-    this.ready = live;
+    this.ready = live - delayed.recovered(next, isPartial);
     this.rates.clear();
-    // What was released meanwhile is counted when it is found.
-    for (const slot of this.slots()) this.#page(slot).counts[countsAt(slot) + READY] = 0;
-    for (let entry = entries.from; entry < entries.end; entry++) {
-      const slot = this.#index.find(entries.bucketLow(entry), entries.bucketHigh(entry));
-      if (slot === 0) continue;
-      const waiting = this.#unsettled.countOf(entries.sequence(entry), entries.count(entry));
-      this.#page(slot).counts[countsAt(slot) + READY]! += waiting;
-    }
-    this.#isPartial = isPartial;
-    for (const slot of [...this.slots()]) {
-      const { numbers, words } = this.#page(slot);
-      words[wordsAt(slot) + FLAGS] = USED | (isPartial ? OLDER : COUNTED);
-      if (isPartial) numbers[numbersAt(slot) + NEXT] = 0;
-      if (this.readyOf(slot) === 0) this.#remove(slot);
-    }
+    this.isPartial = isPartial;
+    for (const slot of [...this.slots()])
+      if (this.readyOf(slot) === 0 && !delayed.keeps(slot)) this.#remove(slot);
   }
 
   /** Counts payload from now on, that of what waits in entries, too. */
@@ -345,7 +343,7 @@ export class Buckets<Waiter> {
 
   /** Whether `readyOf` counts everything, also what is only in indexes. */
   isCounted(slot: number): boolean {
-    return this.#has(slot, COUNTED);
+    return this.#table.has(slot, COUNTED);
   }
 
   /** The bucket's id as decimal text. */
@@ -354,11 +352,12 @@ export class Buckets<Waiter> {
     return idText(low, high);
   }
 
-  /** Where the bucket's line goes on: its head, what is taken of that, and whether indexes are first. */
-  headOf(slot: number): { entry: number; taken: number; isOlder: boolean } {
+  /** Where the line goes on: head, messages taken of it, whether indexes are first, REWOUND. */
+  headOf(slot: number): { entry: number; taken: number; isOlder: boolean; isRewound: boolean } {
     const { numbers, words } = this.#page(slot);
     const entry = numbers[numbersAt(slot) + HEAD]!;
-    return { entry, taken: words[wordsAt(slot) + TAKEN]!, isOlder: this.#has(slot, OLDER) };
+    const [isOlder, isRewound] = [this.#table.has(slot, OLDER), this.#table.has(slot, REWOUND)];
+    return { entry, taken: words[wordsAt(slot) + TAKEN]!, isOlder, isRewound };
   }
 
   /** Slots are below this. */

@@ -50,6 +50,23 @@ export class Entries {
     return this.#end;
   }
 
+  /** Sequence of the oldest message that is in an entry; infinite if none is. */
+  get firstSequence(): number {
+    return this.#from < this.#end ? this.sequence(this.#from) : Number.POSITIVE_INFINITY;
+  }
+
+  /** The entry that holds a message which is in one; they are in the order of sequences. */
+  at(sequence: number): number {
+    let low = this.#from;
+    let high = this.#end - 1;
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if (this.sequence(middle) <= sequence) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
   add(
     low: number,
     high: number,

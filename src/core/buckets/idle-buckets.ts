@@ -12,6 +12,7 @@ import {
   USED,
   wordsAt,
 } from './bucket-table.ts';
+import type { Delayed } from './delayed.ts';
 
 // Slots looked at when a bucket comes and there are enough.
 const LOOKS_MAX = 8;
@@ -19,11 +20,17 @@ const LOOKS_MAX = 8;
 export class IdleBuckets {
   readonly #table: BucketTable;
   readonly #subscriptions: ReadonlyMap<number, unknown>;
+  readonly #delayed: Pick<Delayed, 'hasInEntries'>;
   #hand = 1;
 
-  constructor(table: BucketTable, subscriptions: ReadonlyMap<number, unknown>) {
+  constructor(
+    table: BucketTable,
+    subscriptions: ReadonlyMap<number, unknown>,
+    delayed: Pick<Delayed, 'hasInEntries'>,
+  ) {
     this.#table = table;
     this.#subscriptions = subscriptions;
+    this.#delayed = delayed;
   }
 
   /**
@@ -49,7 +56,8 @@ export class IdleBuckets {
       (words[wordsAt(slot) + FLAGS]! & USED) !== 0 &&
       numbers[numbersAt(slot) + HEAD] === 0 &&
       counts[countsAt(slot) + UNACKED] === 0 &&
-      !this.#subscriptions.has(slot)
+      !this.#subscriptions.has(slot) &&
+      !this.#delayed.hasInEntries(slot)
     );
   }
 }

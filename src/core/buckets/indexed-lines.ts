@@ -15,15 +15,27 @@ import {
   OLDER,
   PAGE_BITS,
   READY,
+  REWOUND,
   TAKEN,
-  USED,
   wordsAt,
 } from './bucket-table.ts';
 import type { Entries } from './entries.ts';
 import type { PayloadCounts } from './payload-counts.ts';
+import type { ReadyAgain } from './ready-again.ts';
+import type { Seeking } from './seeking.ts';
 import type { Slice } from './slice.ts';
 import type { Subscription } from './subscription.ts';
 import type { Unsettled } from './unsettled.ts';
+
+export interface IndexedLinesParts<Waiter> {
+  readonly table: BucketTable;
+  readonly entries: Entries;
+  readonly unsettled: Unsettled;
+  readonly subscriptions: Map<number, Subscription<Waiter>>;
+  readonly payload: PayloadCounts;
+  readonly again: ReadyAgain<Waiter>;
+  readonly seeking: Seeking;
+}
 
 export class IndexedLines<Waiter> {
   readonly #table: BucketTable;
@@ -31,31 +43,47 @@ export class IndexedLines<Waiter> {
   readonly #unsettled: Unsettled;
   readonly #subscriptions: Map<number, Subscription<Waiter>>;
   readonly #payload: PayloadCounts;
+  readonly #again: ReadyAgain<Waiter>;
+  readonly #seeking: Seeking;
 
-  constructor(
-    table: BucketTable,
-    entries: Entries,
-    unsettled: Unsettled,
-    subscriptions: Map<number, Subscription<Waiter>>,
-    payload: PayloadCounts,
-  ) {
+  constructor({
+    table,
+    entries,
+    unsettled,
+    subscriptions,
+    payload,
+    again,
+    seeking,
+  }: IndexedLinesParts<Waiter>) {
     this.#table = table;
     this.#entries = entries;
     this.#unsettled = unsettled;
     this.#subscriptions = subscriptions;
     this.#payload = payload;
+    this.#again = again;
+    this.#seeking = seeking;
   }
 
   /** Whether what comes next in the bucket's line has to be looked up in the indexes. */
   lookupDue(slot: number): boolean {
     const subscription = this.#subscriptions.get(slot);
+    if (subscription === undefined || subscription.loading) return false;
+    if (subscription.sought !== undefined && this.#seeking.bringUp(subscription) > 0) return true;
     return (
-      subscription !== undefined &&
       this.#table.has(slot, OLDER) &&
-      !subscription.loading &&
       subscription.requeued.size === 0 &&
       subscription.aheadAt === subscription.ahead.length
     );
+  }
+
+  /** The sequence of what is to be looked up before the rest of the line; 0: nothing is. */
+  soughtNext(subscription: Subscription<Waiter>): number {
+    return this.#seeking.bringUp(subscription);
+  }
+
+  /** Takes over what was found of that: all records from there to before sequence `end`. */
+  foundSought(slot: number, records: readonly Found[], end: number): void {
+    this.#seeking.found(this.#subscriptions.get(slot)!, records, end);
   }
 
   /** Takes over what a lookup found, in order; returns how many messages of it wait. */
@@ -63,7 +91,9 @@ export class IndexedLines<Waiter> {
     const subscription = this.#subscriptions.get(slot);
     assert(subscription !== undefined, 'a lookup ended for a bucket that nobody watches');
     const { numbers, counts } = this.#table.page(slot);
-    const ahead = this.slicesOf(slot, records, numbers[numbersAt(slot) + NEXT]!);
+    const next = numbers[numbersAt(slot) + NEXT]!;
+    const ahead = this.slicesOf(slot, records, next);
+    if (!this.waitsBefore(slot)) subscription.passed = this.#unsettled.firstWaiting(records, next);
     const messages = ahead.reduce((sum, { count }) => sum + count, 0);
     subscription.ahead = ahead;
     subscription.aheadAt = 0;
@@ -73,6 +103,13 @@ export class IndexedLines<Waiter> {
     return messages;
   }
 
+  /** Whether a message waits for a time that stands before the place where the line goes on, of
+   * those that are in indexes and not counted as delayed. */
+  waitsBefore(slot: number): boolean {
+    const passed = this.#subscriptions.get(slot)?.passed ?? 0;
+    return passed > 0 && this.#unsettled.isWaiting(passed);
+  }
+
   /** What waits of a bucket's records that a lookup found, from sequence `next` on. */
   slicesOf(slot: number, records: readonly Found[], next: number): Slice[] {
     return this.#unsettled.slicesOf(slot, records, next);
@@ -80,7 +117,9 @@ export class IndexedLines<Waiter> {
 
   /** The indexes hold nothing more of the bucket: its line goes on in entries. */
   exhausted(slot: number): void {
-    this.#table.page(slot).words[wordsAt(slot) + FLAGS] = USED | COUNTED;
+    const { words } = this.#table.page(slot);
+    const at = wordsAt(slot);
+    words[at + FLAGS] = (words[at + FLAGS]! & ~OLDER) | COUNTED;
     const subscription = this.#subscriptions.get(slot);
     if (subscription !== undefined) subscription.cursor = undefined;
   }
@@ -97,14 +136,18 @@ export class IndexedLines<Waiter> {
       // The bucket may be gone, and its slot another's: then it has another head, or none.
       if (page === undefined || page.numbers[numbersAt(slot) + HEAD] !== entry) return;
       const at = wordsAt(slot);
-      if ((page.words[at + FLAGS]! & COUNTED) === 0) {
-        const taken = page.words[at + TAKEN]!;
-        const [first, count] = [entries.sequence(entry) + taken, entries.count(entry) - taken];
-        const waiting = this.#unsettled.countOf(first, count);
-        page.counts[countsAt(slot) + READY]! -= waiting;
+      const flags = page.words[at + FLAGS]!;
+      const taken = page.words[at + TAKEN]!;
+      const first = entries.sequence(entry) + taken;
+      if ((flags & COUNTED) === 0) {
+        const rewound = (flags & REWOUND) !== 0;
+        const ready = this.#unsettled.countOf(first, entries.count(entry) - taken, rewound);
+        page.counts[countsAt(slot) + READY]! -= ready;
         if (this.#payload.isOn)
-          this.#payload.add(slot, -this.#payload.ofEntry(entries, entry, waiting));
+          this.#payload.add(slot, -this.#payload.ofEntry(entries, entry, ready));
       }
+      // What was passed over because it waited may be sought by now.
+      if ((flags & OLDER) === 0) page.numbers[numbersAt(slot) + NEXT] = first;
       page.words[at + FLAGS]! |= OLDER;
       advance(page, slot, next);
     });
@@ -129,33 +172,9 @@ export class IndexedLines<Waiter> {
 
   /**
    * Nobody consumes the bucket any more: its subscription goes, if what came back is found again in
-   * the indexes.
+   * the line.
    */
   park(subscription: Subscription<Waiter>): void {
-    const { slot, requeued } = subscription;
-    const { numbers, words, counts } = this.#table.page(slot);
-    const indexed = this.#indexedTo();
-    let next = numbers[numbersAt(slot) + NEXT]!;
-    for (const slice of requeued.slices) {
-      if (slice.sequence >= indexed) return;
-      next = Math.min(next, slice.sequence);
-    }
-    if (!this.#table.has(slot, COUNTED)) {
-      // They are counted again when they are read again.
-      const ahead = subscription.ahead.slice(subscription.aheadAt);
-      for (const slice of [...requeued.slices, ...ahead]) {
-        counts[countsAt(slot) + READY]! -= slice.count;
-        this.#payload.takePart(slice);
-      }
-    }
-    if (requeued.size > 0) words[wordsAt(slot) + FLAGS]! |= OLDER;
-    numbers[numbersAt(slot) + NEXT] = next;
-    this.#subscriptions.delete(slot);
-  }
-
-  // The sequence from which on messages are in entries.
-  #indexedTo(): number {
-    const { from, end } = this.#entries;
-    return from < end ? this.#entries.sequence(from) : Number.POSITIVE_INFINITY;
+    if (this.#again.park(subscription)) this.#subscriptions.delete(subscription.slot);
   }
 }

@@ -33,7 +33,7 @@ export function partPayload(part: Slice, at: number, count: number, headBytes = 
 interface Lines {
   readonly entries: Entries;
   slots(): Iterable<number>;
-  headOf(slot: number): { entry: number; taken: number };
+  headOf(slot: number): { entry: number; taken: number; isRewound: boolean };
 }
 
 export class PayloadCounts {
@@ -66,15 +66,18 @@ export class PayloadCounts {
   }
 
   /** Counts from now on, and what waits in entries now. What is held now is not counted. */
-  begin(lines: Lines, unsettled: Pick<Unsettled, 'countOf'>): void {
+  begin(lines: Lines, unsettled: Pick<Unsettled, 'countOf' | 'waitingOf'>): void {
     this.isOn = true;
     const { entries } = lines;
     for (const slot of lines.slots()) {
       this.clear(slot);
-      let { entry, taken } = lines.headOf(slot);
+      const { entry: head, taken: of, isRewound } = lines.headOf(slot);
+      let [entry, taken] = [head, of];
       for (; entry !== 0; entry = entries.next(entry), taken = 0) {
         const [first, count] = [entries.sequence(entry) + taken, entries.count(entry) - taken];
-        const bytes = this.ofEntry(entries, entry, unsettled.countOf(first, count));
+        const ready = unsettled.countOf(first, count, isRewound);
+        const waiting = ready + unsettled.waitingOf(first, count);
+        const bytes = this.ofEntry(entries, entry, waiting);
         if (bytes > 0) this.add(slot, bytes);
       }
     }

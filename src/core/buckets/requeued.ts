@@ -10,6 +10,17 @@ export class Requeued extends Heap<Slice> {
     return a.sequence < b.sequence;
   }
 
+  /** Takes out what stands at or behind a sequence. */
+  dropFrom(sequence: number): Slice[] {
+    const all = [...this.items];
+    const dropped = all.filter((slice) => slice.sequence >= sequence);
+    if (dropped.length > 0) {
+      this.clear();
+      for (const slice of all) if (slice.sequence < sequence) this.push(slice);
+    }
+    return dropped;
+  }
+
   /** All parts, in no particular order. */
   get slices(): readonly Slice[] {
     return this.items;

@@ -1,14 +1,18 @@
-// What waits of a record: messages that are not settled and can be read.
+// What is ready of a record: messages that are not settled, not held, wait for no time and can be
+// read.
 
 import type { Outcomes } from '../collections/outcomes.ts';
 import { SequenceSet } from '../collections/sequence-set.ts';
 import type { Found } from '../ports/basics.ts';
+import { Held } from './held.ts';
 import type { Slice } from './slice.ts';
 
 export class Unsettled {
   readonly #outcomes: Outcomes;
   // What cannot be read: lookups find it again, and must not.
   readonly #aside = new SequenceSet();
+  /** What left its line and may come back. */
+  readonly held = new Held();
   /** Entries before this sequence came from recovery: some of their messages may be settled. */
   recoveredTo = 0;
 
@@ -20,17 +24,60 @@ export class Unsettled {
     this.#aside.add(part.sequence, part.count);
   }
 
-  /** How many of `count` messages of an entry, from sequence `first` on. */
-  countOf(first: number, count: number): number {
-    return first >= this.recoveredTo ? count : count - this.#outcomes.settled.within(first, count);
+  /**
+   * How many of `count` messages of an entry, from sequence `first` on; `rewound`: their line went
+   * back, or has messages that wait for a time.
+   */
+  countOf(first: number, count: number, rewound = false): number {
+    if (!rewound && first >= this.recoveredTo) return count;
+    const { settled, waiting } = this.#outcomes;
+    const isPlain = !rewound && waiting.within(first, count) === 0;
+    if (isPlain) return count - settled.within(first, count);
+    let ready = 0;
+    for (let at = first; at < first + count; at++) if (!this.#isOut(at)) ready++;
+    return ready;
   }
 
-  /** Cuts a part of an entry to its first run of messages that wait; false: none do. */
-  cut(part: Slice): boolean {
-    return part.sequence - part.first >= this.recoveredTo || this.#toUnsettled(part);
+  /** How many of `count` messages from sequence `first` on wait for a time. */
+  waitingOf(first: number, count: number): number {
+    const { settled, waiting } = this.#outcomes;
+    if (waiting.within(first, count) === 0) return 0;
+    let found = 0;
+    for (let at = first; at < first + count; at++) if (waiting.has(at) && !settled.has(at)) found++;
+    return found;
   }
 
-  /** What waits of a bucket's records that a lookup found, from sequence `next` on. */
+  /** Cuts a part of an entry to its first run of messages that are ready; false: none are. */
+  cut(part: Slice, rewound = false): boolean {
+    const isWhole = !rewound && part.sequence - part.first >= this.recoveredTo;
+    return isWhole || this.#toReady(part);
+  }
+
+  // Whether a message is out of its line.
+  #isOut(sequence: number): boolean {
+    const { settled, waiting } = this.#outcomes;
+    if (settled.has(sequence) || this.#aside.has(sequence)) return true;
+    return this.held.isOn && (waiting.has(sequence) || this.held.has(sequence));
+  }
+
+  /** Whether a message waits for a time. */
+  isWaiting(sequence: number): boolean {
+    const { settled, waiting } = this.#outcomes;
+    return waiting.has(sequence) && !settled.has(sequence);
+  }
+
+  /** The first message of records, from sequence `next` on, that waits for a time; 0: none does. */
+  firstWaiting(records: readonly Found[], next: number): number {
+    for (const { sequence, messages } of records) {
+      const from = Math.max(sequence, next);
+      const end = sequence + messages;
+      if (from >= end || this.#outcomes.waiting.within(from, end - from) === 0) continue;
+      for (let at = from; at < end; at++) if (this.isWaiting(at)) return at;
+    }
+    return 0;
+  }
+
+  /** What is ready of a bucket's records that a lookup found, from sequence `next` on. */
   slicesOf(slot: number, records: readonly Found[], next: number): Slice[] {
     const parts: Slice[] = [];
     for (const { position, sequence, messages, bodyBytes, attempts } of records) {
@@ -38,7 +85,7 @@ export class Unsettled {
       while (first < messages) {
         const rest = { first, sequence: sequence + first, count: messages - first };
         const part: Slice = { slot, position, ...rest, messages, bodyBytes, attempts };
-        if (!this.#toUnsettled(part)) break;
+        if (!this.#toReady(part)) break;
         parts.push(part);
         first = part.first + part.count;
       }
@@ -46,19 +93,18 @@ export class Unsettled {
     return parts;
   }
 
-  // Cuts a part to its first run of messages that wait and have the same attempts; false: none.
-  #toUnsettled(part: Slice): boolean {
-    const { settled, attempts } = this.#outcomes;
+  // Cuts a part to its first run of messages that are ready, all of the same attempts; false: none.
+  #toReady(part: Slice): boolean {
+    const { attempts } = this.#outcomes;
     const end = part.sequence + part.count;
     let from = part.sequence;
-    const gone = (sequence: number) => settled.has(sequence) || this.#aside.has(sequence);
-    while (from < end && gone(from)) from++;
+    while (from < end && this.#isOut(from)) from++;
     if (from === end) return false;
     // A compacted record carries what was known when it was made; marks behind it may know more.
     const attemptsOf = (sequence: number) => Math.max(attempts.get(sequence), part.attempts);
     const before = attemptsOf(from);
     let to = from + 1;
-    while (to < end && !gone(to) && attemptsOf(to) === before) to++;
+    while (to < end && !this.#isOut(to) && attemptsOf(to) === before) to++;
     part.first += from - part.sequence;
     part.sequence = from;
     part.count = to - from;

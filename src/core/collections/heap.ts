@@ -50,6 +50,11 @@ export abstract class Heap<T> {
     this.#settle(at, this.#items[at]!);
   }
 
+  /** Takes out all items. */
+  clear(): void {
+    this.#items.length = 0;
+  }
+
   /** Takes out the item at this place. */
   remove(at: number): void {
     const items = this.#items;

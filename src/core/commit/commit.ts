@@ -34,7 +34,7 @@ export class Commit {
   readonly #journal: Journal;
   readonly #space: SegmentSpace;
   readonly #options: CommitOptions;
-  readonly #marks: UnwrittenMarks;
+  readonly marks: UnwrittenMarks;
   // Two at most: the rest of a full segment, and what opened the next.
   readonly #sealed: Batch[] = [];
   readonly #spare: Batch[] = [];
@@ -58,7 +58,7 @@ export class Commit {
     this.#options = options;
     this.#segment = new OpenSegment(options);
     this.#due = new CommitDue(options);
-    this.#marks = new UnwrittenMarks(options, this.#segment);
+    this.marks = new UnwrittenMarks(options, this.#segment);
   }
 
   /** Goes on where recovery ended. The first batch holds the start record of this epoch. */
@@ -72,10 +72,7 @@ export class Commit {
     if (this.#segment.room() < CLOSING_BYTES) {
       assert(this.#space.nextReady(), 'the log ends at a full segment and has no next one');
       this.#roll(!this.#space.mayGrow());
-    } else if (!this.#space.nextReady() && this.#space.blocked() !== undefined) {
-      // Who began it is not known any more; the first one is nobody's reserve.
-      this.#segment.forAcks = this.#space.bases().length > 1;
-    }
+    } else this.#segment.keepIfLast();
     this.#codec.packControl(RECORD_START, 0, this.#codec.sequence(), this.#options.wallMs(), 0);
     this.#open.records++;
     this.#open.reason = 'control';
@@ -157,7 +154,7 @@ export class Commit {
     if (open.messages === 0) open.sinceMs = this.#options.clockMs();
     if (head !== undefined) open.heads.set(open.rows.count, head);
     open.add(this.#codec.rows, rows, messages, payload);
-    this.#segment.entries += rows;
+    this.#segment.entries += head !== undefined && head.dueMs > 0 ? rows + 1 : rows;
   }
 
   /**
@@ -176,26 +173,26 @@ export class Commit {
   }
 
   settle(sequence: number, count: number): void {
-    this.#marks.settled.add(sequence, count, 0);
+    this.marks.settled.add(sequence, count, 0);
   }
 
   /** Place in the marks of settled messages: durable once a batch whose `settledMarks` reach it is. */
   get settledMarks(): number {
-    return this.#marks.settled.end;
+    return this.marks.settled.end;
   }
 
   /** Marks that wait to be written; infinitely many while there are more than lists may hold. */
   get waitingMarks(): number {
-    return this.#marks.settled.waiting + this.#marks.requeued.waiting;
+    return this.marks.settled.waiting + this.marks.requeued.waiting;
   }
 
   requeue(sequence: number, count: number, attempts: number): void {
-    this.#marks.requeued.add(sequence, count, attempts);
+    this.marks.requeued.add(sequence, count, attempts);
   }
 
   /** Messages are not ready before a time, or only apart from others: once that is durable. */
   defer(deferral: Deferral): void {
-    this.#marks.defer(deferral);
+    this.marks.defer(deferral);
   }
 
   /**
@@ -219,32 +216,37 @@ export class Commit {
 
   /** Seals and writes if the disk is idle and something is worth it. */
   flush(): void {
-    if (this.#marks.deferred.count > 0) this.mayPlace();
+    if (this.marks.deferred.count > 0) this.#placeForDeferrals();
     this.#pump();
   }
 
   /** Time passes: marks that waited long enough are written, an idle log is proved. */
   advance(nowMs: number): void {
-    if (this.#marks.deferred.count > 0) this.mayPlace();
-    this.#due.note(nowMs, this.#marks.ready, this.#unproved && this.idle);
+    if (this.marks.deferred.count > 0) this.#placeForDeferrals();
+    this.#due.note(nowMs, this.marks.ready, this.#unproved && this.idle);
     this.#pump(this.#due.proof(nowMs));
+  }
+
+  // Where none fits any more, by bytes or entries, they turn to the next segment, as messages do.
+  #placeForDeferrals(): void {
+    if (this.mayPlace() && this.#segment.deferralRoom() === 0) this.makeRoom();
   }
 
   /** When `advance` has something to write, if nothing comes in before that. */
   dueMs(nowMs: number): number {
-    return this.#due.nextMs(nowMs, this.#marks.ready > 0, this.#unproved && this.idle);
+    return this.#due.nextMs(nowMs, this.marks.ready > 0, this.#unproved && this.idle);
   }
 
   /** Writes everything that waits, marks and a last proof included; for an orderly stop. */
   drain(): void {
-    if (this.#marks.deferred.count > 0) this.mayPlace();
-    this.#due.marks = this.#marks.ready > 0;
+    if (this.marks.deferred.count > 0) this.#placeForDeferrals();
+    this.#due.marks = this.marks.drain() > 0;
     this.#pump(this.#unproved && this.idle);
   }
 
   /** Whether everything that was accepted is on disk and proved. */
   get drained(): boolean {
-    return this.idle && this.#marks.count === 0 && !(this.#unproved && this.#segment.mayProve());
+    return this.idle && this.marks.count === 0 && !(this.#unproved && this.#segment.mayProve());
   }
 
   /** Place of a record in the ring, or -1 if it is not there any more. */
@@ -300,7 +302,7 @@ export class Commit {
   // Completes the open batch; the caller begins the next one.
   #seal(reason: Reason, flags: number): void {
     const open = this.#open;
-    if (this.#marks.pack(open)) this.#due.marks = false;
+    if (this.marks.pack(open)) this.#due.marks = false;
     if (this.#trim > 0) {
       this.#codec.packControl(RECORD_TRIM, 0, this.#trim, 0, 0);
       open.records++;
@@ -336,9 +338,7 @@ export class Commit {
       events.failed(failure);
       return;
     }
-    this.#segment.durable = batch.last
-      ? batch.base + this.#segment.bytesOf(batch.base) + SEGMENT_DATA_AT
-      : batch.base + batch.offset + batch.bytes;
+    this.#segment.durable = this.#segment.endOf(batch);
     this.#unproved = this.#options.strict && batch.reason !== 'proof';
     this.#pump(); // the disk first: it works while the replies go out
     if (following?.active) following.durable(batch);

@@ -7,10 +7,13 @@ import {
   MESSAGE_SIZE_BYTES,
   RECORD_ALIGN,
   RECORD_HEADER_BYTES,
+  SEGMENT_DATA_AT,
 } from '../../../assembly/layout.ts';
+import { DEFERRAL_BYTES } from '../../../assembly/layout-placed.ts';
 import type { Position } from '../ports/basics.ts';
 import type { Resume } from '../ports/journal.ts';
 import type { SegmentSpace } from '../ports/segments.ts';
+import type { Batch } from './batch.ts';
 import type { CommitOptions } from './options.ts';
 
 // Room at the end of a segment for what closes it: trim, start and commit records and one spare.
@@ -28,7 +31,8 @@ const DIRTY_BYTES_MAX = 16 * 1024 * 1024;
 export class OpenSegment {
   base: Position = 0;
   bytes = 0;
-  /** Entries that it holds, as far as they were made since this start. */
+  /** Entries that it holds, of records and of due times, as far as they were made since this
+   * start. */
   entries = 0;
   /** The segment before it, whose bytes may be in the ring still; -1: there is none. */
   previousBase: Position = -1;
@@ -38,6 +42,8 @@ export class OpenSegment {
   places = false;
   // The next one may, for certain.
   #isRaised = false;
+  /** The broker stops: what has an entry does not take memory for long. */
+  ending = false;
   /** Everything before it is on disk. */
   durable: Position = 0;
   readonly #codec: CommitOptions['codec'];
@@ -56,6 +62,13 @@ export class OpenSegment {
     this.bytes = at.segmentBytes;
     this.places = at.places === true;
     this.durable = at.base + at.offset;
+  }
+
+  /** After a start on a full disk, the open segment may be one that was begun for acks. */
+  keepIfLast(): void {
+    // Who began it is not known any more; the first one is nobody's reserve.
+    if (!this.#space.nextReady() && this.#space.blocked() !== undefined)
+      this.forAcks = this.#space.bases().length > 1;
   }
 
   /** Turns to the next segment, which is ready. */
@@ -141,8 +154,27 @@ export class OpenSegment {
     return Math.max(0, Math.floor(room / MARK_BYTES));
   }
 
-  /** Size of the segment based at `base`, which is the open one or the one before it. */
-  bytesOf(base: Position): number {
-    return base === this.base ? this.bytes : this.base - base;
+  /**
+   * How many marks' room one more record of deferrals may take. Each has an entry in memory until its
+   * segment is indexed, so they go no further than messages do: then the next one is turned to, or,
+   * where indexes lag behind, they wait. Only on a full disk there is no other place.
+   */
+  deferralRoom(): number {
+    const { entriesMax, lag } = this.#options;
+    const room = this.markRoom();
+    const left = Math.max(0, entriesMax - this.entries);
+    if (this.ending || (lag() === 'none' && !this.#space.mayGrow())) return room;
+    return Math.min(room, Math.ceil((left * DEFERRAL_BYTES) / MARK_BYTES));
+  }
+
+  /** Where the log goes on behind a batch of this segment, or of the one before it. */
+  endOf({
+    base,
+    offset,
+    bytes,
+    last,
+  }: Pick<Batch, 'base' | 'offset' | 'bytes' | 'last'>): Position {
+    if (!last) return base + offset + bytes;
+    return base === this.base ? base + this.bytes + SEGMENT_DATA_AT : this.base + SEGMENT_DATA_AT;
   }
 }

@@ -10,7 +10,10 @@ import { WaitingDeferrals } from './waiting-deferrals.ts';
 import { attemptsBySequence, settledBySequence, WaitingMarks } from './waiting-marks.ts';
 
 /** The segment that they are written into. */
-export type MarkedSegment = Pick<OpenSegment, 'places' | 'markRoom' | 'raise'>;
+export type MarkedSegment = Pick<
+  OpenSegment,
+  'places' | 'markRoom' | 'deferralRoom' | 'entries' | 'ending' | 'raise'
+>;
 
 export class UnwrittenMarks {
   readonly settled: WaitingMarks;
@@ -18,6 +21,7 @@ export class UnwrittenMarks {
   readonly deferred = new WaitingDeferrals();
   readonly #codec: CommitOptions['codec'];
   readonly #segment: MarkedSegment;
+  readonly #most: number;
 
   constructor(
     { codec, marksMax }: Pick<CommitOptions, 'codec' | 'marksMax'>,
@@ -25,6 +29,7 @@ export class UnwrittenMarks {
   ) {
     this.#codec = codec;
     this.#segment = segment;
+    this.#most = marksMax;
     this.settled = new WaitingMarks(marksMax, settledBySequence);
     this.requeued = new WaitingMarks(marksMax, attemptsBySequence);
   }
@@ -34,9 +39,33 @@ export class UnwrittenMarks {
     return this.settled.count + this.requeued.count + this.deferred.count;
   }
 
-  /** How many can be written: deferrals wait for a segment that may hold them. */
+  /**
+   * As many deferrals wait as may. Nothing more is to be given out that could come back; on a full
+   * disk that goes on, as it may be what brings room back.
+   */
+  get isFull(): boolean {
+    return this.deferred.count >= this.#most;
+  }
+
+  /** Whether one more may wait: on a disk that has no room, if it can be written all the same. */
+  mayDefer(refuses: boolean): boolean {
+    if (!refuses) return true;
+    return !this.isFull && this.#segment.places && this.#segment.deferralRoom() > 0;
+  }
+
+  /** How many can be written: deferrals wait for a segment that may hold them, and has room. */
   get ready(): number {
-    return this.#segment.places ? this.count : this.count - this.deferred.count;
+    return this.#mayDefer ? this.count : this.count - this.deferred.count;
+  }
+
+  get #mayDefer(): boolean {
+    return this.deferred.count > 0 && this.#segment.places && this.#segment.deferralRoom() > 0;
+  }
+
+  /** The broker stops: what has an entry does not take memory for long. Gives `ready`. */
+  drain(): number {
+    this.#segment.ending = true;
+    return this.ready;
   }
 
   /** Messages are deferred once that is durable; a segment that may say so is seen to. */
@@ -54,9 +83,10 @@ export class UnwrittenMarks {
     const requeued = this.#pack(RECORD_RETURNED, this.requeued, into);
     into.settledMarks = this.settled.written;
     const { deferred } = this;
-    if (!this.#segment.places || deferred.count === 0) return settled || requeued;
-    deferred.pack(into, this.#codec, this.#segment.markRoom());
-    return settled || requeued || deferred.count === 0;
+    if (!this.#mayDefer) return settled || requeued;
+    deferred.pack(into, this.#codec, this.#segment.deferralRoom());
+    this.#segment.entries += into.deferred.length;
+    return settled || requeued || !this.#mayDefer;
   }
 
   #pack(type: number, marks: WaitingMarks, into: Batch): boolean {

@@ -1,19 +1,17 @@
 // A consumer's connection: header in, batches out, one ack byte for each message in.
 //
 //   header ----> waiting ----batch----> unacked ----last ack----> waiting
-//                   |                      |  a byte other than 1: that message is ready again
+//                   |                      |  another byte: ready again, maybe later (verdict.ts)
 //                   |                      |  0xFF: it is working, which answers nothing
 //                   |                      +--silence of a lease--> closed
 //                   +--silence--> heartbeat --ack--> waiting
 //   closed in any state: everything unacked is ready again, at its old place
 
 import { WIRE_U32 } from '../../../assembly/layout.ts';
-import type { BreachKind, CloseReason } from '../../contract/close-reasons.ts';
-import type { Slice } from '../buckets/slice.ts';
+import { type BreachKind, type CloseReason, isItsDoing } from '../../contract/close-reasons.ts';
 import { InFlight } from '../delivery/in-flight.ts';
 import type { Newcomer } from '../delivery/presence.ts';
 import { acksIn } from '../delivery/verdict.ts';
-import type { Position } from '../ports/basics.ts';
 import type { Link } from '../ports/link.ts';
 import type { Timed } from '../timing/deadlines.ts';
 import { type ConsumerState, endsMs, heartbeatOf, lookMs } from './consumer-deadlines.ts';
@@ -27,7 +25,8 @@ export class Consumer implements Newcomer {
   readonly openedMs: number;
   readonly #host: ConsumerHost<Consumer>;
   readonly #frameBytesMax: number;
-  readonly #inFlight = new InFlight(this);
+  /** What it holds. */
+  readonly inFlight = new InFlight(this);
   readonly #lease = new Lease();
   readonly #output: ConsumerOutput;
   #state: ConsumerState = 'header';
@@ -67,7 +66,7 @@ export class Consumer implements Newcomer {
 
   /** Messages that it holds: delivered and not answered. */
   get unacked(): number {
-    return this.#inFlight.count;
+    return this.inFlight.count;
   }
 
   get heldBytes(): number {
@@ -140,7 +139,7 @@ export class Consumer implements Newcomer {
    */
   deliver(most: number): boolean {
     const { frames, metrics, subscriptions, time } = this.#host;
-    const held = this.#inFlight;
+    const held = this.inFlight;
     const { slot, batchSize, link } = this;
     const wanted = Math.min(batchSize, most);
     const bytes = frames.pack(slot, wanted, link.wire, this.#frameBytesMax, held);
@@ -161,7 +160,7 @@ export class Consumer implements Newcomer {
   }
 
   #acks(bytes: Uint8Array): void {
-    const held = this.#inFlight;
+    const held = this.inFlight;
     // Only where there are more of them it matters how many of the bytes are acks.
     if (bytes.length > held.count && !this.#isAnswer(acksIn(bytes))) return;
     if (this.#lease.ms > 0) this.#lease.renew(this.#host.time.exact());
@@ -178,17 +177,12 @@ export class Consumer implements Newcomer {
   // Whether so many acks are for the messages that it holds. That it works answers no heartbeat,
   // either: who says so by a timer may not read any more.
   #isAnswer(count: number): boolean {
-    const held = this.#inFlight.count;
+    const held = this.inFlight.count;
     const isBeat = this.#state === 'heartbeat';
     const more = count - (isBeat ? 1 : held);
     if (more > 0) this.#breach('protocol', `${more} more messages were acked than delivered`);
     else if (isBeat && count > 0) this.#wait();
     return held > 0 && more <= 0;
-  }
-
-  /** Records of the segments from `base` to before `end` stand elsewhere now. */
-  moved(base: Position, end: Position, where: (part: Slice) => void): void {
-    this.#inFlight.moved(base, end, where);
   }
 
   /** The system has taken everything, or part of, what was queued for the peer. */
@@ -262,7 +256,7 @@ export class Consumer implements Newcomer {
     ends.leaseOver(this, this.unacked, this.#lease.ms);
     this.closedFor = 'lease';
     this.#state = 'closed';
-    this.#inFlight.lose(settlement);
+    this.inFlight.lose(settlement, true);
     this.link.destroy();
     subscriptions.dispatch(slot);
   }
@@ -278,7 +272,7 @@ export class Consumer implements Newcomer {
     this.#state = 'closed';
     this.#output.end();
     if (this.slot !== 0) {
-      this.#inFlight.lose(settlement);
+      this.inFlight.lose(settlement, isItsDoing(this.closedFor));
       subscriptions.leave(this);
     }
     ends.closed(this);

@@ -8,7 +8,7 @@ import { RateLimits } from './rate-limits.ts';
 
 /** What holds a bucket's deliveries back; with a time, until then (monotonic, in ms). */
 export interface HeldBack {
-  by: 'max_in_flight' | 'rate';
+  by: 'max_in_flight' | 'order' | 'rate';
   untilMs?: number;
 }
 
@@ -28,6 +28,7 @@ export class DeliveryLimits {
   /** Most messages of the next delivery; 0: none for now. At a rate it is dispatched later. */
   most(slot: number): number {
     const { batchMax, maxInFlight, rate } = this.#rules.of(slot);
+    if (this.#holdsOrder(slot, maxInFlight)) return 0;
     let most = batchMax;
     if (maxInFlight > 0) most = Math.min(most, maxInFlight - this.#buckets.unackedOf(slot));
     if (most <= 0) return 0;
@@ -50,11 +51,18 @@ export class DeliveryLimits {
     this.#rates.left(slot, this.#nowMs());
   }
 
+  // One at a time, in order: what is to come again later is next, and nothing may overtake it.
+  #holdsOrder(slot: number, maxInFlight: number): boolean {
+    if (maxInFlight !== 1) return false;
+    return this.#buckets.delayed.of(slot) > 0 || this.#buckets.indexed.waitsBefore(slot);
+  }
+
   /** What keeps the next message of a bucket back. */
   heldBack(slot: number): HeldBack | undefined {
     const { maxInFlight, rate } = this.#rules.of(slot);
     if (maxInFlight > 0 && this.#buckets.unackedOf(slot) >= maxInFlight)
       return { by: 'max_in_flight' };
+    if (this.#holdsOrder(slot, maxInFlight)) return { by: 'order' };
     if (rate === 0) return undefined;
     const untilMs = this.#rates.untilMs(slot, rate);
     return untilMs > this.#nowMs() ? { by: 'rate', untilMs } : undefined;

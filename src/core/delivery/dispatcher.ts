@@ -2,11 +2,12 @@
 // what has to be read from disk before. Of a session it knows only whether it took something.
 //
 //   held back by:   closing, a taker, a pause, a standstill, what is still on disk, full buffers,
-//                   a rule: messages in flight, the rate
+//                   deferrals to be written, a rule: messages in flight, the rate
 
 import { BATCH_MESSAGES_MAX } from '../../../assembly/layout.ts';
 import { assert } from '../assert.ts';
 import type { Buckets } from '../buckets/buckets.ts';
+import type { Commit } from '../commit/commit.ts';
 import type { Counters } from '../metrics/counters.ts';
 import type { Failure, Position } from '../ports/basics.ts';
 import type { ByteStream } from '../ports/link.ts';
@@ -35,7 +36,7 @@ export interface Receiver {
 export interface DispatcherParts {
   readonly buckets: Buckets<Receiver>;
   readonly retention: Retention;
-  readonly commit: { hot(position: Position): number };
+  readonly commit: Pick<Commit, 'hot' | 'marks' | 'refuses'>;
   readonly indexing: Pick<Indexing, 'memoryFrom' | 'releasing'>;
   readonly paused: Paused;
   readonly presence: Presence;
@@ -62,7 +63,7 @@ export class Dispatcher {
   readonly #lookup: IndexLookup;
   // Who takes a bucket's line instead of its consumers, by slot: the first one does.
   readonly #takers = new Map<number, (() => void)[]>();
-  // Buckets whose next delivery waits until the budget has room.
+  // Buckets whose next delivery waits until the budget, or what waits to be written, has room.
   readonly #starved = new Set<number>();
 
   constructor(parts: DispatcherParts, options: DispatcherOptions) {
@@ -84,7 +85,7 @@ export class Dispatcher {
     });
   }
 
-  /** Whether a delivery waits until the budget has room. */
+  /** Whether a delivery waits for room. */
   get isStarved(): boolean {
     return this.#starved.size > 0;
   }
@@ -162,7 +163,7 @@ export class Dispatcher {
 
   /** Gives waiting consumers of a bucket what is ready. */
   dispatch(slot: number): void {
-    const { buckets, budget, paused, presence, limitsOfRules, closing } = this.#parts;
+    const { buckets, budget, commit, paused, presence, limitsOfRules, closing } = this.#parts;
     this.#options.stir();
     const share = buckets.subscription(slot);
     if (share === undefined || closing) return;
@@ -176,7 +177,7 @@ export class Dispatcher {
     for (const consumer of share.waiting) {
       if (buckets.peek(slot) === undefined) this.#lookup.start(slot);
       if (buckets.peek(slot) === undefined) return;
-      if (budget.over) {
+      if (budget.over || (commit.marks.isFull && !commit.refuses)) {
         this.#starved.add(slot);
         return;
       }
@@ -199,9 +200,11 @@ export class Dispatcher {
     return paused.holds(low, high);
   }
 
-  /** Deliveries go on that waited for memory, if there is some. */
+  /** Deliveries go on that waited for room, if there is some. */
   feed(): void {
-    if (this.#parts.budget.over || this.#starved.size === 0) return;
+    const { budget, commit } = this.#parts;
+    if (this.#starved.size === 0 || budget.over) return;
+    if (commit.marks.isFull && !commit.refuses) return;
     const slots = [...this.#starved];
     this.#starved.clear();
     for (const slot of slots) this.dispatch(slot);

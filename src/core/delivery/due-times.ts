@@ -107,6 +107,17 @@ export class DueTimes {
     this.#seek(joined);
   }
 
+  /** The segments from `base` to before `end` are one now: `replaced`. */
+  merged(base: number, end: number): void {
+    const within = [...this.#segments.keys()].filter((each) => each >= base && each < end);
+    if (within.length > 0) this.replaced(within, base);
+  }
+
+  /** Nothing before `base` is in the log any more. */
+  trimmed(base: number): void {
+    for (const each of this.#segments.keys()) if (each < base) this.drop(each);
+  }
+
   /** A segment is not needed any more; no harm if it has no due times. */
   drop(base: number): void {
     const segment = this.#segments.get(base);

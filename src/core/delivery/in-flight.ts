@@ -5,7 +5,7 @@ import type { Slice } from '../buckets/slice.ts';
 import type { Position } from '../ports/basics.ts';
 import type { Holder } from '../ports/observer.ts';
 import type { Settlement } from './settlement.ts';
-import { DONE, sameUntil, VERDICTS, WORKING } from './verdict.ts';
+import { DONE, delayOf, isFree, sameUntil, VERDICTS, WORKING } from './verdict.ts';
 
 export class InFlight {
   readonly #parts: Slice[] = [];
@@ -46,21 +46,28 @@ export class InFlight {
       const part = this.#parts[this.#at]!;
       const most = Math.min(bytes.length, at + part.count - this.#answered);
       const end = sameUntil(bytes, at, most);
-      if (VERDICTS[bytes[at]!] === DONE)
-        settlement.done(part, this.#answered, end - at, this.holder);
-      else settlement.failed(part, this.#answered, end - at, this.holder);
+      const verdict = VERDICTS[bytes[at]!]!;
+      if (verdict === DONE) settlement.done(part, this.#answered, end - at, this.holder);
+      else this.#givesBack(part, end - at, verdict, settlement);
       this.#pass(part, end - at);
       at = end;
     }
     if (this.count === 0) this.#end();
   }
 
-  /** The link ended, or a lease is over: everything that is held is ready again. */
-  lose(settlement: Settlement): void {
+  #givesBack(part: Slice, count: number, verdict: number, settlement: Settlement): void {
+    const delayMs = delayOf(verdict);
+    if (isFree(verdict)) settlement.released(part, this.#answered, count, this.holder, delayMs);
+    else settlement.failed(part, this.#answered, count, this.holder, delayMs);
+  }
+
+  /** The link ended, or a lease is over: everything that is held is ready again; `charged`: one attempt later. */
+  lose(settlement: Settlement, charged: boolean): void {
     while (this.count > 0) {
       const part = this.#parts[this.#at]!;
       const rest = part.count - this.#answered;
-      settlement.lost(part, this.#answered, rest, this.holder);
+      if (charged) settlement.lost(part, this.#answered, rest, this.holder);
+      else settlement.takenBack(part, this.#answered, rest, this.holder);
       this.#pass(part, rest);
     }
     this.#end();
@@ -93,6 +100,15 @@ export class InFlight {
         this.#answered = 0;
       }
       where(part);
+    }
+  }
+
+  /** Gives what is held, as runs. */
+  each(take: (sequence: number, count: number) => void): void {
+    for (let at = this.#at; at < this.#parts.length; at++) {
+      const { sequence, count } = this.#parts[at]!;
+      const answered = at === this.#at ? this.#answered : 0;
+      take(sequence + answered, count - answered);
     }
   }
 }

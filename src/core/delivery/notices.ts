@@ -36,6 +36,23 @@ export function unreadable(bucket: string, part: Slice, failure: Error): string 
   return `${count} messages of bucket ${bucket} (sequences ${sequence} to ${sequence + count - 1}, log position ${position}) cannot be read: ${failure.message}. They are set aside until the next start; their bytes stay in the log. Check the disk, then run: thrustmq log verify`;
 }
 
+/** Due times of a segment cannot be read, nor made again. */
+export function dueUnreadable(base: Position, failure: Error): string {
+  return `what waits for a time by the segment at log position ${base} cannot be found: ${failure.message}. It is late, not lost; it is tried again each second`;
+}
+
+/** Messages waited, and nothing said until when. */
+export function dueMissing(messages: number): string {
+  return `${messages} messages were to wait for a time that is not in the log any more: they are ready now. This should not happen; please report it`;
+}
+
+/** The wall clock jumped. */
+export function clockJumped(byMs: number): string {
+  const way = byMs > 0 ? 'forward' : 'back';
+  const seconds = (Math.abs(byMs) / 1000).toFixed(1);
+  return `the clock went ${way} by ${seconds} s: messages that wait for a time are ready when it shows that time`;
+}
+
 /** Segments cannot be made smaller for now. */
 export function notCompacted(failure: Error): string {
   return `segments could not be compacted: ${failure.message}. They stay as they are; it is tried again`;

@@ -1,8 +1,8 @@
 // What may wait in a bucket, by its rule: `max_messages` and `max_bytes`. A message that would be
-// beyond is refused in its place, and none that fits is. What counts is what is ready and held, and
-// what was packed and is not durable yet.
+// beyond is refused in its place, and none that fits is. What counts is what is ready, delayed and
+// held, and what was packed and is not durable yet.
 //
-//   producer ──admit──► open batch ──► being written ──durable──► ready, held ──► gone
+//   producer ──admit──► open batch ──► being written ──durable──► ready, delayed, held ──► gone
 //                       └────── on its way ────────┘              └─ buckets ─┘
 
 import {
@@ -67,7 +67,9 @@ export class Quotas implements IntakePolicy {
   #waiting(slot: number): number {
     if (slot === 0) return 0;
     // Where older ones are not counted yet, fewer than none may be known to be ready.
-    return Math.max(0, this.#buckets.readyOf(slot)) + this.#buckets.unackedOf(slot);
+    const { delayed } = this.#buckets;
+    const ready = Math.max(0, this.#buckets.readyOf(slot));
+    return ready + delayed.of(slot) + this.#buckets.unackedOf(slot);
   }
 
   packed({ low, high }: WatchedRun, messages: number, bytes: number): void {

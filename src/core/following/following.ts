@@ -5,7 +5,14 @@ import type { Buckets } from '../buckets/buckets.ts';
 import type { Slice } from '../buckets/slice.ts';
 import type { Position } from '../ports/basics.ts';
 import type { Notices } from '../ports/notices.ts';
-import type { Holder, Observer, RequeuedCause, Run, SettledCause } from '../ports/observer.ts';
+import type {
+  DeferredCause,
+  Holder,
+  Observer,
+  RequeuedCause,
+  Run,
+  SettledCause,
+} from '../ports/observer.ts';
 import {
   ATTEMPTS,
   BODY_BYTES,
@@ -87,12 +94,28 @@ export class Following {
     part: Slice,
     at: number,
     count: number,
+    attempts: number,
     cause: RequeuedCause,
     by: Holder | undefined,
   ): void {
     this.#one(part, at, count, (observer, run) => {
-      run.attempts++;
+      run.attempts = attempts;
       observer.requeued(run, cause, by);
+    });
+  }
+
+  /** The `count` messages of a part behind its first `at` are put off. */
+  deferred(
+    part: Slice,
+    at: number,
+    count: number,
+    attempts: number,
+    cause: DeferredCause,
+    by: Holder | undefined,
+  ): void {
+    this.#one(part, at, count, (observer, run) => {
+      run.attempts = attempts;
+      observer.deferred(run, cause, by);
     });
   }
 

@@ -20,6 +20,10 @@ export class Counters {
   deliveredBytes = 0;
   ackedMessages = 0;
   failedMessages = 0;
+  /** Given back by their consumers without an attempt. */
+  releasedMessages = 0;
+  /** Of those that failed or were released: to be ready only after a time. */
+  deferredMessages = 0;
   redeliveredMessages = 0;
   purgedMessages = 0;
   heartbeats = 0;

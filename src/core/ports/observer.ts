@@ -15,7 +15,7 @@ export interface Run {
   position: Position;
   /** Of the body of the record, all its messages together, without padding. */
   bytes: number;
-  /** Deliveries of the messages that ended without an ack. */
+  /** Attempts that were charged: deliveries that ended without an ack, but those released. */
   attempts: number;
 }
 
@@ -29,8 +29,10 @@ export interface Holder {
 
 /** Why messages are gone: their consumer is done with them, or an operator emptied the line. */
 export type SettledCause = 'done' | 'purged';
+/** Why messages are put off for a time: their consumer says so. */
+export type DeferredCause = 'failed' | 'released';
 /** Why messages are ready again: their consumer says so, or its connection ended. */
-export type RequeuedCause = 'failed' | 'lost';
+export type RequeuedCause = DeferredCause | 'lost';
 
 /**
  * Called at once, in the order of what happens, while the core is in the middle of it: an observer
@@ -50,4 +52,6 @@ export interface Observer {
   settled(run: Run, cause: SettledCause, by: Holder | undefined): void;
   /** It is ready again, at its old place; `attempts` counts the delivery that failed. */
   requeued(run: Run, cause: RequeuedCause, by: Holder | undefined): void;
+  /** The same, but it is ready only after a time. */
+  deferred(run: Run, cause: DeferredCause, by: Holder | undefined): void;
 }

@@ -2,6 +2,8 @@
 // are ready, or expire, at a time. Here are its shape, the typed columns in which the entries of
 // the newest segments stand in memory, and the port to those of the others, which are on disk.
 
+import type { EntrySource, Failure, Position } from '../ports/basics.ts';
+
 /** At its time, messages become ready. */
 export const DUE_READY = 1;
 /** At its time, messages expire. */
@@ -44,6 +46,20 @@ export function emptyDueEntry(): DueEntry {
   };
 }
 
+/** Entries of one segment in the order of the log; `i` counts from 0. */
+export interface DueSource {
+  readonly count: number;
+  when(i: number): number;
+  sequence(i: number): number;
+  /** Copies an entry out. */
+  read(i: number, into: DueEntry): void;
+}
+
+/** The records of a segment, for its index; and what it says of times, where that goes with it. */
+export interface SegmentEntries extends EntrySource {
+  readonly due?: DueSource | undefined;
+}
+
 /** A number of an entry in a file; good for the file that gave it, and never for another one. */
 export type DuePlace = number;
 
@@ -71,6 +87,19 @@ export interface DueStore {
   load(base: number, place: DuePlace, done: (failure: Error | undefined) => void): void;
 }
 
+export interface DueLog extends DueStore {
+  /**
+   * Whether the complete segment based there has due times on disk, maybe none at all, or they can
+   * be made from it: it may hold records that say a time. Of another one nothing is ever asked.
+   */
+  expects(base: Position): boolean;
+  /**
+   * Writes what the complete segment based at `base` says of times, so that `seek` knows it; `done`
+   * comes later. `entries` must not change before that. After a failure it may be tried again.
+   */
+  write(base: Position, entries: DueSource, done: (failure: Failure) => void): void;
+}
+
 const PAGE_BITS = 10;
 const PAGE = 1 << PAGE_BITS;
 const MASK = PAGE - 1;
@@ -93,7 +122,7 @@ interface Page {
 }
 
 /** Entries of one segment in the order in which its log has them; 48 bytes of memory each. */
-export class DueEntries {
+export class DueEntries implements DueSource {
   readonly #pages: Page[] = [];
   #count = 0;
 

@@ -7,6 +7,8 @@ import { RuleError } from './rule-error.ts';
 
 /** Keys that are carried out; `true`: whatever value they have, else these values only. */
 export const BUILT: { readonly [K in RuleKeyName]?: true | readonly string[] } = {
+  retry: true,
+  retry_jitter: true,
   lease: true,
   max_messages: true,
   max_bytes: true,

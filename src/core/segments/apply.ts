@@ -132,7 +132,7 @@ export class Apply {
 
   /** Deferrals have become durable just now, and that nothing before `trim` is needed; 0: no trim. */
   durableMarks(deferrals: readonly Deferral[], trim: Position): void {
-    for (const deferral of deferrals) this.deferred(deferral);
+    for (const deferral of deferrals) this.putOff(deferral);
     if (trim > 0) this.trimmed(trim);
   }
 
@@ -152,6 +152,12 @@ export class Apply {
   from(words: Uint32Array, at: number, head: Head): Mark | undefined {
     if (!settlesFrom(words, at)) return undefined;
     return { sequence: head.from, count: words[at + COUNT]!, attempts: 0 };
+  }
+
+  /** Pending messages are put off: that has become durable just now. */
+  putOff(deferral: Deferral): void {
+    this.#buckets.delayed.deferred(deferral.sequence, deferral.count);
+    this.deferred(deferral);
   }
 
   /**

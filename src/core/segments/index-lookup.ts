@@ -37,13 +37,51 @@ export class IndexLookup {
     const { buckets, releasing } = this.#options;
     if (!buckets.indexed.lookupDue(slot)) return;
     const share = buckets.subscription(slot)!;
+    const sequence = buckets.indexed.soughtNext(share);
+    if (sequence > 0) {
+      this.#seek(slot, share, sequence);
+      return;
+    }
     const at = this.#place(slot, share);
     if (at === undefined) {
       if (!releasing()) buckets.indexed.exhausted(slot);
       return;
     }
     share.loading = true;
+    share.isStale = false;
     this.#find(slot, share, at);
+  }
+
+  // What is ready again before the place where the line goes on: in its own segment only.
+  #seek(slot: number, share: Subscription<unknown>, sequence: number): void {
+    const { buckets, retention, index, memoryFrom, ended, failed } = this.#options;
+    const segment = retention.segments[retention.indexOf(sequence)];
+    // Its entry is released, but others of its segment are not yet: then comes another call.
+    if (segment === undefined || segment.base >= memoryFrom()) return;
+    const { base } = segment;
+    const { low, high } = buckets.placeOf(slot);
+    const query = { base, low, high, sequence, at: 0 };
+    share.loading = true;
+    index.find(query, this.#most, (failure, found, next) => {
+      if (failure !== undefined) failed(slot, base, failure);
+      share.loading = false;
+      // What came meanwhile and stands before it was not looked for.
+      const isFirst = buckets.indexed.soughtNext(share) >= sequence;
+      if (retention.has(base) && isFirst) {
+        const last = found.at(-1);
+        const behind = retention.segments[retention.indexFrom(base + 1)];
+        const isAll = failure !== undefined || next === undefined || last === undefined;
+        const end = isAll ? (behind?.first ?? sequence + 1) : last.sequence + last.messages;
+        buckets.indexed.foundSought(slot, found, Math.max(end, sequence + 1));
+      }
+      ended(slot);
+    });
+  }
+
+  // Records found at a time.
+  get #most(): number {
+    const fair = Math.floor(RECORDS_TOGETHER / Math.max(1, this.#options.buckets.watched));
+    return Math.max(RECORDS_MIN, Math.min(RECORDS_MAX, fair));
   }
 
   // Where to look next; undefined: nowhere, the rest is in memory.
@@ -65,9 +103,7 @@ export class IndexLookup {
   #find(slot: number, share: Subscription<unknown>, place: { base: Position; at: number }): void {
     const { buckets, retention, index, ended, failed } = this.#options;
     const { low, high, next: sequence } = buckets.placeOf(slot);
-    const fair = Math.floor(RECORDS_TOGETHER / Math.max(1, buckets.watched));
-    const most = Math.max(RECORDS_MIN, Math.min(RECORDS_MAX, fair));
-    index.find({ ...place, low, high, sequence }, most, (failure, found, next) => {
+    index.find({ ...place, low, high, sequence }, this.#most, (failure, found, next) => {
       if (failure !== undefined) failed(slot, place.base, failure);
       const { segments } = retention;
       const there = retention.has(place.base);
@@ -77,9 +113,15 @@ export class IndexLookup {
       else if (next !== undefined && failure === undefined)
         share.cursor = { base: place.base, at: next };
       else share.cursor = { base: behind?.base ?? Number.MAX_SAFE_INTEGER, at: 0 };
+      const last = found.at(-1);
+      const isAll = failure !== undefined || next === undefined || last === undefined;
+      const behindAll = behind?.first ?? Number.MAX_SAFE_INTEGER;
+      share.readTo = !there ? 0 : isAll ? behindAll : last.sequence + last.messages;
       // In a segment that was given back meanwhile all is settled, and that may be forgotten.
-      const messages = there && failure === undefined ? buckets.indexed.found(slot, found) : 0;
-      const more = messages === 0 ? this.#place(slot, share) : undefined;
+      const holds = there && failure === undefined && !share.isStale;
+      const messages = holds ? buckets.indexed.found(slot, found) : 0;
+      if (share.isStale) share.cursor = undefined; // the line is looked up again
+      const more = messages === 0 && !share.isStale ? this.#place(slot, share) : undefined;
       if (more !== undefined) {
         this.#find(slot, share, more);
         return;

@@ -11,13 +11,22 @@ import {
   RECORD_SETTLED,
 } from '../../../assembly/layout.ts';
 import type { Buckets } from '../buckets/buckets.ts';
-import type { EntrySource, NumberPage, Position } from '../ports/basics.ts';
+import type { NumberPage, Position } from '../ports/basics.ts';
+import { DueEntries, emptyDueEntry, type SegmentEntries } from '../records/due.ts';
+import { dueOfDeferral, dueOfPlaced } from '../records/due-of.ts';
 import { type Mark, marksIn } from '../records/marks.ts';
 import { type Deferral, deferralsIn, type Head, readHead } from '../records/placed.ts';
 import { COUNT, OFFSET, ROW_WORDS, RowList, TYPE } from '../records/rows.ts';
 import { Apply, type KnownState } from './apply.ts';
 import type { Retention } from './retention.ts';
 import type { State } from './state.ts';
+
+/** A segment whose entries are in memory: where these begin, and what it says of times. */
+export interface InMemory {
+  base: Position;
+  from: number;
+  due?: DueEntries;
+}
 
 export class StateBuilder {
   readonly #buckets: Buckets<unknown>;
@@ -27,8 +36,9 @@ export class StateBuilder {
   #positions: Position[] = []; // of the first byte of the chunk that each staged row came from
   readonly #heads = new Map<number, Head>(); // of staged rows that have one
   #marks: (() => void)[] = [];
-  /** Segments whose entries are in memory, and where these begin. */
-  readonly inMemory: { base: Position; from: number }[] = [];
+  /** Segments whose entries are in memory. */
+  readonly inMemory: InMemory[] = [];
+  readonly #entry = emptyDueEntry();
   records = 0;
 
   constructor(state: State<unknown>) {
@@ -75,10 +85,11 @@ export class StateBuilder {
    * The last segment is complete, and another one follows: the entries for its index. Undefined if
    * those of an older one could not be written: then all stay in memory.
    */
-  complete(): EntrySource | undefined {
+  complete(): SegmentEntries | undefined {
     const { entries } = this.#buckets;
     if (this.inMemory.length > 1) return undefined;
-    return entries.source(this.inMemory[0]!.from, entries.end);
+    const { from, due } = this.inMemory[0]!;
+    return { ...entries.source(from, entries.end), due };
   }
 
   /** What `complete` gave is in an index now. */
@@ -115,7 +126,10 @@ export class StateBuilder {
   }
 
   #deferred(deferral: Deferral): void {
-    this.#marks.push(() => this.#apply.deferred(deferral));
+    this.#marks.push(() => {
+      this.#apply.deferred(deferral);
+      if (dueOfDeferral(deferral, this.#entry)) this.#due.add(this.#entry);
+    });
   }
 
   #stageHead(rows: Uint32Array, at: number, bytes: Uint8Array, body: number): void {
@@ -134,10 +148,22 @@ export class StateBuilder {
       const position = this.#positions[i]! + words[at + OFFSET]!;
       const head = this.#heads.get(i);
       if (head === undefined) this.#apply.messages(words, at, position);
-      else this.#apply.placed(words, at, position, head);
+      else this.#placed(words, at, position, head);
     }
     for (const mark of this.#marks) mark();
     this.drop();
+  }
+
+  #placed(words: Uint32Array, at: number, position: Position, head: Head): void {
+    this.#apply.placed(words, at, position, head);
+    if (dueOfPlaced(words, at, position, head, this.#entry)) this.#due.add(this.#entry);
+  }
+
+  // What the last segment says of times.
+  get #due(): DueEntries {
+    const last = this.inMemory.at(-1)!;
+    last.due ??= new DueEntries();
+    return last.due;
   }
 
   /** The batch turned out to be incomplete: what was staged never happened. */
@@ -180,6 +206,13 @@ export class StateBuilder {
     const memoryFrom = this.inMemory[0]?.base ?? 0;
     const oldest = this.#retention.oldestLive();
     const forgetful = oldest !== undefined && oldest.base < memoryFrom;
+    // Marks were read before it was known which messages are the oldest that are there; of those
+    // before them it may be on disk that they wait, and not any more that they are settled. The
+    // oldest segments may hold none.
+    const { waiting } = this.#buckets.outcomes;
+    const holding = this.#retention.segments.find(({ messages }) => messages > 0);
+    const from = holding?.first ?? Number.MAX_SAFE_INTEGER;
+    for (const [first, count] of [...waiting.runs(0, from)]) waiting.remove(first, count);
     this.#buckets.recovered(this.#apply.nextSequence, this.#retention.live, forgetful);
   }
 }

@@ -23,7 +23,7 @@ import {
   SEGMENT_HEADER_BYTES,
   SEGMENT_VERSION_PLACED,
 } from '../../../assembly/layout.ts';
-import { FORM_FIELDS, HEAD_BYTES, ID_BYTES, KIND_LIVE } from '../../../assembly/layout-placed.ts';
+import { FORM_FIELDS, HEAD_BYTES, ID_BYTES } from '../../../assembly/layout-placed.ts';
 import { assert } from '../../core/assert.ts';
 import type { Position } from '../../core/ports/basics.ts';
 import type { RecordScanner } from '../../core/ports/codec.ts';
@@ -218,11 +218,10 @@ class Compaction {
       epoch: Math.max(...this.#headers.map(({ epoch }) => epoch)),
       ...(this.#repacker.places ? { version: SEGMENT_VERSION_PLACED } : {}),
     });
-    const { files } = this.#options;
+    const { files, into } = this.#options;
     await write(files, this.#handle, new Uint8Array(bytes - this.written), this.written);
     await write(files, this.#handle, head, 0);
     await settle((done) => files.sync(this.#handle, done));
-    const { into } = this.#options;
     return {
       handle: this.#handle,
       name: into?.name ?? COMPACT_NAME,
@@ -231,7 +230,9 @@ class Compaction {
       bytes,
       end,
       identity: identityOf(head),
+      places: this.#repacker.places,
       entries: this.#moved,
+      due: this.#marks.due,
       liveMessages: this.#liveMessages,
       liveBytes: this.#liveBytes,
       replaced: this.#options.segments.slice(1).map((source) => segmentName(source.base)),
@@ -352,9 +353,8 @@ class Compaction {
         cursor = behind(view, cursor);
         i++;
       } while (i < count && !isSettled(first + i) && attemptsOf(first + i) === attempts);
-      const named = namesOf(rows, at);
       const fields = {
-        ...named,
+        ...namesOf(rows, at),
         type: RECORD_MESSAGES,
         sequence,
         count: first + i - sequence,
@@ -367,15 +367,15 @@ class Compaction {
         writeHead(view, from - HEAD_BYTES, moved);
         const form = hasFields(rows, at) ? FORM_FIELDS : 0;
         const placed = { ...fields, type: RECORD_PLACED, kind: kindOf(rows, at), form };
-        this.#keep(placed, place + from - HEAD_BYTES, cursor - from + HEAD_BYTES);
+        this.#keep(placed, place + from - HEAD_BYTES, cursor - from + HEAD_BYTES, head);
       }
     }
   }
 
-  #keep(fields: Fields, place: number, bodyBytes: number): void {
+  #keep(fields: Fields, place: number, bodyBytes: number, head?: Head): void {
     const position = this.#repacker.add(fields, place, bodyBytes, this.#next);
-    // Those of no bucket's own line are in no index.
-    if ((fields.kind ?? KIND_LIVE) === KIND_LIVE) this.#moved.add(fields, position, bodyBytes);
+    this.#moved.add(fields, position, bodyBytes);
+    this.#marks.keep(fields, position, bodyBytes, head);
     this.#next = fields.sequence + fields.count;
     this.#liveMessages += fields.count;
     this.#liveBytes += bodyBytes;

@@ -3,6 +3,7 @@
 
 import type { Position } from '../../core/ports/basics.ts';
 import type { CompactionRequest } from '../../core/ports/upkeep.ts';
+import type { DueSource } from '../../core/records/due.ts';
 import { closedError } from '../files/errors.ts';
 import type { Files } from '../files/files.ts';
 import type { Throttle } from '../files/throttle.ts';
@@ -18,6 +19,10 @@ export interface CompactorOptions {
   segments: Segments;
   cold: ReadCache;
   store: IndexStore;
+  due: {
+    replace(base: Position, entries: DueSource): void;
+    drop(base: Position): void;
+  };
   logId: bigint;
   wallMs: () => number;
   pace: Throttle;
@@ -111,16 +116,18 @@ export class Compactor {
   }
 
   #replace(made: Compacted, moved: CompactionRequest['moved']): Map<string, Segment> {
-    const { segments, cold, store, indexed } = this.#options;
-    const { base, bytes, end, handle, identity, entries } = made;
-    const segment = { base, bytes, end, handle, identity, reads: 0, retired: false };
+    const { segments, cold, store, due, indexed } = this.#options;
+    const { base, bytes, end, handle, identity, places, entries } = made;
+    const segment = { base, bytes, end, handle, identity, places, reads: 0, retired: false };
     const replaced = new Map<string, Segment>();
     const old = segments.replace(segment);
     cold.forget(base, end);
     store.replace(indexed(base), entries);
+    due.replace(base, made.due);
     moved(base, end, entries);
     for (const [i, each] of old.entries()) {
       if (each.base !== base) store.drop(each.base);
+      if (each.base !== base) due.drop(each.base);
       if (i === 0) segments.retire(each, true, () => {});
       else replaced.set(made.replaced[i - 1]!, each);
     }

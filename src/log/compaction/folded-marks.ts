@@ -10,9 +10,11 @@ import {
 } from '../../../assembly/layout.ts';
 import { DEFERRAL_BYTES, PRODUCER_BYTES } from '../../../assembly/layout-placed.ts';
 import { AttemptCounts, SequenceSet } from '../../core/collections/sequence-set.ts';
+import type { Position } from '../../core/ports/basics.ts';
 import { type Mark, marksIn } from '../../core/records/marks.ts';
-import { type Deferral, deferralsIn, writeDeferral } from '../../core/records/placed.ts';
+import { type Deferral, deferralsIn, type Head, writeDeferral } from '../../core/records/placed.ts';
 import { FoldedDeferrals } from './deferrals.ts';
+import { KeptDueTimes, type Named } from './due-times.ts';
 import { writeMark } from './pieces.ts';
 import { NewestProducers } from './producers.ts';
 
@@ -24,8 +26,6 @@ export interface PackedMarks {
 }
 
 export interface FoldedMarksOptions {
-  /** Whether a message of the segments that are compacted is not needed any more. */
-  isSettled: (sequence: number) => boolean;
   /** Marks about messages before this sequence are left out. */
   oldestNeeded: number;
 }
@@ -38,6 +38,10 @@ export class FoldedMarks {
   readonly #returned = new AttemptCounts();
   readonly #deferrals = new FoldedDeferrals();
   readonly #producers = new NewestProducers();
+  // Messages of these segments that are in the new one: decided once, as they are copied.
+  readonly #kept = new SequenceSet();
+  /** What records say of times that are kept, these marks included. */
+  readonly due = new KeptDueTimes();
 
   /** Sequence that the segments begin with, once that is known: marks about messages from there on,
    * but for deferrals, are in effect already. */
@@ -60,6 +64,12 @@ export class FoldedMarks {
     } else if (type === RECORD_PRODUCERS) {
       this.#producers.add(bytes, body, count);
     }
+  }
+
+  /** Messages of these segments are in the new one, in a record at `position`. */
+  keep(fields: Named, position: Position, bodyBytes: number, head?: Head): void {
+    this.#kept.add(fields.sequence, fields.count);
+    if (head !== undefined) this.due.placed(fields, head, position, bodyBytes);
   }
 
   /** Messages are settled by what was read, so on disk. */
@@ -87,19 +97,19 @@ export class FoldedMarks {
     const settled = this.#settled.runs(oldestNeeded, this.first);
     yield* packed(RECORD_SETTLED, MARK_BYTES, settled, into, writeMark);
     yield* packed(RECORD_RETURNED, MARK_BYTES, this.#unsettledReturns(), into, writeMark);
-    const deferrals = this.#deferralsLeft();
+    const deferrals = this.due.noted(this.#deferralsLeft());
     yield* packed(RECORD_DEFERRED, DEFERRAL_BYTES, deferrals, into, writeDeferral);
     const producers = this.#producers.marks();
     yield* packed(RECORD_PRODUCERS, PRODUCER_BYTES, producers, into, writeProducer);
   }
 
-  // A message of another segment may be settled in memory only: if that is lost, and a checkpoint
-  // says that it waits, nothing but its deferral would say until when. Marks that were read here
-  // are on disk.
+  // A message may be settled in memory only: if that is lost, and a checkpoint says that it waits,
+  // nothing but its deferral would say until when. So one of another segment keeps it until a mark
+  // that was read here, which is on disk, settles it; one of these for as long as it is there
+  // itself, also if it was settled since it was put into the new segment.
   #deferralsLeft(): Iterable<Deferral> {
-    const { isSettled } = this.#options;
     return this.#deferrals.left((sequence) =>
-      sequence < this.first ? !this.#settled.has(sequence) : !isSettled(sequence),
+      sequence < this.first ? !this.#settled.has(sequence) : this.#kept.has(sequence),
     );
   }
 

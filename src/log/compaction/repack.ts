@@ -25,6 +25,7 @@ import {
   RECORD_TYPE_AT,
   SEGMENT_DATA_AT,
 } from '../../../assembly/layout.ts';
+import { KIND_LIVE } from '../../../assembly/layout-placed.ts';
 import { crc32c } from '../../codec/crc32c.ts';
 import type { EntrySource, Position } from '../../core/ports/basics.ts';
 import type { RecordScanner } from '../../core/ports/codec.ts';
@@ -183,7 +184,9 @@ export class MovedEntries implements EntrySource {
   #words = new Uint32Array(64 * WORDS);
   count = 0;
 
+  /** Adds one, unless it is of no bucket's own line: those are in no index. */
   add(fields: Fields, position: Position, bodyBytes: number): void {
+    if ((fields.kind ?? KIND_LIVE) !== KIND_LIVE) return;
     const row = this.count++;
     if (row * WORDS === this.#words.length) this.#grow();
     this.#places[row * 2] = fields.sequence;

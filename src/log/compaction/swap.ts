@@ -2,6 +2,7 @@
 // and how it is given up. The steps are drawn in compact.ts.
 
 import type { EntrySource, Position } from '../../core/ports/basics.ts';
+import type { DueSource } from '../../core/records/due.ts';
 import type { Files, Handle } from '../files/files.ts';
 import { settle } from '../files/promises.ts';
 import { COMPACT_NAME, segmentName } from '../segments/segment.ts';
@@ -21,8 +22,12 @@ export interface Compacted {
   end: Position;
   /** Checksum of its header: tells it from what had its name before. */
   identity: number;
+  /** Whether it holds records of types 7 to 10. */
+  places: boolean;
   /** Where each message that was kept stands now, in order. */
   entries: EntrySource;
+  /** What its records say of times. */
+  due: DueSource;
   liveMessages: number;
   /** Sizes of the bodies of their records. */
   liveBytes: number;

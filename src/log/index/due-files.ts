@@ -3,7 +3,7 @@
 // write, with its rename, and a removal wait for their turn.
 
 import type { Failure } from '../../core/ports/basics.ts';
-import type { DueEntries } from '../../core/records/due.ts';
+import type { DueSource } from '../../core/records/due.ts';
 import type { Files } from '../files/files.ts';
 import type { Throttle } from '../files/throttle.ts';
 import { DUE_TEMPORARY, dueBaseOf, dueName } from './due-file.ts';
@@ -95,8 +95,13 @@ export class DueFiles {
   }
 
   #enter(base: number, identity: number): void {
+    this.#files.set(base, new DueFile(base, identity, this.serial()));
+  }
+
+  /** A number that no file has, nor anything else that stands for one. */
+  serial(): number {
     this.#serial = (this.#serial % SERIAL_MAX) + 1;
-    this.#files.set(base, new DueFile(base, identity, this.#serial));
+    return this.#serial;
   }
 
   /** The file of a segment is not believed any more; it stays until it is replaced or dropped. */
@@ -111,7 +116,7 @@ export class DueFiles {
    * Writes the file of a segment and puts it into the place of the one that is there, if any. The
    * entries must not change until `done`. After a failure there is the old file or none.
    */
-  write(base: number, identity: number, entries: DueEntries, done: Done): void {
+  write(base: number, identity: number, entries: DueSource, done: Done): void {
     const { files, crc32c, pace, logId } = this.#options;
     const writing: Writing = { base, stopped: this.#closed ? closedError() : undefined };
     const stopped = () => writing.stopped;
@@ -153,8 +158,7 @@ export class DueFiles {
    * way in it ends with a failure; a write is given up. `done` when it is gone, or with what kept it.
    */
   drop(base: number, done: Done): void {
-    for (const writing of this.#writings)
-      if (writing.base === base) writing.stopped ??= givenUp(`${dueName(base)} is not needed`);
+    this.giveUp(base);
     this.forget(base);
     if (this.#closed) {
       this.#options.soon(() => done(closedError()));
@@ -169,6 +173,12 @@ export class DueFiles {
     });
   }
 
+  /** Ends the writing of a segment's file that is under way or waits, with `isGivenUp`. */
+  giveUp(base: number): void {
+    for (const writing of this.#writings)
+      if (writing.base === base) writing.stopped ??= givenUp(`${dueName(base)} is not needed`);
+  }
+
   /** Gives up writing; every further call fails. */
   close(): void {
     this.#closed = true;
@@ -180,6 +190,13 @@ export function closedError(): Error {
   return givenUp('the due times are closed');
 }
 
+const GIVEN_UP = 'GIVEN_UP';
+
 function givenUp(message: string): Error {
-  return Object.assign(new Error(message), { code: 'GIVEN_UP' });
+  return Object.assign(new Error(message), { code: GIVEN_UP });
+}
+
+/** Whether a write ended because nobody needs what it wrote, and not because it failed. */
+export function isGivenUp(failure: Error): boolean {
+  return (failure as NodeJS.ErrnoException).code === GIVEN_UP;
 }

@@ -3,7 +3,7 @@
 // digits in which no two keys differ, which is most of them, cost nothing. 24 bytes of memory for
 // each entry until it is done, 4 afterwards.
 
-import type { DueEntries } from '../../core/records/due.ts';
+import type { DueSource } from '../../core/records/due.ts';
 
 const DIGIT_BITS = 11;
 const DIGITS = 1 << DIGIT_BITS;
@@ -21,7 +21,7 @@ interface Pass {
 }
 
 export class DueOrder {
-  readonly #entries: DueEntries;
+  readonly #entries: DueSource;
   readonly #count: number;
   readonly #keys: Uint32Array[];
   readonly #varies = new Uint32Array(4); // bits in which keys differ
@@ -33,7 +33,7 @@ export class DueOrder {
   #stage: 'read' | 'count' | 'move' | 'done' = 'read';
   #at = 0;
 
-  constructor(entries: DueEntries) {
+  constructor(entries: DueSource) {
     this.#entries = entries;
     this.#count = entries.count;
     this.#keys = Array.from({ length: 4 }, () => new Uint32Array(this.#count));

@@ -4,7 +4,8 @@
 // leaves of the file does not match its checksums.
 
 import type { Failure } from '../../core/ports/basics.ts';
-import { type DueEntries, emptyDueEntry } from '../../core/records/due.ts';
+import type { DueSource } from '../../core/records/due.ts';
+import { emptyDueEntry } from '../../core/records/due.ts';
 import { type Files, type Handle, writeAll } from '../files/files.ts';
 import type { Throttle } from '../files/throttle.ts';
 import {
@@ -29,7 +30,7 @@ export interface DuePlan {
   base: number;
   identity: number;
   /** Must not change until it is done. */
-  entries: DueEntries;
+  entries: DueSource;
   /** Why the file is not wanted any more; asked before every slice. */
   stopped: () => Failure;
 }

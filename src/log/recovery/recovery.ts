@@ -17,9 +17,10 @@ import {
   SEGMENT_HEADER_BYTES,
   SEGMENT_VERSION_PLACED,
 } from '../../../assembly/layout.ts';
-import type { EntrySource, Found, Position } from '../../core/ports/basics.ts';
+import type { Found, Position } from '../../core/ports/basics.ts';
 import type { RecordScanner } from '../../core/ports/codec.ts';
 import type { Resume } from '../../core/ports/journal.ts';
+import type { SegmentEntries } from '../../core/records/due.ts';
 import { sequenceOf, TYPE } from '../../core/records/rows.ts';
 import { COPIED, HOW_TO_REPAIR, LogError } from '../files/errors.ts';
 import type { Files } from '../files/files.ts';
@@ -52,7 +53,7 @@ export interface Sink extends Visitor {
   /** A segment that need not be read. */
   known(segment: KnownSegment): void;
   /** The last segment is complete and another one follows: `index` writes its entries to disk. */
-  sealed(index: (source: EntrySource) => Promise<void>): Promise<void>;
+  sealed(index: (source: SegmentEntries) => Promise<void>): Promise<void>;
   /** What was seen since the last commit never happened. */
   drop(): void;
   /** What a checkpoint says of messages, before anything else. */
@@ -68,7 +69,7 @@ export interface Shortcuts {
   /** What is known of a complete segment; undefined: it has to be read. */
   known(segment: FoundSegment): Promise<KnownSegment | undefined>;
   /** Writes the entries of a segment that was read to disk. */
-  index(segment: FoundSegment, source: EntrySource): Promise<void>;
+  index(segment: FoundSegment, source: SegmentEntries): Promise<void>;
 }
 
 export interface FoundSegment extends Scannable {
@@ -297,12 +298,8 @@ export async function recover(
   };
 }
 
-function resumeIn(
-  { base, bytes, header }: FoundSegment,
-  offset: number,
-  epoch: number,
-  sequence: number,
-): Resume {
+function resumeIn(found: FoundSegment, offset: number, epoch: number, sequence: number): Resume {
+  const { base, bytes, header } = found;
   const resume: Resume = { base, offset, segmentBytes: bytes, epoch, sequence };
   return header.version === SEGMENT_VERSION_PLACED ? { ...resume, places: true } : resume;
 }

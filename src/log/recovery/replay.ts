@@ -1,7 +1,8 @@
 // The replay of a log, as recovery drives it: waits for the indexes that it makes and visits on the
 // way. What records mean is decided by its builder (core/segments/state-builder.ts).
 
-import type { EntrySource, Found, Position } from '../../core/ports/basics.ts';
+import type { Found, Position } from '../../core/ports/basics.ts';
+import type { SegmentEntries } from '../../core/records/due.ts';
 import type { State } from '../../core/segments/state.ts';
 import { StateBuilder } from '../../core/segments/state-builder.ts';
 import type { Checkpoint, KnownSegment } from '../index/checkpoint.ts';
@@ -40,7 +41,7 @@ export class Replay implements Sink {
   }
 
   /** If the index cannot be written, the entries stay in memory. */
-  async sealed(index: (source: EntrySource) => Promise<void>): Promise<void> {
+  async sealed(index: (source: SegmentEntries) => Promise<void>): Promise<void> {
     const source = this.builder.complete();
     if (source === undefined) return;
     try {

@@ -115,8 +115,8 @@ const texts = (count: number, name: string) =>
 
 describe('why nothing more is delivered', () => {
   const seen = new Set<WhyCode>();
-  const why = (desk: Desk, code: WhyCode) => {
-    assert.equal(desk.bucket(1).why.code, code);
+  const why = (desk: Desk, code: WhyCode, bucket = 1) => {
+    assert.equal(desk.bucket(bucket).why.code, code);
     seen.add(code);
   };
   const withMessages = (options: Parameters<typeof brokerOf>[0] = {}) => {
@@ -252,6 +252,20 @@ describe('why nothing more is delivered', () => {
     assert.equal(desk.bucket(1).why.until, new Date(WALL_MS + 450).toISOString());
     desk.world.advance(475, true);
     why(desk, 'consumers-at-limit');
+  });
+
+  test('in-retry, and in-order-hold where the rest must not overtake', () => {
+    const desk = new Desk(brokerOf({ rules: ['1 retry=5s', '2 retry=5s max_in_flight=1'] }));
+    desk.world.publish(1, 'a');
+    desk.world.consumer(1, 10).send(acks(0));
+    desk.run();
+    why(desk, 'in-retry');
+    assert.deepEqual([desk.bucket(1).ready, desk.bucket(1).delayed], [0, 1]);
+    desk.world.publish(2, 'a', 'b');
+    desk.world.consumer(2, 10).send(acks(0));
+    desk.run();
+    assert.deepEqual([desk.bucket(2).ready, desk.bucket(2).delayed], [1, 1]);
+    why(desk, 'in-order-hold', 2);
   });
 
   test('consumer-silent, until its lease is over', () => {

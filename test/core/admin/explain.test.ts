@@ -7,6 +7,7 @@ import { SILENT_MS, whyOf } from '../../../src/core/admin/explain.ts';
 import type { Broker } from '../../../src/core/broker.ts';
 import type { Consumer } from '../../../src/core/connections/consumer.ts';
 import type { ConsumerState } from '../../../src/core/connections/consumer-deadlines.ts';
+import type { HeldBack } from '../../../src/core/delivery/delivery-limits.ts';
 
 const NOW_MS = 100_000;
 const WALL_MS = 1_700_000_000_000;
@@ -17,6 +18,8 @@ const FACTS = {
   isPurging: false,
   ready: 3,
   unacked: 0,
+  delayed: 0,
+  held: undefined as HeldBack | undefined,
   isCounted: true,
   refuses: false,
   paused: false,
@@ -42,11 +45,13 @@ function why(facts: Partial<typeof FACTS>): { code: string; agoMs: number | unde
     buckets: {
       readyOf: () => known.ready,
       unackedOf: () => known.unacked,
+      delayed: { of: () => known.delayed },
       isCounted: () => known.isCounted,
       idOf: () => '1',
       subscription: () => share,
     },
     commit: { refuses: known.refuses },
+    limitsOfRules: { heldBack: () => known.held },
     paused: { has: () => known.paused },
     budget: { over: known.over },
   } as unknown as Broker;
@@ -61,6 +66,7 @@ test('each rule comes before those behind it', () => {
   // One fact after the other goes, and the next rule answers.
   const facts = {
     ...{ closing: true, isPurging: true, paused: true, over: true, loading: true, attempts: 1 },
+    held: { by: 'order' } as HeldBack | undefined,
     consumers: [] as Consumer[],
   };
   const goes: [Partial<typeof FACTS>, string][] = [
@@ -72,7 +78,9 @@ test('each rule comes before those behind it', () => {
     [{ consumers: [silent] }, 'consumer-silent'],
     [{ consumers: [consumer('unacked')] }, 'consumers-at-limit'],
     [{ consumers: [consumer('heartbeat')] }, 'heartbeat-pending'],
-    [{ consumers: [consumer('waiting')] }, 'memory-full'],
+    [{ consumers: [consumer('waiting')] }, 'in-order-hold'],
+    [{ held: { by: 'rate', untilMs: NOW_MS } }, 'at-rate'],
+    [{ held: undefined }, 'memory-full'],
     [{ over: false }, 'reading'],
     [{ loading: false }, 'redelivering'],
     [{ attempts: 0 }, 'delivering'],
@@ -87,6 +95,16 @@ test('nothing waits only if that is known, and nothing is held', () => {
   assert.equal(codeOf({ ready: 0, isCounted: false }), 'delivering', 'some may be in indexes');
   assert.equal(codeOf({ ready: 0, isCounted: false, over: true }), 'memory-full');
   assert.equal(codeOf({ ready: 0, unacked: 1, over: true }), 'delivering', 'none is held back');
+});
+
+test('what waits for a time is not nothing, and no consumer could change it', () => {
+  assert.equal(codeOf({ ready: 0, delayed: 1 }), 'in-retry');
+  assert.equal(codeOf({ ready: 0, delayed: 1, refuses: true }), 'in-retry');
+  assert.equal(codeOf({ ready: 0, delayed: 1, consumers: [] }), 'in-retry');
+  assert.equal(codeOf({ ready: 0, delayed: 1, paused: true }), 'paused', 'also when it is due');
+  assert.equal(codeOf({ ready: 0, delayed: 1, unacked: 1 }), 'delivering');
+  assert.equal(codeOf({ ready: 1, delayed: 1, consumers: [] }), 'no-consumer');
+  assert.equal(codeOf({ ready: 1, delayed: 1 }), 'delivering');
 });
 
 test('one consumer that reads, answers or waits speaks for all', () => {

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Purge } from '../../../src/core/admin/purge.ts';
 import type { Broker } from '../../../src/core/broker.ts';
+import type { Slice } from '../../../src/core/buckets/slice.ts';
 import { brokerOf, type World } from '../../support/world.ts';
 
 const MANY = 1_000_000;
@@ -38,6 +39,7 @@ class Bench {
     }) as Broker;
     this.purge = new Purge({
       broker,
+      index: world.log,
       slot: world.broker.buckets.find(1, 0),
       startedAt: '',
       soon: (call) => void this.turns.push(call),
@@ -92,4 +94,57 @@ test('gives the line back at once, and ends when all it took is durable', () => 
   assert.deepEqual([bench.ended, bench.purge.state.purged, bench.purge.state.done], [1, 2, true]);
   bench.purge.durable(MANY);
   assert.equal(bench.ended, 1, 'it ends once');
+});
+
+test('what waits for a time goes, too, and what is on its way to wait', () => {
+  for (const isIndexed of [false, true]) {
+    const limits = { segmentBytes: 16 * 1024, messageBytesMax: 4096, heartbeatMs: 1e9 };
+    const world = brokerOf({ limits });
+    const { buckets } = world.broker;
+    for (let i = 0; i < 12; i++) world.publish(1, 'x'.repeat(isIndexed ? 4000 : 10));
+    for (let i = 0; i < (isIndexed ? 40 : 1); i++) world.publish(2, 'y'.repeat(4000));
+    world.settle();
+    assert.equal(buckets.entries.firstSequence > 12, isIndexed);
+    const slot = buckets.find(1, 0);
+    const share = buckets.openSubscription(slot);
+    share.consumers++;
+    const parts: Slice[] = [];
+    while (parts.length < 8) {
+      if (buckets.peek(slot) === undefined) {
+        world.broker.dispatcher.lookup(slot);
+        world.settle();
+      }
+      const next = buckets.peek(slot)!;
+      parts.push({ ...next, count: 1 });
+      buckets.take(next, 1);
+    }
+    for (const part of parts) buckets.delayed.defer(part, 0, 1);
+    const wait = ({ sequence }: Slice) => {
+      buckets.outcomes.waiting.add(sequence, 1);
+      buckets.delayed.deferred(sequence, 1);
+    };
+    for (const part of parts.slice(0, 6)) wait(part);
+    share.consumers--;
+    buckets.tidy(slot);
+    const turns: (() => void)[] = [];
+    const { broker } = world;
+    const [soon, done] = [(call: () => void) => void turns.push(call), () => {}];
+    const purge = new Purge({ broker, index: world.log, slot, startedAt: '', soon, done });
+    broker.onBatch(() => purge.durable(broker.commit.settledMarks));
+    const run = () => {
+      for (let i = 0; i < 50; i++) {
+        for (const turn of turns.splice(0)) turn();
+        world.settle();
+      }
+    };
+    for (const turn of turns.splice(0)) turn();
+    for (const part of parts.slice(6)) wait(part);
+    run();
+    for (let i = 0; i < 3 && !purge.state.done; i++) {
+      world.publish(2, 'z');
+      run();
+    }
+    assert.deepEqual([purge.state.purged, purge.state.done], [12, true], `indexed: ${isIndexed}`);
+    assert.equal(buckets.delayed.count, 0);
+  }
 });

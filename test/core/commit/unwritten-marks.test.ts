@@ -30,7 +30,10 @@ function setUp() {
     places: false,
     room: 100,
     raised: 0,
+    entries: 0,
+    ending: false,
     markRoom: () => segment.room,
+    deferralRoom: () => segment.room,
     raise: () => void segment.raised++,
   };
   return { marks: new UnwrittenMarks({ codec, marksMax: 100 }, segment), segment, packed };

@@ -153,3 +153,32 @@ test('never more out than is allowed, whoever comes, fails and goes; and in the 
     assert.equal(done.length, total, `round ${round}`);
   }
 });
+
+test('max_in_flight=1: the line waits for a message that is to come again later', () => {
+  for (const byte of [0, 0x49, 0x69]) {
+    const world = brokerOf({ rules: ['1 max_in_flight=1 retry=512ms'] });
+    world.publish(1, 'a', 'b');
+    const [one, two] = [world.consumer(1, 10), world.consumer(1, 10)];
+    assert.deepEqual([texts(one), texts(two)], [['a'], []]);
+    one.send(acks(byte));
+    world.settle();
+    assert.deepEqual([texts(one), texts(two)], [[], []], 'it is not durable yet');
+    world.pass(500);
+    assert.deepEqual([texts(one), texts(two)], [[], []], 'it waits');
+    world.pass(50);
+    assert.deepEqual([...texts(one), ...texts(two)], ['a']);
+    for (const each of [one, two]) if (each.session.unacked > 0) each.send(acks(1));
+    assert.deepEqual([...texts(one), ...texts(two)], ['b']);
+  }
+});
+
+test('where more may be in flight, the others go on', () => {
+  const world = brokerOf({ rules: ['1 max_in_flight=2 retry=1s'] });
+  world.publish(1, 'a', 'b', 'c');
+  const one = world.consumer(1, 1);
+  assert.deepEqual(texts(one), ['a']);
+  one.send(acks(0));
+  assert.deepEqual(texts(one), ['b']);
+  one.send(acks(1));
+  assert.deepEqual(texts(one), ['c']);
+});

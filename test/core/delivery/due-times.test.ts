@@ -457,3 +457,30 @@ test('a retry is not put off by a clock that goes back', () => {
   model.fire(1);
   assert.equal(model.store.pending.length, 1);
 });
+
+test('segments that become one by their range, and those that are not needed any more', () => {
+  const model = new Model(new Random(seed));
+  const { due } = model;
+  const entry = { low: 1, high: 0, position: 0, turn: 1, count: 1, bodyBytes: 0, kind: 0 };
+  for (const [i, base] of [100, 200, 300, 400].entries())
+    due.add(base, { ...entry, when: NOW + i, sequence: i + 1, what: DUE_READY });
+  due.trimmed(200);
+  assert.deepEqual([due.segments, due.nextMs()], [3, NOW + 1]);
+  const joined = [1, 2].map((i) => ({
+    ...entry,
+    when: NOW + i,
+    sequence: i + 1,
+    what: DUE_READY,
+  }));
+  model.store.put(200, joined);
+  due.merged(200, 400);
+  due.merged(1000, 2000);
+  while (model.store.step());
+  assert.equal(due.segments, 2);
+  const taken: number[] = [];
+  for (let i = 0; i < 10; i++) {
+    due.fire(NOW + 10, 4096, ({ sequence }) => void taken.push(sequence));
+    while (model.store.step());
+  }
+  assert.deepEqual(taken, [2, 3, 4]);
+});

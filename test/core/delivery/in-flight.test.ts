@@ -6,20 +6,32 @@ import { test } from 'node:test';
 import type { Slice } from '../../../src/core/buckets/slice.ts';
 import { InFlight } from '../../../src/core/delivery/in-flight.ts';
 import type { Settlement } from '../../../src/core/delivery/settlement.ts';
+import type { Holder } from '../../../src/core/ports/observer.ts';
 import { Random, seedOf } from '../../support/random.ts';
 
 const seed = seedOf('core/delivery/in-flight.test');
 
-type Call = [what: 'done' | 'failed' | 'lost', sequence: number, first: number, count: number];
+type Call = [
+  what: 'done' | 'failed' | 'released' | 'lost' | 'takenBack',
+  sequence: number,
+  first: number,
+  count: number,
+  delayMs?: number,
+];
 
 /** Notes what it is asked for, by sequence and place in the record. */
 function noting(calls: Call[]): Settlement {
-  const note = (what: Call[0]) => (part: Slice, at: number, count: number) =>
-    void calls.push([what, part.sequence + at, part.first + at, count]);
-  const fake: Pick<Settlement, 'done' | 'failed' | 'lost'> = {
+  const note =
+    (what: Call[0]) => (part: Slice, at: number, count: number, _by?: Holder, delayMs?: number) => {
+      const delay: [number?] = delayMs === undefined ? [] : [delayMs];
+      calls.push([what, part.sequence + at, part.first + at, count, ...delay]);
+    };
+  const fake: Pick<Settlement, Call[0]> = {
     done: note('done'),
     failed: note('failed'),
+    released: note('released'),
     lost: note('lost'),
+    takenBack: note('takenBack'),
   };
   return fake as Settlement;
 }
@@ -54,6 +66,31 @@ test('runs of equal answers are one call each, and end with their part', () => {
   assert.deepEqual([held.count, held.parts], [0, 0], 'there is room for another delivery');
 });
 
+test('what a byte says of time and attempts is passed on, run by run', () => {
+  const held = new InFlight();
+  held.add(part(1, 9));
+  const calls: Call[] = [];
+  held.answer(Uint8Array.of(0x48, 0x48, 0x49, 3, 3, 0x60, 2, 0x80, 1), noting(calls));
+  assert.deepEqual(calls, [
+    ['failed', 1, 0, 2, 256],
+    ['failed', 3, 2, 1, 512],
+    ['released', 4, 3, 2],
+    ['released', 6, 5, 1, 1],
+    ['failed', 7, 6, 2],
+    ['done', 9, 8, 1],
+  ]);
+});
+
+test('who ended the link decides whether an attempt is charged', () => {
+  for (const charged of [true, false]) {
+    const held = new InFlight();
+    held.add(part(1, 3));
+    const calls: Call[] = [];
+    held.lose(noting(calls), charged);
+    assert.deepEqual(calls, [[charged ? 'lost' : 'takenBack', 1, 0, 3]]);
+  }
+});
+
 test(`whatever the pieces, each message has one end (seed ${seed})`, () => {
   const random = new Random(seed);
   for (let round = 0; round < 300; round++) {
@@ -73,7 +110,7 @@ test(`whatever the pieces, each message has one end (seed ${seed})`, () => {
       at = to;
     }
     assert.equal(held.count, places.length - sent);
-    held.lose(noting(calls));
+    held.lose(noting(calls), true);
     assert.equal(held.count, 0);
     const ends = calls.flatMap(([what, sequence, , count]) =>
       Array.from({ length: count }, (_, i) => [what, sequence + i]),
@@ -127,7 +164,7 @@ test('records that move: of a part that is answered in part, the rest is looked 
     'neither the first nor the last',
   );
   calls.length = 0;
-  held.lose(noting(calls));
+  held.lose(noting(calls), true);
   assert.deepEqual(calls, [
     ['lost', 12, 0, 2],
     ['lost', 20, 0, 4],

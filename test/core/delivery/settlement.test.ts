@@ -4,9 +4,11 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { KIND_LIVE } from '../../../assembly/layout-placed.ts';
 import { BugError } from '../../../src/core/assert.ts';
 import type { Slice } from '../../../src/core/buckets/slice.ts';
-import { Settlement } from '../../../src/core/delivery/settlement.ts';
+import type { Commit } from '../../../src/core/commit/commit.ts';
+import { Settlement, type SettlementParts } from '../../../src/core/delivery/settlement.ts';
 import {
   type MessageEvent,
   type MessageState,
@@ -17,6 +19,7 @@ import {
 } from '../../../src/core/delivery/states.ts';
 import { Following } from '../../../src/core/following/following.ts';
 import { Counters } from '../../../src/core/metrics/counters.ts';
+import type { Deferral } from '../../../src/core/records/placed.ts';
 import {
   ATTEMPTS,
   BODY_BYTES,
@@ -34,14 +37,37 @@ const POSITION = 4096;
 const MESSAGES = 3;
 const BEFORE = 2; // attempts that the record carries
 
-const STATES: MessageState[] = ['unseen', 'ready', 'held', 'gone', 'aside'];
+const DEFERRAL: Deferral = {
+  sequence: SEQUENCE,
+  count: MESSAGES,
+  turn: 1,
+  dueMs: 1,
+  bucket: BigInt(BUCKET),
+  attempts: 0,
+  kind: KIND_LIVE,
+  level: 0,
+  cause: 0,
+};
 
-type MarkOf = [kind: 'settled' | 'returned', sequence: number, count: number, attempts: number];
+const NOW_MS = 1_700_000_000_000;
+const DELAY_MS = 256;
+
+const STATES: MessageState[] = ['unseen', 'ready', 'held', 'pending', 'waiting', 'gone', 'aside'];
+
+type MarkOf = [
+  kind: 'settled' | 'returned' | 'deferred',
+  sequence: number,
+  count: number,
+  attempts: number,
+];
 
 /** What can be seen of the messages of one record. */
 interface Seen {
   ready: number;
   unacked: number;
+  /** To be ready at a time, and those of them of which the log says so. */
+  delayed: number;
+  waiting: number;
   live: number;
   settled: number;
   /** Of what is next in line. */
@@ -54,6 +80,8 @@ class Life {
   readonly state = createState(1);
   readonly counters = new Counters();
   readonly marks: MarkOf[] = [];
+  readonly deferred: Deferral[] = [];
+  readonly durable: Deferral[] = [];
   readonly apply = new Apply(this.state);
   readonly settlement: Settlement;
   readonly slot: number;
@@ -62,17 +90,21 @@ class Life {
 
   constructor(from: MessageState) {
     const { buckets, retention } = this.state;
-    this.settlement = new Settlement({
-      buckets,
-      retention,
-      commit: {
-        settle: (sequence, count) => void this.marks.push(['settled', sequence, count, 0]),
-        requeue: (sequence, count, attempts) =>
-          void this.marks.push(['returned', sequence, count, attempts]),
+    const commit: SettlementParts['commit'] = {
+      settle: (sequence, count) => void this.marks.push(['settled', sequence, count, 0]),
+      requeue: (sequence, count, attempts) =>
+        void this.marks.push(['returned', sequence, count, attempts]),
+      marks: { mayDefer: (_refuses: boolean) => true } as Commit['marks'],
+      refuses: false,
+      defer: (deferral) => {
+        const { sequence, count, attempts } = deferral;
+        this.marks.push(['deferred', sequence, count, attempts]);
+        this.deferred.push(deferral);
       },
-      counters: this.counters,
-      following: new Following(undefined, { buckets, notices: { notice: () => {} } }),
-    });
+    };
+    const following = new Following(undefined, { buckets, notices: { notice: () => {} } });
+    const parts = { buckets, retention, commit, counters: this.counters, following };
+    this.settlement = new Settlement(parts, { wallMs: () => NOW_MS });
     this.apply.goOn(SEQUENCE);
     this.apply.segment(0);
     this.slot = buckets.open(BUCKET, 0);
@@ -83,8 +115,10 @@ class Life {
     this.#part = { ...where, count: MESSAGES, ...rest };
     if (from === 'unseen') return;
     this.become('durable');
-    if (from === 'held' || from === 'gone') this.become('delivered');
+    if (from !== 'ready' && from !== 'aside') this.become('delivered');
     if (from === 'gone') this.become('done');
+    if (from === 'pending' || from === 'waiting') this.become('released later');
+    if (from === 'waiting') this.become('put off');
     if (from === 'aside') this.become('unreadable');
     this.marks.length = 0;
   }
@@ -93,15 +127,18 @@ class Life {
     const { buckets, retention } = this.state;
     const { slot, marks } = this;
     const settled = buckets.outcomes.settled.within(SEQUENCE, MESSAGES);
+    const waiting = buckets.outcomes.waiting.within(SEQUENCE, MESSAGES);
+    const delayed = buckets.delayed.of(slot);
     assert.deepEqual(
-      [buckets.ready, buckets.unacked],
-      [buckets.readyOf(slot), buckets.unackedOf(slot)],
+      [buckets.ready, buckets.unacked, buckets.delayed.count],
+      [buckets.readyOf(slot), buckets.unackedOf(slot), delayed],
     );
     assert.equal(retention.live, retention.segments[0]!.live);
     const attempts = buckets.peek(slot)?.attempts;
     const ready = buckets.readyOf(slot);
     const unacked = buckets.unackedOf(slot);
-    return { ready, unacked, live: retention.live, settled, attempts, marks: [...marks] };
+    const { live } = retention;
+    return { ready, unacked, delayed, waiting, live, settled, attempts, marks: [...marks] };
   }
 
   become(event: MessageEvent): void {
@@ -113,6 +150,13 @@ class Life {
     } else if (event === 'delivered') this.#part = settlement.deliver(this.#part, MESSAGES);
     else if (event === 'done') settlement.done(this.#part, 0, MESSAGES);
     else if (event === 'failed') settlement.failed(this.#part, 0, MESSAGES);
+    else if (event === 'released') settlement.released(this.#part, 0, MESSAGES);
+    else if (event === 'failed later')
+      settlement.failed(this.#part, 0, MESSAGES, undefined, DELAY_MS);
+    else if (event === 'released later')
+      settlement.released(this.#part, 0, MESSAGES, undefined, DELAY_MS);
+    else if (event === 'put off') this.#putOff();
+    else if (event === 'due') this.#due();
     else if (event === 'unreadable') settlement.setAside(this.#part);
     else if (event === 'purged') {
       // Takes what is in line, and nothing else.
@@ -121,18 +165,35 @@ class Life {
     } else if (event === 'lost') {
       // A link that ends gives back what its consumer holds.
       if (buckets.unackedOf(this.slot) > 0) settlement.lost(this.#part, 0, MESSAGES);
+    } else if (event === 'taken back') {
+      if (buckets.unackedOf(this.slot) > 0) settlement.takenBack(this.#part, 0, MESSAGES);
     }
   }
 
-  /** What another broker makes of the log: the record, if it is there, and all marks. */
-  restart(from: MessageState): Seen {
+  // The record of what was put off, or of what was not, is on disk.
+  #putOff(): void {
+    const deferral = this.deferred.at(-1) ?? DEFERRAL;
+    this.apply.putOff(deferral);
+    this.durable.push(deferral);
+  }
+
+  #due(): void {
+    const { buckets } = this.state;
+    const { waiting } = buckets.outcomes;
+    if (waiting.remove(SEQUENCE, MESSAGES) === 0) return;
+    buckets.delayed.readyAgain(BUCKET, 0, KIND_LIVE, SEQUENCE, MESSAGES);
+  }
+
+  /** What another broker makes of the log: the record, if it is there, and all marks, or none. */
+  restart(from: MessageState, marks: boolean): Seen {
     const again = new Life('unseen');
     const read = new Apply(again.state);
     if (from !== 'unseen') read.messages(rowOf(BEFORE), 0, POSITION);
     for (const [kind, sequence, count, attempts] of this.written) {
       if (kind === 'settled') read.settled({ sequence, count, attempts });
-      else read.returned({ sequence, count, attempts });
+      else if (kind === 'returned') read.returned({ sequence, count, attempts });
     }
+    for (const deferral of marks ? this.deferred : this.durable) read.deferred(deferral);
     again.state.buckets.recovered(read.nextSequence, again.state.retention.live, false);
     const { buckets } = again.state;
     if (buckets.find(BUCKET, 0) === 0) assert.equal(buckets.open(BUCKET, 0), again.slot);
@@ -161,9 +222,13 @@ function rowOf(attempts: number): Uint32Array {
 
 /** What a state looks like from outside. */
 function looks(state: MessageState, attempts = BEFORE): Omit<Seen, 'marks'> {
-  const nothing = { ready: 0, unacked: 0, live: 0, settled: 0, attempts: undefined };
+  const counts = { ready: 0, unacked: 0, delayed: 0, waiting: 0, live: 0, settled: 0 };
+  const nothing = { ...counts, attempts: undefined };
   if (state === 'ready') return { ...nothing, ready: MESSAGES, live: MESSAGES, attempts };
   if (state === 'held') return { ...nothing, unacked: MESSAGES, live: MESSAGES };
+  if (state === 'pending') return { ...nothing, delayed: MESSAGES, live: MESSAGES };
+  if (state === 'waiting')
+    return { ...nothing, delayed: MESSAGES, waiting: MESSAGES, live: MESSAGES };
   if (state === 'gone') return { ...nothing, settled: MESSAGES };
   if (state === 'aside') return { ...nothing, live: MESSAGES };
   return nothing;
@@ -174,6 +239,7 @@ function after({ to, attempt, mark }: Outcome): Seen {
   const marks: Record<string, MarkOf> = {
     settled: ['settled', SEQUENCE, MESSAGES, 0],
     returned: ['returned', SEQUENCE, MESSAGES, attempts],
+    deferred: ['deferred', SEQUENCE, MESSAGES, attempts],
   };
   return { ...looks(to, attempts), marks: mark === undefined ? [] : [marks[mark]!] };
 }
@@ -192,8 +258,8 @@ describe('a message', () => {
       test(`${state}, ${event}: ${result}`, () => {
         const life = new Life(state);
         const before = life.seen;
-        if (event === 'restarted') {
-          const now = life.restart(state);
+        if (event === 'restarted' || event === 'killed') {
+          const now = life.restart(state, event === 'restarted');
           assert.deepEqual(now, cell === SAME ? before : after(cell as Outcome));
           return;
         }

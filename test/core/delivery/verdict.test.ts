@@ -5,7 +5,10 @@ import { test } from 'node:test';
 import {
   acksIn,
   DONE,
+  delayOf,
   FAILED,
+  isFree,
+  RELEASED,
   sameUntil,
   VERDICTS,
   WORKING,
@@ -14,11 +17,32 @@ import { Random, seedOf } from '../../support/random.ts';
 
 const seed = seedOf('core/delivery/verdict.test');
 
-test('1 is done, 255 is no ack, and each of the 254 others has failed', () => {
+test('each of the 256 bytes means what the contract says', () => {
   assert.equal(VERDICTS.length, 256);
-  for (let byte = 0; byte < 255; byte++)
-    assert.equal(VERDICTS[byte], byte === 1 ? DONE : FAILED, `byte ${byte}`);
-  assert.equal(VERDICTS[255], WORKING);
+  for (let byte = 0; byte < 256; byte++) {
+    const verdict = VERDICTS[byte]!;
+    if (byte === 1) {
+      assert.equal(verdict, DONE);
+      continue;
+    }
+    if (byte === 255) {
+      assert.equal(verdict, WORKING);
+      continue;
+    }
+    const isTimed = byte >= 0x40 && byte <= 0x7f;
+    const free = byte === 3 || (byte >= 0x60 && byte <= 0x7f);
+    assert.equal(verdict === FAILED, !isTimed && byte !== 3, `byte ${byte}`);
+    assert.equal(verdict === RELEASED, byte === 3, `byte ${byte}`);
+    assert.equal(isFree(verdict), free, `byte ${byte}`);
+    assert.equal(delayOf(verdict), isTimed ? 2 ** (byte % 32) : undefined, `byte ${byte}`);
+  }
+});
+
+test('the longest time that a byte names is 2^31 ms', () => {
+  assert.equal(delayOf(VERDICTS[0x40]!), 1);
+  assert.equal(delayOf(VERDICTS[0x48]!), 256);
+  assert.equal(delayOf(VERDICTS[0x5f]!), 2_147_483_648);
+  assert.equal(delayOf(VERDICTS[0x7f]!), 2_147_483_648);
 });
 
 test('acks are counted without the bytes that are none', () => {

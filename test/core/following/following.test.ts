@@ -47,6 +47,10 @@ class Notes implements Observer {
     this.#note('requeued', run, by, cause);
   }
 
+  deferred(run: Run, cause: string, by: Holder | undefined): void {
+    this.#note('deferred', run, by, cause);
+  }
+
   take(): Told[] {
     return this.told.splice(0);
   }

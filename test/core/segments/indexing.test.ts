@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { DueTimes } from '../../../src/core/delivery/due-times.ts';
 import { Indexing } from '../../../src/core/segments/indexing.ts';
 import { createState } from '../../../src/core/segments/state.ts';
 import { FakeLog, smallCodec } from '../../support/world.ts';
@@ -11,10 +12,17 @@ class Bench {
   readonly buckets = this.state.buckets;
   readonly log = new FakeLog(smallCodec(), 100, 0);
   readonly events: string[] = [];
+  readonly due = new DueTimes({
+    store: this.log.due,
+    wake: () => {},
+    failed: (_base, failure) => assert.fail(failure),
+  });
   readonly indexing = new Indexing({
     buckets: this.buckets,
     retention: this.state.retention,
     index: this.log,
+    dueLog: this.log.due,
+    dueTimes: this.due,
     indexed: () => void this.events.push('indexed'),
     failed: (base, failure) => void this.events.push(`failed ${base} ${failure.message}`),
     soon: () => void this.events.push('soon'),

@@ -4,11 +4,14 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
   MARK_BYTES,
+  RECORD_DEFERRED,
   RECORD_HEADER_BYTES,
   RECORD_MESSAGES,
   RECORD_RETURNED,
   RECORD_SETTLED,
 } from '../../../assembly/layout.ts';
+import { DEFERRAL_BYTES } from '../../../assembly/layout-placed.ts';
+import { writeDeferral } from '../../../src/core/records/placed.ts';
 import {
   ATTEMPTS,
   BODY_BYTES,
@@ -60,6 +63,17 @@ class Feed {
       view.setUint32(i * MARK_BYTES + 8, count, true);
       view.setUint32(i * MARK_BYTES + 12, attempts, true);
     });
+    this.replay.record(row, 0, this.#position, bytes);
+  }
+
+  deferral(sequence: number, count: number): void {
+    const row = new Uint32Array(ROW_WORDS);
+    row[TYPE] = RECORD_DEFERRED;
+    row[COUNT] = 1;
+    const bytes = new Uint8Array(RECORD_HEADER_BYTES + DEFERRAL_BYTES);
+    const marks = new DataView(bytes.buffer, RECORD_HEADER_BYTES);
+    const said = { turn: 1, dueMs: 5, bucket: 1n, attempts: 1, kind: 0, level: 0, cause: 0 };
+    writeDeferral(marks, 0, { sequence, count, ...said });
     this.replay.record(row, 0, this.#position, bytes);
   }
 
@@ -170,6 +184,33 @@ describe('replay', () => {
     await feed.finish();
     assert.equal(feed.state.buckets.count, 0);
     assert.equal(feed.replay.builder.messages, 0);
+  });
+
+  test('what a mark says of messages that are gone waits for nothing', async () => {
+    const feed = new Feed();
+    feed.deferral(3, 2);
+    feed.replay.commit();
+    feed.messages(1, 10, 2);
+    feed.deferral(10, 1);
+    feed.replay.commit();
+    await feed.replay.finish(async () => {});
+    const { buckets } = feed.state;
+    assert.deepEqual([...buckets.outcomes.waiting.runs(0, 100)], [[10, 1]]);
+    assert.deepEqual([buckets.ready, buckets.delayed.count], [1, 1]);
+  });
+
+  test('likewise where the oldest segments hold no messages, or none does', async () => {
+    for (const holds of [true, false]) {
+      const feed = new Feed();
+      feed.segment(8192);
+      feed.deferral(3, 2);
+      if (holds) feed.messages(1, 10, 2);
+      feed.replay.commit();
+      await feed.replay.finish(async () => {});
+      const { buckets } = feed.state;
+      assert.deepEqual([...buckets.outcomes.waiting.runs(0, 100)], []);
+      assert.deepEqual([buckets.ready, buckets.delayed.count], [holds ? 2 : 0, 0]);
+    }
   });
 
   test('segments know how many live messages they hold', async () => {

@@ -60,7 +60,7 @@ function left(folded: FoldedMarks, into = INTO): [type: number, ...marks: number
 }
 
 test('neighbours are joined, what is too old or within the segments is left out', () => {
-  const folded = new FoldedMarks({ isSettled: () => false, oldestNeeded: 10 });
+  const folded = new FoldedMarks({ oldestNeeded: 10 });
   add(folded, RECORD_SETTLED, [8, 4], [12, 2], [30, 1]);
   add(folded, RECORD_RETURNED, [5, 9, 3], [20, 2, 1], [21, 1, 4]);
   folded.first = 50;
@@ -73,7 +73,7 @@ test('neighbours are joined, what is too old or within the segments is left out'
 });
 
 test('a deferral goes for what was read, or for a message of these segments that is not kept', () => {
-  const folded = new FoldedMarks({ isSettled: () => true, oldestNeeded: 2 });
+  const folded = new FoldedMarks({ oldestNeeded: 2 });
   folded.first = 10;
   addDeferral(folded, { sequence: 1, count: 9, turn: 1 });
   addDeferral(folded, { sequence: 6, count: 2, turn: 2 });
@@ -83,14 +83,15 @@ test('a deferral goes for what was read, or for a message of these segments that
     [RECORD_SETTLED, [3, 1, 0]],
     [RECORD_DEFERRED, [2, 1, 1], [4, 2, 1], [8, 2, 1], [6, 2, 2]],
   ]);
-  const kept = new FoldedMarks({ isSettled: (sequence) => sequence !== 12, oldestNeeded: 2 });
+  const kept = new FoldedMarks({ oldestNeeded: 2 });
   kept.first = 10;
+  kept.keep({ sequence: 12, count: 1, bucketLow: 1, bucketHigh: 0 }, 0, 0);
   addDeferral(kept, { sequence: 11, count: 3 });
   assert.deepEqual(left(kept), [[RECORD_DEFERRED, [12, 1, 1]]]);
 });
 
 test('records are as long as there is room for, each laid out when it is asked for', () => {
-  const folded = new FoldedMarks({ isSettled: () => false, oldestNeeded: 0 });
+  const folded = new FoldedMarks({ oldestNeeded: 0 });
   folded.first = 1000;
   for (let i = 0; i < 5; i++) add(folded, RECORD_SETTLED, [10 * i + 1, 1]);
   for (const id of [1, 2])

@@ -269,6 +269,55 @@ test('a drop forgets at once, and gives up a write that is under way', () => {
   assert.equal(world.files.openHandles, 0);
 });
 
+test('a segment that takes the place of another: who seeks waits for its file, not for the log', () => {
+  for (let steps = 0; steps < 40; steps++) {
+    const world = new DueWorld().write(dueEntries(random, 500, 1000));
+    const [older, newer] = [300, 400].map((count) => dueEntries(random, count, 1000)) as [
+      DueEntry[],
+      DueEntry[],
+    ];
+    world.identities.set(BASE, 2);
+    world.index.replace(BASE, 2, columnsOf(older));
+    const begun = world.begin((done) => world.index.seek(BASE, 0, 0, done));
+    for (let i = 0; i < steps; i++) world.step(random);
+    world.identities.set(BASE, 3);
+    world.index.replace(BASE, 3, columnsOf(newer));
+    const got = world.all();
+    assert.equal(begun.length, 1);
+    assert.deepEqual([got.failure, got.entries, world.notes], [undefined, inDueOrder(newer), []]);
+  }
+});
+
+test('what cannot be written is read in memory, until there is room', () => {
+  for (const way of ['replaced', 'made again']) {
+    const world = new DueWorld();
+    const entries = dueEntries(random, 2500, 1000);
+    world.identities.set(BASE, IDENTITY);
+    world.segments.set(BASE, entries);
+    const times = Number.POSITIVE_INFINITY;
+    const full = world.files.fail({ op: 'write', nth: 1, code: 'ENOSPC', times });
+    if (way === 'replaced') world.index.replace(BASE, IDENTITY, columnsOf(entries));
+    assert.deepEqual(world.all(), { failure: undefined, entries: inDueOrder(entries) }, way);
+    const middle = inDueOrder(entries)[1000]!;
+    const { place, end } = world.seek(middle.when, middle.sequence);
+    assert.ok(world.index.lacks && full.fired > 0);
+    assert.match(world.notes.at(-1)!, /stays in memory until it can be/);
+    world.index.retry();
+    world.settle(random);
+    assert.ok(world.index.lacks);
+    full.times = full.fired;
+    world.index.retry();
+    world.settle(random);
+    assert.ok(!world.index.lacks && world.check());
+    const entry = emptyDueEntry();
+    assert.equal(world.index.read(BASE, place, entry), false, 'of what was in memory');
+    assert.ok(world.ask<[Failure]>((done) => world.index.load(BASE, place, done))[0] !== undefined);
+    const again = world.seek(middle.when, middle.sequence);
+    assert.equal(again.end - again.place, end - place);
+    assert.deepEqual(world.all(), { failure: undefined, entries: inDueOrder(entries) }, way);
+  }
+});
+
 test('closing ends everything, and comes after every other completion', () => {
   for (let steps = 0; steps < 30; steps++) {
     const world = new DueWorld().write(dueEntries(random, 3000, 1000));

@@ -24,7 +24,7 @@ export const CORE_CONNECTIONS: readonly Mutant[] = [
   {
     name: 'attempts not counted for a failure byte',
     file: 'src/core/delivery/settlement.ts',
-    member: 'Settlement.#requeue',
+    member: 'Settlement.failed',
     find: 'part.attempts + 1',
     replace: 'part.attempts',
     test: 'test/core/connections/consumer.test.ts',

@@ -28,11 +28,20 @@ export const LOG_PLACES: readonly Mutant[] = [
     name: 'deferral left out for an ack that is not durable',
     file: 'src/log/compaction/folded-marks.ts',
     member: 'FoldedMarks.#deferralsLeft',
-    find: 'sequence < this.first ? !this.#settled.has(sequence) : !isSettled(sequence)',
-    replace: '!isSettled(sequence)',
+    find: 'sequence < this.first ? !this.#settled.has(sequence) : this.#kept.has(sequence)',
+    replace: '!this.#options.isSettled(sequence)',
     test: PLACES,
     caughtBy:
       'a deferral of a message of an older segment stays, whatever is known of it in memory',
+  },
+  {
+    name: 'deferral left out for an ack that came after its message was copied',
+    file: 'src/log/compaction/folded-marks.ts',
+    member: 'FoldedMarks.#deferralsLeft',
+    find: 'this.#kept.has(sequence)',
+    replace: '!this.#options.isSettled(sequence)',
+    test: PLACES,
+    caughtBy: 'what is acked after it was copied keeps its turn, its time and its attempts',
   },
   {
     name: 'compaction keeps the lower turn',
@@ -74,7 +83,7 @@ export const LOG_PLACES: readonly Mutant[] = [
   {
     name: 'a move settles and does not store',
     file: 'src/core/segments/state-builder.ts',
-    member: 'StateBuilder.commit',
+    member: 'StateBuilder.#placed',
     find: 'this.#apply.placed(words, at, position, head)',
     replace: '0',
     test: PLACES,

@@ -1,0 +1,48 @@
+// What buckets hold once the log was read: counted anew from the entries that are in memory, as
+// what was released meanwhile is counted when it is found.
+
+import type { BucketIndex } from './bucket-index.ts';
+import {
+  type BucketTable,
+  COUNTED,
+  countsAt,
+  FLAGS,
+  NEXT,
+  numbersAt,
+  OLDER,
+  READY,
+  UNCOUNTED,
+  USED,
+  wordsAt,
+} from './bucket-table.ts';
+import type { Entries } from './entries.ts';
+import type { Unsettled } from './unsettled.ts';
+
+export interface RecountParts {
+  readonly table: BucketTable;
+  readonly index: BucketIndex;
+  readonly entries: Entries;
+  readonly unsettled: Unsettled;
+}
+
+/** `isPartial`: some messages are in indexes whose buckets are not known. */
+export function recount(
+  parts: RecountParts,
+  delayed: { found(slot: number, sequence: number, messages: number): void },
+  isPartial: boolean,
+): void {
+  const { table, index, entries, unsettled } = parts;
+  for (const slot of table.slots()) {
+    const { counts, numbers, words } = table.page(slot);
+    counts[countsAt(slot) + READY] = 0;
+    words[wordsAt(slot) + FLAGS] = USED | (isPartial ? OLDER | UNCOUNTED : COUNTED);
+    if (isPartial) numbers[numbersAt(slot) + NEXT] = 0;
+  }
+  for (let entry = entries.from; entry < entries.end; entry++) {
+    const slot = index.find(entries.bucketLow(entry), entries.bucketHigh(entry));
+    if (slot === 0) continue;
+    const [sequence, count] = [entries.sequence(entry), entries.count(entry)];
+    table.page(slot).counts[countsAt(slot) + READY]! += unsettled.countOf(sequence, count);
+    delayed.found(slot, sequence, count);
+  }
+}

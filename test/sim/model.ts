@@ -1,0 +1,139 @@
+// What the model knows of each message and each connection of a world.
+
+import { DeliveryDecoder, type Wire } from '../../src/codec/wire.ts';
+
+/** What a consumer asked for, when: at least and at most so many ms. */
+export interface Asked {
+  least: number;
+  most: number;
+  atMs: number;
+}
+
+/** What is known of a message's delays. */
+export interface Delays {
+  /** Since its consumer answered, until the broker has decided. */
+  asked: Asked | undefined;
+  /** Of the last deferral that the broker made, durable or not. */
+  dueMs: number;
+  /** Durable deferrals, and when the last of them is over; 0: none. */
+  turn: number;
+  durableDueMs: number;
+  /** It became ready after that. */
+  fired: boolean;
+}
+
+export function noDelays(): Delays {
+  return { asked: undefined, dueMs: 0, turn: 0, durableDueMs: 0, fired: false };
+}
+
+export interface Message {
+  id: number;
+  bucket: number;
+  length: number;
+  state:
+    | 'sent'
+    | 'appended'
+    | 'ready'
+    | 'held'
+    | 'answered'
+    | 'pending'
+    | 'waiting'
+    | 'done'
+    | 'refused'
+    | 'gone'
+    | 'aside';
+  sequence: number;
+  position: number;
+  /** Deliveries that ended without an ack: at least and at most, as a crash leaves it open. */
+  low: number;
+  high: number;
+  /** As far as durable marks tell. */
+  durableAttempts: number;
+  /** What it came to with each failure whose mark is in no batch yet. */
+  marksDue: number[];
+  delays: Delays;
+  doneDurable: boolean;
+  /** Acked in a life that ended before the log said so; a checkpoint may know. */
+  doneBefore: boolean;
+  /** A start without a checkpoint forgot that it was acked; an older checkpoint may know it yet. */
+  forgotten: boolean;
+  /** Deliveries that ended without an ack, as far as such a checkpoint may count them. */
+  highBefore: number;
+  /** What waits behind it may come first: a part of its segment could not be searched. */
+  doubtful: boolean;
+  /** It was acked, no durable batch says so, and it may have been left out by a compaction. */
+  unsure: boolean;
+  wasUnsure: boolean;
+  /** A compaction left it out. */
+  dropped: boolean;
+  /** Its segment was compacted while a consumer held it; it came back since. */
+  moved: 'no' | 'held' | 'back';
+  /** Who held it until a lease was over; nobody may have it before that connection is closed. */
+  takenFrom: ConsumerModel | undefined;
+}
+
+/** What the end of the broker brings back. */
+export const OUT_OF_LINE: ReadonlySet<Message['state']> = new Set([
+  'held',
+  'answered',
+  'pending',
+  'waiting',
+  'aside',
+]);
+
+/** How a message is called in what is said of it. */
+export function name({ id, bucket, sequence }: Message): string {
+  return `message ${id} of bucket ${bucket}${sequence > 0 ? ` (sequence ${sequence})` : ''}`;
+}
+
+/** What a producer was promised a reply for. */
+export interface Owed {
+  messages: { message: Message | undefined; why: 'empty' | 'large' | undefined }[];
+}
+
+export class ProducerModel {
+  readonly owed: Owed[] = [];
+  /** Place in the order of this connection of its last message in the log. */
+  lastAppended = -1;
+  readonly order = new Map<Message, number>();
+  /** The broker has closed its connection. */
+  closed = false;
+}
+
+export class ConsumerModel {
+  readonly bucket: number;
+  readonly batchSize: number;
+  readonly held: Message[] = [];
+  readonly decoder: DeliveryDecoder;
+  heartbeat = false;
+  /** Of what it holds, in ms; 0: none. And when it was sent that, or something was heard of it. */
+  leaseMs = 0;
+  sinceMs = 0;
+  /** Its lease is over. */
+  isOver = false;
+  /** The broker has closed its connection. */
+  closed = false;
+
+  constructor(bucket: number, batchSize: number, wire: Wire) {
+    this.bucket = bucket;
+    this.batchSize = batchSize;
+    this.decoder = new DeliveryDecoder(wire);
+  }
+}
+
+/** What the broker counted in this life, as the model knows it. */
+export class Expected {
+  published = 0;
+  empty = 0;
+  large = 0;
+  full = 0;
+  delivered = 0;
+  acked = 0;
+  failed = 0;
+  released = 0;
+  deferred = 0;
+  redeliveredLow = 0;
+  redeliveredHigh = 0;
+  heartbeats = 0;
+  leasesOver = 0;
+}
