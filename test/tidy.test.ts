@@ -328,7 +328,7 @@ const LARGE: Record<string, number> = {
   'src/log/file-log.ts': 346,
   'src/log/index/index-file.ts': 305,
   'src/log/index/index-store.ts': 371,
-  'src/log/index/indexes.ts': 450,
+  'src/log/index/indexes.ts': 440,
   'src/log/read-cache/read-cache.ts': 304,
   'src/log/recovery/recovery.ts': 359,
   'src/log/segments/segments.ts': 364,

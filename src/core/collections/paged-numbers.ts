@@ -49,16 +49,12 @@ export class PagedNumbers {
 
   /** Forgets what is before `sequence`, as far as whole pages go. */
   forget(sequence: number): void {
-    for (const number of this.#pages.keys())
-      if ((number + 1) * PAGE <= sequence) this.#pages.delete(number);
+    forgetPages(this.#pages, PAGE, sequence);
   }
 
   /** Bytes of memory that it takes, about. */
   get bytes(): number {
-    let bytes = 0;
-    for (const page of this.#pages.values())
-      bytes += 64 + (typeof page === 'number' ? 0 : page.byteLength);
-    return bytes;
+    return bytesOfPages(this.#pages);
   }
 
   /** The pages of sequences before `end`, for a checkpoint: number, and what it holds. */
@@ -77,6 +73,18 @@ export class PagedNumbers {
   restore(number: number, page: NumberPage): void {
     this.#put(number, page);
   }
+}
+
+/** Forgets the pages of `size` sequences that lie before one, as far as whole pages go. */
+export function forgetPages(pages: Map<number, unknown>, size: number, sequence: number): void {
+  for (const number of pages.keys()) if ((number + 1) * size <= sequence) pages.delete(number);
+}
+
+/** Bytes of memory that pages take, about. */
+export function bytesOfPages(pages: ReadonlyMap<number, NumberPage>): number {
+  let bytes = 0;
+  for (const page of pages.values()) bytes += 64 + (typeof page === 'number' ? 0 : page.byteLength);
+  return bytes;
 }
 
 // The page as one that has room for `value`, with all that it says.

@@ -2,6 +2,8 @@
 // others came back. Both are kept in pages that exist only where there is something to say, and
 // cost next to nothing where all messages of a page say the same.
 
+import { bytesOfPages, forgetPages } from './paged-numbers.ts';
+
 const PAGE = 65536;
 const WORDS = PAGE / 32;
 // A page all of whose messages are settled.
@@ -137,8 +139,7 @@ export class SequenceSet {
 
   /** Forgets what is before `sequence`, as far as whole pages go. */
   forget(sequence: number): void {
-    for (const number of this.#pages.keys())
-      if ((number + 1) * PAGE <= sequence) this.#pages.delete(number);
+    forgetPages(this.#pages, PAGE, sequence);
   }
 
   /** Bytes of memory that it takes, about. */
@@ -264,15 +265,11 @@ export class AttemptCounts {
 
   /** Forgets what is before `sequence`, as far as whole pages go. */
   forget(sequence: number): void {
-    for (const number of this.#pages.keys())
-      if ((number + 1) * ATTEMPTS_PAGE <= sequence) this.#pages.delete(number);
+    forgetPages(this.#pages, ATTEMPTS_PAGE, sequence);
   }
 
   get bytes(): number {
-    let bytes = 0;
-    for (const page of this.#pages.values())
-      bytes += 64 + (typeof page === 'number' ? 0 : page.byteLength);
-    return bytes;
+    return bytesOfPages(this.#pages);
   }
 
   /** The pages of sequences before `end`, for a checkpoint. */

@@ -9,6 +9,7 @@ import type { Throttle } from '../files/throttle.ts';
 import { DUE_TEMPORARY, dueBaseOf, dueName } from './due-file.ts';
 import { type Done, DueFile } from './due-open.ts';
 import { writeDue } from './due-writer.ts';
+import { givenUp } from './given-up.ts';
 import { InTurn } from './in-turn.ts';
 import type { Checksum } from './index-file.ts';
 
@@ -188,15 +189,4 @@ export class DueFiles {
 
 export function closedError(): Error {
   return givenUp('the due times are closed');
-}
-
-const GIVEN_UP = 'GIVEN_UP';
-
-function givenUp(message: string): Error {
-  return Object.assign(new Error(message), { code: GIVEN_UP });
-}
-
-/** Whether a write ended because nobody needs what it wrote, and not because it failed. */
-export function isGivenUp(failure: Error): boolean {
-  return (failure as NodeJS.ErrnoException).code === GIVEN_UP;
 }

@@ -11,10 +11,11 @@ import type { DueEntry, DuePlace, DueSource, DueStore } from '../../core/records
 import { LogError } from '../files/errors.ts';
 import { isNoSpace } from '../files/files.ts';
 import { dueName } from './due-file.ts';
-import { closedError, DueFiles, type DueFilesOptions, isGivenUp } from './due-files.ts';
+import { closedError, DueFiles, type DueFilesOptions } from './due-files.ts';
 import { type Done, type DueFile, OpenDueFiles } from './due-open.ts';
 import type { DuePages } from './due-pages.ts';
 import { DueReader } from './due-reader.ts';
+import { isGivenUp } from './given-up.ts';
 import { PendingDueTimes } from './pending-due-times.ts';
 
 export interface DueIndexOptions extends DueFilesOptions {

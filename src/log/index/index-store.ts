@@ -18,8 +18,9 @@ import {
   readCheckpoint,
   writeCheckpoint,
 } from './checkpoint.ts';
+import { isGivenUp } from './given-up.ts';
 import type { Indexed } from './indexed.ts';
-import { Indexes, isGivenUp } from './indexes.ts';
+import { Indexes } from './indexes.ts';
 import { isPendingPlace, PendingIndexes } from './pending-indexes.ts';
 import { entriesOf } from './reindex.ts';
 
@@ -153,8 +154,7 @@ export class IndexStore {
     this.write(segment, source, (failure) => {
       if (failure === undefined || isGivenUp(failure)) return done(failure);
       if (!this.#held.add(segment, source)) return done(failure);
-      const { note } = this.#options;
-      note(
+      this.#options.note(
         'warn',
         `the index of ${segment.name} cannot be written: ${failure.message}. It stays in memory until it can be`,
       );

@@ -12,6 +12,7 @@ import { assert } from '../../core/assert.ts';
 import type { EntrySource, Failure, Found, Position } from '../../core/ports/basics.ts';
 import type { Files } from '../files/files.ts';
 import type { Throttle } from '../files/throttle.ts';
+import { givenUp } from './given-up.ts';
 import { InTurn } from './in-turn.ts';
 import {
   type Checksum,
@@ -435,15 +436,4 @@ const NOTHING = new DataView(new ArrayBuffer(0));
 
 function closedError(): Error {
   return givenUp('the runs are closed');
-}
-
-const GIVEN_UP = 'GIVEN_UP';
-
-function givenUp(message: string): Error {
-  return Object.assign(new Error(message), { code: GIVEN_UP });
-}
-
-/** Whether a write ended because nobody needs what it wrote, and not because it failed. */
-export function isGivenUp(failure: Error): boolean {
-  return (failure as NodeJS.ErrnoException).code === GIVEN_UP;
 }
