@@ -9,6 +9,7 @@ export { intake, skim } from './intake';
 // `measureRun` and `ruleOf` are not called from outside: what is exported stays a function of its
 // own. Inside the loop of an intake the compiler would let them cost 4 %, without any rules.
 export { measureRun } from './intake';
+export { intakePlaced } from './intake-placed';
 export { place } from './place';
 export {
   getSequence,

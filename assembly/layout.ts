@@ -29,7 +29,7 @@ export const ACK_REFUSED: u32 = 0;
 // What a consumer says of a message. All other bytes mean failed, too.
 export const ACK_FAILED: u32 = 0; // ready again after the rule's delay; one more attempt
 export const ACK_DONE: u32 = 1;
-export const ACK_REJECTED: u32 = 2; // it will never succeed
+export const ACK_REJECTED: u32 = 2; // dead now
 export const ACK_RELEASED: u32 = 3; // ready again at once, no attempt is charged
 export const ACK_RETRY: u32 = 0x40; // + e: ready again after 2^e ms; one more attempt
 export const ACK_RETRY_FREE: u32 = 0x60; // + e: the same, no attempt is charged
@@ -294,4 +294,4 @@ export const SCAN_BAD: u32 = 2; // the bytes at RESULT_CONSUMED are not a valid 
 export const SCAN_ROWS: u32 = 3; // rows are full; call again
 export const SCAN_UNKNOWN: u32 = 4; // a valid record of a type this version does not know
 
-export const ABI_VERSION: u32 = 5;
+export const ABI_VERSION: u32 = 6;

@@ -169,7 +169,8 @@ export class Reporter {
     const messages = publishedMessages + deliveredMessages + answered;
     const { refusedEmpty, refusedLarge, refusedFull, refusedByRule, purgedMessages } = counters;
     const refused = refusedEmpty + refusedLarge + refusedFull + refusedByRule;
-    const others = refused + purgedMessages + this.#commits;
+    const gone = purgedMessages + counters.droppedMessages;
+    const others = refused + gone + this.#commits;
     return 2 * opened - (producers.size + consumers.size) + messages + others;
   }
 

@@ -10,25 +10,26 @@ import type { Snapshot, StartSnapshot } from './contract/snapshot.ts';
 import { Admin } from './core/admin/admin.ts';
 import { Broker } from './core/broker.ts';
 import type { Paused } from './core/delivery/paused.ts';
+import { compileRules } from './core/rules/compile.ts';
 import type { RuleTable } from './core/rules/rule-table.ts';
 import { DataFolder, StartError } from './data-folder.ts';
 import { failureText, type Health, healthOf } from './health.ts';
 import { Backups } from './io/backups.ts';
 import { Clock } from './io/clock.ts';
 import { connectionLimits } from './io/connection-limits.ts';
-import { demandDescriptors, isOutOfDescriptors, tooFewForLog } from './io/descriptors.ts';
+import { demandDescriptors } from './io/descriptors.ts';
 import { MessageChannels } from './io/following.ts';
 import { type Logger, RateLimitedLog } from './io/logger.ts';
-import { readPaused, SettingsError, SettingsFile } from './io/settings.ts';
+import { readPaused, SettingsFile } from './io/settings.ts';
 import { filesIn } from './io/storage.ts';
 import type { ListenOptions } from './io/tcp/link.ts';
 import { Listeners } from './io/tcp/listeners.ts';
 import { SilentPeers } from './io/tcp/silence.ts';
 import { HOST, Ticker } from './io/ticker.ts';
 import type { FileLog } from './log/file-log.ts';
-import { LogError } from './log/files/errors.ts';
 import { type OpenedLog, openLog } from './opening.ts';
 import { Reporter } from './reporter.ts';
+import { startErrorOf } from './start-errors.ts';
 import { stopInOrder } from './stopping.ts';
 import { after, cancel, every, type Timer } from './time/timers.ts';
 
@@ -73,14 +74,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     server = await Server.open(options, folder);
   } catch (error) {
     folder.release();
-    if (error instanceof SettingsError) throw new StartError(74, error.message, { cause: error });
-    const { cause } = error as Error;
-    if (isOutOfDescriptors(error) || isOutOfDescriptors(cause))
-      throw new StartError(78, tooFewForLog(files), { cause: error });
-    const isSystem = (error as NodeJS.ErrnoException).syscall !== undefined;
-    if (!(error instanceof LogError) && !isSystem) throw error;
-    const text = `the log in ${options.config.dataDir} cannot be used: ${(error as Error).message}`;
-    throw new StartError(74, text, { cause: error });
+    throw startErrorOf(error, options.config.dataDir, files);
   }
   await server.begin();
   return server;
@@ -160,7 +154,7 @@ export class Server {
     this.#broker = new Broker({
       ...parts.state,
       paused: parts.paused,
-      ruleTable: options.rules,
+      ruleTable: options.rules ?? compileRules([]),
       codec: parts.codec,
       log: parts.log.ports,
       foreground: parts.foreground,
@@ -215,6 +209,7 @@ export class Server {
       base64: (bytes) =>
         Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64'),
       soon: (call) => void setImmediate(call),
+      after: (ms, call) => void after(ms, call),
     });
   }
 

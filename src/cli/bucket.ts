@@ -178,7 +178,7 @@ async function peek(id: bigint, options: PeekOptions): Promise<void> {
   if (result.cut) note('the answer was cut: ask for fewer messages, or fewer bytes of each');
 }
 
-function previewOf(payload: string): string {
+export function previewOf(payload: string): string {
   const text = Buffer.from(payload, 'base64').toString();
   return printable(text.slice(0, PREVIEW_CHARS));
 }

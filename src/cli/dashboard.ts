@@ -40,14 +40,18 @@ export class Dashboard {
     return this.#ask('GET', path);
   }
 
-  /** Changes something. @throws CliError when that is refused. */
-  change(method: 'POST' | 'DELETE', path: string): Promise<unknown> {
-    return this.#ask(method, path);
+  /** Changes something, with further headers. @throws CliError when that is refused. */
+  change(
+    method: 'POST' | 'PUT' | 'DELETE',
+    path: string,
+    more: Record<string, string> = {},
+  ): Promise<unknown> {
+    return this.#ask(method, path, more);
   }
 
-  async #ask(method: string, path: string): Promise<unknown> {
+  async #ask(method: string, path: string, more: Record<string, string> = {}): Promise<unknown> {
     const url = `${this.#base}${path}`;
-    const headers: Record<string, string> = { 'x-thrustmq-request': '1' };
+    const headers: Record<string, string> = { ...more, 'x-thrustmq-request': '1' };
     if (this.#token) headers.authorization = `Bearer ${this.#token}`;
     let response: Response;
     try {

@@ -41,6 +41,10 @@ const VERBS: Record<string, Verb> = {
     summary: 'list buckets, look into them, purge, pause and resume them',
     load: async () => (await import('./bucket.ts')).registerBucket,
   },
+  dead: {
+    summary: 'list dead messages, look at them, give them back or purge them',
+    load: async () => (await import('./dead.ts')).registerDead,
+  },
   rule: {
     summary: 'list rules, and explain what is in force for a bucket',
     load: async () => (await import('./rule.ts')).registerRule,

@@ -24,13 +24,12 @@ Examples:
 With --exec the shell runs the command; its standard input is the message, THRUSTMQ_BUCKET its
 bucket. How it ends says what becomes of the message:
   0            done
-  65           reject: it will never succeed (EX_DATAERR)
+  65           reject: it is dead now (EX_DATAERR)
   75, 130, 143 release:1s, no attempt is counted (EX_TEMPFAIL; somebody ended it)
   126, 127     the command cannot be run: the message stays, and sub ends with 1
   others       as --on-fail says; a signal is 128 and its number, too long is 124
-Words: done, fail (again after the delay of the bucket's rule), reject (taken for fail by a broker
-that keeps no dead messages, as this release's), release (at once, no attempt is counted),
-release:TIME, retry:TIME. Times are rounded up to a power of two of milliseconds.
+Words: done, fail (again after the delay of the bucket's rule), reject, release (at once, no attempt
+is counted), release:TIME, retry:TIME. Times are rounded up to a power of two of milliseconds.
 The first SIGINT or SIGTERM starts no more commands and waits for those that run, the second kills
 them. A connection that is lost ends them: their messages come again. --working is for buckets with
 a lease; a broker that is older than leases would take what it sends for an ack.

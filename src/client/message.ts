@@ -200,10 +200,7 @@ export class Message {
     return this.#delivery.decide(this.#index, byte);
   }
 
-  /**
-   * Rejected: it will never succeed. A broker that keeps no dead messages, as this release's, takes
-   * it for `fail`. Returns like `ack`.
-   */
+  /** Rejected: it will never succeed, so it is dead now, which a rule may keep. Returns like `ack`. */
   reject(): boolean {
     return this.#delivery.decide(this.#index, ACK_REJECTED);
   }

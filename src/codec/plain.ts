@@ -8,9 +8,10 @@ import * as P from '../../assembly/layout-placed.ts';
 import { assert } from '../core/assert.ts';
 import type { Codec } from '../core/ports/codec.ts';
 import { crc32c } from './crc32c.ts';
-import { look, runAt } from './plain-frame.ts';
+import { look } from './plain-frame.ts';
+import { type Decided, decide, decidePlaced, type Run } from './plain-intake.ts';
 import { hasFields, headBytesOf, markBytesOf, type Stored, storedAt } from './plain-placed.ts';
-import { hasRules, ruleOf } from './plain-rules.ts';
+import { hasRules } from './plain-rules.ts';
 import { PlainScanner } from './plain-scanner.ts';
 
 /** Sizes of the areas in bytes; the defaults are the module's. Untouched pages cost nothing. */
@@ -19,14 +20,6 @@ export interface PlainCodecOptions {
   outboxBytes?: number;
   coldBytes?: number;
   ringBytes?: number;
-}
-
-/** Neighbouring messages for one bucket: one record to be. */
-interface Run {
-  bucket: bigint;
-  offset: number;
-  bodyBytes: number;
-  messages: { bodyAt: number; length: number }[];
 }
 
 interface Fields {
@@ -135,49 +128,29 @@ export class PlainCodec implements Codec {
     admitted = false,
   ): number {
     const frame = { view: this.#inboxView, end, wire, messageBytesMax };
-    const ruled = !admitted && hasRules(this.rules);
-    const runs: Run[] = [];
-    let status = L.INTAKE_DONE;
-    let cursor = at;
-    let messages = 0;
-    let payload = 0;
-    while (messages < left) {
-      const seen = look(frame, cursor);
-      if ('status' in seen) {
-        status = this.#stopped(seen);
-        cursor += seen.taken;
-        break;
-      }
-      const last = runs.at(-1);
-      const run = last?.bucket === seen.bucket ? last : this.#runBehind(last, seen.bucket);
-      if (run !== last && runs.length === L.ROWS_MAX) {
-        status = L.INTAKE_ROWS;
-        break;
-      }
-      const bodyBytes = run.bodyBytes + L.MESSAGE_SIZE_BYTES + seen.length;
-      if (run.offset + L.RECORD_HEADER_BYTES + align8(bodyBytes) > this.#limit) {
-        status = L.INTAKE_FULL;
-        break;
-      }
-      const rule = ruled && run !== last ? ruleOf(this.rules, seen.bucket) : 0;
-      if (rule !== 0) {
-        status = L.INTAKE_RULED;
-        this.result.set([rule, ...runAt(frame, cursor, left - messages)], L.RESULT_RULE);
-        break;
-      }
-      if (run !== last) runs.push(run);
-      run.bodyBytes = bodyBytes;
-      run.messages.push({ bodyAt: seen.bodyAt, length: seen.length });
-      cursor = seen.bodyAt + seen.length;
-      payload += seen.length;
-      messages++;
-    }
+    const rules = !admitted && hasRules(this.rules) ? this.rules : undefined;
+    const room = { from: this.#writeAt, limit: this.#limit };
+    const decided = decide(frame, at, left, room, rules);
+    if (decided.length !== undefined) this.result[L.RESULT_LENGTH] = decided.length;
+    if (decided.ruled !== undefined) this.result.set(decided.ruled, L.RESULT_RULE);
+    return this.#writeRuns(decided, at, L.RECORD_MESSAGES);
+  }
+
+  intakePlaced(at: number, end: number, most: number, wire: number): number {
+    const frame = { view: this.#inboxView, end, wire, messageBytesMax: L.MESSAGE_BYTES_CEILING };
+    const room = { from: this.#writeAt, limit: this.#limit };
+    return this.#writeRuns(decidePlaced(frame, at, most, room), at, L.RECORD_PLACED);
+  }
+
+  // Writes what was decided, and says so.
+  #writeRuns({ status, cursor, runs }: Decided, at: number, type: number): number {
+    const messages = runs.flatMap((run) => run.messages);
     runs.forEach((run, row) => {
-      this.#writeRun(run, row);
+      this.#writeRun(run, row, type);
     });
     this.result[L.RESULT_CONSUMED] = cursor - at;
-    this.result[L.RESULT_MESSAGES] = messages;
-    this.result[L.RESULT_PAYLOAD] = payload;
+    this.result[L.RESULT_MESSAGES] = messages.length;
+    this.result[L.RESULT_PAYLOAD] = messages.reduce((sum, { length }) => sum + length, 0);
     this.result[L.RESULT_ROWS] = runs.length;
     return status;
   }
@@ -190,7 +163,8 @@ export class PlainCodec implements Codec {
     for (; messages < left; messages++) {
       const seen = look(frame, cursor);
       if ('status' in seen) {
-        status = this.#stopped(seen);
+        status = seen.status;
+        if (seen.length !== undefined) this.result[L.RESULT_LENGTH] = seen.length;
         cursor += seen.taken;
         break;
       }
@@ -203,22 +177,13 @@ export class PlainCodec implements Codec {
     return status;
   }
 
-  #stopped(seen: { status: number; length: number | undefined }): number {
-    if (seen.length !== undefined) this.result[L.RESULT_LENGTH] = seen.length;
-    return seen.status;
-  }
-
-  #runBehind(last: Run | undefined, bucket: bigint): Run {
-    const offset =
-      last === undefined
-        ? this.#writeAt
-        : last.offset + L.RECORD_HEADER_BYTES + align8(last.bodyBytes);
-    return { bucket, offset, bodyBytes: 0, messages: [] };
-  }
-
-  #writeRun(run: Run, row: number): void {
-    const { offset, bodyBytes, bucket, messages } = run;
+  // A placed one begins with the head that is in the marks.
+  #writeRun({ offset, bodyBytes, bucket, messages }: Run, row: number, type: number): void {
     let to = this.coldBytes + offset + L.RECORD_HEADER_BYTES;
+    if (type === L.RECORD_PLACED) {
+      this.memory.set(new Uint8Array(this.marks.buffer, this.marks.byteOffset, P.HEAD_BYTES), to);
+      to += P.HEAD_BYTES;
+    }
     for (const { bodyAt, length } of messages) {
       this.#memoryView.setUint32(to, length, true);
       this.memory.set(this.inbox.subarray(bodyAt, bodyAt + length), to + L.MESSAGE_SIZE_BYTES);
@@ -227,9 +192,9 @@ export class PlainCodec implements Codec {
     const sequence = this.#nextSequence;
     const count = messages.length;
     this.#nextSequence += BigInt(count);
-    const type = L.RECORD_MESSAGES;
     this.#closeRecord({ offset, bodyBytes, type, flags: 0, sequence, bucket, count });
     this.#scanner.noteRow(row, this.coldBytes + offset, offset);
+    if (type === L.RECORD_PLACED) return;
     // A row of an intake says what the messages are; flags, epoch and back belong to the log.
     this.#scanner.setRow(row, L.ROW_FLAGS_AT, 0);
     this.#scanner.setRow(row, L.ROW_EPOCH_AT, 0);

@@ -3,15 +3,16 @@
 
 import { checkBuilt } from '../core/rules/built.ts';
 import { compileRules } from '../core/rules/compile.ts';
+import { RULES_MAX } from '../core/rules/matchers.ts';
 import { type PlainRule, type Rule, ruleOfObject } from '../core/rules/rule.ts';
 import { RuleError } from '../core/rules/rule-error.ts';
+import { RULES_BYTES_MAX } from '../core/rules/rule-set.ts';
 import type { RuleTable } from '../core/rules/rule-table.ts';
 
 /** The key of a configuration file that holds rules. */
 export const RULE_KEY = 'rule';
-/** Most rules, and bytes of them as text. */
-export const RULES_MAX = 10_000;
-export const RULES_BYTES_MAX = 16 * 1024 * 1024;
+
+export { RULES_MAX };
 
 /**
  * Reads the value of `rule` in a configuration file.

@@ -6,6 +6,10 @@ import type { Why } from './why.ts';
 export const BUCKET_SORTS = ['backlog', 'age', 'rate', 'id'] as const;
 export type BucketSort = (typeof BUCKET_SORTS)[number];
 
+/** A bucket's own line, and the one of its messages that died: moved there, and not given out. */
+export const LINES = ['live', 'dead'] as const;
+export type Line = (typeof LINES)[number];
+
 /** Rows of one answer at most. */
 export const ROWS_MAX = 1000;
 /** Messages of one peek, and their bytes. */
@@ -21,23 +25,45 @@ export type Command =
       cursor?: string | undefined;
       /** Only ids that begin with these digits. */
       prefix?: string | undefined;
+      /** Of which lines; live unless said. */
+      line?: Line | undefined;
     }
-  | { kind: 'bucket'; id: string }
-  | { kind: 'peek'; id: string; limit: number; bytes: number }
+  | { kind: 'bucket'; id: string; line?: Line | undefined }
+  | { kind: 'peek'; id: string; limit: number; bytes: number; line?: Line | undefined }
   | { kind: 'connections'; limit: number; cursor?: string | undefined }
   | { kind: 'segments'; limit: number; cursor?: string | undefined }
   | { kind: 'rules'; limit: number; cursor?: string | undefined }
   | { kind: 'rule'; name: string }
   /** What is in force for a bucket. */
   | { kind: 'bucket-rule'; id: string }
+  | (RuleOrder & { kind: 'rule-set'; match: string; words: readonly string[] })
+  | (RuleOrder & { kind: 'rule-remove' })
   | { kind: 'close'; connection: number }
   | { kind: 'pause'; id: string }
   | { kind: 'resume'; id: string }
-  | { kind: 'purge'; id: string }
+  | { kind: 'purge'; id: string; line?: Line | undefined }
+  /** Gives back what is dead of a bucket: to where it was, or `to` another one; as many as `limit`,
+   * and so many a second. */
+  | {
+      kind: 'redrive';
+      id: string;
+      to?: string | undefined;
+      limit?: number | undefined;
+      rate?: number | undefined;
+    }
   /** Begins a backup into a folder of the broker's host. */
   | { kind: 'backup'; into: string }
   | { kind: 'backup-state' }
   | { kind: 'backup-cancel' };
+
+/** What sets a rule, of words `key=value`, and what removes it. */
+export interface RuleOrder {
+  name: string;
+  /** The version that it has to have, `any` version, or `none`: there is no such rule yet. */
+  expected?: string | undefined;
+  /** Only what would change is answered: a RulePreview. */
+  preview?: boolean;
+}
 
 export type CommandKind = Command['kind'];
 
@@ -47,6 +73,9 @@ export const CHANGES: readonly CommandKind[] = [
   'pause',
   'resume',
   'purge',
+  'redrive',
+  'rule-set',
+  'rule-remove',
   'backup',
   'backup-cancel',
 ];
@@ -55,7 +84,16 @@ export type Outcome = { ok: true; result: object } | Refusal;
 
 export interface Refusal {
   ok: false;
-  code: 'bad-request' | 'not-found' | 'conflict' | 'too-many' | 'failed' | 'stopping';
+  code:
+    | 'bad-request'
+    | 'not-found'
+    | 'conflict'
+    /** What was to be changed is not what it was when it was looked at. */
+    | 'changed'
+    | 'no-space'
+    | 'too-many'
+    | 'failed'
+    | 'stopping';
   detail: string;
 }
 
@@ -108,14 +146,30 @@ export interface BucketInfo extends BucketRow {
   /** At most 100. */
   consumersList: ConsumerRow[];
   purge: PurgeState | null;
+  /** Of its dead line: how what is dead of it is, or was, given back; absent for its own. */
+  redrive?: RedriveState | null;
 }
 
 export interface PurgeState {
   bucket: string;
+  /** Of which its messages are purged; absent: its own. */
+  line?: Line;
   startedAt: string;
   /** Messages whose purge is on disk: they do not come back. */
   purged: number;
   done: boolean;
+}
+
+export interface RedriveState {
+  /** Whose dead messages are given back. */
+  bucket: string;
+  startedAt: string;
+  /** Messages that are in their new place, durably. */
+  moved: number;
+  done: boolean;
+  /** What ended it before the line was empty: as many as were asked for are moved, or where they go
+   * takes no more. */
+  stopped: 'limit' | 'full' | null;
 }
 
 export interface BackupState {
@@ -143,6 +197,21 @@ export interface PeekedMessage {
   truncated: boolean;
   /** Base64. */
   payload: string;
+  /** Of a message that was moved here. */
+  moved?: MovedMessage;
+}
+
+/** Where a message was before, and why it is there no more. */
+export interface MovedMessage {
+  reason: string;
+  bucket: string;
+  line: string;
+  sequence: string;
+  /** Deliveries that ended there without an ack. */
+  attempts: number;
+  /** When it was first stored; null: not known. */
+  publishedAt: string | null;
+  movedAt: string | null;
 }
 
 export interface PeekResult {
@@ -171,8 +240,28 @@ export interface RuleRow {
   match: string;
   /** What it sets, as written in rules. */
   keys: Record<string, string>;
-  /** Those of the configuration file cannot be changed while the broker runs. */
-  source: 'file';
+  /** Those of the configuration `file` cannot be changed while the broker runs; others were `set`. */
+  source: 'file' | 'set';
+  /** Of those that were set: another one with each change. */
+  version?: string;
+}
+
+export interface RuleRemoved {
+  name: string;
+  /** The version that it had. */
+  removed: string;
+}
+
+/** What a change of rules would come to, for the buckets that are known. */
+export interface RulePreview {
+  /** Buckets that were looked at; there may be `more` on disk that nobody asked for. */
+  looked: number;
+  more: boolean;
+  /** How many of them it changes; the latter by key, too. */
+  changed: number;
+  keys: Record<string, number>;
+  /** The first of them, 100 at most. */
+  buckets: { bucket: string; changes: { key: string; before: string; after: string }[] }[];
 }
 
 export interface RulePage {

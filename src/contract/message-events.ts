@@ -36,9 +36,12 @@ export interface MessageEvent {
   attempts: number;
   /** Who got or held them; absent in `sealed` and `durable`, and where an operator purged. */
   consumer?: MessageConsumer;
-  /** Of `settled`: `done` or `purged`. Of `requeued`, ready again at once, and `deferred`, ready after
-   * a time: `failed` or `released`, as the consumer said; of `requeued` also `lost`. */
-  cause?: 'done' | 'purged' | 'failed' | 'released' | 'lost';
+  /**
+   * Of `settled`: `done`, `purged`, `dropped` (its bucket had too much), `dead` (and kept nowhere) or
+   * `moved` (to another line: dead, or given back). Of `requeued`, ready again at once, and `deferred`, ready after a time: `failed` or
+   * `released`, as the consumer said; of `requeued` also `lost`.
+   */
+  cause?: 'done' | 'purged' | 'dropped' | 'dead' | 'moved' | 'failed' | 'released' | 'lost';
   /** With the cause `lost`: why the connection ended, as in the metrics (close-reasons.ts). */
   closed?: string;
 }

@@ -15,6 +15,19 @@ export interface Rates {
   ackedMessages: number;
 }
 
+/** Messages that died. */
+export interface DeadTotals {
+  maxDeliveries: number;
+  rejected: number;
+  expired: number;
+  overflow: number;
+  /** Of these: kept nowhere; kept by their bucket, as where they were to go took none. */
+  dropped: number;
+  notMoved: number;
+  /** Given back by operators. */
+  redriven: number;
+}
+
 /** Counters since the broker started; they never shrink. */
 export interface Totals {
   /** Messages stored durably and acked with 1. */
@@ -30,14 +43,20 @@ export interface Totals {
   failedMessages: number;
   /** Messages given back without an attempt. */
   releasedMessages: number;
+  /** Messages that died, by reason, whatever became of them then; and dead ones given back. */
+  dead: DeadTotals;
   /** Of those that failed or were given back: to be ready again only after a time. */
   deferredMessages: number;
+  /** Lost with others, and not charged. */
+  suspectedMessages: number;
   /** Deliveries of a message that had been delivered before. */
   redeliveredMessages: number;
   /** Messages that could not be read back from disk and were set aside. */
   unreadableMessages: number;
   /** Messages that operators purged. */
   purgedMessages: number;
+  /** Messages that rules dropped, as their bucket had too much. */
+  droppedMessages: number;
   heartbeats: number;
   /** Batches of producers that were taken whole, and deliveries that were sent. */
   batches: number;

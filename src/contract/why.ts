@@ -8,11 +8,15 @@ export const WHY = {
   'storage-full': 'nothing waits, and publishes are refused because the disk is full',
   empty: 'nothing waits',
   paused: 'deliveries are paused by an operator',
+  'dying-waits': 'messages that died cannot be moved, because the disk is full',
   'in-retry': 'nothing is ready: what waits failed, or was given back, and is to come again later',
+  delayed: 'nothing is ready: a rule says that what was published is to come later (delay)',
   'no-consumer': 'messages wait and nobody consumes the bucket',
   'consumer-not-reading': 'no consumer takes what was sent to it',
   'consumer-silent': 'every consumer holds messages or owes a heartbeat, and has been silent',
   'at-max-in-flight': 'as many messages are unacked as a rule allows (max_in_flight)',
+  'suspects-out':
+    'every consumer holds messages; some were lost with a consumer before and come apart from the rest',
   'consumers-at-limit': 'every consumer holds a full batch that it has not acked yet',
   'heartbeat-pending': 'every consumer has yet to answer a heartbeat',
   'in-order-hold':
@@ -20,6 +24,8 @@ export const WHY = {
   'at-rate': 'the rate that a rule allows is used up (rate)',
   'memory-full': 'all buffers together are at their limit (--buffer)',
   reading: 'what comes next is being read from disk',
+  'suspects-first':
+    'messages come first, a few at a time, that were lost together with their consumer',
   redelivering: 'what comes next was delivered before and not acked',
   delivering: 'messages are being delivered',
 } as const;

@@ -14,6 +14,8 @@ import { DeliveryFrames } from './connections/delivery-frames.ts';
 import { Producer, type ProducerHost } from './connections/producer.ts';
 import type { DeliveryLimits } from './delivery/delivery-limits.ts';
 import { Dispatcher } from './delivery/dispatcher.ts';
+import { Dying } from './delivery/dying.ts';
+import { Mover } from './delivery/mover.ts';
 import { Paused } from './delivery/paused.ts';
 import { Presence } from './delivery/presence.ts';
 import { Settlement } from './delivery/settlement.ts';
@@ -66,7 +68,9 @@ export class Broker implements CommitEvents {
   readonly overdue = new Overdue(() => void this.#ticks.stir());
   readonly presence: Presence;
   readonly following: Following;
+  readonly dying: Dying;
   readonly settlement: Settlement;
+  readonly mover: Mover;
   readonly rulesInForce: RulesInForce | undefined;
   readonly limitsOfRules: DeliveryLimits | undefined;
   readonly dispatcher: Dispatcher;
@@ -105,7 +109,7 @@ export class Broker implements CommitEvents {
     this.reservations = new Reservations(bufferBytesMax, messageBytesMax);
     this.#eviction = new Eviction(this.budget, [this.producers, this.consumers], this.overdue);
     this.buckets = options.buckets;
-    this.rulesInForce = options.ruleTable && new RulesInForce(this, options.ruleTable);
+    this.rulesInForce = options.ruleTable && new RulesInForce(this, options.ruleTable, options);
     this.limitsOfRules = this.rulesInForce?.limits;
     this.retention = options.retention;
     this.following = new Following(options.observer, options);
@@ -138,10 +142,13 @@ export class Broker implements CommitEvents {
       proofMs: options.limits.proofMs,
       lag: () => this.indexing.lag,
     });
+    this.dying = new Dying(this);
     this.settlement = new Settlement(this, options);
     this.fairShare = new FairShare(this);
-    const policy = options.policy ?? this.rulesInForce?.quotas();
+    const policy = options.policy ?? this.rulesInForce?.intake(wallMs);
+    const quotas = options.policy === undefined ? this.rulesInForce?.quotas : undefined;
     this.rules = policy && new IntakeRules(options.codec, policy);
+    this.mover = new Mover(this, { reader: log.reader, wallMs, quotas });
     this.dispatcher = new Dispatcher(this, {
       reader: log.reader,
       index: log.index,
@@ -189,6 +196,7 @@ export class Broker implements CommitEvents {
     this.#flushAsked = false;
     this.sendReplies();
     this.commit.flush();
+    this.mover.pump();
     this.presence.turn();
     this.maintenance.turn();
   }
@@ -222,6 +230,7 @@ export class Broker implements CommitEvents {
   /** No new work: what is in flight may finish. */
   close(): void {
     this.#closing = true;
+    this.mover.stop();
     for (const producer of this.producers) producer.stop();
   }
 
@@ -247,8 +256,8 @@ export class Broker implements CommitEvents {
     }
     const { messages, sinceMs, replyTo } = batch;
     if (messages > 0) this.latency.committed(this.#apply.nextSequence, sinceMs, replyTo.length);
-    this.counters.publishedMessages += messages;
-    this.counters.publishedBytes += batch.payload;
+    this.counters.publishedMessages += messages - batch.moved;
+    this.counters.publishedBytes += batch.payload - batch.movedPayload;
     const { words } = batch.rows;
     let touched = 0;
     for (let i = 0; i < batch.rows.count; i++) {
@@ -258,6 +267,7 @@ export class Broker implements CommitEvents {
       touched = slot;
     }
     if (touched !== 0) this.dispatch(touched);
+    if (batch.moved > 0) this.mover.durable(batch);
     this.#apply.durableMarks(batch.deferred, batch.trim);
     this.maintenance.waiting.durable(batch);
     for (const observe of this.#onBatch) observe(batch);
@@ -265,6 +275,8 @@ export class Broker implements CommitEvents {
 
   roomAgain(): void {
     if (this.fairShare.roomAgain()) this.flushSoon();
+    this.mover.pump();
+    this.rulesInForce?.changes.goOn();
   }
 
   failed(failure: Error): void {
@@ -285,9 +297,9 @@ export class Broker implements CommitEvents {
     return this.#ticks.nowMs;
   }
 
-  /** Something was done from outside: what comes of it is due, too. */
-  stir(): void {
-    this.#ticks.stir();
+  /** Something was done from outside: what comes of it is due, too. Gives the time. */
+  stir(): number {
+    return this.#ticks.stir();
   }
 
   flushSoon(): void {
@@ -299,9 +311,7 @@ export class Broker implements CommitEvents {
 
   sendReplies(): void {
     if (this.#replies.length === 0) return;
-    const replies = this.#replies;
-    this.#replies = [];
-    for (const producer of replies) producer.sendReplies();
+    for (const producer of this.#replies.splice(0)) producer.sendReplies();
   }
 
   dispatch(slot: number): void {

@@ -4,6 +4,7 @@
 
 import type { BrokerOptions, Log } from './broker-options.ts';
 import type { Buckets } from './buckets/buckets.ts';
+import type { Slice } from './buckets/slice.ts';
 import type { InFlight } from './delivery/in-flight.ts';
 import * as notices from './delivery/notices.ts';
 import type { Failure, Position } from './ports/basics.ts';
@@ -15,11 +16,16 @@ import type { InMemory } from './segments/state-builder.ts';
 import { Waiting } from './waiting.ts';
 
 /** The parts of the broker that it looks after or asks. */
-export interface MaintenanceParts extends State<unknown> {
+export interface MaintenanceParts extends Pick<State<unknown>, 'retention'> {
+  readonly commit: { readonly marks: { readonly places: boolean } };
   readonly buckets: Buckets<unknown>;
   readonly notices: Notices;
   /** Who holds messages, and parts of records that may come to stand elsewhere. */
   readonly consumers: Iterable<{ readonly inFlight: InFlight }>;
+  readonly mover: {
+    relocated(base: Position, end: Position, where: (part: Slice) => void): void;
+    each(take: (sequence: number, count: number) => void): void;
+  };
   readonly nextSequence: number;
   readonly closing: boolean;
   /** Something is done: ticks go on. */
@@ -46,6 +52,7 @@ export class Maintenance {
     const { buckets, retention } = parts;
     buckets.delayed.holders = (take) => {
       for (const consumer of parts.consumers) consumer.inFlight.each(take);
+      parts.mover.each(take);
     };
     this.waiting = new Waiting(parts, log, wallMs);
     this.indexing = new Indexing({
@@ -70,6 +77,7 @@ export class Maintenance {
         this.waiting.merged(base, end);
         buckets.indexed.moved(base, end, where);
         for (const consumer of parts.consumers) consumer.inFlight.moved(base, end, where);
+        parts.mover.relocated(base, end, where);
       },
       ended: (failure, smaller) => this.#compacted(failure, smaller),
     });
@@ -92,9 +100,11 @@ export class Maintenance {
   saveCheckpoint(now = false, done = () => {}): void {
     const parts = this.#parts;
     const { memoryFrom } = this.indexing;
+    const { startPosition } = this.#log.journal;
+    const { places } = parts.commit.marks;
     this.#log.upkeep.checkpoint(
       memoryFrom,
-      () => checkpointOf(parts, this.#log.journal.startPosition, memoryFrom, parts.nextSequence),
+      () => checkpointOf(parts, startPosition, memoryFrom, parts.nextSequence, places),
       now,
       done,
     );

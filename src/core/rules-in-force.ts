@@ -1,16 +1,22 @@
 // The rules that a broker goes by: puts a table into force at the parts that ask for it, at the
-// start and when there is another one.
+// start and when what the log says of rules has changed, which it does when that is durable.
 
 import type { Buckets } from './buckets/buckets.ts';
 import type { Batch } from './commit/batch.ts';
 import { DeliveryLimits } from './delivery/delivery-limits.ts';
-import type { IntakeRules } from './fairness/intake-policy.ts';
+import { Overflow, type OverflowParts } from './delivery/overflow.ts';
+import { Delays } from './fairness/delays.ts';
+import type { IntakePolicy, IntakeRules } from './fairness/intake-policy.ts';
 import { Quotas } from './fairness/quotas.ts';
+import { type ChangingParts, RuleChanges } from './rule-changes.ts';
+import { RuleSet } from './rules/rule-set.ts';
 import type { RuleTable } from './rules/rule-table.ts';
+import type { Settings } from './segments/settings.ts';
 
 /** The parts of the broker that rules are in force at. */
-export interface RuledParts {
+export interface RuledParts extends ChangingParts, OverflowParts {
   readonly buckets: Buckets<unknown>;
+  readonly commit: ChangingParts['commit'] & OverflowParts['commit'];
   /** What goes in; undefined: all does. */
   readonly rules: IntakeRules | undefined;
   /** Monotonic time in ms as of the last input. */
@@ -20,24 +26,74 @@ export interface RuledParts {
   onBatch(observe: (batch: Batch) => void): void;
 }
 
+export interface RulesOptions {
+  /** What was set while brokers ran. */
+  settings: Settings;
+  wallMs: () => number;
+}
+
 export class RulesInForce {
   readonly #parts: RuledParts;
+  readonly #file: RuleTable;
+  readonly #settings: Settings;
+  #set: RuleSet;
+  #seen: number;
   /** What rules allow of deliveries. */
   readonly limits: DeliveryLimits;
+  /** Sets and removes rules. */
+  readonly changes: RuleChanges;
+  readonly #overflow: Overflow;
+  /** What buckets take, since `intake`. */
+  quotas: Quotas | undefined;
 
-  constructor(parts: RuledParts, table: RuleTable) {
+  /**
+   * `file`: the rules of the configuration file.
+   * @throws RuleError when they and what was set cannot be in force together.
+   */
+  constructor(parts: RuledParts, file: RuleTable, { settings, wallMs }: RulesOptions) {
     const { buckets } = parts;
     this.#parts = parts;
-    buckets.rules.use(table);
-    this.#countPayload(table);
+    this.#file = file;
+    this.#settings = settings;
+    this.#seen = settings.changes;
+    this.#set = RuleSet.of(file, settings.texts);
+    buckets.rules.use(this.#set.table);
+    this.#countPayload(this.#set.table);
     this.limits = new DeliveryLimits(buckets, buckets.rules, () => parts.reportMs);
+    this.changes = new RuleChanges(parts, this, settings, wallMs);
+    this.#overflow = new Overflow(parts);
+    this.#overflow.use(this.#set.table);
+    parts.onBatch((batch) => {
+      this.changes.durable(batch);
+      this.refresh();
+      this.changes.goOn();
+      this.#overflow.durable(batch);
+    });
   }
 
-  /** What rules allow to go in, for a broker without another policy. */
-  quotas(): Quotas {
+  /** All rules as they are in force. */
+  get set(): RuleSet {
+    return this.#set;
+  }
+
+  /**
+   * What rules say of messages that come, for a broker without another policy; `wallMs`: ms since
+   * 1970.
+   */
+  intake(wallMs: () => number): IntakePolicy {
     const quotas = new Quotas(this.#parts.buckets);
+    this.quotas = quotas;
     this.#parts.onBatch((batch) => quotas.durable(batch));
-    return quotas;
+    return new Delays(quotas, this.#parts.buckets.rules, wallMs);
+  }
+
+  /** Puts into force what the log says now; `prepared`: a set that may be that. */
+  refresh(prepared = this.changes.prepared): void {
+    const { changes, texts } = this.#settings;
+    if (changes === this.#seen) return;
+    this.#seen = changes;
+    this.#set = prepared?.isOf(texts) ? prepared : RuleSet.of(this.#file, texts);
+    this.use(this.#set.table);
   }
 
   /** Other rules are in force from now on, for what waits already, too. */
@@ -47,6 +103,7 @@ export class RulesInForce {
     parts.buckets.rules.use(table);
     this.#countPayload(table);
     parts.rules?.load();
+    this.#overflow.use(table);
     for (const { slot } of [...parts.buckets.subscriptions()]) parts.dispatch(slot);
   }
 

@@ -118,7 +118,12 @@ export class Waiting {
     const { entries } = this.#parts.buckets;
     const source = entries.source(entries.from, entries.end);
     for (let i = 0; i < source.count; i++)
-      record(source.bucketLow(i), source.bucketHigh(i), source.sequence(i), source.messages(i));
+      record(
+        source.lines.bucketLow(i),
+        source.lines.bucketHigh(i),
+        source.sequence(i),
+        source.messages(i),
+      );
     done(undefined);
   }
 

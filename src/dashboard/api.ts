@@ -5,16 +5,18 @@ import {
   BUCKET_SORTS,
   type Command,
   type Outcome,
-  PEEK_BYTES_MAX,
-  PEEK_MAX,
   ROWS_MAX,
+  type RuleRow,
 } from '../contract/commands.ts';
 import type { Snapshot } from '../contract/snapshot.ts';
 import type { RunCommand } from './commander.ts';
+import { peekCommand, redriveCommand } from './dead-routes.ts';
 import { type History, SECONDS_MAX } from './history.ts';
 import { type DashboardReply, json, problem } from './http.ts';
 import type { Answer, ServedBy, Setting } from './messages.ts';
 import { OPENAPI } from './openapi.ts';
+import { QueryError, shown, wholeFrom } from './queries.ts';
+import { type Conditions, ruleToRemove, ruleToSet } from './rule-orders.ts';
 
 export interface ApiOptions {
   ask: () => Promise<Answer | undefined>;
@@ -29,32 +31,32 @@ interface Call extends ApiOptions {
   /** Parts of the path that the pattern leaves open. */
   params: Record<string, string>;
   query: URLSearchParams;
+  conditions: Conditions;
 }
 
 type Handler = (call: Call) => Promise<DashboardReply>;
 
 export interface ApiRoute {
-  method: 'GET' | 'POST' | 'DELETE';
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** As OpenAPI writes it: {name} stands for one part of the path. */
   path: string;
   handle: Handler;
 }
 
-/** A query that does not fit; the message says which part. */
-class QueryError extends Error {}
-
 const LIMIT_USUAL = 100;
-const PEEK_USUAL = 10;
 const PATH_MAX = 4096;
-const PEEK_BYTES_USUAL = 4096;
 const STATUSES = {
   'bad-request': 400,
   'not-found': 404,
   conflict: 409,
+  changed: 412,
+  'no-space': 507,
   'too-many': 429,
   failed: 500,
   stopping: 503,
 } as const;
+
+const RULE_PATH = '/api/v1/rules/{name}';
 
 export const API_ROUTES: readonly ApiRoute[] = [
   { method: 'GET', path: '/api/v1/overview', handle: overview },
@@ -76,8 +78,19 @@ export const API_ROUTES: readonly ApiRoute[] = [
     path: '/api/v1/buckets/{id}/resume',
     handle: (call) => onBucket(call, 'resume'),
   },
+  { method: 'GET', path: '/api/v1/dead', handle: dead },
+  { method: 'GET', path: '/api/v1/buckets/{id}/dead', handle: (call) => onDead(call, 'bucket') },
+  { method: 'GET', path: '/api/v1/buckets/{id}/dead/messages', handle: deadMessages },
+  {
+    method: 'POST',
+    path: '/api/v1/buckets/{id}/dead/purge',
+    handle: (call) => onDead(call, 'purge'),
+  },
+  { method: 'POST', path: '/api/v1/buckets/{id}/dead/redrive', handle: redrive },
   { method: 'GET', path: '/api/v1/rules', handle: (call) => list(call, 'rules') },
-  { method: 'GET', path: '/api/v1/rules/{name}', handle: rule },
+  { method: 'GET', path: RULE_PATH, handle: rule },
+  { method: 'PUT', path: RULE_PATH, handle: setRule },
+  { method: 'DELETE', path: RULE_PATH, handle: removeRule },
   { method: 'GET', path: '/api/v1/connections', handle: (call) => list(call, 'connections') },
   { method: 'DELETE', path: '/api/v1/connections/{id}', handle: close },
   { method: 'GET', path: '/api/v1/backup', handle: ({ run }) => onBackup(run, 'backup-state') },
@@ -101,6 +114,7 @@ export async function answerApi(
   path: string,
   query: URLSearchParams,
   options: ApiOptions,
+  conditions: Conditions = {},
 ): Promise<DashboardReply> {
   const wanted = method === 'HEAD' ? 'GET' : method;
   const there = API_ROUTES.filter((route) => matched(route.path, path) !== undefined);
@@ -113,7 +127,12 @@ export async function answerApi(
     return refusal;
   }
   try {
-    return await route.handle({ ...options, params: matched(route.path, path)!, query });
+    return await route.handle({
+      ...options,
+      params: matched(route.path, path)!,
+      query,
+      conditions,
+    });
   } catch (error) {
     if (error instanceof QueryError) return problem(400, error.message);
     throw error;
@@ -175,7 +194,7 @@ async function history({ query, history: kept }: Call): Promise<DashboardReply> 
 }
 
 /** Reads the query of a bucket list. @throws QueryError */
-export function bucketsCommand(query: URLSearchParams): Command {
+export function bucketsCommand(query: URLSearchParams): Command & { kind: 'buckets' } {
   const sort = query.get('sort') ?? 'backlog';
   const known = BUCKET_SORTS.find((each) => each === sort);
   if (known === undefined)
@@ -189,6 +208,10 @@ export function bucketsCommand(query: URLSearchParams): Command {
   };
 }
 
+async function dead({ run, query }: Call): Promise<DashboardReply> {
+  return replyTo(await run({ ...bucketsCommand(query), line: 'dead' }));
+}
+
 async function buckets({ run, query }: Call): Promise<DashboardReply> {
   return replyTo(await run(bucketsCommand(query)));
 }
@@ -197,10 +220,7 @@ async function onBucket(
   { run, params }: Call,
   kind: 'bucket' | 'bucket-rule' | 'purge' | 'pause' | 'resume',
 ): Promise<DashboardReply> {
-  const outcome = await run({ kind, id: params.id! });
-  // A purge goes on in the background: who asks for the bucket sees how far it is.
-  const isLater = outcome.ok && kind === 'purge' && !(outcome.result as { done: boolean }).done;
-  return replyTo(outcome, isLater ? 202 : 200);
+  return begun(await run({ kind, id: params.id! }), kind);
 }
 
 async function onBackup(
@@ -218,9 +238,26 @@ async function backup({ run, query }: Call): Promise<DashboardReply> {
 }
 
 async function peek({ run, params, query }: Call): Promise<DashboardReply> {
-  const limit = wholeFrom(query, 'limit', PEEK_USUAL, PEEK_MAX);
-  const bytes = wholeFrom(query, 'bytes', PEEK_BYTES_USUAL, PEEK_BYTES_MAX);
-  return replyTo(await run({ kind: 'peek', id: params.id!, limit, bytes }));
+  return replyTo(await run(peekCommand(params.id!, query)));
+}
+
+async function deadMessages({ run, params, query }: Call): Promise<DashboardReply> {
+  return replyTo(await run({ ...peekCommand(params.id!, query), line: 'dead' }));
+}
+
+async function onDead({ run, params }: Call, kind: 'bucket' | 'purge'): Promise<DashboardReply> {
+  return begun(await run({ kind, id: params.id!, line: 'dead' }), kind);
+}
+
+async function redrive({ run, params, query }: Call): Promise<DashboardReply> {
+  return begun(await run(redriveCommand(params.id!, query)), 'redrive');
+}
+
+// What goes on in the background: who asks for the bucket sees how far it is.
+function begun(outcome: Outcome, kind: string): DashboardReply {
+  const isLong = kind === 'purge' || kind === 'redrive';
+  const isLater = outcome.ok && isLong && !(outcome.result as { done: boolean }).done;
+  return replyTo(outcome, isLater ? 202 : 200);
 }
 
 async function list(
@@ -232,7 +269,23 @@ async function list(
 }
 
 async function rule({ run, params }: Call): Promise<DashboardReply> {
-  return replyTo(await run({ kind: 'rule', name: params.name! }));
+  return ruleReply(await run({ kind: 'rule', name: params.name! }));
+}
+
+async function setRule({ run, params, query, conditions }: Call): Promise<DashboardReply> {
+  return ruleReply(await run(ruleToSet(params.name!, query, conditions)));
+}
+
+async function removeRule({ run, params, query, conditions }: Call): Promise<DashboardReply> {
+  return replyTo(await run(ruleToRemove(params.name!, query, conditions)));
+}
+
+// The version of a rule is its ETag.
+function ruleReply(outcome: Outcome): DashboardReply {
+  const answer = replyTo(outcome);
+  const { version } = outcome.ok ? (outcome.result as Partial<RuleRow>) : {};
+  if (version !== undefined) answer.headers.etag = `"${version}"`;
+  return answer;
 }
 
 async function close({ run, params }: Call): Promise<DashboardReply> {
@@ -240,16 +293,4 @@ async function close({ run, params }: Call): Promise<DashboardReply> {
   if (!/^\d{1,15}$/.test(id))
     throw new QueryError(`"${shown(id)}" is no connection: give the number from the list`);
   return replyTo(await run({ kind: 'close', connection: Number(id) }));
-}
-
-function wholeFrom(query: URLSearchParams, name: string, usual: number, most: number): number {
-  const text = query.get(name);
-  if (text === null) return usual;
-  const value = /^\d{1,9}$/.test(text) ? Number(text) : 0;
-  if (value >= 1 && value <= most) return value;
-  throw new QueryError(`${name} is a whole number from 1 to ${most}, not "${shown(text)}"`);
-}
-
-function shown(text: string): string {
-  return text.slice(0, 40);
 }

@@ -21,10 +21,19 @@ export interface DashboardRequest {
   acceptEncoding?: string | undefined;
   /** If-None-Match header. */
   ifNoneMatch?: string | undefined;
+  /** If-Match header. */
+  ifMatch?: string | undefined;
 }
 
 /** Headers that decide something: a second one would be read differently here and in a proxy. */
-const ONCE = ['host', 'content-length', 'origin', 'authorization', 'x-thrustmq-request'];
+const ONCE = [
+  'host',
+  'content-length',
+  'origin',
+  'authorization',
+  'x-thrustmq-request',
+  'if-match',
+];
 
 /** The first header of ONCE that is more than once among these names, which are in lower case. */
 export function repeatedHeader(names: readonly string[]): string | undefined {
@@ -74,12 +83,14 @@ const REASONS: Record<number, string> = {
   404: 'Not Found',
   405: 'Method Not Allowed',
   409: 'Conflict',
+  412: 'Precondition Failed',
   413: 'Content Too Large',
   421: 'Misdirected Request',
   426: 'Upgrade Required',
   429: 'Too Many Requests',
   500: 'Internal Server Error',
   503: 'Service Unavailable',
+  507: 'Insufficient Storage',
 };
 
 /** Codes of problems by status, where a reply says nothing more exact. */
@@ -90,12 +101,14 @@ const CODES: Record<number, string> = {
   404: 'not-found',
   405: 'method-not-allowed',
   409: 'conflict',
+  412: 'changed',
   413: 'body-not-allowed',
   421: 'unknown-host',
   426: 'upgrade-required',
   429: 'too-many',
   500: 'failed',
   503: 'unavailable',
+  507: 'no-space',
 };
 
 export function reply(status: number, type: string, body: string): DashboardReply {

@@ -166,9 +166,25 @@ function ofMessages(text: Text, { totals, buckets, log }: Snapshot): void {
   counter('messages_released', released, totals.releasedMessages);
   const deferred = 'Messages put off: failed or given back, to be ready after a time.';
   counter('messages_deferred', deferred, totals.deferredMessages);
+  const suspected = 'Messages lost together with their consumer: they come again apart, uncharged.';
+  counter('messages_suspected', suspected, totals.suspectedMessages);
+  const { dead } = totals;
+  text.family('messages_dead_total', 'counter', 'Messages that died, by the reason.', [
+    [{ reason: 'max-deliveries' }, dead.maxDeliveries],
+    [{ reason: 'rejected' }, dead.rejected],
+    [{ reason: 'expired' }, dead.expired],
+    [{ reason: 'overflow' }, dead.overflow],
+  ]);
+  counter('messages_dead_dropped', 'Of the dead: kept nowhere.', dead.dropped);
+  const stayed = 'Of the dead: kept by their bucket, as where they were to go took none.';
+  counter('messages_dead_not_moved', stayed, dead.notMoved);
+  counter('messages_redriven', 'Dead messages given back by operators.', dead.redriven);
   counter('messages_redelivered', 'Messages sent once more.', totals.redeliveredMessages);
   counter('messages_unreadable', 'Messages that could not be read.', totals.unreadableMessages);
   counter('messages_purged', 'Messages purged by operators.', totals.purgedMessages);
+  text.family('messages_dropped_total', 'counter', 'Messages that rules dropped, by why.', [
+    [{ reason: 'overflow' }, totals.droppedMessages],
+  ]);
   text.family('frames_total', 'counter', 'Whole frames of the protocol, acks aside.', [
     [{ side: 'intake', type: 'batch' }, totals.batches],
     [{ side: 'exhaust', type: 'delivery' }, totals.deliveries],

@@ -137,6 +137,7 @@ function requestOf(request: http.IncomingMessage): DashboardRequest {
   const { 'content-length': length, 'transfer-encoding': coding, ...headers } = request.headers;
   const { host, origin, authorization, 'x-thrustmq-request': action } = headers;
   const { 'accept-encoding': encoding, 'if-none-match': ifNoneMatch } = headers;
+  const { 'if-match': ifMatch } = headers;
   const hasBody = (length !== undefined && length !== '0') || coding !== undefined;
   const { method = '', url = '' } = request;
   const names = request.rawHeaders.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase());
@@ -151,6 +152,7 @@ function requestOf(request: http.IncomingMessage): DashboardRequest {
     action: action?.toString(),
     acceptEncoding: encoding?.toString(),
     ifNoneMatch,
+    ifMatch,
   };
 }
 

@@ -50,7 +50,21 @@ const RULES = {
     name: text,
     match: { ...text, description: 'an id, a range, value/mask, or *' },
     keys: { type: 'object', additionalProperties: text, description: 'what it sets' },
-    source: { enum: ['file'] },
+    source: { enum: ['file', 'set'], description: 'file: read-only while the broker runs' },
+    'version?': { ...big, description: 'of one that was set; its ETag' },
+  }),
+  RuleRemoved: object({ name: text, removed: { ...big, description: 'the version it had' } }),
+  RulePreview: object({
+    looked: { ...whole, description: 'buckets that are known' },
+    more: { ...flag, description: 'whether there may be more on disk' },
+    changed: { ...whole, description: 'how many of them it changes' },
+    keys: { type: 'object', additionalProperties: whole, description: 'the same by key' },
+    buckets: listOf(
+      object({
+        bucket: big,
+        changes: listOf(object({ key: text, before: text, after: text })),
+      }),
+    ),
   }),
   RulePage: object({ rules: listOf(ref('Rule')), cursor, count: whole }),
   BucketRule: object({
@@ -125,6 +139,7 @@ export const SCHEMAS: Record<string, Schema> = {
     },
     consumersList: listOf(ref('Consumer')),
     purge: { anyOf: [ref('Purge'), { type: 'null' }] },
+    'redrive?': { anyOf: [ref('Redrive'), { type: 'null' }] },
   }),
   Consumer: object({
     connection: whole,
@@ -136,8 +151,19 @@ export const SCHEMAS: Record<string, Schema> = {
     messages: whole,
     silentMs: number,
   }),
+  Redrive: object({
+    bucket: big,
+    startedAt: time,
+    moved: { ...whole, description: 'messages that are where they go, on disk' },
+    done: flag,
+    stopped: {
+      enum: ['limit', 'full', null],
+      description: 'what ended it before all were moved; full: the bucket takes no more',
+    },
+  }),
   Purge: object({
     bucket: big,
+    'line?': { enum: ['live', 'dead'] },
     startedAt: time,
     purged: { ...whole, description: 'messages whose purge is on disk: they do not come back' },
     done: flag,
@@ -151,6 +177,15 @@ export const SCHEMAS: Record<string, Schema> = {
         length: { ...whole, description: 'bytes of the message' },
         truncated: flag,
         payload: { ...text, description: 'base64 of its first bytes' },
+        'moved?': object({
+          reason: { ...text, description: 'why it was moved here' },
+          bucket: big,
+          line: text,
+          sequence: big,
+          attempts: { ...whole, description: 'deliveries there that ended without an ack' },
+          publishedAt: orNull(time),
+          movedAt: orNull(time),
+        }),
       }),
     ),
     cut: { ...flag, description: 'the answer ended early because of its size' },

@@ -3,7 +3,7 @@
 
 import { BUCKET_SORTS, PEEK_BYTES_MAX, PEEK_MAX, ROWS_MAX } from '../contract/commands.ts';
 import { SECONDS_MAX } from './history.ts';
-import { big, ref, SCHEMAS, type Schema, text, whole } from './openapi-schemas.ts';
+import { big, number, ref, SCHEMAS, type Schema, text, whole } from './openapi-schemas.ts';
 
 const query = (name: string, schema: Schema, description: string): Schema => ({
   name,
@@ -50,6 +50,17 @@ const change = (summary: string, schema: string, id: Schema): Schema =>
 const purge = change('settle every message that waits now', 'Purge', bucketId);
 (purge.responses as Record<number, Schema>)[202] = answers('Purge');
 
+const purgeDead = change('settle every dead message of a bucket', 'Purge', bucketId);
+(purgeDead.responses as Record<number, Schema>)[202] = answers('Purge');
+const redrive = operation('give the dead messages of a bucket back', 'Redrive', [
+  bucketId,
+  query('to', big, 'bucket that they go to; without it the one that they died in'),
+  query('limit', { ...whole, minimum: 1, maximum: 999_999_999 }, 'messages at most'),
+  query('rate', number, 'messages a second'),
+  actionHeader,
+]);
+(redrive.responses as Record<number, Schema>)[202] = answers('Redrive');
+
 const into: Schema = {
   name: 'into',
   in: 'query',
@@ -67,6 +78,29 @@ beginBackup.responses = {
   default: (beginBackup.responses as Record<string, Schema>).default,
 };
 
+const header = (name: string, description: string): Schema => ({
+  ...actionHeader,
+  name,
+  schema: text,
+  description,
+});
+const RULE_ORDER = [
+  query('preview', { enum: ['0', '1'], default: '0' }, '1: only say what would change'),
+  header('If-Match', 'the ETag that the rule must have, or *'),
+  header('If-None-Match', '*: there must be no such rule'),
+  actionHeader,
+];
+
+function ruleOrder(summary: string, schema: string, parameters: Schema[]): Schema {
+  const order = operation(summary, schema, [ruleName, ...parameters, ...RULE_ORDER]);
+  const either = { anyOf: [ref(schema), ref('RulePreview')] };
+  (order.responses as Record<number, Schema>)[200] = {
+    description: 'done; with preview=1 what would change',
+    content: { 'application/json': { schema: either } },
+  };
+  return order;
+}
+
 const LIVE = `WebSocket /api/v1/live pushes the overview twice a second at most, as text frames of
 JSON: {"type":"overview","data":Overview}. A client may send {"subscribe":{"bucket":"42"}} and
 {"subscribe":{"buckets":{"sort":"backlog","limit":20,"prefix":"4"}}}, or both members in one
@@ -74,6 +108,22 @@ message; each message replaces the one before it. It then gets {"type":"bucket",
 and {"type":"buckets","data":BucketPage}, too, or {"type":"problem","data":Problem} in their place.
 A client that does not read is skipped, and closed with 1013 when that lasts. With a token set, a
 client that cannot send headers offers the protocols "thrustmq" and "bearer.TOKEN".`;
+
+const LISTED = [
+  query('sort', { enum: BUCKET_SORTS, default: 'backlog' }, 'largest first; id: smallest'),
+  limitTo(ROWS_MAX, 100),
+  after,
+  query('prefix', { type: 'string', pattern: '^\\d{1,20}$' }, 'first digits of the id'),
+];
+const PEEKED = [
+  bucketId,
+  limitTo(PEEK_MAX, 10),
+  query(
+    'bytes',
+    { ...whole, minimum: 1, maximum: PEEK_BYTES_MAX, default: 4096 },
+    'bytes of each message at most',
+  ),
+];
 
 export const OPENAPI = {
   openapi: '3.1.0',
@@ -95,37 +145,39 @@ export const OPENAPI = {
     },
     '/api/v1/openapi.json': { get: operation('this document', 'Config') },
     '/api/v1/buckets': {
-      get: operation('buckets in an order', 'BucketPage', [
-        query('sort', { enum: BUCKET_SORTS, default: 'backlog' }, 'largest first; id: smallest'),
-        limitTo(ROWS_MAX, 100),
-        after,
-        query('prefix', { type: 'string', pattern: '^\\d{1,20}$' }, 'first digits of the id'),
-      ]),
+      get: operation('buckets in an order', 'BucketPage', LISTED),
     },
     '/api/v1/buckets/{id}': { get: operation('one bucket', 'BucketInfo', [bucketId]) },
     '/api/v1/buckets/{id}/messages': {
-      get: operation('the next messages, without taking them', 'Messages', [
-        bucketId,
-        limitTo(PEEK_MAX, 10),
-        query(
-          'bytes',
-          { ...whole, minimum: 1, maximum: PEEK_BYTES_MAX, default: 4096 },
-          'bytes of each message at most',
-        ),
-      ]),
+      get: operation('the next messages, without taking them', 'Messages', PEEKED),
     },
     '/api/v1/buckets/{id}/purge': { post: purge },
     '/api/v1/buckets/{id}/pause': {
       post: change('stop deliveries; publishes go on; survives a restart', 'Paused', bucketId),
     },
     '/api/v1/buckets/{id}/resume': { post: change('let deliveries go on', 'Paused', bucketId) },
+    '/api/v1/dead': { get: operation('buckets by what is dead of them', 'BucketPage', LISTED) },
+    '/api/v1/buckets/{id}/dead': {
+      get: operation('what is dead of a bucket', 'BucketInfo', [bucketId]),
+    },
+    '/api/v1/buckets/{id}/dead/messages': {
+      get: operation('the next dead messages, without taking them', 'Messages', PEEKED),
+    },
+    '/api/v1/buckets/{id}/dead/purge': { post: purgeDead },
+    '/api/v1/buckets/{id}/dead/redrive': { post: redrive },
     '/api/v1/buckets/{id}/rule': {
       get: operation('what is in force for a bucket, and why', 'BucketRule', [bucketId]),
     },
     '/api/v1/rules': {
       get: operation('rules by name', 'RulePage', [limitTo(ROWS_MAX, 100), after]),
     },
-    '/api/v1/rules/{name}': { get: operation('one rule', 'Rule', [ruleName]) },
+    '/api/v1/rules/{name}': {
+      get: operation('one rule; the ETag is its version', 'Rule', [ruleName]),
+      put: ruleOrder('set a rule, or replace it; its keys stand in the query', 'Rule', [
+        query('match', text, 'an id, a range, value/mask, or *'),
+      ]),
+      delete: ruleOrder('remove a rule', 'RuleRemoved', []),
+    },
     '/api/v1/connections': {
       get: operation('producers and consumers', 'Connections', [limitTo(ROWS_MAX, 100), after]),
     },

@@ -99,7 +99,7 @@ export function createRouter(options: RouterOptions): Router {
     if (refusal !== undefined) return refusal;
     if (request.hasBody) return problem(413, 'requests have no body here');
     if (path === LIVE_PATH) return problem(426, `${LIVE_PATH} is a WebSocket: ask for an upgrade`);
-    if (isApi) return answerApi(method, path, query, api);
+    if (isApi) return answerApi(method, path, query, api, request);
     const handler = ROUTES.get(path);
     if (handler === undefined) return problem(404, 'there is no such page');
     const isOurs = guard.isOurs(request.host);

@@ -197,6 +197,7 @@ function requestOf(request: HttpRequest): DashboardRequest {
     action: header('x-thrustmq-request'),
     acceptEncoding: header('accept-encoding'),
     ifNoneMatch: header('if-none-match'),
+    ifMatch: header('if-match'),
   };
 }
 

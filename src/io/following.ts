@@ -14,6 +14,7 @@ import type {
   Observer,
   RequeuedCause,
   Run,
+  SettledCause,
 } from '../core/ports/observer.ts';
 import { type Logger, type LogLevel, RateLimitedLog } from './logger.ts';
 
@@ -102,7 +103,7 @@ export class MessageChannels implements Observer {
     this.#tell('delivered', run, to, undefined);
   }
 
-  settled(run: Run, cause: 'done' | 'purged', by: Holder | undefined): void {
+  settled(run: Run, cause: SettledCause, by: Holder | undefined): void {
     this.#tell('settled', run, by, cause);
   }
 

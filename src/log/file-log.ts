@@ -14,6 +14,7 @@ import type { Throttle } from './files/throttle.ts';
 import { IndexedSegments } from './indexed-segments.ts';
 import { loadImage, type RecoveredFolder, recoverFolder } from './opening.ts';
 import { ReadCache } from './read-cache/read-cache.ts';
+import { readRecords } from './read-cache/read-record.ts';
 import { asSegment } from './recovery/folder.ts';
 import type { LogEvents, LogOptions } from './recovery/log-options.ts';
 import type { Recovered, Sink } from './recovery/recovery.ts';
@@ -103,13 +104,12 @@ export class FileLog implements Journal, SegmentSpace, RecordReader, LogStatus {
   ): Promise<{ log: FileLog; resume: Resume; recovered: Recovered }> {
     let giveUp = () => {}; // while the log is read there is nothing to give
     const opened = await recoverFolder(options, sink, () => giveUp());
-    const { recovered } = opened;
-    const { progress } = options;
+    const [{ recovered }, { progress }] = [opened, options];
     const log = FileLog.#assemble(options, opened);
     giveUp = () => log.#segments.giveUp();
     progress({ phase: 'counting' });
-    const { index } = log;
-    await sink.finish((base, record) => index.readAll(base, record));
+    const read = readRecords(log, options.codec.memory);
+    await sink.finish((base, record) => log.index.readAll(base, record), read);
     await loadImage(options, log.#segments.open, recovered.resume.offset);
     progress({ phase: 'preparing' });
     await log.#prepared();

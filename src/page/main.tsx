@@ -14,6 +14,7 @@ import type { LiveState } from './live.ts';
 import { LogScreen } from './log.tsx';
 import { OverviewScreen } from './overview.tsx';
 import { hrefOf, type Route, SCREENS, useRoute } from './route.ts';
+import { RulesScreen } from './rules.tsx';
 import { useKept, useLive } from './store.ts';
 import { sentence } from './words.ts';
 
@@ -89,6 +90,8 @@ function Screen({ route, theme }: { route: Route; theme: string }) {
       );
     case 'connections':
       return <ConnectionsScreen />;
+    case 'rules':
+      return <RulesScreen />;
     case 'log':
       return <LogScreen />;
     case 'config':

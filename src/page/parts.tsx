@@ -147,7 +147,14 @@ export function BucketLink({ id }: { id: string }) {
   );
 }
 
-const CALM = new Set(['empty', 'delivering', 'reading', 'redelivering', 'heartbeat-pending']);
+const CALM = new Set([
+  'empty',
+  'delivering',
+  'reading',
+  'suspects-first',
+  'redelivering',
+  'heartbeat-pending',
+]);
 const URGENT = new Set(['no-consumer', 'consumer-silent', 'consumer-not-reading', 'storage-full']);
 
 /** Why not more is delivered: a code with a mark, its words in the title. */
@@ -166,6 +173,27 @@ export function Complaint({ problem }: { problem: Problem | undefined }) {
     <p class="complaint" role="alert">
       {sentence(problem.detail ?? problem.title)}
     </p>
+  );
+}
+
+interface FieldProps {
+  label: string;
+  value: string;
+  onInput: (value: string) => void;
+}
+
+/** A line of text with its name. */
+export function Field({ label, value, onInput }: FieldProps) {
+  return (
+    <label>
+      <span>{label}</span>
+      <input
+        autoComplete="off"
+        spellcheck={false}
+        value={value}
+        onInput={(event) => onInput(event.currentTarget.value)}
+      />
+    </label>
   );
 }
 

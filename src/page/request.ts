@@ -14,8 +14,12 @@ export function get<T>(path: string): Promise<Result<T>> {
 }
 
 /** Changes something. The header says that it was us: a page of another origin cannot send it. */
-export function change<T>(method: 'POST' | 'DELETE', path: string): Promise<Result<T>> {
-  return request<T>(method, ROOT + path, { 'X-ThrustMQ-Request': '1' });
+export function change<T>(
+  method: 'POST' | 'PUT' | 'DELETE',
+  path: string,
+  more: Record<string, string> = {},
+): Promise<Result<T>> {
+  return request<T>(method, ROOT + path, { ...more, 'X-ThrustMQ-Request': '1' });
 }
 
 /** Reads a probe, such as `livez`, whose answer is JSON also when it fails. */

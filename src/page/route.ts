@@ -7,6 +7,7 @@ export const SCREENS = [
   { name: 'overview', title: 'Overview', key: 'o' },
   { name: 'buckets', title: 'Buckets', key: 'b' },
   { name: 'connections', title: 'Connections', key: 'c' },
+  { name: 'rules', title: 'Rules', key: 'r' },
   { name: 'log', title: 'Log', key: 'l' },
   { name: 'config', title: 'Settings', key: 'f' },
   { name: 'health', title: 'Health', key: 'h' },

@@ -93,6 +93,10 @@ export class Engine implements Codec {
     return this.#module.intake(from, INBOX_AT + end, left, wire, messageBytesMax, admitted);
   }
 
+  intakePlaced(at: number, end: number, most: number, wire: number): number {
+    return this.#module.intakePlaced(INBOX_AT + at, INBOX_AT + end, most, wire);
+  }
+
   skim(at: number, end: number, left: number, wire: number, messageBytesMax: number): number {
     return this.#module.skim(INBOX_AT + at, INBOX_AT + end, left, wire, messageBytesMax);
   }

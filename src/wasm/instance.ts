@@ -18,6 +18,7 @@ export interface Module {
     messageMax: number,
     admitted: boolean,
   ): number;
+  intakePlaced(at: number, end: number, most: number, wire: number): number;
   skim(at: number, end: number, left: number, wire: number, messageMax: number): number;
   deliver(
     bodyAt: number,

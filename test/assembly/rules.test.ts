@@ -4,11 +4,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as L from '../../assembly/layout.ts';
+import { HEAD_BYTES } from '../../assembly/layout-placed.ts';
 import { encodeBatch } from '../../src/codec/wire.ts';
 import { type WatchedBuckets, writeWatched } from '../../src/core/fairness/watched-buckets.ts';
 import type { Codec } from '../../src/core/ports/codec.ts';
+import { NO_HEAD, readHead, writeHead } from '../../src/core/records/placed.ts';
 import { Random, seedOf } from '../support/random.ts';
-import { ringView, Twins, takenFrom } from '../support/twins.ts';
+import { ringView, scanOf, Twins, takenFrom } from '../support/twins.ts';
 
 const random = new Random(seedOf('assembly/rules.test'));
 const twins = new Twins();
@@ -214,6 +216,70 @@ describe('where it stops', () => {
     const many = messagesTo([...Array(L.ROWS_MAX).keys(), 2].map((i) => i + 10_000));
     assert.equal(statusOf(many), L.INTAKE_ROWS);
     watch(NONE);
+  });
+});
+
+describe('behind a head', () => {
+  const head = { ...NO_HEAD, dueMs: 1_700_000_000_008, fromBucket: 2n ** 63n, hops: 255 };
+
+  function placedOf(codec: Codec, bytes: Uint8Array, most: number, options: Take = {}) {
+    const { limit = SEGMENT, wire = L.WIRE_U64 } = options;
+    intakeOf(codec, new Uint8Array());
+    codec.setLimit(limit);
+    codec.inbox.set(bytes);
+    writeHead(codec.marks, 0, head);
+    const taken = takenFrom(codec, codec.intakePlaced(0, options.end ?? bytes.length, most, wire));
+    return Object.assign(taken, { ring: ringView(codec, taken.writeAt).slice() });
+  }
+
+  test('one record, as many messages as are decided about, which a scan takes', () => {
+    for (const wire of [L.WIRE_U32, L.WIRE_U64]) {
+      const dialect = wire === L.WIRE_U64 ? 'u64' : 'u32';
+      const bytes = messagesTo([U64_MAX, U64_MAX, U64_MAX, 3], 7, dialect);
+      for (const most of [1, 2, 3]) {
+        const { status, messages, payload, consumed, rows, sequence, ring } = twins.same((codec) =>
+          placedOf(codec, bytes, most, { wire }),
+        );
+        assert.deepEqual([status, messages, payload], [L.INTAKE_DONE, most, 7 * most]);
+        assert.deepEqual([consumed, sequence], [most * (L.BUCKET_BYTES + wire + 7), 1 + most]);
+        const scanned = twins.same((codec) => {
+          codec.memory.set(ring, 0);
+          return scanOf(codec, 0, ring.length, 0);
+        });
+        assert.deepEqual([scanned.consumed, scanned.rows], [ring.length, rows]);
+        const view = new DataView(ring.buffer);
+        assert.equal(view.getUint8(L.RECORD_TYPE_AT), L.RECORD_PLACED);
+        assert.deepEqual(readHead(view, L.RECORD_HEADER_BYTES), head);
+        const first = L.RECORD_HEADER_BYTES + HEAD_BYTES;
+        assert.deepEqual([view.getUint32(first, true), ring[first + 4]], [7, 0]);
+      }
+    }
+  });
+
+  test('as many as have room, with the head', () => {
+    const bytes = messagesTo([2, 2, 2], 4);
+    const room = L.RECORD_HEADER_BYTES + HEAD_BYTES;
+    for (const count of [0, 1, 2, 3]) {
+      const limit = room + 8 * count;
+      const taken = twins.same((codec) => placedOf(codec, bytes, 3, { limit }));
+      assert.deepEqual([taken.messages, taken.writeAt], [count, count > 0 ? limit : 0]);
+      assert.equal(taken.status, count === 3 ? L.INTAKE_DONE : L.INTAKE_FULL);
+      assert.equal(taken.rows.length, count > 0 ? L.ROW_BYTES / 4 : 0);
+    }
+  });
+
+  test('what is not there, or for another bucket, was never decided about', () => {
+    const bytes = messagesTo([2, 2, 3], 4);
+    const trapped = (most: number, end = bytes.length) =>
+      twins.trap((codec) => placedOf(codec, bytes, most, { end }));
+    trapped(0);
+    trapped(3);
+    trapped(2, bytes.length / 3 + 1);
+    trapped(1, bytes.length / 3 - 1);
+    trapped(1, 4);
+    const bent = bytes.slice();
+    new DataView(bent.buffer).setUint32(L.BUCKET_BYTES, 0, true);
+    twins.trap((codec) => placedOf(codec, bent, 1));
   });
 });
 

@@ -36,6 +36,8 @@ interface Message {
   order: number;
   state: 'sent' | 'unacked' | 'done';
   attempts: number;
+  /** How far apart from others it comes. */
+  level: number;
 }
 
 type ConsumerPeer = ReturnType<World['consumer']>;
@@ -98,7 +100,7 @@ class Twin {
       const bucket = again ? before : random.below(buckets >> 1) * 2 + who;
       const order = this.#order++;
       const text = `${order}.`.padEnd(8 + random.below(random.chance(0.2) ? 900 : 200), '~');
-      const message = { text, bucket, order, state: 'sent', attempts: 0 } as const;
+      const message = { text, bucket, order, state: 'sent', attempts: 0, level: 0 } as const;
       this.messages.set(text, { ...message });
       this.lines[bucket]!.push(this.messages.get(text)!);
       some.push([bucket, text]);
@@ -136,15 +138,16 @@ class Twin {
     for (const byte of bytes) {
       const message = reader.unacked.shift()!;
       if (byte === 1) message.state = 'done';
-      else this.giveBack(message);
+      else this.giveBack(message, true, 0);
     }
     reader.peer.send(bytes);
     this.observe();
   }
 
-  giveBack(message: Message): void {
+  giveBack(message: Message, charged: boolean, level: number): void {
     message.state = 'sent';
-    message.attempts++;
+    if (charged) message.attempts++;
+    message.level = level;
     const line = this.lines[message.bucket]!;
     let at = 0;
     while (at < line.length && line[at]!.order < message.order) at++;
@@ -153,14 +156,16 @@ class Twin {
 
   vanish(reader: Reader): void {
     this.readers.splice(this.readers.indexOf(reader), 1);
-    for (const message of reader.unacked) this.giveBack(message);
+    const together = reader.unacked.length;
+    const level = Math.max(1, Math.ceil(Math.log2(together)));
+    for (const message of reader.unacked) this.giveBack(message, together === 1, level);
     reader.peer.vanish();
     const { peers } = this.world;
     peers.splice(peers.indexOf(reader.peer), 1);
     this.observe();
   }
 
-  /** Every delivery is the head of its bucket's line, whoever got it. */
+  /** Every delivery is the head of its bucket's line, or what comes first of a level in it. */
   observe(): void {
     this.#replies();
     const frames: { reader: Reader; texts: string[]; order: number }[] = [];
@@ -181,12 +186,18 @@ class Twin {
         const message = this.messages.get(text)!;
         assert.equal(message.bucket, reader.bucket, 'a message came to another bucket');
         assert.equal(message.state, 'sent', `${short(message)} came again without a cause`);
-        assert.equal(message, line[0], `${short(message)} came before ${short(line[0]!)}`);
-        line.shift();
+        const next = line.find((each) => sortOf(each) === sortOf(message))!;
+        assert.equal(message, next, `${short(message)} came before ${short(next)}`);
+        line.splice(line.indexOf(message), 1);
         message.state = 'unacked';
-        if (message.attempts > 0) this.redelivered++;
+        if (message.attempts > 0 || message.level > 0) this.redelivered++;
         reader.unacked.push(message);
       }
+      const levels = new Set(reader.unacked.map(({ level }) => level));
+      const [level] = [...levels] as [number];
+      assert.equal(levels.size, 1, 'suspects came with others');
+      if (level > 0)
+        assert.ok(texts.length <= 2 ** (level - 1), 'more came than half of what died');
     }
     assert.equal(this.world.broker.counters.redeliveredMessages, this.redelivered);
     assert.equal(this.world.broker.buckets.unacked, this.unacked);
@@ -300,6 +311,9 @@ class Twin {
     assert.deepEqual([buckets.ready, buckets.unacked, retention.live], [0, 0, 0]);
   }
 }
+
+// Those that come in their own order: of a level, and what its consumer died of alone.
+const sortOf = ({ level, attempts }: Message) => (level === 1 && attempts > 0 ? 'charged' : level);
 
 const short = ({ bucket, text }: Message) => `message ${text.split('.')[0]} of bucket ${bucket}`;
 

@@ -214,7 +214,7 @@ describe('after a start', () => {
         buckets.recovered(100, 99, true);
         log.due.put(0, entries);
         const found = { sequence: 1, position: 4096, messages: 99, bodyBytes: 500, attempts: 0 };
-        log.indexes.set(0, [{ low: 1, high: 0, ...found }]);
+        log.indexes.set(0, [{ low: 1, high: 0, kind: 0, ...found }]);
       },
     });
     return world;

@@ -143,8 +143,12 @@ test('answers are what the OpenAPI document says', async () => {
     for (const [method, operation] of Object.entries(operations)) {
       const filled = pattern
         .replace('{id}', pattern.includes('connections') ? String(id) : '1')
-        .replace('{name}', 'all');
-      const query = filled.endsWith('/backup/begin') ? intoNew() : '';
+        .replace('{name}', method === 'get' ? 'all' : 'set');
+      const query = filled.endsWith('/backup/begin')
+        ? intoNew()
+        : method === 'put'
+          ? '?match=7&batch=5'
+          : '';
       const path = `${filled.replace('/api/v1', '')}${query}`;
       const url = `http://127.0.0.1:${broker.dashboard}/api/v1${path}`;
       const headers = { 'x-thrustmq-request': '1' };

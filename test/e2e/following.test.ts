@@ -79,7 +79,8 @@ test('what fails, and what a lost link held, is requeued and comes again', async
   first.leave();
   await broker.line(heard('requeued', 3));
   const second = await TestConsumer.join(broker.exhaust, 42n, 3);
-  assert.deepEqual(texts(await second.take(2)), ['b', 'c']);
+  // What was held when the link ended comes apart from the rest.
+  assert.deepEqual(texts(await second.take(2)), ['c', 'b']);
   await broker.line((line) => line.heard === 'settled' && line.sequence === 2);
   assert.deepEqual(story(broker, '42').slice(0, 7), [
     'sealed 1+3 0',
@@ -88,7 +89,7 @@ test('what fails, and what a lost link held, is requeued and comes again', async
     'settled 1+1 0 done',
     'requeued 2+1 1 failed',
     'requeued 3+1 1 lost peer',
-    'delivered 2+2 1',
+    'delivered 3+1 1',
   ]);
   second.leave();
 });

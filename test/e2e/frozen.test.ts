@@ -18,8 +18,9 @@ test('consumers that gave up while the broker stood still are charged nothing', 
   const url = `http://127.0.0.1:${broker.dashboard}/api/v1/buckets/1`;
   const producer = await RawPeer.connect(broker.intake);
   const body = new Uint8Array(Buffer.from('message'));
-  producer.send(encodeBatch(Array(5).fill({ bucket: 1n, body }), 'u64'));
-  await producer.take(5);
+  // One, as of several that are lost together none is charged.
+  producer.send(encodeBatch([{ bucket: 1n, body }], 'u64'));
+  await producer.take(1);
 
   process.kill(broker.child.pid!, 'SIGSTOP');
   for (let i = 0; i < 12; i++) {
@@ -41,7 +42,7 @@ test('consumers that gave up while the broker stood still are charged nothing', 
   // It comes behind them in the system's queue.
   const living = await RawPeer.connect(broker.exhaust);
   living.send(header);
-  assert.equal((await living.take(4)).readUInt32LE(), 5);
+  assert.equal((await living.take(4)).readUInt32LE(), 1);
   living.destroy();
   for (;;) {
     const bucket = (await (await fetch(url)).json()) as BucketInfo;
@@ -52,7 +53,7 @@ test('consumers that gave up while the broker stood still are charged nothing', 
   };
   assert.deepEqual(
     messages.map(({ attempts }) => attempts),
-    [1, 1, 1, 1, 1],
+    [1],
   );
   producer.destroy();
   assert.equal(await broker.stop(), 0);

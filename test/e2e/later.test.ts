@@ -10,12 +10,13 @@ import { publish, TestConsumer, texts } from '../support/client.ts';
 
 const LATE_MS = 2000; // of a machine that is busy with other tests
 const RETRY_MS = 1500;
+const DELAY_MS = 3000;
 
 const dataDir = temporaryFolder();
 const config = path.join(temporaryFolder(), 'rules.toml');
 fs.writeFileSync(
   config,
-  `[[rule]]\nname = "again"\nmatch = 7\nretry = "${RETRY_MS}ms"\n[[rule]]\nname = "one"\nmatch = 8\nretry = "${RETRY_MS}ms"\nmax_in_flight = 1\n`,
+  `[[rule]]\nname = "again"\nmatch = 7\nretry = "${RETRY_MS}ms"\n[[rule]]\nname = "one"\nmatch = 8\nretry = "${RETRY_MS}ms"\nmax_in_flight = 1\n[[rule]]\nname = "later"\nmatch = 6\ndelay = "${DELAY_MS}ms"\nmax_messages = 3\n`,
 );
 const start = () => startBroker({ dataDir, dashboard: true, flags: ['--config', config] });
 let broker: BrokerProcess;
@@ -112,4 +113,26 @@ test('a start after an orderly stop keeps the time, too', async () => {
   assert.ok(Date.now() - failedMs >= 2048);
   again.ack(1);
   again.leave();
+});
+
+test('published for later, over kill -9: stored at once, once, not early, in its quota', async () => {
+  const sentMs = Date.now();
+  assert.deepEqual(await publish(broker.intake, 6n, ['a', 'b']), [1, 1]);
+  await publish(broker.intake, 5n, ['now']);
+  const { delayed, why } = await rowOf(6);
+  assert.deepEqual([delayed, why.code], [2, 'delayed']);
+  await broker.kill();
+  broker = await start();
+  assert.deepEqual(await publish(broker.intake, 6n, ['c', 'd']), [1, 0], 'what waits counts');
+  const others = await TestConsumer.join(broker.exhaust, 5n, 10);
+  assert.deepEqual(texts(await others.batch()), ['now']);
+  others.ack(1);
+  others.leave();
+  const consumer = await TestConsumer.join(broker.exhaust, 6n, 10);
+  const first = texts(await consumer.take(2));
+  assert.deepEqual(first, ['a', 'b']);
+  const tookMs = Date.now() - sentMs;
+  assert.ok(tookMs >= DELAY_MS, `they came after ${tookMs} ms`);
+  assert.deepEqual(texts(await consumer.take(1)), ['c']);
+  consumer.leave();
 });

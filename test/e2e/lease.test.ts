@@ -32,10 +32,12 @@ test('a silent consumer is closed, and what it has not acked goes to another one
   const sentAt = performance.now();
   silent.ack(1);
   const other = await TestConsumer.join(running.exhaust, 7n, 10);
-  assert.deepEqual(texts(await other.batch()), ['b', 'c']);
+  assert.deepEqual(texts(await other.batch()), ['b'], 'one of them may be to blame');
+  other.ack(1);
+  assert.deepEqual(texts(await other.batch()), ['c']);
   assert.ok(performance.now() - sentAt >= 500, 'never early');
   await silent.peer.closed;
-  other.ack(1, 1);
+  other.ack(1);
   const { msg } = await running.line(({ event }) => event === 'consumer.lease');
   assert.match(msg, /^consumer 127\.0\.0\.1:\d+ closed: it held 2 messages of bucket 7 and sent/);
   const closed = 'connections_closed_total{side="exhaust",reason="lease"}';

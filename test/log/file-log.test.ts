@@ -12,6 +12,7 @@ import { IDLE } from '../../src/log/files/throttle.ts';
 import { CHECKPOINT_NAME } from '../../src/log/index/checkpoint.ts';
 import { indexName } from '../../src/log/index/index-file.ts';
 import { segmentName } from '../../src/log/segments/segment.ts';
+import { NO_NUMBERS } from '../support/entries.ts';
 import { MemoryFiles } from '../support/memory-files.ts';
 import {
   Collector,
@@ -64,9 +65,13 @@ interface Query {
 /** Asks for the few in one segment; the answer may come only later. */
 function find({ log }: World, { base, at = 0, most = 100 }: Query): { answers: Answer[] } {
   const answers: Answer[] = [];
-  log.index.find({ base, low: FEW, high: 0, sequence: 0, at }, most, (failure, found, next) => {
-    answers.push({ failure, found, next });
-  });
+  log.index.find(
+    { base, low: FEW, high: 0, kind: 0, sequence: 0, at },
+    most,
+    (failure, found, next) => {
+      answers.push({ failure, found, next });
+    },
+  );
   assert.equal(answers.length, 0, 'answered within the call');
   return { answers };
 }
@@ -118,7 +123,7 @@ test('positions that are not in the log are a mistake of the caller, and said', 
   const fail = () => assert.fail('it went on');
   refuses(() => log.append(2 ** 40, 64, fail), 'missing', /no segment holds 1099511627776/);
   assert.equal(files.count('write'), writes);
-  const query = { base: 2 ** 40, low: 1, high: 0, sequence: 0, at: 0 };
+  const query = { base: 2 ** 40, low: 1, high: 0, kind: 0, sequence: 0, at: 0 };
   refuses(() => log.index.find(query, 1, fail), 'missing', /no segment stands for 1099511627776/);
   refuses(() => log.roll(7 * SEGMENT_BYTES), 'missing', new RegExp(`is at ${SEGMENT_BYTES}$`));
 });
@@ -300,7 +305,6 @@ test('a checkpoint leaves out what is not there any more, and does not hold up w
   const { log } = world;
   const { broker } = world;
   const [first, , , fourth] = log.bases() as [number, number, number, number];
-  const none = { pages: () => [] };
   const state = () => ({
     start: first,
     segments: [
@@ -310,7 +314,7 @@ test('a checkpoint leaves out what is not there any more, and does not hold up w
     end: 65,
     settled: { pages: () => broker.buckets.outcomes.settled.pages(65) },
     attempts: { pages: () => broker.buckets.outcomes.attempts.pages(65) },
-    numbers: { waiting: none, placed: none, turns: none, levels: none },
+    numbers: NO_NUMBERS,
   });
   let done = 0;
   log.upkeep.checkpoint(fourth, state, true, () => done++);

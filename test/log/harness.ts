@@ -78,6 +78,7 @@ import { Folder } from '../support/folder.ts';
 import { MemoryFiles } from '../support/memory-files.ts';
 import type { Random } from '../support/random.ts';
 import { smallPlainCodec } from '../support/twins.ts';
+import { rulesOf } from '../support/world.ts';
 
 /** Builds the segments, reads them, and is the codec of the brokers of a test, one at a time. */
 export const codec = sharedEngine('building and recovery both begin with the key and the segment');
@@ -480,6 +481,8 @@ export interface WorldOptions {
   checkpointBytes?: number;
   /** The wall clock, which the test moves; without it, it stands still. */
   clock?: { wallMs: number };
+  /** Rules, each as words: `7 rate=10`. */
+  rules?: readonly string[];
   /** Another journal in the place of the log's own, which it is given. */
   journal?: (log: FileLog) => Journal;
 }
@@ -545,6 +548,7 @@ export class World {
         stirred: () => this.broker.reportMs,
       },
       wallMs: () => options.clock?.wallMs ?? TIME_MS,
+      ...(options.rules === undefined ? {} : { ruleTable: rulesOf(...options.rules) }),
       strict: (options.mode ?? 'commit') === 'commit',
       onFailed: (failure) => {
         this.failure = failure;

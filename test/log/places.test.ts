@@ -9,7 +9,12 @@ import {
   SEGMENT_HEADER_BYTES,
   SEGMENT_VERSION_PLACED,
 } from '../../assembly/layout.ts';
-import { CAUSE_FAILED, KIND_DEAD, REASON_DELIVERIES } from '../../assembly/layout-placed.ts';
+import {
+  CAUSE_FAILED,
+  KIND_DEAD,
+  KIND_LIVE,
+  REASON_DELIVERIES,
+} from '../../assembly/layout-placed.ts';
 import { type Move, place } from '../../src/core/commit/placing.ts';
 import { type Deferral, NO_HEAD } from '../../src/core/records/placed.ts';
 import { type CompactOptions, compact } from '../../src/log/compaction/compact.ts';
@@ -336,9 +341,18 @@ test('a start finds the same after a compaction: a move is a mark then, the high
   assert.match(lines, /settled \[proof\] .* sequences 2-2,/);
   assert.match(lines, /producers .* id|producer 08.* number 1 .*, producer 07.* number 2 /);
   assert.equal(new DataView(files.image(SECOND).slice().buffer).getUint32(8, true), VERSION);
-  // Those of a dead line are in no index of their bucket.
-  const sequences = Array.from({ length: made.entries.count }, (_, i) => made.entries.sequence(i));
-  assert.deepEqual(sequences, [5, 8, 10, 11]);
+  // One of a dead line is there as what it is.
+  const entries = Array.from({ length: made.entries.count }, (_, i) => [
+    made.entries.sequence(i),
+    made.entries.lines.kind(i),
+  ]);
+  assert.deepEqual(entries, [
+    [5, KIND_LIVE],
+    [7, KIND_DEAD],
+    [8, KIND_LIVE],
+    [10, KIND_LIVE],
+    [11, KIND_LIVE],
+  ]);
   assert.equal((await verifyLog(files, codec, () => {})).verdict, 'clean');
 });
 

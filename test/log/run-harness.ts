@@ -37,7 +37,7 @@ export function entriesOf(random: Random, count: number, choose: (i: number) => 
     const entry = { ...bucket(choose(i)), sequence, position: BASE + offset };
     sequence += messages + random.below(3);
     offset += 56 + bodyBytes;
-    return { ...entry, messages, bodyBytes, attempts };
+    return { ...entry, messages, bodyBytes, attempts, kind: 0 };
   });
 }
 
@@ -49,8 +49,11 @@ export function movedTo(base: number, entries: readonly Entry[]): Entry[] {
 export function sourceOf(entries: readonly Entry[]): EntrySource {
   return {
     count: entries.length,
-    bucketLow: (i) => entries[i]!.low,
-    bucketHigh: (i) => entries[i]!.high,
+    lines: {
+      bucketLow: (i) => entries[i]!.low,
+      bucketHigh: (i) => entries[i]!.high,
+      kind: (i) => entries[i]!.kind,
+    },
     sequence: (i) => entries[i]!.sequence,
     position: (i) => entries[i]!.position,
     messages: (i) => entries[i]!.messages,
@@ -59,15 +62,20 @@ export function sourceOf(entries: readonly Entry[]): EntrySource {
   };
 }
 
-function foundOf({ sequence, position, messages, bodyBytes, attempts }: Entry): Found {
-  return { sequence, position, messages, bodyBytes, attempts };
+function foundOf({ sequence, position, messages, bodyBytes, attempts, kind }: Entry): Found {
+  return { sequence, position, messages, bodyBytes, attempts, kind };
 }
 
-/** What a search for everything of a bucket must find. */
-export function expected(entries: readonly Entry[], number: number, sequence = 0): Found[] {
+/** What a search for everything of a bucket's line must find. */
+export function expected(
+  entries: readonly Entry[],
+  number: number,
+  sequence = 0,
+  kind = 0,
+): Found[] {
   const { low, high } = bucket(number);
   return entries
-    .filter((one) => one.low === low && one.high === high)
+    .filter((one) => one.low === low && one.high === high && one.kind === kind)
     .filter((one) => one.sequence + one.messages - 1 >= sequence)
     .map(foundOf);
 }
@@ -125,11 +133,13 @@ export class World extends Stepped {
     most = 1e9,
     base = BASE,
     identity = IDENTITY,
+    kind = 0,
   ): Answer[] {
     const { low, high } = bucket(number);
     const answers: Answer[] = [];
     this.begin<[Failure, Found[], number | undefined]>((done) => {
-      this.runs.find(base, identity, low, high, sequence, at, most, (failure, found, next) => {
+      const query = { low, high, kind, sequence, at };
+      this.runs.find(base, identity, query, most, (failure, found, next) => {
         answers.push({ failure, found, next });
         done(failure, found, next);
       });

@@ -7,9 +7,12 @@ import { CORE_COMMIT } from './mutants/core/commit.ts';
 import { CORE_CONNECTIONS } from './mutants/core/connections.ts';
 import { CORE_DELIVERY } from './mutants/core/delivery.ts';
 import { CORE_FAIRNESS } from './mutants/core/fairness.ts';
+import { CORE_INTAKE_LATER } from './mutants/core/intake-later.ts';
 import { CORE_LATER } from './mutants/core/later.ts';
 import { CORE_MEMORY } from './mutants/core/memory.ts';
+import { CORE_MOVING } from './mutants/core/moving.ts';
 import { CORE_OTHERS } from './mutants/core/others.ts';
+import { CORE_SETTINGS } from './mutants/core/settings.ts';
 import { CORE_WAITING } from './mutants/core/waiting.ts';
 import { IO } from './mutants/io.ts';
 import { LOG_BESIDE } from './mutants/log/beside.ts';
@@ -37,8 +40,11 @@ export const MUTANTS: readonly Mutant[] = [
   ...CORE_BUCKETS,
   ...CORE_DELIVERY,
   ...CORE_FAIRNESS,
+  ...CORE_INTAKE_LATER,
   ...CORE_LATER,
   ...CORE_MEMORY,
+  ...CORE_MOVING,
   ...CORE_OTHERS,
+  ...CORE_SETTINGS,
   ...CORE_WAITING,
 ];

@@ -14,6 +14,7 @@ import {
 import { encodeBatch, encodeConsumerHeader } from '../../src/codec/wire.ts';
 import { type WatchedBuckets, writeWatched } from '../../src/core/fairness/watched-buckets.ts';
 import type { Codec } from '../../src/core/ports/codec.ts';
+import { NO_HEAD, writeHead } from '../../src/core/records/placed.ts';
 import { Collector, filesOf } from '../log/harness.ts';
 import { type BrokerProcess, RawPeer, startBroker, temporaryFolder } from '../support/broker.ts';
 import { publish, TestConsumer, texts } from '../support/client.ts';
@@ -225,11 +226,16 @@ function intake(codec: Codec, bytes: Uint8Array, wire: number, { left, limit, mo
   codec.inbox.set(bytes);
   const taken = takenFrom(codec, codec.intake(0, bytes.length, left, wire, most));
   if (taken.status !== INTAKE_RULED) return Object.assign(taken, { ring: ringView(codec, LOOK) });
-  // The host decided: of the run the first is refused, and the rest is packed.
+  // The host decided: of the run the first is refused, and the rest is packed, maybe behind a head.
   const run = codec.result[RESULT_RUN_MESSAGES]!;
   codec.skim(taken.consumed, bytes.length, 1, wire, most);
   const at = taken.consumed + codec.result[RESULT_CONSUMED]!;
-  const rest = takenFrom(codec, codec.intake(at, bytes.length, run - 1, wire, most, true));
+  writeHead(codec.marks, 0, { ...NO_HEAD, dueMs: 8 * (left + limit) });
+  const later = run > 1 && limit % 2 === 0;
+  const ended = later
+    ? codec.intakePlaced(at, bytes.length, run - 1, wire)
+    : codec.intake(at, bytes.length, run - 1, wire, most, true);
+  const rest = takenFrom(codec, ended);
   const { status, run: stopped } = taken;
   return { ...rest, status, stopped, ring: ringView(codec, LOOK) };
 }

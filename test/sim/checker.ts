@@ -3,34 +3,48 @@
 //
 //   sent ──append──► appended ──durable──► ready ──delivered──► held ──acked──► done
 //                                            ^────failed or dropped────┘
-//                                            └─ waiting, see delays.ts ─┘
+//                                            ├─ waiting, see delays.ts ─┘
+//                                            └─ dying, see deaths.ts ──► dead, or ready elsewhere
 //
 // After a crash it says exactly which messages must be there, from the batches that were durable
 // and the one that was being written; only acks of consumers that no durable batch holds are open.
 
 import assert from 'node:assert/strict';
 import { ACK_DONE, ACK_STORED, ACK_WORKING } from '../../assembly/layout.ts';
+import { KIND_LIVE } from '../../assembly/layout-placed.ts';
 import type { Outcomes } from '../../src/core/collections/outcomes.ts';
 import type { SequenceSet } from '../../src/core/collections/sequence-set.ts';
-import type { Counters } from '../../src/core/metrics/counters.ts';
 import type { EntrySource } from '../../src/core/ports/basics.ts';
 import type { Resume } from '../../src/core/ports/journal.ts';
-import type { Deferral } from '../../src/core/records/placed.ts';
 import { type Answer, answerOf } from './answers.ts';
 import { type BatchRead, readBatch } from './batch.ts';
 import { bodyOf, idOf } from './bodies.ts';
-import { judgeDeferral, judgeFiring, judgeMark, waitsAfterStart } from './delays.ts';
+import { Deaths, type Moving } from './deaths.ts';
+import { Decisions } from './decisions.ts';
+import { judgeMark, judgePublished, sawClock, waitsAfterStart } from './delays.ts';
 import { Tally } from './faults.ts';
+import {
+  comesApart,
+  judgeLevelMark,
+  judgeTogether,
+  levelAfterStart,
+  levelDurable,
+  lostTogether,
+  sortOf,
+} from './levels.ts';
+import { Lines } from './lines.ts';
 import {
   type ConsumerModel,
   Expected,
   type Message,
   name,
-  noDelays,
+  newMessage,
   OUT_OF_LINE,
   type ProducerModel,
 } from './model.ts';
+import { judgeNumbers, type Numbers } from './numbers.ts';
 import type { SimRules } from './rules.ts';
+import type { SimSettings } from './settings.ts';
 
 // Time passes in steps of at most 100 ms; then the broker has its usual 50.
 const LEASE_LATE_MS = 150;
@@ -40,25 +54,23 @@ interface Append {
   bytes: Uint8Array;
   read: BatchRead;
   messages: Message[];
+  moves: Moving[];
 }
 
 export class Checker {
   readonly messages = new Map<number, Message>();
   readonly tally = new Tally();
   readonly #bySequence = new Map<number, Message>();
-  /** What waits in each bucket, oldest first. */
-  readonly #lines = new Map<number, Message[]>();
+  readonly lines = new Lines();
   readonly #owners = new Map<Message, ProducerModel>();
-  // Answered, and it is not known yet what becomes of them; pending and waiting ones.
-  readonly #answered = new Set<Message>();
-  readonly #delayed = new Set<Message>();
+  readonly decisions = new Decisions(this);
+  readonly deaths: Deaths;
   #inFlight: Append | undefined;
   #end = 0; // behind the last durable batch
   #next = 1; // sequence
   #last = 0; // where the last durable batch began
   #failed = false;
   expected = new Expected();
-  readyCount = 0;
   heldCount = 0;
   asideCount = 0;
   /** Of those that wait: they may be gone. */
@@ -69,8 +81,12 @@ export class Checker {
   mayRefuse = false;
   /** Whether so few marks may wait that one may stand for several failures of a message. */
   coalesces = false;
+  /** Rules that are set while the broker runs. */
+  settings: SimSettings | undefined;
   /** Rules that are in force. */
   rules: SimRules | undefined;
+  /** Whether the broker can have nothing more moved for now. */
+  isMoverFull: () => boolean = () => false;
   /** What time it is in the broker's life. */
   now: () => number = () => 0;
   /** What the wall clock shows, in ms since 1970. */
@@ -79,6 +95,23 @@ export class Checker {
   knows: (bucket: number) => boolean = () => true;
   /** The first thing that was wrong; a check may run where nobody hears its exception. */
   violation: Error | undefined;
+
+  constructor() {
+    const checker = this;
+    this.deaths = new Deaths({
+      get rules() {
+        return checker.rules;
+      },
+      get expected() {
+        return checker.expected;
+      },
+      tally: this.tally,
+      now: () => this.now(),
+      enter: (message) => this.lines.enter(message),
+      takeOut: (message) => this.takeOut(message),
+      stands: (sequence, message) => void this.#bySequence.set(sequence, message),
+    });
+  }
 
   /** Runs checks; the first that fails is kept. */
   check<T>(checks: () => T): T {
@@ -90,37 +123,15 @@ export class Checker {
     }
   }
 
-  line(bucket: number): readonly Message[] {
-    return this.#lines.get(bucket) ?? [];
-  }
-
-  get buckets(): Iterable<number> {
-    return this.#lines.keys();
-  }
-
-  /** Messages that are to be ready at a time. */
-  get delayedCount(): number {
-    return this.#delayed.size;
-  }
-
-  isDelayed(bucket: number): boolean {
-    return [...this.#delayed].some((message) => message.bucket === bucket);
-  }
-
   /** Whether nothing more may come of a bucket, as a message of it is to come again before that. */
   isHeldInOrder(bucket: number): boolean {
-    return this.rules?.isInOrder(bucket) === true && this.isDelayed(bucket);
-  }
-
-  /** When the last of them is to be ready. */
-  get lastDueMs(): number {
-    return Math.max(0, ...[...this.#delayed].map(({ delays }) => delays.dueMs));
+    return this.rules?.isInOrder(bucket) === true && this.lines.againLater(bucket).length > 0;
   }
 
   /** Says which message should be ready, and was not in `lateMs`. */
   overdue(lateMs: number): string | undefined {
     const latest = this.wall() - lateMs;
-    for (const message of this.#delayed) {
+    for (const message of this.lines.delayed) {
       // What a full disk cannot be told waits for room.
       const isTold = message.state === 'waiting' || !this.mayRefuse;
       if (isTold && !message.unsure && message.delays.dueMs < latest)
@@ -134,57 +145,12 @@ export class Checker {
     return this.#last;
   }
 
-  #line(bucket: number): Message[] {
-    let line = this.#lines.get(bucket);
-    if (line === undefined) {
-      line = [];
-      this.#lines.set(bucket, line);
-    }
-    return line;
-  }
-
-  #enter(message: Message): void {
-    const line = this.#line(message.bucket);
-    let at = line.length;
-    while (at > 0 && line[at - 1]!.sequence > message.sequence) at--;
-    line.splice(at, 0, message);
-    message.state = 'ready';
-    this.readyCount++;
-  }
-
-  #unline(message: Message): void {
-    const line = this.#line(message.bucket);
-    line.splice(line.indexOf(message), 1);
-    this.readyCount--;
-  }
-
   // --- producers --------------------------------------------------------------------------------
 
   /** A producer sends a message. */
   sent(producer: ProducerModel, id: number, bucket: number, length: number): Message {
-    const message: Message = {
-      id,
-      bucket,
-      length,
-      state: 'sent',
-      sequence: 0,
-      position: 0,
-      low: 0,
-      high: 0,
-      durableAttempts: 0,
-      marksDue: [],
-      delays: noDelays(),
-      doneDurable: false,
-      doneBefore: false,
-      forgotten: false,
-      highBefore: 0,
-      doubtful: false,
-      unsure: false,
-      wasUnsure: false,
-      dropped: false,
-      moved: 'no',
-      takenFrom: undefined,
-    };
+    const message = newMessage(id, bucket, length);
+    sawClock(message, this.wall());
     this.messages.set(id, message);
     producer.order.set(message, producer.order.size);
     this.#owners.set(message, producer);
@@ -230,7 +196,17 @@ export class Checker {
     const bytes = given.slice();
     const read = readBatch(bytes, position);
     const messages: Message[] = [];
-    for (const { sequence, position: at, bucket, body } of read.messages) {
+    const moves: Moving[] = [];
+    this.settings?.written(read);
+    for (const each of read.messages) {
+      const { sequence, position: at, bucket, body, dueMs, move } = each;
+      this.#passSettings(read);
+      if (move !== undefined) {
+        assert.equal(sequence, this.#next, 'a sequence was left out or given twice');
+        this.#next++;
+        moves.push(this.deaths.judge(this.#bodyOf(body), each, move));
+        continue;
+      }
       const message = this.#identify(body, Number(bucket));
       assert.equal(message.state, 'sent', `${name(message)} went into the log twice`);
       const owner = this.#owners.get(message)!;
@@ -239,29 +215,55 @@ export class Checker {
       owner.lastAppended = order;
       assert.equal(sequence, this.#next, 'a sequence was left out or given twice');
       this.#next++;
+      sawClock(message, this.wall());
+      judgePublished(message, dueMs, this.rules?.of(message.bucket).delay ?? 0);
+      message.delays.dueMs = dueMs;
       Object.assign(message, { state: 'appended', sequence, position: at });
       this.#bySequence.set(sequence, message);
       messages.push(message);
     }
+    this.#passSettings(read);
     assert.equal(read.next, this.#next, 'the commit record names another sequence');
     for (const message of this.#marked(read.settled))
       assert.equal(message.state, 'done', `${name(message)} is settled in the log, not acked`);
     for (const mark of read.returned)
       for (const message of this.#marked([mark])) this.#counted(message, mark.attempts);
     for (const mark of read.deferred)
-      for (const message of this.#marked([mark])) judgeMark(message, mark);
-    this.#inFlight = { position, bytes, read, messages };
-    this.#judgeQuotas(messages);
+      for (const message of this.#marked([mark])) {
+        judgeLevelMark(message, mark);
+        if (mark.dueMs > 0) judgeMark(message, mark);
+      }
+    this.#inFlight = { position, bytes, read, messages, moves };
+    const alive = moves.filter(({ move }) => move.kind === KIND_LIVE);
+    this.#judgeQuotas([...messages, ...alive].map(({ bucket }) => bucket));
+  }
+
+  // Rules that are set have sequences, too.
+  #passSettings({ settings }: BatchRead): void {
+    while (settings.some(({ sequence }) => sequence === this.#next)) this.#next++;
+  }
+
+  /** Somebody is about to set the wall clock, or has set it. */
+  clock(): void {
+    for (const message of this.messages.values())
+      if (message.state === 'sent') sawClock(message, this.wall());
+  }
+
+  at(sequence: number): Message | undefined {
+    return this.#bySequence.get(sequence);
+  }
+
+  allOf(bucket: number): number {
+    return this.lines.countOf(bucket) + (this.rules?.heldIn(bucket) ?? 0);
   }
 
   // What is ready, held and being written.
-  #judgeQuotas(messages: readonly Message[]): void {
+  #judgeQuotas(buckets: readonly number[]): void {
     const { rules } = this;
     if (rules === undefined) return;
-    for (const bucket of new Set(messages.map((each) => each.bucket))) {
-      const written = messages.filter((each) => each.bucket === bucket).length;
-      const delayed = [...this.#delayed].filter((each) => each.bucket === bucket).length;
-      const waiting = this.line(bucket).length + rules.heldIn(bucket) + delayed + written;
+    for (const bucket of new Set(buckets)) {
+      const written = buckets.filter((each) => each === bucket).length;
+      const waiting = this.allOf(bucket) + written;
       rules.appended(bucket, waiting, this.knows(bucket));
     }
   }
@@ -270,6 +272,7 @@ export class Checker {
     for (const { sequence, count } of marks)
       for (let each = sequence; each < sequence + count; each++) {
         const message = this.#bySequence.get(each);
+        if (message === undefined && this.settings?.has(each)) continue;
         assert.ok(message !== undefined, `a mark speaks of sequence ${each}, which nobody has`);
         yield message;
       }
@@ -286,11 +289,16 @@ export class Checker {
   }
 
   #identify(body: Uint8Array, bucket: number): Message {
+    const message = this.#bodyOf(body);
+    assert.equal(message.bucket, bucket, `${name(message)} is in bucket ${bucket}`);
+    return message;
+  }
+
+  #bodyOf(body: Uint8Array): Message {
     const message = this.messages.get(idOf(body));
     assert.ok(message !== undefined, `a body of ${body.length} bytes that nobody published`);
     const right = bodyOf(message.id, message.length);
     assert.equal(Buffer.compare(right, body), 0, `the bytes of ${name(message)} changed`);
-    assert.equal(message.bucket, bucket, `${name(message)} is in bucket ${bucket}`);
     return message;
   }
 
@@ -309,11 +317,12 @@ export class Checker {
     this.expected.published += append.messages.length;
   }
 
-  #apply({ position, bytes, read, messages }: Append): void {
+  #apply({ position, bytes, read, messages, moves }: Append, isStart = false): void {
     this.#inFlight = undefined;
     this.#end = position + bytes.length;
     this.#last = position;
-    for (const message of messages) this.#enter(message);
+    for (const message of messages) this.#stored(message, isStart);
+    this.settings?.apply(read);
     for (const message of this.#marked(read.settled)) message.doneDurable = true;
     for (const mark of [...read.returned, ...read.deferred])
       for (const message of this.#marked([mark]))
@@ -321,8 +330,21 @@ export class Checker {
     for (const mark of read.deferred)
       for (const message of this.#marked([mark])) {
         Object.assign(message.delays, { turn: mark.turn, durableDueMs: mark.dueMs, fired: false });
-        if (message.state === 'pending') message.state = 'waiting';
+        levelDurable(message, mark.level);
+        if (mark.dueMs > 0 && message.state === 'pending') message.state = 'waiting';
       }
+    for (const moving of moves) this.deaths.moved(moving, !isStart);
+  }
+
+  #stored(message: Message, isStart: boolean): void {
+    const { delays } = message;
+    delays.durableDueMs = delays.dueMs;
+    if (delays.dueMs > 0) this.tally.add('published for later');
+    if (delays.dueMs === 0 || isStart) this.lines.enter(message);
+    else {
+      message.state = 'waiting';
+      this.lines.delayed.add(message);
+    }
   }
 
   /** Records from `base` to before `end` moved; gives how many of them consumers hold. */
@@ -365,6 +387,7 @@ export class Checker {
     assert.ok(frame.count === 1 || bytes.length <= bytesMax, 'a frame is larger than the limit');
     this.rules?.delivered(consumer.bucket, frame.count, this.now());
     for (let i = 0; i < frame.count; i++) this.#deliver(consumer, frame.body(i));
+    judgeTogether(consumer.held);
     consumer.leaseMs = this.rules?.of(consumer.bucket).lease ?? 0;
     consumer.sinceMs = this.now();
   }
@@ -375,33 +398,50 @@ export class Checker {
     assert.equal(state, 'ready', `${name(message)} was delivered and is ${state}`);
     assert.ok(takenFrom?.closed !== false, `${name(message)} is with two who may answer it`);
     message.takenFrom = undefined;
-    const line = this.#line(message.bucket);
-    const first = line.findIndex((each) => !each.doubtful);
-    if (this.rules?.isInOrder(message.bucket)) this.#judgeOrder(message);
-    if (!message.doubtful)
-      assert.equal(message, line[first], `${name(message)} came before ${name(line[first]!)}`);
-    this.#unline(message);
+    assert.ok(!this.deaths.isDoomed(message), `${name(message)} was delivered and is to die`);
+    const inOrder = this.rules?.isInOrder(message.bucket) === true;
+    const { level } = message.levels;
+    if (inOrder) this.#judgeOrder(message);
+    const first = this.firstBefore(message);
+    if (first !== message) assert.fail(`${name(message)} came before ${name(first)}`);
+    this.takeOut(message);
     message.state = 'held';
-    message.doubtful = false;
-    if (message.unsure) this.unsureCount--;
-    message.unsure = false;
-    message.wasUnsure = false;
     this.heldCount++;
     consumer.held.push(message);
     this.expected.delivered++;
-    if (message.low > 0) this.expected.redeliveredLow++;
-    if (message.high > 0) this.expected.redeliveredHigh++;
+    if (message.low > 0 || level > 0) this.expected.redeliveredLow++;
+    if (message.high > 0 || level > 0) this.expected.redeliveredHigh++;
     if (message.low > 0) this.tally.add('redelivered');
+    if (level > 0) this.tally.add('suspects delivered');
     if (message.moved === 'back') {
       this.tally.add('redelivered after a move');
       message.moved = 'no';
     }
   }
 
+  /** Which is before it, or it. Suspects come apart from others, in their own order, unless one
+   * thing comes after the other. */
+  firstBefore(message: Message): Message {
+    const inOrder = this.rules?.isInOrder(message.bucket) === true;
+    const sort = sortOf(message);
+    if (message.doubtful || (!inOrder && sort === undefined)) return message;
+    const line = this.lines.of(message.bucket);
+    return line.find((each) => !each.doubtful && (inOrder || sortOf(each) === sort))!;
+  }
+
+  /** It is seen, and not in its line any more. */
+  takeOut(message: Message): void {
+    this.lines.leave(message);
+    message.doubtful = false;
+    if (message.unsure) this.unsureCount--;
+    message.unsure = false;
+    message.wasUnsure = false;
+  }
+
   // One at a time: what is to come again later comes before it.
   #judgeOrder(message: Message): void {
-    for (const each of this.#delayed)
-      if (each.bucket === message.bucket && each.sequence < message.sequence && !each.doubtful)
+    for (const each of this.lines.againLater(message.bucket))
+      if (each.sequence < message.sequence && !each.doubtful)
         assert.fail(`${name(message)} overtook ${name(each)}`);
   }
 
@@ -428,20 +468,35 @@ export class Checker {
     }
   }
 
-  #answers(message: Message, { free, ms }: Answer): void {
-    if (free) this.expected.released++;
+  #answers(message: Message, { free, rejects, ms }: Answer): void {
+    if (rejects) this.expected.rejected++;
+    else if (free) this.expected.released++;
     else this.expected.failed++;
     this.#giveBack(message, !free);
+    message.isRejected = rejects;
+    comesApart(message, 0);
+    this.#comesBack(message, !free, rejects ? 0 : ms);
+  }
+
+  // At once, or after a time: `ms`, or what its rule says; or never.
+  #comesBack(message: Message, charged: boolean, ms: number | undefined): void {
+    const mayDie = message.isRejected || (charged && this.#mayDie(message));
+    if (mayDie) this.tally.add('deaths');
     const { bucket, low, high } = message;
     const ruled = this.rules?.delay(bucket, low, high) ?? { least: 0, most: 0 };
     const { least, most } = ms === undefined ? ruled : { least: ms, most: ms };
-    if (most === 0) {
-      this.#enter(message);
+    if (most === 0 && !mayDie) {
+      this.lines.enter(message);
       return;
     }
     message.state = 'answered';
     message.delays.asked = { least, most, atMs: this.wall() };
-    this.#answered.add(message);
+    this.decisions.waiting.add(message);
+  }
+
+  // Whether it may have come back as often as it may.
+  #mayDie({ high, bucket }: Message): boolean {
+    return high >= this.deaths.mostOf(bucket);
   }
 
   #giveBack(message: Message, charged: boolean): void {
@@ -464,11 +519,8 @@ export class Checker {
     this.tally.add('leases over');
     this.expected.leasesOver++;
     consumer.isOver = true;
-    for (const message of held.splice(0)) {
-      this.#giveBack(message, true);
-      this.#enter(message);
-      message.takenFrom = consumer;
-    }
+    for (const message of held) message.takenFrom = consumer;
+    this.#lost(consumer);
   }
 
   /** No lease is over for long, and who had one that was is closed. */
@@ -482,77 +534,27 @@ export class Checker {
 
   /** A consumer's connection is gone: what it held is ready again. */
   left(consumer: ConsumerModel, closedFor: string): void {
-    const charged = !['memory', 'operator', 'shutdown'].includes(closedFor);
+    if (!['memory', 'operator', 'shutdown'].includes(closedFor)) {
+      this.#lost(consumer);
+      return;
+    }
     for (const message of consumer.held.splice(0)) {
+      this.#giveBack(message, false);
+      this.lines.enter(message);
+    }
+  }
+
+  // What it held is charged to one that was alone; others come apart.
+  #lost({ held, bucket }: ConsumerModel): void {
+    const lost = held.splice(0);
+    const isolates = this.rules?.of(bucket).isolate !== false;
+    const charged = !isolates || lost.length === 1;
+    for (const message of lost) {
       this.#giveBack(message, charged);
-      this.#enter(message);
+      comesApart(message, isolates ? lostTogether(lost.length) : 0);
+      this.#comesBack(message, charged, charged ? undefined : 0);
     }
-  }
-
-  // --- what becomes of messages that failed -----------------------------------------------------
-
-  #each(sequence: number, count: number, judge: (message: Message) => void): void {
-    for (let each = sequence; each < sequence + count; each++) {
-      const message = this.#bySequence.get(each);
-      assert.ok(message !== undefined, `something becomes of sequence ${each}, which nobody has`);
-      judge(message);
-    }
-  }
-
-  #hasAttempts(message: Message, attempts: number): void {
-    const { low, high } = message;
-    const said = `${name(message)} came back ${attempts} times, the broker says`;
-    assert.ok(attempts >= low && attempts <= high, `${said}: ${low} to ${high} are right`);
-    message.low = attempts;
-    message.high = attempts;
-  }
-
-  /** A mark is to say that messages came back so often. */
-  charged(sequence: number, count: number, attempts: number): void {
-    this.#each(sequence, count, (message) => {
-      this.#hasAttempts(message, attempts);
-      message.marksDue.push(attempts);
-    });
-  }
-
-  /** Messages are put off. */
-  deferred(deferral: Deferral): void {
-    this.#each(deferral.sequence, deferral.count, (message) => {
-      judgeDeferral(message, deferral);
-      this.#hasAttempts(message, deferral.attempts);
-      this.#answered.delete(message);
-      this.#delayed.add(message);
-      this.expected.deferred++;
-      this.tally.add('put off');
-      message.delays.dueMs = deferral.dueMs;
-      message.state = 'pending';
-    });
-  }
-
-  /** Messages are ready again at once. */
-  requeued(sequence: number, count: number): void {
-    this.#each(sequence, count, (message) => {
-      if (!this.#answered.delete(message)) return;
-      const isRight = message.delays.asked!.least === 0 || this.mayRefuse;
-      assert.ok(isRight, `${name(message)} is ready at once, and was to wait`);
-      this.#enter(message);
-    });
-  }
-
-  /** What came of consumers' bytes is decided. */
-  answered(): void {
-    for (const message of this.#answered) assert.fail(`nothing becomes of ${name(message)}`);
-  }
-
-  /** The time of messages has come. */
-  readyAgain(sequence: number, count: number): void {
-    this.#each(sequence, count, (message) => {
-      judgeFiring(message, this.wall());
-      message.delays.fired = true;
-      this.#delayed.delete(message);
-      this.tally.add('ready after a time');
-      this.#enter(message);
-    });
+    if (lost.length > 0) this.tally.add(charged ? 'charged' : 'lost together');
   }
 
   // --- what cannot be read ----------------------------------------------------------------------
@@ -561,27 +563,41 @@ export class Checker {
   setAside(sequence: number, count: number): void {
     for (let each = sequence; each < sequence + count; each++) {
       const message = this.#bySequence.get(each)!;
-      assert.equal(message.state, 'ready', `${name(message)} was set aside`);
-      this.#unline(message);
-      message.state = 'aside';
       this.asideCount++;
+      if (this.deaths.aside(message)) {
+        message.state = 'aside';
+        continue;
+      }
+      assert.equal(message.state, 'ready', `${name(message)} was set aside`);
+      this.lines.leave(message);
+      message.state = 'aside';
     }
   }
 
   /** The broker said that it cannot search a segment for a bucket. */
   notFound(bucket: number, base: number, end: number): void {
-    for (const message of [...this.line(bucket), ...this.#delayed])
-      if (message.bucket === bucket && message.position >= base && message.position < end)
-        message.doubtful = true;
+    const { lines, deaths } = this;
+    const dead = deaths.deadIn(bucket);
+    for (const message of [...lines.of(bucket), ...lines.delayedOf(bucket), ...dead])
+      if (message.position >= base && message.position < end) message.doubtful = true;
   }
 
   // --- the end of a life, and the next one ------------------------------------------------------
 
+  /** Says what is left of messages that somebody should have. */
+  leftOver(): string {
+    const isOver = ({ state }: Message) => ['done', 'gone', 'refused', 'sent'].includes(state);
+    const left = [...this.messages.values()].filter((message) => !isOver(message));
+    return left.map((message) => `${name(message)} ${message.state}`).join(', ');
+  }
+
   /** The process is gone. */
   died(): void {
+    this.deaths.died();
     for (const message of this.messages.values()) {
       if (message.state === 'sent') message.state = 'gone';
-      else if (OUT_OF_LINE.has(message.state)) this.#enter(message);
+      else if (OUT_OF_LINE.has(message.state)) this.deaths.back(message);
+      message.isRejected = false;
       message.doubtful = false;
       message.moved = 'no';
       message.takenFrom = undefined;
@@ -589,18 +605,19 @@ export class Checker {
     }
     this.heldCount = 0;
     this.asideCount = 0;
-    this.#answered.clear();
-    this.#delayed.clear();
+    this.decisions.waiting.clear();
+    this.lines.delayed.clear();
     this.#failed = false;
     this.mayRefuse = false;
     this.#owners.clear();
     this.rules?.died();
+    this.settings?.died();
     this.expected = new Expected();
   }
 
   // What was not seen again may be gone, or be found by another start.
   #leave(message: Message): void {
-    this.#unline(message);
+    this.lines.leave(message);
     this.unsureCount--;
     message.unsure = false;
     message.state = 'done';
@@ -620,7 +637,7 @@ export class Checker {
     assert.ok(at >= this.#end, `the log ends at ${at}: durable batches to ${this.#end} are lost`);
     const append = this.#inFlight;
     this.#inFlight = undefined;
-    if (append !== undefined && at > append.position) this.#apply(append);
+    if (append !== undefined && at > append.position) this.#apply(append, true);
     else if (append !== undefined) {
       for (const message of append.messages) {
         message.state = 'gone';
@@ -639,20 +656,25 @@ export class Checker {
 
   #settledIn(message: Message, start: number, fates: Outcomes): void {
     const settled = fates.settled.has(message.sequence);
+    const isDead = fates.dead.has(message.sequence);
+    if (message.state === 'dead' || message.state === 'ready')
+      assert.equal(isDead, message.isDead, `${name(message)} is dead`);
     if (message.state === 'done') {
       // A compaction may have been undone, as its name was not durable, or not.
-      if (this.#inCompaction(message)) {
+      if (this.#inCompaction(message) && !message.isHusk) {
         message.dropped = false;
         message.wasUnsure = true;
       }
       // A checkpoint may know of acks that no durable batch holds; what is older is forgotten.
       const there = message.position >= start && !message.dropped;
+      if (message.isHusk) assert.ok(settled || !there, `${name(message)} is in two places`);
       if (settled || message.doneDurable || !there) message.doneBefore = true;
       else this.#again(message);
     } else assert.ok(!settled, `${name(message)} counts as settled and was never acked`);
     message.low = message.durableAttempts;
     message.marksDue = [];
     if (message.state !== 'ready') return;
+    levelAfterStart(message, fates);
     // Of one that may be gone only that much is known.
     const waits = message.unsure
       ? fates.waiting.has(message.sequence)
@@ -661,10 +683,10 @@ export class Checker {
   }
 
   #waits(message: Message): void {
-    this.#unline(message);
+    this.lines.leave(message);
     message.state = 'waiting';
     message.delays.dueMs = message.delays.durableDueMs;
-    this.#delayed.add(message);
+    this.lines.delayed.add(message);
     this.tally.add('waiting after a start');
   }
 
@@ -679,14 +701,14 @@ export class Checker {
     message.high = Math.max(message.high, message.highBefore);
     if (message.state !== 'ready' || !message.forgotten) return;
     if (!checkpoint.has(message.sequence)) return;
-    this.#unline(message);
+    this.lines.leave(message);
     message.state = 'done';
     this.tally.add('acks known again');
   }
 
   // An ack was lost with the broker that knew of it.
   #again(message: Message): void {
-    this.#enter(message);
+    this.lines.enter(message);
     message.doneBefore = false;
     this.tally.add('acks of consumers lost');
     if (!message.wasUnsure) return;
@@ -715,54 +737,9 @@ export class Checker {
   }
 
   /** Numbers of the broker that must be those of the model between two events. */
-  counts(broker: {
-    counters: Counters;
-    live: number;
-    ready: number;
-    unacked: number;
-    delayed: number;
-  }): void {
-    const { counters, live, ready, unacked, delayed } = broker;
-    const { expected } = this;
-    const all = this.readyCount + this.heldCount + this.delayedCount + this.asideCount;
-    const open = this.unsureCount;
-    assert.ok(
-      live <= all && live >= all - open,
-      `${live} unsettled messages, not ${all}, ${open} open`,
-    );
-    assert.equal(unacked, this.heldCount, 'messages that consumers hold');
-    const { readyCount } = this;
-    const some = ready <= readyCount && ready >= readyCount - open;
-    assert.ok(some, `${ready} messages wait, not ${readyCount}`);
-    const most = this.delayedCount;
-    const later = delayed <= most && delayed >= most - open;
-    assert.ok(later, `${delayed} messages are to be ready at a time, not ${most}`);
-    assert.deepEqual(
-      {
-        published: counters.publishedMessages,
-        delivered: counters.deliveredMessages,
-        acked: counters.ackedMessages,
-        failed: counters.failedMessages,
-        released: counters.releasedMessages,
-        deferred: counters.deferredMessages,
-        heartbeats: counters.heartbeats,
-        protocolErrors: counters.protocolErrors,
-      },
-      {
-        published: expected.published,
-        delivered: expected.delivered,
-        acked: expected.acked,
-        failed: expected.failed,
-        released: expected.released,
-        deferred: expected.deferred,
-        heartbeats: expected.heartbeats,
-        protocolErrors: 0,
-      },
-    );
-    const { lease } = counters.closedConnections.exhaust;
-    assert.ok(lease <= expected.leasesOver, `${lease} connections closed by leases`);
-    const { redeliveredMessages: again } = counters;
-    const [few, many] = [expected.redeliveredLow, expected.redeliveredHigh];
-    assert.ok(again >= few && again <= many, `${again} redelivered, not ${few} to ${many}`);
+  counts(broker: Numbers): void {
+    this.decisions.answered();
+    this.deaths.judgeRedrives();
+    judgeNumbers(broker, this);
   }
 }

@@ -1,7 +1,7 @@
 // The peers of the simulated world: producers that pipeline batches, and consumers of every kind.
 // They know only what came over their connection; what they may be sent is the checker's matter.
 
-import { ACK_WORKING, WIRE_U32, WIRE_U64 } from '../../assembly/layout.ts';
+import { ACK_REJECTED, ACK_WORKING, WIRE_U32, WIRE_U64 } from '../../assembly/layout.ts';
 import {
   DeliveryDecoder,
   encodeBatch,
@@ -27,6 +27,8 @@ export interface Surroundings {
   later: Random | undefined;
   /** Chances of their own, by which consumers say that they work; undefined: none does. */
   works: Random | undefined;
+  /** Chances by which consumers reject; undefined: none does. */
+  deaths: Random | undefined;
   gone: (peer: Peer) => void;
 }
 
@@ -164,7 +166,7 @@ export class ConsumerPeer implements Peer {
     const { checker } = this.#around;
     checker.acks(this.model, acks);
     this.link.session!.receive(bytes);
-    checker.check(() => checker.answered());
+    checker.check(() => checker.decisions.answered());
   }
 
   /** Whether the broker has its header. */
@@ -182,13 +184,22 @@ export class ConsumerPeer implements Peer {
 
   /** Answers `count` of the messages it has; a share of them with something else than 1. */
   answer(count: number, fails: number): void {
-    const { random, later } = this.#around;
-    const failure = () => (later === undefined ? plainByte(random) : anyByte(later));
+    const { random, later, deaths } = this.#around;
+    const failure = () => {
+      const byte = later === undefined ? plainByte(random) : anyByte(later);
+      return deaths?.chance(0.4) === true ? ACK_REJECTED : byte;
+    };
     const some = Math.min(count, this.unanswered);
     if (some === 0) return;
     this.unanswered -= some;
     const bytes = Uint8Array.from({ length: some }, () => (random.chance(fails) ? failure() : 1));
     this.link.inbound.push(this.#works ? this.#working(bytes) : bytes);
+  }
+
+  /** Rejects what it has. */
+  reject(): void {
+    this.link.inbound.push(new Uint8Array(this.unanswered).fill(ACK_REJECTED));
+    this.unanswered = 0;
   }
 
   // The same bytes with some between them that are for no message.

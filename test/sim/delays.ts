@@ -13,6 +13,14 @@ import { type Message, name } from './model.ts';
 /** Due times may be so much later than was asked for. */
 const GRAIN_MS = 8;
 
+/** A message is in the log with a time, 0: none, and its rule says `delay` ms. */
+export function judgePublished(message: Message, dueMs: number, delay: number): void {
+  const { least, most } = message.sentMs;
+  const said = `${name(message)} is due at ${dueMs}, sent at ${least} to ${most}`;
+  if (delay === 0) assert.equal(dueMs, 0, `${said}, and is to be ready at once`);
+  else assert.ok(dueMs >= least + delay && dueMs < most + delay + GRAIN_MS, `${said} for ${delay}`);
+}
+
 /** The broker puts a message off. */
 export function judgeDeferral(message: Message, deferral: Deferral): void {
   const { dueMs, turn, bucket } = deferral;
@@ -54,4 +62,15 @@ export function waitsAfterStart(message: Message, { waiting, turns }: Outcomes):
   if (waits) assert.ok(durableDueMs > 0, `${knows} waits, and the log never said so`);
   else assert.ok(durableDueMs === 0 || fired, `${knows} does not wait for ${durableDueMs}`);
   return waits;
+}
+
+/** What the wall clock shows, as long as a message is on its way into the log. */
+export function sawClock({ sentMs }: Message, wallMs: number): void {
+  sentMs.least = Math.min(sentMs.least, wallMs);
+  sentMs.most = Math.max(sentMs.most, wallMs);
+}
+
+/** Whether a delayed message was with a consumer before. */
+export function wasGiven({ state, delays }: Message): boolean {
+  return state === 'pending' || delays.turn > 0;
 }

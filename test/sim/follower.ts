@@ -2,7 +2,13 @@
 // happened before. In some worlds it breaks after a while, and the broker must go on.
 
 import assert from 'node:assert/strict';
-import type { DeferredCause, Observer, RequeuedCause, Run } from '../../src/core/ports/observer.ts';
+import type {
+  DeferredCause,
+  Observer,
+  RequeuedCause,
+  Run,
+  SettledCause,
+} from '../../src/core/ports/observer.ts';
 import type { Checker } from './checker.ts';
 
 /** What it throws on purpose. */
@@ -36,8 +42,10 @@ export class Follower implements Observer {
     this.#move(run, 'held', ['durable', 'ready']);
   }
 
-  settled(run: Run, cause: 'done' | 'purged'): void {
-    this.#move(run, 'gone', cause === 'done' ? ['held'] : ['durable', 'ready']);
+  settled(run: Run, cause: SettledCause): void {
+    const from: Stage[] = cause === 'done' ? [] : ['durable', 'ready'];
+    const isTaken = cause === 'purged' || cause === 'dropped';
+    this.#move(run, 'gone', isTaken ? from : ['held', ...from]);
   }
 
   requeued(run: Run, cause: RequeuedCause): void {

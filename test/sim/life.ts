@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { INBOX_READ_BYTES, SEGMENT_DATA_AT } from '../../assembly/layout.ts';
 import { crc32c } from '../../src/codec/crc32c.ts';
+import { Redrives } from '../../src/core/admin/redrives.ts';
 import { Broker } from '../../src/core/broker.ts';
 import { SequenceSet } from '../../src/core/collections/sequence-set.ts';
 import { ForegroundTraffic } from '../../src/core/fairness/foreground.ts';
@@ -105,6 +106,7 @@ export class Life {
   #slept = 0; // times it was not due
   nowMs = 0;
   broker!: Broker;
+  redrives!: Redrives;
   log!: FileLog;
   recovered!: Recovered;
   /** The log failed: the process must end. */
@@ -221,6 +223,16 @@ export class Life {
       checker.recovered(opened.resume, this.log.startPosition, fates, checkpoint),
     );
     this.#tapDelays();
+    this.#tapMoves();
+    const { broker } = this;
+    checker.isMoverFull = () => broker.mover.isFull;
+    this.redrives = new Redrives({
+      broker,
+      wallMs: () => this.wallMs,
+      soon: (call) => void this.#soon.push(call),
+      after: (ms, call) => this.#after(ms, call),
+    });
+    this.#tapOverflow();
     this.broker.resume(opened.resume, this.#replay.builder.inMemory);
   }
 
@@ -272,24 +284,82 @@ export class Life {
     const { checker } = this.#setting;
     const [defer, mark] = [commit.defer.bind(commit), commit.requeue.bind(commit)];
     commit.defer = (deferral) => {
-      checker.check(() => checker.deferred(deferral));
+      checker.check(() => checker.decisions.deferred(deferral));
       defer(deferral);
     };
     commit.requeue = (sequence, count, attempts) => {
-      checker.check(() => checker.charged(sequence, count, attempts));
+      checker.check(() => checker.decisions.charged(sequence, count, attempts));
       mark(sequence, count, attempts);
     };
     const requeue = buckets.requeue.bind(buckets);
     buckets.requeue = (slice) => {
-      checker.check(() => checker.requeued(slice.sequence, slice.count));
+      checker.check(() => checker.decisions.requeued(slice.sequence, slice.count));
       requeue(slice);
     };
     const { delayed } = buckets;
     const readyAgain = delayed.readyAgain.bind(delayed);
     delayed.readyAgain = (low, high, kind, sequence, count) => {
-      checker.check(() => checker.readyAgain(sequence, count));
+      checker.check(() => checker.decisions.readyAgain(sequence, count));
       return readyAgain(low, high, kind, sequence, count);
     };
+  }
+
+  // Lets it see what is taken out of a line to be moved.
+  #tapMoves(): void {
+    const { settlement, mover, dying } = this.broker;
+    const { checker } = this.#setting;
+    const take = mover.take.bind(mover);
+    mover.take = (part, order) => {
+      const { sequence, count, attempts } = part;
+      const to = typeof order.to === 'object' ? order.to.high * 2 ** 32 + order.to.low : undefined;
+      const isTaken = take(part, order);
+      const { reason } = order;
+      if (isTaken)
+        checker.check(() => checker.decisions.taken(sequence, count, attempts, { reason, to }));
+      return isTaken;
+    };
+    const withdraw = settlement.withdraw.bind(settlement);
+    settlement.withdraw = (next, count) => {
+      checker.check(() => checker.decisions.withdrawn(next.sequence, count));
+      return withdraw(next, count);
+    };
+    const discard = settlement.discard.bind(settlement);
+    settlement.discard = (part, reason, by) => {
+      checker.check(() => checker.decisions.discarded(part.sequence, part.count, reason));
+      discard(part, reason, by);
+    };
+    const giveBack = settlement.giveBack.bind(settlement);
+    settlement.giveBack = (part, charged) => {
+      checker.check(() => checker.decisions.gaveBack(part.sequence, part.count, charged));
+      giveBack(part, charged);
+    };
+    const rejected = dying.rejected.bind(dying);
+    dying.rejected = (sequence, count) => {
+      checker.check(() => assert.ok(mover.isFull, 'what was rejected goes back into its line'));
+      rejected(sequence, count);
+    };
+  }
+
+  // Lets it see what goes as it is too much, and that enough went.
+  #tapOverflow(): void {
+    const { settlement, buckets } = this.broker;
+    const { delayed } = buckets;
+    const { checker } = this.#setting;
+    const drop = settlement.drop.bind(settlement);
+    settlement.drop = (next, count) => {
+      checker.check(() => checker.decisions.dropped(next.sequence, count));
+      drop(next, count);
+    };
+    this.broker.onBatch(() => {
+      // What has no room for its mark goes with a later batch.
+      if (this.broker.commit.waitingMarks === Number.POSITIVE_INFINITY) return;
+      for (const bucket of checker.lines.buckets) {
+        const slot = buckets.find(bucket % 2 ** 32, Math.floor(bucket / 2 ** 32));
+        if (slot === 0 || !buckets.isCounted(slot) || !delayed.isCounted(slot)) continue;
+        if (buckets.peek(slot) !== undefined)
+          checker.check(() => checker.decisions.bounded(bucket));
+      }
+    });
   }
 
   #watched(request: CompactionRequest): CompactionRequest {

@@ -1,5 +1,6 @@
 // What the model knows of each message and each connection of a world.
 
+import { REASON_MAX } from '../../assembly/layout-placed.ts';
 import { DeliveryDecoder, type Wire } from '../../src/codec/wire.ts';
 
 /** What a consumer asked for, when: at least and at most so many ms. */
@@ -22,13 +23,86 @@ export interface Delays {
   fired: boolean;
 }
 
+/** A message that nobody has seen yet. */
+export function newMessage(id: number, bucket: number, length: number): Message {
+  return {
+    id,
+    bucket,
+    isDead: false,
+    origin: bucket,
+    hops: 0,
+    isRejected: false,
+    order: undefined,
+    isHusk: false,
+    length,
+    sentMs: { least: Number.POSITIVE_INFINITY, most: Number.NEGATIVE_INFINITY },
+    state: 'sent',
+    ...nowhere(),
+  };
+}
+
+/** What is known of a message at a place where nothing has happened to it. */
+export function nowhere() {
+  return {
+    sequence: 0,
+    position: 0,
+    low: 0,
+    high: 0,
+    durableAttempts: 0,
+    marksDue: [] as number[],
+    delays: noDelays(),
+    levels: noLevels(),
+    doneDurable: false,
+    doneBefore: false,
+    forgotten: false,
+    highBefore: 0,
+    doubtful: false,
+    unsure: false,
+    wasUnsure: false,
+    dropped: false,
+    moved: 'no' as const,
+    takenFrom: undefined,
+  };
+}
+
 export function noDelays(): Delays {
   return { asked: undefined, dueMs: 0, turn: 0, durableDueMs: 0, fired: false };
+}
+
+/** What is known of how far apart from others a message comes. */
+export interface Levels {
+  level: number;
+  /** What the log says, and what came since the first time that it was to say so. */
+  durable: number;
+  since: number[];
+}
+
+export function noLevels(): Levels {
+  return { level: 0, durable: 0, since: [] };
+}
+
+/** Where a message is to be moved by the broker, and why: see deaths.ts. */
+export interface Order {
+  /** A REASON of layout-placed.ts. */
+  reason: number;
+  /** Of those that are given back: the bucket; undefined: where it was. */
+  to: number | undefined;
 }
 
 export interface Message {
   id: number;
   bucket: number;
+  /** It is in the dead line of its bucket, or was until it was taken to be given back. */
+  isDead: boolean;
+  /** Where it was before that, and moves to other buckets since it was published or given back. */
+  origin: number;
+  hops: number;
+  /** A consumer rejected it in this life, and the broker could not move it at once. */
+  isRejected: boolean;
+  /** What the broker is about to do with it. */
+  order: Order | undefined;
+  /** It was here, and a durable record says that it is elsewhere now. */
+  isHusk: boolean;
   length: number;
   state:
     | 'sent'
@@ -38,6 +112,9 @@ export interface Message {
     | 'answered'
     | 'pending'
     | 'waiting'
+    | 'dying'
+    | 'dead'
+    | 'leaving'
     | 'done'
     | 'refused'
     | 'gone'
@@ -52,6 +129,9 @@ export interface Message {
   /** What it came to with each failure whose mark is in no batch yet. */
   marksDue: number[];
   delays: Delays;
+  levels: Levels;
+  /** What the wall clock showed since it was sent and until it was written: least and most. */
+  sentMs: { least: number; most: number };
   doneDurable: boolean;
   /** Acked in a life that ended before the log said so; a checkpoint may know. */
   doneBefore: boolean;
@@ -74,6 +154,8 @@ export interface Message {
 
 /** What the end of the broker brings back. */
 export const OUT_OF_LINE: ReadonlySet<Message['state']> = new Set([
+  'dying',
+  'leaving',
   'held',
   'answered',
   'pending',
@@ -130,7 +212,14 @@ export class Expected {
   delivered = 0;
   acked = 0;
   failed = 0;
+  rejected = 0;
+  /** Messages that died, by REASON; kept nowhere, not where their rule says; given back. */
+  readonly dead = new Array<number>(REASON_MAX + 1).fill(0);
+  discarded = 0;
+  fallback = 0;
+  redriven = 0;
   released = 0;
+  dropped = 0;
   deferred = 0;
   redeliveredLow = 0;
   redeliveredHigh = 0;

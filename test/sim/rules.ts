@@ -7,6 +7,8 @@ import { compileRules } from '../../src/core/rules/compile.ts';
 import { type Rule, ruleOfWords } from '../../src/core/rules/rule.ts';
 import type { RuleTable } from '../../src/core/rules/rule-table.ts';
 import type { Random } from '../support/random.ts';
+import { type Message, name } from './model.ts';
+import type { SimSettings } from './settings.ts';
 
 /** What is in force for a bucket; 0: no bound. */
 export interface Bounds {
@@ -16,13 +18,21 @@ export interface Bounds {
   lease: number;
   max_messages: number;
   max_bytes: number;
+  overflow: 'refuse' | 'drop-oldest';
   /** Delays in ms. */
   retry: number[];
   retry_jitter: number;
+  /** Whether what is lost together comes apart. */
+  isolate: boolean;
+  max_deliveries: number;
+  dead_letter: 'keep' | 'drop' | number;
+  /** Ms. */
+  delay: number;
 }
 
 const RETRIES = [[0], [200], [0, 50, 1000], [20_000], [100, 0, 5000], [2]];
-const AT_ONCE = { retry: [0], retry_jitter: 0 };
+const DELAYS = [3, 60, 400, 2500];
+const AT_ONCE = { retry: [0], retry_jitter: 0, isolate: true, delay: 0 };
 const NONE: Bounds = {
   batch: 0,
   max_in_flight: 0,
@@ -30,7 +40,10 @@ const NONE: Bounds = {
   lease: 0,
   max_messages: 0,
   max_bytes: 0,
+  overflow: 'refuse',
   ...AT_ONCE,
+  max_deliveries: 0,
+  dead_letter: 'keep',
 };
 // A wake-up may be so late, and is made good.
 const LATE_MS = 50;
@@ -47,56 +60,119 @@ function draw(random: Random, leases: Random, later: Random | undefined): Bounds
     lease: leases.chance(0.5) ? [300, 480, 1500, 4000][leases.below(4)]! : 0,
     max_messages: sometimes(0.4, 1 + random.below(60)),
     max_bytes: sometimes(0.3, 100 + random.below(20_000)),
-    ...(later === undefined ? AT_ONCE : drawRetry(later)),
+    overflow: later?.chance(0.35) === true ? 'drop-oldest' : 'refuse',
+    ...(later === undefined ? AT_ONCE : drawTimes(later)),
+    max_deliveries: 0,
+    dead_letter: 'keep',
   };
 }
 
-function drawRetry(random: Random): Pick<Bounds, 'retry' | 'retry_jitter'> {
+// `targets`: buckets where the dead of this one may go.
+function drawDeaths(
+  random: Random,
+  targets: readonly number[],
+): Pick<Bounds, 'max_deliveries' | 'dead_letter'> {
+  const what = random.below(10);
+  const target = targets[random.below(Math.min(targets.length, 3))];
+  const keeps = what < 3 || target === undefined;
+  const dead_letter = what === 9 ? 'drop' : keeps ? 'keep' : target;
+  return { max_deliveries: [0, 1, 2, 2, 3, 5][random.below(6)]!, dead_letter };
+}
+
+type Times = Pick<Bounds, 'retry' | 'retry_jitter' | 'isolate' | 'delay'>;
+
+function drawTimes(random: Random): Times {
   const retry = random.chance(0.5) ? RETRIES[random.below(RETRIES.length)]! : [0];
-  return { retry, retry_jitter: [0, 0.25, 1][random.below(3)]! };
+  const retry_jitter = [0, 0.25, 1][random.below(3)]!;
+  const isolate = random.chance(0.7);
+  const delay = random.chance(0.2) ? DELAYS[random.below(4)]! : 0;
+  return { retry, retry_jitter, isolate, delay };
 }
 
 /** The model of what rules promise, bucket by bucket. */
 export class SimRules {
   readonly table: RuleTable;
-  readonly #common: Bounds;
+  /** What dies goes from each bucket to the next. */
+  isChain = false;
+  #common: Bounds;
   readonly #single = new Map<number, Bounds>();
   readonly #held = new Map<number, number>();
   readonly #budgets = new Map<number, { left: number; atMs: number }>();
   // Batches since the bucket was last known in part only.
   readonly #known = new Map<number, number>();
+  // The version of a rule that was set by which both were counted.
+  readonly #versions = new Map<number, number>();
+  /** Rules that are set while the broker runs. */
+  settings: SimSettings | undefined;
 
   /**
    * Rules for all buckets, half of which have bounds of their own; `leases`: chances of theirs,
-   * `later`: those of delays.
+   * `later`: those of delays, `deaths`: those of what becomes of messages that die.
    */
   constructor(
     random: Random,
     leases: Random,
     later: Random | undefined,
+    deaths: Random | undefined,
     buckets: readonly number[],
   ) {
     this.#common = random.chance(0.5) ? draw(random, leases, later) : NONE;
     for (const bucket of buckets.slice(0, 12))
       if (random.chance(0.5)) this.#single.set(bucket, draw(random, leases, later));
+    if (deaths !== undefined) this.#drawDeaths(deaths, buckets);
     const rules = [this.#rule('all', '*', this.#common)];
     for (const [bucket, bounds] of this.#single)
       rules.push(this.#rule(`b${bucket}`, `${bucket}`, bounds));
     this.table = compileRules(rules.filter((rule) => rule !== undefined));
   }
 
+  // The dead go to buckets behind their own, in some worlds through all that there are.
+  #drawDeaths(random: Random, buckets: readonly number[]): void {
+    const isChain = random.chance(buckets.length < 12 ? 0.1 : 0.5);
+    this.isChain = isChain;
+    const few = buckets.slice(0, 12);
+    for (const [i, bucket] of few.entries()) {
+      const bounds = isChain ? NONE : this.#single.get(bucket);
+      if (bounds === undefined) continue;
+      const drawn = drawDeaths(random, buckets.slice(i + 1));
+      const next = buckets[i + 1] ?? 'keep';
+      const chain = { max_deliveries: 1, dead_letter: next };
+      this.#single.set(bucket, { ...bounds, ...(isChain ? chain : drawn) });
+    }
+    // What holds for all buckets may name one that keeps its own dead.
+    const keeping = few.filter((each) => this.#single.get(each)?.dead_letter === 'keep');
+    const common = drawDeaths(random, keeping);
+    if (random.chance(0.7)) this.#common = { ...this.#common, ...common };
+  }
+
   #rule(name: string, match: string, bounds: Bounds): Rule | undefined {
     // 0 is no batch, and no key is left out where another rule would decide.
     const words = Object.entries(bounds).map(([key, value]) => {
       if (key === 'retry') return `retry=${bounds.retry.map((ms) => `${ms}ms`).join(',')}`;
-      if (key === 'lease') return `lease=${value}ms`;
+      if (key === 'lease' || key === 'delay') return `${key}=${value}ms`;
       return key === 'batch' && value === 0 ? 'batch=auto' : `${key}=${value}`;
     });
     return ruleOfWords(name, match, words);
   }
 
   of(bucket: number): Bounds {
-    return this.#single.get(bucket) ?? this.#common;
+    const bounds = this.#single.get(bucket) ?? this.#common;
+    const set = this.settings?.boundsOf(bucket);
+    return set === undefined ? bounds : { ...bounds, ...set };
+  }
+
+  /** Buckets that have no bounds of their own, as a rule that is set may have. */
+  get others(): (bucket: number) => boolean {
+    return (bucket) => !this.#single.has(bucket);
+  }
+
+  get common(): Bounds {
+    return this.#common;
+  }
+
+  /** Messages of a bucket are out of its line, and no consumer has them. */
+  taken(bucket: number): void {
+    this.#held.set(bucket, this.heldIn(bucket) + 1);
   }
 
   /** Another life: what is held is not, and rates begin anew. */
@@ -104,12 +180,35 @@ export class SimRules {
     this.#held.clear();
     this.#budgets.clear();
     this.#known.clear();
+    this.#versions.clear();
+  }
+
+  // Under another rule both are counted anew.
+  #renew(bucket: number): void {
+    const version = this.settings?.versionOf(bucket) ?? 0;
+    if ((this.#versions.get(bucket) ?? 0) === version) return;
+    this.#versions.set(bucket, version);
+    this.#budgets.delete(bucket);
+    this.#known.delete(bucket);
   }
 
   /** Whether a message may be refused for the bucket's sake. */
   mayRefuse(bucket: number): boolean {
-    const { max_messages, max_bytes } = this.of(bucket);
-    return max_messages > 0 || max_bytes > 0;
+    const { max_messages, max_bytes, overflow } = this.of(bucket);
+    const was = this.settings?.mayHaveRefused(bucket) === true;
+    return overflow === 'refuse' && (was || max_messages > 0 || max_bytes > 0);
+  }
+
+  /** Buckets of which the oldest go beyond so many messages. */
+  mostOf(bucket: number): number {
+    const { max_messages, overflow } = this.of(bucket);
+    return overflow === 'drop-oldest' && max_messages > 0 ? max_messages : Number.POSITIVE_INFINITY;
+  }
+
+  /** Whether one of `waiting` messages may go for what comes behind it. */
+  mayDrop(bucket: number, waiting: number): boolean {
+    const { max_bytes, overflow } = this.of(bucket);
+    return overflow === 'drop-oldest' && (max_bytes > 0 || waiting > this.mostOf(bucket));
   }
 
   /** Whether no more may be given, because as many are out as may be. */
@@ -138,6 +237,7 @@ export class SimRules {
 
   /** So many messages of a bucket are delivered together. */
   delivered(bucket: number, count: number, nowMs: number): void {
+    this.#renew(bucket);
     const { batch, max_in_flight: most, rate } = this.of(bucket);
     const held = this.heldIn(bucket) + count;
     this.#held.set(bucket, held);
@@ -160,12 +260,27 @@ export class SimRules {
 
   /** A batch is written; `isKnown`: the broker knows all that waits in the bucket. */
   appended(bucket: number, waiting: number, isKnown: boolean): void {
-    const { max_messages: most } = this.of(bucket);
-    if (most === 0) return;
+    this.#renew(bucket);
+    const { max_messages: most, overflow } = this.of(bucket);
+    if (most === 0 || overflow !== 'refuse') return;
     const batches = isKnown ? (this.#known.get(bucket) ?? 0) + 1 : 0;
     this.#known.set(bucket, waiting > most && batches < BATCHES_BETWEEN ? 0 : batches);
     // What came in while less was known stays.
     if (batches > BATCHES_BETWEEN)
       assert.ok(waiting <= most, `${waiting} wait in bucket ${bucket}, ${most} may`);
   }
+}
+
+/** A message goes, as one of `all` of a bucket with this `line` that are too many. */
+export function judgeDropped(
+  message: Message,
+  line: readonly Message[],
+  all: number,
+  rules: SimRules | undefined,
+): void {
+  const said = `${name(message)} was dropped`;
+  assert.equal(message.state, 'ready', `${said} and is ${message.state}`);
+  assert.ok(rules?.mayDrop(message.bucket, all) === true, `${said} of ${all}`);
+  const first = line.find((each) => !each.doubtful);
+  if (!message.doubtful) assert.equal(message, first, `${said} before ${name(first!)}`);
 }

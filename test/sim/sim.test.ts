@@ -25,8 +25,16 @@ const OFTEN: Floor[] = [
   ['followed', 100_000],
   ['observers that broke', 100],
   ['refused where a rule bounds', 500],
-  ['leases over', 200],
+  ['leases over', 100],
+  ['published for later', 500],
+  ['dropped as too much', 100],
   ['signs of work', 5000],
+  ['dead and kept', 300],
+  ['dead and moved', 100],
+  ['dead, and its bucket was full', 1],
+  ['dead in their lines', 10],
+  ['given back', 300],
+  ['redrives to the end', 300],
 ];
 // What strikes so seldom that chance alone can leave it short: then further worlds follow, in which
 // every promise has to hold, too.
@@ -35,6 +43,8 @@ const SELDOM: Floor[] = [
   ['torn tails', 5],
   ['damage refused', 3],
   ['logs failed', 10],
+  ['discarded', 5],
+  ['moved too often', 1],
 ];
 const WORLDS_MAX = 3 * WORLDS;
 

@@ -2,6 +2,8 @@
 // its clock and its clients. Every choice comes from the seed; every event is in the trace.
 
 import assert from 'node:assert/strict';
+import { KIND_DEAD } from '../../assembly/layout-placed.ts';
+import type { RedriveState } from '../../src/contract/commands.ts';
 import type { Codec } from '../../src/core/ports/codec.ts';
 import { LogError } from '../../src/log/files/errors.ts';
 import { MemoryFiles } from '../support/memory-files.ts';
@@ -20,6 +22,7 @@ import type { FaultKind } from './faults.ts';
 import { BROKEN } from './follower.ts';
 import { Life, limitsOf, type Notice, type Setting } from './life.ts';
 import { SimRules } from './rules.ts';
+import { SimSettings } from './settings.ts';
 import { Trace } from './trace.ts';
 
 export interface SeededWorldOptions {
@@ -34,11 +37,13 @@ export interface SeededWorldOptions {
 
 const KIB = 1024;
 const RULES_SEED = 0x5eed;
+const CHANGES_SEED = 0xc4a6e;
 const LATER_SEED = 0x1a7e;
 const TIME_MS = 1_700_000_000_000;
 const DAY_MS = 24 * 3_600_000;
 // Nobody else has anything to do: so late a message may be ready.
 const LATE_MS = 150;
+const DEATHS_SEED = 0xdead;
 const LEASES_SEED = 0x1ea5e;
 const MESSAGE_BYTES_MAX = 2000;
 const BACKLOG_MAX = 1500;
@@ -46,6 +51,8 @@ const HALF_OPEN_MS = 5000;
 // Rounds of a rest, of 50 ms each.
 const ROUNDS_MIN = 60;
 const ROUNDS_MAX = 1000;
+// So long messages go on dying in the end, where the dead go from bucket to bucket.
+const CHAIN_ROUNDS = 50;
 // A start, a stop or a rest that takes more events than this hangs.
 const EVENTS_MAX = 20_000;
 const TEMPERS: Temper[] = ['eager', 'eager', 'eager', 'mixed', 'holder', 'holder', 'silent'];
@@ -68,6 +75,8 @@ export class SeededWorld {
   readonly #wall = { ms: TIME_MS };
   // Chances of what consumers say of time, and of the clock; undefined: neither happens.
   readonly #later: Random | undefined;
+  // Chances of messages that die, and of what is given back; undefined: neither happens.
+  readonly #deaths: Random | undefined;
   #life!: Life;
   #around!: Surroundings;
   // Buckets of which messages cannot be found or read, in this life.
@@ -100,8 +109,20 @@ export class SeededWorld {
     const later = new Random(options.seed ^ LATER_SEED);
     if (later.chance(0.7)) this.#later = later;
     const leases = new Random(options.seed ^ LEASES_SEED);
+    const deaths = new Random(options.seed ^ DEATHS_SEED);
+    if (deaths.chance(0.7)) this.#deaths = deaths;
     if (chances.chance(0.5)) {
-      this.checker.rules = new SimRules(chances, leases, this.#later, this.#buckets);
+      const rules = new SimRules(chances, leases, this.#later, this.#deaths, this.#buckets);
+      this.checker.rules = rules;
+      const free = this.#buckets.filter(rules.others);
+      const changes = new Random(options.seed ^ CHANGES_SEED);
+      if (free.length > 0 && changes.chance(0.4)) {
+        const settings = new SimSettings(changes, free, this.checker.tally);
+        settings.mayRefuse = () => this.checker.mayRefuse;
+        this.checker.settings = settings;
+        rules.settings = settings;
+      }
+
       this.#works = leases;
     }
     this.#setting = {
@@ -218,9 +239,10 @@ export class SeededWorld {
       this.#producers = this.#producers.filter((each) => each !== peer);
       this.#consumers = this.#consumers.filter((each) => each !== peer);
     };
-    const [later, works] = [this.#later, this.#works];
-    this.#around = { life, checker, random: this.#random, later, works, gone };
+    const [later, works, deaths] = [this.#later, this.#works, this.#deaths];
+    this.#around = { life, checker, random: this.#random, later, works, deaths, gone };
     checker.now = () => life.nowMs;
+    if (checker.settings !== undefined) checker.settings.force = life.broker.rulesInForce;
     checker.wall = () => life.wallMs;
     this.#leftOut.clear();
     checker.knows = (bucket) => {
@@ -257,10 +279,47 @@ export class SeededWorld {
   // The broker's numbers are those of the model.
   #count(): void {
     const { counters, retention, buckets } = this.#life.broker;
-    const { live } = retention;
-    const { ready, unacked } = buckets;
+    const { settings } = this.checker;
+    this.checker.check(() => settings?.judge());
+    const live = retention.live - (settings?.count ?? 0);
+    const { ready, unacked, dead } = buckets;
     const delayed = buckets.delayed.count;
-    this.checker.check(() => this.checker.counts({ counters, live, ready, unacked, delayed }));
+    const numbers = { counters, live, ready, unacked, delayed, dead };
+    this.checker.check(() => this.checker.counts(numbers));
+  }
+
+  // Somebody has what is dead of a bucket given back.
+  #redrive(): void {
+    const random = this.#deaths;
+    if (random === undefined || !random.chance(0.02)) return;
+    const dead = [...this.checker.deaths.dead];
+    const any = this.#buckets[random.below(this.#buckets.length)]!;
+    const bucket = dead.length > 0 ? dead[random.below(dead.length)]!.bucket : any;
+    const to = random.chance(0.3) ? any : undefined;
+    const left = random.chance(0.4) ? 1 + random.below(20) : Number.POSITIVE_INFINITY;
+    const rate = random.chance(0.3) ? [1, 30, 400][random.below(3)]! : Number.POSITIVE_INFINITY;
+    this.#giveBack(bucket, to, left, rate);
+  }
+
+  #giveBack(bucket: number, to: number | undefined, left: number, rate: number): void {
+    const { broker, redrives } = this.#life;
+    const { buckets } = broker;
+    const id = `${bucket}`;
+    if (redrives.stateOf(id)?.done === false) return;
+    this.trace.add(`redrive ${bucket} to ${to}, ${left}, ${rate}`);
+    const [low, high] = [bucket % 2 ** 32, Math.floor(bucket / 2 ** 32)];
+    const slotOf = () => {
+      const slot = buckets.find(low, high, KIND_DEAD);
+      return slot !== 0 || !buckets.isPartial ? slot : buckets.open(low, high, KIND_DEAD);
+    };
+    const where = to === undefined ? {} : { to: `${to}` };
+    const end = broker.nextSequence;
+    const outcome = redrives.begin({ kind: 'redrive', id, ...where, limit: left, rate }, slotOf);
+    assert.ok(outcome.ok || outcome.code === 'too-many', 'a redrive is refused');
+    if (!outcome.ok) return;
+    const begun = outcome.result as RedriveState;
+    const state = begun.done ? begun : redrives.stateOf(id)!;
+    this.checker.check(() => this.checker.deaths.redrive(bucket, { to, end, left, rate }, state));
   }
 
   // Somebody sets the wall clock.
@@ -268,7 +327,9 @@ export class SeededWorld {
     const random = this.#later;
     if (random === undefined || !random.chance(0.004)) return;
     const ms = random.chance(0.2) ? DAY_MS : random.below(3000);
+    this.checker.clock();
     this.#wall.ms += random.chance(0.5) ? ms : -ms;
+    this.checker.clock();
     this.#tally.add('clock set');
     this.#life.clockSet();
     this.trace.add(`the clock shows ${this.#life.wallMs}`);
@@ -277,6 +338,7 @@ export class SeededWorld {
   async #act(): Promise<void> {
     const random = this.#random;
     this.#setClock();
+    this.#redrive();
     if (this.#disk.wasLimited || this.#disk.armed || this.#disk.struck.size > 0)
       this.checker.mayRefuse = true;
     const choice = random.below(100);
@@ -289,6 +351,8 @@ export class SeededWorld {
     else if (choice < 97) await this.#nap();
     else if (choice < 99) this.#trouble();
     else if (random.chance(0.3)) await this.#rest();
+    const { rules, settings } = this.checker;
+    if (rules !== undefined) this.checker.check(() => settings?.maybe(rules.common));
     await microtasks();
   }
 
@@ -360,7 +424,9 @@ export class SeededWorld {
   // Consumers answer, each as it is.
   #answers(): void {
     const random = this.#random;
-    const few = this.#later === undefined ? 0 : 0.15;
+    const isOften = this.checker.rules?.isChain === true;
+    const some = this.#later === undefined && this.#deaths === undefined ? 0 : 0.15;
+    const few = isOften ? 0.8 : some;
     for (const consumer of this.#consumers) {
       const { unanswered, temper, link } = consumer;
       if (link.destroyed || link.dead) continue;
@@ -396,7 +462,7 @@ export class SeededWorld {
 
   #publish(): void {
     const random = this.#random;
-    if (this.checker.readyCount > BACKLOG_MAX) return;
+    if (this.checker.lines.readyCount > BACKLOG_MAX) return;
     let producer = this.#producers[random.below(4)];
     if (producer === undefined) {
       producer = new ProducerPeer(this.#around, this.#nextLink++, this.#wire());
@@ -425,7 +491,8 @@ export class SeededWorld {
     let bucket = this.#bucket();
     if (random.chance(0.6))
       for (const each of this.#buckets)
-        if (this.checker.line(each).length > this.checker.line(bucket).length) bucket = each;
+        if (this.checker.lines.of(each).length > this.checker.lines.of(bucket).length)
+          bucket = each;
     const temper = TEMPERS[random.below(TEMPERS.length)]!;
     const batchSize = 1 + random.below(temper === 'eager' ? 60 : 8);
     const options = { wire: this.#wire(), bucket, batchSize, temper };
@@ -543,6 +610,12 @@ export class SeededWorld {
 
   // Who does not get what it is owed.
   #waits(): string | undefined {
+    const { deaths } = this.checker;
+    if (!this.#disk.limited) {
+      for (const { bucket } of deaths.dying) return `the dead of bucket ${bucket} are not moved`;
+      const bucket = deaths.judgeRedrives()[0];
+      if (bucket !== undefined) return `the dead of bucket ${bucket} are not given back`;
+    }
     for (const { link, model } of this.#producers) {
       if (link.dead || link.destroyed) continue;
       if (link.paused) return `producer ${link.id} is held back for ever`;
@@ -550,8 +623,11 @@ export class SeededWorld {
     }
     for (const { link, model, joined } of this.#consumers) {
       if (link.dead || link.destroyed || !joined || model.heartbeat) continue;
+      const line = this.checker.lines.of(model.bucket);
+      // The disk may be full: what is dead waits in its line.
+      if (this.#disk.limited && line.some((each) => deaths.isDoomed(each))) continue;
       if (model.held.length > 0 || this.checker.rules?.isFull(model.bucket)) continue;
-      const waiting = this.checker.line(model.bucket).filter(({ doubtful }) => !doubtful);
+      const waiting = line.filter(({ doubtful }) => !doubtful);
       if (waiting.length > 0 && !this.checker.isHeldInOrder(model.bucket))
         return `consumer ${link.id} gets none of ${waiting.length} messages of ${model.bucket}`;
     }
@@ -646,22 +722,33 @@ export class SeededWorld {
     this.trace.add('finish');
     await this.#quietStart();
     // All that waits for a time does so no more.
-    this.#wall.ms = Math.max(this.#wall.ms, this.checker.lastDueMs + 1);
+    this.#wall.ms = Math.max(this.#wall.ms, this.checker.lines.lastDueMs + 1);
     this.#life.clockSet();
-    for (const bucket of this.checker.buckets) {
-      if (this.checker.line(bucket).length === 0 && !this.checker.isDelayed(bucket)) continue;
-      const options = { wire: this.#wire(), bucket, batchSize: 50, temper: 'eager' } as const;
-      this.#consumers.push(new ConsumerPeer(this.#around, this.#nextLink++, options));
-    }
     const { checker } = this;
+    const { deaths } = checker;
+    this.#consumeAll();
     const left = () =>
-      checker.readyCount + checker.heldCount + checker.delayedCount - checker.unsureCount;
+      checker.lines.readyCount +
+      checker.heldCount +
+      checker.lines.delayed.size +
+      deaths.size -
+      deaths.stuck -
+      checker.unsureCount;
     for (let rounds = 0; left() > 0; rounds++) {
       // A rule may let some 20 messages go in a second, or one a round.
       const most = this.checker.rules === undefined ? 1000 : 3000;
-      assert.ok(rounds < most, `${left()} messages are not delivered`);
+      assert.ok(rounds < most, `${left()} messages are not delivered: ${checker.leftOver()}`);
       await this.#round();
-      for (const consumer of this.#consumers) consumer.answer(consumer.unanswered, 0);
+      const rejects = checker.rules?.isChain === true && rounds < CHAIN_ROUNDS;
+      for (const consumer of this.#consumers)
+        if (rejects) consumer.reject();
+        else consumer.answer(consumer.unanswered, 0);
+      if (rejects) this.#consumeAll();
+      if (rejects || rounds % 10 > 0) continue;
+      const dead = new Set([...deaths.dead].map(({ bucket }) => bucket));
+      for (const bucket of dead)
+        this.#giveBack(bucket, undefined, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
+      this.#consumeAll();
     }
     await this.#rest();
     this.#count();
@@ -669,6 +756,18 @@ export class SeededWorld {
     this.#disk.repair();
     await this.#quietStart();
     this.#disk.exit();
+  }
+
+  // Somebody consumes each bucket of which there is something.
+  #consumeAll(): void {
+    const { checker } = this;
+    const consumed = new Set(this.#consumers.map(({ model }) => model.bucket));
+    for (const bucket of checker.lines.buckets) {
+      if (consumed.has(bucket)) continue;
+      if (checker.lines.countOf(bucket) === 0) continue;
+      const options = { wire: this.#wire(), bucket, batchSize: 50, temper: 'eager' } as const;
+      this.#consumers.push(new ConsumerPeer(this.#around, this.#nextLink++, options));
+    }
   }
 
   async #quietStart(): Promise<void> {

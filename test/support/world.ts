@@ -77,13 +77,14 @@ export interface Checkpoint extends Omit<CheckpointSource, 'settled' | 'attempts
 
 function recordsOf(source: EntrySource): Indexed[] {
   return Array.from({ length: source.count }, (_, i) => ({
-    low: source.bucketLow(i),
-    high: source.bucketHigh(i),
+    low: source.lines.bucketLow(i),
+    high: source.lines.bucketHigh(i),
     sequence: source.sequence(i),
     position: source.position(i),
     messages: source.messages(i),
     bodyBytes: source.bodyBytes(i),
     attempts: source.attempts(i),
+    kind: source.lines.kind(i),
   }));
 }
 
@@ -236,6 +237,11 @@ export class FakeLog implements Journal, SegmentSpace, RecordReader, SegmentInde
     load.done(failure);
   }
 
+  /** What was read back is read again the next time. */
+  forget(): void {
+    this.#windows.clear();
+  }
+
   /** Durable bytes at a position. */
   read(position: Position, bytes: number): Uint8Array {
     const found = this.durable.find(
@@ -283,7 +289,7 @@ export class FakeLog implements Journal, SegmentSpace, RecordReader, SegmentInde
     const found: Found[] = [];
     for (let at = query.at; at < records.length; at++) {
       const { low, high, ...record } = records[at]!;
-      if (low !== query.low || high !== query.high) continue;
+      if (low !== query.low || high !== query.high || record.kind !== query.kind) continue;
       if (record.sequence + record.messages <= query.sequence) continue;
       if (found.length === most) {
         done(undefined, found, at);
@@ -523,12 +529,12 @@ export interface WorldOptions {
 const MIB = 1024 * 1024;
 export const WALL_MS = 1_700_000_000_000;
 /** Small enough to make one for every case. */
-export const smallCodec = (): PlainCodec =>
+export const smallCodec = (areaBytes = MIB, ringBytes = 256 * 1024): PlainCodec =>
   new PlainCodec({
-    inboxBytes: MIB,
-    outboxBytes: MIB,
-    coldBytes: MIB,
-    ringBytes: 256 * 1024,
+    inboxBytes: areaBytes,
+    outboxBytes: areaBytes,
+    coldBytes: areaBytes,
+    ringBytes,
   });
 
 export class World {

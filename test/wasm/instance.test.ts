@@ -89,6 +89,7 @@ for (const [name, url] of [
         'getWriteAt',
         'init',
         'intake',
+        'intakePlaced',
         'locate',
         'measureRun',
         'memory',

@@ -1,11 +1,14 @@
 // Answers an operator's commands from the broker's state: reads are bounded and walk in slices,
 // changes are durable before they are answered. Everything comes in through `ask`.
 
+import { KIND_DEAD, KIND_LIVE } from '../../../assembly/layout-placed.ts';
 import {
   type BackupState,
   type BucketInfo,
   type Command,
   isId,
+  LINES,
+  type Line,
   type Outcome,
   PEEK_MAX,
   ROWS_MAX,
@@ -20,8 +23,10 @@ import { cursorText, pageOf, parseCursor } from './inventory.ts';
 import { connectionsPage, segmentsPage } from './pages.ts';
 import { peek } from './peek.ts';
 import { Purges } from './purges.ts';
+import { Redrives } from './redrives.ts';
 import { bounded, notAnId, refuse } from './refusals.ts';
-import { explainBucket, ruleNamed, rulePage, rulesOf } from './rules.ts';
+import { RuleCommands } from './rule-commands.ts';
+import { rulesOf } from './rules.ts';
 
 /** Consumers listed for one bucket at most. */
 const CONSUMERS_MAX = 100;
@@ -44,6 +49,8 @@ export interface AdminOptions {
   base64: (bytes: Uint8Array) => string;
   /** Calls back in a later turn of the event loop. */
   soon: (call: () => void) => void;
+  /** Calls back after so many ms. */
+  after: (ms: number, call: () => void) => void;
 }
 
 type Done = (outcome: Outcome) => void;
@@ -53,11 +60,15 @@ export class Admin {
   readonly #options: AdminOptions;
   readonly #rows: BucketRows;
   readonly #purges: Purges;
+  readonly #rules: RuleCommands;
+  readonly #redrives: Redrives;
 
   constructor(options: AdminOptions) {
     this.#options = options;
     this.#rows = new BucketRows(options.broker, options.wallMs);
     this.#purges = new Purges({ ...options, index: options.log.index });
+    this.#rules = new RuleCommands(options);
+    this.#redrives = new Redrives(options);
   }
 
   /** Carries out a command. `done` comes once, in this turn or a later one. */
@@ -71,11 +82,13 @@ export class Admin {
 
   // Undefined: the outcome comes later, through `done`.
   #carryOut(command: Command, done: Done): Outcome | undefined {
+    if ('line' in command && command.line !== undefined && !LINES.includes(command.line))
+      return refuse('bad-request', `there are lines ${LINES.join(' and ')}`);
     switch (command.kind) {
       case 'buckets':
         return this.#buckets(command, done);
       case 'bucket':
-        return this.#bucket(command.id);
+        return this.#bucket(command.id, command.line);
       case 'peek':
         return this.#peek(command, done);
       case 'connections':
@@ -83,11 +96,11 @@ export class Admin {
       case 'segments':
         return segmentsPage(this.#options.broker, this.#options.log.space, command);
       case 'rules':
-        return { ok: true, result: rulePage(this.#table, command.limit, command.cursor) };
       case 'rule':
-        return ruleNamed(this.#table, command.name);
       case 'bucket-rule':
-        return explainBucket(this.#table, command.id);
+      case 'rule-set':
+      case 'rule-remove':
+        return this.#rules.carryOut(command, done);
       case 'close':
         return this.#close(command.connection);
       case 'pause':
@@ -95,9 +108,9 @@ export class Admin {
       case 'resume':
         return this.#pause(command.id, false, done);
       case 'purge':
-        return isId(command.id)
-          ? this.#purges.begin(command.id, () => this.#openSlot(command.id))
-          : notAnId(command.id);
+        return isId(command.id) ? this.#purge(command.id, command.line) : notAnId(command.id);
+      case 'redrive':
+        return isId(command.id) ? this.#redrive(command) : notAnId(command.id);
       case 'backup':
       case 'backup-state':
       case 'backup-cancel':
@@ -111,62 +124,75 @@ export class Admin {
     return this.#options.broker.buckets.rules.table;
   }
 
-  // Slot of a bucket; 0: it is not known, which is what an empty one is.
-  #slotOf(id: string): number {
+  // Slot of a bucket's line; 0: it is not known, which is what an empty one is.
+  #slotOf(id: string, line?: Line): number {
     const [low, high] = wordsOf(id);
-    return this.#options.broker.buckets.find(low, high);
+    return this.#options.broker.buckets.find(low, high, kindOf(line));
   }
 
-  // The same for a bucket that may have messages on disk although it is not known.
-  #openSlot(id: string): number {
+  // The same for a line that may have messages on disk although it is not known.
+  #openSlot(id: string, line: Line | undefined): number {
     const { buckets } = this.#options.broker;
-    const slot = this.#slotOf(id);
+    const slot = this.#slotOf(id, line);
     if (slot !== 0 || !buckets.isPartial) return slot;
     const [low, high] = wordsOf(id);
-    return buckets.open(low, high);
+    return buckets.open(low, high, kindOf(line));
+  }
+
+  #purge(id: string, line: Line = 'live'): Outcome {
+    return this.#purges.begin(id, line, () => this.#openSlot(id, line));
+  }
+
+  #redrive(command: Extract<Command, { kind: 'redrive' }>): Outcome {
+    return this.#redrives.begin(command, () => this.#openSlot(command.id, 'dead'));
   }
 
   #buckets(command: Extract<Command, { kind: 'buckets' }>, done: Done): Outcome | undefined {
     const { broker, soon } = this.#options;
-    const { sort, cursor, prefix } = command;
+    const { sort, cursor, prefix, line } = command;
+    const kind = kindOf(line);
     if (prefix !== undefined && !/^\d{1,20}$/.test(prefix))
       return refuse('bad-request', `"${prefix}" is no beginning of an id: give digits`);
     const place = cursor === undefined ? undefined : parseCursor(sort, cursor);
     if (cursor !== undefined && place === undefined)
       return refuse('bad-request', `the cursor is not one of a list by ${sort}: start again`);
     const limit = bounded(command.limit, ROWS_MAX);
-    pageOf(broker, { sort, limit, cursor: place, prefix }, soon, (slots, next) => {
+    pageOf(broker, { sort, limit, cursor: place, prefix, kind }, soon, (slots, next) => {
       const consumers = this.#rows.consumersBySlot();
       const rows = slots.map((slot) => this.#rows.row(slot, consumers.get(slot) ?? []));
-      const { count, isPartial: more } = broker.buckets;
+      const { isPartial: more } = broker.buckets;
+      const count = broker.buckets.countOf(kind);
       const end = next === undefined ? null : cursorText(sort, next);
       done({ ok: true, result: { buckets: rows, cursor: end, count, more } });
     });
     return undefined;
   }
 
-  #bucket(id: string): Outcome {
+  #bucket(id: string, line?: Line): Outcome {
     const { broker } = this.#options;
     if (!isId(id)) return notAnId(id);
-    const slot = this.#openSlot(id);
-    const purge = this.#purges.stateOf(id) ?? null;
+    const slot = this.#openSlot(id, line);
+    const purge = this.#purges.stateOf(id, line ?? 'live') ?? null;
     const consumers = this.#rows.consumersBySlot().get(slot) ?? [];
-    const row = slot === 0 ? this.#rows.empty(id) : this.#rows.row(slot, consumers);
-    const returned = broker.buckets.subscription(slot)?.requeued.slices ?? [];
+    const row = slot === 0 ? this.#rows.empty(id, kindOf(line)) : this.#rows.row(slot, consumers);
+    const share = broker.buckets.subscription(slot);
+    const returned = [...(share?.requeued.slices ?? []), ...(share?.suspects?.slices ?? [])];
     const info: BucketInfo = {
       ...row,
       returned: returned.reduce((sum, { count }) => sum + count, 0),
       rules: rulesOf(this.#table, id),
       consumersList: consumers.slice(0, CONSUMERS_MAX).map((each) => this.#rows.consumer(each)),
       purge: purge === null ? null : { ...purge },
+      ...(line === 'dead' ? { redrive: this.#redrives.stateOf(id) ?? null } : {}),
     };
     return { ok: true, result: info };
   }
 
-  #peek({ id, limit, bytes }: Extract<Command, { kind: 'peek' }>, done: Done): Outcome | undefined {
+  #peek(command: Extract<Command, { kind: 'peek' }>, done: Done): Outcome | undefined {
+    const { id, limit, bytes, line } = command;
     const { broker, log, base64, soon } = this.#options;
     if (!isId(id)) return notAnId(id);
-    const slot = this.#openSlot(id);
+    const slot = this.#openSlot(id, line);
     if (slot === 0) return { ok: true, result: { id, messages: [], cut: false } };
     const most = bounded(limit, PEEK_MAX);
     const end: Parameters<typeof peek>[0]['done'] = (messages, cut, failure) => {
@@ -237,6 +263,10 @@ export class Admin {
     if (state === null) return refuse('not-found', 'no backup was made since the broker started');
     return { ok: true, result: state };
   }
+}
+
+function kindOf(line: Line = 'live'): number {
+  return line === 'dead' ? KIND_DEAD : KIND_LIVE;
 }
 
 function wordsOf(id: string): [low: number, high: number] {

@@ -1,5 +1,6 @@
 // A bucket as operators see it: a row with its age, its rates and why it does not move.
 
+import { KIND_LIVE } from '../../../assembly/layout-placed.ts';
 import type { BucketRow, ConsumerRow } from '../../contract/commands.ts';
 import { WHY } from '../../contract/why.ts';
 import type { Broker } from '../broker.ts';
@@ -30,11 +31,12 @@ export class BucketRows {
     return bySlot;
   }
 
-  /** The row of a bucket that is known; `consumers`: those of it that are connected. */
+  /** The row of a bucket's line that is known; `consumers`: those of it that are connected. */
   row(slot: number, consumers: readonly Consumer[]): BucketRow {
     const broker = this.#broker;
     const { buckets } = broker;
     const id = buckets.idOf(slot);
+    const isLive = buckets.kindOf(slot) === KIND_LIVE;
     return {
       id,
       ready: Math.max(0, buckets.readyOf(slot)),
@@ -45,7 +47,8 @@ export class BucketRows {
       publishedRate: tenths(buckets.rates.publishedOf(slot)),
       settledRate: tenths(buckets.rates.settledOf(slot)),
       ...this.#age(slot),
-      paused: broker.paused.has(id),
+      // A pause holds back deliveries, of which a dead line has none.
+      paused: isLive && broker.paused.has(id),
       why: whyOf(broker, slot, {
         consumers,
         isPurging: broker.dispatcher.takersOf(slot) > 0,
@@ -70,13 +73,14 @@ export class BucketRows {
   }
 
   /** A bucket that holds nothing and that nobody watches does not exist, and is shown as empty. */
-  empty(id: string): BucketRow {
+  empty(id: string, kind = KIND_LIVE): BucketRow {
     const broker = this.#broker;
     const nothing = { ready: 0, unacked: 0, delayed: 0, exact: true, consumers: 0 };
     const rates = { publishedRate: 0, settledRate: 0, oldestAgeMs: null, ageIs: 'exact' } as const;
     const code = broker.commit.refuses ? 'storage-full' : 'empty';
     const why = { code, text: WHY[code] } as const;
-    return { id, ...nothing, ...rates, paused: broker.paused.has(id), why };
+    const paused = kind === KIND_LIVE && broker.paused.has(id);
+    return { id, ...nothing, ...rates, paused, why };
   }
 
   consumer(consumer: Consumer): ConsumerRow {

@@ -1,6 +1,7 @@
 // Why a bucket's messages are not being delivered, as one code of a closed list. The same codes
 // stand in the API, the page, the command line and the metrics.
 
+import { KIND_LIVE } from '../../../assembly/layout-placed.ts';
 import type { Why, WhyCode } from '../../contract/why.ts';
 import { WHY } from '../../contract/why.ts';
 import type { Broker } from '../broker.ts';
@@ -32,8 +33,10 @@ export function whyOf(broker: Broker, slot: number, around: Surroundings): Why {
   // A count that does not know what is in runs may be 0 although messages wait.
   if (nothingReady && buckets.delayed.of(slot) === 0)
     return say(broker.commit.refuses ? 'storage-full' : 'empty');
-  if (broker.paused.has(buckets.idOf(slot))) return say('paused');
-  if (nothingReady) return say('in-retry');
+  const isLive = buckets.kindOf(slot) === KIND_LIVE;
+  if (isLive && broker.paused.has(buckets.idOf(slot))) return say('paused');
+  if (broker.commit.refuses && broker.mover.holds(slot)) return say('dying-waits');
+  if (nothingReady) return say(buckets.delayed.retriedOf(slot) > 0 ? 'in-retry' : 'delayed');
   if (consumers.length === 0) return say('no-consumer');
   const now = broker.reportMs;
   const stuck = consumers.filter((each) => isStuck(each, now));
@@ -43,18 +46,21 @@ export function whyOf(broker: Broker, slot: number, around: Surroundings): Why {
   const at = new Date(around.wallMs - (now - latest)).toISOString();
   if (stuck.length === consumers.length) return say('consumer-not-reading', at);
   const held = broker.limitsOfRules?.heldBack(slot);
+  const share = buckets.subscription(slot);
+  const suspects = share?.suspects;
   if (consumers.every((each) => each.state !== 'waiting')) {
     if (now - latest >= SILENT_MS) return silent(at, around, now);
     if (consumers.every((each) => each.state === 'heartbeat')) return say('heartbeat-pending');
-    return held?.by === 'max_in_flight' ? say('at-max-in-flight') : say('consumers-at-limit', at);
+    if (held?.by === 'max_in_flight') return say('at-max-in-flight');
+    return say((suspects?.holders ?? 0) > 0 ? 'suspects-out' : 'consumers-at-limit', at);
   }
   if (ready <= 0 && buckets.isCounted(slot)) return say('delivering');
   if (held?.by === 'max_in_flight') return say('at-max-in-flight');
   if (held?.by === 'order') return say('in-order-hold');
   if (held !== undefined) return atRate(around.wallMs + held.untilMs! - now);
   if (broker.budget.over) return say('memory-full');
-  const share = buckets.subscription(slot);
   if (share?.loading) return say('reading');
+  if ((suspects?.size ?? 0) > 0) return say('suspects-first');
   if ((nextInLine(buckets, slot)?.attempts ?? 0) > 0) return say('redelivering');
   return say('delivering');
 }

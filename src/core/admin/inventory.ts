@@ -16,6 +16,8 @@ export interface PageQuery {
   limit: number;
   cursor: Place | undefined;
   prefix: string | undefined;
+  /** Of the lines (layout.ts). */
+  kind: number;
 }
 
 /** A bucket's place in an order. */
@@ -66,7 +68,7 @@ export function pageOf(
   done: (slots: number[], next: Place | undefined) => void,
 ): void {
   const { buckets } = broker;
-  const { sort, limit, cursor, prefix } = query;
+  const { sort, limit, cursor, prefix, kind } = query;
   const best = new Best();
   let more = false;
   const value = (slot: number): number => {
@@ -76,7 +78,7 @@ export function pageOf(
     return 0;
   };
   const consider = (slot: number) => {
-    if (!buckets.inUse(slot)) return;
+    if (!buckets.inUse(slot) || buckets.kindOf(slot) !== kind) return;
     if (prefix !== undefined && !buckets.idOf(slot).startsWith(prefix)) return;
     const ordered = value(slot);
     // Most slots are done with here, at the price of a number or two.
@@ -106,7 +108,7 @@ export function pageOf(
     const rows = [...best.items].sort(compare);
     const last = rows.at(-1);
     // Some may be gone by now, and their slots stand for others.
-    const there = rows.filter(({ slot, low, high }) => buckets.find(low, high) === slot);
+    const there = rows.filter(({ slot, low, high }) => buckets.find(low, high, kind) === slot);
     done(
       there.map(({ slot }) => slot),
       more ? last : undefined,

@@ -1,10 +1,10 @@
-// Makes all messages of a bucket ready that wait for a time, so that whoever empties its line comes
-// to them: first those in entries, the newest first, then those in indexes, oldest segment first.
-// What goes from entries into an index meanwhile is found there. Nothing of it is written: where
-// the broker ends before they are gone, they wait again.
+// Makes all messages of a bucket's line ready that wait for a time, so that whoever empties its line
+// comes to them: first those in entries, the newest first, then those in indexes, oldest segment
+// first. What goes from entries into an index meanwhile is found there. Nothing of it is written:
+// where the broker ends before they are gone, they wait again.
 
-import { KIND_LIVE } from '../../../assembly/layout-placed.ts';
 import type { Broker } from '../broker.ts';
+import type { Entries } from '../buckets/entries.ts';
 import type { Position } from '../ports/basics.ts';
 import type { SegmentIndex } from '../ports/segment-index.ts';
 
@@ -32,12 +32,14 @@ class MakeReady {
   readonly #options: MakeReadyOptions;
   readonly #low: number;
   readonly #high: number;
+  readonly #kind: number;
 
   constructor(options: MakeReadyOptions) {
     this.#options = options;
-    const { low, high } = options.broker.buckets.placeOf(options.slot);
+    const { low, high, kind } = options.broker.buckets.placeOf(options.slot);
     this.#low = low;
     this.#high = high;
+    this.#kind = kind;
   }
 
   start(): void {
@@ -51,10 +53,15 @@ class MakeReady {
     const { entries } = broker.buckets;
     const from = Math.max(entries.from, end - ENTRIES_MAX);
     for (let entry = end - 1; entry >= from; entry--)
-      if (entries.bucketLow(entry) === this.#low && entries.bucketHigh(entry) === this.#high)
-        this.#record(entries.sequence(entry), entries.count(entry));
+      if (this.#isOf(entries, entry)) this.#record(entries.sequence(entry), entries.count(entry));
     if (from > entries.from) soon(() => this.#inEntries(from));
     else this.#inIndex(0, 0);
+  }
+
+  #isOf(entries: Entries, entry: number): boolean {
+    if (entries.bucketLow(entry) !== this.#low || entries.bucketHigh(entry) !== this.#high)
+      return false;
+    return entries.kind(entry) === this.#kind;
   }
 
   #inIndex(base: Position, at: number): void {
@@ -71,7 +78,8 @@ class MakeReady {
       return;
     }
     const from = segment.base === base ? at : 0;
-    const query = { base: segment.base, low: this.#low, high: this.#high, sequence: 0, at: from };
+    const line = { low: this.#low, high: this.#high, kind: this.#kind };
+    const query = { base: segment.base, ...line, sequence: 0, at: from };
     index.find(query, RECORDS_MAX, (failure, found, next) => {
       broker.stir();
       for (const { sequence, messages } of found) this.#record(sequence, messages);
@@ -96,7 +104,7 @@ class MakeReady {
       while (to < end && waits(to)) to++;
       if (to === at) continue;
       waiting.remove(at, to - at);
-      delayed.readyAgain(this.#low, this.#high, KIND_LIVE, at, to - at);
+      delayed.readyAgain(this.#low, this.#high, this.#kind, at, to - at);
       at = to;
     }
   }

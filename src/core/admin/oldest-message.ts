@@ -2,6 +2,7 @@
 // Found in the background, as the index of a segment has to be read for it; once known it stays the
 // oldest until it is settled, so that a message that waits for long costs no further search.
 
+import { KIND_SETTINGS } from '../../../assembly/layout-placed.ts';
 import type { Entries } from '../buckets/entries.ts';
 import { idText } from '../buckets/subscription.ts';
 import type { Outcomes } from '../collections/outcomes.ts';
@@ -27,6 +28,8 @@ export interface OldestOptions {
 /** A message that waits for longest. */
 export interface OldestMessage {
   bucket: string;
+  /** Of the line (layout.ts). */
+  kind: number;
   sequence: number;
 }
 
@@ -94,9 +97,10 @@ export class OldestMessages {
     const to = Math.min(entries.end, from + ENTRIES_MAX);
     for (let entry = from; entry < to; entry++) {
       const sequence = this.#unsettled(entries.sequence(entry), entries.count(entry));
-      if (sequence === undefined) continue;
+      if (sequence === undefined || entries.kind(entry) === KIND_SETTINGS) continue;
       this.#found = {
         bucket: idText(entries.bucketLow(entry), entries.bucketHigh(entry)),
+        kind: entries.kind(entry),
         sequence,
       };
       this.#from = sequence;
@@ -114,11 +118,12 @@ export class OldestMessages {
     let oldest: OldestMessage | undefined;
     this.#options.visit(
       base,
-      (low, high, { sequence, messages }) => {
+      (low, high, { sequence, messages, kind }) => {
+        if (kind === KIND_SETTINGS) return;
         if (oldest !== undefined && sequence >= oldest.sequence) return;
         const first = this.#unsettled(sequence, messages);
         if (first === undefined || (oldest !== undefined && first >= oldest.sequence)) return;
-        oldest = { bucket: idText(low, high), sequence: first };
+        oldest = { bucket: idText(low, high), kind, sequence: first };
       },
       (failure) => {
         this.#busy = false;

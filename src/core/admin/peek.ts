@@ -1,5 +1,5 @@
-// Shows the messages at the head of a bucket's line without taking them: what came back, what was
-// looked up, what is in indexes on disk, what is in entries, in that order.
+// Shows the messages at the head of a bucket's line, own or dead, without taking them: what came
+// back, what was looked up, what is in indexes on disk, what is in entries, in that order.
 
 import {
   MESSAGE_SIZE_BYTES,
@@ -11,14 +11,15 @@ import {
   RECORD_TYPE_AT,
 } from '../../../assembly/layout.ts';
 import { FORM_FIELDS, HEAD_BYTES } from '../../../assembly/layout-placed.ts';
-import { PEEK_BYTES_MAX, type PeekedMessage } from '../../contract/commands.ts';
+import { type MovedMessage, PEEK_BYTES_MAX, type PeekedMessage } from '../../contract/commands.ts';
 import type { Broker } from '../broker.ts';
 import { inEntries, lookahead, partsOf } from '../buckets/lookahead.ts';
 import type { Slice } from '../buckets/slice.ts';
 import type { Run } from '../buckets/sought.ts';
 import type { Position } from '../ports/basics.ts';
 import type { LogPorts } from '../ports/log.ts';
-import { bytesAt } from '../records/placed.ts';
+import { KIND_NAMES, REASON_NAMES } from '../records/names.ts';
+import { bytesAt, type Head, readHead } from '../records/placed.ts';
 import { join } from '../records/rows.ts';
 
 /** Segments searched, and loads tried, before a peek gives up: it must end. */
@@ -46,6 +47,7 @@ export function peek(options: PeekOptions): void {
 class Peek {
   readonly #options: PeekOptions;
   readonly #id: string;
+  readonly #kind: number;
   readonly #messages: PeekedMessage[] = [];
   #parts: Slice[] = [];
   #wanted = 0;
@@ -55,6 +57,7 @@ class Peek {
   constructor(options: PeekOptions) {
     this.#options = options;
     this.#id = options.broker.buckets.idOf(options.slot);
+    this.#kind = options.broker.buckets.kindOf(options.slot);
   }
 
   start(): void {
@@ -84,8 +87,8 @@ class Peek {
       );
       return;
     }
-    const { low, high } = broker.buckets.placeOf(slot);
-    const query = { base: segment.base, low, high, sequence: run.sequence, at: 0 };
+    const { low, high, kind } = broker.buckets.placeOf(slot);
+    const query = { base: segment.base, low, high, kind, sequence: run.sequence, at: 0 };
     log.index.find(query, limit, (failure, found) => {
       if (failure !== undefined || !this.#isThere()) {
         this.#end(failure?.message);
@@ -113,10 +116,12 @@ class Peek {
     }
   }
 
-  // The bucket may be forgotten while the disk works.
+  // The line may be forgotten while the disk works.
   #isThere(): boolean {
-    const { broker, slot } = this.#options;
-    return broker.buckets.inUse(slot) && broker.buckets.idOf(slot) === this.#id;
+    const { slot } = this.#options;
+    const { buckets } = this.#options.broker;
+    if (!buckets.inUse(slot) || buckets.kindOf(slot) !== this.#kind) return false;
+    return buckets.idOf(slot) === this.#id;
   }
 
   #add(parts: Slice[]): void {
@@ -136,9 +141,9 @@ class Peek {
       this.#inMemory();
       return;
     }
-    const { low, high } = broker.buckets.placeOf(slot);
+    const { low, high, kind } = broker.buckets.placeOf(slot);
     const from = segment.base === base ? at : 0;
-    const query = { base: segment.base, low, high, sequence, at: from };
+    const query = { base: segment.base, low, high, kind, sequence, at: from };
     log.index.find(query, limit, (failure, found, next) => {
       if (failure !== undefined || !this.#isThere()) {
         this.#end(failure?.message);
@@ -194,6 +199,7 @@ class Peek {
     if (bucket !== this.#id || sequence !== part.sequence - part.first)
       return 'the log was compacted meanwhile: ask again';
     const isPlaced = view.getUint8(RECORD_TYPE_AT) === RECORD_PLACED;
+    const head = isPlaced ? readHead(view, RECORD_HEADER_BYTES) : undefined;
     const fields = isPlaced && (view.getUint8(RECORD_FORM_AT) & FORM_FIELDS) !== 0;
     let at = RECORD_HEADER_BYTES + (isPlaced ? HEAD_BYTES : 0);
     for (let i = 0; i < part.first + part.count; i++) {
@@ -211,6 +217,7 @@ class Peek {
         length,
         truncated: shown < length,
         payload: base64(memory.subarray(begin, begin + shown)),
+        ...(head !== undefined && head.from > 0 ? { moved: movedOf(head, i) } : {}),
       });
     }
     return undefined;
@@ -220,4 +227,18 @@ class Peek {
     const { limit, done } = this.#options;
     done(this.#messages, this.#bytes >= PEEK_BYTES_MAX && this.#messages.length < limit, failure);
   }
+}
+
+// Where the `i`-th message of a placed record was before.
+function movedOf(head: Head, i: number): MovedMessage {
+  const timeOf = (ms: number) => (ms === 0 ? null : new Date(ms).toISOString());
+  return {
+    reason: REASON_NAMES[head.reason] ?? 'moved',
+    bucket: String(head.fromBucket),
+    line: KIND_NAMES[head.fromKind]!,
+    sequence: String(head.from + i),
+    attempts: head.fromAttempts,
+    publishedAt: timeOf(head.publishedMs),
+    movedAt: timeOf(head.movedMs),
+  };
 }

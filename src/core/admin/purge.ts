@@ -1,7 +1,7 @@
-// Settles every message that waits in a bucket, durably and in slices: takes the line as a consumer
-// would, and acks at once. Those that wait for a time are made ready first. Messages that consumers
-// hold stay theirs; one that comes back while the purge runs, and is older than its beginning, goes
-// with the others, also if it was on its way to wait for a time.
+// Settles every message that waits in a bucket's line, own or dead, durably and in slices: takes the
+// line as a consumer would, and acks at once. Those that wait for a time are made ready first.
+// Messages that consumers hold stay theirs; one that comes back while the purge runs, and is older
+// than its beginning, goes with the others, also if it was on its way to wait for a time.
 //
 //   line ──take, settle──► marks in the open batch ──durable──► counted as purged
 
@@ -9,6 +9,7 @@ import type { PurgeState } from '../../contract/commands.ts';
 import type { Broker } from '../broker.ts';
 import type { SegmentIndex } from '../ports/segment-index.ts';
 import { makeReady } from './make-ready.ts';
+import { isPast } from './taking.ts';
 
 /** Parts taken in one turn. */
 const PARTS_MAX = 2048;
@@ -22,6 +23,8 @@ export interface PurgeOptions {
   broker: Broker;
   index: Pick<SegmentIndex, 'find'>;
   slot: number;
+  /** Whose line that is. */
+  named: Pick<PurgeState, 'bucket' | 'line'>;
   startedAt: string;
   soon: (call: () => void) => void;
   done: (purge: Purge) => void;
@@ -44,12 +47,11 @@ export class Purge {
   #asked = false;
 
   constructor(options: PurgeOptions) {
-    const { broker, slot } = options;
+    const { broker, slot, named, startedAt } = options;
     this.#options = options;
     this.slot = slot;
     this.#end = broker.nextSequence;
-    const bucket = broker.buckets.idOf(slot);
-    this.state = { bucket, startedAt: options.startedAt, purged: 0, done: false };
+    this.state = { ...named, startedAt, purged: 0, done: false };
     broker.dispatcher.occupy(slot, this.#taker);
     // What is packed now is durable with the batch behind the open one at the latest.
     if (broker.buckets.delayed.pending > 0) this.#againIn = BATCHES_BETWEEN;
@@ -111,19 +113,9 @@ export class Purge {
 
   // Whether nothing older than the purge's beginning is left in the line; if not, it goes on later.
   #isPast(): boolean {
-    const { broker } = this.#options;
-    const { buckets } = broker;
-    if (buckets.peek(this.slot) === undefined) {
-      broker.dispatcher.lookup(this.slot);
-      // The broker comes back through its taker when something was found, or nothing is left.
-      if (buckets.subscription(this.slot)?.loading) return false;
-    }
-    const next = buckets.peek(this.slot);
-    const isSought = buckets.subscription(this.slot)?.sought !== undefined;
-    const isEmpty = !isSought && !buckets.headOf(this.slot).isOlder;
-    const past = next === undefined ? isEmpty : next.sequence >= this.#end;
-    if (!past) this.#soon();
-    return past && !this.#making && this.#againIn === 0;
+    const past = isPast(this.#options.broker, this.slot, this.#end);
+    if (past === false) this.#soon();
+    return past === true && !this.#making && this.#againIn === 0;
   }
 
   // Gives the line back to the bucket's consumers.

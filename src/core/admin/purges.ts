@@ -1,6 +1,6 @@
 // The purges that run, and the last ones that ended, for whoever asks how they went.
 
-import type { Outcome, PurgeState } from '../../contract/commands.ts';
+import type { Line, Outcome, PurgeState } from '../../contract/commands.ts';
 import type { Broker } from '../broker.ts';
 import type { SegmentIndex } from '../ports/segment-index.ts';
 import { Purge } from './purge.ts';
@@ -19,46 +19,55 @@ export interface PurgesOptions {
 
 export class Purges {
   readonly #options: PurgesOptions;
-  readonly #byBucket = new Map<string, Purge>(); // the oldest first
+  readonly #byLine = new Map<string, Purge>(); // the oldest first
 
   constructor(options: PurgesOptions) {
     this.#options = options;
     options.broker.onBatch((batch) => {
-      for (const purge of this.#byBucket.values()) purge.durable(batch.settledMarks);
+      for (const purge of this.#byLine.values()) purge.durable(batch.settledMarks);
     });
   }
 
-  /** How the bucket's last purge goes, or went. */
-  stateOf(id: string): PurgeState | undefined {
-    return this.#byBucket.get(id)?.state;
+  /** How the last purge of the bucket's line goes, or went. */
+  stateOf(id: string, line: Line): PurgeState | undefined {
+    return this.#byLine.get(keyOf(id, line))?.state;
   }
 
-  /** Begins to purge a bucket, unless that is under way; `slotOf`: its slot, 0 if it is empty. */
-  begin(id: string, slotOf: () => number): Outcome {
+  /**
+   * Begins to purge a bucket's line, unless that is under way; `slotOf`: its slot, 0 if it is empty.
+   */
+  begin(id: string, line: Line, slotOf: () => number): Outcome {
     const { broker, index, wallMs, soon } = this.#options;
-    const before = this.stateOf(id);
+    const before = this.stateOf(id, line);
     if (before?.done === false) return { ok: true, result: { ...before } };
     const startedAt = new Date(wallMs()).toISOString();
     const slot = slotOf();
-    if (slot === 0) return { ok: true, result: { bucket: id, startedAt, purged: 0, done: true } };
-    this.#byBucket.delete(id);
-    for (const [bucket, { state }] of this.#byBucket)
-      if (state.done && this.#byBucket.size >= PURGES_MAX) this.#byBucket.delete(bucket);
-    if (this.#byBucket.size >= PURGES_MAX)
+    const named = line === 'live' ? { bucket: id } : { bucket: id, line };
+    if (slot === 0) return { ok: true, result: { ...named, startedAt, purged: 0, done: true } };
+    this.#byLine.delete(keyOf(id, line));
+    for (const [bucket, { state }] of this.#byLine)
+      if (state.done && this.#byLine.size >= PURGES_MAX) this.#byLine.delete(bucket);
+    if (this.#byLine.size >= PURGES_MAX)
       return refuse('too-many', `${PURGES_MAX} purges are running: wait for one to end`);
-    broker.notices.notice('info', 'admin.purge', `purging bucket ${id}`, { bucket: id });
+    const of = line === 'live' ? `bucket ${id}` : `the dead line of bucket ${id}`;
+    broker.notices.notice('info', 'admin.purge', `purging ${of}`, named);
     const purge = new Purge({
       broker,
       index,
       slot,
+      named,
       startedAt,
       soon,
       done: ({ state: { purged } }) => {
-        const text = `${purged} messages of bucket ${id} were purged`;
-        broker.notices.notice('info', 'admin.purged', text, { bucket: id, purged });
+        const text = `${purged} messages of ${of} were purged`;
+        broker.notices.notice('info', 'admin.purged', text, { ...named, purged });
       },
     });
-    this.#byBucket.set(id, purge);
+    this.#byLine.set(keyOf(id, line), purge);
     return { ok: true, result: { ...purge.state } };
   }
+}
+
+function keyOf(id: string, line: Line): string {
+  return `${line}/${id}`;
 }

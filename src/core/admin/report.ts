@@ -2,11 +2,25 @@
 // the column of backlog counts and over the connections.
 
 import { WIRE_U64 } from '../../../assembly/layout.ts';
-import type { ConnectionSnapshot, Rates, Snapshot, Totals } from '../../contract/snapshot.ts';
+import {
+  KIND_LIVE,
+  REASON_DELIVERIES,
+  REASON_EXPIRED,
+  REASON_OVERFLOW,
+  REASON_REJECTED,
+} from '../../../assembly/layout-placed.ts';
+import type {
+  ConnectionSnapshot,
+  DeadTotals,
+  Rates,
+  Snapshot,
+  Totals,
+} from '../../contract/snapshot.ts';
 import type { Broker } from '../broker.ts';
 import type { Buckets } from '../buckets/buckets.ts';
 import type { Consumer } from '../connections/consumer.ts';
 import type { Producer } from '../connections/producer.ts';
+import type { Counters } from '../metrics/counters.ts';
 
 const BUCKETS_MAX = 50;
 const CONNECTIONS_MAX = 100;
@@ -27,14 +41,29 @@ export function totalsOf(broker: Broker): Totals {
     ackedMessages: c.ackedMessages,
     failedMessages: c.failedMessages,
     releasedMessages: c.releasedMessages,
+    dead: deadOf(c),
     deferredMessages: c.deferredMessages,
+    suspectedMessages: c.suspectedMessages,
     redeliveredMessages: c.redeliveredMessages,
     unreadableMessages: c.unreadableMessages,
     purgedMessages: c.purgedMessages,
+    droppedMessages: c.droppedMessages,
     heartbeats: c.heartbeats,
     batches: c.batches,
     deliveries: c.deliveries,
     protocolErrors: c.protocolErrors,
+  };
+}
+
+function deadOf(c: Counters): DeadTotals {
+  return {
+    maxDeliveries: c.dead[REASON_DELIVERIES]!,
+    rejected: c.dead[REASON_REJECTED]!,
+    expired: c.dead[REASON_EXPIRED]!,
+    overflow: c.dead[REASON_OVERFLOW]!,
+    dropped: c.deadDroppedMessages,
+    notMoved: c.deadFallbackMessages,
+    redriven: c.redrivenMessages,
   };
 }
 
@@ -51,12 +80,13 @@ export function ratesOf(before: Totals, after: Totals, elapsedMs: number): Rates
   };
 }
 
-/** The slots with the most messages ready, most first; one pass over a column of counts. */
+/** Buckets' slots with the most messages ready, most first; one pass over a column of counts. */
 export function largest(buckets: Buckets<unknown>, most: number): number[] {
   const top: number[] = [];
   let least = Number.NEGATIVE_INFINITY; // what must be exceeded
   buckets.eachCount((slot, ready, unacked) => {
     if (ready <= least || (ready <= 0 && unacked === 0)) return;
+    if (buckets.kindOf(slot) !== KIND_LIVE) return;
     let at = top.length;
     while (at > 0 && buckets.readyOf(top[at - 1]!) < ready) at--;
     top.splice(at, 0, slot);

@@ -18,9 +18,16 @@ import { quote } from '../rules/rule-error.ts';
 import type { RuleTable } from '../rules/rule-table.ts';
 import { bounded, refuse } from './refusals.ts';
 
-function rowOf(rule: Rule): RuleRow {
-  const keys = Object.fromEntries(settingsOf(rule));
-  return { name: rule.name, match: printMatch(rule.match), keys, source: 'file' };
+/** Gives the version of a rule; 0, also without it: it stands in the configuration file. */
+export type VersionOf = (name: string) => number;
+const ofFile: VersionOf = () => 0;
+
+function rowOf(rule: Rule, version: number): RuleRow {
+  const { name, match } = rule;
+  const row = { name, match: printMatch(match), keys: Object.fromEntries(settingsOf(rule)) };
+  return version === 0
+    ? { ...row, source: 'file' }
+    : { ...row, source: 'set', version: `${version}` };
 }
 
 /** Rules in the order of their names, from behind the one called `cursor` on. */
@@ -28,6 +35,7 @@ export function rulePage(
   table: RuleTable | undefined,
   limit: number,
   cursor: string | undefined,
+  versionOf = ofFile,
 ): RulePage {
   const rules = [...(table?.rules ?? [])].sort((a, b) => (a.name < b.name ? -1 : 1));
   const most = bounded(limit, ROWS_MAX);
@@ -35,12 +43,13 @@ export function rulePage(
   const following = from < 0 ? [] : rules.slice(from);
   const shown = following.slice(0, most);
   const next = following.length > most ? shown.at(-1)!.name : null;
-  return { rules: shown.map(rowOf), cursor: next, count: rules.length };
+  const rows = shown.map((rule) => rowOf(rule, versionOf(rule.name)));
+  return { rules: rows, cursor: next, count: rules.length };
 }
 
-export function ruleNamed(table: RuleTable | undefined, name: string): Outcome {
+export function ruleNamed(table: RuleTable | undefined, name: string, versionOf = ofFile): Outcome {
   const rule = table?.rules.find((each) => each.name === name);
-  if (rule !== undefined) return { ok: true, result: rowOf(rule) };
+  if (rule !== undefined) return { ok: true, result: rowOf(rule, versionOf(name)) };
   return refuse('not-found', `there is no rule ${quote(name)}`);
 }
 

@@ -1,7 +1,7 @@
-// The index of buckets: u64 id -> slot, an extendible hash table by open addressing in typed
-// arrays, because a bucket exists by first use and there may be millions. The hash is seeded, so
-// that a client cannot choose ids that all collide. Slots are dense numbers from 1; the ids are
-// with them, in `bucket-table.ts`.
+// The index of lines: u64 id of a bucket and kind of its line -> slot, an extendible hash table by
+// open addressing in typed arrays, because a bucket exists by first use and there may be millions.
+// The hash is seeded, so that a client cannot choose ids that all collide. Slots are dense numbers
+// from 1; ids and kinds are with them, in `bucket-table.ts`.
 //
 // In tables of one size: one that is full is split in two by one more bit of the hash, and two that
 // hold little become one again, so that no bucket that comes or goes pays for moving all others.
@@ -10,7 +10,7 @@
 //          table          cell in it           as its depth; one with few stands at many places
 
 import { assert } from '../assert.ts';
-import { hashOf } from '../collections/hash.ts';
+import { lineHashOf } from '../collections/hash.ts';
 import { type BucketTable, isOf } from './bucket-table.ts';
 
 // Of a table.
@@ -50,7 +50,7 @@ export class BucketIndex {
   /** Cells that were gone through to split and join tables. */
   visited = 0;
 
-  /** `columns` says which bucket a slot stands for. */
+  /** `columns` says which line a slot stands for. */
   constructor(seed: number, columns: BucketTable) {
     this.#seed = seed;
     this.#pages = columns.pages;
@@ -71,9 +71,9 @@ export class BucketIndex {
     return this.#tables[(hash >>> 16) & this.#tablesMask]!;
   }
 
-  /** Slot of a bucket, or 0. */
-  find(low: number, high: number): number {
-    const hash = hashOf(low, high, this.#seed);
+  /** Slot of a bucket's line, or 0. */
+  find(low: number, high: number, kind: number): number {
+    const hash = lineHashOf(low, high, kind, this.#seed);
     const table = this.#tableOf(hash);
     const cells = this.#cells[table >>> TOGETHER_BITS]!;
     const first = firstOf(table);
@@ -81,25 +81,25 @@ export class BucketIndex {
       const at = first + cell * WORDS;
       const slot = cells[at + 1]!;
       if (slot === 0) break;
-      if (cells[at] === hash && isOf(this.#pages, slot, low, high)) return slot;
+      if (cells[at] === hash && isOf(this.#pages, slot, low, high, kind)) return slot;
     }
-    return this.#elsewhere.size === 0 ? 0 : (this.#elsewhere.get(idOf(low, high)) ?? 0);
+    return this.#elsewhere.size === 0 ? 0 : (this.#elsewhere.get(keyOf(low, high, kind)) ?? 0);
   }
 
   /** Enters a bucket that is not there yet. */
-  add(low: number, high: number, slot: number): void {
-    const hash = hashOf(low, high, this.#seed);
+  add(low: number, high: number, kind: number, slot: number): void {
+    const hash = lineHashOf(low, high, kind, this.#seed);
     const table = this.#tableOf(hash);
     const count = this.#counts[table]!;
     if (count >= FULL && this.#depths[table]! < DEPTH_MAX) this.#split(table, hash);
     if (count < MASK) this.#place(this.#tableOf(hash), hash, slot);
-    else this.#elsewhere.set(idOf(low, high), slot);
+    else this.#elsewhere.set(keyOf(low, high, kind), slot);
     this.#count++;
   }
 
   /** Removes a bucket and closes the gap, so that no search ever passes a grave. */
-  remove(low: number, high: number): void {
-    const hash = hashOf(low, high, this.#seed);
+  remove(low: number, high: number, kind: number): void {
+    const hash = lineHashOf(low, high, kind, this.#seed);
     const table = this.#tableOf(hash);
     const cells = this.#cells[table >>> TOGETHER_BITS]!;
     const first = firstOf(table);
@@ -108,12 +108,12 @@ export class BucketIndex {
       const at = first + gap * WORDS;
       const slot = cells[at + 1]!;
       if (slot === 0) {
-        const removed = this.#elsewhere.delete(idOf(low, high));
+        const removed = this.#elsewhere.delete(keyOf(low, high, kind));
         assert(removed, 'a bucket was removed that is not there');
         this.#count--;
         return;
       }
-      if (cells[at] === hash && isOf(this.#pages, slot, low, high)) break;
+      if (cells[at] === hash && isOf(this.#pages, slot, low, high, kind)) break;
     }
     for (let cell = (gap + 1) & MASK; ; cell = (cell + 1) & MASK) {
       const at = first + cell * WORDS;
@@ -214,6 +214,6 @@ function firstOf(table: number): number {
   return (table & (TOGETHER - 1)) * CELLS * WORDS;
 }
 
-function idOf(low: number, high: number): bigint {
-  return (BigInt(high) << 32n) | BigInt(low);
+function keyOf(low: number, high: number, kind: number): bigint {
+  return (BigInt(kind) << 64n) | (BigInt(high) << 32n) | BigInt(low);
 }

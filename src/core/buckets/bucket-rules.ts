@@ -3,7 +3,7 @@
 // again is reading an array, and no slot grows. When the table changes, or gives its numbers anew,
 // the version does, and each bucket is looked up again when it is asked about: no sweep.
 //
-//   FLAGS:  31 … 22 version, 0: never looked up   21 … 8 number of the set   7 … 0 flags
+//   FLAGS:  31 … 22 version, 0: never looked up   21 … 8 number of the set   7 … 0 flags and kind
 
 import type { EffectiveRules } from '../rules/effective.ts';
 import type { RuleTable } from '../rules/rule-table.ts';

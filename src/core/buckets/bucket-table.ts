@@ -1,13 +1,14 @@
-// What is known of each bucket, by slot: dense numbers from 1. In pages, so that no bucket that
-// comes pays for moving all others; what is used together lies together, as with many buckets each
-// place in memory that is touched costs more than what is done there. A page without buckets gives
-// its memory back. Which bucket has which slot is in `bucket-index.ts`.
+// What is known of each line of a bucket, by slot: dense numbers from 1. In pages, so that none
+// that comes pays for moving all others; what is used together lies together, as with many buckets
+// each place in memory that is touched costs more than what is done there. A page without buckets
+// gives its memory back. Which line has which slot is in `bucket-index.ts`.
 //
 //   numbers:  head, tail   entries            words:   low, high   the bucket's id
 //             next         sequence                    taken       messages of the head
-//             ratedMs      monotonic time              flags
+//             ratedMs      monotonic time              flags       with the kind of the line
 //   counts:   ready, unacked                  floats:  published, settled   of `rates.ts`
 
+import { KIND_MAX } from '../../../assembly/layout-placed.ts';
 import { assert } from '../assert.ts';
 
 /** The page of a slot is its number without so many bits at the end. */
@@ -39,12 +40,17 @@ const COUNTS = 2;
 export const OLDER = 1;
 /** `ready` counts those, too. */
 export const COUNTED = 2;
-/** It stands for a bucket. */
+/** It stands for a line of a bucket. */
 export const USED = 4;
 /** Entries of the line may be settled, held or waiting for a time: each is asked about. */
 export const REWOUND = 8;
 /** Some of its messages that wait for a time may not be counted. */
 export const UNCOUNTED = 16;
+/** What was delivered last of it were suspects. */
+export const SUSPECTS_LAST = 32;
+/** The kind of that line (layout.ts), for as long as the slot stands for it. */
+export const KIND_SHIFT = 6;
+export const KIND_BITS = 3 << KIND_SHIFT;
 /** Bits of FLAGS from here on are those of `bucket-rules.ts`; 0 there: not looked up yet. */
 export const RULES_SHIFT = 8;
 
@@ -76,7 +82,9 @@ export function countsAt(slot: number): number {
 export const DELAYED = 0;
 /** Sequence behind the last of them, if they are in entries at all. */
 export const DELAYED_END = 1;
-const DELAYED_NUMBERS = 2;
+/** Those of them that were given to a consumer before. */
+export const RETRIED = 2;
+const DELAYED_NUMBERS = 3;
 
 export function delayedAt(slot: number): number {
   return (slot & MASK) * DELAYED_NUMBERS;
@@ -97,16 +105,23 @@ export function advance({ numbers, words }: Page, slot: number, next: number): v
   words[wordsAt(slot) + TAKEN] = 0;
 }
 
-/** Whether a slot that is in use stands for the bucket. */
+/** The kind of the line of a slot whose FLAGS are these. */
+export function kindIn(flags: number): number {
+  return (flags & KIND_BITS) >>> KIND_SHIFT;
+}
+
+/** Whether a slot that is in use stands for the bucket's line of that kind. */
 export function isOf(
   pages: BucketTable['pages'],
   slot: number,
   low: number,
   high: number,
+  kind: number,
 ): boolean {
   const { words } = pages[slot >>> PAGE_BITS]!;
   const at = wordsAt(slot);
-  return words[at + LOW] === low && words[at + HIGH] === high;
+  if (words[at + LOW] !== low || words[at + HIGH] !== high) return false;
+  return kindIn(words[at + FLAGS]!) === kind;
 }
 
 function emptyPage(): Page {
@@ -139,6 +154,8 @@ export class BucketTable {
   // Kept, lest a bucket that comes and goes alone brings a page with it each time.
   #spare: Page | undefined;
   #count = 0;
+  // Slots in use, by the kind of their line.
+  readonly #byKind = new Uint32Array(KIND_MAX + 1);
 
   constructor() {
     this.#begin();
@@ -166,6 +183,11 @@ export class BucketTable {
     const payload = pages.filter((page) => page.payload !== undefined).length * PAGE * 8;
     const delayed = pages.filter((page) => page.delayed !== undefined).length * PAGE * 16;
     return pages.length * (WORDS * 4 + COUNTS * 8) * PAGE + payload + delayed;
+  }
+
+  /** Slots that are in use for lines of a kind. */
+  countOf(kind: number): number {
+    return this.#byKind[kind]!;
   }
 
   page(slot: number): Page {
@@ -202,7 +224,7 @@ export class BucketTable {
     }
   }
 
-  /** A slot for a bucket of which nothing is known yet. */
+  /** A slot for a line of which nothing is known yet; `flags` say its kind, too. */
   open(low: number, high: number, flags: number, nowMs: number): number {
     const number = this.#nextPage();
     const room = this.#rooms[number]!;
@@ -224,6 +246,7 @@ export class BucketTable {
     numbers[places + RATED_MS] = nowMs;
     if (++room.used === PAGE) this.#roomy.pop();
     this.#count++;
+    this.#byKind[kindIn(flags)]!++;
     return slot;
   }
 
@@ -255,6 +278,7 @@ export class BucketTable {
     counts[countsAt(slot) + READY] = 0;
     counts[countsAt(slot) + UNACKED] = 0;
     numbers[numbersAt(slot) + HEAD] = 0;
+    this.#byKind[kindIn(words[at + FLAGS]!)]!--;
     words[at + FLAGS] = 0;
     words[at + TAKEN] = room.free;
     room.free = (slot & MASK) + 1;

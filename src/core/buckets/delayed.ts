@@ -9,7 +9,6 @@
 // The numbers lie beside the slots, in pages that are made when one of their buckets has any. Of a
 // bucket that was forgotten, or is known since a start, only those are counted that came since.
 
-import { KIND_LIVE } from '../../../assembly/layout-placed.ts';
 import { assert } from '../assert.ts';
 import type { Outcomes } from '../collections/outcomes.ts';
 import type { BucketIndex } from './bucket-index.ts';
@@ -20,8 +19,10 @@ import {
   DELAYED_END,
   delayedAt,
   FLAGS,
+  kindIn,
   openDelayed,
   READY,
+  RETRIED,
   REWOUND,
   UNACKED,
   UNCOUNTED,
@@ -32,6 +33,7 @@ import type { PayloadCounts } from './payload-counts.ts';
 import type { ReadyAgain } from './ready-again.ts';
 import { recount } from './recount.ts';
 import type { Slice } from './slice.ts';
+import type { Totals } from './totals.ts';
 import type { Unsettled } from './unsettled.ts';
 
 /** Gives the messages that consumers hold, as runs. */
@@ -45,8 +47,7 @@ export interface DelayedParts {
   readonly unsettled: Unsettled;
   readonly payload: PayloadCounts;
   readonly again: Pick<ReadyAgain<unknown>, 'put'>;
-  /** Messages over all buckets. */
-  readonly totals: { ready: number; unacked: number };
+  readonly totals: Totals;
 }
 
 export class Delayed {
@@ -72,6 +73,11 @@ export class Delayed {
     return !this.#parts.table.has(slot, UNCOUNTED);
   }
 
+  /** Those that were given to a consumer, and are to come again later; at least, likewise. */
+  retriedOf(slot: number): number {
+    return this.#parts.table.page(slot).delayed?.[delayedAt(slot) + RETRIED] ?? 0;
+  }
+
   /** It is noted from now on what is held. */
   begin(): void {
     const { held } = this.#parts.unsettled;
@@ -89,10 +95,10 @@ export class Delayed {
     assert(counts[place]! >= count, 'more was deferred than was delivered');
     unsettled.held.add(sequence + at, count);
     counts[place]! -= count;
-    totals.unacked -= count;
+    totals.of[this.#kindOf(slot)]!.unacked -= count;
     this.pending += count;
     this.count += count;
-    this.#add(slot, sequence + at, count);
+    this.#add(slot, sequence + at, count, count, count);
   }
 
   /** pending -> waiting: it is durable that they wait, and `outcomes.waiting` has them. */
@@ -113,9 +119,9 @@ export class Delayed {
     this.pending -= count;
     this.count -= count;
     unsettled.held.remove(sequence, count);
-    const slot = this.#find(low, high, kind);
+    const slot = this.#parts.index.find(low, high, kind);
     if (slot === 0) return;
-    this.#take(slot, count);
+    this.#take(slot, count, count);
     if (payload.isOn) this.settled(slot, bytes);
   }
 
@@ -129,31 +135,33 @@ export class Delayed {
     else if (bytes > 0) payload.add(slot, -bytes);
   }
 
-  /** ready -> waiting: what was just pushed waits for a time, and `outcomes.waiting` has it. */
+  /** ready -> waiting: what was just pushed waits for a time, and `outcomes.waiting` has it. Nobody
+   * was given it yet. */
   waits(slot: number, sequence: number, count: number): void {
     const { table, totals } = this.#parts;
     this.begin();
     const { counts, words } = table.page(slot);
     counts[countsAt(slot) + READY]! -= count;
-    totals.ready -= count;
+    totals.of[this.#kindOf(slot)]!.ready -= count;
     words[wordsAt(slot) + FLAGS]! |= REWOUND;
     this.count += count;
-    this.#add(slot, sequence, count);
+    this.#add(slot, sequence, count, count, 0);
   }
 
   /**
    * waiting -> ready: `outcomes.waiting` does not have these neighbours any more, none of which is
-   * settled. Gives the slot of their bucket, to which there may be something to dispatch, or 0 if
+   * settled, and all of which had the same turn. Gives the slot of their bucket, to which there may
+   * be something to dispatch, or 0 if
    * it is not known: whoever opens it looks from the oldest segment on.
    */
   readyAgain(low: number, high: number, kind: number, sequence: number, count: number): number {
-    const { again, table, totals } = this.#parts;
+    const { again, outcomes, table, totals } = this.#parts;
     this.begin();
     this.count -= count;
-    totals.ready += count;
-    const slot = this.#find(low, high, kind);
+    totals.of[kind]!.ready += count;
+    const slot = this.#parts.index.find(low, high, kind);
     if (slot === 0) return 0;
-    this.#take(slot, count);
+    this.#take(slot, count, outcomes.turns.get(sequence) > 0 ? count : 0);
     table.page(slot).counts[countsAt(slot) + READY]! += count;
     again.put(slot, sequence, count);
     return slot;
@@ -172,15 +180,18 @@ export class Delayed {
 
   /** Messages of an entry that the log was read into: counts those of them that wait. */
   found(slot: number, sequence: number, messages: number): void {
-    const count = this.#parts.unsettled.waitingOf(sequence, messages);
-    if (count > 0) this.#add(slot, sequence, messages, count);
+    const { unsettled } = this.#parts;
+    const count = unsettled.waitingOf(sequence, messages);
+    if (count > 0)
+      this.#add(slot, sequence, messages, count, unsettled.retriedOf(sequence, messages));
   }
 
   // So many of a bucket's `messages` from `sequence` on are delayed.
-  #add(slot: number, sequence: number, messages: number, count = messages): void {
+  #add(slot: number, sequence: number, messages: number, count: number, retried: number): void {
     const delayed = openDelayed(this.#parts.table.page(slot));
     const at = delayedAt(slot);
     delayed[at + DELAYED]! += count;
+    delayed[at + RETRIED]! += retried;
     delayed[at + DELAYED_END] = Math.max(delayed[at + DELAYED_END]!, sequence + messages);
   }
 
@@ -201,18 +212,18 @@ export class Delayed {
     return delayed[delayedAt(slot) + DELAYED_END]! > this.#parts.entries.firstSequence;
   }
 
-  // No other lines have messages that come back.
-  #find(low: number, high: number, kind: number): number {
-    return kind === KIND_LIVE ? this.#parts.index.find(low, high) : 0;
+  #kindOf(slot: number): number {
+    return kindIn(this.#parts.table.page(slot).words[wordsAt(slot) + FLAGS]!);
   }
 
   // Some of those that are ready or gone may not have been counted.
-  #take(slot: number, count: number): void {
+  #take(slot: number, count: number, retried: number): void {
     const { table } = this.#parts;
     const { delayed } = table.page(slot);
     if (delayed === undefined) return;
     const at = delayedAt(slot);
     delayed[at + DELAYED] = Math.max(0, delayed[at + DELAYED]! - count);
+    delayed[at + RETRIED] = Math.max(0, delayed[at + RETRIED]! - retried);
     if (delayed[at + DELAYED] === 0 && !table.has(slot, UNCOUNTED)) delayed[at + DELAYED_END] = 0;
   }
 }

@@ -6,8 +6,9 @@
 //
 //   entry:  position   of the record in the log         bodyBytes  of the record
 //           sequence   of its first message             attempts   deliveries without an ack before
-//           count      messages in it                   next       entry behind it in the bucket
-//           low, high  its bucket's id                  slot       that the bucket had; maybe no more
+//           count      messages in it                   kind       of the line that it stands in
+//           low, high  its bucket's id                  next       entry behind it in that line
+//                                                       slot       that the line had; maybe no more
 
 import { assert } from '../assert.ts';
 import type { EntrySource } from '../ports/basics.ts';
@@ -23,10 +24,12 @@ const LOW = 0;
 const HIGH = 1;
 const COUNT = 2;
 const BODY_BYTES = 3;
-const ATTEMPTS = 4;
+const ATTEMPTS = 4; // u16, as `AttemptCounts` knows no more; the kind stands above
 const DISTANCE = 5; // to the next entry of the bucket, 0 = none
 const SLOT = 6;
 const WORDS = 7;
+const ATTEMPTS_MAX = 0xffff;
+const KIND_SHIFT = 16;
 
 interface Page {
   places: Float64Array; // position, sequence
@@ -76,6 +79,7 @@ export class Entries {
     bodyBytes: number,
     attempts: number,
     slot: number,
+    kind = 0,
   ): number {
     const entry = this.#end++;
     if (Math.floor(entry / PAGE) - this.#firstPage >= this.#pages.length) this.#grow();
@@ -87,7 +91,7 @@ export class Entries {
     words[at + HIGH] = high;
     words[at + COUNT] = count;
     words[at + BODY_BYTES] = bodyBytes;
-    words[at + ATTEMPTS] = attempts;
+    words[at + ATTEMPTS] = Math.min(attempts, ATTEMPTS_MAX) | (kind << KIND_SHIFT);
     words[at + DISTANCE] = 0;
     words[at + SLOT] = slot;
     return entry;
@@ -105,7 +109,7 @@ export class Entries {
     return this.#pages[Math.floor(entry / PAGE) - this.#firstPage]!;
   }
 
-  /** Puts `next` behind `entry` in their bucket. */
+  /** Puts `next` behind `entry` in their line. */
   link(entry: number, next: number): void {
     this.#page(entry).words[(entry & MASK) * WORDS + DISTANCE] = next - entry;
   }
@@ -133,7 +137,7 @@ export class Entries {
     return this.#page(entry).words[(entry & MASK) * WORDS + word]!;
   }
 
-  /** The entry behind it in its bucket, or 0. */
+  /** The entry behind it in its line, or 0. */
   next(entry: number): number {
     const distance = this.#word(entry, DISTANCE);
     return distance === 0 ? 0 : entry + distance;
@@ -156,7 +160,11 @@ export class Entries {
   }
 
   attempts(entry: number): number {
-    return this.#word(entry, ATTEMPTS);
+    return this.#word(entry, ATTEMPTS) & ATTEMPTS_MAX;
+  }
+
+  kind(entry: number): number {
+    return this.#word(entry, ATTEMPTS) >>> KIND_SHIFT;
   }
 
   /** Writes into `part` what of an entry is behind its first `taken` messages. */
@@ -170,7 +178,7 @@ export class Entries {
     part.count = words[at + COUNT]! - taken;
     part.messages = words[at + COUNT]!;
     part.bodyBytes = words[at + BODY_BYTES]!;
-    part.attempts = words[at + ATTEMPTS]!;
+    part.attempts = words[at + ATTEMPTS]! & ATTEMPTS_MAX;
   }
 
   /** Gives the entries from `from` to before `to`, each with its slot and the next one, or 0. */
@@ -190,8 +198,11 @@ export class Entries {
   source(from: number, to: number): EntrySource {
     return {
       count: to - from,
-      bucketLow: (i) => this.bucketLow(from + i),
-      bucketHigh: (i) => this.bucketHigh(from + i),
+      lines: {
+        bucketLow: (i) => this.bucketLow(from + i),
+        bucketHigh: (i) => this.bucketHigh(from + i),
+        kind: (i) => this.kind(from + i),
+      },
       sequence: (i) => this.sequence(from + i),
       position: (i) => this.position(from + i),
       messages: (i) => this.count(from + i),

@@ -93,7 +93,7 @@ export class IndexedLines<Waiter> {
     const { numbers, counts } = this.#table.page(slot);
     const next = numbers[numbersAt(slot) + NEXT]!;
     const ahead = this.slicesOf(slot, records, next);
-    if (!this.waitsBefore(slot)) subscription.passed = this.#unsettled.firstWaiting(records, next);
+    if (!this.waitsBefore(slot)) subscription.passed = this.#unsettled.firstRetried(records, next);
     const messages = ahead.reduce((sum, { count }) => sum + count, 0);
     subscription.ahead = ahead;
     subscription.aheadAt = 0;
@@ -103,11 +103,11 @@ export class IndexedLines<Waiter> {
     return messages;
   }
 
-  /** Whether a message waits for a time that stands before the place where the line goes on, of
+  /** Whether a message is to come again that stands before the place where the line goes on, of
    * those that are in indexes and not counted as delayed. */
   waitsBefore(slot: number): boolean {
     const passed = this.#subscriptions.get(slot)?.passed ?? 0;
-    return passed > 0 && this.#unsettled.isWaiting(passed);
+    return passed > 0 && this.#unsettled.isRetried(passed);
   }
 
   /** What waits of a bucket's records that a lookup found, from sequence `next` on. */
@@ -115,7 +115,7 @@ export class IndexedLines<Waiter> {
     return this.#unsettled.slicesOf(slot, records, next);
   }
 
-  /** The indexes hold nothing more of the bucket: its line goes on in entries. */
+  /** The indexes hold nothing more of the line: it goes on in entries. */
   exhausted(slot: number): void {
     const { words } = this.#table.page(slot);
     const at = wordsAt(slot);
@@ -158,7 +158,8 @@ export class IndexedLines<Waiter> {
   /** Records of the segments from `base` to before `end` stand elsewhere now. */
   moved(base: Position, end: Position, where: (slice: Slice) => void): void {
     for (const subscription of this.#subscriptions.values()) {
-      for (const slice of subscription.requeued.slices)
+      const { requeued, suspects } = subscription;
+      for (const slice of [...requeued.slices, ...(suspects?.slices ?? [])])
         if (slice.position >= base && slice.position < end) where(slice);
       for (let at = subscription.aheadAt; at < subscription.ahead.length; at++) {
         const slice = subscription.ahead[at]!;

@@ -24,7 +24,7 @@ export function lookahead(buckets: Buckets<unknown>, slot: number, most: number)
   const share = buckets.subscription(slot);
   const { entries } = buckets;
   const sought: Run[] = [];
-  const returned = [...(share?.requeued.slices ?? [])];
+  const returned = [...(share?.requeued.slices ?? []), ...(share?.suspects?.slices ?? [])];
   for (const run of share?.sought?.items ?? []) {
     const end = run.sequence + run.count;
     const indexed = Math.max(run.sequence, Math.min(end, entries.firstSequence));
@@ -65,6 +65,7 @@ function recordAt({ entries }: Buckets<unknown>, entry: number): Found {
     messages: entries.count(entry),
     bodyBytes: entries.bodyBytes(entry),
     attempts: entries.attempts(entry),
+    kind: entries.kind(entry),
   };
 }
 
@@ -94,6 +95,12 @@ export function nextInLine(buckets: Buckets<unknown>, slot: number): Readonly<Sl
 /** Sequence before which none of the bucket's ready messages stands; 0: nothing is ready. */
 export function oldestReady(buckets: Buckets<unknown>, slot: number): number {
   if (buckets.readyOf(slot) <= 0 && buckets.isCounted(slot)) return 0;
+  const suspect = buckets.subscription(slot)?.suspects?.first()?.sequence ?? 0;
+  const rest = oldestInLine(buckets, slot);
+  return suspect > 0 && rest > 0 ? Math.min(suspect, rest) : suspect + rest;
+}
+
+function oldestInLine(buckets: Buckets<unknown>, slot: number): number {
   const share = buckets.subscription(slot);
   const sought = share === undefined ? 0 : soughtNext(share);
   if (sought > 0) return sought;

@@ -1,8 +1,8 @@
 // Where messages go that are ready again, as their time has come, as their consumer failed or as
 // nobody is left to take them: to their old place in the order of the line.
 //
-//   requeued, sought   <   ahead (looked up)   <   rest of the indexes   <   entries
-//                      ▲ the place where the line goes on
+//   requeued, sought, suspects   <   ahead (looked up)   <   rest of the indexes   <   entries
+//                                ▲ the place where the line goes on
 //
 // 1. At or behind that place nothing is put anywhere: the line comes to them. What was looked up
 //    beyond them is dropped.
@@ -25,6 +25,7 @@ import {
   FLAGS,
   HEAD,
   HIGH,
+  kindIn,
   LOW,
   NEXT,
   numbersAt,
@@ -37,6 +38,7 @@ import {
   wordsAt,
 } from './bucket-table.ts';
 import type { Entries } from './entries.ts';
+import type { Isolation } from './isolation.ts';
 import type { PayloadCounts } from './payload-counts.ts';
 import type { Seeking } from './seeking.ts';
 import type { Slice } from './slice.ts';
@@ -50,6 +52,7 @@ export interface ReadyAgainParts<Waiter> {
   readonly subscriptions: Map<number, Subscription<Waiter>>;
   readonly outcomes: Outcomes;
   readonly seeking: Seeking;
+  readonly isolation: Isolation;
   readonly payload: PayloadCounts;
 }
 
@@ -64,14 +67,15 @@ export class ReadyAgain<Waiter> {
 
   /** Delivered messages come back: unacked -> ready. Keeps the slice, if it is before the line. */
   requeue(slice: Slice): void {
-    const { slot, sequence, count } = slice;
-    const { table, outcomes, payload, subscriptions, unsettled } = this.#parts;
+    const { slot, sequence, count, level } = slice;
+    const { table, outcomes, payload, subscriptions, unsettled, isolation } = this.#parts;
     const page = table.page(slot);
     const at = countsAt(slot);
     assert(page.counts[at + UNACKED]! >= count, 'more came back than was delivered');
     page.counts[at + UNACKED]! -= count;
     page.counts[at + READY]! += count;
     outcomes.attempts.set(sequence, count, slice.attempts);
+    if (level > 0 || !outcomes.levels.isEmpty) outcomes.levels.set(sequence, count, level);
     if (unsettled.held.isOn) unsettled.held.remove(sequence, count);
     if (sequence + count > this.#placeOf(page, slot)) {
       this.put(slot, sequence, count, (part) => payload.ofPart(slice, 0, part));
@@ -82,7 +86,8 @@ export class ReadyAgain<Waiter> {
       subscription = new Subscription(slot);
       subscriptions.set(slot, subscription);
     }
-    subscription.requeued.push(slice);
+    if (level > 0) isolation.add(subscription, slice);
+    else subscription.requeued.push(slice);
   }
 
   // The sequence from which on the bucket's line goes on.
@@ -141,14 +146,18 @@ export class ReadyAgain<Waiter> {
    * entries, of which nobody knows who holds what.
    */
   park(subscription: Subscription<Waiter>): boolean {
-    const { slot, requeued, sought } = subscription;
+    const { slot, requeued, sought, suspects } = subscription;
     const { entries, table, unsettled } = this.#parts;
     if (!unsettled.held.isOn)
-      for (const slice of requeued.slices)
+      for (const slice of [...requeued.slices, ...(suspects?.slices ?? [])])
         if (slice.sequence >= entries.firstSequence) return false;
     const page = table.page(slot);
     let first = requeued.peek()?.sequence ?? Number.POSITIVE_INFINITY;
-    first = Math.min(first, sought?.peek()?.sequence ?? first);
+    first = Math.min(
+      first,
+      sought?.peek()?.sequence ?? first,
+      suspects?.first()?.sequence ?? first,
+    );
     // Whoever comes next has to find it waiting, too.
     const { passed } = subscription;
     if (unsettled.isWaiting(passed) && passed < this.#placeOf(page, slot))
@@ -160,7 +169,7 @@ export class ReadyAgain<Waiter> {
 
   // The line goes on from a sequence before the place where it would.
   #goBack(page: Page, slot: number, sequence: number): void {
-    const { entries, subscriptions, table } = this.#parts;
+    const { entries, subscriptions, table, isolation } = this.#parts;
     const indexed = entries.firstSequence;
     let head = sequence >= indexed ? sequence : Number.POSITIVE_INFINITY;
     const subscription = subscriptions.get(slot);
@@ -172,7 +181,8 @@ export class ReadyAgain<Waiter> {
         const found = Math.min(end, from) - run.sequence;
         if (found > 0 && !table.has(slot, COUNTED)) this.#uncount(page, slot, found);
       }
-      for (const slice of subscription.requeued.dropFrom(sequence)) {
+      const apart = isolation.dropFrom(subscription, sequence);
+      for (const slice of [...subscription.requeued.dropFrom(sequence), ...apart]) {
         if (slice.sequence >= indexed) head = Math.min(head, slice.sequence);
         else if (!table.has(slot, COUNTED)) this.#uncountSlice(page, slice);
       }
@@ -194,8 +204,9 @@ export class ReadyAgain<Waiter> {
     const entry = entries.at(sequence);
     const isOwn =
       entries.bucketLow(entry) === words[at + LOW] &&
-      entries.bucketHigh(entry) === words[at + HIGH];
-    assert(isOwn, "a bucket's line went back to an entry of another one");
+      entries.bucketHigh(entry) === words[at + HIGH] &&
+      entries.kind(entry) === kindIn(words[at + FLAGS]!);
+    assert(isOwn, 'a line went back to an entry of another one');
     numbers[numbersAt(slot) + HEAD] = entry;
     words[at + TAKEN] = sequence - entries.sequence(entry);
   }

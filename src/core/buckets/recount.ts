@@ -7,6 +7,7 @@ import {
   COUNTED,
   countsAt,
   FLAGS,
+  KIND_BITS,
   NEXT,
   numbersAt,
   OLDER,
@@ -35,11 +36,14 @@ export function recount(
   for (const slot of table.slots()) {
     const { counts, numbers, words } = table.page(slot);
     counts[countsAt(slot) + READY] = 0;
-    words[wordsAt(slot) + FLAGS] = USED | (isPartial ? OLDER | UNCOUNTED : COUNTED);
+    const at = wordsAt(slot) + FLAGS;
+    const known = isPartial ? OLDER | UNCOUNTED : COUNTED;
+    words[at] = (words[at]! & KIND_BITS) | USED | known;
     if (isPartial) numbers[numbersAt(slot) + NEXT] = 0;
   }
   for (let entry = entries.from; entry < entries.end; entry++) {
-    const slot = index.find(entries.bucketLow(entry), entries.bucketHigh(entry));
+    const [low, high] = [entries.bucketLow(entry), entries.bucketHigh(entry)];
+    const slot = index.find(low, high, entries.kind(entry));
     if (slot === 0) continue;
     const [sequence, count] = [entries.sequence(entry), entries.count(entry)];
     table.page(slot).counts[countsAt(slot) + READY]! += unsettled.countOf(sequence, count);

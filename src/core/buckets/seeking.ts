@@ -4,6 +4,7 @@
 
 import type { Found } from '../ports/basics.ts';
 import type { Entries } from './entries.ts';
+import type { Isolation } from './isolation.ts';
 import { type Run, Sought } from './sought.ts';
 import type { Subscription } from './subscription.ts';
 import type { Unsettled } from './unsettled.ts';
@@ -14,6 +15,7 @@ export const SOUGHT_MAX = 65_536;
 export interface SeekingParts {
   readonly entries: Entries;
   readonly unsettled: Unsettled;
+  readonly isolation: Isolation;
   readonly subscriptions: ReadonlyMap<number, Subscription<unknown>>;
 }
 
@@ -65,6 +67,7 @@ export class Seeking {
         messages: entries.count(entry),
         bodyBytes: entries.bodyBytes(entry),
         attempts: entries.attempts(entry),
+        kind: entries.kind(entry),
       };
       this.found(subscription, [record], record.sequence + record.messages);
     }
@@ -76,7 +79,7 @@ export class Seeking {
    */
   found(subscription: Subscription<unknown>, records: readonly Found[], end: number): void {
     const { sought, requeued, slot } = subscription;
-    const { unsettled } = this.#parts;
+    const { unsettled, isolation } = this.#parts;
     let at = 0;
     for (;;) {
       const run = sought?.peek();
@@ -89,7 +92,8 @@ export class Seeking {
         for (const slice of unsettled.slicesOf(slot, [record], run.sequence)) {
           if (slice.sequence >= to) break;
           slice.count = Math.min(slice.count, to - slice.sequence);
-          requeued.push(slice);
+          if (slice.level > 0 && isolation.takes(subscription)) isolation.add(subscription, slice);
+          else requeued.push(slice);
         }
       if (to < runEnd) sought!.replace({ sequence: to, count: runEnd - to });
       else {

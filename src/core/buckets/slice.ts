@@ -15,10 +15,12 @@ export interface Slice {
   messages: number;
   bodyBytes: number;
   attempts: number;
+  /** How far apart from others it is given out: 0 not at all (suspects.ts). */
+  level: number;
 }
 
 /** A part of nothing. */
 export function emptySlice(): Slice {
   const nothing = { slot: 0, position: 0, sequence: 0, first: 0, count: 0 };
-  return { ...nothing, messages: 0, bodyBytes: 0, attempts: 0 };
+  return { ...nothing, messages: 0, bodyBytes: 0, attempts: 0, level: 0 };
 }

@@ -4,11 +4,14 @@ import type { Position } from '../ports/basics.ts';
 import { Requeued } from './requeued.ts';
 import type { Slice } from './slice.ts';
 import type { Sought } from './sought.ts';
+import type { Suspects } from './suspects.ts';
 
 /** What a bucket with consumers or returned messages keeps beyond its line. */
 export class Subscription<Waiter> {
   readonly slot: number;
   readonly requeued = new Requeued();
+  /** What is kept apart; undefined: nothing was since there is nothing of it. */
+  suspects: Suspects | undefined;
   /** What is ready again and has to be looked up by its sequence; undefined: nothing. */
   sought: Sought | undefined;
   /** Consumers that could take a batch now, longest waiting first. */

@@ -66,13 +66,25 @@ export class Unsettled {
     return waiting.has(sequence) && !settled.has(sequence);
   }
 
-  /** The first message of records, from sequence `next` on, that waits for a time; 0: none does. */
-  firstWaiting(records: readonly Found[], next: number): number {
+  /** Whether a message waits that was given to a consumer before. */
+  isRetried(sequence: number): boolean {
+    return this.isWaiting(sequence) && this.#outcomes.turns.get(sequence) > 0;
+  }
+
+  /** How many of `count` messages from sequence `first` on wait, and were given to a consumer. */
+  retriedOf(first: number, count: number): number {
+    let found = 0;
+    for (let at = first; at < first + count; at++) if (this.isRetried(at)) found++;
+    return found;
+  }
+
+  /** The first message of records, from sequence `next` on, that is to come again; 0: none is. */
+  firstRetried(records: readonly Found[], next: number): number {
     for (const { sequence, messages } of records) {
       const from = Math.max(sequence, next);
       const end = sequence + messages;
       if (from >= end || this.#outcomes.waiting.within(from, end - from) === 0) continue;
-      for (let at = from; at < end; at++) if (this.isWaiting(at)) return at;
+      for (let at = from; at < end; at++) if (this.isRetried(at)) return at;
     }
     return 0;
   }
@@ -84,7 +96,7 @@ export class Unsettled {
       let first = Math.max(0, next - sequence);
       while (first < messages) {
         const rest = { first, sequence: sequence + first, count: messages - first };
-        const part: Slice = { slot, position, ...rest, messages, bodyBytes, attempts };
+        const part: Slice = { slot, position, ...rest, messages, bodyBytes, attempts, level: 0 };
         if (!this.#toReady(part)) break;
         parts.push(part);
         first = part.first + part.count;
@@ -93,9 +105,10 @@ export class Unsettled {
     return parts;
   }
 
-  // Cuts a part to its first run of messages that are ready, all of the same attempts; false: none.
+  // Cuts a part to its first run of messages that are ready, all of the same attempts and level;
+  // false: none.
   #toReady(part: Slice): boolean {
-    const { attempts } = this.#outcomes;
+    const { attempts, levels } = this.#outcomes;
     const end = part.sequence + part.count;
     let from = part.sequence;
     while (from < end && this.#isOut(from)) from++;
@@ -103,12 +116,18 @@ export class Unsettled {
     // A compacted record carries what was known when it was made; marks behind it may know more.
     const attemptsOf = (sequence: number) => Math.max(attempts.get(sequence), part.attempts);
     const before = attemptsOf(from);
+    const apart = !levels.isEmpty;
+    const level = apart ? levels.get(from) : 0;
     let to = from + 1;
-    while (to < end && !this.#isOut(to) && attemptsOf(to) === before) to++;
+    while (to < end && !this.#isOut(to) && attemptsOf(to) === before) {
+      if (apart && levels.get(to) !== level) break;
+      to++;
+    }
     part.first += from - part.sequence;
     part.sequence = from;
     part.count = to - from;
     part.attempts = before;
+    part.level = level;
     return true;
   }
 }

@@ -9,8 +9,11 @@ export interface Outcomes {
   readonly attempts: AttemptCounts;
   /** Those that wait for a time. */
   readonly waiting: SequenceSet;
-  /** Those of buckets' own lines that stand in placed records. */
+  /** Those that stand in placed records, of whatever line. */
   readonly placed: SequenceSet;
+  /** Those of dead lines, and those that are settings: neither is backlog. */
+  readonly dead: SequenceSet;
+  readonly settings: SequenceSet;
   /** How many times each was deferred to a time. */
   readonly turns: PagedNumbers;
   /** How far apart from others each is given out (layout-placed.ts, deferral). */
@@ -24,6 +27,8 @@ export function noOutcomes(): Outcomes {
     attempts: new AttemptCounts(),
     waiting: new SequenceSet(),
     placed: new SequenceSet(),
+    dead: new SequenceSet(),
+    settings: new SequenceSet(),
     turns: new PagedNumbers(),
     levels: new PagedNumbers(),
   };

@@ -40,6 +40,11 @@ export class PagedNumbers {
     else this.#pages.set(number, page);
   }
 
+  /** Whether nothing was ever set, or all of that is forgotten. */
+  get isEmpty(): boolean {
+    return this.#pages.size === 0;
+  }
+
   get(sequence: number): number {
     const number = Math.floor(sequence / PAGE);
     const page = this.#pages.get(number);

@@ -25,6 +25,9 @@ export class Batch {
   readonly rows = new RowList();
   /** Heads of those rows that have one, by the number of the row. */
   readonly heads = new Map<number, Head>();
+  /** Of its messages, those that were in the log before, and their payload. */
+  moved = 0;
+  movedPayload = 0;
   /** What is deferred when it is durable. */
   deferred: readonly Deferral[] = [];
   readonly replyTo: Replyable[] = [];
@@ -57,6 +60,14 @@ export class Batch {
     if (messages === 1 && payload > QUANTUM_BYTES) this.large = true;
   }
 
+  /** What is added next stands behind a head. */
+  hasHead(head: Head, messages: number, payload: number): void {
+    this.heads.set(this.rows.count, head);
+    if (head.from === 0) return;
+    this.moved += messages;
+    this.movedPayload += payload;
+  }
+
   /** It is complete, up to offset `end` of its segment. */
   close(end: number, reason: Reason, last: boolean): void {
     this.bytes = end - this.offset;
@@ -73,6 +84,8 @@ export class Batch {
     this.records = 0;
     this.rows.clear();
     this.heads.clear();
+    this.moved = 0;
+    this.movedPayload = 0;
     this.deferred = [];
     this.replyTo.length = 0;
     this.tokens.length = 0;

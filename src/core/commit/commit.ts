@@ -126,9 +126,11 @@ export class Commit {
   }
 
   /** Lets the next intake write as far as segment, ring and unsynced bytes allow, but `most`. */
-  allow(most = Number.POSITIVE_INFINITY): void {
+  allow(most = Number.POSITIVE_INFINITY): number {
     const at = this.#codec.writeAt();
-    this.#codec.setLimit(Math.max(Math.min(this.#segment.limit(), at + most), at));
+    const limit = Math.max(Math.min(this.#segment.limit(), at + most), at);
+    this.#codec.setLimit(limit);
+    return limit;
   }
 
   /**
@@ -152,7 +154,7 @@ export class Commit {
   packed(rows: number, messages: number, payload: number, head?: Head): void {
     const open = this.#open;
     if (open.messages === 0) open.sinceMs = this.#options.clockMs();
-    if (head !== undefined) open.heads.set(open.rows.count, head);
+    if (head !== undefined) open.hasHead(head, messages, payload);
     open.add(this.#codec.rows, rows, messages, payload);
     this.#segment.entries += head !== undefined && head.dueMs > 0 ? rows + 1 : rows;
   }
@@ -164,8 +166,7 @@ export class Commit {
    */
   reply(to: Replyable, token: number): boolean {
     if (this.#failure !== undefined) return true;
-    let batch: Batch | undefined = this.#open;
-    if (batch.rows.count === 0) batch = this.#sealed.at(-1) ?? this.#inFlight;
+    const batch = this.#open.rows.count > 0 ? this.#open : (this.#sealed.at(-1) ?? this.#inFlight);
     if (batch === undefined) return false;
     batch.replyTo.push(to);
     batch.tokens.push(token);
@@ -321,9 +322,8 @@ export class Commit {
     this.#segment.forAcks = forAcks;
     this.#seal(this.#open.messages > 0 ? 'publish' : 'roll', FLAG_LAST);
     this.#segment.turn();
-    const { base, bytes } = this.#segment;
-    this.#codec.openSegment(base, SEGMENT_DATA_AT, bytes, this.#epoch);
-    this.#space.roll(base);
+    this.#codec.openSegment(this.#segment.base, SEGMENT_DATA_AT, this.#segment.bytes, this.#epoch);
+    this.#space.roll(this.#segment.base);
     this.#begin();
   }
 

@@ -9,7 +9,7 @@ import {
   RECORD_HEADER_BYTES,
   SEGMENT_DATA_AT,
 } from '../../../assembly/layout.ts';
-import { DEFERRAL_BYTES } from '../../../assembly/layout-placed.ts';
+import { DEFERRAL_BYTES, HEAD_BYTES } from '../../../assembly/layout-placed.ts';
 import type { Position } from '../ports/basics.ts';
 import type { Resume } from '../ports/journal.ts';
 import type { SegmentSpace } from '../ports/segments.ts';
@@ -96,7 +96,7 @@ export class OpenSegment {
   limit(): number {
     const { messageBytesMax } = this.#options;
     const recordBytesMax =
-      RECORD_HEADER_BYTES + MESSAGE_SIZE_BYTES + messageBytesMax + RECORD_ALIGN;
+      RECORD_HEADER_BYTES + HEAD_BYTES + MESSAGE_SIZE_BYTES + messageBytesMax + RECORD_ALIGN;
     const share = Math.min(DIRTY_BYTES_MAX, this.bytes / 2);
     const dirtyMax = Math.max(share, recordBytesMax);
     let limit = Math.min(this.end(), this.durable + dirtyMax - this.base);

@@ -20,7 +20,7 @@ export interface CommitOptions {
   codec: RecordWriter &
     RecordMover &
     Pick<InboundFrames, 'rows' | 'setLimit'> &
-    Pick<DiskAreas, 'coldBytes'>;
+    Pick<DiskAreas, 'coldBytes' | 'memory'>;
   journal: Journal;
   space: SegmentSpace;
   events: CommitEvents;

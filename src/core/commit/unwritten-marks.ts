@@ -53,6 +53,11 @@ export class UnwrittenMarks {
     return !this.isFull && this.#segment.places && this.#segment.deferralRoom() > 0;
   }
 
+  /** Whether the open segment may hold deferrals. */
+  get places(): boolean {
+    return this.#segment.places;
+  }
+
   /** How many can be written: deferrals wait for a segment that may hold them, and has room. */
   get ready(): number {
     return this.#mayDefer ? this.count : this.count - this.deferred.count;

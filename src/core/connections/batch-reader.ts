@@ -31,22 +31,26 @@ import { BugError } from '../assert.ts';
 import type { Commit } from '../commit/commit.ts';
 import { QUANTUM_BYTES } from '../commit/cost.ts';
 import { type FairShare, QUANTUM_MESSAGES, type SharingProducer } from '../fairness/fair-share.ts';
-import type { IntakeRules } from '../fairness/intake-policy.ts';
+import type { IntakeRules, WatchedRun } from '../fairness/intake-policy.ts';
 import type { Limits } from '../limits.ts';
 import type { Counters } from '../metrics/counters.ts';
 import type { Codec } from '../ports/codec.ts';
 import type { Link } from '../ports/link.ts';
+import { type Head, NO_HEAD, writeHead } from '../records/placed.ts';
 import type { Inbound } from './inbound.ts';
 import type { Replies } from './replies.ts';
 
 /** What reading batches needs of the broker. */
 export interface BatchHost {
   /** Packs what is in the inbox into the open segment, or only walks it. */
-  readonly codec: Pick<Codec, 'inbox' | 'result' | 'intake' | 'skim'>;
+  readonly codec: Pick<Codec, 'inbox' | 'result' | 'marks' | 'intake' | 'intakePlaced' | 'skim'>;
   /** `batchMessagesMax` and, in bytes, `messageBytesMax`. */
   readonly limits: Limits;
   /** The open batch, how much may go into it, and who is to be told when it is durable. */
-  readonly commit: Pick<Commit, 'stalled' | 'allow' | 'makeRoom' | 'packed' | 'reply'>;
+  readonly commit: Pick<
+    Commit,
+    'stalled' | 'refuses' | 'allow' | 'makeRoom' | 'mayPlace' | 'packed' | 'reply'
+  >;
   /** How much a producer may put into a batch, and when it goes on. */
   readonly fairShare: FairShare;
   /** Who is asked about messages before they are packed, if anybody is. */
@@ -145,9 +149,12 @@ export class BatchReader {
         case INTAKE_FULL:
           if (!this.#quantumUsed() && !this.#makeRoom()) return at;
           break;
-        case INTAKE_RULED:
-          at = this.#ruled(at, end);
+        case INTAKE_RULED: {
+          const next = this.#ruled(at, end);
+          if (next === undefined) return at;
+          at = next;
           break;
+        }
         default:
           throw new BugError(`bug: unknown intake status ${status}`);
       }
@@ -156,11 +163,13 @@ export class BatchReader {
     return at;
   }
 
-  // The policy decides about the run at `at`; gives where what it is asked about next begins.
-  #ruled(at: number, end: number): number {
+  // The policy decides about the run at `at`; gives where what it is asked about next begins, or
+  // undefined if the producer waits.
+  #ruled(at: number, end: number): number | undefined {
     const { codec, counters, limits, rules } = this.#host;
     const { wire } = this.#owner.link;
     const run = rules!.ask(at, wire);
+    if (run.dueMs > 0 && run.take > 0) return this.#placed(run, at, end);
     const most = Math.min(run.take, this.#quantum());
     codec.intake(at, end, most, wire, limits.messageBytesMax, true);
     const behind = at + codec.result[RESULT_CONSUMED]!;
@@ -171,6 +180,27 @@ export class BatchReader {
     this.#refuse(run.refuse);
     counters.refusedByRule += run.refuse;
     return behind + codec.result[RESULT_CONSUMED]!;
+  }
+
+  // What is taken of the run at `at` waits for a time. The policy is asked about the rest again.
+  #placed({ take, dueMs }: WatchedRun, at: number, end: number): number | undefined {
+    const { codec, commit, rules } = this.#host;
+    if (!commit.mayPlace()) {
+      // On a full disk there may be no segment for them for as long as it takes.
+      if (commit.refuses) this.#refusing = true;
+      else this.#owner.wait();
+      return this.#refusing ? at : undefined;
+    }
+    const head = { ...NO_HEAD, dueMs };
+    writeHead(codec.marks, 0, head);
+    const most = Math.min(take, this.#quantum());
+    codec.intakePlaced(at, end, most, this.#owner.link.wire);
+    const behind = at + codec.result[RESULT_CONSUMED]!;
+    const messages = rules!.packed();
+    this.#took(messages, head);
+    // A head takes room, too, so there may have been some for the messages alone.
+    if (messages === 0 && !this.#quantumUsed() && !this.#makeRoom()) return undefined;
+    return behind;
   }
 
   // Whether room is not shared out by the quantum.
@@ -219,7 +249,7 @@ export class BatchReader {
   }
 
   // Accounts for messages that an intake packed, or that a skim saw and refused.
-  #took(messages: number): void {
+  #took(messages: number, head?: Head): void {
     if (messages === 0) return;
     const { codec, commit, counters, fairShare } = this.#host;
     if (this.#refusing) {
@@ -234,7 +264,7 @@ export class BatchReader {
     this.#left -= messages;
     this.#owner.messages += messages;
     fairShare.took(this.#owner.usage, payload, rows);
-    commit.packed(rows, messages, payload);
+    commit.packed(rows, messages, payload, head);
   }
 
   #refuse(messages: number): void {

@@ -8,6 +8,7 @@
 //   closed in any state: everything unacked is ready again, at its old place
 
 import { WIRE_U32 } from '../../../assembly/layout.ts';
+import { CAUSE_LEASE_OVER, CAUSE_LINK_LOST } from '../../../assembly/layout-placed.ts';
 import { type BreachKind, type CloseReason, isItsDoing } from '../../contract/close-reasons.ts';
 import { InFlight } from '../delivery/in-flight.ts';
 import type { Newcomer } from '../delivery/presence.ts';
@@ -148,8 +149,8 @@ export class Consumer implements Newcomer {
     this.bytes += bytes;
     this.#state = 'unacked';
     const { latency } = metrics;
-    const { sequence, attempts } = held.first;
-    this.#deliveredMs = attempts === 0 ? latency.delivered(sequence) : latency.clockMs();
+    const { sequence, attempts, level } = held.first;
+    this.#deliveredMs = attempts + level === 0 ? latency.delivered(sequence) : latency.clockMs();
     this.#sentMs = time.now();
     const leaseMs = subscriptions.leaseMs(slot);
     this.#lease.begin(leaseMs, leaseMs > 0 ? time.exact() : 0);
@@ -252,13 +253,12 @@ export class Consumer implements Newcomer {
   // nobody has it before the link is closed.
   #leaseOver(): void {
     const { ends, settlement, subscriptions } = this.#host;
-    const { slot } = this;
     ends.leaseOver(this, this.unacked, this.#lease.ms);
     this.closedFor = 'lease';
     this.#state = 'closed';
-    this.inFlight.lose(settlement, true);
+    this.inFlight.lose(settlement, CAUSE_LEASE_OVER);
     this.link.destroy();
-    subscriptions.dispatch(slot);
+    subscriptions.dispatch(this.slot);
   }
 
   /** The peer will send nothing more, so no ack either. */
@@ -272,7 +272,7 @@ export class Consumer implements Newcomer {
     this.#state = 'closed';
     this.#output.end();
     if (this.slot !== 0) {
-      this.inFlight.lose(settlement, isItsDoing(this.closedFor));
+      this.inFlight.lose(settlement, isItsDoing(this.closedFor) ? CAUSE_LINK_LOST : 0);
       subscriptions.leave(this);
     }
     ends.closed(this);

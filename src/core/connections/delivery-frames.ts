@@ -11,6 +11,8 @@ import {
 } from '../../../assembly/layout.ts';
 import { assert } from '../assert.ts';
 import type { Buckets } from '../buckets/buckets.ts';
+import { mostOf } from '../buckets/suspects.ts';
+import type { Dying } from '../delivery/dying.ts';
 import type { InFlight } from '../delivery/in-flight.ts';
 import type { Settlement } from '../delivery/settlement.ts';
 import type { FramePool } from '../memory/frame-pool.ts';
@@ -26,6 +28,8 @@ export interface DeliveryFramesParts {
   readonly buckets: Buckets<unknown>;
   readonly settlement: Settlement;
   readonly counters: Counters;
+  /** Who is not delivered any more. */
+  readonly dying: Pick<Dying, 'aliveIn'>;
   /** Where a record stands in memory, or -1 while it is being fetched for the bucket. */
   readonly dispatcher: { fetch(slot: number, position: Position, recordBytes: number): number };
 }
@@ -42,23 +46,31 @@ export class DeliveryFrames {
 
   /**
    * Packs what is next in a bucket's line into the outbox, and moves it into `held`: as much as is
-   * in memory, at most `most` messages, and at most `bytesMax` bytes unless one message has more.
-   * `wire`: bytes of each length. Gives the bytes of the frame, which is to be closed next; 0: the
-   * first message is on disk.
+   * in memory, at most `most` messages, all of one level and not more than that allows, and at most
+   * `bytesMax` bytes unless one message has more. `wire`: bytes of each length. Gives the bytes of
+   * the frame, which is to be closed next; 0: the first message is on disk.
    */
   pack(slot: number, most: number, wire: number, bytesMax: number, held: InFlight): number {
-    const { buckets, codec, counters, dispatcher, settlement } = this.#parts;
+    const { buckets, codec, counters, dispatcher, dying, settlement } = this.#parts;
     // There is one outbox: a delivery within another would write over the messages of that one.
     assert(!this.#isPacking, 'a frame was begun before the last one was taken');
     this.#isPacking = true;
     let bytes = BATCH_HEADER_BYTES;
-    while (held.count < most && held.parts < PARTS_MAX) {
+    let limit = most;
+    while (held.count < limit && held.parts < PARTS_MAX) {
       const part = buckets.peek(slot);
       if (part === undefined) break;
-      const { position, first, bodyBytes } = part;
+      const { position, first, bodyBytes, level } = part;
+      if (level > 0 || held.level > 0) {
+        if (held.count > 0 && level !== held.level) break;
+        limit = Math.min(limit, mostOf(level));
+      }
       const place = dispatcher.fetch(slot, position, RECORD_HEADER_BYTES + bodyBytes);
       if (place < 0) break;
-      const wanted = Math.min(part.count, most - held.count);
+      // Nobody dies before the first attempt.
+      const alive = part.attempts > 0 ? dying.aliveIn(part) : part.count;
+      const wanted = Math.min(alive, limit - held.count);
+      if (wanted === 0) break;
       const packed = codec.deliver(
         place + RECORD_HEADER_BYTES,
         bodyBytes,

@@ -51,10 +51,15 @@ export class DeliveryLimits {
     this.#rates.left(slot, this.#nowMs());
   }
 
+  /** Whether the messages of a bucket come one at a time, in their order. */
+  isInOrder(slot: number): boolean {
+    return this.#rules.of(slot).maxInFlight === 1;
+  }
+
   // One at a time, in order: what is to come again later is next, and nothing may overtake it.
   #holdsOrder(slot: number, maxInFlight: number): boolean {
     if (maxInFlight !== 1) return false;
-    return this.#buckets.delayed.of(slot) > 0 || this.#buckets.indexed.waitsBefore(slot);
+    return this.#buckets.delayed.retriedOf(slot) > 0 || this.#buckets.indexed.waitsBefore(slot);
   }
 
   /** What keeps the next message of a bucket back. */

@@ -2,11 +2,13 @@
 // what has to be read from disk before. Of a session it knows only whether it took something.
 //
 //   held back by:   closing, a taker, a pause, a standstill, what is still on disk, full buffers,
-//                   deferrals to be written, a rule: messages in flight, the rate
+//                   deferrals to be written, a rule: messages in flight, the rate; what is dead and
+//                   cannot be moved now
 
 import { BATCH_MESSAGES_MAX } from '../../../assembly/layout.ts';
 import { assert } from '../assert.ts';
 import type { Buckets } from '../buckets/buckets.ts';
+import type { Subscription } from '../buckets/subscription.ts';
 import type { Commit } from '../commit/commit.ts';
 import type { Counters } from '../metrics/counters.ts';
 import type { Failure, Position } from '../ports/basics.ts';
@@ -18,6 +20,7 @@ import { IndexLookup } from '../segments/index-lookup.ts';
 import type { Indexing } from '../segments/indexing.ts';
 import type { Retention } from '../segments/retention.ts';
 import type { DeliveryLimits } from './delivery-limits.ts';
+import type { Dying } from './dying.ts';
 import * as notices from './notices.ts';
 import type { Paused } from './paused.ts';
 import type { Newcomer, Presence } from './presence.ts';
@@ -28,6 +31,8 @@ export interface Receiver {
   /** Of its bucket. */
   readonly slot: number;
   readonly link: Pick<ByteStream, 'destroyed'>;
+  /** What it holds, and how far apart from others that is given out. */
+  readonly inFlight: { readonly level: number };
   /** Sends the next batch, of `most` messages at most; false: the first is still on disk. */
   deliver(most: number): boolean;
 }
@@ -42,6 +47,8 @@ export interface DispatcherParts {
   readonly presence: Presence;
   /** What rules allow; undefined: there are none. */
   readonly limitsOfRules: DeliveryLimits | undefined;
+  /** Takes what is dead out of a line. */
+  readonly dying: Pick<Dying, 'isPossible' | 'clear'>;
   readonly budget: { readonly over: boolean };
   readonly counters: Counters;
   readonly settlement: Settlement;
@@ -169,14 +176,14 @@ export class Dispatcher {
     if (share === undefined || closing) return;
     const taker = this.#takers.get(slot)?.[0];
     if (taker !== undefined) {
+      buckets.isolation.all(share);
       taker();
       return;
     }
     if (paused.count > 0 && this.#isPaused(slot)) return;
     if (presence.holds(slot)) return;
     for (const consumer of share.waiting) {
-      if (buckets.peek(slot) === undefined) this.#lookup.start(slot);
-      if (buckets.peek(slot) === undefined) return;
+      if (!this.#isAlive(slot, share)) return;
       if (budget.over || (commit.marks.isFull && !commit.refuses)) {
         this.#starved.add(slot);
         return;
@@ -186,12 +193,38 @@ export class Dispatcher {
       if (!consumer.link.destroyed) {
         const before = buckets.unackedOf(slot);
         if (!consumer.deliver(most)) return;
+        if (share.suspects !== undefined)
+          buckets.isolation.delivered(share, consumer.inFlight.level);
         limitsOfRules?.delivered(slot, buckets.unackedOf(slot) - before);
       }
       share.waiting.delete(consumer);
     }
     // Whoever comes next finds it there already.
     if (share.consumers > 0) this.#lookup.start(slot);
+  }
+
+  // Whether something is to be given that may be delivered: what is next and dead is handed on.
+  #isAlive(slot: number, share: Subscription<Receiver>): boolean {
+    const { dying } = this.#parts;
+    for (;;) {
+      if (!this.#isReady(slot, share)) return false;
+      const head = dying.isPossible ? dying.clear(slot) : 'alive';
+      if (head !== 'empty') return head === 'alive';
+    }
+  }
+
+  // Whether there is something to give; suspects and the rest take turns.
+  #isReady(slot: number, share: Subscription<Receiver>): boolean {
+    const { buckets, limitsOfRules } = this.#parts;
+    share.suspects?.others();
+    if (buckets.peek(slot) === undefined) this.#lookup.start(slot);
+    const rest = buckets.peek(slot);
+    buckets.isolation.tidy(share);
+    if (share.suspects === undefined) return rest !== undefined;
+    // What stands first may be a suspect, too, and is being looked up.
+    if (rest === undefined && share.sought !== undefined) return false;
+    const inOrder = limitsOfRules?.isInOrder(slot) ?? false;
+    return buckets.isolation.choose(share, rest?.sequence ?? 0, inOrder);
   }
 
   #isPaused(slot: number): boolean {

@@ -5,7 +5,7 @@ import type { Slice } from '../buckets/slice.ts';
 import type { Position } from '../ports/basics.ts';
 import type { Holder } from '../ports/observer.ts';
 import type { Settlement } from './settlement.ts';
-import { DONE, delayOf, isFree, sameUntil, VERDICTS, WORKING } from './verdict.ts';
+import { DONE, delayOf, isFree, REJECTED, sameUntil, VERDICTS, WORKING } from './verdict.ts';
 
 export class InFlight {
   readonly #parts: Slice[] = [];
@@ -30,6 +30,11 @@ export class InFlight {
     return this.#parts[0]!;
   }
 
+  /** How far apart from others all of the delivery is given out. */
+  get level(): number {
+    return this.#parts.length === 0 ? 0 : this.#parts[0]!.level;
+  }
+
   add(part: Slice): void {
     this.#parts.push(part);
     this.count += part.count;
@@ -52,25 +57,31 @@ export class InFlight {
       this.#pass(part, end - at);
       at = end;
     }
-    if (this.count === 0) this.#end();
+    if (this.count === 0) this.#end(settlement);
   }
 
   #givesBack(part: Slice, count: number, verdict: number, settlement: Settlement): void {
     const delayMs = delayOf(verdict);
-    if (isFree(verdict)) settlement.released(part, this.#answered, count, this.holder, delayMs);
+    if (verdict === REJECTED) settlement.rejected(part, this.#answered, count, this.holder);
+    else if (isFree(verdict))
+      settlement.released(part, this.#answered, count, this.holder, delayMs);
     else settlement.failed(part, this.#answered, count, this.holder, delayMs);
   }
 
-  /** The link ended, or a lease is over: everything that is held is ready again; `charged`: one attempt later. */
-  lose(settlement: Settlement, charged: boolean): void {
+  /**
+   * The link ended, or a lease is over, as a CAUSE of layout-placed.ts says; everything that is held comes back. `cause` 0: that
+   * was not the doing of the consumer, and nothing is charged.
+   */
+  lose(settlement: Settlement, cause: number): void {
+    const together = this.count;
     while (this.count > 0) {
       const part = this.#parts[this.#at]!;
       const rest = part.count - this.#answered;
-      if (charged) settlement.lost(part, this.#answered, rest, this.holder);
-      else settlement.takenBack(part, this.#answered, rest, this.holder);
+      if (cause === 0) settlement.takenBack(part, this.#answered, rest, this.holder);
+      else settlement.lost(part, this.#answered, rest, together, cause, this.holder);
       this.#pass(part, rest);
     }
-    this.#end();
+    this.#end(settlement);
   }
 
   #pass(part: Slice, count: number): void {
@@ -81,7 +92,8 @@ export class InFlight {
     this.#answered = 0;
   }
 
-  #end(): void {
+  #end(settlement: Settlement): void {
+    if (this.level > 0) settlement.suspectsBack(this.first.slot);
     this.#parts.length = 0;
     this.#at = 0;
     this.#answered = 0;

@@ -2,6 +2,7 @@
 
 import {
   ACK_DONE,
+  ACK_REJECTED,
   ACK_RELEASED,
   ACK_RETRY,
   ACK_RETRY_EXPONENT_MAX,
@@ -15,6 +16,8 @@ export const DONE = 0;
 export const FAILED = 1;
 /** What becomes of a message: it is ready again at once, and no attempt is charged. */
 export const RELEASED = 2;
+/** What becomes of a message: it is dead. */
+export const REJECTED = 3;
 // From here on, two rows of verdicts that name a time: the same number is the same verdict.
 const FAILED_FOR = 0x40;
 const RELEASED_FOR = 0x60;
@@ -25,6 +28,7 @@ export const WORKING = 0xff;
 /** Meaning by ack byte. All that have none of their own mean failed. */
 export const VERDICTS: Uint8Array = new Uint8Array(256).fill(FAILED);
 VERDICTS[ACK_DONE] = DONE;
+VERDICTS[ACK_REJECTED] = REJECTED;
 VERDICTS[ACK_RELEASED] = RELEASED;
 for (let e = 0; e <= ACK_RETRY_EXPONENT_MAX; e++) {
   VERDICTS[ACK_RETRY + e] = FAILED_FOR + e;

@@ -32,6 +32,8 @@ export class WatchedRun {
   take = 0;
   /** So many behind these are to be refused, at first none. The policy is asked about the rest. */
   refuse = 0;
+  /** What is packed is not ready before this time, in ms since 1970; at first 0: at once. */
+  dueMs = 0;
   /** Where the first of them stands in the inbox, for `payloadAt`. */
   at = 0;
   #inbox: Uint8Array = NO_BYTES;
@@ -64,9 +66,9 @@ export interface IntakePolicy {
   /** The buckets about which it is asked; about others it is not. */
   readonly watched: WatchedBuckets;
   /**
-   * Answers in `take` and `refuse` of the run: at least one message in all, and no more than there
-   * are. It is asked again about messages that found no room or were not taken in one go, so it
-   * counts in `packed`. The run is used again afterwards.
+   * Answers in `take`, `refuse` and `dueMs` of the run: at least one message in all, and no more
+   * than there are. It is asked again about messages that found no room or were not taken in one
+   * go, so it counts in `packed`. The run is used again afterwards.
    */
   admit(run: WatchedRun): void;
   /** So many messages of the run went into the open batch. */
@@ -101,6 +103,7 @@ export class IntakeRules {
     run.bytes = result[RESULT_RUN_PAYLOAD]!;
     run.take = run.messages;
     run.refuse = 0;
+    run.dueMs = 0;
     run.stands(inbox, at, wire);
     this.#policy.admit(run);
     const decided = run.take + run.refuse;

@@ -1,19 +1,22 @@
 // What may wait in a bucket, by its rule: `max_messages` and `max_bytes`. A message that would be
-// beyond is refused in its place, and none that fits is. What counts is what is ready, delayed and
+// beyond is refused in its place, and none that fits is; where the oldest go instead, all do go in
+// (delivery/overflow.ts). What counts is what is ready, delayed and
 // held, and what was packed and is not durable yet.
 //
 //   producer ──admit──► open batch ──► being written ──durable──► ready, delayed, held ──► gone
 //                       └────── on its way ────────┘              └─ buckets ─┘
 
 import {
-  RECORD_MESSAGES,
+  RECORD_PLACED,
   RULES_MASKS_MAX,
   RULES_RANGES_MAX,
   RULES_SLOTS_MAX,
 } from '../../../assembly/layout.ts';
+import { HEAD_BYTES, KIND_LIVE } from '../../../assembly/layout-placed.ts';
 import type { Buckets } from '../buckets/buckets.ts';
 import { recordPayload } from '../buckets/payload-counts.ts';
 import type { Batch } from '../commit/batch.ts';
+import { kindOf } from '../records/placed.ts';
 import { BODY_BYTES, BUCKET_HIGH, BUCKET_LOW, COUNT, ROW_WORDS, TYPE } from '../records/rows.ts';
 import { packingTableOf } from '../rules/packing.ts';
 import type { IntakePolicy, WatchedRun } from './intake-policy.ts';
@@ -28,6 +31,14 @@ interface Passage {
   messages: number;
   bytes: number;
   next: Passage | undefined;
+}
+
+/** Messages of a bucket that count: what is ready, delayed and held, as far as it is known. */
+export function messagesIn(buckets: Buckets<unknown>, slot: number): number {
+  if (slot === 0) return 0;
+  // Where older ones are not counted yet, fewer than none may be known to be ready.
+  const ready = Math.max(0, buckets.readyOf(slot));
+  return ready + buckets.delayed.of(slot) + buckets.unackedOf(slot);
 }
 
 export class Quotas implements IntakePolicy {
@@ -49,12 +60,12 @@ export class Quotas implements IntakePolicy {
   }
 
   admit(run: WatchedRun): void {
-    const { maxMessages, maxBytes } = this.#buckets.rules.for(run.low, run.high);
-    if (maxMessages === 0 && maxBytes === 0) return;
+    const { maxMessages, maxBytes, overflow } = this.#buckets.rules.for(run.low, run.high);
+    if (overflow !== 'refuse' || (maxMessages === 0 && maxBytes === 0)) return;
     const passage = this.#find(run.low, run.high);
     const slot = this.#buckets.find(run.low, run.high);
     if (maxMessages > 0) {
-      const room = maxMessages - (passage?.messages ?? 0) - this.#waiting(slot);
+      const room = maxMessages - (passage?.messages ?? 0) - messagesIn(this.#buckets, slot);
       run.take = Math.max(0, Math.min(run.messages, room));
       run.refuse = run.messages - run.take;
     }
@@ -64,15 +75,7 @@ export class Quotas implements IntakePolicy {
     if (run.bytes > room) fit(run, room);
   }
 
-  #waiting(slot: number): number {
-    if (slot === 0) return 0;
-    // Where older ones are not counted yet, fewer than none may be known to be ready.
-    const { delayed } = this.#buckets;
-    const ready = Math.max(0, this.#buckets.readyOf(slot));
-    return ready + delayed.of(slot) + this.#buckets.unackedOf(slot);
-  }
-
-  packed({ low, high }: WatchedRun, messages: number, bytes: number): void {
+  packed({ low, high }: Pick<WatchedRun, 'low' | 'high'>, messages: number, bytes: number): void {
     let passage = this.#find(low, high);
     if (passage === undefined) {
       passage = { high, messages: 0, bytes: 0, next: this.#passages.get(low) };
@@ -83,18 +86,38 @@ export class Quotas implements IntakePolicy {
     this.#messages += messages;
   }
 
+  /** How many messages from another line a bucket takes, and bytes of them; Infinity: any. */
+  roomIn(low: number, high: number): { messages: number; bytes: number } {
+    const { maxMessages, maxBytes, overflow } = this.#buckets.rules.for(low, high);
+    const room = { messages: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY };
+    if (overflow !== 'refuse') return room;
+    const passage = this.#find(low, high);
+    const slot = this.#buckets.find(low, high);
+    if (maxMessages > 0)
+      room.messages = maxMessages - (passage?.messages ?? 0) - messagesIn(this.#buckets, slot);
+    const waiting = slot === 0 ? 0 : this.#buckets.payload.of(slot);
+    if (maxBytes > 0) room.bytes = maxBytes - (passage?.bytes ?? 0) - waiting;
+    return room;
+  }
+
+  /** So many of them went into the open batch. */
+  moving(low: number, high: number, messages: number, bytes: number): void {
+    this.packed({ low, high }, messages, bytes);
+  }
+
   /** A batch became durable: what of it was on its way is in its buckets. */
   durable({ rows: { words, count } }: Batch): void {
     if (this.#messages === 0) return;
     for (let at = 0; at < count * ROW_WORDS; at += ROW_WORDS) {
-      // What was moved was never on its way here.
-      if (words[at + TYPE] !== RECORD_MESSAGES) continue;
+      const isPlaced = words[at + TYPE] === RECORD_PLACED;
+      if (isPlaced && kindOf(words, at) !== KIND_LIVE) continue;
       const low = words[at + BUCKET_LOW]!;
       const passage = this.#find(low, words[at + BUCKET_HIGH]!);
       if (passage === undefined) continue;
       const messages = words[at + COUNT]!;
       passage.messages -= messages;
-      passage.bytes -= recordPayload(words[at + BODY_BYTES]!, messages);
+      const headBytes = isPlaced ? HEAD_BYTES : 0;
+      passage.bytes -= recordPayload(words[at + BODY_BYTES]!, messages, headBytes);
       this.#messages -= messages;
       if (passage.messages === 0) this.#remove(low, passage);
     }

@@ -1,6 +1,7 @@
 // Tells whoever follows messages what becomes of them. Where nobody does, it costs one branch for
 // each batch and slice; an observer that throws is left out from then on, and the broker goes on.
 
+import { KIND_SETTINGS } from '../../../assembly/layout-placed.ts';
 import type { Buckets } from '../buckets/buckets.ts';
 import type { Slice } from '../buckets/slice.ts';
 import type { Position } from '../ports/basics.ts';
@@ -13,6 +14,7 @@ import type {
   Run,
   SettledCause,
 } from '../ports/observer.ts';
+import { kindOf } from '../records/placed.ts';
 import {
   ATTEMPTS,
   BODY_BYTES,
@@ -123,6 +125,7 @@ export class Following {
     const { words, count } = rows;
     const run = this.#run;
     for (let at = 0; at < count * ROW_WORDS; at += ROW_WORDS) {
+      if (kindOf(words, at) === KIND_SETTINGS) continue;
       run.bucketLow = words[at + BUCKET_LOW]!;
       run.bucketHigh = words[at + BUCKET_HIGH]!;
       run.sequence = sequenceOf(words, at);

@@ -1,6 +1,7 @@
 // What the broker counts, from its start on. Plain numbers, incremented on the hot path, read by
 // the snapshot; they never shrink.
 
+import { REASON_MAX } from '../../../assembly/layout-placed.ts';
 import { CLOSE_REASONS, type CloseReason } from '../../contract/close-reasons.ts';
 
 function closed(): Record<CloseReason, number> {
@@ -24,8 +25,21 @@ export class Counters {
   releasedMessages = 0;
   /** Of those that failed or were released: to be ready only after a time. */
   deferredMessages = 0;
+  /** Lost with others, so that nobody knows which of them is to blame. */
+  suspectedMessages = 0;
+  /** Messages that consumers rejected. */
+  rejectedMessages = 0;
+  /** Messages that died, by REASON of layout.ts, whatever became of them then. */
+  readonly dead: number[] = new Array(REASON_MAX + 1).fill(0);
+  /** Of these, those that are kept nowhere, and those that are not where their rule says. */
+  deadDroppedMessages = 0;
+  deadFallbackMessages = 0;
+  /** Dead messages that were given back. */
+  redrivenMessages = 0;
   redeliveredMessages = 0;
   purgedMessages = 0;
+  /** Messages that were the oldest of a bucket with more than its rule allows. */
+  droppedMessages = 0;
   heartbeats = 0;
   protocolErrors = 0;
   refusedConnections = 0;

@@ -9,19 +9,26 @@ export type Position = number;
 /** How an operation on the log ended: undefined if it succeeded, or why it failed. */
 export type Failure = Error | undefined;
 
-/** Records in the order of the log, for the index of their segment; `i` counts from 0. */
-export interface EntrySource {
-  readonly count: number;
+/** In which lines the messages of records stand; `i` as in EntrySource. */
+export interface EntryLines {
   /** The halves of the bucket's id, unsigned 32 bits. */
   bucketLow(i: number): number;
   bucketHigh(i: number): number;
+  /** Kind of the line (layout.ts). */
+  kind(i: number): number;
+}
+
+/** Records in the order of the log, for the index of their segment; `i` counts from 0. */
+export interface EntrySource {
+  readonly count: number;
+  readonly lines: EntryLines;
   /** Sequence number of the first message. */
   sequence(i: number): number;
   position(i: number): Position;
   messages(i: number): number;
   /** Bytes of the body, without padding. */
   bodyBytes(i: number): number;
-  /** Deliveries of its messages that ended without an ack, as the record says. */
+  /** Deliveries of its messages that ended without an ack, as the record says; 65,535 at most. */
   attempts(i: number): number;
 }
 
@@ -32,6 +39,7 @@ export interface Found {
   messages: number;
   bodyBytes: number;
   attempts: number;
+  kind: number;
 }
 
 /** Numbers of neighbouring messages, 4096 of them; a number alone: all have the same. */

@@ -43,6 +43,12 @@ export interface InboundFrames {
     messageBytesMax: number,
     admitted?: boolean,
   ): number;
+  /**
+   * Packs the run that an intake stopped at, or up to `most` messages of it, as one placed record
+   * behind the head that is in `marks` (RecordMover). Returns INTAKE_DONE, or INTAKE_FULL if not all
+   * of these had room; results as of `intake`. Traps if there are fewer whole ones for its bucket.
+   */
+  intakePlaced(at: number, end: number, most: number, wire: number): number;
   /** Walks the same without storing anything: PAYLOAD and ROWS are 0, nothing is ever full. */
   skim(at: number, end: number, left: number, wire: number, messageBytesMax: number): number;
 }

@@ -27,12 +27,15 @@ export interface Holder {
   readonly link: { readonly id: number; readonly peer: string };
 }
 
-/** Why messages are gone: their consumer is done with them, or an operator emptied the line. */
-export type SettledCause = 'done' | 'purged';
-/** Why messages are put off for a time: their consumer says so. */
-export type DeferredCause = 'failed' | 'released';
+/**
+ * Why messages are gone: their consumer is done with them, an operator emptied the line, their
+ * bucket had more than a rule allows, they died and are kept nowhere, or stand in another line.
+ */
+export type SettledCause = 'done' | 'purged' | 'dropped' | 'dead' | 'moved';
 /** Why messages are ready again: their consumer says so, or its connection ended. */
-export type RequeuedCause = DeferredCause | 'lost';
+export type RequeuedCause = 'failed' | 'released' | 'lost';
+/** Why messages are put off for a time: the same. */
+export type DeferredCause = RequeuedCause;
 
 /**
  * Called at once, in the order of what happens, while the core is in the middle of it: an observer

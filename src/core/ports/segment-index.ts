@@ -10,7 +10,7 @@ export interface SegmentIndex {
    */
   index(base: Position, source: EntrySource, done: (failure: Failure) => void): void;
   /**
-   * Records of a bucket in an indexed segment that reach to `query.sequence` or beyond, oldest first,
+   * Records of a bucket's line in an indexed segment that reach to `query.sequence` or beyond, oldest first,
    * at most `most`. `next` is the place to go on from; undefined: that is all. An index that is
    * damaged is made again from the segment first; an error says that this failed, too.
    */
@@ -20,9 +20,9 @@ export interface SegmentIndex {
     done: (failure: Failure, found: Found[], next: number | undefined) => void,
   ): void;
   /**
-   * All records of an indexed segment, in the order of its index: first by a hash of the bucket,
-   * given as the halves of its id, then by sequence. `record` is called any number of times before
-   * `done`, also if that brings an error.
+   * All records of an indexed segment, in the order of its index: first by a hash of the bucket and
+   * the kind of its line, then by sequence; the bucket is given as the halves of its id. `record` is
+   * called any number of times before `done`, also if that brings an error.
    */
   visit(
     base: Position,
@@ -37,6 +37,8 @@ export interface IndexQuery {
   /** The halves of the bucket's id, 32 bits each. */
   low: number;
   high: number;
+  /** Of its line (layout.ts). */
+  kind: number;
   /** Messages before it are not wanted. */
   sequence: number;
   /** 0, or the `next` of the call before this one. */

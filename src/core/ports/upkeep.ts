@@ -48,6 +48,8 @@ export interface CheckpointSource {
 export interface NumbersSource {
   waiting: { pages(): Iterable<[number, bits: Uint32Array | undefined]> };
   placed: { pages(): Iterable<[number, bits: Uint32Array | undefined]> };
+  dead: { pages(): Iterable<[number, bits: Uint32Array | undefined]> };
+  settings: { pages(): Iterable<[number, bits: Uint32Array | undefined]> };
   turns: { pages(): Iterable<[number, page: NumberPage]> };
   levels: { pages(): Iterable<[number, page: NumberPage]> };
 }

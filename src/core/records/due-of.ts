@@ -1,11 +1,18 @@
-// What records say of times: the entry (due.ts) of a placed record, by its head, and of a mark that
-// defers messages.
+// What records say of times, and how fine these are: the entry (due.ts) of a placed record, by its
+// head, and of a mark that defers messages.
 
 import { DUE_READY, type DueEntry } from './due.ts';
 import { type Deferral, type Head, kindOf } from './placed.ts';
 import { BODY_BYTES, BUCKET_HIGH, BUCKET_LOW, COUNT, sequenceOf } from './rows.ts';
 
 const U32_MASK = 0xffffffffn;
+// Due times are multiples of it, so that those of neighbours are the same more often.
+const GRAIN_MS = 8;
+
+/** The due time of what is to wait so many ms from `wallMs` on, in ms since 1970: never less. */
+export function dueAfter(wallMs: number, ms: number): number {
+  return Math.ceil((wallMs + ms) / GRAIN_MS) * GRAIN_MS;
+}
 
 /** What a mark says of a time, in `into`; false: nothing. */
 export function dueOfDeferral(deferral: Deferral, into: DueEntry): boolean {

@@ -50,6 +50,8 @@ export interface Head {
   fromKind: number;
   hops: number;
   level: number;
+  /** Not in the head: what the record's message says, of a settings line. */
+  text?: string;
 }
 
 export const NO_HEAD: Head = {

@@ -3,7 +3,7 @@
 // start applies what it reads back; the result is the same.
 
 import { RECORD_MESSAGES } from '../../../assembly/layout.ts';
-import { KIND_LIVE } from '../../../assembly/layout-placed.ts';
+import { KIND_DEAD, KIND_LIVE, KIND_SETTINGS } from '../../../assembly/layout-placed.ts';
 import { assert } from '../assert.ts';
 import type { Buckets } from '../buckets/buckets.ts';
 import type { Position } from '../ports/basics.ts';
@@ -20,6 +20,7 @@ import {
   TYPE,
 } from '../records/rows.ts';
 import type { Retention } from './retention.ts';
+import type { Settings } from './settings.ts';
 import type { State } from './state.ts';
 
 /** A segment whose records are not applied, because it is known what is in it. */
@@ -35,6 +36,7 @@ export interface KnownState {
 export class Apply {
   readonly #buckets: Buckets<unknown>;
   readonly #retention: Retention;
+  readonly #settings: Settings;
   // Segments that miss sequences which were compacted away, and those of them that marks spoke of.
   readonly #sparse = new Set<Position>();
   readonly #doubtful = new Set<Position>();
@@ -44,9 +46,10 @@ export class Apply {
   nextSequence = 1;
   #isNew = false;
 
-  constructor({ buckets, retention }: State<unknown>) {
+  constructor({ buckets, retention, settings }: State<unknown>) {
     this.#buckets = buckets;
     this.#retention = retention;
+    this.#settings = settings;
   }
 
   /** The log was read: what follows is new, from sequence `next` on. */
@@ -66,6 +69,7 @@ export class Apply {
 
   /** A segment whose records do not follow. */
   known({ base, first, end, messages, live }: KnownState): void {
+    this.#missing(first);
     this.#retention.open(base, first, messages, live);
     this.#ends.set(base, end);
     this.nextSequence = Math.max(this.nextSequence, end);
@@ -73,16 +77,16 @@ export class Apply {
 
   /**
    * The record of messages in the row that starts at word `at` stands at `position`: they wait at
-   * the end of their bucket's line. Gives the bucket's slot.
+   * the end of their bucket's line of a kind. Gives its slot; 0 of settings, which stand in no line.
    */
-  messages(words: Uint32Array, at: number, position: Position): number {
+  messages(words: Uint32Array, at: number, position: Position, kind = KIND_LIVE): number {
     const sequence = sequenceOf(words, at);
     const count = words[at + COUNT]!;
     const inOrder = !this.#isNew || sequence >= this.nextSequence;
     assert(inOrder, 'messages became durable that were so before');
-    const slot = this.#buckets.open(words[at + BUCKET_LOW]!, words[at + BUCKET_HIGH]!);
-    const bodyBytes = words[at + BODY_BYTES]!;
-    this.#buckets.push(slot, position, sequence, count, bodyBytes, words[at + ATTEMPTS]!);
+    if (!this.#isNew) this.#missing(sequence);
+    const slot = kind === KIND_SETTINGS ? 0 : this.#push(words, at, position, kind);
+    if (slot === 0) this.#note(words, at, position);
     this.#retention.add(position, sequence, count, recordBytesOf(words, at));
     if (!this.#isNew) {
       // A checkpoint may know of messages whose segment is read all the same.
@@ -93,26 +97,51 @@ export class Apply {
     return slot;
   }
 
+  #push(words: Uint32Array, at: number, position: Position, kind: number): number {
+    const slot = this.#buckets.open(words[at + BUCKET_LOW]!, words[at + BUCKET_HIGH]!, kind);
+    const count = words[at + COUNT]!;
+    const bodyBytes = words[at + BODY_BYTES]!;
+    const attempts = words[at + ATTEMPTS]!;
+    this.#buckets.push(slot, position, sequenceOf(words, at), count, bodyBytes, attempts);
+    return slot;
+  }
+
+  // Nobody is given settings. Only the index of their segment names them.
+  #note(words: Uint32Array, at: number, position: Position): void {
+    const [low, high] = [words[at + BUCKET_LOW]!, words[at + BUCKET_HIGH]!];
+    const [count, bodyBytes] = [words[at + COUNT]!, words[at + BODY_BYTES]!];
+    const sequence = sequenceOf(words, at);
+    const { entries } = this.#buckets;
+    entries.add(low, high, position, sequence, count, bodyBytes, 0, 0, KIND_SETTINGS);
+  }
+
   /**
    * The placed record in the row that starts at word `at` stands at `position`: its messages wait at
-   * the end of their line, for a time or apart from others if its head says so. Gives the bucket's
-   * slot, or 0 for those of no bucket's own line, which are kept and stand in none. What they were
-   * before they were moved is settled with them: see `from`.
+   * the end of their line, for a time or apart from others if its head says so. Gives the line's
+   * slot. What they were before they were moved is settled with them: see `from`.
    */
   placed(words: Uint32Array, at: number, position: Position, head: Head): number {
     const sequence = sequenceOf(words, at);
     const count = words[at + COUNT]!;
-    const isLive = kindOf(words, at) === KIND_LIVE;
-    if (isLive) this.#buckets.outcomes.placed.add(sequence, count);
-    const slot = isLive ? this.messages(words, at, position) : 0;
-    if (!isLive) this.#keep(words, at, position);
+    const kind = kindOf(words, at);
+    const { placed, dead, settings } = this.#buckets.outcomes;
+    placed.add(sequence, count);
+    if (kind === KIND_DEAD) dead.add(sequence, count);
+    if (kind === KIND_SETTINGS) {
+      settings.add(sequence, count);
+      this.#settings.set(sequence, head.text ?? '');
+    }
+    const slot = this.messages(words, at, position, kind);
     this.#fold(sequence, sequence + count, head);
+    // A start counts what waits when it has read all.
+    if (this.#isNew && slot !== 0 && head.dueMs > 0)
+      this.#buckets.delayed.waits(slot, sequence, count);
     return slot;
   }
 
   /**
    * The record in the row that starts at word `at` has become durable just now, row `i` of its batch,
-   * which has `heads` of placed ones. Gives the bucket's slot, or 0.
+   * which has `heads` of placed ones. Gives the slot of their line.
    */
   durable(
     words: Uint32Array,
@@ -126,8 +155,15 @@ export class Apply {
     assert(head !== undefined, 'a placed record became durable without its head');
     const slot = this.placed(words, at, position, head);
     const before = this.from(words, at, head);
-    if (before !== undefined) this.settled(before);
+    if (before !== undefined) this.#left(before);
     return slot;
+  }
+
+  // What was moved, or replaced, is known to be there: a record's messages are in one segment.
+  #left({ sequence, count }: Mark): void {
+    const added = this.#buckets.outcomes.settled.add(sequence, count);
+    this.#retention.settleSequences(sequence, added);
+    for (let i = 0; i < count && this.#settings.size > 0; i++) this.#settings.remove(sequence + i);
   }
 
   /** Deferrals have become durable just now, and that nothing before `trim` is needed; 0: no trim. */
@@ -136,16 +172,26 @@ export class Apply {
     if (trim > 0) this.trimmed(trim);
   }
 
-  // Messages that no bucket has: their segment holds them.
-  #keep(words: Uint32Array, at: number, position: Position): void {
-    const sequence = sequenceOf(words, at);
-    const count = words[at + COUNT]!;
-    this.#retention.add(position, sequence, count, recordBytesOf(words, at));
-    if (!this.#isNew) {
-      const settled = this.#buckets.outcomes.settled.within(sequence, count);
-      if (settled > 0) this.#retention.settle(position, settled);
+  // No message that is in the log is between the last one and this. A checkpoint may still speak of
+  // some: they were compacted away, settled by an ack that is lost.
+  #missing(sequence: number): void {
+    const count = sequence - this.nextSequence;
+    if (count > 0) this.#notThere(this.nextSequence, count);
+  }
+
+  /** All was read, and counted: nothing waits in segments of which nothing is left. */
+  forgetGone(): void {
+    const { segments } = this.#retention;
+    for (const [i, { first, live }] of segments.entries()) {
+      const end = segments[i + 1]?.first ?? this.nextSequence;
+      if (live === 0 && end > first) this.#notThere(first, end - first);
     }
-    this.nextSequence = Math.max(this.nextSequence, sequence + count);
+  }
+
+  // None of these is in the log unsettled, whatever a checkpoint says of them.
+  #notThere(first: number, count: number): void {
+    const { dead, settings, waiting } = this.#buckets.outcomes;
+    for (const known of [dead, settings, waiting]) known.remove(first, count);
   }
 
   /** What the messages of a placed record were before, if it settles them. */
@@ -154,8 +200,10 @@ export class Apply {
     return { sequence: head.from, count: words[at + COUNT]!, attempts: 0 };
   }
 
-  /** Pending messages are put off: that has become durable just now. */
+  /** Pending messages are put off, or others are apart: that has become durable just now. */
   putOff(deferral: Deferral): void {
+    // How far apart messages are is known since they came back, and may be less by now.
+    if (deferral.dueMs === 0) return;
     this.#buckets.delayed.deferred(deferral.sequence, deferral.count);
     this.deferred(deferral);
   }

@@ -59,8 +59,8 @@ export class IndexLookup {
     // Its entry is released, but others of its segment are not yet: then comes another call.
     if (segment === undefined || segment.base >= memoryFrom()) return;
     const { base } = segment;
-    const { low, high } = buckets.placeOf(slot);
-    const query = { base, low, high, sequence, at: 0 };
+    const { low, high, kind } = buckets.placeOf(slot);
+    const query = { base, low, high, kind, sequence, at: 0 };
     share.loading = true;
     index.find(query, this.#most, (failure, found, next) => {
       if (failure !== undefined) failed(slot, base, failure);
@@ -102,8 +102,8 @@ export class IndexLookup {
 
   #find(slot: number, share: Subscription<unknown>, place: { base: Position; at: number }): void {
     const { buckets, retention, index, ended, failed } = this.#options;
-    const { low, high, next: sequence } = buckets.placeOf(slot);
-    index.find({ ...place, low, high, sequence }, this.#most, (failure, found, next) => {
+    const { low, high, kind, next: sequence } = buckets.placeOf(slot);
+    index.find({ ...place, low, high, kind, sequence }, this.#most, (failure, found, next) => {
       if (failure !== undefined) failed(slot, place.base, failure);
       const { segments } = retention;
       const there = retention.has(place.base);

@@ -10,15 +10,17 @@ import {
   RECORD_RETURNED,
   RECORD_SETTLED,
 } from '../../../assembly/layout.ts';
+import { KIND_SETTINGS } from '../../../assembly/layout-placed.ts';
 import type { Buckets } from '../buckets/buckets.ts';
 import type { NumberPage, Position } from '../ports/basics.ts';
 import { DueEntries, emptyDueEntry, type SegmentEntries } from '../records/due.ts';
 import { dueOfDeferral, dueOfPlaced } from '../records/due-of.ts';
 import { type Mark, marksIn } from '../records/marks.ts';
-import { type Deferral, deferralsIn, type Head, readHead } from '../records/placed.ts';
+import { type Deferral, deferralsIn, type Head, kindOf, readHead } from '../records/placed.ts';
 import { COUNT, OFFSET, ROW_WORDS, RowList, TYPE } from '../records/rows.ts';
 import { Apply, type KnownState } from './apply.ts';
 import type { Retention } from './retention.ts';
+import { type Settings, settingText, unreadSettings } from './settings.ts';
 import type { State } from './state.ts';
 
 /** A segment whose entries are in memory: where these begin, and what it says of times. */
@@ -31,6 +33,8 @@ export interface InMemory {
 export class StateBuilder {
   readonly #buckets: Buckets<unknown>;
   readonly #retention: Retention;
+  readonly #settings: Settings;
+  readonly #state: State<unknown>;
   readonly #apply: Apply;
   readonly #rows = new RowList();
   #positions: Position[] = []; // of the first byte of the chunk that each staged row came from
@@ -44,12 +48,14 @@ export class StateBuilder {
   constructor(state: State<unknown>) {
     this.#buckets = state.buckets;
     this.#retention = state.retention;
+    this.#settings = state.settings;
+    this.#state = state;
     this.#apply = new Apply(state);
   }
 
-  /** Unsettled messages, once `finish` was called. */
+  /** Unsettled messages, once `finish` was called; settings are none that anybody published. */
   get messages(): number {
-    return this.#retention.live;
+    return this.#retention.live - this.#settings.size;
   }
 
   /** A segment begins whose records follow; `sparse`: it was compacted. */
@@ -64,12 +70,14 @@ export class StateBuilder {
     attempts: [number: number, page: number | Uint16Array][];
     waiting: [number: number, bits: Uint32Array | undefined][];
     placed: [number: number, bits: Uint32Array | undefined][];
+    dead: [number: number, bits: Uint32Array | undefined][];
+    settings: [number: number, bits: Uint32Array | undefined][];
     turns: [number: number, page: NumberPage][];
     levels: [number: number, page: NumberPage][];
   }): void {
-    const { settled, attempts, waiting, placed, turns, levels } = this.#buckets.outcomes;
-    for (const [number, bits] of checkpoint.waiting) waiting.restore(number, bits);
-    for (const [number, bits] of checkpoint.placed) placed.restore(number, bits);
+    const { settled, attempts, turns, levels, ...sets } = this.#buckets.outcomes;
+    for (const name of ['waiting', 'placed', 'dead', 'settings'] as const)
+      for (const [number, bits] of checkpoint[name]) sets[name].restore(number, bits);
     for (const [number, page] of checkpoint.turns) turns.restore(number, page);
     for (const [number, page] of checkpoint.levels) levels.restore(number, page);
     for (const [number, bits] of checkpoint.settled) settled.restore(number, bits);
@@ -135,6 +143,7 @@ export class StateBuilder {
   #stageHead(rows: Uint32Array, at: number, bytes: Uint8Array, body: number): void {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     const head = readHead(view, body);
+    if (kindOf(rows, at) === KIND_SETTINGS) head.text = settingText(view, body);
     this.#heads.set(this.#rows.count - 1, head);
     const from = this.#apply.from(rows, at, head);
     if (from !== undefined) this.#settled(from);
@@ -201,8 +210,22 @@ export class StateBuilder {
     this.#retention.recount(base, live);
   }
 
+  /** Settings in force of which no record was read, by the base of their segment. */
+  get unreadSettings(): ReadonlyMap<Position, ReadonlySet<number>> {
+    return unreadSettings(this.#state, this.#apply.nextSequence);
+  }
+
+  /** The record of such a setting was read: its body begins at offset `body` of a view. */
+  setting(sequence: number, view: DataView, body: number): void {
+    this.#settings.set(sequence, settingText(view, body));
+  }
+
   /** Every record was seen, and every segment in doubt was counted again. */
   finished(): void {
+    const { settled } = this.#buckets.outcomes;
+    for (const sequence of [...this.#settings.texts.keys()])
+      if (settled.has(sequence)) this.#settings.remove(sequence);
+    this.#apply.forgetGone();
     const memoryFrom = this.inMemory[0]?.base ?? 0;
     const oldest = this.#retention.oldestLive();
     const forgetful = oldest !== undefined && oldest.base < memoryFrom;

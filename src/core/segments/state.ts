@@ -6,30 +6,35 @@ import { noOutcomes } from '../collections/outcomes.ts';
 import type { Position } from '../ports/basics.ts';
 import type { CheckpointSource } from '../ports/upkeep.ts';
 import { Retention } from './retention.ts';
+import { Settings } from './settings.ts';
 
 /** What a log holds, as recovery rebuilds it before there is a broker. */
 export interface State<Waiter = never> {
   buckets: Buckets<Waiter>;
   retention: Retention;
+  settings: Settings;
 }
 
 /** An empty state; `hashSeed` is for the bucket directory, random in production. */
 export function createState(hashSeed: number, slotsMax?: number): State {
-  return { buckets: new Buckets(hashSeed, noOutcomes(), slotsMax), retention: new Retention() };
+  const buckets: Buckets<never> = new Buckets(hashSeed, noOutcomes(), slotsMax);
+  return { buckets, retention: new Retention(), settings: new Settings() };
 }
 
 /**
  * What a checkpoint says of the segments before `memoryFrom`, in a log that begins at `start` and
- * whose next message is `nextSequence`. The pages are read when they are asked for.
+ * whose next message is `nextSequence`. The pages are read when they are asked for. Levels are left
+ * out where the log does not say them: it alone must come to the same.
  */
 export function checkpointOf(
-  { buckets, retention }: State<unknown>,
+  { buckets, retention }: Pick<State<unknown>, 'buckets' | 'retention'>,
   start: Position,
   memoryFrom: Position,
   nextSequence: number,
+  saysLevels: boolean,
 ): CheckpointSource {
   const { segments } = retention;
-  const { settled, attempts, waiting, placed, turns, levels } = buckets.outcomes;
+  const { settled, attempts, waiting, placed, dead, settings, turns, levels } = buckets.outcomes;
   const end = segments.find(({ base }) => base >= memoryFrom)?.first ?? nextSequence;
   return {
     start,
@@ -42,8 +47,10 @@ export function checkpointOf(
     numbers: {
       waiting: { pages: () => waiting.pages(end) },
       placed: { pages: () => placed.pages(end) },
+      dead: { pages: () => dead.pages(end) },
+      settings: { pages: () => settings.pages(end) },
       turns: { pages: () => turns.pages(end) },
-      levels: { pages: () => levels.pages(end) },
+      levels: { pages: () => (saysLevels ? levels.pages(end) : []) },
     },
   };
 }

@@ -25,9 +25,8 @@ import {
   RECORD_TYPE_AT,
   SEGMENT_DATA_AT,
 } from '../../../assembly/layout.ts';
-import { KIND_LIVE } from '../../../assembly/layout-placed.ts';
 import { crc32c } from '../../codec/crc32c.ts';
-import type { EntrySource, Position } from '../../core/ports/basics.ts';
+import type { EntryLines, EntrySource, Position } from '../../core/ports/basics.ts';
 import type { RecordScanner } from '../../core/ports/codec.ts';
 
 // A batch is closed before a record that would make it longer than this, so that whoever reads it
@@ -176,17 +175,16 @@ function setU64(view: DataView, at: number, number: number): void {
   view.setUint32(at + 4, Math.floor(number / 2 ** 32), true);
 }
 
-const WORDS = 5;
+const WORDS = 6;
 
 /** The records of messages in a compacted segment, in order. */
-export class MovedEntries implements EntrySource {
+export class MovedEntries implements EntrySource, EntryLines {
   #places = new Float64Array(128); // sequence, position
   #words = new Uint32Array(64 * WORDS);
   count = 0;
+  readonly lines = this;
 
-  /** Adds one, unless it is of no bucket's own line: those are in no index. */
   add(fields: Fields, position: Position, bodyBytes: number): void {
-    if ((fields.kind ?? KIND_LIVE) !== KIND_LIVE) return;
     const row = this.count++;
     if (row * WORDS === this.#words.length) this.#grow();
     this.#places[row * 2] = fields.sequence;
@@ -197,6 +195,7 @@ export class MovedEntries implements EntrySource {
     this.#words[at + 2] = fields.count;
     this.#words[at + 3] = bodyBytes;
     this.#words[at + 4] = fields.attempts;
+    this.#words[at + 5] = fields.kind ?? 0;
   }
 
   #grow(): void {
@@ -234,5 +233,9 @@ export class MovedEntries implements EntrySource {
 
   attempts(i: number): number {
     return this.#words[i * WORDS + 4]!;
+  }
+
+  kind(i: number): number {
+    return this.#words[i * WORDS + 5]!;
   }
 }

@@ -1,6 +1,6 @@
-// The part of a checkpoint that says which messages wait for a time and which stand in placed
-// records, how often each was deferred and how far apart from others it is given out (checkpoint.ts
-// draws it).
+// The part of a checkpoint that says which messages wait for a time, which stand in placed records
+// and which in other lines than their bucket's own, how often each was deferred and how far apart
+// from others it is given out (checkpoint.ts draws it).
 
 import type { NumberPage } from '../../core/ports/basics.ts';
 import type { NumbersSource } from '../../core/ports/upkeep.ts';
@@ -10,7 +10,10 @@ const WAITING = 1;
 const TURNS = 2;
 const LEVELS = 3;
 const PLACED = 4;
+const DEAD = 5;
+const SETTINGS = 6;
 
+type Bits = [number, bits: Uint32Array | undefined];
 type Words = Uint8Array | Uint16Array | Uint32Array;
 
 interface Page {
@@ -28,16 +31,20 @@ export class NumberPages {
   bytes = 0;
 
   constructor(state: NumbersSource) {
-    for (const [number, bits] of state.waiting.pages())
-      this.#add({ what: WAITING, number, value: 0, words: bits });
-    for (const [number, bits] of state.placed.pages())
-      this.#add({ what: PLACED, number, value: 0, words: bits });
+    this.#addBits(WAITING, state.waiting);
+    this.#addBits(PLACED, state.placed);
+    this.#addBits(DEAD, state.dead);
+    this.#addBits(SETTINGS, state.settings);
     for (const [number, page] of state.turns.pages()) this.#addNumbers(TURNS, number, page);
     for (const [number, page] of state.levels.pages()) this.#addNumbers(LEVELS, number, page);
   }
 
   get count(): number {
     return this.#pages.length;
+  }
+
+  #addBits(what: number, set: NumbersSource['waiting']): void {
+    for (const [number, bits] of set.pages()) this.#add({ what, number, value: 0, words: bits });
   }
 
   #addNumbers(what: number, number: number, page: NumberPage): void {
@@ -74,13 +81,22 @@ export function readNumbers(
   at: number,
   count: number,
   into: {
-    waiting: [number, bits: Uint32Array | undefined][];
-    placed: [number, bits: Uint32Array | undefined][];
+    waiting: Bits[];
+    placed: Bits[];
+    dead: Bits[];
+    settings: Bits[];
     turns: [number, page: NumberPage][];
     levels: [number, page: NumberPage][];
   },
 ): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const { waiting, placed, dead, settings } = into;
+  const sets: Record<number, Bits[]> = {
+    [WAITING]: waiting,
+    [PLACED]: placed,
+    [DEAD]: dead,
+    [SETTINGS]: settings,
+  };
   let from = at;
   for (let i = 0; i < count; i++) {
     const number = view.getFloat64(from, true);
@@ -91,10 +107,9 @@ export function readNumbers(
     from += HEAD_BYTES;
     const { buffer } = bytes.slice(from, from + size);
     from += size;
-    if (what === WAITING || what === PLACED) {
-      const set = what === WAITING ? into.waiting : into.placed;
-      set.push([number, width === 0 ? undefined : new Uint32Array(buffer)]);
-    } else (what === TURNS ? into.turns : into.levels).push([number, pageOf(width, value, buffer)]);
+    const set = sets[what];
+    if (set !== undefined) set.push([number, width === 0 ? undefined : new Uint32Array(buffer)]);
+    else (what === TURNS ? into.turns : into.levels).push([number, pageOf(width, value, buffer)]);
   }
 }
 

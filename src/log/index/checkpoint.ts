@@ -14,9 +14,9 @@
 //                      8192 bytes: u16 each
 //   page of numbers, in version 2:
 //                      f64 number, u32 kind (0 = all the same, else bytes of each, which follow;
-//                      for waiting and placed 4, the bits), u32 their number where it is the same,
-//                      u32 what: 1 waiting, 2 turns, 3 levels, 4 placed, u32 bytes that
-//                      follow
+//                      for sets 4, the bits), u32 their number where it is the same, u32 what:
+//                      2 turns, 3 levels, or a set: 1 waiting, 4 placed, 5 dead, 6 settings,
+//                      u32 bytes that follow
 //
 // Version 1 says nothing of numbers; it is what is written while there are none, so that an earlier
 // release can take it over.
@@ -61,6 +61,8 @@ export interface Checkpoint {
   attempts: [number: number, page: number | Uint16Array][];
   waiting: [number: number, bits: Uint32Array | undefined][];
   placed: [number: number, bits: Uint32Array | undefined][];
+  dead: [number: number, bits: Uint32Array | undefined][];
+  settings: [number: number, bits: Uint32Array | undefined][];
   turns: [number: number, page: NumberPage][];
   levels: [number: number, page: NumberPage][];
 }
@@ -164,6 +166,8 @@ export function decodeCheckpoint(
     attempts: [],
     waiting: [],
     placed: [],
+    dead: [],
+    settings: [],
     turns: [],
     levels: [],
   };

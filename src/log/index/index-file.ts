@@ -1,4 +1,4 @@
-// One run: the file that says where the records of each bucket stand in a sealed segment. It is a
+// One run: the file that says where the records of each line stand in a sealed segment. It is a
 // cache, made from the log and never synced: it may be gone, torn, stale or of another log, so no
 // byte of it is believed before a checksum held that covers it. Here are its name, its layout and
 // the arithmetic of its tables; `index-writer` makes one, `indexes` keeps and searches them.
@@ -10,14 +10,14 @@
 //
 //   header         64 bytes
 //     at  0   8    MAGIC       the text "TMQINDEX"
-//         8   4    VERSION     1
+//         8   4    VERSION     1, or 2 if a line of another kind than 0 is in it
 //        12   4    PAGE_BITS   pages = 2^PAGE_BITS: the smallest power of two >= COUNT / 128
 //        16   8    LOG_ID      of the log
 //        24   8    BASE        position of the segment; equals the file name
 //        32   8    FIRST       lowest sequence in the run; 0 in an empty one
 //        40   4    COUNT       entries
 //        44   4    IDENTITY    the segment's, from whoever knows it: another one says "stale"
-//        48   4    SEED        of the hash that gives each bucket its page
+//        48   4    SEED        of the hash that gives each line its page
 //        52   4    TABLE_CRC   of the page table and the chunk table
 //        56   4    CHUNKS      rows of the chunk table
 //        60   4    CRC         of bytes 0 ... 59
@@ -31,18 +31,23 @@
 //        12   4    position of the record, less BASE
 //        16   4    messages in the record
 //        20   4    bytes of its body
-//        24   4    attempts
+//        24   2    attempts; in version 1 it has 4 bytes, and all lines are of kind 0
+//        26   1    kind of the line (layout.ts), which goes into the hash of the page
+//        27   1    zero
 //
 // A *chunk* is what one checksum covers: a page, or 2340 entries (65,520 bytes) of a longer one. It
 // is read whole or not at all, so that a page of any length is read in pieces of at most 64 KiB of
 // which each is verified.
 
-import { hashOf } from '../../core/collections/hash.ts';
-import type { Found, Position } from '../../core/ports/basics.ts';
+import { lineHashOf } from '../../core/collections/hash.ts';
+import type { Position } from '../../core/ports/basics.ts';
 import { LogError } from '../files/errors.ts';
+import { ENTRY_BYTES } from './index-entry.ts';
 
 const NAME = /^(\d{20})\.run$/;
+// Version 1 is written while it says all, so that an earlier release finds its way about.
 const VERSION = 1;
+const VERSION_KINDS = 2;
 const MAGIC = 0x5845444e49514d54n; // "TMQINDEX"
 const MAGIC_AT = 0;
 const VERSION_AT = 8;
@@ -59,7 +64,6 @@ const CRC_AT = 60;
 const PAGE_ENTRIES = 128;
 
 export const INDEX_HEADER_BYTES = 64;
-export const ENTRY_BYTES = 28;
 /** Most entries that one checksum covers: as many as 64 KiB hold. */
 export const CHUNK_ENTRIES = Math.floor((64 * 1024) / ENTRY_BYTES);
 const ROW_BYTES = 8;
@@ -91,6 +95,8 @@ export interface IndexHeader {
   seed: number;
   tableCrc: number;
   chunks: number;
+  /** Whether entries name the kind of their line: version 2. */
+  kinds: boolean;
 }
 
 /** The power of two that gives pages of at most 128 entries on average. */
@@ -100,9 +106,15 @@ export function pageBitsFor(count: number): number {
   return bits;
 }
 
-/** Page of a bucket among 2^`pageBits`. */
-export function pageOf(low: number, high: number, seed: number, pageBits: number): number {
-  return hashOf(low, high, seed) & (2 ** pageBits - 1);
+/** Page of a bucket's line among 2^`pageBits`. */
+export function pageOf(
+  low: number,
+  high: number,
+  seed: number,
+  pageBits: number,
+  kind = 0,
+): number {
+  return lineHashOf(low, high, kind, seed) & (2 ** pageBits - 1);
 }
 
 /** Size of the page table and the chunk table together. */
@@ -119,7 +131,7 @@ export function entryAt(pageBits: number, chunks: number, entry: number): number
 export function encodeIndexHeader(header: IndexHeader, into: Uint8Array, crc32c: Checksum): void {
   const view = new DataView(into.buffer, into.byteOffset, INDEX_HEADER_BYTES);
   view.setBigUint64(MAGIC_AT, MAGIC, true);
-  view.setUint32(VERSION_AT, VERSION, true);
+  view.setUint32(VERSION_AT, header.kinds ? VERSION_KINDS : VERSION, true);
   view.setUint32(PAGE_BITS_AT, header.pageBits, true);
   view.setBigUint64(LOG_ID_AT, header.logId, true);
   view.setBigUint64(BASE_AT, BigInt(header.base), true);
@@ -149,8 +161,8 @@ export function decodeIndexHeader(
   if (view.getUint32(CRC_AT, true) !== crc32c(bytes.subarray(0, CRC_AT)))
     throw new LogError('damaged', `the header of ${name} does not match its checksum`);
   const version = view.getUint32(VERSION_AT, true);
-  if (version !== VERSION)
-    throw new LogError('version', `${name} has version ${version}, this program reads ${VERSION}`);
+  if (version !== VERSION && version !== VERSION_KINDS)
+    throw new LogError('version', `${name} has version ${version}, this program reads 1 and 2`);
   const header: IndexHeader = {
     pageBits: view.getUint32(PAGE_BITS_AT, true),
     logId: view.getBigUint64(LOG_ID_AT, true),
@@ -161,6 +173,7 @@ export function decodeIndexHeader(
     seed: view.getUint32(SEED_AT, true),
     tableCrc: view.getUint32(TABLE_CRC_AT, true),
     chunks: view.getUint32(CHUNKS_AT, true),
+    kinds: version === VERSION_KINDS,
   };
   const { pageBits, count, chunks } = header;
   if (header.logId !== expected.logId)
@@ -174,22 +187,6 @@ export function decodeIndexHeader(
       `${name} has ${expected.fileBytes} bytes, its header tells of ${count} entries`,
     );
   return header;
-}
-
-/** Whether the entry at an offset of a view of entries is of this bucket. */
-export function isOf(view: DataView, at: number, low: number, high: number): boolean {
-  return view.getUint32(at, true) === low && view.getUint32(at + 4, true) === high;
-}
-
-/** The entry at an offset of a view of entries. */
-export function decodeEntry(view: DataView, at: number, { first, base }: IndexHeader): Found {
-  return {
-    sequence: first + view.getUint32(at + 8, true),
-    position: base + view.getUint32(at + 12, true),
-    messages: view.getUint32(at + 16, true),
-    bodyBytes: view.getUint32(at + 20, true),
-    attempts: view.getUint32(at + 24, true),
-  };
 }
 
 /** Entries that one checksum covers: `from` up to, not including, `to`. */

@@ -5,6 +5,7 @@
 import { RECORD_CRC_AT, RECORD_HEADER_BYTES, SEGMENT_DATA_AT } from '../../../assembly/layout.ts';
 import type { EntrySource, Failure, Found } from '../../core/ports/basics.ts';
 import type { RecordScanner } from '../../core/ports/codec.ts';
+import type { IndexQuery } from '../../core/ports/segment-index.ts';
 import type { CheckpointSource } from '../../core/ports/upkeep.ts';
 import { type Files, isNoSpace } from '../files/files.ts';
 import { settle } from '../files/promises.ts';
@@ -183,12 +184,11 @@ export class IndexStore {
   /** Records of a bucket; an index that cannot be used is made again first (SegmentIndex). */
   find(
     segment: Indexed,
-    query: { low: number; high: number; sequence: number; at: number },
+    query: Omit<IndexQuery, 'base'>,
     most: number,
     done: (failure: Failure, found: Found[], next: number | undefined) => void,
   ): void {
     const { base, identity } = segment;
-    const { low, high, sequence, at } = query;
     const making = this.#making.get(base);
     if (making !== undefined) {
       making.push((failure) => {
@@ -203,8 +203,8 @@ export class IndexStore {
       return;
     }
     // A place in what was held in memory means nothing in the file.
-    const from = isPendingPlace(at) ? 0 : at;
-    this.#runs.find(base, identity, low, high, sequence, from, most, (failure, found, next) => {
+    const from = { ...query, at: isPendingPlace(query.at) ? 0 : query.at };
+    this.#runs.find(base, identity, from, most, (failure, found, next) => {
       // Once the log is closed, segments are not read any more either.
       if (failure === undefined || this.#closed) return done(failure, found, next);
       this.#make(segment, failure, (makeFailure) => {
@@ -212,7 +212,7 @@ export class IndexStore {
         // By sequence: the place was one in the index that is gone.
         const again = this.#held.find(segment, { ...query, at: 0 }, most);
         if (again !== undefined) done(undefined, again.found, again.next);
-        else this.#runs.find(base, identity, low, high, sequence, 0, most, done);
+        else this.#runs.find(base, identity, { ...query, at: 0 }, most, done);
       });
     });
   }

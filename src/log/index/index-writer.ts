@@ -9,12 +9,13 @@
 //   page                  (stable)
 
 import { RECORD_HEADER_BYTES, RING_BYTES } from '../../../assembly/layout.ts';
+import { KIND_LIVE, KIND_MAX } from '../../../assembly/layout-placed.ts';
 import type { EntrySource, Failure, Position } from '../../core/ports/basics.ts';
 import { type Files, type Handle, writeAll } from '../files/files.ts';
 import type { Throttle } from '../files/throttle.ts';
+import { ENTRY_BYTES, encodeEntry } from './index-entry.ts';
 import {
   type Checksum,
-  ENTRY_BYTES,
   encodeIndexHeader,
   entryAt,
   INDEX_HEADER_BYTES,
@@ -62,6 +63,7 @@ class RunWriter {
   readonly #starts: Uint32Array; // entries of each page; from `#layOut` on its first entry
   #first = Number.POSITIVE_INFINITY;
   #last = 0;
+  #kinds = false;
   #problem: Failure;
   #image = new Uint8Array(0); // header and tables
   #table: Table | undefined;
@@ -87,7 +89,9 @@ class RunWriter {
 
   #page(i: number): number {
     const { source, hashSeed } = this.#plan;
-    return pageOf(source.bucketLow(i), source.bucketHigh(i), hashSeed, this.#pageBits);
+    const { lines } = source;
+    const [low, high] = [lines.bucketLow(i), lines.bucketHigh(i)];
+    return pageOf(low, high, hashSeed, this.#pageBits, lines.kind(i));
   }
 
   // Calls `each` for every entry, a slice of them a turn; `then` unless there was a problem.
@@ -110,20 +114,23 @@ class RunWriter {
 
   #count(i: number): void {
     const { source, base } = this.#plan;
+    const { lines } = source;
     const sequence = source.sequence(i);
     this.#first = Math.min(this.#first, sequence);
     this.#last = Math.max(this.#last, sequence);
     const wrong =
-      unfit('bucketLow', source.bucketLow(i)) ??
-      unfit('bucketHigh', source.bucketHigh(i)) ??
+      unfit('bucketLow', lines.bucketLow(i)) ??
+      unfit('bucketHigh', lines.bucketHigh(i)) ??
       unfit('position less the base', source.position(i) - base) ??
       unfit('messages', source.messages(i), 1) ??
       unfit('bodyBytes', source.bodyBytes(i)) ??
       unfit('attempts', source.attempts(i)) ??
+      unfit('kind', lines.kind(i), 0, KIND_MAX) ??
       unfit('sequence', sequence, 0, Number.MAX_SAFE_INTEGER) ??
       unfit('distance of sequences', this.#last - this.#first);
     if (wrong !== undefined) this.#problem = this.#refusal(`${wrong}, in entry ${i}`);
     else this.#starts[this.#page(i)]!++;
+    this.#kinds ||= lines.kind(i) !== KIND_LIVE;
   }
 
   #refusal(what: string): Error {
@@ -193,17 +200,9 @@ class RunWriter {
 
   #encode(from: number, to: number, view: DataView): void {
     const { source, base } = this.#plan;
-    for (let entry = from; entry < to; entry++) {
-      const i = this.#order[entry]!;
-      const at = (entry - from) * ENTRY_BYTES;
-      view.setUint32(at, source.bucketLow(i), true);
-      view.setUint32(at + 4, source.bucketHigh(i), true);
-      view.setUint32(at + 8, source.sequence(i) - this.#first, true);
-      view.setUint32(at + 12, source.position(i) - base, true);
-      view.setUint32(at + 16, source.messages(i), true);
-      view.setUint32(at + 20, source.bodyBytes(i), true);
-      view.setUint32(at + 24, source.attempts(i), true);
-    }
+    const origin = { first: this.#first, base, kinds: this.#kinds };
+    for (let entry = from; entry < to; entry++)
+      encodeEntry(view, (entry - from) * ENTRY_BYTES, source, this.#order[entry]!, origin);
   }
 
   #writeTables(): void {
@@ -220,6 +219,7 @@ class RunWriter {
       seed: hashSeed,
       tableCrc: crc32c(bytes),
       chunks,
+      kinds: this.#kinds,
     };
     encodeIndexHeader(header, this.#image, crc32c);
     writeAll(files, this.#handle, [this.#image], 0, (failure) => {

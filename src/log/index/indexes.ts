@@ -10,19 +10,18 @@
 
 import { assert } from '../../core/assert.ts';
 import type { EntrySource, Failure, Found, Position } from '../../core/ports/basics.ts';
+import type { IndexQuery } from '../../core/ports/segment-index.ts';
 import type { Files } from '../files/files.ts';
 import type { Throttle } from '../files/throttle.ts';
 import { givenUp } from './given-up.ts';
 import { InTurn } from './in-turn.ts';
+import { decodeEntry, ENTRY_BYTES, isOf } from './index-entry.ts';
 import {
   type Checksum,
   type Chunk,
-  decodeEntry,
-  ENTRY_BYTES,
   INDEX_TEMPORARY,
   indexBaseOf,
   indexName,
-  isOf,
   pageOf,
 } from './index-file.ts';
 import { SLICE_ENTRIES, writeIndex } from './index-writer.ts';
@@ -59,12 +58,12 @@ interface Writing {
   stopped: Failure;
 }
 
+type Query = Omit<IndexQuery, 'base'>;
+
 interface Search {
   run: OpenIndex;
   loaded: Loaded;
-  low: number;
-  high: number;
-  sequence: number;
+  query: Query;
   most: number;
   done: (failure: Failure, found: Found[], next: number | undefined) => void;
 }
@@ -202,30 +201,29 @@ export class Indexes {
   }
 
   /**
-   * The records of a bucket in this run whose last message has a sequence >= `sequence`, oldest
-   * first, at most `most` of them. `at` is 0, or the `next` of a call before, to go on behind what
+   * The records of a bucket's line in this run whose last message has a sequence >= `sequence`,
+   * oldest first, at most `most` of them. `at` is 0, or the `next` of a call before, to go on behind what
    * it gave; without a `next` there is no more. Fewer than `most` may come although there is a
    * `next`. A `next` is good for the file that gave it: when the run was written again, it fails.
    */
   find(
     base: Position,
     identity: number,
-    low: number,
-    high: number,
-    sequence: number,
-    at: number,
+    query: Query,
     most: number,
     done: (failure: Failure, found: Found[], next: number | undefined) => void,
   ): void {
+    const { low, high, kind, at } = query;
     assert(Number.isSafeInteger(most) && most >= 1, `a search in a run for ${most} entries`);
     this.#use(base, identity, (failure, run, loaded) => {
       if (run === undefined || loaded === undefined) return done(failure, [], undefined);
       const { header, table } = loaded;
-      const page = pageOf(low, high, header.seed, header.pageBits);
+      const page = pageOf(low, high, header.seed, header.pageBits, kind);
       const [start, end] = [table.start(page), table.start(page + 1)];
       const entry = at === 0 ? start : at % PLACE;
       const known = at === 0 || (Math.floor(at / PLACE) === run.serial && entry >= start);
-      const search = { run, loaded, low: low >>> 0, high: high >>> 0, sequence, most, done };
+      const line = { ...query, low: low >>> 0, high: high >>> 0 };
+      const search = { run, loaded, query: line, most, done };
       if (known && entry < end) return this.#search(search, page, entry);
       const misled = at !== 0 ? absent(base, `${at} is no place in it`) : undefined;
       this.#options.soon(() => this.#ended(search, misled, [], undefined));
@@ -234,7 +232,8 @@ export class Indexes {
 
   // Searches the chunk that holds `entry`, and the ones behind it until something is found.
   #search(search: Search, page: number, entry: number): void {
-    const { run, loaded, low, high, sequence, most } = search;
+    const { run, loaded, most } = search;
+    const { low, high, kind, sequence } = search.query;
     const { header, table } = loaded;
     const chunk = table.chunk(page, entry);
     this.#read(run, loaded, [chunk], (failure, view) => {
@@ -243,7 +242,7 @@ export class Indexes {
       let next = chunk.to;
       for (let i = entry; i < chunk.to && next === chunk.to; i++) {
         const at = (i - chunk.from) * ENTRY_BYTES;
-        if (!isOf(view, at, low, high)) continue;
+        if (!isOf(view, at, low, high, kind, header)) continue;
         const one = decodeEntry(view, at, header);
         if (one.sequence + one.messages <= sequence) continue;
         if (found.length < most) found.push(one);

@@ -5,11 +5,11 @@
 import type { Failure, Position } from '../../core/ports/basics.ts';
 import { LogError } from '../files/errors.ts';
 import type { Files, Handle } from '../files/files.ts';
+import { ENTRY_BYTES } from './index-entry.ts';
 import {
   type Checksum,
   type Chunk,
   decodeIndexHeader,
-  ENTRY_BYTES,
   entryAt,
   INDEX_HEADER_BYTES,
   type IndexHeader,

@@ -2,6 +2,7 @@
 // until they can be, so that consumers get what waits although the disk is full.
 
 import type { EntrySource, Found } from '../../core/ports/basics.ts';
+import type { IndexQuery } from '../../core/ports/segment-index.ts';
 import type { Indexed } from './indexed.ts';
 
 interface Held {
@@ -52,16 +53,18 @@ export class PendingIndexes {
   /** The same as a search in the segment's file (indexes.ts); undefined: it is not held. */
   find(
     segment: Indexed,
-    query: { low: number; high: number; sequence: number; at: number },
+    query: Omit<IndexQuery, 'base'>,
     most: number,
   ): { found: Found[]; next: number | undefined } | undefined {
     const source = this.#of(segment);
     if (source === undefined) return undefined;
-    const { sequence, at } = query;
+    const { lines } = source;
+    const { kind, sequence, at } = query;
     const [low, high] = [query.low >>> 0, query.high >>> 0];
     const found: Found[] = [];
     for (let i = isPendingPlace(at) ? at : 0; i < source.count; i++) {
-      if (source.bucketLow(i) !== low || source.bucketHigh(i) !== high) continue;
+      if (lines.bucketLow(i) !== low || lines.bucketHigh(i) !== high) continue;
+      if (lines.kind(i) !== kind) continue;
       if (source.sequence(i) + source.messages(i) <= sequence) continue;
       if (found.length === most) return { found, next: i };
       found.push(entry(source, i));
@@ -73,8 +76,9 @@ export class PendingIndexes {
   visit(segment: Indexed, record: (low: number, high: number, found: Found) => void): boolean {
     const source = this.#of(segment);
     if (source === undefined) return false;
+    const { lines } = source;
     for (let i = 0; i < source.count; i++)
-      record(source.bucketLow(i), source.bucketHigh(i), entry(source, i));
+      record(lines.bucketLow(i), lines.bucketHigh(i), entry(source, i));
     return true;
   }
 }
@@ -86,5 +90,6 @@ function entry(source: EntrySource, i: number): Found {
     messages: source.messages(i),
     bodyBytes: source.bodyBytes(i),
     attempts: source.attempts(i),
+    kind: source.lines.kind(i),
   };
 }

@@ -2,7 +2,6 @@
 // damaged or stale.
 
 import { RECORD_MESSAGES, RECORD_PLACED } from '../../../assembly/layout.ts';
-import { KIND_LIVE } from '../../../assembly/layout-placed.ts';
 import type { EntrySource } from '../../core/ports/basics.ts';
 import type { RecordScanner } from '../../core/ports/codec.ts';
 import { kindOf } from '../../core/records/placed.ts';
@@ -39,8 +38,7 @@ export async function entriesOf(
   const state = await walk(files, codec, segment, 0, {
     record: (words, at, chunk) => {
       const type = words[at + TYPE];
-      const placed = type === RECORD_PLACED && kindOf(words, at) === KIND_LIVE;
-      if (type !== RECORD_MESSAGES && !placed) return;
+      if (type !== RECORD_MESSAGES && type !== RECORD_PLACED) return;
       rows.add(words.subarray(at, at + ROW_WORDS), 1);
       positions.push(chunk + words[at + OFFSET]!);
     },
@@ -54,8 +52,11 @@ export async function entriesOf(
   const { words } = rows;
   return {
     count: committed,
-    bucketLow: (i) => words[i * ROW_WORDS + BUCKET_LOW]!,
-    bucketHigh: (i) => words[i * ROW_WORDS + BUCKET_HIGH]!,
+    lines: {
+      bucketLow: (i) => words[i * ROW_WORDS + BUCKET_LOW]!,
+      bucketHigh: (i) => words[i * ROW_WORDS + BUCKET_HIGH]!,
+      kind: (i) => kindOf(words, i * ROW_WORDS),
+    },
     sequence: (i) => sequenceOf(words, i * ROW_WORDS),
     position: (i) => positions[i]!,
     messages: (i) => words[i * ROW_WORDS + COUNT]!,

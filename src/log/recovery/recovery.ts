@@ -17,7 +17,7 @@ import {
   SEGMENT_HEADER_BYTES,
   SEGMENT_VERSION_PLACED,
 } from '../../../assembly/layout.ts';
-import type { Found, Position } from '../../core/ports/basics.ts';
+import type { Position } from '../../core/ports/basics.ts';
 import type { RecordScanner } from '../../core/ports/codec.ts';
 import type { Resume } from '../../core/ports/journal.ts';
 import type { SegmentEntries } from '../../core/records/due.ts';
@@ -26,6 +26,7 @@ import { COPIED, HOW_TO_REPAIR, LogError } from '../files/errors.ts';
 import type { Files } from '../files/files.ts';
 import { list, open, settle } from '../files/promises.ts';
 import type { Checkpoint, KnownSegment } from '../index/checkpoint.ts';
+import type { ReadRecord, VisitRecords } from '../read-cache/read-record.ts';
 import {
   lookBeyond,
   readFully,
@@ -58,8 +59,8 @@ export interface Sink extends Visitor {
   drop(): void;
   /** What a checkpoint says of messages, before anything else. */
   restore(checkpoint: Checkpoint): void;
-  /** All of it was seen; `visit` gives the records of a segment that was indexed. */
-  finish(visit: (base: Position, record: (found: Found) => void) => Promise<void>): Promise<void>;
+  /** All of it was seen; `visit` gives the records of a segment that was indexed, `read` one. */
+  finish(visit: VisitRecords, read: ReadRecord): Promise<void>;
 }
 
 /** What spares recovery the reading of most segments. */
@@ -224,9 +225,7 @@ export async function recover(
 ): Promise<Recovered> {
   const { segments, older, superseded } = inventory;
   const walks: Walk[] = [];
-  let epoch = 0;
-  let sequence = 1;
-  let records = 0;
+  let [epoch, sequence, records] = [0, 1, 0];
   let start = shortcuts?.start ?? 0;
   let tail = 0;
   let state: Walk | undefined;

@@ -1,11 +1,14 @@
 // The replay of a log, as recovery drives it: waits for the indexes that it makes and visits on the
 // way. What records mean is decided by its builder (core/segments/state-builder.ts).
 
+import { RECORD_HEADER_BYTES } from '../../../assembly/layout.ts';
 import type { Found, Position } from '../../core/ports/basics.ts';
 import type { SegmentEntries } from '../../core/records/due.ts';
 import type { State } from '../../core/segments/state.ts';
 import { StateBuilder } from '../../core/segments/state-builder.ts';
+import { HOW_TO_REPAIR, LogError } from '../files/errors.ts';
 import type { Checkpoint, KnownSegment } from '../index/checkpoint.ts';
+import type { ReadRecord, VisitRecords } from '../read-cache/read-record.ts';
 import type { Sink } from './recovery.ts';
 
 export class Replay implements Sink {
@@ -52,11 +55,24 @@ export class Replay implements Sink {
     this.builder.indexed();
   }
 
-  /** `visit` gives the records of an indexed segment; those in doubt are counted again. */
-  async finish(
-    visit: (base: Position, record: (found: Found) => void) => Promise<void>,
-  ): Promise<void> {
+  /**
+   * `visit` gives the records of an indexed segment; those in doubt are counted again. `read` gives
+   * one of its records: settings are read whatever is known of their segment.
+   */
+  async finish(visit: VisitRecords, read: ReadRecord = unread): Promise<void> {
     const { builder } = this;
+    for (const [base, sequences] of builder.unreadSettings) {
+      const found: Found[] = [];
+      await visit(base, (record) => void (sequences.has(record.sequence) && found.push(record)));
+      // What is not found was compacted away, settled by a mark that is lost.
+      for (const { sequence, position, bodyBytes } of found) {
+        const bytes = RECORD_HEADER_BYTES + bodyBytes;
+        const record = await read(position, bytes).catch((error: Error) => {
+          throw unreadable(position, error);
+        });
+        builder.setting(sequence, record, RECORD_HEADER_BYTES);
+      }
+    }
     for (const base of builder.doubtful) {
       let live = builder.unsettledInMemory(base);
       if (live === undefined) {
@@ -70,4 +86,16 @@ export class Replay implements Sink {
     }
     builder.finished();
   }
+}
+
+function unread(): Promise<DataView> {
+  return Promise.reject(new Error('there is nothing to read it with'));
+}
+
+function unreadable(position: Position, cause: Error): LogError {
+  return new LogError(
+    'damaged',
+    `a rule that was set while the broker ran cannot be read at log position ${position}: ${cause.message}. Nothing is served without it. Restore the file from a copy, or, ${HOW_TO_REPAIR}`,
+    { cause },
+  );
 }

@@ -5,20 +5,11 @@ import {
   CAUSE_LEASE_OVER,
   CAUSE_LINK_LOST,
   CAUSE_RELEASED,
-  KIND_DEAD,
-  KIND_LIVE,
-  KIND_SETTINGS,
   PRODUCER_BYTES,
   PRODUCER_NUMBER_AT,
   PRODUCER_TIME_AT,
-  REASON_COPIED,
-  REASON_DELIVERIES,
-  REASON_EXPIRED,
-  REASON_OVERFLOW,
-  REASON_REDRIVEN,
-  REASON_REJECTED,
-  REASON_REPLACED,
 } from '../../../assembly/layout-placed.ts';
+import { KIND_NAMES, REASON_NAMES } from '../../core/records/names.ts';
 import { type Deferral, kindOf, readHead, settlesFrom } from '../../core/records/placed.ts';
 import { COUNT } from '../../core/records/rows.ts';
 
@@ -63,22 +54,6 @@ export interface ProducerEntry {
   time: string;
 }
 
-const KINDS: Record<number, string> = {
-  [KIND_LIVE]: 'live',
-  [KIND_DEAD]: 'dead',
-  [KIND_SETTINGS]: 'settings',
-};
-
-const REASONS: Record<number, string> = {
-  [REASON_DELIVERIES]: 'max-deliveries',
-  [REASON_REJECTED]: 'rejected',
-  [REASON_EXPIRED]: 'expired',
-  [REASON_OVERFLOW]: 'overflow',
-  [REASON_REDRIVEN]: 'redriven',
-  [REASON_COPIED]: 'copied',
-  [REASON_REPLACED]: 'replaced',
-};
-
 const CAUSES: Record<number, string> = {
   [CAUSE_FAILED]: 'failed',
   [CAUSE_RELEASED]: 'released',
@@ -100,17 +75,17 @@ export function placedEntry(
   body: number,
 ): PlacedEntry {
   const head = readHead(new DataView(bytes.buffer, bytes.byteOffset), body);
-  const entry: PlacedEntry = { kind: KINDS[kindOf(rows, at)]! };
+  const entry: PlacedEntry = { kind: KIND_NAMES[kindOf(rows, at)]! };
   const times = { due: head.dueMs, expires: head.expiresMs, published: head.publishedMs };
   for (const [name, ms] of Object.entries({ ...times, moved: head.movedMs }))
     if (ms > 0) entry[name as 'due'] = timeOf(BigInt(ms));
-  if (head.reason > 0) entry.reason = REASONS[head.reason]!;
+  if (head.reason > 0) entry.reason = REASON_NAMES[head.reason]!;
   for (const name of ['turn', 'level', 'hops'] as const)
     if (head[name] > 0) entry[name] = head[name];
   if (head.from > 0)
     entry.from = {
       bucket: String(head.fromBucket),
-      kind: KINDS[head.fromKind]!,
+      kind: KIND_NAMES[head.fromKind]!,
       firstSequence: String(head.from),
       lastSequence: String(head.from + rows[at + COUNT]! - 1),
       attempts: head.fromAttempts,
@@ -133,7 +108,7 @@ export function deferralEntry(deferral: Deferral): DeferralEntry {
   const { bucket, kind, sequence, count, turn, dueMs, attempts, level, cause } = deferral;
   return {
     bucket: String(bucket),
-    kind: KINDS[kind]!,
+    kind: KIND_NAMES[kind]!,
     sequence: String(sequence),
     count,
     turn,

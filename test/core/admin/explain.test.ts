@@ -19,10 +19,12 @@ const FACTS = {
   ready: 3,
   unacked: 0,
   delayed: 0,
+  retried: 0,
   held: undefined as HeldBack | undefined,
   isCounted: true,
   refuses: false,
   paused: false,
+  dies: false,
   over: false,
   loading: false,
   attempts: 0,
@@ -45,12 +47,14 @@ function why(facts: Partial<typeof FACTS>): { code: string; agoMs: number | unde
     buckets: {
       readyOf: () => known.ready,
       unackedOf: () => known.unacked,
-      delayed: { of: () => known.delayed },
+      delayed: { of: () => known.delayed, retriedOf: () => known.retried },
       isCounted: () => known.isCounted,
       idOf: () => '1',
+      kindOf: () => 0,
       subscription: () => share,
     },
     commit: { refuses: known.refuses },
+    mover: { holds: () => known.dies },
     limitsOfRules: { heldBack: () => known.held },
     paused: { has: () => known.paused },
     budget: { over: known.over },
@@ -98,9 +102,11 @@ test('nothing waits only if that is known, and nothing is held', () => {
 });
 
 test('what waits for a time is not nothing, and no consumer could change it', () => {
-  assert.equal(codeOf({ ready: 0, delayed: 1 }), 'in-retry');
-  assert.equal(codeOf({ ready: 0, delayed: 1, refuses: true }), 'in-retry');
-  assert.equal(codeOf({ ready: 0, delayed: 1, consumers: [] }), 'in-retry');
+  assert.equal(codeOf({ ready: 0, delayed: 1, retried: 1 }), 'in-retry');
+  assert.equal(codeOf({ ready: 0, delayed: 1, retried: 1, refuses: true }), 'in-retry');
+  assert.equal(codeOf({ ready: 0, delayed: 1, retried: 1, consumers: [] }), 'in-retry');
+  assert.equal(codeOf({ ready: 0, delayed: 1, consumers: [] }), 'delayed', 'nobody had it yet');
+  assert.equal(codeOf({ ready: 0, delayed: 2, retried: 1 }), 'in-retry');
   assert.equal(codeOf({ ready: 0, delayed: 1, paused: true }), 'paused', 'also when it is due');
   assert.equal(codeOf({ ready: 0, delayed: 1, unacked: 1 }), 'delivering');
   assert.equal(codeOf({ ready: 1, delayed: 1, consumers: [] }), 'no-consumer');
@@ -126,4 +132,10 @@ test('since when: the latest of them, by when it read or was heard', () => {
   assert.deepEqual(why({ consumers: stuck }), { code: 'consumer-not-reading', agoMs: 1000 });
   const soon = [consumer('unacked', 9000, 999)];
   assert.equal(codeOf({ consumers: soon }), 'consumer-silent', 'no second is over');
+});
+
+test('the dead wait for the disk, whoever consumes; without a full disk they are on their way', () => {
+  assert.equal(codeOf({ refuses: true, dies: true }), 'dying-waits');
+  assert.equal(codeOf({ refuses: true, dies: true, paused: true }), 'paused');
+  assert.notEqual(codeOf({ dies: true }), 'dying-waits');
 });

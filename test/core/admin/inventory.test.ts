@@ -24,7 +24,7 @@ for (const sort of ['backlog', 'age', 'rate', 'id'] as const)
         let answered = false;
         pageOf(
           broker,
-          { sort, limit, cursor, prefix: undefined },
+          { sort, limit, cursor, prefix: undefined, kind: 0 },
           (call) => call(),
           (slots, next) => {
             answered = true;
@@ -57,7 +57,7 @@ for (const sort of ['backlog', 'age', 'rate', 'id'] as const)
 
 test('a prefix is one of the id in decimal', () => {
   const broker = setUp();
-  const query = { sort: 'id', limit: 100, cursor: undefined, prefix: '3' } as const;
+  const query = { sort: 'id', limit: 100, cursor: undefined, prefix: '3', kind: 0 } as const;
   pageOf(
     broker,
     query,

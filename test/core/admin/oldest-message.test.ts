@@ -43,7 +43,7 @@ test('in memory: the first entry with a message that is not settled, and then th
   }
   settle(0, 1);
   oldest.advance(0);
-  assert.deepEqual(oldest.message, { bucket: String(2n ** 32n + 7n), sequence: 2 });
+  assert.deepEqual(oldest.message, { bucket: String(2n ** 32n + 7n), kind: 0, sequence: 2 });
   settle(0, 2);
   settle(100, 3);
   assert.equal(oldest.message, undefined, 'settled, and the next not known yet');
@@ -52,7 +52,7 @@ test('in memory: the first entry with a message that is not settled, and then th
   assert.equal(oldest.message, undefined, 'not so soon again');
   oldest.advance(1000);
   assert.equal(oldest.from, 4);
-  assert.deepEqual(oldest.message, { bucket: String(2n ** 32n + 8n), sequence: 4 });
+  assert.deepEqual(oldest.message, { bucket: String(2n ** 32n + 8n), kind: 0, sequence: 4 });
 });
 
 test('in memory: a long way of settled entries is gone in several turns', () => {
@@ -66,7 +66,7 @@ test('in memory: a long way of settled entries is gone in several turns', () => 
   }
   let turns = 0;
   for (; oldest.message === undefined; turns++) oldest.advance(turns);
-  assert.deepEqual(oldest.message, { bucket: '5', sequence: 40_000 });
+  assert.deepEqual(oldest.message, { bucket: '5', kind: 0, sequence: 40_000 });
   assert.equal(turns, 3);
 });
 
@@ -75,7 +75,7 @@ test('in a run, which is not in the order of the log; a failure is tried again l
   const visited: number[] = [];
   const visit: Visit = (base, record, done) => {
     visited.push(base);
-    const rest = { position: 0, bodyBytes: 10, attempts: 0 };
+    const rest = { position: 0, bodyBytes: 10, attempts: 0, kind: 0 };
     record(4, 0, { sequence: 7, messages: 2, ...rest });
     record(2, 0, { sequence: 4, messages: 3, ...rest });
     record(3, 0, { sequence: 9, messages: 2, ...rest });
@@ -94,7 +94,7 @@ test('in a run, which is not in the order of the log; a failure is tried again l
   assert.equal(oldest.message, undefined);
   oldest.advance(10_001);
   ends[1]!(undefined);
-  assert.deepEqual(oldest.message, { bucket: '2', sequence: 5 });
+  assert.deepEqual(oldest.message, { bucket: '2', kind: 0, sequence: 5 });
   oldest.advance(99_000);
   assert.equal(visited.length, 2, 'known until it is settled');
 });

@@ -41,6 +41,7 @@ class Bench {
       broker,
       index: world.log,
       slot: world.broker.buckets.find(1, 0),
+      named: { bucket: '1' },
       startedAt: '',
       soon: (call) => void this.turns.push(call),
       done: () => void this.ended++,
@@ -129,7 +130,15 @@ test('what waits for a time goes, too, and what is on its way to wait', () => {
     const turns: (() => void)[] = [];
     const { broker } = world;
     const [soon, done] = [(call: () => void) => void turns.push(call), () => {}];
-    const purge = new Purge({ broker, index: world.log, slot, startedAt: '', soon, done });
+    const purge = new Purge({
+      broker,
+      index: world.log,
+      slot,
+      named: { bucket: '1' },
+      startedAt: '',
+      soon,
+      done,
+    });
     broker.onBatch(() => purge.durable(broker.commit.settledMarks));
     const run = () => {
       for (let i = 0; i < 50; i++) {

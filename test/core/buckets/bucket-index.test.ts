@@ -4,17 +4,18 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { BugError } from '../../../src/core/assert.ts';
 import { BucketIndex } from '../../../src/core/buckets/bucket-index.ts';
-import { BucketTable } from '../../../src/core/buckets/bucket-table.ts';
+import { BucketTable, KIND_SHIFT } from '../../../src/core/buckets/bucket-table.ts';
 import { hashOf } from '../../../src/core/collections/hash.ts';
 import { Random, seedOf } from '../../support/random.ts';
 
 const seed = seedOf('core/buckets/bucket-index.test');
-const key = (low: number, high: number) => `${high}:${low}`;
+const key = (low: number, high: number, kind = 0) => `${kind}:${high}:${low}`;
 const TABLE = 4096;
 
 interface Bucket {
   low: number;
   high: number;
+  kind: number;
   slot: number;
 }
 
@@ -30,32 +31,38 @@ class Both {
     this.directory = new BucketIndex(hashSeed, this.columns);
   }
 
-  add(low: number, high: number): void {
-    if (this.model.has(key(low, high))) return;
-    const slot = this.columns.open(low, high, 0, 0);
-    this.directory.add(low, high, slot);
-    const bucket = { low, high, slot };
-    this.model.set(key(low, high), bucket);
+  add(low: number, high: number, kind = 0): void {
+    if (this.model.has(key(low, high, kind))) return;
+    const slot = this.columns.open(low, high, kind << KIND_SHIFT, 0);
+    this.directory.add(low, high, kind, slot);
+    const bucket = { low, high, kind, slot };
+    this.model.set(key(low, high, kind), bucket);
     this.list.push(bucket);
   }
 
   remove(index: number): void {
-    const { low, high, slot } = this.list[index]!;
+    const { low, high, kind, slot } = this.list[index]!;
     const last = this.list.pop()!;
     if (index < this.list.length) this.list[index] = last;
-    this.directory.remove(low, high);
+    this.directory.remove(low, high, kind);
     this.columns.close(slot);
-    this.model.delete(key(low, high));
+    this.model.delete(key(low, high, kind));
   }
 
   /** Looks for `times` buckets that are there, and for all where 0 is said. */
   check(random: Random, times = 0): void {
     assert.equal(this.directory.count, this.model.size);
     const some = times === 0 ? this.list : Array.from({ length: times }, () => this.any(random));
-    for (const { low, high, slot } of some) {
-      assert.equal(this.directory.find(low, high), slot);
-      const other = this.model.get(key(high, low))?.slot ?? 0;
-      assert.equal(this.directory.find(high, low), other);
+    for (const { low, high, kind, slot } of some) {
+      assert.equal(this.directory.find(low, high, kind), slot);
+      for (const other of [0, 1, 2]) {
+        const there = this.model.get(key(high, low, other))?.slot ?? 0;
+        assert.equal(this.directory.find(high, low, other), there);
+      }
+    }
+    for (const kind of [0, 1, 2]) {
+      const lines = this.list.filter((each) => each.kind === kind);
+      assert.equal(this.columns.countOf(kind), lines.length);
     }
   }
 
@@ -82,9 +89,10 @@ test('random adds, removals and searches do as a Map does', () => {
     for (let step = 0; step < 20_000; step++) {
       const low = words[random.below(words.length)]!;
       const high = words[random.below(words.length)]!;
-      const known = model.get(key(low, high));
-      assert.equal(directory.find(low, high), known?.slot ?? 0);
-      if (known === undefined) both.add(low, high);
+      const kind = random.below(3);
+      const known = model.get(key(low, high, kind));
+      assert.equal(directory.find(low, high, kind), known?.slot ?? 0);
+      if (known === undefined) both.add(low, high, kind);
       else if (random.chance(0.6)) both.remove(both.list.indexOf(known));
       assert.equal(directory.count, model.size);
     }
@@ -180,9 +188,10 @@ test('ids whose hashes are alike are all kept and found', () => {
 test('what is not there cannot be removed', () => {
   const both = new Both(1);
   both.add(1, 2);
-  assert.throws(() => both.directory.remove(2, 1), BugError);
+  assert.throws(() => both.directory.remove(2, 1, 0), BugError);
+  assert.throws(() => both.directory.remove(1, 2, 1), BugError);
   both.remove(0);
-  assert.throws(() => both.directory.remove(1, 2), BugError);
+  assert.throws(() => both.directory.remove(1, 2, 0), BugError);
   assert.throws(() => both.columns.close(1), BugError);
 });
 

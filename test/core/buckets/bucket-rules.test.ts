@@ -44,7 +44,8 @@ test('the flags of a slot stay, and a slot that another bucket gets is looked up
 });
 
 test('more tables than there are versions: what a slot had long ago is not believed', () => {
-  const [five, six] = [rulesOf('7 batch=5'), rulesOf('7 batch=6', '7 rate=1')];
+  // Of the second one the bucket's set has another number.
+  const [five, six] = [rulesOf('7 batch=5'), rulesOf('1 batch=9', '7 batch=6', '7 rate=1')];
   const table = tableOf(1, 7);
   const rules = rulesFor(table.pages, five);
   // 1023 versions: after so many tables the first one comes again.
@@ -52,6 +53,7 @@ test('more tables than there are versions: what a slot had long ago is not belie
     assert.equal(rules.of(2).batchMax, 5, `before ${changes}`);
     for (let i = 0; i < changes - 1; i++) rules.use(five);
     rules.use(six);
+    assert.equal(rules.of(1).batchMax, 9);
     assert.equal(rules.of(2).batchMax, 6, `after ${changes}`);
     rules.use(five);
   }

@@ -19,6 +19,7 @@ const part = (sequence: number, count = 1, slot = 1): Slice => ({
   messages: count,
   bodyBytes: 10,
   attempts: 0,
+  level: 0,
 });
 
 const bucketsOf = (hashSeed: number, slotsMax?: number) =>
@@ -216,7 +217,7 @@ function forget(slotsMax: number): void {
   assert.ok(forgotten > 100, 'nothing was forgotten');
 }
 
-const placeOf = (id: number) => ({ low: id, high: id, next: 0 });
+const placeOf = (id: number) => ({ low: id, high: id, kind: 0, next: 0 });
 
 describe('rules', () => {
   test('many buckets, and none of them again', () => {
@@ -272,7 +273,7 @@ describe('rules', () => {
     assert.ok(buckets.indexed.lookupDue(slot));
     assert.equal(buckets.placeOf(slot).next, 3);
     assert.ok(buckets.isCounted(slot));
-    const records = [1, 4].map((sequence) => ({ ...part(sequence), messages: 3 }));
+    const records = [1, 4].map((sequence) => ({ ...part(sequence), messages: 3, kind: 0 }));
     assert.equal(buckets.indexed.found(slot, records), 4, 'what was taken was found again');
     assert.equal(buckets.indexed.lookupDue(slot), false);
     for (const expected of [3, 4, 7]) {
@@ -304,7 +305,7 @@ describe('rules', () => {
     assert.equal(buckets.subscription(slot), undefined);
     assert.deepEqual([buckets.readyOf(slot), buckets.placeOf(slot).next], [5, 2]);
     buckets.openSubscription(slot).consumers++;
-    assert.equal(buckets.indexed.found(slot, [{ ...part(1), messages: 3 }]), 2);
+    assert.equal(buckets.indexed.found(slot, [{ ...part(1), messages: 3, kind: 0 }]), 2);
     const { sequence, count, attempts } = buckets.peek(slot)!;
     assert.deepEqual([sequence, count, attempts], [2, 2, 1]);
   });
@@ -323,7 +324,7 @@ describe('rules', () => {
     buckets.openSubscription(slot).consumers++;
     assert.ok(buckets.indexed.lookupDue(slot));
     assert.deepEqual([buckets.isCounted(slot), buckets.readyOf(slot)], [false, 1]);
-    buckets.indexed.found(slot, [{ ...part(1), messages: 2 }]);
+    buckets.indexed.found(slot, [{ ...part(1), messages: 2, kind: 0 }]);
     assert.equal(buckets.readyOf(slot), 3);
     buckets.take(buckets.peek(slot)!, 2);
     buckets.indexed.exhausted(slot);

@@ -103,7 +103,7 @@ test('a bucket stays known when more became ready than were counted of it', () =
   buckets.delayed.readyAgain(1, 0, 0, 1, 3);
   buckets.indexed.foundSought(
     slot,
-    [{ sequence: 1, position: 8, messages: 3, bodyBytes: 42, attempts: 0 }],
+    [{ sequence: 1, position: 8, messages: 3, bodyBytes: 42, attempts: 0, kind: 0 }],
     4,
   );
   take(slot, 3);

@@ -15,6 +15,7 @@ const FIELDS = [
   'count',
   'bodyBytes',
   'attempts',
+  'kind',
 ] as const;
 type Fields = Record<(typeof FIELDS)[number], number>;
 
@@ -47,9 +48,11 @@ describe('entries', () => {
         sequence: 2 ** 52 + random.next(),
         count: random.next(),
         bodyBytes: random.next(),
-        attempts: random.next(),
+        attempts: random.below(65_536),
+        kind: random.below(3),
       };
-      const { bucketLow, bucketHigh, position, sequence, count, bodyBytes, attempts } = fields;
+      const { bucketLow, bucketHigh, position, sequence, count, bodyBytes, attempts, kind } =
+        fields;
       const end = entries.end;
       const entry = entries.add(
         bucketLow,
@@ -60,6 +63,7 @@ describe('entries', () => {
         bodyBytes,
         attempts,
         sequence % 2 ** 31,
+        kind,
       );
       assert.equal(entry, end);
       assert.ok(entry > 0, '0 means none');
@@ -68,6 +72,15 @@ describe('entries', () => {
     }
     assert.equal(entries.end - entries.from, model.size);
     for (const entry of model.keys()) check(entry);
+  });
+
+  test('attempts beyond what is counted stop there, and leave the kind alone', () => {
+    const entries = new Entries();
+    const [one, other] = [65_535, 2 ** 32 - 1].map((attempts) =>
+      entries.add(1, 0, 1, 1, 1, 1, attempts, 1, 2),
+    );
+    for (const entry of [one!, other!])
+      assert.deepEqual([entries.attempts(entry), entries.kind(entry)], [65_535, 2]);
   });
 
   test('links lead over pages, also when those before are gone', () => {
@@ -115,30 +128,33 @@ describe('entries', () => {
       messages: 0,
       bodyBytes: 0,
       attempts: 0,
+      level: 0,
     };
     entries.read(5001, 4, part);
     const expected = { position: 40_008, sequence: 50_014, first: 4, count: 5, messages: 9 };
-    assert.deepEqual(part, { slot: 0, ...expected, bodyBytes: 15_003, attempts: 1 });
+    assert.deepEqual(part, { slot: 0, ...expected, bodyBytes: 15_003, attempts: 1, level: 0 });
   });
 
   test('a source gives the entries of its segment, and only these', () => {
     const entries = new Entries();
-    for (let n = 0; n < 6000; n++) entries.add(n, n + 1, n + 2, n + 3, n + 4, n + 5, n + 6, 0);
+    for (let n = 0; n < 6000; n++)
+      entries.add(n, n + 1, n + 2, n + 3, n + 4, n + 5, n + 6, 0, n % 3);
     const source = entries.source(4000, 5000);
     assert.equal(source.count, 1000);
     for (const i of [0, 95, 96, 999]) {
       const n = 3999 + i;
       assert.deepEqual(
         [
-          source.bucketLow(i),
-          source.bucketHigh(i),
+          source.lines.bucketLow(i),
+          source.lines.bucketHigh(i),
           source.position(i),
           source.sequence(i),
           source.messages(i),
           source.bodyBytes(i),
           source.attempts(i),
+          source.lines.kind(i),
         ],
-        [n, n + 1, n + 2, n + 3, n + 4, n + 5, n + 6],
+        [n, n + 1, n + 2, n + 3, n + 4, n + 5, n + 6, n % 3],
       );
     }
   });

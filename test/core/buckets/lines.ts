@@ -149,7 +149,7 @@ export class Lines {
     const position = this.#position;
     this.#position += RECORD_BYTES;
     const bodyBytes = count * (LENGTH + 4);
-    const record = { position, sequence, messages: count, bodyBytes, attempts: 0 };
+    const record = { position, sequence, messages: count, bodyBytes, attempts: 0, kind: 0 };
     this.#records.get(this.#bases.at(-1)!)!.push({ bucket, found: record });
     for (let i = 0; i < count; i++)
       this.messages.push({ bucket, sequence: sequence + i, fate: 'ready', record });

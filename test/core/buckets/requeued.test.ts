@@ -27,6 +27,7 @@ test('the oldest first, in any order of pushes and pops', () => {
         messages: 1,
         bodyBytes: 1,
         attempts: 0,
+        level: 0,
       });
       model.push(sequence);
     }

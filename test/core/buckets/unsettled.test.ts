@@ -38,10 +38,11 @@ test('random fates: every message that waits is in one part, in order, and no ot
           messages,
           bodyBytes: 9,
           attempts: 0,
+          level: 0,
         });
       else if (at >= next) expected.push([at, Math.max(tried, carried)]);
     }
-    const record = { position: 8, sequence, messages, bodyBytes: 9, attempts: carried };
+    const record = { position: 8, sequence, messages, bodyBytes: 9, attempts: carried, kind: 0 };
     const parts = waiting.slicesOf(1, [record], next);
     const found = parts.flatMap((part) => {
       assert.equal(part.sequence - part.first, sequence, 'its place in the record');
@@ -57,7 +58,7 @@ test('entries from before a start are counted message by message, later ones are
   waiting.recoveredTo = 10;
   assert.equal(waiting.countOf(1, 9), 5);
   assert.equal(waiting.countOf(10, 5), 5);
-  const record = { messages: 8, bodyBytes: 9, attempts: 0 };
+  const record = { messages: 8, bodyBytes: 9, attempts: 0, level: 0 };
   const part = { slot: 1, position: 8, sequence: 3, first: 2, count: 6, ...record };
   assert.ok(waiting.cut(part));
   assert.deepEqual([part.sequence, part.first, part.count], [7, 6, 2]);

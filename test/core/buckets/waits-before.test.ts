@@ -12,12 +12,14 @@ const found = (sequence: number, messages: number) => ({
   position: 4096 + 100 * sequence,
   bodyBytes: 10,
   attempts: 0,
+  kind: 0,
 });
 
 /** As after a start: messages 5 to 8 of bucket 1 are in an index, and 6 waits. */
 function started() {
   const outcomes = noOutcomes();
   outcomes.waiting.add(6, 1);
+  outcomes.turns.set(6, 1, 1);
   const buckets = new Buckets<object>(1, outcomes);
   buckets.recovered(20, 4, true);
   const slot = buckets.open(1, 0);
@@ -32,6 +34,13 @@ test('it is before the line once the line has passed it, until its time', () => 
   assert.equal(buckets.indexed.waitsBefore(slot), true);
   assert.equal(buckets.delayed.of(slot), 0, 'nobody has counted it');
   outcomes.waiting.remove(6, 1);
+  assert.equal(buckets.indexed.waitsBefore(slot), false);
+});
+
+test('what nobody was given yet is not before it', () => {
+  const { outcomes, buckets, slot } = started();
+  outcomes.turns.set(6, 1, 0);
+  buckets.indexed.found(slot, [found(5, 4)]);
   assert.equal(buckets.indexed.waitsBefore(slot), false);
 });
 

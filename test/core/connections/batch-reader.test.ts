@@ -55,7 +55,7 @@ test('beside who publishes little, who publishes much is looked at anew after ea
   const { allow } = commit;
   commit.allow = (bytes = 0) => {
     allowed.push(bytes);
-    allow.call(commit, bytes);
+    return allow.call(commit, bytes);
   };
   const count = 3 * QUANTUM_MESSAGES;
   much.send(batch('u64', ...Array.from({ length: count }, (): [number, string] => [2, 'x'])));

@@ -189,11 +189,16 @@ describe('what comes back', () => {
     first.vanish();
     assert.deepEqual(frames(second), []);
     second.send(acks(1, 1));
-    assert.deepEqual(frames(second), [['m1', 'm2', 'm3']]);
+    // In halves, apart from the one that failed by a byte: one of them may be to blame.
+    assert.deepEqual(frames(second), [['m2']]);
+    second.send(acks(1));
+    assert.deepEqual(frames(second), [['m1']]);
+    second.send(acks(1));
+    assert.deepEqual(frames(second), [['m3']]);
     second.finish();
     world.turn();
     assert.ok(second.link.destroyed, 'a consumer that sends no more can ack no more');
-    assert.deepEqual(frames(world.consumer(1)), [['m1', 'm2', 'm3']]);
+    assert.deepEqual(frames(world.consumer(1)), [['m3']]);
   });
 
   test('marks ride in the next commit, and need none of their own', () => {
@@ -378,7 +383,10 @@ describe('who goes too far', () => {
     assert.ok(beat.link.destroyed);
     assert.deepEqual(kinds(world), ['protocol.exhaust', 'protocol.exhaust', 'protocol.exhaust']);
     // Acks that cannot be believed settle nothing.
-    assert.deepEqual(frames(world.consumer(1)), [['a', 'b']]);
+    const next = world.consumer(1);
+    assert.deepEqual(frames(next), [['a']], 'with them something may be wrong');
+    next.send(acks(1));
+    assert.deepEqual(frames(next), [['b']]);
   });
 
   test('batch sizes of 0, over the limit and 2^32-1', () => {
@@ -519,7 +527,8 @@ describe('from disk', () => {
       const next = world.consumer(1, 2);
       world.settle();
       const texts = frames(next)[0]!.map((text) => text.trimEnd());
-      assert.deepEqual(texts, ['m0', 'm2'].slice(0, texts.length));
+      // Suspects and the rest take turns.
+      assert.deepEqual(texts, round % 2 === 0 ? ['m0'] : ['m2']);
       next.vanish();
       assert.equal(buckets.ready, 49);
     }

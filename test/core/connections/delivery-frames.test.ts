@@ -25,7 +25,7 @@ const PAYLOAD = 8;
 function setUp(sizes: number[], onDisk = Number.POSITIVE_INFINITY, missed = () => {}) {
   let sequence = 1;
   const line = sizes.map((count, i): Slice => {
-    const part = { slot: 3, position: i, first: 0, bodyBytes: 100 + i, attempts: 0 };
+    const part = { slot: 3, position: i, first: 0, bodyBytes: 100 + i, attempts: 0, level: 0 };
     sequence += count;
     return { ...part, sequence: sequence - count, count, messages: count };
   });
@@ -63,6 +63,7 @@ function setUp(sizes: number[], onDisk = Number.POSITIVE_INFINITY, missed = () =
       buckets: { peek: () => line[0] } as unknown as Buckets<unknown>,
       settlement: settlement as unknown as Settlement,
       counters,
+      dying: { aliveIn: (part) => part.count },
       dispatcher: {
         fetch: (slot, position, recordBytes) => {
           assert.deepEqual([slot, recordBytes], [3, RECORD_HEADER_BYTES + 100 + position]);

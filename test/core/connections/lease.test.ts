@@ -132,12 +132,15 @@ describe('leases', () => {
     frames(other);
     world.advance(50);
     assert.ok(silent.link.destroyed);
-    assert.deepEqual(frames(other), [['b', 'c']]);
+    assert.deepEqual(frames(other), [['b']], 'one of them may be to blame');
+    other.send(acks(1));
+    assert.deepEqual(frames(other), [['c']]);
     const { counters, buckets } = world.broker;
     assert.equal(counters.closedConnections.exhaust.lease, 1);
     assert.equal(counters.failedMessages, 0);
-    assert.equal(counters.redeliveredMessages, 2, 'an attempt is charged');
-    assert.equal(buckets.unacked, 2);
+    assert.equal(counters.redeliveredMessages, 2);
+    assert.equal(counters.suspectedMessages, 2, 'no attempt is charged to them');
+    assert.equal(buckets.unacked, 1);
     const [{ level, kind, text }] = world.notices as [World['notices'][0]];
     assert.deepEqual([level, kind], ['warn', 'consumer.lease']);
     assert.match(text, /held 2 messages of bucket 1 and sent nothing for 1 s, the lease/);

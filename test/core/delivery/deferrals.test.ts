@@ -7,6 +7,7 @@ import { CAUSE_FAILED, CAUSE_RELEASED, KIND_LIVE } from '../../../assembly/layou
 import type { Buckets } from '../../../src/core/buckets/buckets.ts';
 import type { Slice } from '../../../src/core/buckets/slice.ts';
 import { noOutcomes } from '../../../src/core/collections/outcomes.ts';
+import type { Commit } from '../../../src/core/commit/commit.ts';
 import { Deferrals, TOGETHER } from '../../../src/core/delivery/deferrals.ts';
 import type { Deferral } from '../../../src/core/records/placed.ts';
 import { Random, seedOf } from '../../support/random.ts';
@@ -23,7 +24,7 @@ interface Desk {
 }
 
 /** Messages from sequence 100 on, of the bucket 2^32 + 7; `chance` is drawn again and again. */
-function desk(chance: () => number, rules?: string): Desk {
+function desk(chance: () => number, rules?: string, places = true): Desk {
   const outcomes = noOutcomes();
   const told: Deferral[] = [];
   const table = rules === undefined ? undefined : rulesOf(rules);
@@ -35,7 +36,11 @@ function desk(chance: () => number, rules?: string): Desk {
   };
   const parts = {
     buckets: buckets as unknown as Buckets<unknown>,
-    commit: { defer: (deferral: Deferral) => void told.push(deferral) },
+    commit: {
+      defer: (deferral: Deferral) => void told.push(deferral),
+      marks: { mayDefer: (_refuses: boolean) => true, places } as Commit['marks'],
+      refuses: false,
+    },
   };
   const deferrals = new Deferrals(parts, { wallMs: () => NOW_MS, random: chance });
   const part: Slice = {
@@ -47,9 +52,10 @@ function desk(chance: () => number, rules?: string): Desk {
     messages: 1000,
     bodyBytes: 1,
     attempts: 2,
+    level: 0,
   };
   const put: Desk['put'] = (count, ms, jitter = 0, cause = CAUSE_FAILED) => {
-    deferrals.put(part, 0, count, 3, cause, { ms, jitter });
+    deferrals.put(part, 0, count, { attempts: 3, level: 0, cause, delay: { ms, jitter } });
     return told.splice(0);
   };
   return { deferrals, outcomes, told, put };

@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { CAUSE_LINK_LOST } from '../../../assembly/layout-placed.ts';
 import type { Slice } from '../../../src/core/buckets/slice.ts';
 import { InFlight } from '../../../src/core/delivery/in-flight.ts';
 import type { Settlement } from '../../../src/core/delivery/settlement.ts';
@@ -12,10 +13,11 @@ import { Random, seedOf } from '../../support/random.ts';
 const seed = seedOf('core/delivery/in-flight.test');
 
 type Call = [
-  what: 'done' | 'failed' | 'released' | 'lost' | 'takenBack',
+  what: 'done' | 'failed' | 'rejected' | 'released' | 'lost' | 'takenBack' | 'suspectsBack',
   sequence: number,
   first: number,
   count: number,
+  /** Or of `lost`: how many were held together. */
   delayMs?: number,
 ];
 
@@ -26,11 +28,13 @@ function noting(calls: Call[]): Settlement {
       const delay: [number?] = delayMs === undefined ? [] : [delayMs];
       calls.push([what, part.sequence + at, part.first + at, count, ...delay]);
     };
-  const fake: Pick<Settlement, Call[0]> = {
+  const fake: Pick<Settlement, Call[0] | 'suspectsBack'> = {
     done: note('done'),
     failed: note('failed'),
+    rejected: note('rejected'),
     released: note('released'),
-    lost: note('lost'),
+    lost: (part, at, count, together) => note('lost')(part, at, count, undefined, together),
+    suspectsBack: (slot) => void calls.push(['suspectsBack', slot, 0, 0]),
     takenBack: note('takenBack'),
   };
   return fake as Settlement;
@@ -45,6 +49,7 @@ const part = (sequence: number, count: number, first = 0): Slice => ({
   messages: first + count,
   bodyBytes: 10,
   attempts: 0,
+  level: 0,
 });
 
 test('runs of equal answers are one call each, and end with their part', () => {
@@ -76,18 +81,48 @@ test('what a byte says of time and attempts is passed on, run by run', () => {
     ['failed', 3, 2, 1, 512],
     ['released', 4, 3, 2],
     ['released', 6, 5, 1, 1],
-    ['failed', 7, 6, 2],
+    ['rejected', 7, 6, 1],
+    ['failed', 8, 7, 1],
     ['done', 9, 8, 1],
   ]);
 });
 
-test('who ended the link decides whether an attempt is charged', () => {
-  for (const charged of [true, false]) {
+test('who ended the link decides whether something is charged', () => {
+  for (const cause of [CAUSE_LINK_LOST, 0]) {
     const held = new InFlight();
     held.add(part(1, 3));
     const calls: Call[] = [];
-    held.lose(noting(calls), charged);
-    assert.deepEqual(calls, [[charged ? 'lost' : 'takenBack', 1, 0, 3]]);
+    held.lose(noting(calls), cause);
+    assert.deepEqual(calls, [cause === 0 ? ['takenBack', 1, 0, 3] : ['lost', 1, 0, 3, 3]]);
+  }
+});
+
+test('what was held when it was lost counts, over all parts, and not what was answered', () => {
+  const held = new InFlight();
+  held.add(part(1, 3));
+  held.add(part(10, 4));
+  const calls: Call[] = [];
+  held.answer(Uint8Array.of(1, 0), noting(calls));
+  held.lose(noting(calls), CAUSE_LINK_LOST);
+  assert.deepEqual(calls.slice(2), [
+    ['lost', 3, 2, 1, 5],
+    ['lost', 10, 0, 4, 5],
+  ]);
+});
+
+test('who held suspects is said to hold none any more, once, when the last of them is answered', () => {
+  for (const level of [0, 3]) {
+    const held = new InFlight();
+    held.add({ ...part(1, 3), level });
+    assert.equal(held.level, level);
+    const calls: Call[] = [];
+    held.answer(Uint8Array.of(1, 1), noting(calls));
+    assert.equal(calls.length, 1);
+    held.answer(Uint8Array.of(1), noting(calls));
+    const back: Call[] = level === 0 ? [] : [['suspectsBack', 1, 0, 0]];
+    assert.deepEqual(calls.slice(2), back);
+    held.lose(noting(calls), CAUSE_LINK_LOST);
+    assert.deepEqual([calls.slice(2), held.level], [back, 0]);
   }
 });
 
@@ -110,14 +145,14 @@ test(`whatever the pieces, each message has one end (seed ${seed})`, () => {
       at = to;
     }
     assert.equal(held.count, places.length - sent);
-    held.lose(noting(calls), true);
+    held.lose(noting(calls), CAUSE_LINK_LOST);
     assert.equal(held.count, 0);
     const ends = calls.flatMap(([what, sequence, , count]) =>
       Array.from({ length: count }, (_, i) => [what, sequence + i]),
     );
     const expected = places.map((sequence, i) => {
       if (i >= sent) return ['lost', sequence];
-      return [bytes[i] === 1 ? 'done' : 'failed', sequence];
+      return [['failed', 'done', 'rejected'][bytes[i]!], sequence];
     });
     assert.deepEqual(ends, expected);
   }
@@ -164,9 +199,9 @@ test('records that move: of a part that is answered in part, the rest is looked 
     'neither the first nor the last',
   );
   calls.length = 0;
-  held.lose(noting(calls), true);
+  held.lose(noting(calls), CAUSE_LINK_LOST);
   assert.deepEqual(calls, [
-    ['lost', 12, 0, 2],
-    ['lost', 20, 0, 4],
+    ['lost', 12, 0, 2, 6],
+    ['lost', 20, 0, 4, 6],
   ]);
 });

@@ -4,7 +4,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { KIND_LIVE } from '../../../assembly/layout-placed.ts';
+import { CAUSE_LINK_LOST, KIND_LIVE, REASON_REJECTED } from '../../../assembly/layout-placed.ts';
 import { BugError } from '../../../src/core/assert.ts';
 import type { Slice } from '../../../src/core/buckets/slice.ts';
 import type { Commit } from '../../../src/core/commit/commit.ts';
@@ -20,6 +20,7 @@ import {
 import { Following } from '../../../src/core/following/following.ts';
 import { Counters } from '../../../src/core/metrics/counters.ts';
 import type { Deferral } from '../../../src/core/records/placed.ts';
+import { NO_HEAD } from '../../../src/core/records/placed.ts';
 import {
   ATTEMPTS,
   BODY_BYTES,
@@ -52,7 +53,16 @@ const DEFERRAL: Deferral = {
 const NOW_MS = 1_700_000_000_000;
 const DELAY_MS = 256;
 
-const STATES: MessageState[] = ['unseen', 'ready', 'held', 'pending', 'waiting', 'gone', 'aside'];
+const STATES: MessageState[] = [
+  'unseen',
+  'ready',
+  'held',
+  'pending',
+  'waiting',
+  'dying',
+  'gone',
+  'aside',
+];
 
 type MarkOf = [
   kind: 'settled' | 'returned' | 'deferred',
@@ -87,6 +97,10 @@ class Life {
   readonly slot: number;
   // The handle that whoever is to do something to the messages has: as `peek` or `deliver` gave it.
   #part: Slice;
+  // What the mover has.
+  #moving: Slice | undefined;
+  // Whether the next failure is the last one.
+  #isLast = false;
 
   constructor(from: MessageState) {
     const { buckets, retention } = this.state;
@@ -94,7 +108,7 @@ class Life {
       settle: (sequence, count) => void this.marks.push(['settled', sequence, count, 0]),
       requeue: (sequence, count, attempts) =>
         void this.marks.push(['returned', sequence, count, attempts]),
-      marks: { mayDefer: (_refuses: boolean) => true } as Commit['marks'],
+      marks: { mayDefer: (_refuses: boolean) => true, places: true } as Commit['marks'],
       refuses: false,
       defer: (deferral) => {
         const { sequence, count, attempts } = deferral;
@@ -103,14 +117,26 @@ class Life {
       },
     };
     const following = new Following(undefined, { buckets, notices: { notice: () => {} } });
-    const parts = { buckets, retention, commit, counters: this.counters, following };
+    const dying = {
+      isOver: () => this.#isLast,
+      areDropped: () => false,
+      rejected: () => {},
+      gone: () => {},
+    };
+    const mover = {
+      take: (part: Slice) => {
+        this.#moving = part;
+        return true;
+      },
+    };
+    const parts = { buckets, retention, commit, counters: this.counters, following, dying, mover };
     this.settlement = new Settlement(parts, { wallMs: () => NOW_MS });
     this.apply.goOn(SEQUENCE);
     this.apply.segment(0);
     this.slot = buckets.open(BUCKET, 0);
     // Somebody stands in line, so that the bucket is there whatever becomes of its messages.
     buckets.openSubscription(this.slot).consumers++;
-    const rest = { messages: MESSAGES, bodyBytes: 30, attempts: BEFORE };
+    const rest = { messages: MESSAGES, bodyBytes: 30, attempts: BEFORE, level: 0 };
     const where = { slot: this.slot, position: POSITION, sequence: SEQUENCE, first: 0 };
     this.#part = { ...where, count: MESSAGES, ...rest };
     if (from === 'unseen') return;
@@ -119,6 +145,7 @@ class Life {
     if (from === 'gone') this.become('done');
     if (from === 'pending' || from === 'waiting') this.become('released later');
     if (from === 'waiting') this.become('put off');
+    if (from === 'dying') this.become('rejected');
     if (from === 'aside') this.become('unreadable');
     this.marks.length = 0;
   }
@@ -134,6 +161,7 @@ class Life {
       [buckets.readyOf(slot), buckets.unackedOf(slot), delayed],
     );
     assert.equal(retention.live, retention.segments[0]!.live);
+    buckets.subscription(slot)?.suspects?.all();
     const attempts = buckets.peek(slot)?.attempts;
     const ready = buckets.readyOf(slot);
     const unacked = buckets.unackedOf(slot);
@@ -144,9 +172,19 @@ class Life {
   become(event: MessageEvent): void {
     const { settlement } = this;
     const { buckets } = this.state;
+    if (this.#moving !== undefined && typeof TRANSITIONS[event].dying !== 'string') {
+      this.#becomeOfDying(event, this.#moving);
+      return;
+    }
+    // Its consumer has no handle of it any more, and the link may end without it.
+    const isOfHolder = event !== 'due' && event !== 'purged';
+    if (this.#moving !== undefined && isOfHolder && TRANSITIONS[event].dying === SAME) return;
     if (event === 'durable') {
       this.apply.messages(rowOf(BEFORE), 0, POSITION);
       this.#part = buckets.peek(this.slot) ?? this.#part;
+    } else if (event === 'durable later') {
+      const head = { ...NO_HEAD, dueMs: NOW_MS + DELAY_MS };
+      this.apply.placed(rowOf(BEFORE), 0, POSITION, head);
     } else if (event === 'delivered') this.#part = settlement.deliver(this.#part, MESSAGES);
     else if (event === 'done') settlement.done(this.#part, 0, MESSAGES);
     else if (event === 'failed') settlement.failed(this.#part, 0, MESSAGES);
@@ -157,17 +195,49 @@ class Life {
       settlement.released(this.#part, 0, MESSAGES, undefined, DELAY_MS);
     else if (event === 'put off') this.#putOff();
     else if (event === 'due') this.#due();
+    else if (event === 'withdrawn') {
+      const part = settlement.withdraw(this.#part, MESSAGES);
+      this.#moving = part;
+    } else if (event === 'rejected' || event === 'failed for good' || event === 'discarded')
+      this.#die(event);
     else if (event === 'unreadable') settlement.setAside(this.#part);
     else if (event === 'purged') {
       // Takes what is in line, and nothing else.
       const next = buckets.peek(this.slot);
       if (next !== undefined) settlement.purge(next, next.count);
+    } else if (event === 'dropped') {
+      const next = buckets.peek(this.slot);
+      if (next !== undefined) settlement.drop(next, next.count);
     } else if (event === 'lost') {
       // A link that ends gives back what its consumer holds.
-      if (buckets.unackedOf(this.slot) > 0) settlement.lost(this.#part, 0, MESSAGES);
+      if (buckets.unackedOf(this.slot) > 0) lose(settlement, this.#part, MESSAGES, MESSAGES);
+    } else if (event === 'lost alone') {
+      if (buckets.unackedOf(this.slot) > 0) lose(settlement, this.#part, MESSAGES, 1);
     } else if (event === 'taken back') {
       if (buckets.unackedOf(this.slot) > 0) settlement.takenBack(this.#part, 0, MESSAGES);
     }
+  }
+
+  // Only who holds them can say so.
+  #die(event: MessageEvent): void {
+    const { settlement } = this;
+    if (this.state.buckets.unackedOf(this.slot) === 0) return;
+    this.#isLast = event === 'failed for good';
+    if (event === 'rejected') settlement.rejected(this.#part, 0, MESSAGES);
+    else if (event === 'discarded') settlement.discard(this.#part, REASON_REJECTED);
+    else settlement.failed(this.#part, 0, MESSAGES);
+  }
+
+  #becomeOfDying(event: MessageEvent, part: Slice): void {
+    const { settlement } = this;
+    if (event === 'discarded') settlement.discard(part, REASON_REJECTED);
+    else if (event === 'not moved') settlement.giveBack(part, true);
+    else if (event === 'unreadable') settlement.setHeldAside(part);
+    else if (event === 'moved') {
+      // Here it is settled; where it is now is another line, which this test does not see.
+      this.apply.settled({ sequence: SEQUENCE, count: MESSAGES, attempts: 0 });
+      settlement.moved(part);
+    } else assert.fail(event);
   }
 
   // The record of what was put off, or of what was not, is on disk.
@@ -210,6 +280,10 @@ class Life {
   }
 }
 
+function lose(settlement: Settlement, part: Slice, count: number, together: number): void {
+  settlement.lost(part, 0, count, together, CAUSE_LINK_LOST);
+}
+
 function rowOf(attempts: number): Uint32Array {
   const row = new Uint32Array(ROW_WORDS);
   row[BUCKET_LOW] = BUCKET;
@@ -225,7 +299,8 @@ function looks(state: MessageState, attempts = BEFORE): Omit<Seen, 'marks'> {
   const counts = { ready: 0, unacked: 0, delayed: 0, waiting: 0, live: 0, settled: 0 };
   const nothing = { ...counts, attempts: undefined };
   if (state === 'ready') return { ...nothing, ready: MESSAGES, live: MESSAGES, attempts };
-  if (state === 'held') return { ...nothing, unacked: MESSAGES, live: MESSAGES };
+  if (state === 'held' || state === 'dying')
+    return { ...nothing, unacked: MESSAGES, live: MESSAGES };
   if (state === 'pending') return { ...nothing, delayed: MESSAGES, live: MESSAGES };
   if (state === 'waiting')
     return { ...nothing, delayed: MESSAGES, waiting: MESSAGES, live: MESSAGES };
@@ -296,12 +371,14 @@ describe('a message', () => {
       messages: MESSAGES,
       bodyBytes: 30,
       attempts: BEFORE + 1,
+      level: 0,
     });
-    settlement.lost(settlement.deliver(buckets.peek(slot)!, 1), 0, 1);
+    lose(settlement, settlement.deliver(buckets.peek(slot)!, 1), 1, 1);
+    buckets.subscription(slot)!.suspects!.all();
     assert.equal(buckets.peek(slot)!.attempts, BEFORE + 2);
     settlement.purge(buckets.peek(slot)!, 1);
     assert.deepEqual(marks.slice(2), [
-      ['returned', SEQUENCE + 1, 1, BEFORE + 2],
+      ['deferred', SEQUENCE + 1, 1, BEFORE + 2],
       ['settled', SEQUENCE + 1, 1, 0],
     ]);
     settlement.setAside(buckets.peek(slot)!);

@@ -8,6 +8,7 @@ import {
   delayOf,
   FAILED,
   isFree,
+  REJECTED,
   RELEASED,
   sameUntil,
   VERDICTS,
@@ -30,8 +31,9 @@ test('each of the 256 bytes means what the contract says', () => {
       continue;
     }
     const isTimed = byte >= 0x40 && byte <= 0x7f;
+    assert.equal(verdict === REJECTED, byte === 2, `byte ${byte}`);
     const free = byte === 3 || (byte >= 0x60 && byte <= 0x7f);
-    assert.equal(verdict === FAILED, !isTimed && byte !== 3, `byte ${byte}`);
+    assert.equal(verdict === FAILED, !isTimed && byte !== 2 && byte !== 3, `byte ${byte}`);
     assert.equal(verdict === RELEASED, byte === 3, `byte ${byte}`);
     assert.equal(isFree(verdict), free, `byte ${byte}`);
     assert.equal(delayOf(verdict), isTimed ? 2 ** (byte % 32) : undefined, `byte ${byte}`);

@@ -10,6 +10,7 @@ import {
   RULES_MASKS_COUNT_AT,
   RULES_RANGES_COUNT_AT,
 } from '../../../assembly/layout.ts';
+import { FORM_SETTLES, HEAD_BYTES, KIND_DEAD, KIND_LIVE } from '../../../assembly/layout-placed.ts';
 import { Batch } from '../../../src/core/commit/batch.ts';
 import { WatchedRun } from '../../../src/core/fairness/intake-policy.ts';
 import { Quotas } from '../../../src/core/fairness/quotas.ts';
@@ -173,22 +174,27 @@ test('what is not counted yet is at least known: too many may go in, and stay', 
   assert.equal(producer.take().join(''), '1100', 'what is known counts');
 });
 
-test('what was moved into a bucket was not on its way there', () => {
+test('what is moved into a bucket is on its way there, as what is to come later is', () => {
   const world = brokerOf({ rules: ['2 max_messages=9'] });
   const quotas = new Quotas(world.broker.buckets);
   const run = new WatchedRun();
   run.low = 2;
-  const batchOf = (type: number) => {
+  const batchOf = (type: number, bodyBytes: number, form = 0, kind = KIND_LIVE) => {
     const sealed = new Batch();
     const row = new Uint32Array(ROW_WORDS);
-    row.set([type, 0, 0, 64 + 4 + 5, 2, 0, 1, 0, 1]);
+    row.set([type, (form << 16) | (kind << 8), 0, bodyBytes, 2, 0, 1, 0, 1]);
     sealed.rows.add(row, 1);
     return sealed;
   };
-  quotas.packed(run, 1, 5);
-  quotas.durable(batchOf(RECORD_PLACED));
+  quotas.packed(run, 2, 10);
+  quotas.moving(2, 0, 1, 5);
+  quotas.durable(batchOf(RECORD_PLACED, HEAD_BYTES + 4 + 5, FORM_SETTLES, KIND_DEAD));
+  assert.equal(quotas.passing, 3, 'its dead line is another one');
+  quotas.durable(batchOf(RECORD_PLACED, HEAD_BYTES + 4 + 5, FORM_SETTLES));
+  assert.equal(quotas.passing, 2);
+  quotas.durable(batchOf(RECORD_PLACED, HEAD_BYTES + 4 + 5));
   assert.equal(quotas.passing, 1);
-  quotas.durable(batchOf(RECORD_MESSAGES));
+  quotas.durable(batchOf(RECORD_MESSAGES, 4 + 5));
   assert.equal(quotas.passing, 0);
 });
 

@@ -17,14 +17,14 @@ test('every key is carried out, or refused by its name', () => {
     else
       assert.throws(check, {
         name: 'RuleError',
-        message: `rule "r" sets ${key}, which this version does not carry out; take it out of the rule. This version knows retry, retry_jitter, lease, max_messages, max_bytes, overflow (refuse), max_in_flight, batch, rate`,
+        message: `rule "r" sets ${key}, which this version does not carry out; take it out of the rule. This version knows retry, retry_jitter, max_deliveries, dead_letter, isolate, lease, delay, max_messages, max_bytes, overflow (refuse, drop-oldest), max_in_flight, batch, rate`,
       });
   }
 });
 
 test('of a key of which some values are carried out the others are refused', () => {
-  assert.throws(() => checkBuilt(ruleOfWords('r', '7', ['overflow=drop-oldest'])), {
+  assert.throws(() => checkBuilt(ruleOfWords('r', '7', ['overflow=dead-oldest'])), {
     message:
-      'rule "r" sets overflow=drop-oldest, which this version does not carry out; it knows overflow=refuse',
+      'rule "r" sets overflow=dead-oldest, which this version does not carry out; it knows overflow=refuse, drop-oldest',
   });
 });

@@ -159,16 +159,66 @@ describe('apply', () => {
     }
   });
 
-  test('messages of a dead line hold their segment, and stand in no line', () => {
+  // Messages 1 to 6 in two segments, of which the second is compacted: 5 is gone.
+  const moves = (merged: boolean, from: number): number[] => {
+    const bench = new Bench();
+    const { retention } = bench.state;
+    bench.apply.segment(0);
+    bench.apply.messages(wordsOf({ bucket: 1, sequence: 1, count: 4 }), 0, 100);
+    bench.apply.segment(1000, true);
+    bench.apply.messages(wordsOf({ bucket: 1, sequence: 6, count: 1 }), 0, 1100);
+    bench.apply.segment(2000);
+    bench.apply.goOn(7);
+    if (merged) retention.merged(0, 2000);
+    const words = wordsOf({ bucket: 2, sequence: 7, count: 1 });
+    words[TYPE] = RECORD_PLACED;
+    words[FLAGS] = FORM_SETTLES << 16;
+    bench.apply.durable(words, 0, 2100, new Map([[0, { ...NO_HEAD, from }]]), 0);
+    return retention.segments.map(({ live }) => live);
+  };
+
+  test('what is moved out of a compacted segment holds it no longer', () => {
+    assert.deepEqual(moves(false, 6), [4, 0, 1]);
+    assert.deepEqual(moves(false, 4), [3, 1, 1]);
+  });
+
+  test('what is moved out of segments that were joined since holds them no longer', () => {
+    assert.deepEqual(moves(true, 6), [4, 1]);
+    assert.deepEqual(moves(true, 2), [4, 1]);
+  });
+
+  test('what was compacted away does not wait, whatever a checkpoint says', () => {
+    const bench = new Bench();
+    const { waiting } = bench.state.buckets.outcomes;
+    waiting.add(1, 9);
+    bench.apply.known({ base: 0, first: 1, end: 4, messages: 2, live: 0 });
+    bench.apply.known({ base: 1000, first: 4, end: 6, messages: 1, live: 1 });
+    bench.apply.segment(2000, true);
+    bench.apply.messages(wordsOf({ bucket: 1, sequence: 8, count: 2 }), 0, 2100);
+    bench.apply.forgetGone();
+    assert.deepEqual(
+      [...waiting.runs(0, 100)],
+      [
+        [4, 2],
+        [8, 2],
+      ],
+    );
+  });
+
+  test('messages of a dead line hold their segment, and stand in that line', () => {
     const bench = new Bench();
     bench.apply.segment(0);
     bench.apply.goOn(1);
     const words = wordsOf({ bucket: 1, sequence: 1, count: 2 });
     words[TYPE] = RECORD_PLACED;
     words[FLAGS] = KIND_DEAD << 8;
-    assert.equal(bench.apply.durable(words, 0, 100, new Map([[0, NO_HEAD]]), 0), 0);
+    const { buckets } = bench.state;
+    const slot = bench.apply.durable(words, 0, 100, new Map([[0, NO_HEAD]]), 0);
+    assert.deepEqual([slot, buckets.find(1, 0)], [buckets.find(1, 0, KIND_DEAD), 0]);
+    assert.deepEqual([buckets.readyOf(slot), buckets.kindOf(slot)], [2, KIND_DEAD]);
+    assert.deepEqual([buckets.ready, buckets.dead, buckets.count], [0, 2, 0]);
+    assert.equal(buckets.peek(slot)!.sequence, 1);
     assert.equal(bench.state.retention.live, 2);
-    assert.equal(bench.state.buckets.entries.end, bench.state.buckets.entries.from);
     assert.equal(bench.apply.nextSequence, 3);
     const headless = () => bench.apply.durable(words, 0, 200, new Map(), 0);
     assert.throws(headless, BugError);

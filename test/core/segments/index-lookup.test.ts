@@ -14,6 +14,7 @@ const record = (sequence: number, messages: number): Found => ({
   messages,
   bodyBytes: 8,
   attempts: 0,
+  kind: 0,
 });
 
 /** Five segments of ten sequences each; the last two are in memory. Bucket 1 has a consumer. */

@@ -26,7 +26,16 @@ import { createState } from '../../../src/core/segments/state.ts';
 import { Replay } from '../../../src/log/recovery/replay.ts';
 
 /** A replay that is fed rows as a scan would leave them. */
-const NO_PAGES = { settled: [], attempts: [], waiting: [], placed: [], turns: [], levels: [] };
+const NO_PAGES = {
+  settled: [],
+  attempts: [],
+  waiting: [],
+  placed: [],
+  dead: [],
+  settings: [],
+  turns: [],
+  levels: [],
+};
 
 class Feed {
   readonly state = createState(1);
@@ -244,7 +253,7 @@ describe('replay', () => {
     feed.replay.commit();
     await feed.replay.sealed(async (source) => {
       for (let i = 0; i < source.count; i++)
-        indexed.push([source.bucketLow(i), source.sequence(i)]);
+        indexed.push([source.lines.bucketLow(i), source.sequence(i)]);
     });
     feed.segment(8192);
     feed.messages(1, 9, 4);
@@ -264,9 +273,16 @@ describe('replay', () => {
     assert.equal(buckets.isCounted(slot), false);
     assert.equal(buckets.readyOf(slot), 3, 'what is in an index is counted when it is found');
     assert.equal(buckets.peek(slot), undefined, 'older messages are looked up first');
-    assert.deepEqual(buckets.placeOf(slot), { low: 1, high: 0, next: 0 });
+    assert.deepEqual(buckets.placeOf(slot), { low: 1, high: 0, kind: 0, next: 0 });
     buckets.openSubscription(slot).consumers++;
-    const record = { sequence: 1, position: 4104, messages: 2, bodyBytes: 20, attempts: 0 };
+    const record = {
+      sequence: 1,
+      position: 4104,
+      messages: 2,
+      bodyBytes: 20,
+      attempts: 0,
+      kind: 0,
+    };
     assert.equal(buckets.indexed.found(slot, [record]), 2);
     assert.equal(buckets.readyOf(slot), 5);
     buckets.take(buckets.peek(slot)!, 2);
@@ -318,6 +334,35 @@ describe('replay', () => {
         [8192, 1],
       ],
     );
+  });
+
+  test('dead messages and settings that a checkpoint names count while they are in the log', async () => {
+    const feed = new Feed(false);
+    const { buckets } = feed.state;
+    const [dead, settings] = [new Uint32Array(2048), new Uint32Array(2048)];
+    // Sequences 2, 4, 7 and 8 died; 5, 9 and 22 are settings.
+    dead[0] = (1 << 2) | (1 << 4) | (1 << 7) | (1 << 8);
+    settings[0] = (1 << 5) | (1 << 9) | (1 << 22);
+    const bits = new Uint32Array(2048);
+    bits[0] = 1 << 2;
+    const known = { ...NO_PAGES, settled: [[0, bits]] as [number, Uint32Array][] };
+    feed.replay.builder.restore({ ...known, dead: [[0, dead]], settings: [[0, settings]] });
+    feed.replay.builder.known({ base: 0, first: 1, end: 6, messages: 5, live: 4 });
+    // What was compacted is not there any more, though its acks were lost: 7, 8 and 9.
+    feed.segment(8192);
+    feed.messages(1, 20, 1);
+    feed.replay.commit();
+    feed.replay.builder.known({ base: 16_384, first: 22, end: 25, messages: 3, live: 3 });
+    feed.segment(24_576);
+    feed.messages(1, 25, 1);
+    feed.replay.commit();
+    // No record of the settings in other segments was read, so they are asked for.
+    const asked: number[] = [];
+    await feed.replay.finish(async (base) => void asked.push(base));
+    assert.deepEqual(asked, [0, 16_384]);
+    // 4 is dead, 5 and 22 are settings.
+    assert.equal(feed.state.retention.live, 9);
+    assert.deepEqual([buckets.ready, buckets.dead], [6, 1]);
   });
 
   test('marks about what the segment behind it held, which is compacted, do not count in it', async () => {

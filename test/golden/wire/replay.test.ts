@@ -8,6 +8,7 @@ import {
   WIRE_U32,
   WIRE_U64,
 } from '../../../assembly/layout.ts';
+import type { Slice } from '../../../src/core/buckets/slice.ts';
 import type { Limits } from '../../../src/core/limits.ts';
 import type { Codec } from '../../../src/core/ports/codec.ts';
 import { sharedEngine } from '../../support/engine.ts';
@@ -46,17 +47,22 @@ function fate(world: World, link: FakeLink): string {
 function waiting(world: World): [string, Uint8Array][] {
   const { buckets } = world.broker;
   const found: [number, string, Uint8Array][] = [];
+  const add = (slot: number, part: Slice): void => {
+    const record = world.log.read(part.position, RECORD_HEADER_BYTES + part.bodyBytes);
+    const view = new DataView(record.buffer);
+    let at = RECORD_HEADER_BYTES;
+    for (let i = 0; i < part.first + part.count; i++) {
+      const size = view.getUint32(at, true);
+      const body = record.slice(at + MESSAGE_SIZE_BYTES, at + MESSAGE_SIZE_BYTES + size);
+      if (i >= part.first) found.push([part.sequence + i - part.first, buckets.idOf(slot), body]);
+      at += MESSAGE_SIZE_BYTES + size;
+    }
+  };
   for (const slot of [...buckets.slots()]) {
+    // What was lost together is apart from the rest of the line.
+    for (const part of buckets.subscription(slot)?.suspects?.slices ?? []) add(slot, part);
     for (let part = buckets.peek(slot); part !== undefined; part = buckets.peek(slot)) {
-      const record = world.log.read(part.position, RECORD_HEADER_BYTES + part.bodyBytes);
-      const view = new DataView(record.buffer);
-      let at = RECORD_HEADER_BYTES;
-      for (let i = 0; i < part.first + part.count; i++) {
-        const size = view.getUint32(at, true);
-        const body = record.slice(at + MESSAGE_SIZE_BYTES, at + MESSAGE_SIZE_BYTES + size);
-        if (i >= part.first) found.push([part.sequence + i - part.first, buckets.idOf(slot), body]);
-        at += MESSAGE_SIZE_BYTES + size;
-      }
+      add(slot, part);
       buckets.take(part, part.count);
     }
   }

@@ -51,8 +51,8 @@ function checkEntries(files: MemoryFiles, made: Compacted, log: ModelLog): void 
     const u64 = (field: number) => Number(view.getBigUint64(at + field, true));
     assert.equal(u64(RECORD_POSITION_AT), entries.position(i));
     assert.equal(u64(RECORD_SEQUENCE_AT), entries.sequence(i));
-    assert.equal(view.getUint32(at + RECORD_BUCKET_AT, true), entries.bucketLow(i));
-    assert.equal(view.getUint32(at + RECORD_BUCKET_AT + 4, true), entries.bucketHigh(i));
+    assert.equal(view.getUint32(at + RECORD_BUCKET_AT, true), entries.lines.bucketLow(i));
+    assert.equal(view.getUint32(at + RECORD_BUCKET_AT + 4, true), entries.lines.bucketHigh(i));
     assert.equal(view.getUint32(at + RECORD_COUNT_AT, true), entries.messages(i));
     assert.equal(view.getUint32(at + RECORD_BODY_BYTES_AT, true), entries.bodyBytes(i));
     assert.equal(view.getUint32(at + RECORD_ATTEMPTS_AT, true), entries.attempts(i));

@@ -31,10 +31,19 @@ type Numbers = [number: number, page: NumberPage][];
 interface Deferred {
   waiting: Settled;
   placed: Settled;
+  dead: Settled;
+  settings: Settled;
   turns: Numbers;
   levels: Numbers;
 }
-const NONE: Deferred = { waiting: [], placed: [], turns: [], levels: [] };
+const NONE: Deferred = {
+  waiting: [],
+  placed: [],
+  dead: [],
+  settings: [],
+  turns: [],
+  levels: [],
+};
 
 function stateOf(settled: Settled, attempts: Attempts, deferred = NONE): CheckpointState {
   return {
@@ -49,6 +58,8 @@ function stateOf(settled: Settled, attempts: Attempts, deferred = NONE): Checkpo
     numbers: {
       waiting: { pages: () => deferred.waiting },
       placed: { pages: () => deferred.placed },
+      dead: { pages: () => deferred.dead },
+      settings: { pages: () => deferred.settings },
       turns: { pages: () => deferred.turns },
       levels: { pages: () => deferred.levels },
     },
@@ -72,6 +83,11 @@ const DEFERRED = stateOf([[1, BITS]], [[1, COUNTS]], {
     [2 ** 37, BITS],
   ],
   placed: [[7, BITS]],
+  dead: [
+    [7, BITS],
+    [8, undefined],
+  ],
+  settings: [[9, BITS]],
   turns: [
     [0, 2 ** 32 - 1],
     [1, COUNTS],
@@ -90,13 +106,15 @@ const decode = (bytes: Uint8Array) => decodeCheckpoint(bytes, LOG_ID, crc32c);
 
 function plain(state: CheckpointState): unknown {
   const { settled, attempts, numbers, ...rest } = state;
-  const { waiting, placed, turns, levels } = numbers;
+  const { waiting, placed, dead, settings, turns, levels } = numbers;
   return {
     ...rest,
     settled: settled.pages(),
     attempts: attempts.pages(),
     waiting: waiting.pages(),
     placed: placed.pages(),
+    dead: dead.pages(),
+    settings: settings.pages(),
     turns: turns.pages(),
     levels: levels.pages(),
   };

@@ -207,7 +207,7 @@ test('tables that make no sense are refused although their checksums hold', () =
   const long = imageOf(entriesOf(random, CHUNK_ENTRIES + 1, () => 0));
   const row = pageOf(bucket(0).low, bucket(0).high, SEED, 5);
   const forgeries: [Uint8Array, number, number][] = [
-    [short, 8, 2], // version
+    [short, 8, 3], // version
     [short, 12, 3], // pages
     [short, 40, 0xffffffff], // entries
     [short, 56, 0x7fffffff], // chunks
@@ -223,8 +223,8 @@ test('tables that make no sense are refused although their checksums hold', () =
     assert.ok(worldOf(forge(image, 44, IDENTITY)).check(), 'forged as it was, it holds');
     assert.equal(worldOf(forge(image, at, value)).check(), false, `${value} at ${at}`);
   }
-  const { failure } = worldOf(forge(short, 8, 2)).visit();
-  assert.match(String(failure), /has version 2, this program reads 1/);
+  const { failure } = worldOf(forge(short, 8, 3)).visit();
+  assert.match(String(failure), /has version 3, this program reads 1 and 2/);
 });
 
 test('what does not fit is refused, by name', () => {
@@ -243,6 +243,7 @@ test('what does not fit is refused, by name', () => {
     [{ messages: 0 }, /messages is 0, not a whole number in 1/],
     [{ bodyBytes: -4 }, /bodyBytes is -4/],
     [{ attempts: 2 ** 32 }, /attempts is 4294967296/],
+    [{ kind: 3 }, /kind is 3, not a whole number in 0 … 2/],
   ];
   for (const [change, text] of wrong) {
     const world = new World().open();
@@ -279,8 +280,7 @@ function sourceOfCount(count: number) {
   const none = () => assert.fail('nothing of it was to be asked for');
   return {
     count,
-    bucketLow: none,
-    bucketHigh: none,
+    lines: { bucketLow: none, bucketHigh: none, kind: none },
     sequence: none,
     position: none,
     messages: none,

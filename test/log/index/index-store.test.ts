@@ -20,7 +20,7 @@ import {
   keyOf,
   segmentName,
 } from '../../../src/log/segments/segment.ts';
-import { NO_ENTRIES } from '../../support/entries.ts';
+import { NO_ENTRIES, NO_NUMBERS } from '../../support/entries.ts';
 import { MemoryFiles } from '../../support/memory-files.ts';
 import { paceOf } from '../../support/pace.ts';
 import { Random } from '../../support/random.ts';
@@ -397,7 +397,7 @@ interface Answer {
 }
 
 function find(store: IndexStore, segment: Indexed, most = 1e6, at = 0): Promise<Answer> {
-  const query = { ...bucket(1), sequence: 0, at };
+  const query = { ...bucket(1), kind: 0, sequence: 0, at };
   return new Promise((resolve) =>
     store.find(segment, query, most, (failure, found, next) => resolve({ failure, found, next })),
   );
@@ -423,7 +423,7 @@ function segmentOf(identity: number): Indexed {
 
 /** Waits until the index of the segment is written. */
 async function written(store: IndexStore, segment: Indexed): Promise<void> {
-  const query = { ...bucket(1), sequence: 0, at: 0 };
+  const query = { ...bucket(1), kind: 0, sequence: 0, at: 0 };
   await new Promise((resolve) => store.find(segment, query, 1, resolve));
 }
 
@@ -619,7 +619,7 @@ async function savingStore() {
     asked++;
     const segments = [{ base: BASE, first: 1, messages: 5, live: 5 }];
     const none = { pages: () => [] };
-    const numbers = { waiting: none, placed: none, turns: none, levels: none };
+    const numbers = NO_NUMBERS;
     return { start: BASE, segments, end: 6, settled: none, attempts: none, numbers };
   };
   const save = (base: number, done: (failure: Failure) => void, now = false) =>

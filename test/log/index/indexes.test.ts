@@ -326,10 +326,11 @@ test('writing takes at most 16,384 entries a turn', () => {
   };
   const bucketLow = (i: number) => {
     asked++;
-    return source.bucketLow(i);
+    return source.lines.bucketLow(i);
   };
+  const lines = { ...source.lines, bucketLow };
   const answers = world.begin<[Failure]>((done) =>
-    world.runs.write(BASE, IDENTITY, { ...source, position, bucketLow }, done),
+    world.runs.write(BASE, IDENTITY, { ...source, position, lines }, done),
   );
   let most = 0;
   do {
@@ -659,7 +660,13 @@ test('closing waits for what is under way, fails the rest, and comes last', () =
     const note = (what: string) => () => void order.push(what);
     for (let i = 0; i < 100; i++) {
       const base = BASE + (i % 2) * 2 ** 26;
-      world.runs.find(base, IDENTITY, 1, 1, 0, 0, 9, note('find'));
+      world.runs.find(
+        base,
+        IDENTITY,
+        { low: 1, high: 1, kind: 0, sequence: 0, at: 0 },
+        9,
+        note('find'),
+      );
       world.runs.check(base, IDENTITY, note('check'));
     }
     world.runs.visit(BASE, IDENTITY, () => {}, note('visit'));
@@ -710,7 +717,7 @@ test('written, found, replaced and dropped in a real folder', async (t) => {
     new Promise<unknown[]>((resolve) => {
       const { low, high } = bucket(number);
       const done = (failure: Failure, all: unknown[]) => resolve(failure ? [failure] : all);
-      runs.find(BASE, IDENTITY, low, high, 0, 0, 1000, done);
+      runs.find(BASE, IDENTITY, { low, high, kind: 0, sequence: 0, at: 0 }, 1000, done);
     });
   const first = await opened(make());
   for (let times = 0; times < 2; times++) {

@@ -17,8 +17,8 @@ function segmentOf(identity: number, base = BASE): Indexed {
   return { base, name: segmentName(base), bytes: 4096, handle: 1, key: 1, identity };
 }
 
-function foundOf({ sequence, position, messages, bodyBytes, attempts }: Entry): Found {
-  return { sequence, position, messages, bodyBytes, attempts };
+function foundOf({ sequence, position, messages, bodyBytes, attempts, kind }: Entry): Found {
+  return { sequence, position, messages, bodyBytes, attempts, kind };
 }
 
 /** An index of which only the size matters. */
@@ -37,12 +37,12 @@ test('a search finds what is not wholly before the sequence, from a place on', (
       [entry.sequence + entry.messages - 1, i],
       [entry.sequence + entry.messages, i + 1],
     ] as const) {
-      const query = { ...bucket(1), sequence, at: 0 };
+      const query = { ...bucket(1), kind: 0, sequence, at: 0 };
       const { found } = held.find(segmentOf(7), query, 1000)!;
       assert.deepEqual(found, mine.slice(first).map(foundOf));
     }
   }
-  const query = { ...bucket(1), sequence: 0, at: 0 };
+  const query = { ...bucket(1), kind: 0, sequence: 0, at: 0 };
   const part = held.find(segmentOf(7), query, 10)!;
   assert.deepEqual(part.found, mine.slice(0, 10).map(foundOf));
   const rest = held.find(segmentOf(7), { ...query, at: part.next! }, 1000)!;
@@ -61,7 +61,7 @@ test('a visit hands on all of it in order; of another state, or what is not held
   const record = (low: number, high: number, found: Found) => got.push([low, high, found]);
   for (const other of [segmentOf(8), segmentOf(7, BASE + 4096)]) {
     assert.equal(held.visit(other, record), false);
-    assert.equal(held.find(other, { ...bucket(1), sequence: 0, at: 0 }, 9), undefined);
+    assert.equal(held.find(other, { ...bucket(1), kind: 0, sequence: 0, at: 0 }, 9), undefined);
   }
   assert.deepEqual(got, []);
   assert.equal(held.visit(segmentOf(7), record), true);
@@ -90,8 +90,7 @@ test('entries that are held: found by bucket, a part at a time, of the right sta
   const held = new PendingIndexes();
   const source = {
     count: 10,
-    bucketLow: (i: number) => i % 2,
-    bucketHigh: () => 0,
+    lines: { bucketLow: (i: number) => i % 2, bucketHigh: () => 0, kind: () => 0 },
     sequence: (i: number) => 100 + i * 2,
     position: (i: number) => 4096 + i * 64,
     messages: () => 2,
@@ -100,7 +99,7 @@ test('entries that are held: found by bucket, a part at a time, of the right sta
   };
   const segment = { name: 's', base: 7, bytes: 1, handle: 1, key: 1, identity: 3 };
   assert.ok(held.add(segment, source));
-  const query = { low: 1, high: 0, sequence: 103, at: 0 };
+  const query = { low: 1, high: 0, kind: 0, sequence: 103, at: 0 };
   const first = held.find(segment, query, 2)!;
   assert.deepEqual(
     first.found.map(({ sequence }) => sequence),

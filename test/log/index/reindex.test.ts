@@ -2,6 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { SEGMENT_VERSION_PLACED } from '../../../assembly/layout.ts';
+import { KIND_DEAD, KIND_LIVE, KIND_SETTINGS } from '../../../assembly/layout-placed.ts';
 import type { EntrySource } from '../../../src/core/ports/basics.ts';
 import { open } from '../../../src/log/files/promises.ts';
 import { entriesOf } from '../../../src/log/index/reindex.ts';
@@ -41,8 +43,8 @@ test('a complete segment: an entry for each record of messages, where it stands'
   const { source, turns } = await read(segment(true));
   assert.ok(turns > 0, 'others had no turn');
   const entries = Array.from({ length: source.count }, (_, i) => [
-    source.bucketLow(i),
-    source.bucketHigh(i),
+    source.lines.bucketLow(i),
+    source.lines.bucketHigh(i),
     source.sequence(i),
     source.messages(i),
     source.position(i),
@@ -65,4 +67,25 @@ test('one that is damaged, or does not say that it is complete, has no index', a
     image[at]! ^= 1;
     await assert.rejects(read({ ...built, image }), damaged, `at ${at}`);
   }
+});
+
+test('placed records are there as of the lines in which they stand', async () => {
+  const placed = [KIND_DEAD, KIND_LIVE, KIND_SETTINGS].map((kind) => ({
+    ...{ bucket: 3, bodies: ['died', 'too'], kind, head: { movedMs: 1 } },
+  }));
+  const messages = [{ bucket: 3, body: 'waits' }];
+  const plan = { base: BASE, bytes: 8 * 1024, sequence: 7, version: SEGMENT_VERSION_PLACED };
+  const { source } = await read(buildSegment(plan, [{ messages, placed, last: true }]));
+  const entries = Array.from({ length: source.count }, (_, i) => [
+    source.lines.bucketLow(i),
+    source.lines.kind(i),
+    source.sequence(i),
+    source.messages(i),
+  ]);
+  assert.deepEqual(entries, [
+    [3, KIND_LIVE, 7, 1],
+    [3, KIND_DEAD, 8, 2],
+    [3, KIND_LIVE, 10, 2],
+    [3, KIND_SETTINGS, 12, 2],
+  ]);
 });

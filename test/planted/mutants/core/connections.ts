@@ -16,7 +16,7 @@ export const CORE_CONNECTIONS: readonly Mutant[] = [
     name: 'messages of a lost consumer forgotten',
     file: 'src/core/delivery/in-flight.ts',
     member: 'InFlight.lose',
-    find: 'settlement.lost(part, this.#answered, rest, this.holder);',
+    find: 'settlement.lost(part, this.#answered, rest, together, cause, this.holder);',
     replace: '',
     test: 'test/core/broker.test.ts',
     caughtBy: 'every bucket delivers its messages in order, once and all (round 0)',

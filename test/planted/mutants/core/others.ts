@@ -41,6 +41,15 @@ export const CORE_OTHERS: readonly Mutant[] = [
     caughtBy: 'the oldest segment with a live message bounds what may go',
   },
   {
+    name: 'dead messages counted that were compacted away',
+    file: 'src/core/segments/apply.ts',
+    member: 'Apply.#missing',
+    find: 'this.#notThere(this.nextSequence, count)',
+    replace: '',
+    test: 'test/core/segments/state-builder.test.ts',
+    caughtBy: 'dead messages and settings that a checkpoint names count while they are in the log',
+  },
+  {
     name: 'trim runs ahead of the disk',
     file: 'src/core/segments/retention.ts',
     member: 'Retention.needed',

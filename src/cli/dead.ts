@@ -1,0 +1,168 @@
+// The verb `dead`: messages that died, by bucket; looks at them, gives them back or throws them
+// away, all through the admin API.
+
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import {
+  BUCKET_SORTS,
+  type BucketInfo,
+  type BucketPage,
+  PEEK_MAX,
+  type PeekResult,
+  type PurgeState,
+  type RedriveState,
+  ROWS_MAX,
+} from '../contract/commands.ts';
+import { formatDuration } from '../core/text/units.ts';
+import { sleep } from '../time/timers.ts';
+import { previewOf } from './bucket.ts';
+import { Dashboard, type DashboardTarget } from './dashboard.ts';
+import { CliError, EXIT, emit, emitDone, note } from './output.ts';
+import { count, newTable } from './tables.ts';
+import { addTargetOptions, bucketId, wholeNumber } from './target.ts';
+
+const EXAMPLES = `
+Examples:
+  thrustmq dead ls                           which buckets have dead messages
+  thrustmq dead peek 42 --count 3            the first of them, and why they died
+  thrustmq dead redrive 42 --rate 100        give them back, 100 a second
+  thrustmq dead redrive 42 --to 43 --limit 1 give one of them to another bucket
+  thrustmq dead purge 42 --yes               throw them away`;
+
+const POLL_MS = 250;
+
+interface Options extends DashboardTarget {
+  json?: boolean;
+}
+
+/** Adds `dead` and its verbs. */
+export function registerDead(program: Command): void {
+  const dead = program
+    .command('dead')
+    .description('list dead messages, look at them, give them back or purge them')
+    .addHelpText('after', EXAMPLES);
+  const verb = (name: string, text: string) =>
+    addTargetOptions(dead.command(name).description(text), 'dashboard').option(
+      '--json',
+      'the answer of the API as one line of JSON',
+    );
+  const onOne = (name: string, text: string) =>
+    verb(name, text).argument('<bucket>', 'number of the bucket', bucketId);
+  verb('ls', 'list buckets that have dead messages')
+    .addOption(
+      new Option('-s, --sort <ORDER>', 'largest first; by id: smallest')
+        .choices(BUCKET_SORTS)
+        .default('backlog'),
+    )
+    .option('-n, --limit <N>', 'rows at most', wholeNumber, 50)
+    .action(list);
+  onOne('peek', 'show the next dead messages, why and when they died')
+    .option('-n, --count <N>', `messages at most, up to ${PEEK_MAX}`, wholeNumber, 10)
+    .option('--bytes <N>', 'bytes of each at most', wholeNumber, 4096)
+    .action(peek);
+  onOne('redrive', 'give dead messages back; their attempts begin anew')
+    .option('--to <BUCKET>', 'to another bucket than the one that they died in', bucketId)
+    .option('-n, --limit <N>', 'messages at most', wholeNumber)
+    .option('--rate <N>', 'messages a second', rateOf)
+    .action(redrive);
+  onOne('purge', 'settle every dead message: they are gone for good')
+    .option('-y, --yes', 'yes, throw them away')
+    .action(purge);
+}
+
+function rateOf(text: string): number {
+  const rate = Number(text);
+  if (!/^\d+(\.\d{1,3})?$/.test(text) || rate <= 0)
+    throw new InvalidArgumentError('Give messages a second, as in 100 or 0.5.');
+  return rate;
+}
+
+async function list(options: Options & { sort: string; limit: number }): Promise<void> {
+  const query = new URLSearchParams({ sort: options.sort });
+  query.set('limit', String(Math.min(ROWS_MAX, options.limit)));
+  const page = (await new Dashboard(options).get(`/api/v1/dead?${query}`)) as BucketPage;
+  if (options.json) {
+    await emit(`${JSON.stringify(page)}\n`);
+    return;
+  }
+  const table = newTable(['bucket', 'dead', 'oldest']);
+  for (const { id, ready, unacked, exact, oldestAgeMs } of page.buckets) {
+    const age = oldestAgeMs === null ? '' : formatDuration(Math.round(oldestAgeMs / 100) * 100);
+    table.push([id, `${count(ready + unacked)}${exact ? '' : '+'}`, age]);
+  }
+  await emit(`${table.toString()}\n`);
+  if (page.cursor !== null) note('there are more; see --limit');
+  if (page.more) note('more buckets may have dead messages on disk that nobody asked for yet');
+}
+
+async function peek(
+  id: bigint,
+  options: Options & { count: number; bytes: number },
+): Promise<void> {
+  const path = `/api/v1/buckets/${id}/dead/messages?limit=${options.count}&bytes=${options.bytes}`;
+  const result = (await new Dashboard(options).get(path)) as PeekResult;
+  if (options.json) {
+    await emit(`${JSON.stringify(result)}\n`);
+    return;
+  }
+  const head = ['sequence', 'bytes', 'reason', 'attempts', 'died', 'begins with'];
+  const table = newTable(head, ['reason', 'died', 'begins with']);
+  for (const { sequence, length, payload, moved } of result.messages) {
+    const { reason = '', attempts = 0, movedAt } = moved ?? {};
+    table.push([sequence, count(length), reason, attempts, movedAt ?? '', previewOf(payload)]);
+  }
+  await emit(`${table.toString()}\n`);
+  if (result.cut) note('the answer was cut: ask for fewer messages, or fewer bytes of each');
+}
+
+interface RedriveOptions extends Options {
+  to?: bigint;
+  limit?: number;
+  rate?: number;
+}
+
+async function redrive(id: bigint, options: RedriveOptions): Promise<void> {
+  const dashboard = new Dashboard(options);
+  const path = `/api/v1/buckets/${id}/dead`;
+  const query = new URLSearchParams();
+  for (const name of ['to', 'limit', 'rate'] as const)
+    if (options[name] !== undefined) query.set(name, String(options[name]));
+  let state = (await dashboard.change('POST', `${path}/redrive?${query}`)) as RedriveState;
+  const { startedAt } = state;
+  while (!state.done) {
+    await sleep(POLL_MS);
+    const { redrive: now = null } = (await dashboard.get(path)) as BucketInfo;
+    if (now === null || now.startedAt !== startedAt)
+      throw new CliError(
+        EXIT.failed,
+        `the broker stopped while the dead of bucket ${id} were being given back: ${count(state.moved)} are back for sure, and each message is in one place. Begin again`,
+      );
+    state = now;
+  }
+  if (options.json) await emitDone(`${JSON.stringify(state)}\n`);
+  else await emitDone(`${count(state.moved)} dead messages of bucket ${id} were given back\n`);
+  if (state.stopped === 'full') note('the bucket that they go to takes no more');
+}
+
+async function purge(id: bigint, options: Options & { yes?: boolean }): Promise<void> {
+  const dashboard = new Dashboard(options);
+  const path = `/api/v1/buckets/${id}/dead`;
+  if (!options.yes) {
+    const { ready } = (await dashboard.get(path)) as BucketInfo;
+    const text = `bucket ${id} has ${count(ready)} dead messages; say --yes to throw them away`;
+    throw new CliError(EXIT.usage, text);
+  }
+  let state = (await dashboard.change('POST', `${path}/purge`)) as PurgeState;
+  const { startedAt } = state;
+  while (!state.done) {
+    await sleep(POLL_MS);
+    const { purge: now } = (await dashboard.get(path)) as BucketInfo;
+    if (now === null || now.startedAt !== startedAt)
+      throw new CliError(
+        EXIT.failed,
+        `the broker stopped while the dead of bucket ${id} were being purged: ${count(state.purged)} are gone for sure. Purge them again`,
+      );
+    state = now;
+  }
+  if (options.json) await emitDone(`${JSON.stringify(state)}\n`);
+  else await emitDone(`${count(state.purged)} dead messages of bucket ${id} were purged\n`);
+}

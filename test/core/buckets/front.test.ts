@@ -1,0 +1,71 @@
+// Lines that meet suspects, as after a start that read levels in the log.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Buckets } from '../../../src/core/buckets/buckets.ts';
+import { noOutcomes } from '../../../src/core/collections/outcomes.ts';
+
+// Two records of five messages each; of which level each of these is.
+const LEVELS = [0, 2, 2, 0, 1, 0, 0, 2, 0, 3];
+
+function found(soughtMax = 1000, consumers = 1): { buckets: Buckets<unknown>; slot: number } {
+  const outcomes = noOutcomes();
+  for (const [i, level] of LEVELS.entries()) if (level > 0) outcomes.levels.set(i + 1, 1, level);
+  const buckets = new Buckets<unknown>(1, outcomes, undefined, soughtMax);
+  const slot = buckets.open(7, 0);
+  for (const sequence of [1, 6]) buckets.push(slot, sequence * 100, sequence, 5, 50, 0);
+  buckets.recovered(11, 10, false);
+  if (consumers > 0) buckets.openSubscription(slot).consumers = consumers;
+  return { buckets, slot };
+}
+
+/** Takes what is next until there is nothing: sequences, by run. */
+function taken(buckets: Buckets<unknown>, slot: number): number[][] {
+  const runs: number[][] = [];
+  for (let next = buckets.peek(slot); next !== undefined; next = buckets.peek(slot)) {
+    const { sequence, count } = next;
+    runs.push(Array.from({ length: count }, (_, i) => sequence + i));
+    buckets.take(next, count);
+  }
+  return runs;
+}
+
+test('are given without them, and they apart', () => {
+  const { buckets, slot } = found();
+  assert.deepEqual(taken(buckets, slot), [[1], [4], [6, 7], [9]]);
+  assert.deepEqual([buckets.ready, buckets.unacked], [5, 5]);
+  const share = buckets.subscription(slot)!;
+  const orders: number[][][] = [];
+  while (buckets.isolation.choose(share, 0, false)) orders.push(taken(buckets, slot));
+  assert.deepEqual(orders, [[[10]], [[2, 3], [8]], [[5]]]);
+  assert.deepEqual([buckets.ready, buckets.unacked], [0, 10]);
+});
+
+test('without room for them are given as they stand, cut where the level changes', () => {
+  const { buckets, slot } = found(0);
+  assert.deepEqual(taken(buckets, slot), [[1], [2, 3], [4], [5], [6, 7], [8], [9], [10]]);
+});
+
+test('whoever takes all of the line is given all, in order', () => {
+  const { buckets, slot } = found();
+  const first = buckets.peek(slot)!;
+  buckets.take(first, first.count);
+  buckets.peek(slot); // behind the first suspects, which are apart now
+  buckets.subscription(slot)!.suspects!.all();
+  assert.deepEqual(taken(buckets, slot), [[2, 3], [4], [5], [6, 7], [8], [9], [10]]);
+});
+
+test('when their last consumer leaves, suspects are found again at their places', () => {
+  const { buckets, slot } = found();
+  buckets.delayed.begin();
+  const next = buckets.peek(slot)!;
+  buckets.take(next, 1);
+  buckets.requeue({ ...next, first: 0, sequence: 1, count: 1, level: 4 });
+  assert.deepEqual(taken(buckets, slot), [[4], [6, 7], [9]]);
+  const share = buckets.subscription(slot)!;
+  share.consumers = 0;
+  buckets.tidy(slot);
+  assert.equal(buckets.subscription(slot), undefined);
+  assert.equal(buckets.isolation.count, 0);
+  assert.deepEqual(taken(buckets, slot), [[1], [2, 3], [5], [8], [10]]);
+});

@@ -1,0 +1,160 @@
+// Planted bugs in what becomes of messages that die, and in how they are given back.
+
+import type { Mutant } from '../../mutant.ts';
+
+const MOVER = 'src/core/delivery/mover.ts';
+const MOVER_TEST = 'test/core/delivery/mover.test.ts';
+const REDRIVE_TEST = 'test/core/admin/redrive.test.ts';
+const CRASHES = {
+  test: 'test/log/moving.test.ts',
+  caughtBy: 'whenever the power goes, each message is in one place, world 1',
+};
+
+export const CORE_MOVING: readonly Mutant[] = [
+  {
+    name: 'move stores without settling',
+    file: 'src/core/commit/placing.ts',
+    member: 'place',
+    find: 'settles ? FORM_SETTLES : 0',
+    replace: '0',
+    ...CRASHES,
+  },
+  {
+    name: 'move settles one that it does not store',
+    file: 'src/core/segments/apply.ts',
+    member: 'Apply.from',
+    find: 'words[at + COUNT]!',
+    replace: 'words[at + COUNT]! + 1',
+    test: 'test/core/segments/apply.test.ts',
+    caughtBy:
+      'random moves and deferrals: the highest turn of each message counts, and it is in one place',
+  },
+  {
+    name: 'move out of a compacted segment lowers no count',
+    file: 'src/core/segments/apply.ts',
+    member: 'Apply.durable',
+    find: 'this.#left(before)',
+    replace: 'this.settled(before)',
+    test: 'test/core/segments/apply.test.ts',
+    caughtBy: 'what is moved out of a compacted segment holds it no longer',
+  },
+  {
+    name: 'move read where it is written',
+    file: 'src/core/delivery/moved-records.ts',
+    member: 'MovedRecords.placeOf',
+    find: 'position >= openBase',
+    replace: 'true',
+    test: 'test/core/delivery/moved-records.test.ts',
+    caughtBy: 'the ring is asked first, then what was read back; one load at a time',
+  },
+  {
+    name: 'attempts not cleared when messages are given back',
+    file: MOVER,
+    member: 'Mover.#pack',
+    find: '{ first: part.first, count, low, high, kind, head, settles: true, attempts: 0 }',
+    replace:
+      '{ first: part.first, count, low, high, kind, head, settles: true, attempts: part.attempts }',
+    test: REDRIVE_TEST,
+    caughtBy: 'all go back to where they were, their attempts begin anew',
+  },
+  {
+    name: 'redrive beyond its start',
+    file: 'src/core/admin/redrive.ts',
+    member: 'Redrive.#step',
+    find: 'part.sequence >= this.#end',
+    replace: 'part.sequence >= this.#end + 1000',
+    test: REDRIVE_TEST,
+    caughtBy: 'it goes no further than to what was there when it began',
+  },
+  {
+    name: 'redrive forgets its rate',
+    file: 'src/core/admin/redrive.ts',
+    member: 'Redrive.#took',
+    find: '(this.#out * 1000) / rate',
+    replace: '0',
+    test: REDRIVE_TEST,
+    caughtBy: 'at a rate: a tenth of a second at once, then evenly',
+  },
+  {
+    name: 'hops not counted',
+    file: 'src/core/delivery/destination.ts',
+    member: 'forDead',
+    find: 'hops + 1',
+    replace: 'hops',
+    test: 'test/core/delivery/destination.test.ts',
+    caughtBy: 'from bucket to bucket they go so often and no more',
+  },
+  {
+    name: 'dead message moved from its own bucket to its own bucket',
+    file: 'src/core/delivery/destination.ts',
+    member: 'forDead',
+    find: 'keepsDead(set, low, high)',
+    replace: "set.deadLetter === 'keep'",
+    test: MOVER_TEST,
+    caughtBy: 'a bucket that its own rule names keeps what dies in it',
+  },
+  {
+    name: 'quota of a dead letter bucket ignores the open batch',
+    file: 'src/core/fairness/quotas.ts',
+    member: 'Quotas.roomIn',
+    find: 'passage?.messages ?? 0',
+    replace: '0',
+    test: MOVER_TEST,
+    caughtBy: 'what a full bucket does not take is kept by the bucket where it died',
+  },
+  {
+    name: 'over its limit, delivered behind others',
+    file: 'src/core/connections/delivery-frames.ts',
+    member: 'DeliveryFrames.pack',
+    find: 'dying.aliveIn(part)',
+    replace: 'part.count',
+    test: MOVER_TEST,
+    caughtBy: 'nor is one that stands behind others of the same delivery',
+  },
+  {
+    name: 'one more delivery than allowed',
+    file: 'src/core/delivery/dying.ts',
+    member: 'Dying.isOver',
+    find: 'attempts >= maxDeliveries',
+    replace: 'attempts > maxDeliveries',
+    test: MOVER_TEST,
+    caughtBy: 'at its last attempt a message dies, whether it failed or its consumer was lost',
+  },
+  {
+    name: 'rejection forgotten when the mover is full',
+    file: 'src/core/delivery/settlement.ts',
+    member: 'Settlement.rejected',
+    find: 'this.#parts.dying.rejected(part.sequence + at, count);',
+    replace: '',
+    test: MOVER_TEST,
+    caughtBy:
+      'what has no room in the queue waits in its line: it is not delivered, and then moved',
+  },
+  {
+    name: 'moved message still counts as held',
+    file: 'src/core/delivery/settlement.ts',
+    member: 'Settlement.moved',
+    find: 'this.#buckets.left(part, this.#payloadOf(part));',
+    replace: '',
+    test: MOVER_TEST,
+    caughtBy: 'rejected: moved to the dead line of its bucket, and nowhere else',
+  },
+  {
+    name: 'moves under way not bounded',
+    file: MOVER,
+    member: 'Mover.#room',
+    find: 'MESSAGES_MAX - this.#messages',
+    replace: '3 * MESSAGES_MAX',
+    test: MOVER_TEST,
+    caughtBy: 'no more is under way than may be, in messages and in bytes',
+  },
+  {
+    name: 'what waits to be moved lost at a stop',
+    file: MOVER,
+    member: 'Mover.stop',
+    find: 'this.#parts.settlement.giveBack(part, order.reason !== REASON_REDRIVEN);',
+    replace: 'order;',
+    test: MOVER_TEST,
+    caughtBy: 'a stop gives back what is not packed; who died by attempts has them in the log',
+  },
+];
