@@ -45,6 +45,7 @@ export class Apply {
   /** Sequence behind the last message. */
   nextSequence = 1;
   #isNew = false;
+  #isTold = false;
 
   constructor({ buckets, retention, settings }: State<unknown>) {
     this.#buckets = buckets;
@@ -58,8 +59,9 @@ export class Apply {
     this.nextSequence = next;
   }
 
-  /** A segment begins whose records follow; `sparse`: it was compacted. */
-  segment(base: Position, sparse = false): void {
+  /** A segment begins whose records follow; `sparse`: it was compacted; `told`: a checkpoint knows. */
+  segment(base: Position, sparse = false, told = false): void {
+    this.#isTold = told;
     const before = this.#retention.segments.at(-1);
     if (before !== undefined && !this.#ends.has(before.base))
       this.#ends.set(before.base, this.nextSequence);
@@ -222,6 +224,8 @@ export class Apply {
 
   // A checkpoint may know of what came later, and compaction puts marks into another order.
   #fold(first: number, end: number, said: Pick<Deferral, 'turn' | 'level' | 'dueMs'>): void {
+    // Of marks of the same turn the last may be in a segment that is not read.
+    if (this.#isTold) return;
     const { waiting, turns, levels } = this.#buckets.outcomes;
     const { turn, level, dueMs } = said;
     for (let at = first; at < end; ) {

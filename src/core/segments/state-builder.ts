@@ -43,6 +43,8 @@ export class StateBuilder {
   /** Segments whose entries are in memory. */
   readonly inMemory: InMemory[] = [];
   readonly #entry = emptyDueEntry();
+  // The last segment of a checkpoint: what is found up to its end is known, and maybe more.
+  #toldTo: Position = -1;
   records = 0;
 
   constructor(state: State<unknown>) {
@@ -60,12 +62,13 @@ export class StateBuilder {
 
   /** A segment begins whose records follow; `sparse`: it was compacted. */
   segment(base: Position, sparse = false): void {
-    this.#apply.segment(base, sparse);
+    this.#apply.segment(base, sparse, base <= this.#toldTo);
     this.inMemory.push({ base, from: this.#buckets.entries.end });
   }
 
   /** Takes over what a checkpoint says of messages. */
   restore(checkpoint: {
+    segments: readonly Pick<KnownState, 'base'>[];
     settled: [number: number, bits: Uint32Array | undefined][];
     attempts: [number: number, page: number | Uint16Array][];
     waiting: [number: number, bits: Uint32Array | undefined][];
@@ -82,6 +85,7 @@ export class StateBuilder {
     for (const [number, page] of checkpoint.levels) levels.restore(number, page);
     for (const [number, bits] of checkpoint.settled) settled.restore(number, bits);
     for (const [number, page] of checkpoint.attempts) attempts.restore(number, page);
+    this.#toldTo = checkpoint.segments.at(-1)?.base ?? -1;
   }
 
   /** A segment that a checkpoint and an index on disk know; its records do not follow. */

@@ -11,7 +11,7 @@ import {
   RECORD_SETTLED,
 } from '../../../assembly/layout.ts';
 import { DEFERRAL_BYTES } from '../../../assembly/layout-placed.ts';
-import { writeDeferral } from '../../../src/core/records/placed.ts';
+import { type Deferral, writeDeferral } from '../../../src/core/records/placed.ts';
 import {
   ATTEMPTS,
   BODY_BYTES,
@@ -27,6 +27,7 @@ import { Replay } from '../../../src/log/recovery/replay.ts';
 
 /** A replay that is fed rows as a scan would leave them. */
 const NO_PAGES = {
+  segments: [],
   settled: [],
   attempts: [],
   waiting: [],
@@ -75,14 +76,14 @@ class Feed {
     this.replay.record(row, 0, this.#position, bytes);
   }
 
-  deferral(sequence: number, count: number): void {
+  deferral(sequence: number, count: number, differs: Partial<Deferral> = {}): void {
     const row = new Uint32Array(ROW_WORDS);
     row[TYPE] = RECORD_DEFERRED;
     row[COUNT] = 1;
     const bytes = new Uint8Array(RECORD_HEADER_BYTES + DEFERRAL_BYTES);
     const marks = new DataView(bytes.buffer, RECORD_HEADER_BYTES);
     const said = { turn: 1, dueMs: 5, bucket: 1n, attempts: 1, kind: 0, level: 0, cause: 0 };
-    writeDeferral(marks, 0, { sequence, count, ...said });
+    writeDeferral(marks, 0, { sequence, count, ...said, ...differs });
     this.replay.record(row, 0, this.#position, bytes);
   }
 
@@ -334,6 +335,48 @@ describe('replay', () => {
         [8192, 1],
       ],
     );
+  });
+
+  test('a segment that is read although a checkpoint knows it says nothing of times and levels', async () => {
+    const feed = new Feed(false);
+    const { waiting, turns, levels } = feed.state.buckets.outcomes;
+    const page = (...numbers: [sequence: number, value: number][]): Uint8Array => {
+      const values = new Uint8Array(4096);
+      for (const [sequence, value] of numbers) values[sequence] = value;
+      return values;
+    };
+    // 1 was lost with others and 2 was ready again, both since what the first segment says of them.
+    const told = {
+      segments: [{ base: 0 }, { base: 8192 }],
+      turns: [[0, page([1, 1], [2, 1])]] as [number, Uint8Array][],
+      levels: [[0, page([1, 3])]] as [number, Uint8Array][],
+    };
+    feed.replay.builder.restore({ ...NO_PAGES, ...told });
+    feed.segment(0);
+    feed.messages(1, 1, 4);
+    feed.deferral(1, 2);
+    feed.replay.commit();
+    feed.replay.builder.known({ base: 8192, first: 5, end: 6, messages: 1, live: 1 });
+    const known = (sequence: number) => [
+      waiting.has(sequence),
+      turns.get(sequence),
+      levels.get(sequence),
+    ];
+    assert.deepEqual([1, 2].map(known), [
+      [false, 1, 3],
+      [false, 1, 0],
+    ]);
+    // What stands behind is news.
+    feed.segment(16_384);
+    feed.deferral(1, 1, { dueMs: 0, level: 2 });
+    feed.deferral(3, 1);
+    feed.replay.commit();
+    await feed.replay.finish(async () => {});
+    assert.deepEqual([1, 2, 3].map(known), [
+      [false, 1, 2],
+      [false, 1, 0],
+      [true, 1, 0],
+    ]);
   });
 
   test('dead messages and settings that a checkpoint names count while they are in the log', async () => {

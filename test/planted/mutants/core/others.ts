@@ -50,6 +50,16 @@ export const CORE_OTHERS: readonly Mutant[] = [
     caughtBy: 'dead messages and settings that a checkpoint names count while they are in the log',
   },
   {
+    name: 'a segment that is read again says what a checkpoint knows better',
+    file: 'src/core/segments/state-builder.ts',
+    member: 'StateBuilder.segment',
+    find: 'base <= this.#toldTo',
+    replace: 'false',
+    test: 'test/core/segments/state-builder.test.ts',
+    caughtBy:
+      'a segment that is read although a checkpoint knows it says nothing of times and levels',
+  },
+  {
     name: 'trim runs ahead of the disk',
     file: 'src/core/segments/retention.ts',
     member: 'Retention.needed',
