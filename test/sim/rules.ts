@@ -60,7 +60,7 @@ function draw(random: Random, leases: Random, later: Random | undefined): Bounds
     lease: leases.chance(0.5) ? [300, 480, 1500, 4000][leases.below(4)]! : 0,
     max_messages: sometimes(0.4, 1 + random.below(60)),
     max_bytes: sometimes(0.3, 100 + random.below(20_000)),
-    overflow: later?.chance(0.35) === true ? 'drop-oldest' : 'refuse',
+    overflow: later?.chance(0.6) === true ? 'drop-oldest' : 'refuse',
     ...(later === undefined ? AT_ONCE : drawTimes(later)),
     max_deliveries: 0,
     dead_letter: 'keep',

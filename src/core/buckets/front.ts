@@ -17,7 +17,7 @@ import {
 } from './bucket-table.ts';
 import type { Entries } from './entries.ts';
 import type { Isolation } from './isolation.ts';
-import type { Seeking } from './seeking.ts';
+import { type Seeking, soughtNext } from './seeking.ts';
 import { emptySlice, type Slice } from './slice.ts';
 import type { Subscription } from './subscription.ts';
 import type { Unsettled } from './unsettled.ts';
@@ -58,8 +58,11 @@ export class LineFront {
     if (suspect !== undefined && !suspects!.isAll) return suspect;
     for (;;) {
       const next = this.#peekLine(subscription, slot);
-      if (suspect !== undefined && !(next !== undefined && next.sequence < suspect.sequence))
-        return suspect;
+      if (suspect !== undefined && !(next !== undefined && next.sequence < suspect.sequence)) {
+        const sought = next === undefined ? soughtNext(subscription) : 0;
+        // What stands first may have to be looked up, though suspects are at hand.
+        return sought > 0 && sought < suspect.sequence ? undefined : suspect;
+      }
       if (next === undefined || next.level === 0) return next;
       if (!this.#isolation.takes(subscription)) return next;
       const apart = { ...next };

@@ -55,6 +55,26 @@ test('whoever takes all of the line is given all, in order', () => {
   assert.deepEqual(taken(buckets, slot), [[2, 3], [4], [5], [6, 7], [8], [9], [10]]);
 });
 
+test('whoever takes all of the line waits for what stands first and has to be looked up', () => {
+  const { buckets, slot } = found();
+  const { delayed, entries, indexed, outcomes } = buckets;
+  const first = { ...buckets.peek(slot)! };
+  buckets.take(buckets.peek(slot)!, 1);
+  delayed.defer(first, 0, 1);
+  outcomes.waiting.add(1, 1);
+  delayed.deferred(1, 1);
+  assert.deepEqual(taken(buckets, slot), [[4], [6, 7], [9]], 'suspects are apart');
+  indexed.release(entries.from + 1, 1000);
+  outcomes.waiting.remove(1, 1);
+  assert.equal(delayed.readyAgain(7, 0, 0, 1, 1), slot);
+  buckets.isolation.all(buckets.subscription(slot)!);
+  assert.equal(buckets.peek(slot), undefined, 'no suspect goes before it');
+  assert.ok(indexed.lookupDue(slot));
+  const record = { position: 100, sequence: 1, messages: 5, bodyBytes: 50, attempts: 0, kind: 0 };
+  indexed.foundSought(slot, [record], 6);
+  assert.deepEqual(taken(buckets, slot), [[1], [2, 3], [5], [8], [10]]);
+});
+
 test('when their last consumer leaves, suspects are found again at their places', () => {
   const { buckets, slot } = found();
   buckets.delayed.begin();

@@ -87,6 +87,38 @@ test('the oldest go, also where they are suspects', () => {
   assert.deepEqual(texts(other), ['c']);
 });
 
+test('what is older than suspects and has to be looked up goes before them', () => {
+  const rules = ['2 max_messages=4 overflow=drop-oldest retry=1s'];
+  const limits = { segmentBytes: 16 * 1024, heartbeatMs: 1e9 };
+  const world = brokerOf({ rules, limits, resume: { places: true } });
+  const { counters, buckets } = world.broker;
+  const other = world.consumer(2, 1);
+  world.publish(2, 'oldest');
+  assert.deepEqual(texts(other), ['oldest']);
+  other.send(acks(0));
+  world.publish(2, 'held');
+  assert.deepEqual(texts(other), ['held']);
+  for (let i = 0; i < 40; i++) world.publish(9, 'x'.repeat(1000));
+  assert.ok(buckets.entries.firstSequence > 2, 'these two are in an index');
+  const lost = world.consumer(2, 2);
+  world.publish(2, 'a', 'b');
+  assert.deepEqual(texts(lost), ['a', 'b']);
+  lost.vanish();
+  world.turn();
+  world.wallMs += 1050;
+  world.advance(1050);
+  assert.deepEqual([buckets.delayed.count, world.log.finds.length], [0, 1], 'it is ready again');
+  world.publish(2, 'c', 'd');
+  assert.equal(counters.droppedMessages, 2);
+  const left: string[] = [];
+  for (let found = ['held']; found.length > 0; found = texts(other)) {
+    left.push(...found);
+    other.send(acks(1));
+    world.settle();
+  }
+  assert.deepEqual(left.toSorted(), ['b', 'c', 'd', 'held']);
+});
+
 test('what is delayed counts and stays until its time; then the oldest go with the next batch', () => {
   const rules = ['2 max_messages=2 overflow=drop-oldest delay=1s'];
   const world = brokerOf({ rules, resume: { places: true } });
