@@ -132,8 +132,11 @@ export class Dispatcher {
    */
   occupy(slot: number, taker: () => void): void {
     const takers = this.#takers.get(slot);
+    const { buckets } = this.#parts;
+    const share = buckets.openSubscription(slot);
     // It shares the bucket as a consumer does, so that what is in indexes is looked up.
-    this.#parts.buckets.openSubscription(slot).consumers++;
+    share.consumers++;
+    buckets.isolation.all(share);
     if (takers === undefined) this.#takers.set(slot, [taker]);
     else takers.push(taker);
   }

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { Purge } from '../../../src/core/admin/purge.ts';
 import type { Broker } from '../../../src/core/broker.ts';
 import type { Slice } from '../../../src/core/buckets/slice.ts';
-import { brokerOf, type World } from '../../support/world.ts';
+import { acks, brokerOf, type World } from '../../support/world.ts';
 
 const MANY = 1_000_000;
 
@@ -156,4 +156,30 @@ test('what waits for a time goes, too, and what is on its way to wait', () => {
     assert.deepEqual([purge.state.purged, purge.state.done], [12, true], `indexed: ${isIndexed}`);
     assert.equal(buckets.delayed.count, 0);
   }
+});
+
+test('suspects go with the others', () => {
+  const world = brokerOf({ limits: { heartbeatMs: 1e9 } });
+  const { broker } = world;
+  const [holder, lost] = [world.consumer(1, 1), world.consumer(1, 2)];
+  world.publish(1, 'held', 'a', 'b');
+  lost.vanish();
+  world.turn();
+  const turns: (() => void)[] = [];
+  const slot = broker.buckets.find(1, 0);
+  const purge = new Purge({
+    broker,
+    index: world.log,
+    slot,
+    named: { bucket: '1' },
+    startedAt: '',
+    soon: (call) => void turns.push(call),
+    done: () => {},
+  });
+  broker.onBatch(() => purge.durable(broker.commit.settledMarks));
+  while (turns.length > 0) turns.shift()!();
+  assert.deepEqual([broker.buckets.ready, broker.buckets.unacked], [0, 1]);
+  world.advance(200, true);
+  assert.deepEqual([purge.state.purged, purge.state.done], [2, true]);
+  holder.send(acks(1));
 });
