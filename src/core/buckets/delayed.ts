@@ -86,14 +86,19 @@ export class Delayed {
     this.holders((sequence, count) => held.add(sequence, count));
   }
 
+  /** Messages that a consumer held are out of their line still, and nobody holds them. */
+  taken(sequence: number, count: number): void {
+    this.begin();
+    this.#parts.unsettled.held.add(sequence, count);
+  }
+
   /** unacked -> pending: the `count` messages of a part behind its first `at`. */
   defer({ slot, sequence }: Slice, at: number, count: number): void {
-    const { table, totals, unsettled } = this.#parts;
-    this.begin();
+    const { table, totals } = this.#parts;
+    this.taken(sequence + at, count);
     const { counts } = table.page(slot);
     const place = countsAt(slot) + UNACKED;
     assert(counts[place]! >= count, 'more was deferred than was delivered');
-    unsettled.held.add(sequence + at, count);
     counts[place]! -= count;
     totals.of[this.#kindOf(slot)]!.unacked -= count;
     this.pending += count;

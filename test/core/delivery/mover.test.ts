@@ -382,6 +382,32 @@ test('what has left memory is read back before it is moved', () => {
   assert.deepEqual(counts(world, 7), [0, 0]);
 });
 
+test('a line that goes back as its last consumer leaves does not come to what is dying', () => {
+  const world = coldWorld([]);
+  const consumer = world.consumer(7);
+  world.settle();
+  assert.deepEqual(texts(consumer), ['a', 'b', 'c']);
+  world.log.forget();
+  consumer.send(acks(0, 2));
+  world.turn();
+  assert.equal(world.log.loads.length, 1, 'what is dying is being read');
+  consumer.vanish();
+  const next = world.consumer(7, 1);
+  while (world.log.finds.length > 0) world.log.answered();
+  world.turn();
+  const seen: string[] = [];
+  for (let i = 0; i < 8; i++) {
+    world.settle();
+    seen.push(...texts(next));
+    next.send(acks(1));
+  }
+  assert.deepEqual(seen, ['a', 'c']);
+  assert.deepEqual(
+    movesOf(world).map(({ bodies }) => bodies),
+    [['b']],
+  );
+});
+
 test('what cannot be read is set aside, and what waits behind it is moved', () => {
   const world = coldWorld([]);
   const consumer = world.consumer(7);

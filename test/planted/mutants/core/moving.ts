@@ -39,6 +39,15 @@ export const CORE_MOVING: readonly Mutant[] = [
     caughtBy: 'what is moved out of a compacted segment holds it no longer',
   },
   {
+    name: 'line that goes back comes to what is dying',
+    file: MOVER,
+    member: 'Mover.take',
+    find: 'this.#parts.buckets.delayed.taken(part.sequence, part.count);',
+    replace: '',
+    test: MOVER_TEST,
+    caughtBy: 'a line that goes back as its last consumer leaves does not come to what is dying',
+  },
+  {
     name: 'move read where it is written',
     file: 'src/core/delivery/moved-records.ts',
     member: 'MovedRecords.placeOf',
