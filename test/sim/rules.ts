@@ -57,8 +57,8 @@ function draw(random: Random, leases: Random, later: Random | undefined): Bounds
     batch: sometimes(0.4, 1 + random.below(10)),
     max_in_flight: sometimes(0.4, random.chance(0.5) ? 1 : 2 + random.below(12)),
     rate: sometimes(0.3, [20, 60, 150.5][random.below(3)]!),
-    lease: leases.chance(0.5) ? [300, 480, 1500, 4000][leases.below(4)]! : 0,
-    max_messages: sometimes(0.4, 1 + random.below(60)),
+    lease: leases.chance(0.7) ? [300, 480, 1500, 4000][leases.below(4)]! : 0,
+    max_messages: sometimes(0.5, 1 + random.below(60)),
     max_bytes: sometimes(0.3, 100 + random.below(20_000)),
     overflow: later?.chance(0.6) === true ? 'drop-oldest' : 'refuse',
     ...(later === undefined ? AT_ONCE : drawTimes(later)),
@@ -85,7 +85,7 @@ function drawTimes(random: Random): Times {
   const retry = random.chance(0.5) ? RETRIES[random.below(RETRIES.length)]! : [0];
   const retry_jitter = [0, 0.25, 1][random.below(3)]!;
   const isolate = random.chance(0.7);
-  const delay = random.chance(0.2) ? DELAYS[random.below(4)]! : 0;
+  const delay = random.chance(0.45) ? DELAYS[random.below(4)]! : 0;
   return { retry, retry_jitter, isolate, delay };
 }
 
@@ -128,7 +128,7 @@ export class SimRules {
 
   // The dead go to buckets behind their own, in some worlds through all that there are.
   #drawDeaths(random: Random, buckets: readonly number[]): void {
-    const isChain = random.chance(buckets.length < 12 ? 0.1 : 0.5);
+    const isChain = random.chance(buckets.length < 12 ? 0.1 : 0.7);
     this.isChain = isChain;
     const few = buckets.slice(0, 12);
     for (const [i, bucket] of few.entries()) {
@@ -138,11 +138,19 @@ export class SimRules {
       const next = buckets[i + 1] ?? 'keep';
       const chain = { max_deliveries: 1, dead_letter: next };
       this.#single.set(bucket, { ...bounds, ...(isChain ? chain : drawn) });
+      if (!isChain) this.#drawRoom(random, drawn.dead_letter);
     }
     // What holds for all buckets may name one that keeps its own dead.
     const keeping = few.filter((each) => this.#single.get(each)?.dead_letter === 'keep');
     const common = drawDeaths(random, keeping);
     if (random.chance(0.7)) this.#common = { ...this.#common, ...common };
+  }
+
+  // Where the dead go there is often little room, so that some have to stay.
+  #drawRoom(random: Random, target: Bounds['dead_letter']): void {
+    if (typeof target !== 'number' || !random.chance(0.9)) return;
+    const max_messages = 1 + random.below(5);
+    this.#single.set(target, { ...this.of(target), max_messages, overflow: 'refuse' });
   }
 
   #rule(name: string, match: string, bounds: Bounds): Rule | undefined {

@@ -25,13 +25,12 @@ const OFTEN: Floor[] = [
   ['followed', 100_000],
   ['observers that broke', 100],
   ['refused where a rule bounds', 500],
-  ['leases over', 100],
+  ['leases over', 200],
   ['published for later', 500],
-  ['dropped as too much', 100],
+  ['dropped as too much', 500],
   ['signs of work', 5000],
   ['dead and kept', 300],
   ['dead and moved', 100],
-  ['dead, and its bucket was full', 1],
   ['dead in their lines', 10],
   ['given back', 300],
   ['redrives to the end', 300],
@@ -45,6 +44,7 @@ const SELDOM: Floor[] = [
   ['logs failed', 10],
   ['discarded', 5],
   ['moved too often', 1],
+  ['dead, and its bucket was full', 5],
 ];
 const WORLDS_MAX = 3 * WORLDS;
 

@@ -136,7 +136,7 @@ export class SeededWorld {
       logId: (BigInt(random.next()) << 32n) | BigInt(random.next()),
       slotsMax: [2, 10, 1 << 20][random.below(3)]!,
       releaseMax: [1, 7, 32_768][random.below(3)]!,
-      followedMax: [Number.POSITIVE_INFINITY, 0, 100][options.seed % 3]!,
+      followedMax: [Number.POSITIVE_INFINITY, 0, 1e9, 100][options.seed % 4]!,
       rules: this.checker.rules,
       wall: this.#wall,
       jitter: () => later.below(1000) / 1000,
