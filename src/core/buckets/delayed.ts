@@ -86,7 +86,7 @@ export class Delayed {
     this.holders((sequence, count) => held.add(sequence, count));
   }
 
-  /** Messages that a consumer held are out of their line still, and nobody holds them. */
+  /** Nobody holds these messages, and they are out of their line, which may go back over them. */
   taken(sequence: number, count: number): void {
     this.begin();
     this.#parts.unsettled.held.add(sequence, count);

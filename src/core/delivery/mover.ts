@@ -112,7 +112,6 @@ export class Mover {
    */
   take(part: Slice, order: MoveOrder): boolean {
     if (this.isFull) return false;
-    // Its line may go back over it, where nobody consumes any more.
     this.#parts.buckets.delayed.taken(part.sequence, part.count);
     this.#queue.push({ part, order });
     if (this.#queue.runs === 1) this.#parts.flushSoon();
