@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Bed } from '../../bench/bed.ts';
+import type { Figure } from '../../bench/samples.ts';
 import { SCENARIOS } from '../../bench/scenarios.ts';
 import { DEFAULT_PLAN } from '../../src/load/plan.ts';
 import { runLoad } from '../../src/load/run.ts';
@@ -16,29 +17,36 @@ import { plainEnvironment, Running } from '../support/process.ts';
 const RUN = fileURLToPath(new URL('../../bench/run.js', import.meta.url));
 const dir = await mkdtemp(join(tmpdir(), 'thrustmq-scenarios-'));
 after(() => rm(dir, { recursive: true, force: true }));
-const bed = new Bed({
-  dir,
-  runs: 1,
-  seconds: 0.2,
-  warmupSeconds: 0.1,
-  idle: 20,
-  messages: 40_000,
-  many: 5,
-  peers: [], // those of this machine are in peers.test.ts
-  note: () => {},
-});
+const bedOf = (seconds: number) =>
+  new Bed({
+    dir,
+    runs: 1,
+    seconds,
+    warmupSeconds: 0.1,
+    idle: 20,
+    messages: 40_000,
+    many: 5,
+    peers: [], // those of this machine are in peers.test.ts
+    note: () => {},
+  });
+const bed = bedOf(0.2);
+/** In which something gets through on a machine that has other work, too. */
+const longBed = bedOf(5);
 
-/** May be 0 in so short a time: nobody was idle long enough, or nothing got through. */
+/** May be 0 in so short a time: nobody was idle long enough. */
 const MAY_BE_ZERO = /heartbeats|processor time|wake-ups/;
+
+const nothing = ({ name, median }: Figure): boolean => !(median > 0) && !MAY_BE_ZERO.test(name);
 
 describe('scenarios', () => {
   for (const { name, measure } of SCENARIOS)
     test(name, async () => {
-      const figures = await measure(bed, () => {});
+      let figures = await measure(bed, () => {});
+      if (figures.some(nothing)) figures = await measure(longBed, () => {});
       assert.ok(figures.length >= 3);
-      for (const { name: what, samples, median } of figures) {
-        assert.ok(samples.length > 0 && samples.every(Number.isFinite), what);
-        if (!MAY_BE_ZERO.test(what)) assert.ok(median > 0, what);
+      for (const each of figures) {
+        assert.ok(each.samples.length > 0 && each.samples.every(Number.isFinite), each.name);
+        assert.ok(!nothing(each), each.name);
       }
       if (name === 'publish' || name === 'end-to-end') {
         const [ceiling, broker, quotient] = figures;
