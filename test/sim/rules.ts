@@ -128,7 +128,7 @@ export class SimRules {
 
   // The dead go to buckets behind their own, in some worlds through all that there are.
   #drawDeaths(random: Random, buckets: readonly number[]): void {
-    const isChain = random.chance(buckets.length < 12 ? 0.1 : 0.7);
+    const isChain = random.chance(buckets.length < 12 ? 0.1 : 0.5);
     this.isChain = isChain;
     const few = buckets.slice(0, 12);
     for (const [i, bucket] of few.entries()) {
@@ -150,7 +150,9 @@ export class SimRules {
   #drawRoom(random: Random, target: Bounds['dead_letter']): void {
     if (typeof target !== 'number' || !random.chance(0.9)) return;
     const max_messages = 1 + random.below(5);
-    this.#single.set(target, { ...this.of(target), max_messages, overflow: 'refuse' });
+    const bounds = this.of(target);
+    if (bounds.overflow === 'drop-oldest') return;
+    this.#single.set(target, { ...bounds, max_messages });
   }
 
   #rule(name: string, match: string, bounds: Bounds): Rule | undefined {
