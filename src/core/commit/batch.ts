@@ -83,10 +83,11 @@ export class Batch {
     this.payload = 0;
     this.records = 0;
     this.rows.clear();
-    this.heads.clear();
+    // A map is emptied at the price of a new one: most commits are spared that.
+    if (this.heads.size > 0) this.heads.clear();
     this.moved = 0;
     this.movedPayload = 0;
-    this.deferred = [];
+    if (this.deferred.length > 0) this.deferred = [];
     this.replyTo.length = 0;
     this.tokens.length = 0;
     this.trim = 0;
