@@ -6,6 +6,7 @@ import { RECORD_MESSAGES } from '../../../assembly/layout.ts';
 import { KIND_DEAD, KIND_LIVE, KIND_SETTINGS } from '../../../assembly/layout-placed.ts';
 import { assert } from '../assert.ts';
 import type { Buckets } from '../buckets/buckets.ts';
+import { SequenceSet } from '../collections/sequence-set.ts';
 import type { Position } from '../ports/basics.ts';
 import type { Mark } from '../records/marks.ts';
 import { type Deferral, type Head, kindOf, settlesFrom } from '../records/placed.ts';
@@ -21,17 +22,7 @@ import {
 } from '../records/rows.ts';
 import type { Retention } from './retention.ts';
 import type { Settings } from './settings.ts';
-import type { State } from './state.ts';
-
-/** A segment whose records are not applied, because it is known what is in it. */
-export interface KnownState {
-  base: Position;
-  /** Sequence of its first message, and the one behind its last. */
-  first: number;
-  end: number;
-  messages: number;
-  live: number;
-}
+import type { KnownState, State } from './state.ts';
 
 export class Apply {
   readonly #buckets: Buckets<unknown>;
@@ -42,6 +33,8 @@ export class Apply {
   readonly #doubtful = new Set<Position>();
   // Sequence behind the last message of each segment that is complete.
   readonly #ends = new Map<Position, number>();
+  // What compactions left out of the log that a start reads, while marks may still speak of it.
+  readonly #gone = new SequenceSet();
   /** Sequence behind the last message. */
   nextSequence = 1;
   #isNew = false;
@@ -56,6 +49,7 @@ export class Apply {
   /** The log was read: what follows is new, from sequence `next` on. */
   goOn(next: number): void {
     this.#isNew = true;
+    this.#gone.forget(next);
     this.nextSequence = next;
   }
 
@@ -190,10 +184,11 @@ export class Apply {
     }
   }
 
-  // None of these is in the log unsettled, whatever a checkpoint says of them.
+  // None of these is in the log unsettled, whatever a checkpoint says of them, or a mark behind.
   #notThere(first: number, count: number): void {
     const { dead, settings, waiting } = this.#buckets.outcomes;
     for (const known of [dead, settings, waiting]) known.remove(first, count);
+    this.#gone.add(first, count);
   }
 
   /** What the messages of a placed record were before, if it settles them. */
@@ -228,13 +223,14 @@ export class Apply {
     if (this.#isTold) return;
     const { waiting, turns, levels } = this.#buckets.outcomes;
     const { turn, level, dueMs } = said;
+    const counts = (at: number) => turns.get(at) <= turn && !this.#gone.has(at);
     for (let at = first; at < end; ) {
-      if (turns.get(at) > turn) {
+      if (!counts(at)) {
         at++;
         continue;
       }
       let to = at + 1;
-      while (to < end && turns.get(to) <= turn) to++;
+      while (to < end && counts(to)) to++;
       turns.set(at, to - at, turn);
       levels.set(at, to - at, level);
       if (dueMs > 0) waiting.add(at, to - at);

@@ -18,10 +18,10 @@ import { dueOfDeferral, dueOfPlaced } from '../records/due-of.ts';
 import { type Mark, marksIn } from '../records/marks.ts';
 import { type Deferral, deferralsIn, type Head, kindOf, readHead } from '../records/placed.ts';
 import { COUNT, OFFSET, ROW_WORDS, RowList, TYPE } from '../records/rows.ts';
-import { Apply, type KnownState } from './apply.ts';
+import { Apply } from './apply.ts';
 import type { Retention } from './retention.ts';
 import { type Settings, settingText, unreadSettings } from './settings.ts';
-import type { State } from './state.ts';
+import type { KnownState, State } from './state.ts';
 
 /** A segment whose entries are in memory: where these begin, and what it says of times. */
 export interface InMemory {

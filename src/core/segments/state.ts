@@ -15,6 +15,16 @@ export interface State<Waiter = never> {
   settings: Settings;
 }
 
+/** A segment whose records are not applied, because it is known what is in it. */
+export interface KnownState {
+  base: Position;
+  /** Sequence of its first message, and the one behind its last. */
+  first: number;
+  end: number;
+  messages: number;
+  live: number;
+}
+
 /** An empty state; `hashSeed` is for the bucket directory, random in production. */
 export function createState(hashSeed: number, slotsMax?: number): State {
   const buckets: Buckets<never> = new Buckets(hashSeed, noOutcomes(), slotsMax);

@@ -205,6 +205,25 @@ describe('apply', () => {
     );
   });
 
+  test('nor does it because of a mark in a segment that was not compacted', () => {
+    const bench = new Bench();
+    const { waiting } = bench.state.buckets.outcomes;
+    const later = { turn: 1, level: 0, dueMs: 5000, attempts: 1, cause: 1, kind: 0, bucket: 1n };
+    bench.apply.segment(0, true);
+    bench.apply.messages(wordsOf({ bucket: 1, sequence: 1, count: 2 }), 0, 100);
+    bench.apply.segment(1000);
+    bench.apply.deferred({ sequence: 2, count: 3, ...later });
+    bench.apply.messages(wordsOf({ bucket: 1, sequence: 6, count: 1 }), 0, 1100);
+    bench.apply.deferred({ sequence: 1, count: 6, ...later });
+    assert.deepEqual(
+      [...waiting.runs(0, 100)],
+      [
+        [1, 2],
+        [6, 1],
+      ],
+    );
+  });
+
   test('messages of a dead line hold their segment, and stand in that line', () => {
     const bench = new Bench();
     bench.apply.segment(0);

@@ -127,7 +127,16 @@ export const CORE_LATER: readonly Mutant[] = [
     find: 'waiting.remove(first, count);',
     replace: ';',
     test: 'test/core/segments/state-builder.test.ts',
-    caughtBy: 'what a mark says of messages that are gone waits for nothing',
+    caughtBy: 'likewise where the oldest segments hold no messages, or none does',
+  },
+  {
+    name: 'mark has messages wait that a compaction left out',
+    file: 'src/core/segments/apply.ts',
+    member: 'Apply.#fold',
+    find: 'turns.get(at) <= turn && !this.#gone.has(at)',
+    replace: 'turns.get(at) <= turn',
+    test: 'test/core/segments/apply.test.ts',
+    caughtBy: 'nor does it because of a mark in a segment that was not compacted',
   },
   {
     name: 'byte of a time taken for another',

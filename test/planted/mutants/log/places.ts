@@ -56,8 +56,8 @@ export const LOG_PLACES: readonly Mutant[] = [
     name: 'a lower turn wins',
     file: 'src/core/segments/apply.ts',
     member: 'Apply.#fold',
-    find: 'turns.get(at) > turn',
-    replace: 'turns.get(at) > 2 ** 32',
+    find: 'turns.get(at) <= turn && !this.#gone.has(at)',
+    replace: '!this.#gone.has(at)',
     test: 'test/core/segments/apply.test.ts',
     caughtBy:
       'random moves and deferrals: the highest turn of each message counts, and it is in one place',
