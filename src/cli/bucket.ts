@@ -18,6 +18,7 @@ import { Dashboard, type DashboardTarget } from './dashboard.ts';
 import { CliError, EXIT, emit, emitDone, note } from './output.ts';
 import { count, newTable, printable } from './tables.ts';
 import { addTargetOptions, bucketId, wholeNumber } from './target.ts';
+import { whyLines } from './why.ts';
 
 const EXAMPLES = `
 Examples:
@@ -135,12 +136,9 @@ async function info(id: bigint, options: Options): Promise<void> {
     await emit(`${JSON.stringify(bucket)}\n`);
     return;
   }
-  const { why, rules, consumersList, purge: last } = bucket;
-  const since = why.since === undefined ? '' : `, since ${why.since}`;
-  const until = why.until === undefined ? '' : `, until ${why.until}`;
-  const lines = [bucketTable([bucket]), `${why.code}: ${why.text}${since}${until}`];
+  const { rules, consumersList, purge: last } = bucket;
+  const lines = [bucketTable([bucket]), ...whyLines(bucket)];
   for (const { key, value, rule } of rules) lines.push(`${key}=${value} by rule ${rule}`);
-  if (bucket.returned > 0) lines.push(`${count(bucket.returned)} came back and are next`);
   if (last !== null)
     lines.push(`purge of ${last.startedAt}: ${count(last.purged)}${last.done ? '' : ' so far'}`);
   if (consumersList.length > 0) {

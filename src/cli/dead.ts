@@ -9,9 +9,9 @@ import {
   PEEK_MAX,
   type PeekResult,
   type PurgeState,
-  type RedriveState,
   ROWS_MAX,
 } from '../contract/commands.ts';
+import { type DeadReasons, REASONS_MAX, type RedriveState } from '../contract/dead-messages.ts';
 import { formatDuration } from '../core/text/units.ts';
 import { sleep } from '../time/timers.ts';
 import { previewOf } from './bucket.ts';
@@ -24,8 +24,10 @@ const EXAMPLES = `
 Examples:
   thrustmq dead ls                           which buckets have dead messages
   thrustmq dead peek 42 --count 3            the first of them, and why they died
+  thrustmq dead info 42                      how many died of what, and how a redrive goes
   thrustmq dead redrive 42 --rate 100        give them back, 100 a second
   thrustmq dead redrive 42 --to 43 --limit 1 give one of them to another bucket
+  thrustmq dead cancel 42                    no more of them, the others stay dead
   thrustmq dead purge 42 --yes               throw them away`;
 
 const POLL_MS = 250;
@@ -59,11 +61,15 @@ export function registerDead(program: Command): void {
     .option('-n, --count <N>', `messages at most, up to ${PEEK_MAX}`, wholeNumber, 10)
     .option('--bytes <N>', 'bytes of each at most', wholeNumber, 4096)
     .action(peek);
+  onOne('info', 'count why the dead of a bucket died, and show how a redrive or purge goes')
+    .option('-n, --limit <N>', `messages looked at, up to ${REASONS_MAX}`, wholeNumber, REASONS_MAX)
+    .action(info);
   onOne('redrive', 'give dead messages back; their attempts begin anew')
     .option('--to <BUCKET>', 'to another bucket than the one that they died in', bucketId)
     .option('-n, --limit <N>', 'messages at most', wholeNumber)
     .option('--rate <N>', 'messages a second', rateOf)
     .action(redrive);
+  onOne('cancel', 'end a redrive: what is not given back yet stays dead').action(cancel);
   onOne('purge', 'settle every dead message: they are gone for good')
     .option('-y, --yes', 'yes, throw them away')
     .action(purge);
@@ -114,6 +120,43 @@ async function peek(
   if (result.cut) note('the answer was cut: ask for fewer messages, or fewer bytes of each');
 }
 
+async function info(id: bigint, options: Options & { limit: number }): Promise<void> {
+  const dashboard = new Dashboard(options);
+  const path = `/api/v1/buckets/${id}/dead`;
+  const limit = Math.min(REASONS_MAX, options.limit);
+  const counted = (await dashboard.get(`${path}/reasons?limit=${limit}`)) as DeadReasons;
+  const line = (await dashboard.get(path)) as BucketInfo;
+  const { purge: purged, redrive: driven = null } = line;
+  if (options.json) {
+    await emit(`${JSON.stringify({ ...counted, redrive: driven, purge: purged })}\n`);
+    return;
+  }
+  const table = newTable(['reason', 'messages']);
+  for (const [reason, many] of Object.entries(counted.reasons)) table.push([reason, count(many)]);
+  const lines = [table.toString()];
+  if (driven !== null)
+    lines.push(`redrive of ${driven.startedAt}: ${count(driven.moved)} given back${endOf(driven)}`);
+  if (purged !== null)
+    lines.push(`purge of ${purged.startedAt}: ${count(purged.purged)}${endOf(purged)}`);
+  await emit(`${lines.join('\n')}\n`);
+  if (counted.more) note(`only the first ${count(counted.looked)} were looked at; see --limit`);
+}
+
+function endOf(state: { done: boolean; stopped?: string | null }): string {
+  if (!state.done) return ' so far';
+  return state.stopped ? `, ended (${state.stopped})` : '';
+}
+
+async function cancel(id: bigint, options: Options): Promise<void> {
+  const path = `/api/v1/buckets/${id}/dead/redrive/cancel`;
+  const state = (await new Dashboard(options).change('POST', path)) as RedriveState;
+  if (options.json) await emitDone(`${JSON.stringify(state)}\n`);
+  else
+    await emitDone(
+      `${count(state.moved)} dead messages of bucket ${id} were given back, the others stay dead\n`,
+    );
+}
+
 interface RedriveOptions extends Options {
   to?: bigint;
   limit?: number;
@@ -141,6 +184,7 @@ async function redrive(id: bigint, options: RedriveOptions): Promise<void> {
   if (options.json) await emitDone(`${JSON.stringify(state)}\n`);
   else await emitDone(`${count(state.moved)} dead messages of bucket ${id} were given back\n`);
   if (state.stopped === 'full') note('the bucket that they go to takes no more');
+  if (state.stopped === 'cancelled') note('it was cancelled: the others stay dead');
 }
 
 async function purge(id: bigint, options: Options & { yes?: boolean }): Promise<void> {

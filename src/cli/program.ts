@@ -41,6 +41,10 @@ const VERBS: Record<string, Verb> = {
     summary: 'list buckets, look into them, purge, pause and resume them',
     load: async () => (await import('./bucket.ts')).registerBucket,
   },
+  why: {
+    summary: "say why a bucket's messages are not delivered, and until when",
+    load: async () => (await import('./why.ts')).registerWhy,
+  },
   dead: {
     summary: 'list dead messages, look at them, give them back or purge them',
     load: async () => (await import('./dead.ts')).registerDead,

@@ -1,6 +1,7 @@
 // What an operator can ask a running broker, and what it answers. Types only. Every answer is
 // bounded; 64-bit numbers are decimal text; times are ISO 8601, UTC.
 
+import type { MovedMessage, RedriveState } from './dead-messages.ts';
 import type { Why } from './why.ts';
 
 export const BUCKET_SORTS = ['backlog', 'age', 'rate', 'id'] as const;
@@ -51,6 +52,9 @@ export type Command =
       limit?: number | undefined;
       rate?: number | undefined;
     }
+  | { kind: 'redrive-cancel'; id: string }
+  /** Why the first messages of a bucket's dead line died. */
+  | { kind: 'dead-reasons'; id: string; limit: number }
   /** Begins a backup into a folder of the broker's host. */
   | { kind: 'backup'; into: string }
   | { kind: 'backup-state' }
@@ -74,6 +78,7 @@ export const CHANGES: readonly CommandKind[] = [
   'resume',
   'purge',
   'redrive',
+  'redrive-cancel',
   'rule-set',
   'rule-remove',
   'backup',
@@ -95,6 +100,8 @@ export interface Refusal {
     | 'failed'
     | 'stopping';
   detail: string;
+  /** The part of what was asked that is wrong, where it is one: of a rule `name`, `match` or a key. */
+  at?: string;
 }
 
 export interface BucketRow {
@@ -103,6 +110,10 @@ export interface BucketRow {
   unacked: number;
   /** To be ready at a time, as far as it is known. */
   delayed: number;
+  /** When the first of these is; null: there is none, or it is too far away to be known. */
+  nextDueAt: string | null;
+  /** Messages of it that died and are kept, as far as they are known. */
+  dead: number;
   /** Whether `ready` counts everything; else the oldest part of the backlog is not counted yet. */
   exact: boolean;
   consumers: number;
@@ -141,6 +152,8 @@ export interface ConsumerRow {
 export interface BucketInfo extends BucketRow {
   /** Messages that were delivered, came back, and are next. */
   returned: number;
+  /** Of these, messages that were lost with others and come again apart from the rest. */
+  suspects: number;
   /** What rules set for it; the rest is the default. */
   rules: { key: string; value: string; rule: string }[];
   /** At most 100. */
@@ -158,18 +171,6 @@ export interface PurgeState {
   /** Messages whose purge is on disk: they do not come back. */
   purged: number;
   done: boolean;
-}
-
-export interface RedriveState {
-  /** Whose dead messages are given back. */
-  bucket: string;
-  startedAt: string;
-  /** Messages that are in their new place, durably. */
-  moved: number;
-  done: boolean;
-  /** What ended it before the line was empty: as many as were asked for are moved, or where they go
-   * takes no more. */
-  stopped: 'limit' | 'full' | null;
 }
 
 export interface BackupState {
@@ -199,19 +200,6 @@ export interface PeekedMessage {
   payload: string;
   /** Of a message that was moved here. */
   moved?: MovedMessage;
-}
-
-/** Where a message was before, and why it is there no more. */
-export interface MovedMessage {
-  reason: string;
-  bucket: string;
-  line: string;
-  sequence: string;
-  /** Deliveries that ended there without an ack. */
-  attempts: number;
-  /** When it was first stored; null: not known. */
-  publishedAt: string | null;
-  movedAt: string | null;
 }
 
 export interface PeekResult {

@@ -233,7 +233,7 @@ export interface Snapshot {
   rates: Rates;
   totals: Totals;
   /** `count` is of buckets that are remembered; all of them if `exact`, else there may be more whose
-   * messages are on disk only. `ready`, `unacked` and `delayed` count all messages in any case. `oldestAgeMs`:
+   * messages are on disk only. `ready`, `unacked`, `delayed` and `dead` count all messages in any case. `oldestAgeMs`:
    * age of the oldest message that is not acked, about; 0: there is none; what was stored before
    * this start counts from it. `top` holds the buckets with the largest backlog, at most 50. */
   buckets: {
@@ -242,6 +242,8 @@ export interface Snapshot {
     ready: number;
     unacked: number;
     delayed: number;
+    /** Messages that died and are kept with their buckets. */
+    dead: number;
     paused: number;
     oldestAgeMs: number;
     top: BucketSnapshot[];

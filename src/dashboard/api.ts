@@ -1,61 +1,26 @@
 // The admin API under /api/v1: which routes there are, what their queries may say, and how the
 // broker's outcomes become replies. openapi.ts describes the same for people and programs.
 
-import {
-  BUCKET_SORTS,
-  type Command,
-  type Outcome,
-  ROWS_MAX,
-  type RuleRow,
-} from '../contract/commands.ts';
+import { type Outcome, ROWS_MAX, type RuleRow } from '../contract/commands.ts';
 import type { Snapshot } from '../contract/snapshot.ts';
+import { type ApiOptions, type ApiRoute, begun, type Call, replyTo } from './api-calls.ts';
 import type { RunCommand } from './commander.ts';
-import { peekCommand, redriveCommand } from './dead-routes.ts';
-import { type History, SECONDS_MAX } from './history.ts';
+import { DEAD_ROUTES } from './dead-routes.ts';
+import { SECONDS_MAX } from './history.ts';
 import { type DashboardReply, json, problem } from './http.ts';
-import type { Answer, ServedBy, Setting } from './messages.ts';
+import type { ServedBy } from './messages.ts';
 import { OPENAPI } from './openapi.ts';
-import { QueryError, shown, wholeFrom } from './queries.ts';
+import {
+  bucketsCommand,
+  LIMIT_USUAL,
+  peekCommand,
+  QueryError,
+  shown,
+  wholeFrom,
+} from './queries.ts';
 import { type Conditions, ruleToRemove, ruleToSet } from './rule-orders.ts';
 
-export interface ApiOptions {
-  ask: () => Promise<Answer | undefined>;
-  run: RunCommand;
-  history: History;
-  readOnly: boolean;
-  settings: readonly Setting[];
-  servedBy: () => ServedBy | undefined;
-}
-
-interface Call extends ApiOptions {
-  /** Parts of the path that the pattern leaves open. */
-  params: Record<string, string>;
-  query: URLSearchParams;
-  conditions: Conditions;
-}
-
-type Handler = (call: Call) => Promise<DashboardReply>;
-
-export interface ApiRoute {
-  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
-  /** As OpenAPI writes it: {name} stands for one part of the path. */
-  path: string;
-  handle: Handler;
-}
-
-const LIMIT_USUAL = 100;
 const PATH_MAX = 4096;
-const STATUSES = {
-  'bad-request': 400,
-  'not-found': 404,
-  conflict: 409,
-  changed: 412,
-  'no-space': 507,
-  'too-many': 429,
-  failed: 500,
-  stopping: 503,
-} as const;
-
 const RULE_PATH = '/api/v1/rules/{name}';
 
 export const API_ROUTES: readonly ApiRoute[] = [
@@ -78,15 +43,7 @@ export const API_ROUTES: readonly ApiRoute[] = [
     path: '/api/v1/buckets/{id}/resume',
     handle: (call) => onBucket(call, 'resume'),
   },
-  { method: 'GET', path: '/api/v1/dead', handle: dead },
-  { method: 'GET', path: '/api/v1/buckets/{id}/dead', handle: (call) => onDead(call, 'bucket') },
-  { method: 'GET', path: '/api/v1/buckets/{id}/dead/messages', handle: deadMessages },
-  {
-    method: 'POST',
-    path: '/api/v1/buckets/{id}/dead/purge',
-    handle: (call) => onDead(call, 'purge'),
-  },
-  { method: 'POST', path: '/api/v1/buckets/{id}/dead/redrive', handle: redrive },
+  ...DEAD_ROUTES,
   { method: 'GET', path: '/api/v1/rules', handle: (call) => list(call, 'rules') },
   { method: 'GET', path: RULE_PATH, handle: rule },
   { method: 'PUT', path: RULE_PATH, handle: setRule },
@@ -151,11 +108,6 @@ function matched(pattern: string, path: string): Record<string, string> | undefi
   return params;
 }
 
-function replyTo(outcome: Outcome, status = 200): DashboardReply {
-  if (outcome.ok) return json(status, outcome.result);
-  return problem(STATUSES[outcome.code] ?? 500, outcome.detail, outcome.code);
-}
-
 async function snapshotOf({ ask }: ApiOptions): Promise<Snapshot | DashboardReply> {
   const answer = await ask();
   if (answer === undefined) return problem(503, 'the broker does not answer');
@@ -193,25 +145,6 @@ async function history({ query, history: kept }: Call): Promise<DashboardReply> 
   return json(200, kept.last(wholeFrom(query, 'seconds', 300, SECONDS_MAX)));
 }
 
-/** Reads the query of a bucket list. @throws QueryError */
-export function bucketsCommand(query: URLSearchParams): Command & { kind: 'buckets' } {
-  const sort = query.get('sort') ?? 'backlog';
-  const known = BUCKET_SORTS.find((each) => each === sort);
-  if (known === undefined)
-    throw new QueryError(`sort is one of ${BUCKET_SORTS.join(', ')}, not "${shown(sort)}"`);
-  return {
-    kind: 'buckets',
-    sort: known,
-    limit: wholeFrom(query, 'limit', LIMIT_USUAL, ROWS_MAX),
-    cursor: query.get('cursor') ?? undefined,
-    prefix: query.get('prefix') ?? undefined,
-  };
-}
-
-async function dead({ run, query }: Call): Promise<DashboardReply> {
-  return replyTo(await run({ ...bucketsCommand(query), line: 'dead' }));
-}
-
 async function buckets({ run, query }: Call): Promise<DashboardReply> {
   return replyTo(await run(bucketsCommand(query)));
 }
@@ -239,25 +172,6 @@ async function backup({ run, query }: Call): Promise<DashboardReply> {
 
 async function peek({ run, params, query }: Call): Promise<DashboardReply> {
   return replyTo(await run(peekCommand(params.id!, query)));
-}
-
-async function deadMessages({ run, params, query }: Call): Promise<DashboardReply> {
-  return replyTo(await run({ ...peekCommand(params.id!, query), line: 'dead' }));
-}
-
-async function onDead({ run, params }: Call, kind: 'bucket' | 'purge'): Promise<DashboardReply> {
-  return begun(await run({ kind, id: params.id!, line: 'dead' }), kind);
-}
-
-async function redrive({ run, params, query }: Call): Promise<DashboardReply> {
-  return begun(await run(redriveCommand(params.id!, query)), 'redrive');
-}
-
-// What goes on in the background: who asks for the bucket sees how far it is.
-function begun(outcome: Outcome, kind: string): DashboardReply {
-  const isLong = kind === 'purge' || kind === 'redrive';
-  const isLater = outcome.ok && isLong && !(outcome.result as { done: boolean }).done;
-  return replyTo(outcome, isLater ? 202 : 200);
 }
 
 async function list(

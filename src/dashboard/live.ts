@@ -3,11 +3,12 @@
 
 import { type Command, isId, type Outcome } from '../contract/commands.ts';
 import { cancel, every, type Timer } from '../time/timers.ts';
-import { bucketsCommand, overviewOf } from './api.ts';
+import { overviewOf } from './api.ts';
 import type { RunCommand } from './commander.ts';
 import { createGuard, type GuardOptions } from './guard.ts';
 import { type DashboardReply, type DashboardRequest, problem } from './http.ts';
 import type { Answer, ServedBy } from './messages.ts';
+import { bucketsCommand } from './queries.ts';
 
 /** One page's socket as a transport shows it. No method throws. */
 export interface LiveSocket {

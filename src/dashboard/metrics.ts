@@ -1,18 +1,16 @@
 // The broker's numbers as Prometheus text: counters of the broker that never shrink, no label whose
-// values a client could make up. Single buckets are in /metrics/buckets only, and only so many.
+// values a client could make up. Single buckets are in bucket-metrics.ts.
 
-import type { BucketRow } from '../contract/commands.ts';
 import { type Distribution, type Histograms, POWERS, type Snapshot } from '../contract/snapshot.ts';
-import { WHY_CODES, type WhyCode } from '../contract/why.ts';
 import type { Answer } from './messages.ts';
 
 export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 type Kind = 'counter' | 'gauge' | 'histogram';
-type Labels = Record<string, string>;
+export type Labels = Record<string, string>;
 
 /** Collects families in the order they are declared. */
-class Text {
+export class Text {
   readonly #lines: string[] = [];
 
   family(name: string, kind: Kind, help: string, samples: [Labels, number][]): void {
@@ -52,7 +50,7 @@ function escaped(text: string): string {
   return text.replace(/\\/g, '\\\\').replace(/"/g, '\\"').replace(/\n/g, '\\n');
 }
 
-const SECONDS = 1e-3; // from milliseconds
+export const SECONDS = 1e-3; // from milliseconds
 
 interface HistogramOf {
   /** What one of the recorded numbers is in the unit of the metric. */
@@ -197,6 +195,8 @@ function ofMessages(text: Text, { totals, buckets, log }: Snapshot): void {
   text.one('messages_ready', 'gauge', 'Messages that wait for a consumer.', buckets.ready);
   text.one('messages_unacked', 'gauge', 'Messages that consumers hold.', buckets.unacked);
   text.one('messages_delayed', 'gauge', 'Messages to be ready at a time.', buckets.delayed);
+  const kept = 'Dead messages that are kept: neither given back nor purged.';
+  text.one('messages_dead_kept', 'gauge', kept, buckets.dead);
   const age = 'Age of the oldest message that is not acked; before this start, of the start.';
   text.one('oldest_message_age_seconds', 'gauge', age, buckets.oldestAgeMs * SECONDS);
   const live = 'Bytes of the log that messages need which are not acked, about.';
@@ -283,44 +283,4 @@ function ofLog(text: Text, { log }: Snapshot): void {
   text.one('log_recovered_messages', 'gauge', found, recovery.messages);
   const cut = 'Bytes cut off then, never acked.';
   text.one('log_recovery_cut_bytes', 'gauge', cut, recovery.cutBytes);
-}
-
-/** Series of single buckets, for as many as were asked for. */
-export function bucketMetricsText(rows: readonly BucketRow[]): string {
-  const text = new Text();
-  const gauge = (name: string, help: string, value: (row: BucketRow) => number) => {
-    const values = rows.map((row): [Labels, number] => [{ bucket: row.id }, value(row)]);
-    text.family(`bucket_${name}`, 'gauge', help, values);
-  };
-  gauge('messages_ready', 'Messages that wait.', ({ ready }) => ready);
-  gauge('messages_unacked', 'Messages held.', ({ unacked }) => unacked);
-  gauge('messages_delayed', 'Messages to be ready at a time.', ({ delayed }) => delayed);
-  gauge('consumers', 'Consumers.', ({ consumers }) => consumers);
-  const published = 'Messages stored per second, about.';
-  gauge('published_rate', published, ({ publishedRate }) => publishedRate);
-  const settled = 'Messages acked or purged per second, about.';
-  gauge('settled_rate', settled, ({ settledRate }) => settledRate);
-  const age = 'Age of the oldest message that waits.';
-  const aged = rows.filter((row) => row.oldestAgeMs !== null);
-  text.family(
-    'bucket_oldest_message_age_seconds',
-    'gauge',
-    age,
-    aged.map((row) => [{ bucket: row.id }, row.oldestAgeMs! * SECONDS]),
-  );
-  text.family(
-    'bucket_why',
-    'gauge',
-    'Why nothing more is delivered: always 1, the reason is the code.',
-    rows.map(({ id, why }) => [{ bucket: id, code: why.code }, 1]),
-  );
-  const counts = new Map<WhyCode, number>(WHY_CODES.map((code) => [code, 0]));
-  for (const { why } of rows) counts.set(why.code, counts.get(why.code)! + 1);
-  text.family(
-    'buckets_by_why',
-    'gauge',
-    'How many of these buckets have which reason.',
-    [...counts].map(([code, count]) => [{ code }, count]),
-  );
-  return text.toString();
 }

@@ -35,6 +35,11 @@ const BUCKET = {
   ready: { ...whole, description: 'messages that wait' },
   unacked: { ...whole, description: 'messages that consumers hold' },
   delayed: { ...whole, description: 'messages to be ready at a time' },
+  nextDueAt: {
+    ...orNull(time),
+    description: 'when the first of these is; null: there is none, or it is too far away',
+  },
+  dead: { ...whole, description: 'messages of it that died and are kept' },
   exact: { ...flag, description: 'false: the oldest part of the backlog is not counted yet' },
   consumers: whole,
   publishedRate: { ...number, description: 'messages per second, averaged over some seconds' },
@@ -101,6 +106,7 @@ export const SCHEMAS: Record<string, Schema> = {
       ready: whole,
       unacked: whole,
       delayed: whole,
+      dead: whole,
       paused: whole,
       oldestAgeMs: number,
     }),
@@ -133,6 +139,7 @@ export const SCHEMAS: Record<string, Schema> = {
   BucketInfo: object({
     ...BUCKET,
     returned: { ...whole, description: 'messages that came back and are next' },
+    suspects: { ...whole, description: 'of these, lost with others: they come apart' },
     rules: {
       ...listOf(object({ key: text, value: text, rule: text })),
       description: 'what rules set for it',
@@ -157,8 +164,18 @@ export const SCHEMAS: Record<string, Schema> = {
     moved: { ...whole, description: 'messages that are where they go, on disk' },
     done: flag,
     stopped: {
-      enum: ['limit', 'full', null],
+      enum: ['limit', 'full', 'cancelled', null],
       description: 'what ended it before all were moved; full: the bucket takes no more',
+    },
+  }),
+  DeadReasons: object({
+    id: big,
+    looked: { ...whole, description: 'messages that were looked at' },
+    more: { ...flag, description: 'whether there are others' },
+    reasons: {
+      type: 'object',
+      additionalProperties: whole,
+      description: 'how many, by the reason of their move',
     },
   }),
   Purge: object({

@@ -2,6 +2,7 @@
 // holds it against the routes and against real answers.
 
 import { BUCKET_SORTS, PEEK_BYTES_MAX, PEEK_MAX, ROWS_MAX } from '../contract/commands.ts';
+import { REASONS_MAX } from '../contract/dead-messages.ts';
 import { SECONDS_MAX } from './history.ts';
 import { big, number, ref, SCHEMAS, type Schema, text, whole } from './openapi-schemas.ts';
 
@@ -60,6 +61,8 @@ const redrive = operation('give the dead messages of a bucket back', 'Redrive', 
   actionHeader,
 ]);
 (redrive.responses as Record<number, Schema>)[202] = answers('Redrive');
+const cancelRedrive = change('give no more of them back', 'Redrive', bucketId);
+(cancelRedrive.responses as Record<number, Schema>)[202] = answers('Redrive');
 
 const into: Schema = {
   name: 'into',
@@ -163,8 +166,19 @@ export const OPENAPI = {
     '/api/v1/buckets/{id}/dead/messages': {
       get: operation('the next dead messages, without taking them', 'Messages', PEEKED),
     },
+    '/api/v1/buckets/{id}/dead/reasons': {
+      get: operation('why the first dead messages died', 'DeadReasons', [
+        bucketId,
+        query(
+          'limit',
+          { ...whole, minimum: 1, maximum: REASONS_MAX, default: REASONS_MAX },
+          'messages looked at, at most',
+        ),
+      ]),
+    },
     '/api/v1/buckets/{id}/dead/purge': { post: purgeDead },
     '/api/v1/buckets/{id}/dead/redrive': { post: redrive },
+    '/api/v1/buckets/{id}/dead/redrive/cancel': { post: cancelRedrive },
     '/api/v1/buckets/{id}/rule': {
       get: operation('what is in force for a bucket, and why', 'BucketRule', [bucketId]),
     },

@@ -2,14 +2,16 @@
 // transport and no broker; must not throw, whatever the request holds.
 
 import type { BucketRow } from '../contract/commands.ts';
-import { answerApi, apiPatternOf, bucketsCommand } from './api.ts';
+import { answerApi, apiPatternOf } from './api.ts';
+import { bucketMetricsText } from './bucket-metrics.ts';
 import type { RunCommand } from './commander.ts';
 import { createGuard, type Openness } from './guard.ts';
 import { History } from './history.ts';
 import { type DashboardReply, type DashboardRequest, problem, reply } from './http.ts';
 import type { Answer, Check, ServedBy, Setting } from './messages.ts';
-import { bucketMetricsText, METRICS_TYPE, metricsText } from './metrics.ts';
+import { METRICS_TYPE, metricsText } from './metrics.ts';
 import { PAGE_PATHS, Page } from './page.ts';
+import { bucketsCommand } from './queries.ts';
 
 export type { DashboardReply, DashboardRequest } from './http.ts';
 export { problem, statusLine } from './http.ts';

@@ -79,6 +79,7 @@ export function fakeSnapshot(change: Partial<Snapshot> = {}): Snapshot {
       ready: 9,
       unacked: 2,
       delayed: 0,
+      dead: 0,
       paused: 0,
       oldestAgeMs: 1500,
       top: [{ id: '42', ready: 9, unacked: 2, delayed: 0, consumers: 1, exact: true }],

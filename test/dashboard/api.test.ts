@@ -168,6 +168,7 @@ test('the configuration and the overview are parts of the snapshot', async () =>
     ready: 9,
     unacked: 2,
     delayed: 0,
+    dead: 0,
     paused: 0,
     oldestAgeMs: 1500,
   });

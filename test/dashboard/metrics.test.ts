@@ -10,17 +10,21 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { BucketRow } from '../../src/contract/commands.ts';
 import { WHY, WHY_CODES } from '../../src/contract/why.ts';
-import { bucketMetricsText, metricsText } from '../../src/dashboard/metrics.ts';
+import { bucketMetricsText } from '../../src/dashboard/bucket-metrics.ts';
+import { metricsText } from '../../src/dashboard/metrics.ts';
 import { fakeSnapshot } from '../cli/fake-server.ts';
 
 const HEALTH = { started: true, live: true, ready: true, checks: {} };
 const ANSWER = { health: HEALTH, snapshot: fakeSnapshot() };
 const OPS = new URL('../../../ops/', import.meta.url);
+const UNTIL = '2026-01-02T03:04:05.250Z';
 const ROW: BucketRow = {
   id: '18446744073709551615',
   ready: 5,
   unacked: 1,
   delayed: 4,
+  nextDueAt: '2026-01-02T03:04:05.000Z',
+  dead: 3,
   exact: true,
   consumers: 2,
   publishedRate: 1.5,
@@ -28,7 +32,7 @@ const ROW: BucketRow = {
   oldestAgeMs: 1500,
   ageIs: 'exact',
   paused: false,
-  why: { code: 'consumer-silent', text: WHY['consumer-silent'] },
+  why: { code: 'consumer-silent', text: WHY['consumer-silent'], until: UNTIL },
 };
 const requests = new Map([['a', { route: '/dash', code: 200, count: 3 }]]);
 

@@ -15,10 +15,12 @@ import {
   startBroker,
   temporaryFolder,
 } from '../support/broker.ts';
+import { answer } from '../support/client.ts';
 import { mismatches } from '../support/schema.ts';
 
 const MESSAGES = 20_000;
 const BUCKETS = 4;
+const REJECTED = 2;
 
 const start = (dataDir: string) => startBroker({ dataDir, dashboard: true });
 
@@ -133,6 +135,10 @@ test('answers are what the OpenAPI document says', async () => {
   await consumer.take(4);
   await purged(broker, 2);
   await backedUp(broker);
+  // Some of bucket 1 died, and one of them is given back.
+  await answer(broker.exhaust, 1n, 5, REJECTED);
+  for (;;) if ((await call<BucketInfo>(broker, 'GET', '/buckets/1')).dead === 5) break;
+  await call(broker, 'POST', '/buckets/1/dead/redrive?limit=1');
   const { connections } = await call<{ connections: { id: number; side: string }[] }>(
     broker,
     'GET',

@@ -17,7 +17,7 @@ function overview(change: Partial<Snapshot> = {}, counts = {}): Overview {
 function row(code: WhyCode, ready = 1): BucketRow {
   const why = { code, text: WHY[code] };
   const rates = { publishedRate: 0, settledRate: 0, oldestAgeMs: 5, ageIs: 'exact' as const };
-  const counts = { ready, unacked: 0, delayed: 0, consumers: 0 };
+  const counts = { ready, unacked: 0, delayed: 0, nextDueAt: null, dead: 0, consumers: 0 };
   return { id: '1', ...counts, exact: true, ...rates, paused: false, why };
 }
 

@@ -15,7 +15,7 @@ import {
   REASON_REDRIVEN,
   REASON_REJECTED,
 } from '../../assembly/layout-placed.ts';
-import type { RedriveState } from '../../src/contract/commands.ts';
+import type { RedriveState } from '../../src/contract/dead-messages.ts';
 import type { BatchMessage, BatchMove } from './batch.ts';
 import type { Tally } from './faults.ts';
 import { type Expected, type Message, name, nowhere, type Order } from './model.ts';

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { KIND_DEAD } from '../../assembly/layout-placed.ts';
-import type { RedriveState } from '../../src/contract/commands.ts';
+import type { RedriveState } from '../../src/contract/dead-messages.ts';
 import type { Codec } from '../../src/core/ports/codec.ts';
 import { LogError } from '../../src/log/files/errors.ts';
 import { MemoryFiles } from '../support/memory-files.ts';

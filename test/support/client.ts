@@ -96,6 +96,22 @@ export class TestConsumer {
   }
 }
 
+/** Takes the next messages of a bucket on a connection of its own, and answers all with a byte. */
+export async function answer(
+  port: number,
+  bucket: bigint,
+  messages: number,
+  byte: number,
+): Promise<void> {
+  const consumer = await TestConsumer.join(port, bucket, messages);
+  for (let left = messages; left > 0; ) {
+    const { length } = await consumer.batch();
+    consumer.ack(...new Array<number>(length).fill(byte));
+    left -= length;
+  }
+  consumer.leave();
+}
+
 export function texts(bodies: Uint8Array[]): string[] {
   return bodies.map((body) => Buffer.from(body).toString());
 }

@@ -13,12 +13,14 @@ import {
   PEEK_MAX,
   ROWS_MAX,
 } from '../../contract/commands.ts';
+import { REASONS_MAX } from '../../contract/dead-messages.ts';
 import type { Broker } from '../broker.ts';
 import type { Consumer } from '../connections/consumer.ts';
 import type { Producer } from '../connections/producer.ts';
 import { PAUSED_MAX, type Settings } from '../delivery/paused.ts';
 import type { LogPorts } from '../ports/log.ts';
-import { BucketRows } from './bucket-rows.ts';
+import { BucketRows, wordsOf } from './bucket-rows.ts';
+import { countReasons } from './dead-reasons.ts';
 import { cursorText, pageOf, parseCursor } from './inventory.ts';
 import { connectionsPage, segmentsPage } from './pages.ts';
 import { peek } from './peek.ts';
@@ -30,7 +32,6 @@ import { rulesOf } from './rules.ts';
 
 /** Consumers listed for one bucket at most. */
 const CONSUMERS_MAX = 100;
-const TWO_32 = 2n ** 32n;
 
 /** Makes backups of the log, one at a time. */
 export interface BackupMaker {
@@ -111,6 +112,10 @@ export class Admin {
         return isId(command.id) ? this.#purge(command.id, command.line) : notAnId(command.id);
       case 'redrive':
         return isId(command.id) ? this.#redrive(command) : notAnId(command.id);
+      case 'redrive-cancel':
+        return isId(command.id) ? this.#redrives.cancel(command.id) : notAnId(command.id);
+      case 'dead-reasons':
+        return this.#reasons(command, done);
       case 'backup':
       case 'backup-state':
       case 'backup-cancel':
@@ -158,8 +163,7 @@ export class Admin {
       return refuse('bad-request', `the cursor is not one of a list by ${sort}: start again`);
     const limit = bounded(command.limit, ROWS_MAX);
     pageOf(broker, { sort, limit, cursor: place, prefix, kind }, soon, (slots, next) => {
-      const consumers = this.#rows.consumersBySlot();
-      const rows = slots.map((slot) => this.#rows.row(slot, consumers.get(slot) ?? []));
+      const rows = this.#rows.rows(slots);
       const { isPartial: more } = broker.buckets;
       const count = broker.buckets.countOf(kind);
       const end = next === undefined ? null : cursorText(sort, next);
@@ -174,12 +178,13 @@ export class Admin {
     const slot = this.#openSlot(id, line);
     const purge = this.#purges.stateOf(id, line ?? 'live') ?? null;
     const consumers = this.#rows.consumersBySlot().get(slot) ?? [];
-    const row = slot === 0 ? this.#rows.empty(id, kindOf(line)) : this.#rows.row(slot, consumers);
+    const row = slot === 0 ? this.#rows.empty(id, kindOf(line)) : this.#rows.rows([slot])[0]!;
     const share = broker.buckets.subscription(slot);
-    const returned = [...(share?.requeued.slices ?? []), ...(share?.suspects?.slices ?? [])];
+    const suspects = messagesIn(share?.suspects?.slices ?? []);
     const info: BucketInfo = {
       ...row,
-      returned: returned.reduce((sum, { count }) => sum + count, 0),
+      returned: messagesIn(share?.requeued.slices ?? []) + suspects,
+      suspects,
       rules: rulesOf(this.#table, id),
       consumersList: consumers.slice(0, CONSUMERS_MAX).map((each) => this.#rows.consumer(each)),
       purge: purge === null ? null : { ...purge },
@@ -201,6 +206,19 @@ export class Admin {
       else done({ ok: true, result: { id, messages, cut: cut || failure !== undefined } });
     };
     peek({ broker, log, slot, limit: most, bytes: Math.max(0, bytes), base64, soon, done: end });
+    return undefined;
+  }
+
+  #reasons(command: Extract<Command, { kind: 'dead-reasons' }>, done: Done): Outcome | undefined {
+    const { id } = command;
+    if (!isId(id)) return notAnId(id);
+    const slot = this.#openSlot(id, 'dead');
+    if (slot === 0) return { ok: true, result: { id, looked: 0, more: false, reasons: {} } };
+    const limit = bounded(command.limit, REASONS_MAX);
+    countReasons({ ...this.#options, slot, limit }, (failure, counted) => {
+      const detail = `the dead of bucket ${id} cannot be read: ${failure}`;
+      done(counted === undefined ? refuse('failed', detail) : { ok: true, result: counted });
+    });
     return undefined;
   }
 
@@ -265,11 +283,10 @@ export class Admin {
   }
 }
 
-function kindOf(line: Line = 'live'): number {
-  return line === 'dead' ? KIND_DEAD : KIND_LIVE;
+function messagesIn(slices: readonly { count: number }[]): number {
+  return slices.reduce((sum, { count }) => sum + count, 0);
 }
 
-function wordsOf(id: string): [low: number, high: number] {
-  const value = BigInt(id);
-  return [Number(value % TWO_32), Number(value / TWO_32)];
+function kindOf(line: Line = 'live'): number {
+  return line === 'dead' ? KIND_DEAD : KIND_LIVE;
 }

@@ -1,12 +1,15 @@
 // A bucket as operators see it: a row with its age, its rates and why it does not move.
 
-import { KIND_LIVE } from '../../../assembly/layout-placed.ts';
+import { KIND_DEAD, KIND_LIVE } from '../../../assembly/layout-placed.ts';
 import type { BucketRow, ConsumerRow } from '../../contract/commands.ts';
 import { WHY } from '../../contract/why.ts';
 import type { Broker } from '../broker.ts';
 import { oldestReady } from '../buckets/lookahead.ts';
 import type { Consumer } from '../connections/consumer.ts';
-import { whyOf } from './explain.ts';
+import { isoOf, whyOf } from './explain.ts';
+import { type NextDue, nextDue } from './next-due.ts';
+
+const TWO_32 = 2n ** 32n;
 
 export class BucketRows {
   readonly #broker: Broker;
@@ -31,8 +34,15 @@ export class BucketRows {
     return bySlot;
   }
 
+  /** The rows of lines that are known, in that order. */
+  rows(slots: readonly number[]): BucketRow[] {
+    const consumers = this.consumersBySlot();
+    const due = nextDue(this.#broker, slots);
+    return slots.map((slot) => this.row(slot, consumers.get(slot) ?? [], due.get(slot)));
+  }
+
   /** The row of a bucket's line that is known; `consumers`: those of it that are connected. */
-  row(slot: number, consumers: readonly Consumer[]): BucketRow {
+  row(slot: number, consumers: readonly Consumer[], due: NextDue | undefined): BucketRow {
     const broker = this.#broker;
     const { buckets } = broker;
     const id = buckets.idOf(slot);
@@ -42,6 +52,8 @@ export class BucketRows {
       ready: Math.max(0, buckets.readyOf(slot)),
       unacked: buckets.unackedOf(slot),
       delayed: buckets.delayed.of(slot),
+      nextDueAt: due === undefined || due.ms === Number.POSITIVE_INFINITY ? null : isoOf(due.ms),
+      dead: this.#deadOf(slot),
       exact: buckets.isCounted(slot),
       consumers: consumers.length,
       publishedRate: tenths(buckets.rates.publishedOf(slot)),
@@ -52,9 +64,17 @@ export class BucketRows {
       why: whyOf(broker, slot, {
         consumers,
         isPurging: broker.dispatcher.takersOf(slot) > 0,
+        due,
         wallMs: this.#wallMs(),
       }),
     };
+  }
+
+  #deadOf(slot: number): number {
+    const { buckets } = this.#broker;
+    const { low, high } = buckets.placeOf(slot);
+    const dead = buckets.find(low, high, KIND_DEAD);
+    return dead === 0 ? 0 : Math.max(0, buckets.readyOf(dead)) + buckets.unackedOf(dead);
   }
 
   #age(slot: number): Pick<BucketRow, 'oldestAgeMs' | 'ageIs'> {
@@ -75,12 +95,15 @@ export class BucketRows {
   /** A bucket that holds nothing and that nobody watches does not exist, and is shown as empty. */
   empty(id: string, kind = KIND_LIVE): BucketRow {
     const broker = this.#broker;
-    const nothing = { ready: 0, unacked: 0, delayed: 0, exact: true, consumers: 0 };
+    const [low, high] = wordsOf(id);
+    const slot = broker.buckets.find(low, high, KIND_DEAD);
+    const dead = slot === 0 ? 0 : this.#deadOf(slot);
+    const counts = { ready: 0, unacked: 0, delayed: 0, nextDueAt: null, dead, consumers: 0 };
     const rates = { publishedRate: 0, settledRate: 0, oldestAgeMs: null, ageIs: 'exact' } as const;
     const code = broker.commit.refuses ? 'storage-full' : 'empty';
     const why = { code, text: WHY[code] } as const;
     const paused = kind === KIND_LIVE && broker.paused.has(id);
-    return { id, ...nothing, ...rates, paused, why };
+    return { id, ...counts, exact: true, ...rates, paused, why };
   }
 
   consumer(consumer: Consumer): ConsumerRow {
@@ -89,6 +112,12 @@ export class BucketRows {
     const { id: connection, peer } = link;
     return { connection, peer, consumerId, state, batchSize, unacked, messages, silentMs };
   }
+}
+
+/** A bucket's id as two words. */
+export function wordsOf(id: string): [low: number, high: number] {
+  const value = BigInt(id);
+  return [Number(value % TWO_32), Number(value / TWO_32)];
 }
 
 function tenths(rate: number): number {

@@ -7,6 +7,7 @@ import { WHY } from '../../contract/why.ts';
 import type { Broker } from '../broker.ts';
 import { nextInLine } from '../buckets/lookahead.ts';
 import type { Consumer } from '../connections/consumer.ts';
+import { type NextDue, NOT_KNOWN } from './next-due.ts';
 
 /** A consumer that owes an answer and has said nothing for so long counts as silent. */
 export const SILENT_MS = 5000;
@@ -17,6 +18,8 @@ const STUCK_MS = 1000;
 export interface Surroundings {
   consumers: readonly Consumer[];
   isPurging: boolean;
+  /** When the next messages are ready that wait for a time, as far as it is known. */
+  due?: NextDue | undefined;
   /** Wall clock, in ms since 1970. */
   wallMs: number;
 }
@@ -24,7 +27,7 @@ export interface Surroundings {
 /** Why nothing, or not more, is delivered from the bucket in `slot` just now. */
 export function whyOf(broker: Broker, slot: number, around: Surroundings): Why {
   const { buckets } = broker;
-  const { consumers } = around;
+  const { consumers, due = NOT_KNOWN } = around;
   const ready = buckets.readyOf(slot);
   const unacked = buckets.unackedOf(slot);
   const nothingReady = ready <= 0 && unacked === 0 && buckets.isCounted(slot);
@@ -36,7 +39,8 @@ export function whyOf(broker: Broker, slot: number, around: Surroundings): Why {
   const isLive = buckets.kindOf(slot) === KIND_LIVE;
   if (isLive && broker.paused.has(buckets.idOf(slot))) return say('paused');
   if (broker.commit.refuses && broker.mover.holds(slot)) return say('dying-waits');
-  if (nothingReady) return say(buckets.delayed.retriedOf(slot) > 0 ? 'in-retry' : 'delayed');
+  if (nothingReady)
+    return until(say(buckets.delayed.retriedOf(slot) > 0 ? 'in-retry' : 'delayed'), due.ms);
   if (consumers.length === 0) return say('no-consumer');
   const now = broker.reportMs;
   const stuck = consumers.filter((each) => isStuck(each, now));
@@ -56,8 +60,8 @@ export function whyOf(broker: Broker, slot: number, around: Surroundings): Why {
   }
   if (ready <= 0 && buckets.isCounted(slot)) return say('delivering');
   if (held?.by === 'max_in_flight') return say('at-max-in-flight');
-  if (held?.by === 'order') return say('in-order-hold');
-  if (held !== undefined) return atRate(around.wallMs + held.untilMs! - now);
+  if (held?.by === 'order') return until(say('in-order-hold'), due.retriedMs);
+  if (held !== undefined) return until(say('at-rate'), around.wallMs + held.untilMs! - now);
   if (broker.budget.over) return say('memory-full');
   if (share?.loading) return say('reading');
   if ((suspects?.size ?? 0) > 0) return say('suspects-first');
@@ -73,16 +77,17 @@ function isStuck({ stuckSinceMs }: Consumer, now: number): boolean {
 function silent(since: string, { consumers, wallMs }: Surroundings, now: number): Why {
   const held = consumers.filter((each) => each.state === 'unacked');
   const endsMs = Math.min(...held.map((each) => each.endsMs));
-  const why = say('consumer-silent', since);
-  return endsMs < Number.POSITIVE_INFINITY ? { ...why, until: isoOf(wallMs + endsMs - now) } : why;
+  return until(say('consumer-silent', since), wallMs + endsMs - now);
 }
 
-function isoOf(ms: number): string {
+/** Wall clock, in ms since 1970, as text. */
+export function isoOf(ms: number): string {
   return new Date(Math.ceil(ms)).toISOString();
 }
 
-function atRate(untilMs: number): Why {
-  return { ...say('at-rate'), until: isoOf(untilMs) };
+// Infinity: it is not known until when.
+function until(why: Why, ms: number): Why {
+  return ms < Number.POSITIVE_INFINITY ? { ...why, until: isoOf(ms) } : why;
 }
 
 function say(code: WhyCode, since?: string): Why {

@@ -11,7 +11,8 @@ import {
   RECORD_TYPE_AT,
 } from '../../../assembly/layout.ts';
 import { FORM_FIELDS, HEAD_BYTES } from '../../../assembly/layout-placed.ts';
-import { type MovedMessage, PEEK_BYTES_MAX, type PeekedMessage } from '../../contract/commands.ts';
+import { PEEK_BYTES_MAX, type PeekedMessage } from '../../contract/commands.ts';
+import type { MovedMessage } from '../../contract/dead-messages.ts';
 import type { Broker } from '../broker.ts';
 import { inEntries, lookahead, partsOf } from '../buckets/lookahead.ts';
 import type { Slice } from '../buckets/slice.ts';
@@ -33,6 +34,8 @@ export interface PeekOptions {
   /** Messages at most, and bytes of each. */
   limit: number;
   bytes: number;
+  /** Bytes read for it at most, about; what is left then is not looked at. */
+  readMost?: number;
   base64: (bytes: Uint8Array) => string;
   soon: (call: () => void) => void;
   /** `failure`: why it ended early; what was read until then is given all the same. */
@@ -52,6 +55,8 @@ class Peek {
   #parts: Slice[] = [];
   #wanted = 0;
   #bytes = 0;
+  #readBytes = 0;
+  #isCut = false;
   #searched = 0;
 
   constructor(options: PeekOptions) {
@@ -167,13 +172,19 @@ class Peek {
 
   // Reads the parts one after the other; `tries`: loads of this one so far.
   #read(index: number, tries: number): void {
-    const { log, broker, limit } = this.#options;
+    const { log, broker, limit, readMost = Number.POSITIVE_INFINITY } = this.#options;
     const part = this.#parts[index];
     if (part === undefined || this.#messages.length >= limit) {
       this.#end();
       return;
     }
     const bytes = RECORD_HEADER_BYTES + part.bodyBytes;
+    if (tries === 0) this.#readBytes += bytes;
+    if (this.#readBytes > readMost && index > 0) {
+      this.#isCut = true;
+      this.#end();
+      return;
+    }
     const hot = broker.commit.hot(part.position);
     const place = hot >= 0 ? hot : log.reader.resident(part.position, bytes);
     if (place >= 0) {
@@ -225,7 +236,8 @@ class Peek {
 
   #end(failure?: string): void {
     const { limit, done } = this.#options;
-    done(this.#messages, this.#bytes >= PEEK_BYTES_MAX && this.#messages.length < limit, failure);
+    if (this.#bytes >= PEEK_BYTES_MAX && this.#messages.length < limit) this.#isCut = true;
+    done(this.#messages, this.#isCut, failure);
   }
 }
 

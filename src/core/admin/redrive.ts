@@ -6,7 +6,7 @@
 //   line ──slice──► mover ──durable──► counted as moved, next slice
 
 import { REASON_REDRIVEN } from '../../../assembly/layout-placed.ts';
-import type { RedriveState } from '../../contract/commands.ts';
+import type { RedriveState } from '../../contract/dead-messages.ts';
 import type { Broker } from '../broker.ts';
 import type { MoveEnd, MoveOrder } from '../delivery/destination.ts';
 import { isPast } from './taking.ts';
@@ -44,6 +44,7 @@ export class Redrive {
   #out = 0; // under way
   #asked = false;
   #isFull = false;
+  #isCancelled = false;
   // When all that was taken would have gone if it had gone evenly; monotonic ms.
   #evenMs = Number.NEGATIVE_INFINITY;
 
@@ -56,6 +57,12 @@ export class Redrive {
     const bucket = broker.buckets.idOf(slot);
     this.state = { bucket, startedAt, moved: 0, done: false, stopped: null };
     broker.dispatcher.occupy(slot, this.#taker);
+    this.#soon();
+  }
+
+  /** No more is given back than is on its way. */
+  cancel(): void {
+    this.#isCancelled = true;
     this.#soon();
   }
 
@@ -74,8 +81,9 @@ export class Redrive {
     const { buckets, mover, settlement } = broker;
     const nowMs = broker.stir();
     if (this.state.done || broker.closing || this.#out > 0) return;
-    if (this.#left === 0 || this.#isFull) {
-      this.#finish(this.#isFull ? 'full' : 'limit');
+    const stopped = this.#stopped();
+    if (stopped !== null) {
+      this.#finish(stopped);
       return;
     }
     const most = Math.min(SLICE, this.#left, this.#allowed(nowMs));
@@ -90,6 +98,12 @@ export class Redrive {
     }
     if (this.#out > 0) this.#took(nowMs);
     else if (most > 0) this.#isOver();
+  }
+
+  #stopped(): RedriveState['stopped'] {
+    if (this.#isFull) return 'full';
+    if (this.#left === 0) return 'limit';
+    return this.#isCancelled ? 'cancelled' : null;
   }
 
   // Nothing was taken: it has ended, or something is in the way.

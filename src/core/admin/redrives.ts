@@ -1,6 +1,7 @@
 // The redrives that run, and the last ones that ended, for whoever asks how they went.
 
-import { type Command, isId, type Outcome, type RedriveState } from '../../contract/commands.ts';
+import { type Command, isId, type Outcome } from '../../contract/commands.ts';
+import type { RedriveState } from '../../contract/dead-messages.ts';
 import type { Broker } from '../broker.ts';
 import { ORIGIN } from '../delivery/destination.ts';
 import { Redrive, type RedriveOptions } from './redrive.ts';
@@ -9,6 +10,11 @@ import { notAnId, refuse } from './refusals.ts';
 /** Redrives that run, and finished ones that are remembered, at most. */
 const REDRIVES_MAX = 64;
 const RATE_MAX = 1_000_000;
+const WHY_STOPPED = {
+  limit: '',
+  full: '; the bucket that they go to takes no more',
+  cancelled: '; an operator ended it, and the others stay dead',
+};
 const TWO_32 = 2n ** 32n;
 
 export interface RedrivesOptions {
@@ -60,6 +66,17 @@ export class Redrives {
     return { ok: true, result: { ...redrive.state } };
   }
 
+  /** Ends the redrive of a bucket's dead line: what it has not taken yet stays dead. */
+  cancel(id: string): Outcome {
+    const redrive = this.#byBucket.get(id);
+    if (redrive === undefined) {
+      const text = `nothing dead of bucket ${id} was given back since the broker started`;
+      return refuse('not-found', text);
+    }
+    if (!redrive.state.done) redrive.cancel();
+    return { ok: true, result: { ...redrive.state } };
+  }
+
   #makeRoom(id: string): boolean {
     this.#byBucket.delete(id);
     for (const [bucket, { state }] of this.#byBucket)
@@ -68,7 +85,7 @@ export class Redrives {
   }
 
   #ended({ bucket, moved, stopped }: RedriveState): void {
-    const why = stopped === 'full' ? '; the bucket that they go to takes no more' : '';
+    const why = stopped === null ? '' : WHY_STOPPED[stopped];
     const text = `${moved} dead messages of bucket ${bucket} were given back${why}`;
     this.#options.broker.notices.notice('info', 'admin.redriven', text, { bucket, moved });
   }

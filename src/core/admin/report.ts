@@ -106,10 +106,10 @@ export function bucketsOf(broker: Broker, oldestAgeMs: number): Snapshot['bucket
     consumers: consumersOf(broker, slot),
     exact: buckets.isCounted(slot),
   }));
-  const { count, ready, unacked, isPartial } = buckets;
+  const { count, ready, unacked, dead, isPartial } = buckets;
   const delayed = buckets.delayed.count;
   const paused = broker.paused.count;
-  return { count, exact: !isPartial, ready, unacked, delayed, paused, oldestAgeMs, top };
+  return { count, exact: !isPartial, ready, unacked, delayed, dead, paused, oldestAgeMs, top };
 }
 
 // Consumers of a bucket; a purge counts as one of its share.

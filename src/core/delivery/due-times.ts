@@ -14,6 +14,7 @@
 
 import { assert } from '../assert.ts';
 import { type DueEntries, type DueEntry, type DueStore, emptyDueEntry } from '../records/due.ts';
+import { DueLook } from './due-look.ts';
 import { DueSegment, DueSegments, Unfired } from './due-segments.ts';
 
 export interface DueTimesOptions {
@@ -135,6 +136,16 @@ export class DueTimes {
     let next = first === undefined || first.isBlocked ? Number.POSITIVE_INFINITY : first.when;
     for (const { retryMs } of this.#aside) next = Math.min(next, retryMs);
     return next;
+  }
+
+  /**
+   * Looks at what is to be handed out next, by time and then sequence, at most `most` entries, until
+   * `take` says that it is enough; less where entries are only on disk. Nothing is handed out.
+   */
+  look(most: number, take: (entry: DueEntry) => boolean): void {
+    // Of a segment that cannot be read nobody knows whether it would come first.
+    for (const { memory } of this.#aside) if (memory === undefined) return;
+    new DueLook(this.#store, this.#line.items).run(most, take);
   }
 
   /**

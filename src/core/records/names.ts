@@ -12,6 +12,7 @@ import {
   REASON_REJECTED,
   REASON_REPLACED,
 } from '../../../assembly/layout-placed.ts';
+import type { Reason } from '../../contract/dead-messages.ts';
 
 export const KIND_NAMES: Readonly<Record<number, string>> = {
   [KIND_LIVE]: 'live',
@@ -19,7 +20,7 @@ export const KIND_NAMES: Readonly<Record<number, string>> = {
   [KIND_SETTINGS]: 'settings',
 };
 
-export const REASON_NAMES: Readonly<Record<number, string>> = {
+export const REASON_NAMES: Readonly<Record<number, Reason>> = {
   [REASON_DELIVERIES]: 'max-deliveries',
   [REASON_REJECTED]: 'rejected',
   [REASON_EXPIRED]: 'expired',

@@ -65,6 +65,25 @@ test('a second one is refused while the first runs; both are told of in the log'
   );
 });
 
+test('one that is cancelled ends: the others stay dead, and that is said', () => {
+  const { world, redrives, begin, run } = setUp();
+  const text = 'nothing dead of bucket 9 was given back since the broker started';
+  assert.deepEqual(redrives.cancel('9'), { ok: false, code: 'not-found', detail: text });
+  world.publish(9, 'a', 'b', 'c');
+  begin({ to: '8', rate: 0.001 });
+  run();
+  const state = { bucket: '9', startedAt, moved: 1, done: false, stopped: null };
+  assert.deepEqual(redrives.cancel('9'), { ok: true, result: state });
+  run();
+  const end = { ...state, done: true, stopped: 'cancelled' };
+  assert.deepEqual(redrives.stateOf('9'), end);
+  assert.deepEqual(redrives.cancel('9'), { ok: true, result: end }, 'once more changes nothing');
+  const { buckets } = world.broker;
+  assert.equal(buckets.readyOf(buckets.find(9, 0)), 2);
+  assert.match(world.notices.at(-1)!.text, /1 dead .* given back; an operator ended it/);
+  assert.equal(begin({ to: '8' }).ok, true, 'another one may follow');
+});
+
 test('what makes no sense is refused, and nothing begins', () => {
   const { world, redrives, begin } = setUp();
   world.publish(9, 'a');
