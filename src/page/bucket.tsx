@@ -2,22 +2,12 @@
 // can do about it.
 
 import { useState } from 'preact/hooks';
-import type { BucketInfo, ConsumerRow, PurgeState } from '../contract/commands.ts';
+import type { BucketInfo, ConsumerRow } from '../contract/commands.ts';
 import { ageOf, readyOf } from './columns.tsx';
-import { ago, count, duration, plural, rate } from './format.ts';
+import { ago, count, duration, rate } from './format.ts';
 import { Messages } from './messages.tsx';
-import {
-  type Column,
-  Complaint,
-  Dialog,
-  Facts,
-  Foreign,
-  Panel,
-  Table,
-  Tile,
-  Value,
-  WhyBadge,
-} from './parts.tsx';
+import { type Column, Complaint, Foreign, Panel, Table, Tile, Value, WhyBadge } from './parts.tsx';
+import { ConfirmPurge, PurgeFacts } from './purge.tsx';
 import { change } from './request.ts';
 import { hrefOf } from './route.ts';
 import { Spark } from './spark.tsx';
@@ -108,13 +98,20 @@ function Head({ bucket, at }: { bucket: BucketInfo; at: number }) {
   return (
     <div class="bucket-head">
       <dl class="tiles">
-        <Tile
-          label="Ready"
-          text={readyOf(bucket)}
-          detail={bucket.returned > 0 ? `${count(bucket.returned)} came back` : 'messages wait'}
-        />
+        <Tile label="Ready" text={readyOf(bucket)} detail={returnedOf(bucket)} />
         <Tile label="In flight" text={count(bucket.unacked)} detail="delivered, not acked" />
-        <Tile isCalm label="Later" text={count(bucket.delayed)} detail="wait for their time" />
+        <Tile
+          isCalm
+          label="Later"
+          text={count(bucket.delayed)}
+          detail={laterOf(bucket.nextDueAt, at)}
+        />
+        <Tile
+          label="Dead"
+          text={count(bucket.dead)}
+          detail="kept with it"
+          href={hrefOf('dead', bucket.id)}
+        />
         <Tile isCalm label="Oldest" text={ageOf(bucket)} detail="of what waits" />
         <Tile label="Consumers" text={count(bucket.consumers)} detail="connected now" />
       </dl>
@@ -125,6 +122,18 @@ function Head({ bucket, at }: { bucket: BucketInfo; at: number }) {
       </div>
     </div>
   );
+}
+
+function returnedOf({ returned, suspects }: BucketInfo): string {
+  if (returned === 0) return 'messages wait';
+  const apart = suspects === 0 ? '' : `, ${count(suspects)} apart`;
+  return `${count(returned)} came back${apart}`;
+}
+
+/** When the next message is ready that waits for a time; `at`: now, by the broker. */
+function laterOf(nextDueAt: string | null, at: number): string {
+  if (nextDueAt === null || Number.isNaN(at)) return 'wait for their time';
+  return `next in ${duration(Math.max(0, Date.parse(nextDueAt) - at))}`;
 }
 
 interface ActionsProps {
@@ -160,7 +169,12 @@ function Actions({ bucket, nowMs, isReadOnly }: ActionsProps) {
       {purge !== null && <PurgeFacts purge={purge} nowMs={nowMs} />}
       {isAsking && (
         <ConfirmPurge
-          bucket={bucket}
+          id={id}
+          many={bucket.ready}
+          exact={bucket.exact}
+          title={`Purge bucket ${id}?`}
+          what="what waits now"
+          after="What consumers hold, and what is published later, is not touched."
           onClose={() => setAsking(false)}
           onConfirm={() => {
             setAsking(false);
@@ -169,61 +183,5 @@ function Actions({ bucket, nowMs, isReadOnly }: ActionsProps) {
         />
       )}
     </Panel>
-  );
-}
-
-function PurgeFacts({ purge, nowMs }: { purge: PurgeState; nowMs: number }) {
-  return (
-    <Facts
-      facts={[
-        ['Purge', purge.done ? 'done' : 'under way'],
-        ['Begun', ago(Math.max(0, nowMs - Date.parse(purge.startedAt)))],
-        ['Messages purged', count(purge.purged)],
-      ]}
-    />
-  );
-}
-
-interface ConfirmProps {
-  bucket: BucketInfo;
-  onClose: () => void;
-  onConfirm: () => void;
-}
-
-function ConfirmPurge({ bucket, onClose, onConfirm }: ConfirmProps) {
-  const [text, setText] = useState('');
-  const isSure = text.trim() === bucket.id;
-  return (
-    <Dialog title={`Purge bucket ${bucket.id}?`} onClose={onClose}>
-      <p>
-        This throws away what waits now: {bucket.exact ? '' : 'at least '}
-        {plural(bucket.ready, 'message')}. It cannot be undone. What consumers hold, and what is
-        published later, is not touched.
-      </p>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (isSure) onConfirm();
-        }}
-      >
-        <label>
-          <span>Type the id of the bucket to confirm</span>
-          <input
-            inputMode="numeric"
-            autoComplete="off"
-            value={text}
-            onInput={(event) => setText(event.currentTarget.value)}
-          />
-        </label>
-        <div class="buttons">
-          <button type="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" class="danger" disabled={!isSure}>
-            Purge {plural(bucket.ready, 'message')}
-          </button>
-        </div>
-      </form>
-    </Dialog>
   );
 }

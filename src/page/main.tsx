@@ -7,13 +7,15 @@ import { BucketScreen } from './bucket.tsx';
 import { BucketsScreen } from './buckets.tsx';
 import { ConfigScreen } from './config.tsx';
 import { ConnectionsScreen } from './connections.tsx';
+import { DeadScreen } from './dead.tsx';
+import { DeadBucketScreen } from './dead-bucket.tsx';
 import { duration } from './format.ts';
 import { HealthScreen } from './health.tsx';
 import { KeysDialog, useKeys } from './keys.tsx';
 import type { LiveState } from './live.ts';
 import { LogScreen } from './log.tsx';
 import { OverviewScreen } from './overview.tsx';
-import { hrefOf, type Route, SCREENS, useRoute } from './route.ts';
+import { hrefOf, type Route, SCREENS, type ScreenName, useRoute } from './route.ts';
 import { RulesScreen } from './rules.tsx';
 import { useKept, useLive } from './store.ts';
 import { sentence } from './words.ts';
@@ -30,7 +32,7 @@ function App() {
   const main = useRef<HTMLElement>(null);
   useKeys({ onHelp: () => setHelp(true) });
   const title = SCREENS.find(({ name }) => name === route.screen)!.title;
-  const where = route.id === undefined ? title : `Bucket ${route.id}`;
+  const where = route.id === undefined ? title : titleOf(route.screen, route.id);
   const isFirst = useRef(true);
   useEffect(() => {
     document.title = `${where} · ThrustMQ`;
@@ -68,6 +70,10 @@ function App() {
   );
 }
 
+function titleOf(screen: ScreenName, id: string): string {
+  return screen === 'dead' ? `Dead messages of bucket ${id}` : `Bucket ${id}`;
+}
+
 function Navigation({ route }: { route: Route }) {
   return (
     <nav aria-label="Screens">
@@ -87,6 +93,12 @@ function Screen({ route, theme }: { route: Route; theme: string }) {
         <BucketsScreen />
       ) : (
         <BucketScreen key={route.id} id={route.id} />
+      );
+    case 'dead':
+      return route.id === undefined ? (
+        <DeadScreen />
+      ) : (
+        <DeadBucketScreen key={route.id} id={route.id} />
       );
     case 'connections':
       return <ConnectionsScreen />;

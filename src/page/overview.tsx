@@ -164,6 +164,12 @@ function Tiles({ overview }: { overview: Overview }) {
       />
       <Tile label="In flight" text={count(buckets.unacked)} detail="delivered, not acked" />
       <Tile label="Later" text={count(buckets.delayed)} detail="wait for their time" />
+      <Tile
+        label="Dead"
+        text={count(buckets.dead)}
+        detail="kept with their buckets"
+        href={hrefOf('dead')}
+      />
       <Tile label="Redelivered" text={count(totals.redeliveredMessages)} detail="since the start" />
       <Tile
         label="Connections"

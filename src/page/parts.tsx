@@ -2,7 +2,7 @@
 // nodes only: nothing here can turn what a peer sent into markup.
 
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useId, useRef } from 'preact/hooks';
 import type { Why } from '../contract/why.ts';
 import { visible } from './format.ts';
 import { hrefOf } from './route.ts';
@@ -180,20 +180,41 @@ interface FieldProps {
   label: string;
   value: string;
   onInput: (value: string) => void;
+  /** What is wrong with it. */
+  problem?: string | undefined;
+  /** Digits only: a phone shows them. */
+  isNumber?: boolean;
 }
 
 /** A line of text with its name. */
-export function Field({ label, value, onInput }: FieldProps) {
+export function Field({ label, value, onInput, problem, isNumber = false }: FieldProps) {
+  const id = useId();
   return (
-    <label>
-      <span>{label}</span>
-      <input
-        autoComplete="off"
-        spellcheck={false}
-        value={value}
-        onInput={(event) => onInput(event.currentTarget.value)}
-      />
-    </label>
+    <>
+      <label>
+        <span>{label}</span>
+        <input
+          autoComplete="off"
+          spellcheck={false}
+          inputMode={isNumber ? 'numeric' : 'text'}
+          value={value}
+          aria-invalid={problem !== undefined}
+          aria-describedby={problem === undefined ? undefined : id}
+          onInput={(event) => onInput(event.currentTarget.value)}
+        />
+      </label>
+      <FieldProblem id={id} problem={problem} />
+    </>
+  );
+}
+
+/** What is wrong with a field, below it; `id`: what the field says that it is described by. */
+export function FieldProblem({ id, problem }: { id: string; problem: string | undefined }) {
+  if (problem === undefined) return null;
+  return (
+    <p id={id} class="complaint" role="alert">
+      {sentence(problem)}
+    </p>
   );
 }
 

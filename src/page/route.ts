@@ -6,6 +6,7 @@ import { useEffect, useState } from 'preact/hooks';
 export const SCREENS = [
   { name: 'overview', title: 'Overview', key: 'o' },
   { name: 'buckets', title: 'Buckets', key: 'b' },
+  { name: 'dead', title: 'Dead', key: 'd' },
   { name: 'connections', title: 'Connections', key: 'c' },
   { name: 'rules', title: 'Rules', key: 'r' },
   { name: 'log', title: 'Log', key: 'l' },
@@ -25,7 +26,8 @@ export interface Route {
 export function parseRoute(hash: string): Route {
   const [name = '', id] = hash.replace(/^#\/?/, '').split('/');
   const screen = SCREENS.find((each) => each.name === name)?.name ?? 'overview';
-  return { screen, id: screen === 'buckets' && /^\d{1,20}$/.test(id ?? '') ? id : undefined };
+  const isOfBuckets = screen === 'buckets' || screen === 'dead';
+  return { screen, id: isOfBuckets && /^\d{1,20}$/.test(id ?? '') ? id : undefined };
 }
 
 export function hrefOf(screen: ScreenName, id?: string): string {
