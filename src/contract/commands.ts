@@ -35,6 +35,7 @@ export type Command =
   | { kind: 'segments'; limit: number; cursor?: string | undefined }
   | { kind: 'rules'; limit: number; cursor?: string | undefined }
   | { kind: 'rule'; name: string }
+  | { kind: 'rule-keys' }
   /** What is in force for a bucket. */
   | { kind: 'bucket-rule'; id: string }
   | (RuleOrder & { kind: 'rule-set'; match: string; words: readonly string[] })
@@ -232,6 +233,12 @@ export interface RuleRow {
   source: 'file' | 'set';
   /** Of those that were set: another one with each change. */
   version?: string;
+}
+
+/** What rules can set, in the order in which it is written. */
+export interface RuleKeys {
+  /** `usual`: the value where no rule says one. */
+  keys: { key: string; usual: string; takes: string; help: string }[];
 }
 
 export interface RuleRemoved {

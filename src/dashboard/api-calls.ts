@@ -47,7 +47,7 @@ const STATUSES = {
 /** What the broker answered, as a reply; `status` where it did what was asked. */
 export function replyTo(outcome: Outcome, status = 200): DashboardReply {
   if (outcome.ok) return json(status, outcome.result);
-  return problem(STATUSES[outcome.code] ?? 500, outcome.detail, outcome.code);
+  return problem(STATUSES[outcome.code] ?? 500, outcome.detail, outcome.code, outcome.at);
 }
 
 /** The same of what goes on in the background: who asks for the bucket sees how far it is. */

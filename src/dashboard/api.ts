@@ -45,6 +45,11 @@ export const API_ROUTES: readonly ApiRoute[] = [
   },
   ...DEAD_ROUTES,
   { method: 'GET', path: '/api/v1/rules', handle: (call) => list(call, 'rules') },
+  {
+    method: 'GET',
+    path: '/api/v1/rule-keys',
+    handle: async ({ run }) => replyTo(await run({ kind: 'rule-keys' })),
+  },
   { method: 'GET', path: RULE_PATH, handle: rule },
   { method: 'PUT', path: RULE_PATH, handle: setRule },
   { method: 'DELETE', path: RULE_PATH, handle: removeRule },

@@ -119,9 +119,19 @@ export function json(status: number, value: unknown): DashboardReply {
   return reply(status, 'application/json', `${JSON.stringify(value)}\n`);
 }
 
-/** An error as RFC 9457 describes it; `code` is stable and for programs. */
-export function problem(status: number, detail: string, code = CODES[status]): DashboardReply {
-  const body = { type: 'about:blank', title: REASONS[status] ?? 'Error', status, code, detail };
+/**
+ * An error as RFC 9457 describes it; `code` is stable and for programs, `at` the part of what was
+ * asked that is wrong.
+ */
+export function problem(
+  status: number,
+  detail: string,
+  code = CODES[status],
+  at?: string,
+): DashboardReply {
+  const title = REASONS[status] ?? 'Error';
+  const where = at === undefined ? {} : { at };
+  const body = { type: 'about:blank', title, status, code, detail, ...where };
   return reply(status, 'application/problem+json', `${JSON.stringify(body)}\n`);
 }
 

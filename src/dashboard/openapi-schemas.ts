@@ -58,6 +58,16 @@ const RULES = {
     source: { enum: ['file', 'set'], description: 'file: read-only while the broker runs' },
     'version?': { ...big, description: 'of one that was set; its ETag' },
   }),
+  RuleKeys: object({
+    keys: listOf(
+      object({
+        key: text,
+        usual: { ...text, description: 'the value where no rule says one' },
+        takes: text,
+        help: text,
+      }),
+    ),
+  }),
   RuleRemoved: object({ name: text, removed: { ...big, description: 'the version it had' } }),
   RulePreview: object({
     looked: { ...whole, description: 'buckets that are known' },
@@ -82,7 +92,14 @@ const RULES = {
 };
 
 export const SCHEMAS: Record<string, Schema> = {
-  Problem: object({ type: text, title: text, status: whole, code: text, detail: text }),
+  Problem: object({
+    type: text,
+    title: text,
+    status: whole,
+    code: text,
+    detail: text,
+    'at?': text,
+  }),
   Why: {
     ...object({ code: { enum: WHY_CODES }, text, 'since?': time, 'until?': time }),
     description: Object.entries(WHY)

@@ -185,6 +185,7 @@ export const OPENAPI = {
     '/api/v1/rules': {
       get: operation('rules by name', 'RulePage', [limitTo(ROWS_MAX, 100), after]),
     },
+    '/api/v1/rule-keys': { get: operation('what rules can set', 'RuleKeys') },
     '/api/v1/rules/{name}': {
       get: operation('one rule; the ETag is its version', 'Rule', [ruleName]),
       put: ruleOrder('set a rule, or replace it; its keys stand in the query', 'Rule', [

@@ -63,17 +63,15 @@ export function BucketScreen({ id }: { id: string }) {
           empty="Nobody consumes this bucket."
         />
       </Panel>
-      {bucket.rules.length === 0 ? null : (
-        <Panel title="Rules">
-          <Table
-            label={`What rules set for bucket ${id}`}
-            columns={RULE_COLUMNS}
-            rows={bucket.rules}
-            keyOf={(row) => row.key}
-            empty=""
-          />
-        </Panel>
-      )}
+      <Panel title="Rules" aside={<a href={hrefOf('rules', id)}>All that is in force</a>}>
+        <Table
+          label={`What rules set for bucket ${id}`}
+          columns={RULE_COLUMNS}
+          rows={bucket.rules}
+          keyOf={(row) => row.key}
+          empty="No rule sets anything for this bucket."
+        />
+      </Panel>
       <Messages key={id} id={id} />
       <Actions bucket={bucket} nowMs={nowMs} isReadOnly={overview?.readOnly === true} />
     </>

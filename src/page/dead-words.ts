@@ -84,6 +84,13 @@ export function sortedReasons(reasons: Readonly<Record<string, number>>): [strin
   return Object.entries(reasons).sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1));
 }
 
+// What happened to a message that was moved for another reason than its death.
+const VERBS: Record<string, string> = {
+  redriven: 'given back',
+  copied: 'copied',
+  replaced: 'replaced',
+} satisfies Partial<Record<Reason, string>>;
+
 /** Where a message was before, and when. */
 export function movedWords(moved: MovedMessage, nowMs: number): string {
   const { bucket, line, sequence, attempts, publishedAt, movedAt } = moved;
@@ -96,6 +103,6 @@ export function movedWords(moved: MovedMessage, nowMs: number): string {
     `#${sequence} of ${of} before`,
     `${plural(attempts, 'attempt')} there`,
     ...(published === undefined ? [] : [`published ${published}`]),
-    ...(left === undefined ? [] : [`moved ${left}`]),
+    ...(left === undefined ? [] : [`${VERBS[moved.reason] ?? 'died'} ${left}`]),
   ].join(', ');
 }

@@ -71,7 +71,8 @@ function App() {
 }
 
 function titleOf(screen: ScreenName, id: string): string {
-  return screen === 'dead' ? `Dead messages of bucket ${id}` : `Bucket ${id}`;
+  if (screen === 'buckets') return `Bucket ${id}`;
+  return screen === 'dead' ? `Dead messages of bucket ${id}` : `Rules of bucket ${id}`;
 }
 
 function Navigation({ route }: { route: Route }) {
@@ -103,7 +104,7 @@ function Screen({ route, theme }: { route: Route; theme: string }) {
     case 'connections':
       return <ConnectionsScreen />;
     case 'rules':
-      return <RulesScreen />;
+      return <RulesScreen bucket={route.id} />;
     case 'log':
       return <LogScreen />;
     case 'config':

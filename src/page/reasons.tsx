@@ -1,5 +1,5 @@
-// Why the messages of a dead line died, by reason. That is read from the log, so it is asked for one
-// bucket after the other, and again only when the number of the dead has changed.
+// Why the messages of a dead line died, by reason. That is read from the log, so it is asked for
+// one bucket after the other, and again only when the number of the dead has changed.
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { DeadReasons } from '../contract/dead-messages.ts';

@@ -16,6 +16,9 @@ export const SCREENS = [
 
 export type ScreenName = (typeof SCREENS)[number]['name'];
 
+/** Screens that may be about one bucket. */
+const OF_BUCKETS: ReadonlySet<ScreenName> = new Set(['buckets', 'dead', 'rules']);
+
 export interface Route {
   screen: ScreenName;
   /** What stands behind the name: the id of a bucket. */
@@ -26,8 +29,7 @@ export interface Route {
 export function parseRoute(hash: string): Route {
   const [name = '', id] = hash.replace(/^#\/?/, '').split('/');
   const screen = SCREENS.find((each) => each.name === name)?.name ?? 'overview';
-  const isOfBuckets = screen === 'buckets' || screen === 'dead';
-  return { screen, id: isOfBuckets && /^\d{1,20}$/.test(id ?? '') ? id : undefined };
+  return { screen, id: OF_BUCKETS.has(screen) && /^\d{1,20}$/.test(id ?? '') ? id : undefined };
 }
 
 export function hrefOf(screen: ScreenName, id?: string): string {

@@ -27,6 +27,8 @@ export interface Problem {
   code: string;
   title: string;
   detail: string;
+  /** The part of what was asked that is wrong, where it is one. */
+  at?: string;
 }
 
 export type Frame =

@@ -7,7 +7,7 @@ import type { Browser, Page } from 'playwright-core';
 import { encodeBatch } from '../../src/codec/wire.ts';
 import { RawPeer } from '../support/broker.ts';
 import { startChromium } from '../support/chromium.ts';
-import { axeFindings, openTab, type Scene, startScene, visit } from '../support/page.ts';
+import { axeFindings, openTab, picture, type Scene, startScene, visit } from '../support/page.ts';
 
 const browser = await startChromium();
 const skip = typeof browser === 'string' ? browser : false;
@@ -48,6 +48,19 @@ describe('rules on the page', { skip }, () => {
     await dialog().getByLabel('What it sets').fill('bacth=3');
     await press('Set');
     await dialog().getByText('did you mean "batch"?').waitFor();
+    const field = (name: string) => dialog().getByLabel(name).getAttribute('aria-invalid');
+    assert.equal(await field('What it sets'), 'true');
+    assert.equal(await field('Buckets'), 'false');
+    await dialog().getByLabel('What it sets').fill('batch=3');
+    await dialog().getByLabel('Buckets').fill('9-1');
+    await press('Set');
+    await dialog().getByText('tenants", match').waitFor();
+    assert.equal(await field('Buckets'), 'true');
+    await dialog().getByLabel('Buckets').fill('100-199');
+    await dialog().getByText('All keys').click();
+    await dialog()
+      .getByRole('row', { name: /^max_deliveries/ })
+      .waitFor();
     await dialog().getByLabel('What it sets').fill('batch=3\nmax_in_flight=9');
     await press('Preview');
     await dialog().getByText('Setting it would change 1 of 1 known bucket').waitFor();
@@ -73,8 +86,19 @@ describe('rules on the page', { skip }, () => {
     await dialog().getByLabel('What it sets').fill('batch=5');
     await press('Set');
     await dialog().getByText('Look at it again').waitFor();
-    await press('Cancel');
-    await row('tenants').getByText('batch=4').waitFor();
+    const both = dialog().getByRole('row', { name: 'batch 5 4' });
+    await both.waitFor();
+    await picture(page, 'rule-conflict');
+    assert.deepEqual(await axeFindings(page), []);
+    await press('Take what is there now');
+    assert.match(await dialog().getByLabel('What it sets').inputValue(), /batch=4/);
+    await put({ match: '100-199', batch: 6 });
+    await dialog().getByLabel('What it sets').fill('batch=7');
+    await press('Set');
+    await dialog().getByRole('row', { name: 'batch 7 6' }).waitFor();
+    await press('Go on with mine');
+    await press('Set');
+    await row('tenants').getByText('batch=7').waitFor();
   });
 
   test('a rule is removed after a look at what that changes', async () => {

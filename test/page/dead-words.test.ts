@@ -1,5 +1,5 @@
-// What is said before dead messages are given back, and about those that are looked at: which fields
-// of the form are wrong, how many would go where and how long that takes, and how it went.
+// What is said before dead messages are given back, and about those that are looked at: which
+// fields of the form are wrong, how many would go where and how long that takes, and how it went.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -101,7 +101,7 @@ test('where a message was before, with the times that are known', () => {
   };
   assert.equal(
     movedWords(moved, nowMs),
-    '#12 of bucket 7 before, 1 attempt there, published 4 min ago, moved 5 s ago',
+    '#12 of bucket 7 before, 1 attempt there, published 4 min ago, died 5 s ago',
   );
   const given = { ...moved, line: 'dead', publishedAt: null, movedAt: null };
   assert.equal(movedWords(given, nowMs), '#12 of the dead of bucket 7 before, 1 attempt there');

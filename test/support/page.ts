@@ -11,7 +11,16 @@ export const PICTURES = fileURLToPath(new URL('../../screenshots/', import.meta.
 /** Long enough for a machine that does other things, too. */
 export const WAIT_MS = 20_000;
 
-export const SCREENS = ['overview', 'buckets', 'dead', 'connections', 'rules', 'log', 'config', 'health'];
+export const SCREENS = [
+  'overview',
+  'buckets',
+  'dead',
+  'connections',
+  'rules',
+  'log',
+  'config',
+  'health',
+];
 
 export interface Scene {
   broker: BrokerProcess;

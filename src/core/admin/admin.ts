@@ -98,6 +98,7 @@ export class Admin {
         return segmentsPage(this.#options.broker, this.#options.log.space, command);
       case 'rules':
       case 'rule':
+      case 'rule-keys':
       case 'bucket-rule':
       case 'rule-set':
       case 'rule-remove':

@@ -10,13 +10,13 @@ import { Changes } from '../rules/changes.ts';
 import { type Rule, ruleOfWords } from '../rules/rule.ts';
 import { quote, RuleError } from '../rules/rule-error.ts';
 import { refuse } from './refusals.ts';
-import { explainBucket, ruleNamed, rulePage } from './rules.ts';
+import { explainBucket, ruleKeys, ruleNamed, rulePage } from './rules.ts';
 
 /** Buckets listed by a preview at most, and slots looked at in one turn. */
 const LISTED_MAX = 100;
 const SLOTS_TOGETHER = 4096;
 
-type KindOf = 'rules' | 'rule' | 'bucket-rule' | 'rule-set' | 'rule-remove';
+type KindOf = 'rules' | 'rule' | 'rule-keys' | 'bucket-rule' | 'rule-set' | 'rule-remove';
 export type RuleCommand = Extract<Command, { kind: KindOf }>;
 type Order = Extract<Command, { kind: 'rule-set' | 'rule-remove' }>;
 type Done = (outcome: Outcome) => void;
@@ -45,6 +45,8 @@ export class RuleCommands {
       }
       case 'rule':
         return ruleNamed(this.#table, command.name, this.#versionOf);
+      case 'rule-keys':
+        return { ok: true, result: ruleKeys() };
       case 'bucket-rule':
         return explainBucket(this.#table, command.id);
       default:
@@ -66,7 +68,10 @@ export class RuleCommands {
         checkBuilt(rule);
       }
     } catch (error) {
-      if (error instanceof RuleError) return refuse('bad-request', error.message);
+      if (error instanceof RuleError) {
+        const refusal = refuse('bad-request', error.message);
+        return error.at === undefined ? refusal : { ...refusal, at: error.at };
+      }
       throw error;
     }
     const change = { name, rule, expected };

@@ -7,11 +7,13 @@ import {
   isId,
   type Outcome,
   ROWS_MAX,
+  type RuleKeys,
   type RulePage,
   type RuleRow,
 } from '../../contract/commands.ts';
 import { BUILT } from '../rules/built.ts';
 import { compileRules } from '../rules/compile.ts';
+import { KEY_NAMES, printValue, RULE_KEYS } from '../rules/keys.ts';
 import { printMatch } from '../rules/match.ts';
 import { type Rule, settingsOf } from '../rules/rule.ts';
 import { quote } from '../rules/rule-error.ts';
@@ -51,6 +53,18 @@ export function ruleNamed(table: RuleTable | undefined, name: string, versionOf 
   const rule = table?.rules.find((each) => each.name === name);
   if (rule !== undefined) return { ok: true, result: rowOf(rule, versionOf(name)) };
   return refuse('not-found', `there is no rule ${quote(name)}`);
+}
+
+/** What rules can set, as far as this version carries it out. */
+export function ruleKeys(): RuleKeys {
+  const keys = KEY_NAMES.flatMap((key) => {
+    const built = BUILT[key];
+    if (built === undefined) return [];
+    const { takes, help, fallback } = RULE_KEYS[key];
+    const usual = printValue(key, fallback as never);
+    return [{ key, usual, takes: built === true ? takes : built.join(' or '), help }];
+  });
+  return { keys };
 }
 
 /** What rules set for a bucket. */

@@ -34,12 +34,14 @@ export function checkBuilt({ name, values }: Rule): void {
       throw new RuleError(
         `rule "${name}" sets ${key}, which this version does not carry out; take it out of the rule. This version knows ${KNOWN}`,
         [name],
+        key,
       );
     const value = printValue(key, values[key] as never);
     if (built !== true && !built.includes(value))
       throw new RuleError(
         `rule "${name}" sets ${key}=${value}, which this version does not carry out; it knows ${key}=${built.join(', ')}`,
         [name],
+        key,
       );
   }
 }

@@ -8,10 +8,13 @@ export class RuleError extends Error {
   override name = 'RuleError';
   /** Names of the rules that are concerned; empty while a single one is read. */
   readonly rules: readonly string[];
+  /** What of a rule is wrong, where it is one part: `name`, `match`, or a key. */
+  readonly at: string | undefined;
 
-  constructor(message: string, rules: readonly string[] = []) {
+  constructor(message: string, rules: readonly string[] = [], at?: string) {
     super(message);
     this.rules = rules;
+    this.at = at;
   }
 }
 

@@ -32,6 +32,8 @@ export function checkName(name: string): void {
   if (name.length <= NAME_BYTES_MAX && NAME.test(name)) return;
   throw new RuleError(
     `${quote(name)} is no name of a rule; write 1 to ${NAME_BYTES_MAX} letters, digits, and - . _ ~ behind the first`,
+    [],
+    'name',
   );
 }
 
@@ -112,7 +114,8 @@ function ruleOf(name: string, match: string, pairs: readonly [string, string][])
   const values: Partial<Record<RuleKeyName, unknown>> = {};
   for (const [key, text] of pairs) {
     if (!isKey(key)) throw unknownKey(name, key);
-    if (values[key] !== undefined) throw new RuleError(`rule ${quote(name)} sets ${key} twice`);
+    if (values[key] !== undefined)
+      throw new RuleError(`rule ${quote(name)} sets ${key} twice`, [], key);
     values[key] = readValue(name, key, text);
   }
   if (pairs.length === 0)
@@ -132,14 +135,14 @@ function isKey(key: string): key is RuleKeyName {
 function unknownKey(name: string, key: string): RuleError {
   const near = nearestName(key, KEY_NAMES);
   const hint = near === undefined ? `known are ${KEY_NAMES.join(', ')}` : `did you mean "${near}"?`;
-  return new RuleError(`rule ${quote(name)} sets ${quote(key)}, which is no key; ${hint}`);
+  return new RuleError(`rule ${quote(name)} sets ${quote(key)}, which is no key; ${hint}`, [], key);
 }
 
 function matchOf(name: string, text: string): Match {
   try {
     return parseMatch(text);
   } catch (error) {
-    throw within(`rule ${quote(name)}, match`, error);
+    throw within(`rule ${quote(name)}, match`, error, { at: 'match' });
   }
 }
 
@@ -148,13 +151,18 @@ function readValue(name: string, key: RuleKeyName, text: string): unknown {
   try {
     return RULE_KEYS[key].parse(text);
   } catch (error) {
-    throw within(`rule ${quote(name)}, ${key}`, error, `; it takes ${RULE_KEYS[key].takes}`);
+    const after = `; it takes ${RULE_KEYS[key].takes}`;
+    throw within(`rule ${quote(name)}, ${key}`, error, { at: key, after });
   }
 }
 
-function within(where: string, error: unknown, after = ''): unknown {
+function within(
+  where: string,
+  error: unknown,
+  { at, after = '' }: { at: string; after?: string },
+): unknown {
   const isMeant = error instanceof RuleError || error instanceof RangeError;
-  return isMeant ? new RuleError(`${where}: ${error.message}${after}`) : error;
+  return isMeant ? new RuleError(`${where}: ${error.message}${after}`, [], at) : error;
 }
 
 function tooLong(what: string, bytes: number): RuleError {

@@ -2,8 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Command, Outcome, RulePreview } from '../../../src/contract/commands.ts';
+import type { Command, Outcome, RuleKeys, RulePreview } from '../../../src/contract/commands.ts';
 import { RuleCommands } from '../../../src/core/admin/rule-commands.ts';
+import { BUILT } from '../../../src/core/rules/built.ts';
+import { KEY_NAMES } from '../../../src/core/rules/keys.ts';
 import { RULE_BYTES_MAX } from '../../../src/core/rules/rule.ts';
 import { brokerOf } from '../../support/world.ts';
 
@@ -55,6 +57,29 @@ test('a rule that is set is answered as it is listed, with its version', () => {
   assert.ok(keys.some(({ rule }) => rule === 'seven'));
   assert.deepEqual(resultOf(remove('seven')), { name: 'seven', removed: '1' });
   assert.match(refusalOf(run({ kind: 'rule', name: 'seven' })), /^not-found/);
+});
+
+test('what is wrong is named: the name, the match, or the key', () => {
+  const { set } = desk();
+  const at = (outcome: Outcome) => (outcome.ok ? 'done' : outcome.at);
+  assert.equal(at(set('.', '7 batch=3')), 'name');
+  assert.equal(at(set('a', '9-1 batch=3')), 'match');
+  assert.equal(at(set('a', '7 bacth=3')), 'bacth');
+  assert.equal(at(set('a', '7 batch=x')), 'batch');
+  assert.equal(at(set('a', '7 batch=1 batch=2')), 'batch');
+  assert.equal(at(set('a', '7')), undefined, 'nothing is set: no part alone is wrong');
+});
+
+test('the keys that can be set, each with what it takes and its usual value', () => {
+  const { run } = desk();
+  const { keys } = resultOf(run({ kind: 'rule-keys' })) as RuleKeys;
+  assert.deepEqual(
+    keys.map(({ key }) => key),
+    KEY_NAMES.filter((key) => BUILT[key] !== undefined),
+  );
+  const retry = keys.find(({ key }) => key === 'retry')!;
+  assert.equal(retry.usual, '0s');
+  assert.match(retry.takes, /durations/);
 });
 
 test('versions guard against lost changes', () => {
