@@ -97,7 +97,7 @@ async function list(options: Options & { sort: string; limit: number }): Promise
   }
   await emit(`${table.toString()}\n`);
   if (page.cursor !== null) note('there are more; see --limit');
-  if (page.more) note('more buckets may have dead messages on disk that nobody asked for yet');
+  if (page.more) note('there may be more that died in the last seconds, or before the start');
 }
 
 async function peek(

@@ -82,8 +82,8 @@ function List({ page, kept }: { page: BucketPage | undefined; kept: number }) {
       />
       {page.more && kept > 0 && (
         <p class="hint">
-          There may be more buckets, with dead messages on disk that nobody asked for since the
-          start. One that is looked at is listed from then on.
+          What is on disk since before the start is looked for now and then: a count may be a few
+          seconds old.
         </p>
       )}
     </>

@@ -15,14 +15,13 @@ import {
 } from '../../contract/commands.ts';
 import { REASONS_MAX } from '../../contract/dead-messages.ts';
 import type { Broker } from '../broker.ts';
-import type { Consumer } from '../connections/consumer.ts';
-import type { Producer } from '../connections/producer.ts';
 import { PAUSED_MAX, type Settings } from '../delivery/paused.ts';
 import type { LogPorts } from '../ports/log.ts';
 import { BucketRows, wordsOf } from './bucket-rows.ts';
+import { DeadInventory } from './dead-inventory.ts';
 import { countReasons } from './dead-reasons.ts';
 import { cursorText, pageOf, parseCursor } from './inventory.ts';
-import { connectionsPage, segmentsPage } from './pages.ts';
+import { closeConnection, connectionsPage, segmentsPage } from './pages.ts';
 import { peek } from './peek.ts';
 import { Purges } from './purges.ts';
 import { Redrives } from './redrives.ts';
@@ -63,10 +62,12 @@ export class Admin {
   readonly #purges: Purges;
   readonly #rules: RuleCommands;
   readonly #redrives: Redrives;
+  readonly #inventory: DeadInventory;
 
   constructor(options: AdminOptions) {
     this.#options = options;
-    this.#rows = new BucketRows(options.broker, options.wallMs);
+    this.#inventory = new DeadInventory({ ...options, index: options.log.index });
+    this.#rows = new BucketRows(options.broker, options.wallMs, this.#inventory);
     this.#purges = new Purges({ ...options, index: options.log.index });
     this.#rules = new RuleCommands(options);
     this.#redrives = new Redrives(options);
@@ -104,7 +105,7 @@ export class Admin {
       case 'rule-remove':
         return this.#rules.carryOut(command, done);
       case 'close':
-        return this.#close(command.connection);
+        return closeConnection(this.#options.broker, command.connection);
       case 'pause':
         return this.#pause(command.id, true, done);
       case 'resume':
@@ -163,13 +164,16 @@ export class Admin {
     if (cursor !== undefined && place === undefined)
       return refuse('bad-request', `the cursor is not one of a list by ${sort}: start again`);
     const limit = bounded(command.limit, ROWS_MAX);
-    pageOf(broker, { sort, limit, cursor: place, prefix, kind }, soon, (slots, next) => {
-      const rows = this.#rows.rows(slots);
-      const { isPartial: more } = broker.buckets;
-      const count = broker.buckets.countOf(kind);
-      const end = next === undefined ? null : cursorText(sort, next);
-      done({ ok: true, result: { buckets: rows, cursor: end, count, more } });
-    });
+    const page = () =>
+      pageOf(broker, { sort, limit, cursor: place, prefix, kind }, soon, (slots, next) => {
+        const rows = this.#rows.rows(slots);
+        const { isPartial: more } = broker.buckets;
+        const count = broker.buckets.countOf(kind);
+        const end = next === undefined ? null : cursorText(sort, next);
+        done({ ok: true, result: { buckets: rows, cursor: end, count, more } });
+      });
+    if (kind === KIND_DEAD) this.#inventory.look(page);
+    else page();
     return undefined;
   }
 
@@ -177,6 +181,7 @@ export class Admin {
     const { broker } = this.#options;
     if (!isId(id)) return notAnId(id);
     const slot = this.#openSlot(id, line);
+    this.#inventory.look(() => {}); // what it finds is there when somebody asks again
     const purge = this.#purges.stateOf(id, line ?? 'live') ?? null;
     const consumers = this.#rows.consumersBySlot().get(slot) ?? [];
     const row = slot === 0 ? this.#rows.empty(id, kindOf(line)) : this.#rows.rows([slot])[0]!;
@@ -220,26 +225,6 @@ export class Admin {
       const detail = `the dead of bucket ${id} cannot be read: ${failure}`;
       done(counted === undefined ? refuse('failed', detail) : { ok: true, result: counted });
     });
-    return undefined;
-  }
-
-  #close(connection: number): Outcome {
-    const { broker } = this.#options;
-    const session = this.#session(connection);
-    if (session === undefined)
-      return refuse('not-found', `there is no connection ${connection}: it may have closed by now`);
-    const { peer } = session.link;
-    const text = `${peer} closed by an operator`;
-    broker.notices.notice('info', 'admin.close', text, { peer, connection });
-    session.closedFor = 'operator';
-    session.link.destroy();
-    return { ok: true, result: { connection, peer } };
-  }
-
-  #session(connection: number): Producer | Consumer | undefined {
-    const { producers, consumers } = this.#options.broker;
-    for (const producer of producers) if (producer.link.id === connection) return producer;
-    for (const consumer of consumers) if (consumer.link.id === connection) return consumer;
     return undefined;
   }
 

@@ -5,7 +5,9 @@ import type { BucketRow, ConsumerRow } from '../../contract/commands.ts';
 import { WHY } from '../../contract/why.ts';
 import type { Broker } from '../broker.ts';
 import { oldestReady } from '../buckets/lookahead.ts';
+import { idText } from '../buckets/subscription.ts';
 import type { Consumer } from '../connections/consumer.ts';
+import type { DeadInventory } from './dead-inventory.ts';
 import { isoOf, whyOf } from './explain.ts';
 import { type NextDue, nextDue } from './next-due.ts';
 
@@ -15,9 +17,11 @@ export class BucketRows {
   readonly #broker: Broker;
   readonly #wallMs: () => number;
   readonly #startedMs: number;
+  readonly #inventory: Pick<DeadInventory, 'of'>;
 
-  constructor(broker: Broker, wallMs: () => number) {
+  constructor(broker: Broker, wallMs: () => number, inventory: Pick<DeadInventory, 'of'>) {
     this.#broker = broker;
+    this.#inventory = inventory;
     this.#wallMs = wallMs;
     this.#startedMs = broker.latency.clockMs();
   }
@@ -49,7 +53,7 @@ export class BucketRows {
     const isLive = buckets.kindOf(slot) === KIND_LIVE;
     return {
       id,
-      ready: Math.max(0, buckets.readyOf(slot)),
+      ready: isLive ? Math.max(0, buckets.readyOf(slot)) : this.#deadOf(slot),
       unacked: buckets.unackedOf(slot),
       delayed: buckets.delayed.of(slot),
       nextDueAt: due === undefined || due.ms === Number.POSITIVE_INFINITY ? null : isoOf(due.ms),
@@ -70,11 +74,18 @@ export class BucketRows {
     };
   }
 
+  // Of the bucket of a line, whichever it is.
   #deadOf(slot: number): number {
+    const { low, high } = this.#broker.buckets.placeOf(slot);
+    return this.#deadIn(low, high);
+  }
+
+  #deadIn(low: number, high: number): number {
     const { buckets } = this.#broker;
-    const { low, high } = buckets.placeOf(slot);
-    const dead = buckets.find(low, high, KIND_DEAD);
-    return dead === 0 ? 0 : Math.max(0, buckets.readyOf(dead)) + buckets.unackedOf(dead);
+    const slot = buckets.find(low, high, KIND_DEAD);
+    const known = slot === 0 ? 0 : Math.max(0, buckets.readyOf(slot));
+    if (slot !== 0 && buckets.isCounted(slot)) return known;
+    return buckets.isPartial ? Math.max(known, this.#inventory.of(idText(low, high))) : known;
   }
 
   #age(slot: number): Pick<BucketRow, 'oldestAgeMs' | 'ageIs'> {
@@ -95,10 +106,9 @@ export class BucketRows {
   /** A bucket that holds nothing and that nobody watches does not exist, and is shown as empty. */
   empty(id: string, kind = KIND_LIVE): BucketRow {
     const broker = this.#broker;
-    const [low, high] = wordsOf(id);
-    const slot = broker.buckets.find(low, high, KIND_DEAD);
-    const dead = slot === 0 ? 0 : this.#deadOf(slot);
-    const counts = { ready: 0, unacked: 0, delayed: 0, nextDueAt: null, dead, consumers: 0 };
+    const dead = this.#deadIn(...wordsOf(id));
+    const ready = kind === KIND_LIVE ? 0 : dead;
+    const counts = { ready, unacked: 0, delayed: 0, nextDueAt: null, dead, consumers: 0 };
     const rates = { publishedRate: 0, settledRate: 0, oldestAgeMs: null, ageIs: 'exact' } as const;
     const code = broker.commit.refuses ? 'storage-full' : 'empty';
     const why = { code, text: WHY[code] } as const;

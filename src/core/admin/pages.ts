@@ -1,7 +1,10 @@
 // Lists of connections and of segments, a page at a time: a cursor is the last one that was shown.
+// And a connection that an operator ends.
 
 import { type Command, type Outcome, ROWS_MAX, type SegmentRow } from '../../contract/commands.ts';
 import type { Broker } from '../broker.ts';
+import type { Consumer } from '../connections/consumer.ts';
+import type { Producer } from '../connections/producer.ts';
 import type { SegmentSpace } from '../ports/segments.ts';
 import { bounded, refuse } from './refusals.ts';
 import { connectionOf } from './report.ts';
@@ -55,4 +58,26 @@ export function segmentsPage(
   }
   const next = to < segments.length && to > 0 ? String(segments[to - 1]!.base) : null;
   return { ok: true, result: { segments: rows, cursor: next, count: segments.length } };
+}
+
+/** Ends a connection, whatever it does. */
+export function closeConnection(broker: Broker, connection: number): Outcome {
+  const session = sessionOf(broker, connection);
+  if (session === undefined)
+    return refuse('not-found', `there is no connection ${connection}: it may have closed by now`);
+  const { peer } = session.link;
+  const text = `${peer} closed by an operator`;
+  broker.notices.notice('info', 'admin.close', text, { peer, connection });
+  session.closedFor = 'operator';
+  session.link.destroy();
+  return { ok: true, result: { connection, peer } };
+}
+
+function sessionOf(
+  { producers, consumers }: Broker,
+  connection: number,
+): Producer | Consumer | undefined {
+  for (const producer of producers) if (producer.link.id === connection) return producer;
+  for (const consumer of consumers) if (consumer.link.id === connection) return consumer;
+  return undefined;
 }

@@ -14,9 +14,10 @@ function worldWith(...rules: string[]): World {
   return brokerOf({ rules, resume: { places: true } });
 }
 
+const NO_INVENTORY = { of: () => 0 };
 const slotOf = ({ broker }: World, bucket: number) => broker.buckets.find(bucket, 0);
 const rowOf = (world: World, bucket: number) =>
-  new BucketRows(world.broker, () => world.wallMs).rows([slotOf(world, bucket)])[0]!;
+  new BucketRows(world.broker, () => world.wallMs, NO_INVENTORY).rows([slotOf(world, bucket)])[0]!;
 const msOf = (text: string | null | undefined) =>
   text === null || text === undefined ? text : Date.parse(text);
 
@@ -89,7 +90,7 @@ test('the rows of a list are looked up together, and one that waits for nothing 
   const world = worldWith('7 retry=10s');
   fail(world, 7, 'a');
   world.publish(9, 'ready');
-  const rows = new BucketRows(world.broker, () => world.wallMs);
+  const rows = new BucketRows(world.broker, () => world.wallMs, NO_INVENTORY);
   const [seven, nine] = rows.rows([slotOf(world, 7), slotOf(world, 9)]);
   assert.ok(seven!.nextDueAt !== null);
   assert.equal(nine!.nextDueAt, null);
