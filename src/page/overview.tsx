@@ -143,7 +143,7 @@ function Tiles({ overview }: { overview: Overview }) {
   const { rates, buckets, totals, connections, memory, log } = overview;
   const budget = memory.budgetBytes;
   return (
-    <dl class="tiles">
+    <dl class="tiles in-fives">
       <Tile
         label="In"
         text={rate(rates.publishedMessages)}
