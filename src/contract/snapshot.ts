@@ -37,6 +37,8 @@ export interface Totals {
   refused: { empty: number; tooLarge: number; storageFull: number; byRule: number };
   deliveredMessages: number;
   deliveredBytes: number;
+  /** Copies of published messages that rules put into other buckets. */
+  copiedMessages: number;
   /** Messages that consumers acked with 1. */
   ackedMessages: number;
   /** Messages acked with another byte. */

@@ -256,8 +256,7 @@ export class Broker implements CommitEvents {
     }
     const { messages, sinceMs, replyTo } = batch;
     if (messages > 0) this.latency.committed(this.#apply.nextSequence, sinceMs, replyTo.length);
-    this.counters.publishedMessages += messages - batch.moved;
-    this.counters.publishedBytes += batch.payload - batch.movedPayload;
+    this.counters.stored(batch);
     const { words } = batch.rows;
     let touched = 0;
     for (let i = 0; i < batch.rows.count; i++) {

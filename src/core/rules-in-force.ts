@@ -5,6 +5,7 @@ import type { Buckets } from './buckets/buckets.ts';
 import type { Batch } from './commit/batch.ts';
 import { DeliveryLimits } from './delivery/delivery-limits.ts';
 import { Overflow, type OverflowParts } from './delivery/overflow.ts';
+import { Copies, type CopiesOptions } from './fairness/copies.ts';
 import { Delays } from './fairness/delays.ts';
 import type { IntakePolicy, IntakeRules } from './fairness/intake-policy.ts';
 import { Quotas } from './fairness/quotas.ts';
@@ -24,6 +25,7 @@ export interface RuledParts extends ChangingParts, OverflowParts {
   stir(): void;
   dispatch(slot: number): void;
   onBatch(observe: (batch: Batch) => void): void;
+  readonly limits: CopiesOptions['limits'];
 }
 
 export interface RulesOptions {
@@ -84,7 +86,9 @@ export class RulesInForce {
     const quotas = new Quotas(this.#parts.buckets);
     this.quotas = quotas;
     this.#parts.onBatch((batch) => quotas.durable(batch));
-    return new Delays(quotas, this.#parts.buckets.rules, wallMs);
+    const { rules } = this.#parts.buckets;
+    const delays = new Delays(quotas, rules, wallMs);
+    return new Copies(delays, quotas, { rules, wallMs, limits: this.#parts.limits });
   }
 
   /** Puts into force what the log says now; `prepared`: a set that may be that. */

@@ -150,6 +150,7 @@ function ofMessages(text: Text, { totals, buckets, log }: Snapshot): void {
     text.one(`${name}_total`, 'counter', help, value);
   counter('messages_received', 'Messages stored and acked with 1.', totals.publishedMessages);
   counter('received_bytes', 'Bytes of these.', totals.publishedBytes);
+  counter('messages_copied', 'Copies of these that rules put elsewhere.', totals.copiedMessages);
   text.family('messages_refused_total', 'counter', 'Messages answered with 0.', [
     [{ reason: 'empty' }, totals.refused.empty],
     [{ reason: 'too_large' }, totals.refused.tooLarge],

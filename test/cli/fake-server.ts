@@ -68,6 +68,7 @@ export function fakeSnapshot(change: Partial<Snapshot> = {}): Snapshot {
       unreadableMessages: 0,
       purgedMessages: 0,
       droppedMessages: 0,
+      copiedMessages: 0,
       heartbeats: 8,
       batches: 12,
       deliveries: 34,

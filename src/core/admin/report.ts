@@ -30,6 +30,7 @@ export function totalsOf(broker: Broker): Totals {
   return {
     publishedMessages: c.publishedMessages,
     publishedBytes: c.publishedBytes,
+    copiedMessages: c.copiedMessages,
     refused: {
       empty: c.refusedEmpty,
       tooLarge: c.refusedLarge,

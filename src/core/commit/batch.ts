@@ -1,5 +1,6 @@
 // One batch of a commit: what is written and synced together, and whom that is owed to.
 
+import { REASON_COPIED } from '../../../assembly/layout-placed.ts';
 import type { Position } from '../ports/basics.ts';
 import type { Deferral, Head } from '../records/placed.ts';
 import { RowList } from '../records/rows.ts';
@@ -25,9 +26,13 @@ export class Batch {
   readonly rows = new RowList();
   /** Heads of those rows that have one, by the number of the row. */
   readonly heads = new Map<number, Head>();
-  /** Of its messages, those that were in the log before, and their payload. */
+  /** Of its messages, those that nobody published just now, and their payload. */
   moved = 0;
   movedPayload = 0;
+  /** Of these, the copies of what was published. */
+  copied = 0;
+  #copyOf = 0;
+  #bytesOfCopies = 0;
   /** What is deferred when it is durable. */
   deferred: readonly Deferral[] = [];
   readonly replyTo: Replyable[] = [];
@@ -66,6 +71,13 @@ export class Batch {
     if (head.from === 0) return;
     this.moved += messages;
     this.movedPayload += payload;
+    if (head.reason !== REASON_COPIED) return;
+    this.copied += messages;
+    // A message is as large as all of its copies and itself.
+    if (this.#copyOf !== head.from) this.#bytesOfCopies = payload;
+    this.#copyOf = head.from;
+    this.#bytesOfCopies += payload;
+    if (messages === 1 && this.#bytesOfCopies > QUANTUM_BYTES) this.large = true;
   }
 
   /** It is complete, up to offset `end` of its segment. */
@@ -87,6 +99,7 @@ export class Batch {
     if (this.heads.size > 0) this.heads.clear();
     this.moved = 0;
     this.movedPayload = 0;
+    this.copied = 0;
     if (this.deferred.length > 0) this.deferred = [];
     this.replyTo.length = 0;
     this.tokens.length = 0;

@@ -126,20 +126,20 @@ export class Commit {
   }
 
   /** Lets the next intake write as far as segment, ring and unsynced bytes allow, but `most`. */
-  allow(most = Number.POSITIVE_INFINITY): number {
+  allow(most = Number.POSITIVE_INFINITY, least = 0): number {
     const at = this.#codec.writeAt();
-    const limit = Math.max(Math.min(this.#segment.limit(), at + most), at);
+    const limit = Math.max(Math.min(this.#segment.limit(least), at + most), at);
     this.#codec.setLimit(limit);
     return limit;
   }
 
   /**
-   * Intake found no room for a record. 'again': the next segment is open, try again; 'wait':
+   * Intake found no room for a record, or for `least` bytes together. 'again': the next segment is open, try again; 'wait':
    * `roomAgain` will come; 'refuse': the disk is full, for as long as it takes.
    */
-  makeRoom(): 'again' | 'wait' | 'refuse' {
+  makeRoom(least = 0): 'again' | 'wait' | 'refuse' {
     if (this.stalled) return 'refuse';
-    if (this.#segment.limit() < this.#segment.end()) return 'wait';
+    if (this.#segment.limit(least) < this.#segment.end()) return 'wait';
     const lag = this.#options.lag();
     if (lag !== 'none') return lag;
     if (this.#space.mayGrow()) {

@@ -92,13 +92,16 @@ export class OpenSegment {
     return this.#isRaised && this.durable >= this.base;
   }
 
-  /** How far an intake may write: as far as segment, ring and unsynced bytes allow. */
-  limit(): number {
+  /**
+   * How far an intake may write: as far as segment, ring and unsynced bytes allow. `least`: so many
+   * bytes go together, however many are not synced yet by that.
+   */
+  limit(least = 0): number {
     const { messageBytesMax } = this.#options;
     const recordBytesMax =
       RECORD_HEADER_BYTES + HEAD_BYTES + MESSAGE_SIZE_BYTES + messageBytesMax + RECORD_ALIGN;
     const share = Math.min(DIRTY_BYTES_MAX, this.bytes / 2);
-    const dirtyMax = Math.max(share, recordBytesMax);
+    const dirtyMax = Math.max(share, recordBytesMax) + least;
     let limit = Math.min(this.end(), this.durable + dirtyMax - this.base);
     // The ring is an image of one segment: bytes of the one before that are not on disk yet are in
     // the way, and so is the whole block that they begin in, which is written with them.

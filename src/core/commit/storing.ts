@@ -3,13 +3,13 @@
 
 import {
   MESSAGE_SIZE_BYTES,
-  RECORD_ALIGN,
   RECORD_HEADER_BYTES,
   RECORD_PLACED,
   RECORD_TYPE_AT,
 } from '../../../assembly/layout.ts';
 import { FORM_SETTLES, HEAD_BYTES } from '../../../assembly/layout-placed.ts';
 import { type Head, writeHead } from '../records/placed.ts';
+import { recordBytes } from './cost.ts';
 import type { CommitOptions } from './options.ts';
 import type { PlacingCommit } from './placing.ts';
 
@@ -28,8 +28,7 @@ export interface OwnMessage {
 
 /** Bytes that its record takes in the log. */
 export function storedBytes({ text }: Pick<OwnMessage, 'text'>): number {
-  const bytes = RECORD_HEADER_BYTES + HEAD_BYTES + MESSAGE_SIZE_BYTES + text.length;
-  return Math.ceil(bytes / RECORD_ALIGN) * RECORD_ALIGN;
+  return recordBytes(1, text.length, HEAD_BYTES);
 }
 
 /**

@@ -16,6 +16,18 @@ import type { Codec } from '../ports/codec.ts';
 import { type WatchedBuckets, writeWatched } from './watched-buckets.ts';
 
 const NO_BYTES = new Uint8Array();
+const NO_COPIES: readonly CopyTarget[] = [];
+
+/** A bucket that gets a copy of what another one gets. */
+export interface CopyTarget {
+  /** Its id, in halves. */
+  low: number;
+  high: number;
+  /** The copy is not ready before this time, in ms since 1970; 0: at once. */
+  dueMs: number;
+  /** When it is copied, in ms since 1970. */
+  copiedMs: number;
+}
 
 /** Neighbouring messages of one producer for one bucket, and what the policy answers. */
 export class WatchedRun {
@@ -34,6 +46,8 @@ export class WatchedRun {
   refuse = 0;
   /** What is packed is not ready before this time, in ms since 1970; at first 0: at once. */
   dueMs = 0;
+  /** Who gets a copy of each message that is packed, in the same batch; at first nobody. */
+  copies = NO_COPIES;
   /** Where the first of them stands in the inbox, for `payloadAt`. */
   at = 0;
   #inbox: Uint8Array = NO_BYTES;
@@ -66,9 +80,9 @@ export interface IntakePolicy {
   /** The buckets about which it is asked; about others it is not. */
   readonly watched: WatchedBuckets;
   /**
-   * Answers in `take`, `refuse` and `dueMs` of the run: at least one message in all, and no more
-   * than there are. It is asked again about messages that found no room or were not taken in one
-   * go, so it counts in `packed`. The run is used again afterwards.
+   * Answers in `take`, `refuse`, `dueMs` and `copies` of the run: at least one message in all, and
+   * no more than there are. It is asked again about messages that found no room or were not taken
+   * in one go, so it counts in `packed`. The run is used again afterwards.
    */
   admit(run: WatchedRun): void;
   /** So many messages of the run went into the open batch. */
@@ -104,6 +118,7 @@ export class IntakeRules {
     run.take = run.messages;
     run.refuse = 0;
     run.dueMs = 0;
+    run.copies = NO_COPIES;
     run.stands(inbox, at, wire);
     this.#policy.admit(run);
     const decided = run.take + run.refuse;

@@ -60,14 +60,20 @@ export class Quotas implements IntakePolicy {
   }
 
   admit(run: WatchedRun): void {
-    const { maxMessages, maxBytes, overflow } = this.#buckets.rules.for(run.low, run.high);
+    this.narrow(run, run.low, run.high);
+  }
+
+  /** Lets a run take no more than a bucket takes that is to get its messages. */
+  narrow(run: WatchedRun, low: number, high: number): void {
+    const { maxMessages, maxBytes, overflow } = this.#buckets.rules.for(low, high);
     if (overflow !== 'refuse' || (maxMessages === 0 && maxBytes === 0)) return;
-    const passage = this.#find(run.low, run.high);
-    const slot = this.#buckets.find(run.low, run.high);
+    const passage = this.#find(low, high);
+    const slot = this.#buckets.find(low, high);
     if (maxMessages > 0) {
       const room = maxMessages - (passage?.messages ?? 0) - messagesIn(this.#buckets, slot);
-      run.take = Math.max(0, Math.min(run.messages, room));
-      run.refuse = run.messages - run.take;
+      const take = Math.max(0, Math.min(run.take, room));
+      if (take < run.take) run.refuse = run.take - take;
+      run.take = take;
     }
     if (maxBytes === 0) return;
     const waiting = slot === 0 ? 0 : this.#buckets.payload.of(slot);
@@ -160,6 +166,7 @@ function fit(run: WatchedRun, room: number): void {
     place = run.behind(place, payload);
   }
   // Where all fit that are not too many, those are refused that are.
-  run.refuse = taken === most ? run.messages - taken : refused;
+  if (taken === most) return;
   run.take = taken;
+  run.refuse = refused;
 }

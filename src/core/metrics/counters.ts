@@ -9,9 +9,20 @@ function closed(): Record<CloseReason, number> {
   return Object.fromEntries(counts) as Record<CloseReason, number>;
 }
 
+/** What of a batch is counted: in `moved` is what nobody published just now. */
+interface Stored {
+  readonly messages: number;
+  readonly payload: number;
+  readonly moved: number;
+  readonly movedPayload: number;
+  readonly copied: number;
+}
+
 export class Counters {
   publishedMessages = 0;
   publishedBytes = 0;
+  /** Copies of published messages that went to other buckets. */
+  copiedMessages = 0;
   refusedEmpty = 0;
   refusedLarge = 0;
   refusedFull = 0;
@@ -49,4 +60,11 @@ export class Counters {
   deliveries = 0;
   /** Messages that could not be read back and were set aside. */
   unreadableMessages = 0;
+
+  /** A batch became durable. */
+  stored(batch: Stored): void {
+    this.publishedMessages += batch.messages - batch.moved;
+    this.publishedBytes += batch.payload - batch.movedPayload;
+    this.copiedMessages += batch.copied;
+  }
 }

@@ -159,8 +159,8 @@ export const CORE_CONNECTIONS: readonly Mutant[] = [
   {
     name: 'message refused on a full disk acked with 1',
     file: 'src/core/connections/batch-reader.ts',
-    member: 'BatchReader.#took',
-    find: 'this.#refuse(messages)',
+    member: 'BatchReader.took',
+    find: 'this.refuse(messages)',
     replace: 'this.#left -= messages',
     test: 'test/core/connections/producer.test.ts',
     caughtBy: 'the disk is full: refused in place, until there is room again',

@@ -61,7 +61,7 @@ export const CORE_FAIRNESS: readonly Mutant[] = [
   {
     name: 'quota without the open batch',
     file: 'src/core/fairness/quotas.ts',
-    member: 'Quotas.admit',
+    member: 'Quotas.narrow',
     find: 'passage?.messages ?? 0',
     replace: '0',
     test: 'test/core/fairness/quotas.test.ts',

@@ -1,8 +1,10 @@
-// Planted bugs in what rules decide of messages that come: for later, or the oldest go for them.
+// Planted bugs in what rules decide of messages that come: for later, for other buckets as well, or
+// the oldest go for them.
 
 import type { Mutant } from '../../mutant.ts';
 
 const DELAYS_TEST = 'test/core/fairness/delays.test.ts';
+const COPIES_TEST = 'test/core/fairness/copies.test.ts';
 const OVERFLOW_TEST = 'test/core/delivery/overflow.test.ts';
 
 export const CORE_INTAKE_LATER: readonly Mutant[] = [
@@ -26,9 +28,9 @@ export const CORE_INTAKE_LATER: readonly Mutant[] = [
   },
   {
     name: 'a head without room asks for ever',
-    file: 'src/core/connections/batch-reader.ts',
-    member: 'BatchReader.#placed',
-    find: 'if (messages === 0 && !this.#quantumUsed() && !this.#makeRoom()) return undefined;',
+    file: 'src/core/connections/ruled-runs.ts',
+    member: 'RuledRuns.#placed',
+    find: 'if (messages === 0 && !reader.quantumUsed(0) && !reader.makeRoom(least)) return undefined;',
     replace: 'if (messages === 0) throw new BugError("bug: no room");',
     test: DELAYS_TEST,
     caughtBy: 'messages that fill segments, in any pieces, with others between them',
@@ -77,5 +79,52 @@ export const CORE_INTAKE_LATER: readonly Mutant[] = [
     replace: '',
     test: OVERFLOW_TEST,
     caughtBy: 'another rule is for what waits already, and for nobody once it is gone',
+  },
+  {
+    name: 'copies in the next batch',
+    file: 'src/core/connections/ruled-runs.ts',
+    member: 'RuledRuns.#copy',
+    find: 'const said = { ...NO_HEAD, from, fromBucket, reason: REASON_COPIED };',
+    replace:
+      'const said = { ...NO_HEAD, from, fromBucket, reason: REASON_COPIED }; (commit as unknown as { flush(): void }).flush();',
+    test: COPIES_TEST,
+    caughtBy: 'each message is in its bucket and in each that gets copies, in one batch',
+  },
+  {
+    name: 'copies are copied again',
+    file: 'src/core/fairness/copies.ts',
+    member: 'Copies.admit',
+    find: 'copies.push({ low, high, dueMs, copiedMs });',
+    replace:
+      'copies.push({ low, high, dueMs, copiedMs }); const { copyTo: more } = this.#rules.for(low, high); for (let i = 0; i < more.length; i += 2) copies.push({ low: more[i]!, high: more[i + 1]!, dueMs, copiedMs });',
+    test: COPIES_TEST,
+    caughtBy: 'copies are not copied again, so a ring ends after one step',
+  },
+  {
+    name: 'a bucket that takes no copy does not refuse the message',
+    file: 'src/core/fairness/copies.ts',
+    member: 'Copies.admit',
+    find: 'this.#quotas.narrow(run, low, high);',
+    replace: '',
+    test: COPIES_TEST,
+    caughtBy: 'a bucket that takes no more refuses the message whole, and what fits goes in',
+  },
+  {
+    name: 'copies on their way to a bucket do not count',
+    file: 'src/core/fairness/copies.ts',
+    member: 'Copies.packed',
+    find: 'this.#quotas.moving(low, high, messages, bytes);',
+    replace: '',
+    test: COPIES_TEST,
+    caughtBy: 'what is on its way to a bucket counts, whoever it comes from',
+  },
+  {
+    name: 'room for a message only, not for its copies',
+    file: 'src/core/commit/open-segment.ts',
+    member: 'OpenSegment.limit',
+    find: 'Math.max(share, recordBytesMax) + least',
+    replace: 'Math.max(share, recordBytesMax)',
+    test: COPIES_TEST,
+    caughtBy: 'the largest message with sixteen copies goes in, whatever waits for the disk',
   },
 ];
