@@ -17,8 +17,9 @@ import type { SequenceSet } from '../../src/core/collections/sequence-set.ts';
 import type { EntrySource } from '../../src/core/ports/basics.ts';
 import type { Resume } from '../../src/core/ports/journal.ts';
 import { type Answer, answerOf } from './answers.ts';
-import { type BatchRead, readBatch } from './batch.ts';
+import { type BatchMessage, type BatchRead, readBatch } from './batch.ts';
 import { bodyOf, idOf } from './bodies.ts';
+import { Copies } from './copies.ts';
 import { Deaths, type Moving } from './deaths.ts';
 import { Decisions } from './decisions.ts';
 import { judgeMark, judgePublished, sawClock, waitsAfterStart } from './delays.ts';
@@ -65,6 +66,7 @@ export class Checker {
   readonly #owners = new Map<Message, ProducerModel>();
   readonly decisions = new Decisions(this);
   readonly deaths: Deaths;
+  readonly #copies = new Copies(this);
   #inFlight: Append | undefined;
   #end = 0; // behind the last durable batch
   #next = 1; // sequence
@@ -176,9 +178,13 @@ export class Checker {
           this.tally.add('acks');
         } else if (message !== undefined) {
           assert.equal(message.state, 'sent', `${name(message)} was refused after it was packed`);
-          const isRuled = this.rules?.mayRefuse(message.bucket) === true;
+          const { rules } = this;
+          const isRuled = rules?.mayRefuse(message.bucket) || rules?.mayRefuseCopies(message);
           if (isRuled) this.tally.add('refused where a rule bounds');
-          assert.ok(this.mayRefuse || isRuled, `${name(message)} was refused without a cause`);
+          assert.ok(
+            this.mayRefuse || isRuled === true,
+            `${name(message)} was refused without a cause`,
+          );
           message.state = 'refused';
           this.expected.full++;
         } else if (why === 'empty') this.expected.empty++;
@@ -201,10 +207,14 @@ export class Checker {
     for (const each of read.messages) {
       const { sequence, position: at, bucket, body, dueMs, move } = each;
       this.#passSettings(read);
+      assert.equal(sequence, this.#next, 'a sequence was left out or given twice');
+      this.#next++;
+      if (Copies.isCopy(each)) {
+        messages.push(this.#copied(each));
+        continue;
+      }
       if (move !== undefined) {
-        assert.equal(sequence, this.#next, 'a sequence was left out or given twice');
-        this.#next++;
-        moves.push(this.deaths.judge(this.#bodyOf(body), each, move));
+        moves.push(this.deaths.judge(this.#bodyOf(body, Number(move.fromBucket)), each, move));
         continue;
       }
       const message = this.#identify(body, Number(bucket));
@@ -213,8 +223,6 @@ export class Checker {
       const order = owner.order.get(message)!;
       assert.ok(order > owner.lastAppended, `${name(message)} overtook one of its producer`);
       owner.lastAppended = order;
-      assert.equal(sequence, this.#next, 'a sequence was left out or given twice');
-      this.#next++;
       sawClock(message, this.wall());
       judgePublished(message, dueMs, this.rules?.of(message.bucket).delay ?? 0);
       message.delays.dueMs = dueMs;
@@ -222,6 +230,7 @@ export class Checker {
       this.#bySequence.set(sequence, message);
       messages.push(message);
     }
+    this.#copies.judgeBatch(messages);
     this.#passSettings(read);
     assert.equal(read.next, this.#next, 'the commit record names another sequence');
     for (const message of this.#marked(read.settled))
@@ -236,6 +245,14 @@ export class Checker {
     this.#inFlight = { position, bytes, read, messages, moves };
     const alive = moves.filter(({ move }) => move.kind === KIND_LIVE);
     this.#judgeQuotas([...messages, ...alive].map(({ bucket }) => bucket));
+  }
+
+  #copied(each: BatchMessage): Message {
+    const original = this.messages.get(idOf(each.body));
+    const copy = this.#copies.judge(original, each);
+    this.#bodyOf(each.body, copy.bucket);
+    this.#bySequence.set(copy.sequence, copy);
+    return copy;
   }
 
   // Rules that are set have sequences, too.
@@ -289,13 +306,14 @@ export class Checker {
   }
 
   #identify(body: Uint8Array, bucket: number): Message {
-    const message = this.#bodyOf(body);
+    const message = this.#bodyOf(body, bucket);
     assert.equal(message.bucket, bucket, `${name(message)} is in bucket ${bucket}`);
     return message;
   }
 
-  #bodyOf(body: Uint8Array): Message {
-    const message = this.messages.get(idOf(body));
+  #bodyOf(body: Uint8Array, bucket: number): Message {
+    const id = idOf(body);
+    const message = this.#copies.find(id, bucket) ?? this.messages.get(id);
     assert.ok(message !== undefined, `a body of ${body.length} bytes that nobody published`);
     const right = bodyOf(message.id, message.length);
     assert.equal(Buffer.compare(right, body), 0, `the bytes of ${name(message)} changed`);
@@ -314,7 +332,7 @@ export class Checker {
     const found = durable(position, bytes.length);
     assert.equal(Buffer.compare(found, bytes), 0, `the batch at ${position} is not on disk`);
     this.#apply(append);
-    this.expected.published += append.messages.length;
+    this.#copies.stored(append.messages);
   }
 
   #apply({ position, bytes, read, messages, moves }: Append, isStart = false): void {

@@ -9,6 +9,7 @@ export function judgeCounters(counters: Counters, expected: Expected): void {
   assert.deepEqual(
     {
       published: counters.publishedMessages,
+      copied: counters.copiedMessages,
       delivered: counters.deliveredMessages,
       acked: counters.ackedMessages,
       failed: counters.failedMessages,
@@ -25,6 +26,7 @@ export function judgeCounters(counters: Counters, expected: Expected): void {
     },
     {
       published: expected.published,
+      copied: expected.copied,
       delivered: expected.delivered,
       acked: expected.acked,
       failed: expected.failed,

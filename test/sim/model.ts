@@ -206,6 +206,7 @@ export class ConsumerModel {
 /** What the broker counted in this life, as the model knows it. */
 export class Expected {
   published = 0;
+  copied = 0;
   empty = 0;
   large = 0;
   full = 0;

@@ -7,6 +7,7 @@ import { compileRules } from '../../src/core/rules/compile.ts';
 import { type Rule, ruleOfWords } from '../../src/core/rules/rule.ts';
 import type { RuleTable } from '../../src/core/rules/rule-table.ts';
 import type { Random } from '../support/random.ts';
+import { drawCopies, isTooLarge } from './copies.ts';
 import { type Message, name } from './model.ts';
 import type { SimSettings } from './settings.ts';
 
@@ -28,6 +29,7 @@ export interface Bounds {
   dead_letter: 'keep' | 'drop' | number;
   /** Ms. */
   delay: number;
+  copy_to: readonly number[];
 }
 
 const RETRIES = [[0], [200], [0, 50, 1000], [20_000], [100, 0, 5000], [2]];
@@ -44,6 +46,7 @@ const NONE: Bounds = {
   ...AT_ONCE,
   max_deliveries: 0,
   dead_letter: 'keep',
+  copy_to: [],
 };
 // A wake-up may be so late, and is made good.
 const LATE_MS = 50;
@@ -64,6 +67,7 @@ function draw(random: Random, leases: Random, later: Random | undefined): Bounds
     ...(later === undefined ? AT_ONCE : drawTimes(later)),
     max_deliveries: 0,
     dead_letter: 'keep',
+    copy_to: [],
   };
 }
 
@@ -94,6 +98,8 @@ export class SimRules {
   readonly table: RuleTable;
   /** What dies goes from each bucket to the next. */
   isChain = false;
+  /** Some buckets get copies. */
+  isCopying = false;
   #common: Bounds;
   readonly #single = new Map<number, Bounds>();
   readonly #held = new Map<number, number>();
@@ -102,24 +108,29 @@ export class SimRules {
   readonly #known = new Map<number, number>();
   // The version of a rule that was set by which both were counted.
   readonly #versions = new Map<number, number>();
+  /** Bytes of a segment that messages may use. */
+  segmentBytes = 0;
   /** Rules that are set while the broker runs. */
   settings: SimSettings | undefined;
 
   /**
    * Rules for all buckets, half of which have bounds of their own; `leases`: chances of theirs,
-   * `later`: those of delays, `deaths`: those of what becomes of messages that die.
+   * `later`: those of delays, `deaths`: those of what becomes of messages that die, `copies`: those
+   * of copies for other buckets.
    */
   constructor(
     random: Random,
     leases: Random,
     later: Random | undefined,
     deaths: Random | undefined,
+    copies: Random | undefined,
     buckets: readonly number[],
   ) {
     this.#common = random.chance(0.5) ? draw(random, leases, later) : NONE;
     for (const bucket of buckets.slice(0, 12))
       if (random.chance(0.5)) this.#single.set(bucket, draw(random, leases, later));
     if (deaths !== undefined) this.#drawDeaths(deaths, buckets);
+    if (copies !== undefined && !this.isChain) this.#drawCopies(copies, buckets);
     const rules = [this.#rule('all', '*', this.#common)];
     for (const [bucket, bounds] of this.#single)
       rules.push(this.#rule(`b${bucket}`, `${bucket}`, bounds));
@@ -155,10 +166,21 @@ export class SimRules {
     this.#single.set(target, { ...bounds, max_messages });
   }
 
+  #drawCopies(random: Random, buckets: readonly number[]): void {
+    const drawn = drawCopies(random, buckets);
+    this.isCopying = drawn.size > 0;
+    for (const bucket of new Set([...drawn.keys(), ...[...drawn.values()].flat()])) {
+      const bounds = this.#single.get(bucket) ?? this.#common;
+      const dead_letter = bounds.dead_letter === 'drop' ? 'drop' : 'keep';
+      this.#single.set(bucket, { ...bounds, dead_letter, copy_to: drawn.get(bucket) ?? [] });
+    }
+  }
+
   #rule(name: string, match: string, bounds: Bounds): Rule | undefined {
     // 0 is no batch, and no key is left out where another rule would decide.
     const words = Object.entries(bounds).map(([key, value]) => {
       if (key === 'retry') return `retry=${bounds.retry.map((ms) => `${ms}ms`).join(',')}`;
+      if (key === 'copy_to') return `${key}=${bounds.copy_to.join() || 'none'}`;
       if (key === 'lease' || key === 'delay') return `${key}=${value}ms`;
       return key === 'batch' && value === 0 ? 'batch=auto' : `${key}=${value}`;
     });
@@ -207,6 +229,13 @@ export class SimRules {
     const { max_messages, max_bytes, overflow } = this.of(bucket);
     const was = this.settings?.mayHaveRefused(bucket) === true;
     return overflow === 'refuse' && (was || max_messages > 0 || max_bytes > 0);
+  }
+
+  /** Whether a message may be refused since its copies are. */
+  mayRefuseCopies({ bucket, length }: Message): boolean {
+    const { copy_to } = this.of(bucket);
+    if (copy_to.some((each) => this.mayRefuse(each))) return true;
+    return copy_to.length > 0 && isTooLarge(length, copy_to.length, this.segmentBytes);
   }
 
   /** Buckets of which the oldest go beyond so many messages. */

@@ -40,6 +40,7 @@ const SELDOM: Floor[] = [
   ['redelivered after a move', 50],
   ['followed', 100_000],
   ['published for later', 500],
+  ['copies', 200],
   ['damage refused', 3],
   ['logs failed', 10],
   ['discarded', 5],

@@ -44,6 +44,7 @@ const DAY_MS = 24 * 3_600_000;
 // Nobody else has anything to do: so late a message may be ready.
 const LATE_MS = 150;
 const DEATHS_SEED = 0xdead;
+const COPIES_SEED = 0xc0b1;
 const LEASES_SEED = 0x1ea5e;
 const MESSAGE_BYTES_MAX = 2000;
 const BACKLOG_MAX = 1500;
@@ -112,7 +113,11 @@ export class SeededWorld {
     const deaths = new Random(options.seed ^ DEATHS_SEED);
     if (deaths.chance(0.7)) this.#deaths = deaths;
     if (chances.chance(0.5)) {
-      const rules = new SimRules(chances, leases, this.#later, this.#deaths, this.#buckets);
+      const copies = new Random(options.seed ^ COPIES_SEED);
+      const copying = copies.chance(0.4) ? copies : undefined;
+      const { later: times, deaths: dying } = { later: this.#later, deaths: this.#deaths };
+      const rules = new SimRules(chances, leases, times, dying, copying, this.#buckets);
+      rules.segmentBytes = limits.segmentBytes - limits.reserveBytes;
       this.checker.rules = rules;
       const free = this.#buckets.filter(rules.others);
       const changes = new Random(options.seed ^ CHANGES_SEED);
@@ -295,7 +300,9 @@ export class SeededWorld {
     const dead = [...this.checker.deaths.dead];
     const any = this.#buckets[random.below(this.#buckets.length)]!;
     const bucket = dead.length > 0 ? dead[random.below(dead.length)]!.bucket : any;
-    const to = random.chance(0.3) ? any : undefined;
+    // Two copies of a message may not come together: nobody could tell them apart.
+    const isFree = this.checker.rules?.isCopying !== true;
+    const to = random.chance(0.3) && isFree ? any : undefined;
     const left = random.chance(0.4) ? 1 + random.below(20) : Number.POSITIVE_INFINITY;
     const rate = random.chance(0.3) ? [1, 30, 400][random.below(3)]! : Number.POSITIVE_INFINITY;
     this.#giveBack(bucket, to, left, rate);
