@@ -172,7 +172,10 @@ export class SimRules {
     for (const bucket of new Set([...drawn.keys(), ...[...drawn.values()].flat()])) {
       const bounds = this.#single.get(bucket) ?? this.#common;
       const dead_letter = bounds.dead_letter === 'drop' ? 'drop' : 'keep';
-      this.#single.set(bucket, { ...bounds, dead_letter, copy_to: drawn.get(bucket) ?? [] });
+      const copy_to = drawn.get(bucket) ?? [];
+      // Where one of many has little room, hardly anything would go in.
+      const room = random.chance(0.7) ? { max_messages: 0, max_bytes: 0 } : {};
+      this.#single.set(bucket, { ...bounds, ...room, dead_letter, copy_to });
     }
   }
 

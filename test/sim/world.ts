@@ -114,7 +114,7 @@ export class SeededWorld {
     if (deaths.chance(0.7)) this.#deaths = deaths;
     if (chances.chance(0.5)) {
       const copies = new Random(options.seed ^ COPIES_SEED);
-      const copying = copies.chance(0.4) ? copies : undefined;
+      const copying = copies.chance(0.6) ? copies : undefined;
       const { later: times, deaths: dying } = { later: this.#later, deaths: this.#deaths };
       const rules = new SimRules(chances, leases, times, dying, copying, this.#buckets);
       rules.segmentBytes = limits.segmentBytes - limits.reserveBytes;
