@@ -57,7 +57,7 @@ const plain = (text: string) => text.replaceAll(/"ms":\d+/g, '"ms":0').split('\n
 
 test('each example of the guide does what it says', () => {
   const examples = blocks('console');
-  assert.equal(examples.length, 6);
+  assert.equal(examples.length, 7);
   for (const example of examples)
     for (const part of example.split(/^\$ /m).slice(1)) {
       const [command, ...expected] = part.split('\n');
@@ -81,7 +81,7 @@ test('rules are listed, and shown where they are in force', async () => {
     ['accounts', 'big-tenant'],
   );
   const rest = (await call(`/rules?cursor=${page.cursor}`)) as typeof page;
-  assert.deepEqual([rest.rules.length, rest.cursor], [10, null]);
+  assert.deepEqual([rest.rules.length, rest.cursor], [11, null]);
   assert.deepEqual(await call('/rules/tenants'), {
     name: 'tenants',
     match: '100-199',
