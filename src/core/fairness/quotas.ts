@@ -106,9 +106,11 @@ export class Quotas implements IntakePolicy {
     return room;
   }
 
-  /** So many of them went into the open batch. */
+  /** So many of them went into the open batch; of a bucket that takes any nothing is counted. */
   moving(low: number, high: number, messages: number, bytes: number): void {
-    this.packed({ low, high }, messages, bytes);
+    const { maxMessages, maxBytes, overflow } = this.#buckets.rules.for(low, high);
+    if (overflow === 'refuse' && maxMessages + maxBytes > 0)
+      this.packed({ low, high }, messages, bytes);
   }
 
   /** A batch became durable: what of it was on its way is in its buckets. */
@@ -120,10 +122,12 @@ export class Quotas implements IntakePolicy {
       const low = words[at + BUCKET_LOW]!;
       const passage = this.#find(low, words[at + BUCKET_HIGH]!);
       if (passage === undefined) continue;
-      const messages = words[at + COUNT]!;
+      // Of what was packed before there was a bound nothing was counted.
+      const messages = Math.min(passage.messages, words[at + COUNT]!);
       passage.messages -= messages;
       const headBytes = isPlaced ? HEAD_BYTES : 0;
-      passage.bytes -= recordPayload(words[at + BODY_BYTES]!, messages, headBytes);
+      const payload = recordPayload(words[at + BODY_BYTES]!, words[at + COUNT]!, headBytes);
+      passage.bytes = Math.max(0, passage.bytes - payload);
       this.#messages -= messages;
       if (passage.messages === 0) this.#remove(low, passage);
     }

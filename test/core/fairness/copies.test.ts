@@ -217,6 +217,22 @@ for (const [name, codec] of codecs)
         );
     });
 
+    test('a bound that comes later counts what is there, and nothing that was on its way', () => {
+      const world = worldOf({ rules: ['2 copy_to=20'], resume: { places: true } });
+      assert.equal(send(world, [20, 'a'], [20, 'b'], [2, 'c']), '111');
+      const producer = world.producer();
+      producer.send(batch('u64', [20, 'd'], [20, 'e']));
+      world.turn();
+      assert.ok(world.log.appending);
+      world.broker.rulesInForce!.use(rulesOf('2 copy_to=20', '20 max_messages=7'));
+      const other = world.producer();
+      other.send(batch('u64', [2, 'f']));
+      world.settle();
+      assert.deepEqual([producer.take().join(''), other.take().join('')], ['11', '1']);
+      assert.equal(world.broker.rulesInForce!.quotas!.passing, 0);
+      assert.equal(send(world, [20, 'g'], [20, 'h'], [20, 'i']), '100');
+    });
+
     test('another rule is for what comes then', () => {
       const world = worldOf({ rules: ['2 copy_to=20'], resume: { places: true } });
       send(world, [2, 'a']);
