@@ -5,6 +5,7 @@ import { ABI_VERSION } from './layout';
 
 export { crc32c } from './crc32c';
 export { closeFrame, deliver, locate } from './delivery';
+export { identify, setSecret } from './identify';
 export { intake, skim } from './intake';
 // `measureRun` and `ruleOf` are not called from outside: what is exported stays a function of its
 // own. Inside the loop of an intake the compiler would let them cost 4 %, without any rules.

@@ -105,7 +105,8 @@ export const SEGMENT_DATA_AT: u32 = 4096; // first record
 //   deferred  0                                  count x deferral: not ready before a time, or only
 //                                                apart from others
 //   producers 0                                  count x producer: the last number that is stored
-//   ids       time of publishing, ms             count x id of messages of one bucket
+//   ids       time of publishing, ms             count x id of messages of one bucket; attempts:
+//                                                for how many s they are to be known
 //
 // The log's key is its id's low half xor its high half. Nobody who publishes knows it, so nobody can
 // put bytes into a message that would pass for a record if they ever stood in a record's place.
@@ -273,6 +274,7 @@ export const RESULT_BUCKET_LOW: u32 = 7;
 export const RESULT_BUCKET_HIGH: u32 = 8;
 export const RESULT_RUN_MESSAGES: u32 = 9; // whole ones that are there, RUN_MESSAGES_MAX at most
 export const RESULT_RUN_PAYLOAD: u32 = 10; // and their payload bytes
+export const RESULT_ID: u32 = 11; // 4 words: the id of a message, as in a record of ids
 
 // Status of an intake call; append only.
 export const INTAKE_DONE: u32 = 0; // the wire batch is complete
@@ -294,4 +296,4 @@ export const SCAN_BAD: u32 = 2; // the bytes at RESULT_CONSUMED are not a valid 
 export const SCAN_ROWS: u32 = 3; // rows are full; call again
 export const SCAN_UNKNOWN: u32 = 4; // a valid record of a type this version does not know
 
-export const ABI_VERSION: u32 = 6;
+export const ABI_VERSION: u32 = 7;

@@ -146,8 +146,8 @@ function markBytesOf(type: u32): u32 {
 }
 
 /**
- * Packs the first `count` marks at MARKS_AT into one record of a type that has them. Sequence and
- * bucket are those of ids (layout.ts), else 0.
+ * Packs the first `count` marks at MARKS_AT into one record of a type that has them. Sequence, bucket
+ * and attempts are those of ids (layout.ts), else 0.
  */
 export function packMarks(
   type: u32,
@@ -155,6 +155,7 @@ export function packMarks(
   sequence: f64,
   bucketLow: u32,
   bucketHigh: u32,
+  attempts: u32,
 ): void {
   const each = markBytesOf(type);
   check(count > 0 && count <= (MARKS_MAX * MARK_BYTES) / each);
@@ -163,7 +164,7 @@ export function packMarks(
   check(offset + RECORD_HEADER_BYTES + bytes <= segmentBytes);
   copy(RING_AT + offset + RECORD_HEADER_BYTES, MARKS_AT, bytes);
   const bucket = (u64(bucketHigh) << 32) | u64(bucketLow);
-  closeRecord(offset, bytes, type, 0, 0, u64(sequence), bucket, count, 0);
+  closeRecord(offset, bytes, type, 0, 0, u64(sequence), bucket, count, attempts);
 }
 
 /** Writes a record without a body: commit, start or trim. */

@@ -52,6 +52,7 @@ export async function openLog(
   const codec = new Engine();
   const foreground = new ForegroundTraffic();
   const state = createState(randomBytes(4).readInt32LE(), config.memory.bucketsMax);
+  state.ids.bytesMax = config.memory.idBytesMax;
   let side: Engine | undefined;
   const replay = new Replay(state);
   const opened = await FileLog.open(

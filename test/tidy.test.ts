@@ -445,6 +445,8 @@ const NO_TEST_OF_ITS_OWN: Record<string, string> = {
   'src/core/rules/compile.ts': 'calls the checks, each of which has a test that calls it',
   'src/core/rules/lookup.ts': 'rule-table.test walks over all rules beside it',
   'src/core/rules/values.ts': 'keys.test reads, writes and refuses through every key',
+  'src/core/records/ids.ts': 'dedup.test reads what it packs, and log/dedup.test starts with it',
+  'src/core/segments/id-windows.ts': 'dedup.test: what is over goes, and all is at rest',
   'src/core/records/due.ts': 'columns, which due-file.test and due-times.test fill and read',
   'src/core/segments/state.ts': 'only puts the parts together that the other tests use',
   'src/log/compaction/compactor.ts':

@@ -9,6 +9,7 @@ import { assert } from '../core/assert.ts';
 import type { Codec } from '../core/ports/codec.ts';
 import { crc32c } from './crc32c.ts';
 import { look } from './plain-frame.ts';
+import { identified } from './plain-identify.ts';
 import { type Decided, decide, decidePlaced, type Run } from './plain-intake.ts';
 import { hasFields, headBytesOf, markBytesOf, type Stored, storedAt } from './plain-placed.ts';
 import { hasRules } from './plain-rules.ts';
@@ -65,6 +66,7 @@ export class PlainCodec implements Codec {
   #limit = 0;
   #writeAt = 0;
   #nextSequence = 0n;
+  #secret = 0n;
 
   constructor(options: PlainCodecOptions = {}) {
     this.coldBytes = options.coldBytes ?? L.COLD_BYTES;
@@ -142,6 +144,14 @@ export class PlainCodec implements Codec {
     return this.#writeRuns(decidePlaced(frame, at, most, room), at, L.RECORD_PLACED);
   }
 
+  setSecret(low: number, high: number): void {
+    this.#secret = idOf(low, high);
+  }
+
+  identify(at: number, end: number, wire: number): void {
+    this.result.set(identified(this.#inboxView, at, end, wire, this.#secret), L.RESULT_ID);
+  }
+
   // Writes what was decided, and says so.
   #writeRuns({ status, cursor, runs }: Decided, at: number, type: number): number {
     const messages = runs.flatMap((run) => run.messages);
@@ -203,7 +213,14 @@ export class PlainCodec implements Codec {
 
   // --- records ----------------------------------------------------------------------------------
 
-  packMarks(type: number, count: number, timeMs = 0, bucketLow = 0, bucketHigh = 0): void {
+  packMarks(
+    type: number,
+    count: number,
+    timeMs = 0,
+    bucketLow = 0,
+    bucketHigh = 0,
+    windowS = 0,
+  ): void {
     const bodyBytes = count * markBytesOf(type);
     assert(count > 0 && bodyBytes <= this.marks.byteLength, 'so many marks do not fit a record');
     const offset = this.#writeAt;
@@ -215,7 +232,8 @@ export class PlainCodec implements Codec {
     this.memory.set(marks, this.coldBytes + offset + L.RECORD_HEADER_BYTES);
     const sequence = u64(timeMs);
     const bucket = idOf(bucketLow, bucketHigh);
-    this.#closeRecord({ offset, bodyBytes, type, flags: 0, sequence, bucket, count });
+    const said = { flags: 0, sequence, bucket, count, attempts: windowS };
+    this.#closeRecord({ offset, bodyBytes, type, ...said });
   }
 
   place(

@@ -7,13 +7,15 @@
 //                              marks, rows; the module of the background work
 //   segment           64 MiB   image of the open segment                        --segment-size
 //   connections       78 MiB   sockets and sessions, 8 KiB each                 --max-connections
-//   buffers           64 MiB   partial input and unread output                  --buffer
-//   cold              32 MiB   windows of the log that are read back            a tenth of the rest
+//   buffers           52 MiB   partial input and unread output                  --buffer
+//   cold              29 MiB   windows of the log that are read back            9 % of the rest
 //   tables             6 MiB   of the indexes on disk                           a fiftieth
 //   frames             6 MiB   deliveries, used again and again                 a fiftieth
 //   marks              3 MiB   acks that wait for the log, and failed deliveries a hundredth
 //   buckets          133 MiB   buckets that are known, and what waits in the    what is left
 //                              newest segments: 133 bytes for each bucket
+//   dedup             17 MiB   ids of messages that were published lately, 30   a twentieth, and
+//                              bytes each, where a rule says dedup              what buckets leave
 //
 // Where a control group limits memory, the default is what it leaves beside the dashboard and the
 // files that the system caches. The dashboard is a process of its own and not part of the budget.
@@ -48,6 +50,7 @@ const LEAST = {
   tables: 1 * MIB,
   frames: 2,
   marks: 16 * KIB,
+  dedup: 64 * KIB,
   buckets: 2 ** 16,
 };
 // Beyond these more is of no use.
@@ -58,6 +61,7 @@ const MOST = {
   tables: 64 * MIB,
   frames: 16,
   marks: 512 * KIB,
+  dedup: 1024 * MIB,
   buckets: 2 ** 24,
 };
 const SEGMENT_STEP = 8 * MIB;
@@ -101,6 +105,8 @@ export interface MemoryConfig {
   coldBytesMax: number;
   /** Bytes of tables of indexes that are kept. */
   tableBytesMax: number;
+  /** Bytes that ids of messages take which were published lately. */
+  idBytesMax: number;
   /** The shares in bytes, by part; their sum is at most the budget. */
   shares: Record<string, number>;
   /** What the control group allows, and what of it must be left to others. */
@@ -150,8 +156,8 @@ function divide(wishes: MemoryWishes, budgetBytes: number): MemoryPlan {
     clamp(Math.floor((rest * fraction) / unit), least, Math.max(least, MOST[part]));
   const connectionsMax = wishes.connectionsMax ?? share('connections', 0.25, CONNECTION_BYTES);
   const buffersMin = Math.max(LEAST.buffers, 2 * messageBytesMax);
-  const bufferBytesMax = wishes.bufferBytesMax ?? share('buffers', 0.2, 1, buffersMin);
-  const coldBytesMax = share('cold', 0.1, 1, LEAST.cold + 2 * messageBytesMax);
+  const bufferBytesMax = wishes.bufferBytesMax ?? share('buffers', 0.16, 1, buffersMin);
+  const coldBytesMax = share('cold', 0.09, 1, LEAST.cold + 2 * messageBytesMax);
   const tableBytesMax = share('tables', 0.02, 1);
   const framesMax = share('frames', 0.02, FRAME_BYTES);
   const marksMax = share('marks', 0.01, MARKS_BYTES);
@@ -167,14 +173,25 @@ function divide(wishes: MemoryWishes, budgetBytes: number): MemoryPlan {
     marks: marksMax * MARKS_BYTES,
   };
   const left = budgetBytes - Object.values(shares).reduce((sum, bytes) => sum + bytes, 0);
+  // Ids take no bucket of those that there must be.
+  const spare = Math.max(0, left - LEAST.buckets * BUCKET_BYTES);
+  const dedup = clamp(Math.floor(Math.min(rest * 0.05, spare)), LEAST.dedup, MOST.dedup);
   // The tables of the directory are full, and doubled, all at about the same number of buckets.
-  const fits = 2 ** Math.floor(Math.log2(Math.max(1, left / BUCKET_BYTES)));
+  const fits = 2 ** Math.floor(Math.log2(Math.max(1, (left - dedup) / BUCKET_BYTES)));
   const buckets = clamp(fits, LEAST.buckets, MOST.buckets);
   shares.buckets = buckets * BUCKET_BYTES;
+  shares.dedup = clamp(Math.floor(left) - shares.buckets, dedup, MOST.dedup);
   const limits = { framesMax, marksMax };
   const segmentEntriesMax = buckets / BUCKETS_PER_SEGMENT_ENTRY;
   return {
-    memory: { budgetBytes, bucketsMax: buckets - 1, coldBytesMax, tableBytesMax, shares },
+    memory: {
+      budgetBytes,
+      bucketsMax: buckets - 1,
+      coldBytesMax,
+      tableBytesMax,
+      idBytesMax: shares.dedup,
+      shares,
+    },
     limits: { ...limits, segmentBytes, connectionsMax, bufferBytesMax, segmentEntriesMax },
   };
 }

@@ -39,6 +39,8 @@ export interface Totals {
   deliveredBytes: number;
   /** Copies of published messages that rules put into other buckets. */
   copiedMessages: number;
+  /** Published before, within the window of their bucket's rule: answered with 1, not stored. */
+  duplicateMessages: number;
   /** Messages that consumers acked with 1. */
   ackedMessages: number;
   /** Messages acked with another byte. */
@@ -248,6 +250,8 @@ export interface Snapshot {
     dead: number;
     paused: number;
     oldestAgeMs: number;
+    /** Ids of messages that are not stored again for a time; bytes they take, and may take. */
+    recentIds: { count: number; bytes: number; bytesMax: number };
     top: BucketSnapshot[];
   };
   /** `list` holds at most 100 connections. */

@@ -268,7 +268,7 @@ export class Broker implements CommitEvents {
     if (touched !== 0) this.dispatch(touched);
     if (batch.moved > 0) this.mover.durable(batch);
     this.#apply.durableMarks(batch.deferred, batch.trim);
-    this.maintenance.waiting.durable(batch);
+    this.maintenance.durable(batch);
     for (const observe of this.#onBatch) observe(batch);
   }
 

@@ -5,11 +5,13 @@
 import type { BrokerOptions, Log } from './broker-options.ts';
 import type { Buckets } from './buckets/buckets.ts';
 import type { Slice } from './buckets/slice.ts';
+import type { Batch } from './commit/batch.ts';
 import type { InFlight } from './delivery/in-flight.ts';
 import * as notices from './delivery/notices.ts';
 import type { Failure, Position } from './ports/basics.ts';
 import type { Notices } from './ports/notices.ts';
 import { Compaction } from './segments/compaction.ts';
+import { IdWindows } from './segments/id-windows.ts';
 import { Indexing } from './segments/indexing.ts';
 import { checkpointOf, type State } from './segments/state.ts';
 import type { InMemory } from './segments/state-builder.ts';
@@ -36,17 +38,21 @@ export interface MaintenanceParts extends Pick<State<unknown>, 'retention'> {
   roomAgain(): void;
 }
 
-export type MaintenanceOptions = Pick<BrokerOptions, 'log' | 'limits' | 'releaseMax' | 'wallMs'>;
+export type MaintenanceOptions = Pick<
+  BrokerOptions,
+  'log' | 'limits' | 'releaseMax' | 'wallMs' | 'ids'
+>;
 
 export class Maintenance {
   readonly waiting: Waiting;
+  readonly windows: IdWindows;
   readonly indexing: Indexing;
   readonly compaction: Compaction;
   readonly #parts: MaintenanceParts;
   readonly #log: Log;
 
   constructor(parts: MaintenanceParts, options: MaintenanceOptions) {
-    const { log, limits, releaseMax, wallMs } = options;
+    const { log, limits, releaseMax, wallMs, ids } = options;
     this.#parts = parts;
     this.#log = log;
     const { buckets, retention } = parts;
@@ -55,6 +61,7 @@ export class Maintenance {
       parts.mover.each(take);
     };
     this.waiting = new Waiting(parts, log, wallMs);
+    this.windows = new IdWindows({ retention: parts.retention, ids }, wallMs);
     this.indexing = new Indexing({
       buckets,
       retention,
@@ -88,6 +95,14 @@ export class Maintenance {
   resume(inMemory: readonly InMemory[]): void {
     this.waiting.resume(inMemory);
     for (const { base, from } of inMemory) this.indexing.open(base, from);
+  }
+
+  /** A batch became durable and is applied: what it says of times counts from now on. */
+  durable(batch: Batch): void {
+    this.waiting.durable(batch);
+    if (batch.idBytes === 0) return;
+    this.#parts.retention.keepIds(batch.base, batch.idsUntilMs, batch.idBytes);
+    this.windows.begun();
   }
 
   /** Others had their turn: goes on with what was begun. */

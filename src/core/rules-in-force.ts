@@ -2,10 +2,13 @@
 // start and when what the log says of rules has changed, which it does when that is durable.
 
 import type { Buckets } from './buckets/buckets.ts';
+import type { RecentIds } from './collections/recent-ids.ts';
 import type { Batch } from './commit/batch.ts';
 import { DeliveryLimits } from './delivery/delivery-limits.ts';
+import { idsFull } from './delivery/notices.ts';
 import { Overflow, type OverflowParts } from './delivery/overflow.ts';
 import { Copies, type CopiesOptions } from './fairness/copies.ts';
+import { Dedup, type DedupParts } from './fairness/dedup.ts';
 import { Delays } from './fairness/delays.ts';
 import type { IntakePolicy, IntakeRules } from './fairness/intake-policy.ts';
 import { Quotas } from './fairness/quotas.ts';
@@ -17,7 +20,8 @@ import type { Settings } from './segments/settings.ts';
 /** The parts of the broker that rules are in force at. */
 export interface RuledParts extends ChangingParts, OverflowParts {
   readonly buckets: Buckets<unknown>;
-  readonly commit: ChangingParts['commit'] & OverflowParts['commit'];
+  readonly commit: ChangingParts['commit'] & OverflowParts['commit'] & DedupParts['commit'];
+  readonly counters: DedupParts['counters'];
   /** What goes in; undefined: all does. */
   readonly rules: IntakeRules | undefined;
   /** Monotonic time in ms as of the last input. */
@@ -31,6 +35,8 @@ export interface RuledParts extends ChangingParts, OverflowParts {
 export interface RulesOptions {
   /** What was set while brokers ran. */
   settings: Settings;
+  /** Ids of messages that were published. */
+  ids: RecentIds;
   wallMs: () => number;
 }
 
@@ -38,6 +44,7 @@ export class RulesInForce {
   readonly #parts: RuledParts;
   readonly #file: RuleTable;
   readonly #settings: Settings;
+  readonly #ids: RecentIds;
   #set: RuleSet;
   #seen: number;
   /** What rules allow of deliveries. */
@@ -52,11 +59,12 @@ export class RulesInForce {
    * `file`: the rules of the configuration file.
    * @throws RuleError when they and what was set cannot be in force together.
    */
-  constructor(parts: RuledParts, file: RuleTable, { settings, wallMs }: RulesOptions) {
+  constructor(parts: RuledParts, file: RuleTable, { settings, ids, wallMs }: RulesOptions) {
     const { buckets } = parts;
     this.#parts = parts;
     this.#file = file;
     this.#settings = settings;
+    this.#ids = ids;
     this.#seen = settings.changes;
     this.#set = RuleSet.of(file, settings.texts);
     buckets.rules.use(this.#set.table);
@@ -86,9 +94,12 @@ export class RulesInForce {
     const quotas = new Quotas(this.#parts.buckets);
     this.quotas = quotas;
     this.#parts.onBatch((batch) => quotas.durable(batch));
-    const { rules } = this.#parts.buckets;
-    const delays = new Delays(quotas, rules, wallMs);
-    return new Copies(delays, quotas, { rules, wallMs, limits: this.#parts.limits });
+    const { codec, commit, counters, notices, limits, buckets } = this.#parts;
+    const ids = this.#ids;
+    const { rules } = buckets;
+    const copies = new Copies(new Delays(quotas, rules, wallMs), quotas, { rules, wallMs, limits });
+    const full = () => notices.notice('warn', 'dedup.full', idsFull(ids.count, ids.bytesMax));
+    return new Dedup(copies, { codec, commit, rules, ids, counters, wallMs, full });
   }
 
   /** Puts into force what the log says now; `prepared`: a set that may be that. */

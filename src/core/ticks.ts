@@ -81,6 +81,7 @@ export class Ticks {
     broker.dispatcher.feed();
     broker.limitsOfRules?.advance(nowMs, (slot) => broker.dispatch(slot));
     broker.maintenance.waiting.advance(nowMs);
+    broker.maintenance.windows.advance(nowMs);
     const needed = retention.needed(commit.durablePosition);
     if (needed > journal.startPosition) commit.trim(needed);
     broker.compaction.advance(nowMs, space.blocked() !== undefined);
@@ -94,7 +95,7 @@ export class Ticks {
   #dueMs(nowMs: number): number {
     const { budget, fairShare, foreground, overdue, reservations, dispatcher } = this.#broker;
     const { compaction, commit, indexing, limitsOfRules, maintenance } = this.#broker;
-    const { waiting } = maintenance;
+    const { waiting, windows } = maintenance;
     const partialMs = this.#partialDueMs();
     const isBusy = fairShare.busy || foreground.busy || reservations.busy || waiting.isBusy;
     if (isBusy || overdue.size > 0 || budget.over || dispatcher.isStarved) return nowMs + TICK_MS;
@@ -105,6 +106,7 @@ export class Ticks {
       commit.dueMs(nowMs),
       indexing.dueMs,
       waiting.firing.dueMs,
+      windows.dueMs,
       limitsOfRules?.dueMs ?? Number.POSITIVE_INFINITY,
     );
   }

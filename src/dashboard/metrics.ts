@@ -151,6 +151,7 @@ function ofMessages(text: Text, { totals, buckets, log }: Snapshot): void {
   counter('messages_received', 'Messages stored and acked with 1.', totals.publishedMessages);
   counter('received_bytes', 'Bytes of these.', totals.publishedBytes);
   counter('messages_copied', 'Copies of these that rules put elsewhere.', totals.copiedMessages);
+  counter('messages_duplicate', 'Answered with 1, not stored again.', totals.duplicateMessages);
   text.family('messages_refused_total', 'counter', 'Messages answered with 0.', [
     [{ reason: 'empty' }, totals.refused.empty],
     [{ reason: 'too_large' }, totals.refused.tooLarge],
@@ -161,10 +162,8 @@ function ofMessages(text: Text, { totals, buckets, log }: Snapshot): void {
   counter('sent_bytes', 'Bytes of these.', totals.deliveredBytes);
   counter('messages_acknowledged', 'Messages acked by consumers.', totals.ackedMessages);
   counter('messages_failed', 'Messages consumers could not handle.', totals.failedMessages);
-  const released = 'Messages given back without an attempt.';
-  counter('messages_released', released, totals.releasedMessages);
-  const deferred = 'Messages put off: failed or given back, to be ready after a time.';
-  counter('messages_deferred', deferred, totals.deferredMessages);
+  counter('messages_released', 'Given back without an attempt.', totals.releasedMessages);
+  counter('messages_deferred', 'Failed or given back, for later.', totals.deferredMessages);
   const suspected = 'Messages lost together with their consumer: they come again apart, uncharged.';
   counter('messages_suspected', suspected, totals.suspectedMessages);
   const { dead } = totals;
@@ -193,6 +192,7 @@ function ofMessages(text: Text, { totals, buckets, log }: Snapshot): void {
     [{ state: 'open' }, buckets.count],
     [{ state: 'paused' }, buckets.paused],
   ]);
+  text.one('dedup_ids', 'gauge', 'Ids of messages in their windows.', buckets.recentIds.count);
   text.one('messages_ready', 'gauge', 'Messages that wait for a consumer.', buckets.ready);
   text.one('messages_unacked', 'gauge', 'Messages that consumers hold.', buckets.unacked);
   text.one('messages_delayed', 'gauge', 'Messages to be ready at a time.', buckets.delayed);

@@ -126,6 +126,7 @@ export const SCHEMAS: Record<string, Schema> = {
       dead: whole,
       paused: whole,
       oldestAgeMs: number,
+      recentIds: object({ count: whole, bytes: whole, bytesMax: whole }),
     }),
     connections: object({ intake: whole, exhaust: whole, refused: whole }),
     commits: { type: 'object' },

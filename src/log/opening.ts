@@ -64,8 +64,12 @@ export async function recoverFolder(
   const recovered = await recover(files, codec, inventory, sink, progress, {
     start: checkpoint?.start ?? 0,
     // The weaker modes may have lost what an index tells of.
-    known: async (segment) =>
-      options.mode === 'commit' && !unindexed ? store.known(segment) : undefined,
+    known: async (segment) => {
+      const known =
+        options.mode === 'commit' && !unindexed ? await store.known(segment) : undefined;
+      const isOver = known !== undefined && known.idsUntilMs <= options.wallMs();
+      return isOver ? { ...known, idsUntilMs: 0 } : known;
+    },
     index: async (segment, source) => {
       try {
         await store.make(segment, source);
@@ -81,6 +85,7 @@ export async function recoverFolder(
   await store.dropFrom(recovered.resume.base);
   await due.dropFrom(recovered.resume.base);
   codec.setKey(keyOf(logId));
+  codec.setSecret(Number(BigInt.asUintN(32, logId)), Number(logId >> 32n));
   for (const { handle, name } of recovered.unneeded) {
     await settle((done) => files.close(handle, done));
     await settle((done) => files.remove(name, done));

@@ -101,8 +101,23 @@ export class Engine implements Codec {
     return this.#module.skim(INBOX_AT + at, INBOX_AT + end, left, wire, messageBytesMax);
   }
 
-  packMarks(type: number, count: number, timeMs = 0, bucketLow = 0, bucketHigh = 0): void {
-    this.#module.packMarks(type, count, timeMs, bucketLow, bucketHigh);
+  setSecret(low: number, high: number): void {
+    this.#module.setSecret(low, high);
+  }
+
+  identify(at: number, end: number, wire: number): void {
+    this.#module.identify(INBOX_AT + at, INBOX_AT + end, wire);
+  }
+
+  packMarks(
+    type: number,
+    count: number,
+    timeMs = 0,
+    bucketLow = 0,
+    bucketHigh = 0,
+    windowS = 0,
+  ): void {
+    this.#module.packMarks(type, count, timeMs, bucketLow, bucketHigh, windowS);
   }
 
   place(

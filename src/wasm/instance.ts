@@ -19,6 +19,8 @@ export interface Module {
     admitted: boolean,
   ): number;
   intakePlaced(at: number, end: number, most: number, wire: number): number;
+  setSecret(low: number, high: number): void;
+  identify(at: number, end: number, wire: number): void;
   skim(at: number, end: number, left: number, wire: number, messageMax: number): number;
   deliver(
     bodyAt: number,
@@ -38,7 +40,14 @@ export interface Module {
   setSequence(sequence: number): void;
   getWriteAt(): number;
   getSequence(): number;
-  packMarks(type: number, count: number, time: number, low: number, high: number): void;
+  packMarks(
+    type: number,
+    count: number,
+    time: number,
+    low: number,
+    high: number,
+    attempts: number,
+  ): void;
   place(
     bodyAt: number,
     bodyBytes: number,

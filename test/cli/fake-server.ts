@@ -69,6 +69,7 @@ export function fakeSnapshot(change: Partial<Snapshot> = {}): Snapshot {
       purgedMessages: 0,
       droppedMessages: 0,
       copiedMessages: 0,
+      duplicateMessages: 0,
       heartbeats: 8,
       batches: 12,
       deliveries: 34,
@@ -83,6 +84,7 @@ export function fakeSnapshot(change: Partial<Snapshot> = {}): Snapshot {
       dead: 0,
       paused: 0,
       oldestAgeMs: 1500,
+      recentIds: { count: 0, bytes: 0, bytesMax: 1 },
       top: [{ id: '42', ready: 9, unacked: 2, delayed: 0, consumers: 1, exact: true }],
     },
     connections: {

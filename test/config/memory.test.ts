@@ -47,6 +47,7 @@ test('the shares never add up to more than the budget, whatever it is', () => {
     assert.equal(segment, limits.segmentBytes);
     assert.equal(buffers, limits.bufferBytesMax);
     assert.equal(cold, memory.coldBytesMax);
+    assert.equal(memory.shares.dedup, memory.idBytesMax);
     assert.ok(connections! >= limits.connectionsMax * 4096);
     assert.ok(buckets! >= memory.bucketsMax * 77 + 3 * limits.segmentEntriesMax * 40);
   }
@@ -75,6 +76,13 @@ test('more memory is more of what grows', () => {
   assert.ok(large.limits.segmentEntriesMax > small.limits.segmentEntriesMax);
   assert.ok(large.limits.connectionsMax > small.limits.connectionsMax);
   assert.equal(small.limits.segmentEntriesMax * 4, small.memory.bucketsMax + 1);
+});
+
+test('ids of messages get what others leave: 16 MiB by default, 10 million in a larger budget', () => {
+  const [usual, large] = [plan({}), plan({ budgetBytes: 1024 * MIB })];
+  assert.ok(usual.memory.idBytesMax >= 16 * MIB && usual.memory.bucketsMax === 2 ** 20 - 1);
+  assert.ok(large.memory.idBytesMax > 200 * MIB);
+  assert.ok(plan({ budgetBytes: 1536 * MIB }).memory.idBytesMax > 10_000_000 * 34);
 });
 
 test('larger messages bring a larger budget along, unless one is given', () => {

@@ -171,6 +171,7 @@ test('the configuration and the overview are parts of the snapshot', async () =>
     dead: 0,
     paused: 0,
     oldestAgeMs: 1500,
+    recentIds: { count: 0, bytes: 0, bytesMax: 1 },
   });
   assert.equal(overview.config, undefined);
   assert.equal(overview.readOnly, false);

@@ -308,8 +308,8 @@ test('a checkpoint leaves out what is not there any more, and does not hold up w
   const state = () => ({
     start: first,
     segments: [
-      { base: 2 ** 40, first: 1, messages: 5, live: 5 },
-      { base: first, first: 1, messages: 64, live: 8 },
+      { base: 2 ** 40, first: 1, messages: 5, live: 5, idsUntilMs: 0 },
+      { base: first, first: 1, messages: 64, live: 8, idsUntilMs: 0 },
     ],
     end: 65,
     settled: { pages: () => broker.buckets.outcomes.settled.pages(65) },

@@ -673,7 +673,7 @@ export function logOptions(
     spareBytes: 0,
     newLogId: LOG_ID,
     now: () => 0,
-    wallMs: () => TIME_MS,
+    wallMs: () => options.clock?.wallMs ?? TIME_MS,
     later: (call) => void later.push(call),
     soon: (call) => void setImmediate(call),
     shortDelay: (call) => void later.push(call),

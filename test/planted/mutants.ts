@@ -5,6 +5,7 @@ import { ASSEMBLY } from './mutants/assembly.ts';
 import { CORE_BUCKETS } from './mutants/core/buckets.ts';
 import { CORE_COMMIT } from './mutants/core/commit.ts';
 import { CORE_CONNECTIONS } from './mutants/core/connections.ts';
+import { CORE_DEDUP } from './mutants/core/dedup.ts';
 import { CORE_DELIVERY } from './mutants/core/delivery.ts';
 import { CORE_FAIRNESS } from './mutants/core/fairness.ts';
 import { CORE_INTAKE_LATER } from './mutants/core/intake-later.ts';
@@ -40,6 +41,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...CORE_BUCKETS,
   ...CORE_DELIVERY,
   ...CORE_FAIRNESS,
+  ...CORE_DEDUP,
   ...CORE_INTAKE_LATER,
   ...CORE_LATER,
   ...CORE_MEMORY,

@@ -87,6 +87,7 @@ for (const [name, url] of [
         'deliver',
         'getSequence',
         'getWriteAt',
+        'identify',
         'init',
         'intake',
         'intakePlaced',
@@ -103,6 +104,7 @@ for (const [name, url] of [
         'seek',
         'setKey',
         'setLimit',
+        'setSecret',
         'setSequence',
         'skim',
       ]);
@@ -123,7 +125,7 @@ for (const [name, url] of [
       assert.throws(() => module.openSegment(0, 12, 4096, 1), unreachable);
       assert.throws(() => module.setLimit(1), unreachable);
       assert.throws(() => module.packControl(4, 0, 0, 0, 0), unreachable, 'no room at all');
-      assert.throws(() => module.packMarks(2, MARKS_MAX + 1, 0, 0, 0), unreachable);
+      assert.throws(() => module.packMarks(2, MARKS_MAX + 1, 0, 0, 0, 0), unreachable);
       assert.throws(() => module.deliver(COLD_AT, 3, 0, 1, 8, 4, 1000), unreachable);
       assert.throws(() => module.locate(COLD_AT, 3, 0), unreachable);
       module.openSegment(0, 0, RING_BYTES, 1);

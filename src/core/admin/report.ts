@@ -31,6 +31,7 @@ export function totalsOf(broker: Broker): Totals {
     publishedMessages: c.publishedMessages,
     publishedBytes: c.publishedBytes,
     copiedMessages: c.copiedMessages,
+    duplicateMessages: c.duplicateMessages,
     refused: {
       empty: c.refusedEmpty,
       tooLarge: c.refusedLarge,
@@ -110,7 +111,10 @@ export function bucketsOf(broker: Broker, oldestAgeMs: number): Snapshot['bucket
   const { count, ready, unacked, dead, isPartial } = buckets;
   const delayed = buckets.delayed.count;
   const paused = broker.paused.count;
-  return { count, exact: !isPartial, ready, unacked, delayed, dead, paused, oldestAgeMs, top };
+  const { ids } = broker.maintenance.windows;
+  const recentIds = { count: ids.count, bytes: ids.bytes, bytesMax: ids.bytesMax };
+  const counts = { ready, unacked, delayed, dead, paused };
+  return { count, exact: !isPartial, ...counts, oldestAgeMs, recentIds, top };
 }
 
 // Consumers of a bucket; a purge counts as one of its share.

@@ -33,6 +33,9 @@ export class Batch {
   copied = 0;
   #copyOf = 0;
   #bytesOfCopies = 0;
+  /** Bytes of its records of ids, and until when those are to be known, in ms since 1970. */
+  idBytes = 0;
+  idsUntilMs = 0;
   /** What is deferred when it is durable. */
   deferred: readonly Deferral[] = [];
   readonly replyTo: Replyable[] = [];
@@ -80,6 +83,13 @@ export class Batch {
     if (messages === 1 && this.#bytesOfCopies > QUANTUM_BYTES) this.large = true;
   }
 
+  /** Ids of its messages stand behind them, to be known until `untilMs`. */
+  hasIds(bytes: number, untilMs: number): void {
+    this.records++;
+    this.idBytes += bytes;
+    this.idsUntilMs = Math.max(this.idsUntilMs, untilMs);
+  }
+
   /** It is complete, up to offset `end` of its segment. */
   close(end: number, reason: Reason, last: boolean): void {
     this.bytes = end - this.offset;
@@ -100,6 +110,8 @@ export class Batch {
     this.moved = 0;
     this.movedPayload = 0;
     this.copied = 0;
+    this.idBytes = 0;
+    this.idsUntilMs = 0;
     if (this.deferred.length > 0) this.deferred = [];
     this.replyTo.length = 0;
     this.tokens.length = 0;

@@ -7,9 +7,8 @@
 //        proof: idle, last batch not yet proved            roll: the segment is full
 //        control: the broker's own records
 //
-// On a full disk messages end with the open segment. Marks and trims go on, into the next segment,
-// which is kept for them; when that is full, too, marks wait in memory (waiting-marks.ts) for what
-// trims and compaction bring back.
+// On a full disk messages end with the open segment. Marks and trims go on, into the next one, kept
+// for them; when that is full, too, marks wait in memory (waiting-marks.ts) until there is space.
 
 import {
   FLAG_LAST,
@@ -22,6 +21,7 @@ import { assert } from '../assert.ts';
 import type { Failure, Position } from '../ports/basics.ts';
 import type { Journal, Resume } from '../ports/journal.ts';
 import type { SegmentSpace } from '../ports/segments.ts';
+import { packIds, type RecordedIds, untilOf } from '../records/ids.ts';
 import type { Deferral, Head } from '../records/placed.ts';
 import { Batch, type Reason, type Replyable } from './batch.ts';
 import { CommitDue } from './due.ts';
@@ -125,10 +125,10 @@ export class Commit {
     return this.#segment.scarce && !this.refuses;
   }
 
-  /** Lets the next intake write as far as segment, ring and unsynced bytes allow, but `most`. */
-  allow(most = Number.POSITIVE_INFINITY, least = 0): number {
+  /** Lets the next intake write `most`, and as far as segment, ring and disk allow, but `behind`. */
+  allow(most = Number.POSITIVE_INFINITY, least = 0, behind = 0): number {
     const at = this.#codec.writeAt();
-    const limit = Math.max(Math.min(this.#segment.limit(least), at + most), at);
+    const limit = Math.max(Math.min(this.#segment.limit(least), at + most) - behind, at);
     this.#codec.setLimit(limit);
     return limit;
   }
@@ -157,6 +157,11 @@ export class Commit {
     if (head !== undefined) open.hasHead(head, messages, payload);
     open.add(this.#codec.rows, rows, messages, payload);
     this.#segment.entries += head !== undefined && head.dueMs > 0 ? rows + 1 : rows;
+  }
+
+  /** Packs the ids of messages of a bucket that were packed just now; room for them was kept. */
+  ids(ids: RecordedIds, low: number, high: number): void {
+    this.#open.hasIds(packIds(this.#codec, ids, low, high), untilOf(ids));
   }
 
   /**
@@ -252,12 +257,7 @@ export class Commit {
 
   /** Place of a record in the ring, or -1 if it is not there any more. */
   hot(position: Position): number {
-    if (position < this.#hotFrom) return -1;
-    const { base, previousBase } = this.#segment;
-    if (position >= base) return this.#codec.coldBytes + position - base;
-    if (position < previousBase) return -1;
-    const offset = position - previousBase;
-    return offset >= this.#codec.writeAt() ? this.#codec.coldBytes + offset : -1;
+    return position < this.#hotFrom ? -1 : this.#segment.hot(position);
   }
 
   #begin(): void {

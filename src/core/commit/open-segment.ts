@@ -71,6 +71,15 @@ export class OpenSegment {
       this.forAcks = this.#space.bases().length > 1;
   }
 
+  /** Place of a record in the ring, which holds this segment and the end of the one before. */
+  hot(position: Position): number {
+    const { base, previousBase } = this;
+    if (position >= base) return this.#codec.coldBytes + position - base;
+    if (position < previousBase) return -1;
+    const offset = position - previousBase;
+    return offset >= this.#codec.writeAt() ? this.#codec.coldBytes + offset : -1;
+  }
+
   /** Turns to the next segment, which is ready. */
   turn(): void {
     this.places ||= this.#isRaised;

@@ -130,12 +130,13 @@ export class BatchReader implements RunReader {
   }
 
   /**
-   * How many messages are taken in one go, and room for them; `least` bytes go together. Others may
-   * go first after that.
+   * How many messages are taken in one go, and room for them; `least` bytes go together, of which
+   * some come `behind` the messages. Others may go first after that.
    */
-  quantum(least = 0): number {
+  quantum(least = 0, behind = 0): number {
     const whole = this.#whole;
-    this.limit = this.#host.commit.allow(whole ? Number.POSITIVE_INFINITY : QUANTUM_BYTES, least);
+    const most = whole ? Number.POSITIVE_INFINITY : QUANTUM_BYTES;
+    this.limit = this.#host.commit.allow(most, least, behind);
     if (this.#owner.large) return 1;
     return whole ? this.#left : Math.min(this.#left, QUANTUM_MESSAGES);
   }
@@ -168,6 +169,12 @@ export class BatchReader implements RunReader {
     this.#stored = false;
     this.#refusing = this.#host.commit.stalled;
     return true;
+  }
+
+  /** So many are stored, maybe since a moment ago: the answer waits for what is on its way. */
+  known(messages: number): void {
+    this.#stored = true;
+    this.#left -= messages;
   }
 
   /** Accounts for messages that an intake packed, or that a skim saw and refused. */

@@ -13,8 +13,9 @@ import type { BatchHost, BatchOwner } from './batch-host.ts';
 
 /** Who reads the batch that they are in. */
 export interface RunReader {
-  /** How many messages are taken in one go, with room for them; `least` bytes go together. */
-  quantum(least?: number): number;
+  /** How many messages are taken in one go, with room for them; `least` bytes go together, of which
+   * some come `behind` the messages. */
+  quantum(least?: number, behind?: number): number;
   /** How far these may be written. */
   readonly limit: number;
   /** Whether no more than a quantum was full of what so many were taken: there may be room yet. */
@@ -23,6 +24,8 @@ export interface RunReader {
   makeRoom(least?: number): boolean;
   /** An intake packed so many. */
   took(messages: number, head?: Head): void;
+  /** So many are stored already: answered with 1 when all is durable that is on its way. */
+  known(messages: number): void;
   /** So many are answered with 0. */
   refuse(messages: number): void;
   /** The disk is full: the rest of the batch is refused. */
@@ -48,7 +51,9 @@ export class RuledRuns {
     const { codec, counters, limits, rules } = this.#host;
     const { wire } = this.#owner.link;
     const run = rules!.ask(at, wire);
-    if (run.take > 0 && (run.dueMs > 0 || run.copies.length > 0)) return this.#placed(run, end);
+    if (run.skip > 0) return this.#known(run, end);
+    const more = run.dueMs > 0 || run.copies.length > 0 || run.behindBytes > 0;
+    if (run.take > 0 && more) return this.#placed(run, end);
     const most = Math.min(run.take, this.#reader.quantum());
     codec.intake(at, end, most, wire, limits.messageBytesMax, true);
     const behind = at + codec.result[RESULT_CONSUMED]!;
@@ -61,8 +66,17 @@ export class RuledRuns {
     return behind + codec.result[RESULT_CONSUMED]!;
   }
 
-  // What is taken of a run waits for a time, or is copied. The policy is asked about the rest
-  // again.
+  // The first messages of a run were published before.
+  #known({ skip, at }: WatchedRun, end: number): number {
+    const { codec, counters, limits } = this.#host;
+    codec.skim(at, end, skip, this.#owner.link.wire, limits.messageBytesMax);
+    this.#reader.known(skip);
+    counters.duplicateMessages += skip;
+    return at + codec.result[RESULT_CONSUMED]!;
+  }
+
+  // What is taken of a run waits for a time, or is copied, or its ids come behind it. The policy is
+  // asked about the rest again.
   #placed(run: WatchedRun, end: number): number | undefined {
     const { commit } = this.#host;
     const reader = this.#reader;
@@ -75,12 +89,14 @@ export class RuledRuns {
       this.#owner.wait();
       return undefined;
     }
+    const { behindBytes } = run;
     const copies = run.copies.length;
-    const least = copies > 0 ? bytesWithCopies(1, run.payloadAt(run.at), copies) : 0;
-    const most = Math.min(run.take, reader.quantum(least));
+    const first = copies > 0 ? bytesWithCopies(1, run.payloadAt(run.at), copies) : 0;
+    const least = first + behindBytes;
+    const most = Math.min(run.take, reader.quantum(least, behindBytes));
     const count = copies > 0 ? this.#fitting(run, most) : most;
     const [messages, behind] = count > 0 ? this.#pack(run, count, end) : [0, run.at];
-    // A head takes room, too, so there may have been some for the messages alone.
+    // What is about them takes room, too, so there may have been some for the messages alone.
     if (messages === 0 && !reader.quantumUsed(0) && !reader.makeRoom(least)) return undefined;
     return behind;
   }
@@ -119,7 +135,7 @@ export class RuledRuns {
   }
 
   // Packs copies of the messages that were just packed as one record.
-  #copy({ low, high, copies }: WatchedRun, count: number, messages: number): void {
+  #copy({ low, high, copies, behindBytes }: WatchedRun, count: number, messages: number): void {
     const { codec, commit, fairShare } = this.#host;
     assert(messages === count, 'messages that are to be copied found no room that was there');
     const body = codec.coldBytes + codec.rows[OFFSET]! + RECORD_HEADER_BYTES;
@@ -128,6 +144,9 @@ export class RuledRuns {
     const payload = codec.result[RESULT_PAYLOAD]!;
     const fromBucket = (BigInt(high) << 32n) | BigInt(low);
     const said = { ...NO_HEAD, from, fromBucket, reason: REASON_COPIED };
+    // What was kept for records behind the messages is used up.
+    const all = bytesWithCopies(count, payload, copies.length);
+    if (behindBytes > 0) commit.allow(all, all + behindBytes);
     for (const to of copies) {
       const head = { ...said, dueMs: to.dueMs, movedMs: to.copiedMs };
       writeHead(codec.marks, 0, head);

@@ -3,7 +3,7 @@
 import type { Slice } from '../buckets/slice.ts';
 import type { Limits } from '../limits.ts';
 import type { Position } from '../ports/basics.ts';
-import { formatDuration } from '../text/units.ts';
+import { formatDuration, formatSize } from '../text/units.ts';
 
 /** A connection was turned away. */
 export function refused(peer: string, refusal: 'full' | 'address', limits: Limits): string {
@@ -18,6 +18,11 @@ export function refused(peer: string, refusal: 'full' | 'address', limits: Limit
 /** A consumer held messages of a bucket, and was silent for the `ms` of its lease. */
 export function leaseOver(peer: string, count: number, bucket: string, ms: number): string {
   return `consumer ${peer} closed: it held ${count} messages of bucket ${bucket} and sent nothing for ${formatDuration(ms)}, the lease that a rule sets. They are ready for others. If it was at work, let it ack each message as soon as that is done, send 0xFF meanwhile, or take fewer at once; or make the lease longer: thrustmq rule explain ${bucket}`;
+}
+
+/** So many ids of messages fill the memory that they may take. */
+export function idsFull(count: number, bytes: number): string {
+  return `messages are refused where a rule says dedup: ${count} ids in their windows fill the ${formatSize(bytes)} that they may take. Give the broker more memory (--memory), or make windows shorter`;
 }
 
 /** The index of a segment cannot be written. */

@@ -44,6 +44,10 @@ export class WatchedRun {
   take = 0;
   /** So many behind these are to be refused, at first none. The policy is asked about the rest. */
   refuse = 0;
+  /** So many of the first are stored already, and answered so: then the others are not decided. */
+  skip = 0;
+  /** Bytes of records that the policy packs itself, when it is told what was `packed`, at most. */
+  behindBytes = 0;
   /** What is packed is not ready before this time, in ms since 1970; at first 0: at once. */
   dueMs = 0;
   /** Who gets a copy of each message that is packed, in the same batch; at first nobody. */
@@ -58,6 +62,11 @@ export class WatchedRun {
     this.#inbox = inbox;
     this.at = at;
     this.#lengthBytes = wire;
+  }
+
+  /** Bytes of a Length. */
+  get wire(): number {
+    return this.#lengthBytes;
   }
 
   /** Bytes of payload of the message that stands at a place. */
@@ -80,9 +89,9 @@ export interface IntakePolicy {
   /** The buckets about which it is asked; about others it is not. */
   readonly watched: WatchedBuckets;
   /**
-   * Answers in `take`, `refuse`, `dueMs` and `copies` of the run: at least one message in all, and
-   * no more than there are. It is asked again about messages that found no room or were not taken
-   * in one go, so it counts in `packed`. The run is used again afterwards.
+   * Answers in `skip`, `take`, `refuse`, `dueMs` and `copies` of the run: at least one message in
+   * all, and no more than there are. It is asked again about messages that found no room or were
+   * not taken in one go, so it counts in `packed`. The run is used again afterwards.
    */
   admit(run: WatchedRun): void;
   /** So many messages of the run went into the open batch. */
@@ -117,13 +126,20 @@ export class IntakeRules {
     run.bytes = result[RESULT_RUN_PAYLOAD]!;
     run.take = run.messages;
     run.refuse = 0;
+    run.skip = 0;
+    run.behindBytes = 0;
     run.dueMs = 0;
     run.copies = NO_COPIES;
     run.stands(inbox, at, wire);
+    const { messages } = run;
     this.#policy.admit(run);
-    const decided = run.take + run.refuse;
+    const decided = run.skip + run.take + run.refuse;
     assert(run.take >= 0 && run.refuse >= 0, 'a policy answered with fewer than no messages');
-    assert(decided > 0 && decided <= run.messages, 'a policy answered about none, or about others');
+    assert(decided > 0 && decided <= messages, 'a policy answered about none, or about others');
+    assert(
+      run.skip === 0 || decided === run.skip,
+      'a policy answered about more than what it skips',
+    );
     return run;
   }
 

@@ -28,6 +28,8 @@ export class Counters {
   refusedFull = 0;
   /** By a rule that bounds what may wait. */
   refusedByRule = 0;
+  /** Published before, within the window of their bucket's rule: answered as stored. */
+  duplicateMessages = 0;
   deliveredMessages = 0;
   deliveredBytes = 0;
   ackedMessages = 0;

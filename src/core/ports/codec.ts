@@ -53,6 +53,20 @@ export interface InboundFrames {
   skim(at: number, end: number, left: number, wire: number, messageBytesMax: number): number;
 }
 
+/** Ids of messages, by which it is told that one was published before. */
+export interface MessageIds {
+  readonly inbox: Uint8Array;
+  readonly result: Uint32Array;
+  /** Sets what ids of messages are made with: 64 bits, in halves, of which no client is told. */
+  setSecret(low: number, high: number): void;
+  /**
+   * Makes the id of the whole message that stands in the inbox from `at` on, of its bucket and its
+   * bytes: 16 bytes, four words in `result` from ID on. Nobody who does not know the secret can find
+   * two messages with one id. Traps if the message ends behind `end`.
+   */
+  identify(at: number, end: number, wire: number): void;
+}
+
 /** Records out: the open segment, and the commit batch that is being written into it. */
 export interface RecordWriter {
   /** Marks on their way into a record, as long as those of its type: 1 MiB at most. */
@@ -72,7 +86,7 @@ export interface RecordWriter {
   /** The sequence number that the next message gets. */
   sequence(): number;
   /** Packs the first `count` marks into one record of `type`: settled, returned, deferred, producers,
-   * or ids, which say time and bucket. Traps if `count` is 0 or more than `marks` holds, or if the
+   * or ids, which say time, bucket and for how long they are to be known, in s. Traps if `count` is 0 or more than `marks` holds, or if the
    * record does not fit the segment. */
   packMarks(
     type: number,
@@ -80,6 +94,7 @@ export interface RecordWriter {
     timeMs?: number,
     bucketLow?: number,
     bucketHigh?: number,
+    windowS?: number,
   ): void;
   /** Writes a record without a body: start, trim or commit; the fields mean what layout.ts says of
    * `type`. `timeMs` is since 1970. Traps if it does not fit the segment. */
@@ -175,6 +190,7 @@ export interface DiskAreas {
 
 /** All of it, for whoever makes one and hands it on. Who works with it names the parts. */
 export type Codec = InboundFrames &
+  MessageIds &
   RecordWriter &
   RecordMover &
   OutboundFrames &

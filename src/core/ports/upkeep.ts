@@ -35,13 +35,23 @@ export interface CompactionRequest {
 export interface CheckpointSource {
   /** Position before which nothing is needed. */
   start: Position;
-  segments: { base: Position; first: number; messages: number; live: number }[];
+  segments: SegmentSource[];
   /** Sequence behind the last message of these segments. */
   end: number;
   /** What became of messages before `end`; pages of later ones are left out. */
   settled: { pages(): Iterable<[number, bits: Uint32Array | undefined]> };
   attempts: { pages(): Iterable<[number, page: number | Uint16Array]> };
   numbers: NumbersSource;
+}
+
+export interface SegmentSource {
+  base: Position;
+  /** Sequence of its first message. */
+  first: number;
+  messages: number;
+  live: number;
+  /** Until when ids in it are to be known, in ms since 1970; 0: there are none. */
+  idsUntilMs: number;
 }
 
 /** What is known of messages that were moved or deferred (layout-placed.ts). */

@@ -20,6 +20,7 @@ export const BUILT: { readonly [K in RuleKeyName]?: true | readonly string[] } =
   max_in_flight: true,
   batch: true,
   rate: true,
+  dedup: true,
   copy_to: true,
 };
 

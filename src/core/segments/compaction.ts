@@ -6,7 +6,7 @@ import type { Slice } from '../buckets/slice.ts';
 import type { EntrySource, Failure, Position } from '../ports/basics.ts';
 import type { SegmentSpace } from '../ports/segments.ts';
 import type { Upkeep } from '../ports/upkeep.ts';
-import { liveBytesOf, type Retention, type SegmentState } from './retention.ts';
+import { neededBytesOf, type Retention, type SegmentState } from './retention.ts';
 
 export interface CompactionOptions {
   buckets: Buckets<unknown>;
@@ -47,7 +47,7 @@ export class Compaction {
   count = 0;
   movedBytes = 0;
   #segmentsMax = SEGMENTS_MAX;
-  // Segments that were no smaller for it, and their live messages then.
+  // Segments that were no smaller for it, and bytes of them that were needed then.
   readonly #tried = new Map<Position, number>();
   // Segments that could not be compacted, and until when they are not tried.
   readonly #aside = new Map<Position, number>();
@@ -107,7 +107,7 @@ export class Compaction {
         if (failure !== undefined) this.#failed(range, retention.nowMs);
         else this.#segmentsMax = SEGMENTS_MAX;
         if (failure === undefined && !smaller)
-          for (const { base, live } of range) this.#tried.set(base, live);
+          for (const each of range) this.#tried.set(each.base, this.#neededBytes(each));
       },
     );
   }
@@ -127,13 +127,14 @@ export class Compaction {
     let excess = 0;
     for (const segment of retention.segments)
       if (segment.base < bound)
-        excess += space.fileBytes(segment.base) - 2 * this.#liveBytes(segment);
+        excess += space.fileBytes(segment.base) - 2 * this.#neededBytes(segment);
     return excess;
   }
 
-  // Bytes of a segment's file that its live messages stand for, about.
-  #liveBytes(segment: SegmentState): number {
-    return liveBytesOf(segment, this.#options.space.fileBytes(segment.base));
+  // Bytes of a segment's file that its live messages stand for, about, and its ids.
+  #neededBytes(segment: SegmentState): number {
+    const { space, retention } = this.#options;
+    return neededBytesOf(segment, space.fileBytes(segment.base), retention.wallMs);
   }
 
   // Whether a look may see something that the last one did not.
@@ -160,12 +161,12 @@ export class Compaction {
     const eligible = ({ base, changedMs }: SegmentState) =>
       (urgent || nowMs - changedMs >= QUIET_MS) && !this.#aside.has(base);
     const dead = (segment: SegmentState) =>
-      this.#tried.get(segment.base) !== segment.live &&
-      this.#liveBytes(segment) * 2 <= space.fileBytes(segment.base);
+      this.#tried.get(segment.base) !== this.#neededBytes(segment) &&
+      this.#neededBytes(segment) * 2 <= space.fileBytes(segment.base);
     const small = ({ base }: SegmentState) =>
       space.fileBytes(base) * SMALL_MIN <= space.segmentBytes;
-    // What is before the oldest unsettled message is given back whole.
-    const oldest = retention.oldestLive();
+    // What is before the oldest that is needed is given back whole.
+    const oldest = retention.oldestNeeded();
     if (oldest === undefined) return undefined;
     for (let from = retention.indexFrom(oldest.base); from < last; from++) {
       if (!eligible(segments[from]!)) {
@@ -185,7 +186,7 @@ export class Compaction {
           this.#wait(segment);
           break;
         }
-        output += this.#liveBytes(segment);
+        output += this.#neededBytes(segment);
         if (output > space.segmentBytes) break;
         input += space.fileBytes(segment.base);
         entries += Math.min(segment.live, segment.records || segment.live);

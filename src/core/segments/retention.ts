@@ -1,6 +1,6 @@
-// What each segment holds: how many messages, how many of them are unsettled, which sequences. The
-// log is given back from its oldest end; marks only ever point backwards, therefore nothing that
-// remains can need them.
+// What each segment holds: how many messages, how many of them are unsettled, which sequences, and
+// until when ids in it are to be known. The log is given back from its oldest end; marks only ever
+// point backwards, therefore nothing that remains can need them.
 
 import { SEGMENT_DATA_AT } from '../../../assembly/layout.ts';
 import { assert } from '../assert.ts';
@@ -19,6 +19,9 @@ export interface SegmentState {
   bytes: number;
   /** When `live` last changed, in the broker's monotonic ms. */
   changedMs: number;
+  /** Until when ids in it are to be known, in ms since 1970, and bytes of their records, or 0. */
+  idsUntilMs: number;
+  idBytes: number;
 }
 
 /**
@@ -30,12 +33,20 @@ export function liveBytesOf({ live, messages, bytes }: SegmentState, fileBytes: 
   return messages === 0 ? 0 : Math.round((whole * live) / messages);
 }
 
+/** The same with the ids that are to be known yet, by the wall clock at `wallMs`. */
+export function neededBytesOf(segment: SegmentState, fileBytes: number, wallMs: number): number {
+  const live = liveBytesOf(segment, fileBytes);
+  return segment.idsUntilMs > wallMs ? Math.min(fileBytes, live + segment.idBytes) : live;
+}
+
 export class Retention {
   readonly #segments: SegmentState[] = [];
   #hint = 0;
   #live = 0;
   /** Monotonic ms, as of the last input. */
   nowMs = 0;
+  /** Ms since 1970, as of the last look at the clock: what is over by that is not needed. */
+  wallMs = 0;
   /** Grows with whatever changes here. */
   changes = 0;
 
@@ -67,7 +78,8 @@ export class Retention {
     const newest = this.#segments.at(-1);
     assert(base > (newest?.base ?? -1), 'segments were opened out of order');
     const changedMs = this.nowMs;
-    this.#segments.push({ base, first, messages, live, records: 0, bytes: 0, changedMs });
+    const none = { records: 0, bytes: 0, idsUntilMs: 0, idBytes: 0 };
+    this.#segments.push({ base, first, messages, live, changedMs, ...none });
     this.#live += live;
   }
 
@@ -82,6 +94,33 @@ export class Retention {
     segment.bytes += bytes;
     segment.changedMs = this.nowMs;
     this.#live += messages;
+  }
+
+  /** Ids in the segment of `position` are to be known until `untilMs`; their records have `bytes`. */
+  keepIds(position: Position, untilMs: number, bytes: number): void {
+    const segment = this.#find(position);
+    segment.idsUntilMs = Math.max(segment.idsUntilMs, untilMs);
+    segment.idBytes += bytes;
+  }
+
+  /** The wall clock shows `wallMs`. Gives when the next ids are over, if any are to be known. */
+  look(wallMs: number): number {
+    let next = Number.POSITIVE_INFINITY;
+    for (const { idsUntilMs } of this.#segments) {
+      if (idsUntilMs > this.wallMs !== idsUntilMs > wallMs) this.changes++;
+      if (idsUntilMs > wallMs) next = Math.min(next, idsUntilMs);
+    }
+    this.wallMs = wallMs;
+    return next;
+  }
+
+  #isNeeded({ live, idsUntilMs }: SegmentState): boolean {
+    return live > 0 || idsUntilMs > this.wallMs;
+  }
+
+  /** The oldest segment of which anything is needed. */
+  oldestNeeded(): SegmentState | undefined {
+    return this.#segments.find((segment) => this.#isNeeded(segment));
   }
 
   /** Messages of a record at `position` were settled. */
@@ -133,7 +172,10 @@ export class Retention {
     if (merged === undefined || merged.base >= end) return;
     merged.base = base;
     while (to < this.#segments.length && this.#segments[to]!.base < end) {
-      merged.live += this.#segments[to]!.live;
+      const each = this.#segments[to]!;
+      merged.live += each.live;
+      merged.idsUntilMs = Math.max(merged.idsUntilMs, each.idsUntilMs);
+      merged.idBytes += each.idBytes;
       to++;
     }
     merged.messages = merged.live;
@@ -150,7 +192,7 @@ export class Retention {
     let at = 0;
     while (
       at + 1 < segments.length &&
-      segments[at]!.live === 0 &&
+      !this.#isNeeded(segments[at]!) &&
       segments[at + 1]!.base <= durable
     )
       at++;

@@ -5,6 +5,7 @@
 import {
   RECORD_DEFERRED,
   RECORD_HEADER_BYTES,
+  RECORD_IDS,
   RECORD_MESSAGES,
   RECORD_PLACED,
   RECORD_RETURNED,
@@ -12,9 +13,11 @@ import {
 } from '../../../assembly/layout.ts';
 import { KIND_SETTINGS } from '../../../assembly/layout-placed.ts';
 import type { Buckets } from '../buckets/buckets.ts';
+import { ID_WORDS } from '../collections/recent-ids.ts';
 import type { NumberPage, Position } from '../ports/basics.ts';
 import { DueEntries, emptyDueEntry, type SegmentEntries } from '../records/due.ts';
 import { dueOfDeferral, dueOfPlaced } from '../records/due-of.ts';
+import { idRecordBytes, idsIn, type RecordedIds, untilOf } from '../records/ids.ts';
 import { type Mark, marksIn } from '../records/marks.ts';
 import { type Deferral, deferralsIn, type Head, kindOf, readHead } from '../records/placed.ts';
 import { COUNT, OFFSET, ROW_WORDS, RowList, TYPE } from '../records/rows.ts';
@@ -130,7 +133,17 @@ export class StateBuilder {
         this.#marks.push(() => this.#apply.returned(mark));
     } else if (type === RECORD_DEFERRED) {
       for (const deferral of deferralsIn(bytes, body, count)) this.#deferred(deferral);
+    } else if (type === RECORD_IDS) {
+      const ids = idsIn(rows, at, bytes, body);
+      this.#marks.push(() => this.#published(ids, chunk));
     }
+  }
+
+  // The segment of `position` holds ids of messages that were published.
+  #published(ids: RecordedIds, position: Position): void {
+    const { words, count, timeMs, windowS } = ids;
+    for (let i = 0; i < count; i++) this.#state.ids.add(words, i * ID_WORDS, timeMs, windowS);
+    this.#retention.keepIds(position, untilOf(ids), idRecordBytes(count));
   }
 
   #settled(mark: Mark): void {

@@ -3,6 +3,7 @@
 
 import { Buckets } from '../buckets/buckets.ts';
 import { noOutcomes } from '../collections/outcomes.ts';
+import { RecentIds } from '../collections/recent-ids.ts';
 import type { Position } from '../ports/basics.ts';
 import type { CheckpointSource } from '../ports/upkeep.ts';
 import { Retention } from './retention.ts';
@@ -13,6 +14,7 @@ export interface State<Waiter = never> {
   buckets: Buckets<Waiter>;
   retention: Retention;
   settings: Settings;
+  ids: RecentIds;
 }
 
 /** A segment whose records are not applied, because it is known what is in it. */
@@ -28,7 +30,12 @@ export interface KnownState {
 /** An empty state; `hashSeed` is for the bucket directory, random in production. */
 export function createState(hashSeed: number, slotsMax?: number): State {
   const buckets: Buckets<never> = new Buckets(hashSeed, noOutcomes(), slotsMax);
-  return { buckets, retention: new Retention(), settings: new Settings() };
+  return {
+    buckets,
+    retention: new Retention(),
+    settings: new Settings(),
+    ids: new RecentIds(),
+  };
 }
 
 /**
@@ -50,7 +57,9 @@ export function checkpointOf(
     start,
     segments: segments
       .filter(({ base }) => base < memoryFrom)
-      .map(({ base, first, messages, live }) => ({ base, first, messages, live })),
+      .map(({ base, first, messages, live, idsUntilMs }) => {
+        return { base, first, messages, live, idsUntilMs };
+      }),
     end,
     settled: { pages: () => settled.pages(end) },
     attempts: { pages: () => attempts.pages(end) },

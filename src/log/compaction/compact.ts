@@ -27,6 +27,7 @@ import { FORM_FIELDS, HEAD_BYTES, ID_BYTES } from '../../../assembly/layout-plac
 import { assert } from '../../core/assert.ts';
 import type { Position } from '../../core/ports/basics.ts';
 import type { RecordScanner } from '../../core/ports/codec.ts';
+import { untilOf, windowOf } from '../../core/records/ids.ts';
 import {
   type Head,
   hasFields,
@@ -61,7 +62,7 @@ import {
 } from '../segments/segment.ts';
 import type { Spare } from '../segments/spares.ts';
 import { FoldedMarks } from './folded-marks.ts';
-import { behind, namesOf } from './pieces.ts';
+import { behind, namesOf, sumOf } from './pieces.ts';
 import { type Fields, MovedEntries, Repacker } from './repack.ts';
 import { type Compacted, create, cutBack, drop } from './swap.ts';
 
@@ -156,10 +157,6 @@ async function readHeaders(options: CompactOptions): Promise<SegmentHeader[]> {
       `the segments from ${segmentName(headers[0]!.base)} on have over ${BYTES_MAX} bytes: compact fewer at a time`,
     );
   return headers;
-}
-
-function sumOf(headers: readonly SegmentHeader[]): number {
-  return headers.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
 class Compaction {
@@ -299,6 +296,7 @@ class Compaction {
       if (type === RECORD_MESSAGES) this.#keepLive(rows, at, bytes);
       if (type === RECORD_PLACED) this.#keepPlaced(rows, at, bytes);
     } else if (type === RECORD_IDS) {
+      if (untilOf(windowOf(rows, at)) <= this.#timeMs) return;
       const place = bytes.byteOffset - this.#options.codec.memory.byteOffset + body;
       this.#repacker.add({ type, ...namesOf(rows, at) }, place, count * ID_BYTES, this.#next);
     } else this.#marks.add(type, bytes, body, count);

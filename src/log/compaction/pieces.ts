@@ -41,3 +41,8 @@ export function behind(view: DataView, at: number): number {
   assert(next <= view.byteLength, 'a message reaches beyond its body');
   return next;
 }
+
+/** Bytes of segments together. */
+export function sumOf(headers: readonly { bytes: number }[]): number {
+  return headers.reduce((sum, { bytes }) => sum + bytes, 0);
+}

@@ -7,7 +7,8 @@
 //     8 u32 version: 1 or 2      32 f64 oldest position needed      48 u32 pages of attempts
 //    12 u32 CRC32C of the rest   40 u32 segments                    56 u32 pages of numbers, or 0
 //    16 u64 log id              52 u32 CRC of the first record behind the segments
-//   segment, 48 bytes: f64 base, first, end (sequences), messages, live, u32 identity, u32 zero
+//   segment, 48 bytes: f64 base, first, end (sequences), messages, live, u32 identity,
+//                      u32 until when ids in it are to be known, s since 1970, rounded up; 0: none
 //   page of settled:   f64 number, u32 kind (0 = all, 1 = bits follow), u32 zero,
 //                      8192 bytes of bits
 //   page of attempts:  f64 number, u32 kind (0 = all the same, 1 = counts follow), u32 attempts,
@@ -39,6 +40,8 @@ export interface KnownSegment {
   live: number;
   /** CRC of the segment's header. */
   identity: number;
+  /** Until when ids in it are to be known, in ms since 1970, rounded up; 0: there are none. */
+  idsUntilMs: number;
 }
 
 export interface CheckpointState {
@@ -80,6 +83,7 @@ const SEGMENT_BYTES = 48;
 const PAGE_HEAD_BYTES = 16;
 const PAGE_BYTES = 8192;
 const CRC_FROM = 16;
+const SECONDS_MAX = 2 ** 32 - 1;
 
 type Checksum = (bytes: Uint8Array) => number;
 
@@ -119,10 +123,11 @@ export function encodeCheckpoint(
   view.setUint32(56, numbers.count, true);
   let at = HEADER_BYTES;
   for (const segment of state.segments) {
-    const { base, first, end, messages, live, identity } = segment;
+    const { base, first, end, messages, live, identity, idsUntilMs } = segment;
     for (const [i, value] of [base, first, end, messages, live].entries())
       view.setFloat64(at + i * 8, value, true);
     view.setUint32(at + 40, identity, true);
+    view.setUint32(at + 44, Math.min(Math.ceil(idsUntilMs / 1000), SECONDS_MAX), true);
     at += SEGMENT_BYTES;
   }
   const page = (number: number, value: number, words: Uint32Array | Uint16Array | undefined) => {
@@ -181,6 +186,7 @@ export function decodeCheckpoint(
       messages: number(3),
       live: number(4),
       identity: view.getUint32(at + 40, true),
+      idsUntilMs: untilMs(view.getUint32(at + 44, true)),
     });
   }
   const page = (): { number: number; value: number; words: ArrayBuffer | undefined } => {
@@ -204,6 +210,11 @@ export function decodeCheckpoint(
   }
   if (version === VERSION_NUMBERS) readNumbers(bytes, at, view.getUint32(56, true), checkpoint);
   return checkpoint;
+}
+
+// Beyond what can be said is for ever.
+function untilMs(seconds: number): number {
+  return seconds === SECONDS_MAX ? Number.MAX_SAFE_INTEGER : seconds * 1000;
 }
 
 /** Reads the checkpoint of a folder; undefined if there is none that can be believed. */

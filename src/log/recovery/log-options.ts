@@ -1,7 +1,7 @@
 // What a log needs to be opened, and what it tells its broker.
 
 import type { Position } from '../../core/ports/basics.ts';
-import type { DiskAreas, RecordScanner } from '../../core/ports/codec.ts';
+import type { DiskAreas, MessageIds, RecordScanner } from '../../core/ports/codec.ts';
 import type { Foreground } from '../../core/ports/foreground.ts';
 import type { Files } from '../files/files.ts';
 import type { Delays } from '../files/throttle.ts';
@@ -16,7 +16,7 @@ export interface LogOptions extends Delays {
   indexFiles: Files;
   /** What must stay where it is beside the files, outermost first (watch.ts). */
   places?: readonly Place[];
-  codec: RecordScanner & DiskAreas;
+  codec: RecordScanner & DiskAreas & Pick<MessageIds, 'setSecret'>;
   /** A codec of its own for reading segments beside the broker; made when it is first needed. */
   sideCodec: () => RecordScanner;
   /** CRC32C of any bytes. */

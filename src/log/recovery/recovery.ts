@@ -44,6 +44,7 @@ import {
   keyOf,
   type SegmentHeader,
 } from '../segments/segment.ts';
+import { readIds } from './ids.ts';
 import { makeEnd, removeSegment, settleNames } from './log-end.ts';
 import { Progress, type Tell } from './progress.ts';
 
@@ -67,7 +68,8 @@ export interface Sink extends Visitor {
 export interface Shortcuts {
   /** Position before which nothing is needed, as far as is known. */
   start: Position;
-  /** What is known of a complete segment; undefined: it has to be read. */
+  /** What is known of a complete segment; undefined: it has to be read. Of `idsUntilMs` 0 its ids
+   * need not be. */
   known(segment: FoundSegment): Promise<KnownSegment | undefined>;
   /** Writes the entries of a segment that was read to disk. */
   index(segment: FoundSegment, source: SegmentEntries): Promise<void>;
@@ -113,13 +115,8 @@ export interface Recovered {
 
 /** Opens the segments and checks names, headers and order. Throws LogError; changes nothing. */
 export async function takeInventory(files: Files): Promise<Inventory> {
-  const inventory: Inventory = {
-    segments: [],
-    older: [],
-    superseded: [],
-    leftovers: [],
-    foreign: [],
-  };
+  const none = { leftovers: [], foreign: [] };
+  const inventory: Inventory = { segments: [], older: [], superseded: [], ...none };
   const names = (await list(files)).sort();
   const bases = names.filter((name) => baseOf(name) !== undefined);
   for (const name of names) {
@@ -244,6 +241,7 @@ export async function recover(
       tail < segments.length - READ_ALWAYS ? await shortcuts?.known(segment) : undefined;
     if (known !== undefined) {
       sink.known(known);
+      if (known.idsUntilMs > 0) await readIds(files, codec, segment, sink);
       // Not the highest epoch of its records, but none behind it has a lower one.
       epoch = Math.max(epoch, segment.header.epoch);
       sequence = Math.max(sequence, known.end);

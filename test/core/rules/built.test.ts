@@ -17,7 +17,7 @@ test('every key is carried out, or refused by its name', () => {
     else
       assert.throws(check, {
         name: 'RuleError',
-        message: `rule "r" sets ${key}, which this version does not carry out; take it out of the rule. This version knows retry, retry_jitter, max_deliveries, dead_letter, isolate, lease, delay, max_messages, max_bytes, overflow (refuse, drop-oldest), max_in_flight, batch, rate, copy_to`,
+        message: `rule "r" sets ${key}, which this version does not carry out; take it out of the rule. This version knows retry, retry_jitter, max_deliveries, dead_letter, isolate, lease, delay, max_messages, max_bytes, overflow (refuse, drop-oldest), max_in_flight, batch, rate, dedup, copy_to`,
       });
   }
 });

@@ -49,8 +49,16 @@ function stateOf(settled: Settled, attempts: Attempts, deferred = NONE): Checkpo
   return {
     start: 4096,
     segments: [
-      { base: 0, first: 1, end: 10, messages: 9, live: 0, identity: 0xffffffff },
-      { base: BIG, first: 10, end: BIG, messages: 2 ** 40, live: 3, identity: 0 },
+      { base: 0, first: 1, end: 10, messages: 9, live: 0, identity: 0xffffffff, idsUntilMs: 0 },
+      {
+        base: BIG,
+        first: 10,
+        end: BIG,
+        messages: 2 ** 40,
+        live: 3,
+        identity: 0,
+        idsUntilMs: 1_700_000_000_000,
+      },
     ],
     behind: 0xfedcba98,
     settled: { pages: () => settled },

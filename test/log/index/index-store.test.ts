@@ -617,7 +617,7 @@ async function savingStore() {
   let asked = 0;
   const state = (): CheckpointSource => {
     asked++;
-    const segments = [{ base: BASE, first: 1, messages: 5, live: 5 }];
+    const segments = [{ base: BASE, first: 1, messages: 5, live: 5, idsUntilMs: 0 }];
     const none = { pages: () => [] };
     const numbers = NO_NUMBERS;
     return { start: BASE, segments, end: 6, settled: none, attempts: none, numbers };

@@ -59,8 +59,8 @@ export const CORE_COMMIT: readonly Mutant[] = [
   },
   {
     name: 'bytes written over before they are on disk',
-    file: 'src/core/commit/commit.ts',
-    member: 'Commit.hot',
+    file: 'src/core/commit/open-segment.ts',
+    member: 'OpenSegment.hot',
     find: 'offset >= this.#codec.writeAt()',
     replace: 'offset >= 0',
     test: 'test/core/commit/commit.test.ts',

@@ -34,9 +34,9 @@ export const CORE_OTHERS: readonly Mutant[] = [
   {
     name: 'segment with live messages given back',
     file: 'src/core/segments/retention.ts',
-    member: 'Retention.needed',
-    find: 'segments[at].live === 0',
-    replace: 'segments[at].live <= 1',
+    member: 'Retention.#isNeeded',
+    find: 'live > 0 || idsUntilMs > this.wallMs',
+    replace: 'idsUntilMs > this.wallMs',
     test: 'test/core/segments/retention.test.ts',
     caughtBy: 'the oldest segment with a live message bounds what may go',
   },
