@@ -19,6 +19,7 @@ import {
   RECORD_FLAGS_AT,
   RECORD_FORM_AT,
   RECORD_HEADER_BYTES,
+  RECORD_IDS,
   RECORD_KIND_AT,
   RECORD_MESSAGES,
   RECORD_PLACED,
@@ -91,6 +92,7 @@ export interface BatchRead {
   settled: BatchMark[];
   returned: BatchMark[];
   deferred: BatchDeferral[];
+  ids: { bucket: bigint; count: number; windowS: number }[];
   /** What is said of rules; `from`: the version that it replaces, or 0. */
   settings: { sequence: number; text: string; from: number }[];
   /** Sequence that the commit record names as the next one. */
@@ -101,7 +103,7 @@ export interface BatchRead {
 /** Reads the records of one whole batch at log position `position`. */
 export function readBatch(bytes: Uint8Array, position: number): BatchRead {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const none = { messages: [], settled: [], returned: [], deferred: [], settings: [] };
+  const none = { messages: [], settled: [], returned: [], deferred: [], ids: [], settings: [] };
   const read: BatchRead = { ...none, next: 0, last: false };
   let at = 0;
   while (at < bytes.length) {
@@ -157,6 +159,10 @@ export function readBatch(bytes: Uint8Array, position: number): BatchRead {
           attempts: view.getUint16(body + DEFERRAL_ATTEMPTS_AT, true),
           level: bytes[body + DEFERRAL_LEVEL_AT]!,
         });
+    } else if (type === RECORD_IDS) {
+      const bucket = view.getBigUint64(at + RECORD_BUCKET_AT, true);
+      const windowS = view.getUint32(at + RECORD_ATTEMPTS_AT, true);
+      read.ids.push({ bucket, count, windowS });
     } else if (type === RECORD_COMMIT) {
       read.next = sequence;
       read.last = (bytes[at + RECORD_FLAGS_AT]! & FLAG_LAST) !== 0;

@@ -44,6 +44,7 @@ import {
   type ProducerModel,
 } from './model.ts';
 import { judgeNumbers, type Numbers } from './numbers.ts';
+import type { Repeats } from './repeats.ts';
 import type { SimRules } from './rules.ts';
 import type { SimSettings } from './settings.ts';
 
@@ -87,6 +88,8 @@ export class Checker {
   settings: SimSettings | undefined;
   /** Rules that are in force. */
   rules: SimRules | undefined;
+  /** Messages that are published again; undefined: none are. */
+  repeats: Repeats | undefined;
   /** Whether the broker can have nothing more moved for now. */
   isMoverFull: () => boolean = () => false;
   /** What time it is in the broker's life. */
@@ -156,6 +159,7 @@ export class Checker {
     this.messages.set(id, message);
     producer.order.set(message, producer.order.size);
     this.#owners.set(message, producer);
+    this.repeats?.sent(message);
     return message;
   }
 
@@ -175,9 +179,11 @@ export class Checker {
           const { state } = message;
           const isStored = !['sent', 'appended', 'refused', 'gone'].includes(state);
           assert.ok(isStored, `${name(message)} was acked and is ${state}`);
-          this.tally.add('acks');
+          this.tally.add(why === 'again' ? 'acks of what was published again' : 'acks');
         } else if (message !== undefined) {
-          assert.equal(message.state, 'sent', `${name(message)} was refused after it was packed`);
+          const isAgain = this.repeats?.has(message) === true;
+          const isNew = isAgain || message.state === 'sent';
+          assert.ok(isNew, `${name(message)} was refused after it was packed`);
           const { rules } = this;
           const isRuled = rules?.mayRefuse(message.bucket) || rules?.mayRefuseCopies(message);
           if (isRuled) this.tally.add('refused where a rule bounds');
@@ -185,7 +191,7 @@ export class Checker {
             this.mayRefuse || isRuled === true,
             `${name(message)} was refused without a cause`,
           );
-          message.state = 'refused';
+          if (!isAgain) message.state = 'refused';
           this.expected.full++;
         } else if (why === 'empty') this.expected.empty++;
         else this.expected.large++;
@@ -204,6 +210,7 @@ export class Checker {
     const messages: Message[] = [];
     const moves: Moving[] = [];
     this.settings?.written(read);
+    this.repeats?.judge(read);
     for (const each of read.messages) {
       const { sequence, position: at, bucket, body, dueMs, move } = each;
       this.#passSettings(read);
@@ -219,10 +226,7 @@ export class Checker {
       }
       const message = this.#identify(body, Number(bucket));
       assert.equal(message.state, 'sent', `${name(message)} went into the log twice`);
-      const owner = this.#owners.get(message)!;
-      const order = owner.order.get(message)!;
-      assert.ok(order > owner.lastAppended, `${name(message)} overtook one of its producer`);
-      owner.lastAppended = order;
+      if (this.repeats?.has(message) !== true) this.#judgeOwner(message);
       sawClock(message, this.wall());
       judgePublished(message, dueMs, this.rules?.of(message.bucket).delay ?? 0);
       message.delays.dueMs = dueMs;
@@ -253,6 +257,13 @@ export class Checker {
     this.#bodyOf(each.body, copy.bucket);
     this.#bySequence.set(copy.sequence, copy);
     return copy;
+  }
+
+  #judgeOwner(message: Message): void {
+    const owner = this.#owners.get(message)!;
+    const order = owner.order.get(message)!;
+    assert.ok(order > owner.lastAppended, `${name(message)} overtook one of its producer`);
+    owner.lastAppended = order;
   }
 
   // Rules that are set have sequences, too.

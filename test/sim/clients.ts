@@ -86,6 +86,14 @@ export class ProducerPeer implements Peer {
     const frame: WireMessage[] = [];
     const count = random.chance(0.2) ? 1 : 1 + random.below(random.chance(0.1) ? 40 : 8);
     for (let i = 0; i < count; i++) {
+      const again = checker.repeats?.pick();
+      if (again !== undefined) {
+        const { message, bucket: same } = again;
+        frame.push({ bucket: BigInt(same), body: bodyOf(message.id, message.length) });
+        checker.repeats!.sentAgain(message, checker.wall());
+        owed.messages.push({ message, why: 'again' });
+        continue;
+      }
       const to = bucket();
       const kind = random.below(60);
       if (kind === 0 || kind === 1) {

@@ -75,6 +75,7 @@ export interface Notice {
 }
 
 const LATE_MS = 100;
+const FEW_ID_BYTES = 4000;
 const RETRY_MS = 1000;
 const LOOK_MS = 500;
 const LATER_MS = 25;
@@ -118,6 +119,7 @@ export class Life {
     this.files = files;
     this.#setting = setting;
     this.#state = createState(setting.hashSeed, setting.slotsMax);
+    if (setting.rules?.hasFewIds === true) this.#state.ids.bytesMax = FEW_ID_BYTES;
     this.#replay = new CountingReplay(this.#state);
     // A new process finds its memory empty.
     const { codec } = setting;

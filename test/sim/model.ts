@@ -170,7 +170,7 @@ export function name({ id, bucket, sequence }: Message): string {
 
 /** What a producer was promised a reply for. */
 export interface Owed {
-  messages: { message: Message | undefined; why: 'empty' | 'large' | undefined }[];
+  messages: { message: Message | undefined; why: 'empty' | 'large' | 'again' | undefined }[];
 }
 
 export class ProducerModel {

@@ -9,6 +9,7 @@ import type { RuleTable } from '../../src/core/rules/rule-table.ts';
 import type { Random } from '../support/random.ts';
 import { drawCopies, isTooLarge } from './copies.ts';
 import { type Message, name } from './model.ts';
+import { FOR_EVER_MS } from './repeats.ts';
 import type { SimSettings } from './settings.ts';
 
 /** What is in force for a bucket; 0: no bound. */
@@ -30,10 +31,12 @@ export interface Bounds {
   /** Ms. */
   delay: number;
   copy_to: readonly number[];
+  dedup: number;
 }
 
 const RETRIES = [[0], [200], [0, 50, 1000], [20_000], [100, 0, 5000], [2]];
 const DELAYS = [3, 60, 400, 2500];
+const WINDOWS = [FOR_EVER_MS, FOR_EVER_MS, FOR_EVER_MS, 400, 5000];
 const AT_ONCE = { retry: [0], retry_jitter: 0, isolate: true, delay: 0 };
 const NONE: Bounds = {
   batch: 0,
@@ -47,6 +50,7 @@ const NONE: Bounds = {
   max_deliveries: 0,
   dead_letter: 'keep',
   copy_to: [],
+  dedup: 0,
 };
 // A wake-up may be so late, and is made good.
 const LATE_MS = 50;
@@ -68,6 +72,7 @@ function draw(random: Random, leases: Random, later: Random | undefined): Bounds
     max_deliveries: 0,
     dead_letter: 'keep',
     copy_to: [],
+    dedup: 0,
   };
 }
 
@@ -96,6 +101,8 @@ function drawTimes(random: Random): Times {
 /** The model of what rules promise, bucket by bucket. */
 export class SimRules {
   readonly table: RuleTable;
+  /** Ids have so little memory that new messages may be refused. */
+  hasFewIds = false;
   /** What dies goes from each bucket to the next. */
   isChain = false;
   /** Some buckets get copies. */
@@ -116,7 +123,7 @@ export class SimRules {
   /**
    * Rules for all buckets, half of which have bounds of their own; `leases`: chances of theirs,
    * `later`: those of delays, `deaths`: those of what becomes of messages that die, `copies`: those
-   * of copies for other buckets.
+   * of copies for other buckets, `dedups`: those of what is not stored again.
    */
   constructor(
     random: Random,
@@ -124,6 +131,7 @@ export class SimRules {
     later: Random | undefined,
     deaths: Random | undefined,
     copies: Random | undefined,
+    dedups: Random | undefined,
     buckets: readonly number[],
   ) {
     this.#common = random.chance(0.5) ? draw(random, leases, later) : NONE;
@@ -131,6 +139,7 @@ export class SimRules {
       if (random.chance(0.5)) this.#single.set(bucket, draw(random, leases, later));
     if (deaths !== undefined) this.#drawDeaths(deaths, buckets);
     if (copies !== undefined && !this.isChain) this.#drawCopies(copies, buckets);
+    if (dedups !== undefined) this.#drawWindows(dedups);
     const rules = [this.#rule('all', '*', this.#common)];
     for (const [bucket, bounds] of this.#single)
       rules.push(this.#rule(`b${bucket}`, `${bucket}`, bounds));
@@ -179,12 +188,19 @@ export class SimRules {
     }
   }
 
+  #drawWindows(random: Random): void {
+    const draw = () => WINDOWS[random.below(WINDOWS.length)]!;
+    if (random.chance(0.5)) this.#common = { ...this.#common, dedup: draw() };
+    for (const [bucket, bounds] of this.#single)
+      if (random.chance(0.6)) this.#single.set(bucket, { ...bounds, dedup: draw() });
+  }
+
   #rule(name: string, match: string, bounds: Bounds): Rule | undefined {
     // 0 is no batch, and no key is left out where another rule would decide.
     const words = Object.entries(bounds).map(([key, value]) => {
       if (key === 'retry') return `retry=${bounds.retry.map((ms) => `${ms}ms`).join(',')}`;
       if (key === 'copy_to') return `${key}=${bounds.copy_to.join() || 'none'}`;
-      if (key === 'lease' || key === 'delay') return `${key}=${value}ms`;
+      if (key === 'lease' || key === 'delay' || key === 'dedup') return `${key}=${value}ms`;
       return key === 'batch' && value === 0 ? 'batch=auto' : `${key}=${value}`;
     });
     return ruleOfWords(name, match, words);
@@ -229,7 +245,8 @@ export class SimRules {
 
   /** Whether a message may be refused for the bucket's sake. */
   mayRefuse(bucket: number): boolean {
-    const { max_messages, max_bytes, overflow } = this.of(bucket);
+    const { max_messages, max_bytes, overflow, dedup } = this.of(bucket);
+    if (dedup > 0 && this.hasFewIds) return true;
     const was = this.settings?.mayHaveRefused(bucket) === true;
     return overflow === 'refuse' && (was || max_messages > 0 || max_bytes > 0);
   }

@@ -31,6 +31,7 @@ const OFTEN: Floor[] = [
   ['dead in their lines', 10],
   ['given back', 300],
   ['redrives to the end', 300],
+  ['acks of what was published again', 200],
 ];
 // What strikes so seldom, or in so few worlds, that chance alone can leave it short: then further
 // worlds follow, in which every promise has to hold, too.

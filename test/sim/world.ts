@@ -21,6 +21,7 @@ import { Disk } from './disk.ts';
 import type { FaultKind } from './faults.ts';
 import { BROKEN } from './follower.ts';
 import { Life, limitsOf, type Notice, type Setting } from './life.ts';
+import { Repeats } from './repeats.ts';
 import { SimRules } from './rules.ts';
 import { SimSettings } from './settings.ts';
 import { Trace } from './trace.ts';
@@ -45,6 +46,7 @@ const DAY_MS = 24 * 3_600_000;
 const LATE_MS = 150;
 const DEATHS_SEED = 0xdead;
 const COPIES_SEED = 0xc0b1;
+const DEDUP_SEED = 0xdd0b;
 const LEASES_SEED = 0x1ea5e;
 const MESSAGE_BYTES_MAX = 2000;
 const BACKLOG_MAX = 1500;
@@ -115,10 +117,15 @@ export class SeededWorld {
     if (chances.chance(0.5)) {
       const copies = new Random(options.seed ^ COPIES_SEED);
       const copying = copies.chance(0.6) ? copies : undefined;
+      const dedups = new Random(options.seed ^ DEDUP_SEED);
+      const windows = dedups.chance(0.5) ? dedups : undefined;
       const { later: times, deaths: dying } = { later: this.#later, deaths: this.#deaths };
-      const rules = new SimRules(chances, leases, times, dying, copying, this.#buckets);
+      const rules = new SimRules(chances, leases, times, dying, copying, windows, this.#buckets);
       rules.segmentBytes = limits.segmentBytes - limits.reserveBytes;
-      this.checker.rules = rules;
+      const { checker } = this;
+      checker.rules = rules;
+      if (windows !== undefined) checker.repeats = new Repeats(windows, rules, checker.tally);
+      rules.hasFewIds = windows?.chance(0.2) === true;
       const free = this.#buckets.filter(rules.others);
       const changes = new Random(options.seed ^ CHANGES_SEED);
       if (free.length > 0 && changes.chance(0.4)) {
@@ -561,6 +568,7 @@ export class SeededWorld {
     const torn = this.#tally.get('power cuts') + this.#tally.get('flip') > 0;
     if (/^the index of .* is made again/.test(text) && torn) return;
     if (kind === 'clock.jumped' && this.#tally.get('clock set') > 0) return;
+    if (kind === 'dedup.full' && this.checker.rules?.hasFewIds === true) return;
     if (kind === 'due.read' && torn) return;
     const isReread = text.endsWith('the due times of the segment are read from the log');
     if (isReread && (torn || !this.#orderly)) return;
