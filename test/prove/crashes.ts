@@ -3,7 +3,7 @@
 // Whatever it is, a broker recovers, appends, loses power and recovers again.
 
 import assert from 'node:assert/strict';
-import { bodiesOf, indexOf, type Message, World } from '../log/harness.ts';
+import { bodiesOf, indexOf, type Message, World, type WorldOptions } from '../log/harness.ts';
 import { type Fate, loseAll, MemoryFiles } from '../support/memory-files.ts';
 import { Random } from '../support/random.ts';
 import { type CaseOptions, type Counts, count, type Part, spread } from './part.ts';
@@ -22,7 +22,12 @@ const STEPS = 28;
 const CASES = Math.ceil((BATCHES * STEPS * (SUBSETS_MAX + TEARS)) / TURN) * TURN;
 
 // A pool of frames for one frame would be a megabyte to clear in each state.
-const OPTIONS = { limits: { framesMax: 0 } };
+const LIMITS = { limits: { framesMax: 0 } };
+/** Where everything is published again after the crash, in every second workload. */
+const ONCE = 2;
+const isOnce = (seed: number) => seed % 2 === 1;
+/** The codec is that of all worlds: also where nothing is to be told by rules, they say so. */
+const rulesOf = (seed: number) => ({ rules: [`${isOnce(seed) ? ONCE : BUCKETS + 1} dedup=1h`] });
 
 /** What clients know at one step. */
 interface Known {
@@ -64,7 +69,7 @@ interface Workload {
 async function workload(seed: number): Promise<Workload> {
   const random = new Random(seed);
   const files = new MemoryFiles();
-  const world = await World.open(files);
+  const world = await World.open(files, rulesOf(seed));
   await world.settle();
   files.auto = false;
   const moments: Moment[] = [];
@@ -147,8 +152,8 @@ function fateOf(moment: Moment, state: number, seed: number): () => Fate {
 }
 
 /** Every bucket's messages in the order of delivery, as `bucket:body`. */
-async function delivered(files: MemoryFiles): Promise<string[][]> {
-  const world = await World.open(files, OPTIONS);
+async function delivered(files: MemoryFiles, options: WorldOptions): Promise<string[][]> {
+  const world = await World.open(files, options);
   const lines: string[][] = [];
   for (const bucket of [1, 2, 3])
     lines.push((await world.drain(bucket)).map((body) => `${bucket}:${body}`));
@@ -162,16 +167,34 @@ function mayPrecede(before: Place, place: Place): boolean {
 }
 
 /** A broker starts, publishes and loses power; the next one must deliver what is owed. */
-async function judge(files: MemoryFiles, known: Known, order: Workload['places']): Promise<void> {
-  const world = await World.open(files, OPTIONS);
+async function judge(
+  files: MemoryFiles,
+  known: Known,
+  order: Workload['places'],
+  seed: number,
+): Promise<void> {
+  const options = { ...LIMITS, ...rulesOf(seed) };
+  const world = await World.open(files, options);
+  const again = isOnce(seed) ? sentTo(ONCE, known, order) : [];
+  if (again.length > 0) {
+    const link = world.publish(again.map((body) => ({ bucket: ONCE, body })));
+    await world.settle();
+    assert.ok(link.received.every((byte) => byte === 1) && link.received.length === again.length);
+  }
   const more = [1, 2, 3].map((bucket) => ({ bucket, body: 'after the crash' }));
   const link = world.publish(more);
   await world.settle();
   assert.deepEqual(link.received, [1, 1, 1], `no acks: ${world.notes.join('; ')}`);
-  const lines = await delivered(files.crash(loseAll));
+  const lines = await delivered(files.crash(loseAll), options);
   const found = new Set<string>();
   lines.forEach((line, i) => {
     assert.equal(line.pop(), `${i + 1}:after the crash`, 'what was acked after the start is gone');
+    if (i + 1 === ONCE && isOnce(seed)) {
+      const all = again.map((body) => `${ONCE}:${body}`);
+      assert.deepEqual([...line].sort(), all.sort(), 'published again, not stored once');
+      for (const message of line) found.add(message);
+      return;
+    }
     const places = line.map((message) => order.get(message));
     places.forEach((place, at) => {
       assert.ok(place !== undefined && place.at < known.sent, 'delivered, but never sent');
@@ -182,6 +205,14 @@ async function judge(files: MemoryFiles, known: Known, order: Workload['places']
   });
   for (const message of known.acked)
     if (!known.done.has(message)) assert.ok(found.has(message), `lost: ${message.slice(0, 12)}`);
+}
+
+// Bodies that were sent to a bucket.
+function sentTo(bucket: number, { sent }: Known, order: Workload['places']): string[] {
+  const mine = [...order].filter(
+    ([message, { at }]) => at < sent && message.startsWith(`${bucket}:`),
+  );
+  return mine.map(([message]) => message.slice(message.indexOf(':') + 1));
 }
 
 export class Crashes implements Part {
@@ -226,7 +257,7 @@ export class Crashes implements Part {
     }
     seen.add(print);
     count(this.counts, 'states');
-    await judge(after, moment, made.places).catch((error) => {
+    await judge(after, moment, made.places, each).catch((error) => {
       const where = `workload ${each}, step ${which}, state ${state - made.from[which]!}`;
       throw new Error(`${where}: ${error.message}`, { cause: error });
     });
