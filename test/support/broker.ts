@@ -128,6 +128,13 @@ export async function startBroker(options: BrokerOptions): Promise<BrokerProcess
   const ready = await Promise.race([watch.line((line) => line.event === 'ready'), exited]);
   if (typeof ready !== 'object')
     throw new Error(`the broker ended with ${ready}: ${lines.map((l) => l.msg).join(' | ')}`);
+  let dashboard = ready.dashboard as number | null;
+  if (options.dashboard && dashboard === null) {
+    // On a busy machine it may come up behind the broker.
+    const up = (line: LogLine) => line.event === 'dashboard.listening';
+    const listening = await Promise.race([watch.line(up), exited]);
+    if (typeof listening === 'object') dashboard = listening.port as number;
+  }
   // By the broker's own pid: the child may be a tracer around it.
   const kill = async () => {
     process.kill(ready.pid as number, 'SIGKILL');
@@ -140,7 +147,7 @@ export async function startBroker(options: BrokerOptions): Promise<BrokerProcess
     dataDir: options.dataDir,
     intake: ready.intake as number,
     exhaust: ready.exhaust as number,
-    dashboard: ready.dashboard as number | null,
+    dashboard,
     line: (wanted) => watch.line(wanted),
     kill,
     stop: () => {
