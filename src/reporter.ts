@@ -169,8 +169,8 @@ export class Reporter {
     const messages = publishedMessages + deliveredMessages + answered;
     const { refusedEmpty, refusedLarge, refusedFull, refusedByRule, purgedMessages } = counters;
     const refused = refusedEmpty + refusedLarge + refusedFull + refusedByRule;
-    const gone = purgedMessages + counters.droppedMessages;
-    const others = refused + gone + this.#commits;
+    const dropped = Object.values(counters.dropped).reduce((sum, count) => sum + count, 0);
+    const others = refused + purgedMessages + dropped + this.#commits;
     return 2 * opened - (producers.size + consumers.size) + messages + others;
   }
 

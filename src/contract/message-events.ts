@@ -37,7 +37,7 @@ export interface MessageEvent {
   /** Who got or held them; absent in `sealed` and `durable`, and where an operator purged. */
   consumer?: MessageConsumer;
   /**
-   * Of `settled`: `done`, `purged`, `dropped` (its bucket had too much), `dead` (and kept nowhere) or
+   * Of `settled`: `done`, `purged`, `dropped` (too much, or too old), `dead` (and kept nowhere) or
    * `moved` (to another line: dead, or given back). Of `requeued`, ready again at once, and `deferred`, ready after a time: `failed` or
    * `released`, as the consumer said; of `requeued` also `lost`.
    */

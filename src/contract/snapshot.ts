@@ -59,8 +59,9 @@ export interface Totals {
   unreadableMessages: number;
   /** Messages that operators purged. */
   purgedMessages: number;
-  /** Messages that rules dropped, as their bucket had too much. */
-  droppedMessages: number;
+  /** Messages that rules dropped: their bucket had too much, they waited too long, or were dead for
+   * too long. */
+  dropped: { overflow: number; expired: number; 'dead-keep': number };
   heartbeats: number;
   /** Batches of producers that were taken whole, and deliveries that were sent. */
   batches: number;

@@ -5,6 +5,7 @@
 export const WHY = {
   stopping: 'the broker is stopping: nothing new is delivered',
   purging: 'what waits is being purged',
+  expiring: 'what waited longer than a rule allows (ttl, dead_keep) is being taken out',
   'storage-full': 'nothing waits, and publishes are refused because the disk is full',
   empty: 'nothing waits',
   paused: 'deliveries are paused by an operator',

@@ -8,6 +8,7 @@ import type { Slice } from './buckets/slice.ts';
 import type { Batch } from './commit/batch.ts';
 import type { InFlight } from './delivery/in-flight.ts';
 import * as notices from './delivery/notices.ts';
+import type { Sweeper } from './delivery/sweeper.ts';
 import type { Failure, Position } from './ports/basics.ts';
 import type { Notices } from './ports/notices.ts';
 import { Compaction } from './segments/compaction.ts';
@@ -15,6 +16,7 @@ import { IdWindows } from './segments/id-windows.ts';
 import { Indexing } from './segments/indexing.ts';
 import { checkpointOf, type State } from './segments/state.ts';
 import type { InMemory } from './segments/state-builder.ts';
+import type { StoringTimes } from './segments/storing-times.ts';
 import { Waiting } from './waiting.ts';
 
 /** The parts of the broker that it looks after or asks. */
@@ -28,6 +30,7 @@ export interface MaintenanceParts extends Pick<State<unknown>, 'retention'> {
     relocated(base: Position, end: Position, where: (part: Slice) => void): void;
     each(take: (sequence: number, count: number) => void): void;
   };
+  readonly rulesInForce: { readonly sweeper: Pick<Sweeper, 'merged'> } | undefined;
   readonly nextSequence: number;
   readonly closing: boolean;
   /** Something is done: ticks go on. */
@@ -40,7 +43,7 @@ export interface MaintenanceParts extends Pick<State<unknown>, 'retention'> {
 
 export type MaintenanceOptions = Pick<
   BrokerOptions,
-  'log' | 'limits' | 'releaseMax' | 'wallMs' | 'ids'
+  'log' | 'limits' | 'releaseMax' | 'times' | 'wallMs' | 'ids'
 >;
 
 export class Maintenance {
@@ -50,10 +53,12 @@ export class Maintenance {
   readonly compaction: Compaction;
   readonly #parts: MaintenanceParts;
   readonly #log: Log;
+  readonly #times: StoringTimes;
 
   constructor(parts: MaintenanceParts, options: MaintenanceOptions) {
     const { log, limits, releaseMax, wallMs, ids } = options;
     this.#parts = parts;
+    this.#times = options.times;
     this.#log = log;
     const { buckets, retention } = parts;
     buckets.delayed.holders = (take) => {
@@ -76,12 +81,14 @@ export class Maintenance {
     this.compaction = new Compaction({
       buckets,
       retention,
+      times: options.times,
       space: log.space,
       upkeep: log.upkeep,
       memoryFrom: () => this.indexing.memoryFrom,
       entriesMax: limits.segmentEntriesMax,
       moved: (base, end, where) => {
         this.waiting.merged(base, end);
+        parts.rulesInForce?.sweeper.merged(base, end);
         buckets.indexed.moved(base, end, where);
         for (const consumer of parts.consumers) consumer.inFlight.moved(base, end, where);
         parts.mover.relocated(base, end, where);
@@ -99,6 +106,7 @@ export class Maintenance {
 
   /** A batch became durable and is applied: what it says of times counts from now on. */
   durable(batch: Batch): void {
+    this.#times.note(this.#parts.nextSequence, batch.storedMs);
     this.waiting.durable(batch);
     if (batch.idBytes === 0) return;
     this.#parts.retention.keepIds(batch.base, batch.idsUntilMs, batch.idBytes);
@@ -116,10 +124,12 @@ export class Maintenance {
     const parts = this.#parts;
     const { memoryFrom } = this.indexing;
     const { startPosition } = this.#log.journal;
-    const { places } = parts.commit.marks;
+    const { buckets, commit, retention } = parts;
+    const { places } = commit.marks;
+    const state = { buckets, retention, times: this.#times };
     this.#log.upkeep.checkpoint(
       memoryFrom,
-      () => checkpointOf(parts, startPosition, memoryFrom, parts.nextSequence, places),
+      () => checkpointOf(state, startPosition, memoryFrom, parts.nextSequence, places),
       now,
       done,
     );

@@ -5,23 +5,30 @@ import type { Buckets } from './buckets/buckets.ts';
 import type { RecentIds } from './collections/recent-ids.ts';
 import type { Batch } from './commit/batch.ts';
 import { DeliveryLimits } from './delivery/delivery-limits.ts';
+import { Expiry } from './delivery/expiry.ts';
 import { idsFull } from './delivery/notices.ts';
 import { Overflow, type OverflowParts } from './delivery/overflow.ts';
+import { Sweeper, type SweeperParts } from './delivery/sweeper.ts';
 import { Copies, type CopiesOptions } from './fairness/copies.ts';
 import { Dedup, type DedupParts } from './fairness/dedup.ts';
 import { Delays } from './fairness/delays.ts';
 import type { IntakePolicy, IntakeRules } from './fairness/intake-policy.ts';
 import { Quotas } from './fairness/quotas.ts';
+import type { SegmentIndex } from './ports/segment-index.ts';
 import { type ChangingParts, RuleChanges } from './rule-changes.ts';
 import { RuleSet } from './rules/rule-set.ts';
 import type { RuleTable } from './rules/rule-table.ts';
 import type { Settings } from './segments/settings.ts';
+import type { StoringTimes } from './segments/storing-times.ts';
 
 /** The parts of the broker that rules are in force at. */
-export interface RuledParts extends ChangingParts, OverflowParts {
+export interface RuledParts extends ChangingParts, OverflowParts, SweeperParts {
   readonly buckets: Buckets<unknown>;
   readonly commit: ChangingParts['commit'] & OverflowParts['commit'] & DedupParts['commit'];
   readonly counters: DedupParts['counters'];
+  readonly dispatcher: OverflowParts['dispatcher'] & SweeperParts['dispatcher'];
+  readonly dying: OverflowParts['dying'] & SweeperParts['dying'];
+  readonly retention: ChangingParts['retention'] & SweeperParts['retention'];
   /** What goes in; undefined: all does. */
   readonly rules: IntakeRules | undefined;
   /** Monotonic time in ms as of the last input. */
@@ -37,6 +44,9 @@ export interface RulesOptions {
   settings: Settings;
   /** Ids of messages that were published. */
   ids: RecentIds;
+  /** When messages were stored. */
+  times: StoringTimes;
+  log: { readonly index: SegmentIndex };
   wallMs: () => number;
 }
 
@@ -52,6 +62,9 @@ export class RulesInForce {
   /** Sets and removes rules. */
   readonly changes: RuleChanges;
   readonly #overflow: Overflow;
+  /** How long messages may wait, and who finds those that have. */
+  readonly expiry: Expiry;
+  readonly sweeper: Sweeper;
   /** What buckets take, since `intake`. */
   quotas: Quotas | undefined;
 
@@ -59,7 +72,8 @@ export class RulesInForce {
    * `file`: the rules of the configuration file.
    * @throws RuleError when they and what was set cannot be in force together.
    */
-  constructor(parts: RuledParts, file: RuleTable, { settings, ids, wallMs }: RulesOptions) {
+  constructor(parts: RuledParts, file: RuleTable, options: RulesOptions) {
+    const { settings, times, log, ids, wallMs } = options;
     const { buckets } = parts;
     this.#parts = parts;
     this.#file = file;
@@ -73,6 +87,9 @@ export class RulesInForce {
     this.changes = new RuleChanges(parts, this, settings, wallMs);
     this.#overflow = new Overflow(parts);
     this.#overflow.use(this.#set.table);
+    this.expiry = new Expiry({ buckets, times, wallMs });
+    this.expiry.use(this.#set.table);
+    this.sweeper = new Sweeper(parts, { expiry: this.expiry, index: log.index });
     parts.onBatch((batch) => {
       this.changes.durable(batch);
       this.refresh();
@@ -119,6 +136,8 @@ export class RulesInForce {
     this.#countPayload(table);
     parts.rules?.load();
     this.#overflow.use(table);
+    this.expiry.use(table);
+    this.sweeper.use();
     for (const { slot } of [...parts.buckets.subscriptions()]) parts.dispatch(slot);
   }
 

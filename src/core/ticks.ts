@@ -82,6 +82,7 @@ export class Ticks {
     broker.limitsOfRules?.advance(nowMs, (slot) => broker.dispatch(slot));
     broker.maintenance.waiting.advance(nowMs);
     broker.maintenance.windows.advance(nowMs);
+    broker.rulesInForce?.sweeper.advance(nowMs);
     const needed = retention.needed(commit.durablePosition);
     if (needed > journal.startPosition) commit.trim(needed);
     broker.compaction.advance(nowMs, space.blocked() !== undefined);
@@ -96,8 +97,10 @@ export class Ticks {
     const { budget, fairShare, foreground, overdue, reservations, dispatcher } = this.#broker;
     const { compaction, commit, indexing, limitsOfRules, maintenance } = this.#broker;
     const { waiting, windows } = maintenance;
+    const sweeper = this.#broker.rulesInForce?.sweeper;
     const partialMs = this.#partialDueMs();
     const isBusy = fairShare.busy || foreground.busy || reservations.busy || waiting.isBusy;
+    if (sweeper?.isBusy === true) return nowMs + TICK_MS;
     if (isBusy || overdue.size > 0 || budget.over || dispatcher.isStarved) return nowMs + TICK_MS;
     return Math.min(
       partialMs,
@@ -107,6 +110,7 @@ export class Ticks {
       indexing.dueMs,
       waiting.firing.dueMs,
       windows.dueMs,
+      sweeper?.dueMs ?? Number.POSITIVE_INFINITY,
       limitsOfRules?.dueMs ?? Number.POSITIVE_INFINITY,
     );
   }

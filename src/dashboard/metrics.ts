@@ -166,7 +166,7 @@ function ofMessages(text: Text, { totals, buckets, log }: Snapshot): void {
   counter('messages_deferred', 'Failed or given back, for later.', totals.deferredMessages);
   const suspected = 'Messages lost together with their consumer: they come again apart, uncharged.';
   counter('messages_suspected', suspected, totals.suspectedMessages);
-  const { dead } = totals;
+  const { dead, dropped } = totals;
   text.family('messages_dead_total', 'counter', 'Messages that died, by the reason.', [
     [{ reason: 'max-deliveries' }, dead.maxDeliveries],
     [{ reason: 'rejected' }, dead.rejected],
@@ -180,9 +180,8 @@ function ofMessages(text: Text, { totals, buckets, log }: Snapshot): void {
   counter('messages_redelivered', 'Messages sent once more.', totals.redeliveredMessages);
   counter('messages_unreadable', 'Messages that could not be read.', totals.unreadableMessages);
   counter('messages_purged', 'Messages purged by operators.', totals.purgedMessages);
-  text.family('messages_dropped_total', 'counter', 'Messages that rules dropped, by why.', [
-    [{ reason: 'overflow' }, totals.droppedMessages],
-  ]);
+  const whys = Object.entries(dropped).map(([reason, n]): [Labels, number] => [{ reason }, n]);
+  text.family('messages_dropped_total', 'counter', 'Messages that rules dropped, by why.', whys);
   text.family('frames_total', 'counter', 'Whole frames of the protocol, acks aside.', [
     [{ side: 'intake', type: 'batch' }, totals.batches],
     [{ side: 'exhaust', type: 'delivery' }, totals.deliveries],

@@ -67,7 +67,7 @@ export function fakeSnapshot(change: Partial<Snapshot> = {}): Snapshot {
       redeliveredMessages: 5,
       unreadableMessages: 0,
       purgedMessages: 0,
-      droppedMessages: 0,
+      dropped: { overflow: 0, expired: 0, 'dead-keep': 0 },
       copiedMessages: 0,
       duplicateMessages: 0,
       heartbeats: 8,

@@ -315,6 +315,7 @@ test('a checkpoint leaves out what is not there any more, and does not hold up w
     settled: { pages: () => broker.buckets.outcomes.settled.pages(65) },
     attempts: { pages: () => broker.buckets.outcomes.attempts.pages(65) },
     numbers: NO_NUMBERS,
+    stored: [],
   });
   let done = 0;
   log.upkeep.checkpoint(fourth, state, true, () => done++);
@@ -346,6 +347,7 @@ function compact(world: World, { bases, hurry = () => false }: Asked) {
       hurry,
       isSettled: (sequence) => settled.has(sequence),
       attemptsOf: (sequence) => attempts.get(sequence),
+      storedMs: () => 0,
       start: log.startPosition,
       oldestNeeded: 1,
       moved: () => {},
@@ -398,6 +400,7 @@ test('a compaction pauses between its steps, and does not when there is haste', 
         hurry: () => haste,
         isSettled: () => true,
         attemptsOf: () => 0,
+        storedMs: () => 0,
         start: 0,
         oldestNeeded: 1,
         moved: () => {},

@@ -7,6 +7,7 @@ import { CORE_COMMIT } from './mutants/core/commit.ts';
 import { CORE_CONNECTIONS } from './mutants/core/connections.ts';
 import { CORE_DEDUP } from './mutants/core/dedup.ts';
 import { CORE_DELIVERY } from './mutants/core/delivery.ts';
+import { CORE_EXPIRING } from './mutants/core/expiring.ts';
 import { CORE_FAIRNESS } from './mutants/core/fairness.ts';
 import { CORE_INTAKE_LATER } from './mutants/core/intake-later.ts';
 import { CORE_LATER } from './mutants/core/later.ts';
@@ -40,6 +41,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...CORE_CONNECTIONS,
   ...CORE_BUCKETS,
   ...CORE_DELIVERY,
+  ...CORE_EXPIRING,
   ...CORE_FAIRNESS,
   ...CORE_DEDUP,
   ...CORE_INTAKE_LATER,

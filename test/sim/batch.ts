@@ -95,6 +95,8 @@ export interface BatchRead {
   ids: { bucket: bigint; count: number; windowS: number }[];
   /** What is said of rules; `from`: the version that it replaces, or 0. */
   settings: { sequence: number; text: string; from: number }[];
+  /** When its commit record says that it was complete. */
+  timeMs: number;
   /** Sequence that the commit record names as the next one. */
   next: number;
   last: boolean;
@@ -104,7 +106,7 @@ export interface BatchRead {
 export function readBatch(bytes: Uint8Array, position: number): BatchRead {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const none = { messages: [], settled: [], returned: [], deferred: [], ids: [], settings: [] };
-  const read: BatchRead = { ...none, next: 0, last: false };
+  const read: BatchRead = { ...none, timeMs: 0, next: 0, last: false };
   let at = 0;
   while (at < bytes.length) {
     assert.equal(read.next, 0, 'a record stands behind the commit record of its batch');
@@ -165,6 +167,7 @@ export function readBatch(bytes: Uint8Array, position: number): BatchRead {
       read.ids.push({ bucket, count, windowS });
     } else if (type === RECORD_COMMIT) {
       read.next = sequence;
+      read.timeMs = Number(view.getBigUint64(at + RECORD_BUCKET_AT, true));
       read.last = (bytes[at + RECORD_FLAGS_AT]! & FLAG_LAST) !== 0;
     }
     at = end;

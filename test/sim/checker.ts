@@ -16,6 +16,7 @@ import type { Outcomes } from '../../src/core/collections/outcomes.ts';
 import type { SequenceSet } from '../../src/core/collections/sequence-set.ts';
 import type { EntrySource } from '../../src/core/ports/basics.ts';
 import type { Resume } from '../../src/core/ports/journal.ts';
+import { COMPACTED_LATE_MS, expiredMs, isOverstayed, judgeYoung } from './ages.ts';
 import { type Answer, answerOf } from './answers.ts';
 import { type BatchMessage, type BatchRead, readBatch } from './batch.ts';
 import { bodyOf, idOf } from './bodies.ts';
@@ -112,6 +113,9 @@ export class Checker {
       },
       tally: this.tally,
       now: () => this.now(),
+      wall: () => this.wall(),
+      allOf: (bucket) => this.allOf(bucket),
+      readyOf: (bucket) => this.lines.of(bucket),
       enter: (message) => this.lines.enter(message),
       takeOut: (message) => this.takeOut(message),
       stands: (sequence, message) => void this.#bySequence.set(sequence, message),
@@ -142,6 +146,16 @@ export class Checker {
       if (isTold && !message.unsure && message.delays.dueMs < latest)
         return `${name(message)} is late`;
     }
+    return undefined;
+  }
+
+  /** Says which message is there though it is expired for long. */
+  overstayed(): string | undefined {
+    const ready = [...this.lines.buckets].flatMap((bucket) => this.lines.of(bucket));
+    const delayed = [...this.lines.delayed].filter(({ state }) => state === 'waiting');
+    for (const message of [...ready, ...delayed, ...this.deaths.dead])
+      if (!message.doubtful && !message.unsure && isOverstayed(message, this))
+        return `${name(message)} is ${message.state} though it expired ${expiredMs(message, this)} ms ago`;
     return undefined;
   }
 
@@ -221,7 +235,8 @@ export class Checker {
         continue;
       }
       if (move !== undefined) {
-        moves.push(this.deaths.judge(this.#bodyOf(body, Number(move.fromBucket)), each, move));
+        const said = this.#bodyOf(body, Number(move.fromBucket));
+        moves.push(this.deaths.judge(said, each, move, read.timeMs));
         continue;
       }
       const message = this.#identify(body, Number(bucket));
@@ -230,7 +245,11 @@ export class Checker {
       sawClock(message, this.wall());
       judgePublished(message, dueMs, this.rules?.of(message.bucket).delay ?? 0);
       message.delays.dueMs = dueMs;
-      Object.assign(message, { state: 'appended', sequence, position: at });
+      const { least, most } = message.sentMs;
+      const isThen = read.timeMs >= least && read.timeMs <= most;
+      assert.ok(isThen, `${name(message)} came from ${least} to ${most}, not at ${read.timeMs}`);
+      const storedMs = read.timeMs;
+      Object.assign(message, { state: 'appended', sequence, position: at, storedMs });
       this.#bySequence.set(sequence, message);
       messages.push(message);
     }
@@ -389,7 +408,9 @@ export class Checker {
         const gone = state === 'done' || message.unsure;
         assert.ok(gone, `${name(message)} is ${state} and was left out by a compaction`);
         message.dropped = true;
-      } else if (state === 'held') {
+      } else {
+        message.lateMs += COMPACTED_LATE_MS;
+        if (state !== 'held') continue;
         message.moved = 'held';
         held++;
       }
@@ -428,6 +449,7 @@ export class Checker {
     assert.ok(takenFrom?.closed !== false, `${name(message)} is with two who may answer it`);
     message.takenFrom = undefined;
     assert.ok(!this.deaths.isDoomed(message), `${name(message)} was delivered and is to die`);
+    judgeYoung(message, this);
     const inOrder = this.rules?.isInOrder(message.bucket) === true;
     const { level } = message.levels;
     if (inOrder) this.#judgeOrder(message);
@@ -688,6 +710,7 @@ export class Checker {
     const isDead = fates.dead.has(message.sequence);
     if (message.state === 'dead' || message.state === 'ready')
       assert.equal(isDead, message.isDead, `${name(message)} is dead`);
+    if (this.#inCompaction(message)) message.lateMs += COMPACTED_LATE_MS;
     if (message.state === 'done') {
       // A compaction may have been undone, as its name was not durable, or not.
       if (this.#inCompaction(message) && !message.isHusk) {
@@ -697,7 +720,8 @@ export class Checker {
       // A checkpoint may know of acks that no durable batch holds; what is older is forgotten.
       const there = message.position >= start && !message.dropped;
       if (message.isHusk) assert.ok(settled || !there, `${name(message)} is in two places`);
-      if (settled || message.doneDurable || !there) message.doneBefore = true;
+      const isLeft = message.isDead && message.wasUnsure && !isDead;
+      if (settled || message.doneDurable || !there || isLeft) message.doneBefore = true;
       else this.#again(message);
     } else assert.ok(!settled, `${name(message)} counts as settled and was never acked`);
     message.low = message.durableAttempts;
@@ -728,19 +752,20 @@ export class Checker {
       return;
     }
     message.high = Math.max(message.high, message.highBefore);
-    if (message.state !== 'ready' || !message.forgotten) return;
+    if (!['ready', 'dead'].includes(message.state) || !message.forgotten) return;
     if (!checkpoint.has(message.sequence)) return;
-    this.lines.leave(message);
+    if (message.isDead) this.deaths.forgotten(message);
+    else this.lines.leave(message);
     message.state = 'done';
     this.tally.add('acks known again');
   }
 
   // An ack was lost with the broker that knew of it.
   #again(message: Message): void {
-    this.lines.enter(message);
+    this.deaths.back(message);
     message.doneBefore = false;
     this.tally.add('acks of consumers lost');
-    if (!message.wasUnsure) return;
+    if (!message.wasUnsure || message.isDead) return;
     message.unsure = true;
     message.doubtful = true;
     this.unsureCount++;

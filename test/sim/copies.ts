@@ -83,7 +83,8 @@ export class Copies {
     copy.sentMs = { ...sentMs };
     judgePublished(copy, dueMs, rules!.of(bucket).delay);
     copy.delays.dueMs = dueMs;
-    Object.assign(copy, { state: 'appended', sequence, position });
+    const { storedMs } = original;
+    Object.assign(copy, { state: 'appended', sequence, position, storedMs });
     this.#all.add(copy);
     this.#byBucket.set(`${id} ${bucket}`, copy);
     messages.set(-this.#all.size, copy);

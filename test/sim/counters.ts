@@ -14,7 +14,7 @@ export function judgeCounters(counters: Counters, expected: Expected): void {
       acked: counters.ackedMessages,
       failed: counters.failedMessages,
       released: counters.releasedMessages,
-      dropped: counters.droppedMessages,
+      dropped: counters.dropped,
       deferred: counters.deferredMessages,
       rejected: counters.rejectedMessages,
       dead: counters.dead,

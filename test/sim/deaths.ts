@@ -12,10 +12,13 @@ import {
   KIND_DEAD,
   KIND_LIVE,
   REASON_DELIVERIES,
+  REASON_EXPIRED,
+  REASON_OVERFLOW,
   REASON_REDRIVEN,
   REASON_REJECTED,
 } from '../../assembly/layout-placed.ts';
 import type { RedriveState } from '../../src/contract/dead-messages.ts';
+import { judgeExpired } from './ages.ts';
 import type { BatchMessage, BatchMove } from './batch.ts';
 import type { Tally } from './faults.ts';
 import { type Expected, type Message, name, nowhere, type Order } from './model.ts';
@@ -35,6 +38,11 @@ export interface Lines {
   readonly expected: Expected;
   readonly tally: Tally;
   now(): number;
+  /** What the wall clock shows. */
+  wall(): number;
+  /** Messages that a bucket has, ready or not, and what is ready, oldest first. */
+  allOf(bucket: number): number;
+  readyOf(bucket: number): readonly Message[];
   /** It is in its line. */
   enter(message: Message): void;
   /** It is not in its line any more. */
@@ -49,6 +57,7 @@ export interface Moving {
   bucket: number;
   sequence: number;
   position: number;
+  storedMs: number;
   move: BatchMove;
 }
 
@@ -156,11 +165,41 @@ export class Deaths {
   #judgeReason(message: Message, reason: number): void {
     const said = `${name(message)} dies for reason ${reason}`;
     if (reason === REASON_REJECTED) assert.ok(message.isRejected, `${said}: nobody rejected it`);
-    else {
+    else if (reason === REASON_OVERFLOW) this.#judgeOverflow(message);
+    else if (reason === REASON_EXPIRED) {
+      judgeExpired(message, this.#lines);
+      assert.equal(this.#lines.rules?.of(message.bucket).expired, 'dead', said);
+    } else {
       assert.equal(reason, REASON_DELIVERIES, said);
       const { low, high, bucket } = message;
       assert.ok(high >= this.mostOf(bucket), `${said} and came back ${low} to ${high} times`);
     }
+  }
+
+  // Too many are there but for those that go already, and none that is ready is older.
+  #judgeOverflow(message: Message): void {
+    const { bucket, sequence } = message;
+    const { rules } = this.#lines;
+    const all = this.#lines.allOf(bucket) - this.overflowing(bucket);
+    const said = `${name(message)} dies as one of ${all}`;
+    assert.equal(rules?.of(bucket).overflow, 'dead-oldest', said);
+    assert.ok(rules.mayDrop(bucket, all), said);
+    const older = this.#lines.readyOf(bucket).find((each) => !each.doubtful);
+    if (older !== undefined && older.sequence < sequence)
+      assert.fail(`${said} before ${name(older)}`);
+    this.#lines.tally.add('dead as too much');
+  }
+
+  /** Messages of a bucket that are on their way, as they are too many. */
+  overflowing(bucket: number): number {
+    const goes = (each: Message) =>
+      each.bucket === bucket && each.order?.reason === REASON_OVERFLOW;
+    return [...this.dying].filter(goes).length;
+  }
+
+  /** It was dead for so long that it is dropped. */
+  forgotten(message: Message): void {
+    assert.ok(this.dead.delete(message), `${name(message)} is dropped and is ${message.state}`);
   }
 
   #isAsked(message: Message, { to }: Order): void {
@@ -196,7 +235,8 @@ export class Deaths {
   gaveBack(message: Message, charged: boolean): void {
     const { order, state } = message;
     assert.ok(order !== undefined, `${name(message)} is given back and is ${state}`);
-    assert.equal(charged, order.reason !== REASON_REDRIVEN, `${name(message)} is charged`);
+    const failed = [REASON_DELIVERIES, REASON_REJECTED].includes(order.reason);
+    assert.equal(charged, failed, `${name(message)} is charged`);
     if (state === 'leaving') this.#redrives.get(message.bucket)!.taken--;
     this.#gone(message);
     this.back(message);
@@ -242,6 +282,7 @@ export class Deaths {
     message: Message,
     { bucket: id, sequence, position }: BatchMessage,
     move: BatchMove,
+    storedMs: number,
   ): Moving {
     const said = `${name(message)} is moved`;
     const { order, bucket, origin } = message;
@@ -262,7 +303,7 @@ export class Deaths {
     if (order.reason === REASON_REDRIVEN)
       assert.deepEqual(now, [order.to ?? origin, KIND_LIVE, 0], `${said}: given back`);
     else this.#judgeDeath(message, now);
-    return { message, bucket: bucketNow, sequence, position, move };
+    return { message, bucket: bucketNow, sequence, position, storedMs, move };
   }
 
   #judgeDeath(message: Message, now: number[]): void {
@@ -279,7 +320,8 @@ export class Deaths {
   }
 
   /** That batch is durable: the message is there, and nowhere else. */
-  moved({ message, bucket, sequence, position, move }: Moving, isCounted: boolean): void {
+  moved(moving: Moving, isCounted: boolean): void {
+    const { message, bucket, sequence, position, storedMs, move } = moving;
     const { state } = message;
     const husk: Message = { ...message, state: 'done', doneDurable: true, isHusk: true };
     husk.order = undefined;
@@ -291,7 +333,7 @@ export class Deaths {
     const isDead = move.kind === KIND_DEAD;
     if (isDead) message.origin = message.bucket;
     const { hops } = move;
-    Object.assign(message, nowhere(), { bucket, sequence, position, hops, isDead });
+    Object.assign(message, nowhere(), { bucket, sequence, position, storedMs, hops, isDead });
     message.isRejected = false;
     this.#lines.stands(sequence, message);
     this.back(message);
@@ -306,6 +348,7 @@ export class Deaths {
       return;
     }
     expected.dead[reason]!++;
+    if (reason === REASON_EXPIRED) tally.add('dead of age');
     tally.add(to === bucket ? 'dead and kept' : 'dead and moved');
     const named = rules?.of(bucket).dead_letter ?? 'keep';
     if (kind === KIND_LIVE || named === 'keep' || named === bucket) return;

@@ -3,7 +3,9 @@
 // says it.
 
 import assert from 'node:assert/strict';
+import type { DropReason } from '../../src/core/metrics/counters.ts';
 import type { Deferral } from '../../src/core/records/placed.ts';
+import { expiredMs, judgeExpired } from './ages.ts';
 import type { Deaths } from './deaths.ts';
 import { judgeDeferral, judgeFiring } from './delays.ts';
 import type { Tally } from './faults.ts';
@@ -140,7 +142,7 @@ export class Decisions {
   /** The time of messages has come. */
   readyAgain(sequence: number, count: number): void {
     this.#each(sequence, count, (message) => {
-      judgeFiring(message, this.#of.wall());
+      judgeFiring(message, this.#of.wall(), expiredMs(message, this.#of) >= 0);
       message.delays.fired = true;
       this.#of.lines.delayed.delete(message);
       this.#of.tally.add('ready after a time');
@@ -148,17 +150,25 @@ export class Decisions {
     });
   }
 
-  /** Messages go, as their bucket has more than it may. */
-  dropped(sequence: number, count: number): void {
+  /** Messages go, as a rule says. */
+  dropped(sequence: number, count: number, why: DropReason): void {
     this.#each(sequence, count, (message) => {
+      const { lines, rules, deaths } = this.#of;
       const { bucket } = message;
-      judgeDropped(message, this.#of.lines.of(bucket), this.#of.allOf(bucket), this.#of.rules);
-      this.#of.takeOut(message);
+      if (why === 'overflow')
+        judgeDropped(message, lines.of(bucket), this.#of.allOf(bucket), rules);
+      else judgeExpired(message, this.#of);
+      if (why === 'expired') {
+        assert.equal(message.state, 'ready', `${name(message)} expired and is ${message.state}`);
+        assert.equal(rules!.of(bucket).expired, 'drop', `${name(message)} expired`);
+      }
+      if (why === 'dead-keep') deaths.forgotten(message);
+      else this.#of.takeOut(message);
       message.state = 'done';
       message.takenFrom = undefined;
       message.isRejected = false;
-      this.#of.expected.dropped++;
-      this.#of.tally.add('dropped as too much');
+      this.#of.expected.dropped[why]++;
+      this.#of.tally.add(`dropped: ${why}`);
     });
   }
 
@@ -167,7 +177,9 @@ export class Decisions {
     const most = this.#of.rules?.mostOf(bucket) ?? Number.POSITIVE_INFINITY;
     if (most === Number.POSITIVE_INFINITY || this.#of.lines.of(bucket).some((each) => each.unsure))
       return;
-    const all = this.#of.allOf(bucket);
+    // What dies may wait for room.
+    if (this.#of.isMoverFull()) return;
+    const all = this.#of.allOf(bucket) - this.#of.deaths.overflowing(bucket);
     assert.ok(all <= most, `${all} of bucket ${bucket} after a commit, ${most} may be`);
   }
 }

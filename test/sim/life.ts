@@ -348,9 +348,9 @@ export class Life {
     const { delayed } = buckets;
     const { checker } = this.#setting;
     const drop = settlement.drop.bind(settlement);
-    settlement.drop = (next, count) => {
-      checker.check(() => checker.decisions.dropped(next.sequence, count));
-      drop(next, count);
+    settlement.drop = (next, count, why) => {
+      checker.check(() => checker.decisions.dropped(next.sequence, count, why));
+      drop(next, count, why);
     };
     this.broker.onBatch(() => {
       // What has no room for its mark goes with a later batch.

@@ -2,6 +2,7 @@
 
 import { REASON_MAX } from '../../assembly/layout-placed.ts';
 import { DeliveryDecoder, type Wire } from '../../src/codec/wire.ts';
+import type { DropReason } from '../../src/core/metrics/counters.ts';
 
 /** What a consumer asked for, when: at least and at most so many ms. */
 export interface Asked {
@@ -46,6 +47,8 @@ export function nowhere() {
   return {
     sequence: 0,
     position: 0,
+    storedMs: 0,
+    lateMs: 0,
     low: 0,
     high: 0,
     durableAttempts: 0,
@@ -121,6 +124,10 @@ export interface Message {
     | 'aside';
   sequence: number;
   position: number;
+  /** When the batch was complete with which it came there, by the wall clock; and how much later
+   * than that it may count. */
+  storedMs: number;
+  lateMs: number;
   /** Deliveries that ended without an ack: at least and at most, as a crash leaves it open. */
   low: number;
   high: number;
@@ -220,7 +227,7 @@ export class Expected {
   fallback = 0;
   redriven = 0;
   released = 0;
-  dropped = 0;
+  readonly dropped: Record<DropReason, number> = { overflow: 0, expired: 0, 'dead-keep': 0 };
   deferred = 0;
   redeliveredLow = 0;
   redeliveredHigh = 0;

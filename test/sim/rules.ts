@@ -7,6 +7,7 @@ import { compileRules } from '../../src/core/rules/compile.ts';
 import { type Rule, ruleOfWords } from '../../src/core/rules/rule.ts';
 import type { RuleTable } from '../../src/core/rules/rule-table.ts';
 import type { Random } from '../support/random.ts';
+import type { Chances } from './chances.ts';
 import { drawCopies, isTooLarge } from './copies.ts';
 import { type Message, name } from './model.ts';
 import { FOR_EVER_MS } from './repeats.ts';
@@ -20,7 +21,7 @@ export interface Bounds {
   lease: number;
   max_messages: number;
   max_bytes: number;
-  overflow: 'refuse' | 'drop-oldest';
+  overflow: 'refuse' | 'drop-oldest' | 'dead-oldest';
   /** Delays in ms. */
   retry: number[];
   retry_jitter: number;
@@ -32,11 +33,17 @@ export interface Bounds {
   delay: number;
   copy_to: readonly number[];
   dedup: number;
+  ttl: number;
+  expired: 'dead' | 'drop';
+  dead_keep: number;
 }
 
 const RETRIES = [[0], [200], [0, 50, 1000], [20_000], [100, 0, 5000], [2]];
 const DELAYS = [3, 60, 400, 2500];
 const WINDOWS = [FOR_EVER_MS, FOR_EVER_MS, FOR_EVER_MS, 400, 5000];
+const TTLS = [800, 1500, 4000, 20_000];
+const DEAD_KEEPS = [1000, 6000, 30_000];
+const FOR_EVER = { ttl: 0, expired: 'dead' as const, dead_keep: 0 };
 const AT_ONCE = { retry: [0], retry_jitter: 0, isolate: true, delay: 0 };
 const NONE: Bounds = {
   batch: 0,
@@ -51,6 +58,7 @@ const NONE: Bounds = {
   dead_letter: 'keep',
   copy_to: [],
   dedup: 0,
+  ...FOR_EVER,
 };
 // A wake-up may be so late, and is made good.
 const LATE_MS = 50;
@@ -73,6 +81,17 @@ function draw(random: Random, leases: Random, later: Random | undefined): Bounds
     dead_letter: 'keep',
     copy_to: [],
     dedup: 0,
+    ...FOR_EVER,
+  };
+}
+
+function drawAges(random: Random, { overflow }: Bounds): Partial<Bounds> {
+  const isDead = overflow !== 'refuse' && random.chance(0.5);
+  return {
+    ttl: random.chance(0.4) ? TTLS[random.below(TTLS.length)]! : 0,
+    expired: random.chance(0.4) ? 'drop' : 'dead',
+    dead_keep: random.chance(0.3) ? DEAD_KEEPS[random.below(DEAD_KEEPS.length)]! : 0,
+    overflow: isDead ? 'dead-oldest' : overflow,
   };
 }
 
@@ -120,24 +139,14 @@ export class SimRules {
   /** Rules that are set while the broker runs. */
   settings: SimSettings | undefined;
 
-  /**
-   * Rules for all buckets, half of which have bounds of their own; `leases`: chances of theirs,
-   * `later`: those of delays, `deaths`: those of what becomes of messages that die, `copies`: those
-   * of copies for other buckets, `dedups`: those of what is not stored again.
-   */
-  constructor(
-    random: Random,
-    leases: Random,
-    later: Random | undefined,
-    deaths: Random | undefined,
-    copies: Random | undefined,
-    dedups: Random | undefined,
-    buckets: readonly number[],
-  ) {
+  /** Rules for all buckets, half of which have bounds of their own. */
+  constructor(chances: Chances, random: Random, buckets: readonly number[]) {
+    const { leases, later, deaths, copies, dedups, ages } = chances;
     this.#common = random.chance(0.5) ? draw(random, leases, later) : NONE;
     for (const bucket of buckets.slice(0, 12))
       if (random.chance(0.5)) this.#single.set(bucket, draw(random, leases, later));
     if (deaths !== undefined) this.#drawDeaths(deaths, buckets);
+    if (ages !== undefined && !this.isChain) this.#drawAges(ages);
     if (copies !== undefined && !this.isChain) this.#drawCopies(copies, buckets);
     if (dedups !== undefined) this.#drawWindows(dedups);
     const rules = [this.#rule('all', '*', this.#common)];
@@ -195,12 +204,19 @@ export class SimRules {
       if (random.chance(0.6)) this.#single.set(bucket, { ...bounds, dedup: draw() });
   }
 
+  #drawAges(ages: Random): void {
+    if (this.#common !== NONE) this.#common = { ...this.#common, ...drawAges(ages, this.#common) };
+    for (const [bucket, bounds] of this.#single)
+      this.#single.set(bucket, { ...bounds, ...drawAges(ages, bounds) });
+  }
+
   #rule(name: string, match: string, bounds: Bounds): Rule | undefined {
     // 0 is no batch, and no key is left out where another rule would decide.
     const words = Object.entries(bounds).map(([key, value]) => {
       if (key === 'retry') return `retry=${bounds.retry.map((ms) => `${ms}ms`).join(',')}`;
       if (key === 'copy_to') return `${key}=${bounds.copy_to.join() || 'none'}`;
-      if (key === 'lease' || key === 'delay' || key === 'dedup') return `${key}=${value}ms`;
+      if (['lease', 'delay', 'ttl', 'dedup'].includes(key)) return `${key}=${value}ms`;
+      if (key === 'dead_keep') return value === 0 ? 'dead_keep=forever' : `${key}=${value}ms`;
       return key === 'batch' && value === 0 ? 'batch=auto' : `${key}=${value}`;
     });
     return ruleOfWords(name, match, words);
@@ -215,6 +231,13 @@ export class SimRules {
   /** Buckets that have no bounds of their own, as a rule that is set may have. */
   get others(): (bucket: number) => boolean {
     return (bucket) => !this.#single.has(bucket);
+  }
+
+  /** The shortest time that messages may wait anywhere, or shorter. */
+  get leastMs(): number {
+    const all = [this.#common, ...this.#single.values()];
+    const times = all.flatMap(({ ttl, dead_keep }) => [ttl, dead_keep]);
+    return Math.min(...times.filter((ms) => ms > 0), 60_000);
   }
 
   get common(): Bounds {
@@ -261,13 +284,13 @@ export class SimRules {
   /** Buckets of which the oldest go beyond so many messages. */
   mostOf(bucket: number): number {
     const { max_messages, overflow } = this.of(bucket);
-    return overflow === 'drop-oldest' && max_messages > 0 ? max_messages : Number.POSITIVE_INFINITY;
+    return overflow !== 'refuse' && max_messages > 0 ? max_messages : Number.POSITIVE_INFINITY;
   }
 
   /** Whether one of `waiting` messages may go for what comes behind it. */
   mayDrop(bucket: number, waiting: number): boolean {
     const { max_bytes, overflow } = this.of(bucket);
-    return overflow === 'drop-oldest' && (max_bytes > 0 || waiting > this.mostOf(bucket));
+    return overflow !== 'refuse' && (max_bytes > 0 || waiting > this.mostOf(bucket));
   }
 
   /** Whether no more may be given, because as many are out as may be. */
@@ -340,6 +363,7 @@ export function judgeDropped(
   const said = `${name(message)} was dropped`;
   assert.equal(message.state, 'ready', `${said} and is ${message.state}`);
   assert.ok(rules?.mayDrop(message.bucket, all) === true, `${said} of ${all}`);
+  assert.equal(rules.of(message.bucket).overflow, 'drop-oldest', said);
   const first = line.find((each) => !each.doubtful);
   if (!message.doubtful) assert.equal(message, first, `${said} before ${name(first!)}`);
 }

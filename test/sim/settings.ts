@@ -11,7 +11,7 @@ import type { BatchRead } from './batch.ts';
 import type { Tally } from './faults.ts';
 
 /** What they set of a bucket. */
-const KEYS = ['batch', 'max_in_flight', 'rate', 'max_messages', 'max_bytes'] as const;
+const KEYS = ['batch', 'max_in_flight', 'rate', 'max_messages', 'max_bytes', 'ttl'] as const;
 export type SetBounds = { [K in (typeof KEYS)[number]]?: number };
 
 interface Setting {
@@ -144,6 +144,7 @@ export class SimSettings {
     if (random.chance(0.25)) words.push(`max_messages=${20 + random.below(60)}`);
     if (random.chance(0.5) && mayBound) words.push(`max_in_flight=${2 + random.below(12)}`);
     if (random.chance(0.15)) words.push(`rate=${[60, 150.5][random.below(2)]}`);
+    if (random.chance(0.2)) words.push(`ttl=${[1500, 4500][random.below(2)]}ms`);
     if (random.chance(0.15)) words.push(`max_bytes=${100 + random.below(20_000)}`);
     return words;
   }

@@ -9,6 +9,7 @@ import { LogError } from '../../src/log/files/errors.ts';
 import { MemoryFiles } from '../support/memory-files.ts';
 import { Random } from '../support/random.ts';
 import { Bodies } from './bodies.ts';
+import { chancesOf } from './chances.ts';
 import { Checker } from './checker.ts';
 import {
   ConsumerPeer,
@@ -37,17 +38,10 @@ export interface SeededWorldOptions {
 }
 
 const KIB = 1024;
-const RULES_SEED = 0x5eed;
-const CHANGES_SEED = 0xc4a6e;
-const LATER_SEED = 0x1a7e;
 const TIME_MS = 1_700_000_000_000;
 const DAY_MS = 24 * 3_600_000;
 // Nobody else has anything to do: so late a message may be ready.
 const LATE_MS = 150;
-const DEATHS_SEED = 0xdead;
-const COPIES_SEED = 0xc0b1;
-const DEDUP_SEED = 0xdd0b;
-const LEASES_SEED = 0x1ea5e;
 const MESSAGE_BYTES_MAX = 2000;
 const BACKLOG_MAX = 1500;
 const HALF_OPEN_MS = 5000;
@@ -107,34 +101,24 @@ export class SeededWorld {
     const limits = limitsOf([32, 32, 64][random.below(3)]! * KIB, MESSAGE_BYTES_MAX);
     const marksMax = [8, 50, limits.marksMax][options.seed % 3]!;
     this.checker.coalesces = marksMax < limits.marksMax;
-    // By chances of their own, so that worlds without rules stay alike.
-    const chances = new Random(options.seed ^ RULES_SEED);
-    const later = new Random(options.seed ^ LATER_SEED);
-    if (later.chance(0.7)) this.#later = later;
-    const leases = new Random(options.seed ^ LEASES_SEED);
-    const deaths = new Random(options.seed ^ DEATHS_SEED);
-    if (deaths.chance(0.7)) this.#deaths = deaths;
-    if (chances.chance(0.5)) {
-      const copies = new Random(options.seed ^ COPIES_SEED);
-      const copying = copies.chance(0.6) ? copies : undefined;
-      const dedups = new Random(options.seed ^ DEDUP_SEED);
-      const windows = dedups.chance(0.5) ? dedups : undefined;
-      const { later: times, deaths: dying } = { later: this.#later, deaths: this.#deaths };
-      const rules = new SimRules(chances, leases, times, dying, copying, windows, this.#buckets);
+    const chances = chancesOf(options.seed);
+    const { later, deaths, leases, dedups, changes } = chances;
+    this.#later = later;
+    this.#deaths = deaths;
+    if (chances.rules !== undefined) {
+      const rules = new SimRules(chances, chances.rules, this.#buckets);
       rules.segmentBytes = limits.segmentBytes - limits.reserveBytes;
       const { checker } = this;
       checker.rules = rules;
-      if (windows !== undefined) checker.repeats = new Repeats(windows, rules, checker.tally);
-      rules.hasFewIds = windows?.chance(0.2) === true;
+      if (dedups !== undefined) checker.repeats = new Repeats(dedups, rules, checker.tally);
+      rules.hasFewIds = dedups?.chance(0.2) === true;
       const free = this.#buckets.filter(rules.others);
-      const changes = new Random(options.seed ^ CHANGES_SEED);
-      if (free.length > 0 && changes.chance(0.4)) {
-        const settings = new SimSettings(changes, free, this.checker.tally);
-        settings.mayRefuse = () => this.checker.mayRefuse;
-        this.checker.settings = settings;
+      if (free.length > 0 && changes !== undefined) {
+        const settings = new SimSettings(changes, free, checker.tally);
+        settings.mayRefuse = () => checker.mayRefuse;
+        checker.settings = settings;
         rules.settings = settings;
       }
-
       this.#works = leases;
     }
     this.#setting = {
@@ -151,7 +135,7 @@ export class SeededWorld {
       followedMax: [Number.POSITIVE_INFINITY, 0, 1e9, 100][options.seed % 4]!,
       rules: this.checker.rules,
       wall: this.#wall,
-      jitter: () => later.below(1000) / 1000,
+      jitter: () => (later ?? leases).below(1000) / 1000,
       taken: () => this.#disk.taken,
       noticed: (notice) => this.checker.check(() => this.#noticed(notice)),
     };
@@ -646,7 +630,11 @@ export class SeededWorld {
       if (waiting.length > 0 && !this.checker.isHeldInOrder(model.bucket))
         return `consumer ${link.id} gets none of ${waiting.length} messages of ${model.bucket}`;
     }
-    return this.checker.overdue(LATE_MS);
+    // What is too old may not be found where an index cannot be read.
+    const { limited, struck } = this.#disk;
+    const isSearched = !limited && struck.size === 0 && this.#tally.get('flip') === 0;
+    const overstayed = isSearched ? this.checker.overstayed() : undefined;
+    return overstayed ?? this.checker.overdue(LATE_MS);
   }
 
   // --- ends -------------------------------------------------------------------------------------

@@ -32,6 +32,8 @@ export function whyOf(broker: Broker, slot: number, around: Surroundings): Why {
   const unacked = buckets.unackedOf(slot);
   const nothingReady = ready <= 0 && unacked === 0 && buckets.isCounted(slot);
   if (broker.closing) return say('stopping');
+  if (broker.rulesInForce?.sweeper.holds(slot) === true)
+    return say(broker.commit.refuses ? 'dying-waits' : 'expiring');
   if (around.isPurging) return say('purging');
   // A count that does not know what is in runs may be 0 although messages wait.
   if (nothingReady && buckets.delayed.of(slot) === 0)

@@ -49,7 +49,7 @@ export function totalsOf(broker: Broker): Totals {
     redeliveredMessages: c.redeliveredMessages,
     unreadableMessages: c.unreadableMessages,
     purgedMessages: c.purgedMessages,
-    droppedMessages: c.droppedMessages,
+    dropped: { ...c.dropped },
     heartbeats: c.heartbeats,
     batches: c.batches,
     deliveries: c.deliveries,

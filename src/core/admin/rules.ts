@@ -58,11 +58,10 @@ export function ruleNamed(table: RuleTable | undefined, name: string, versionOf 
 /** What rules can set, as far as this version carries it out. */
 export function ruleKeys(): RuleKeys {
   const keys = KEY_NAMES.flatMap((key) => {
-    const built = BUILT[key];
-    if (built === undefined) return [];
+    if (BUILT[key] === undefined) return [];
     const { takes, help, fallback } = RULE_KEYS[key];
     const usual = printValue(key, fallback as never);
-    return [{ key, usual, takes: built === true ? takes : built.join(' or '), help }];
+    return [{ key, usual, takes, help }];
   });
   return { keys };
 }

@@ -45,6 +45,8 @@ export class Batch {
   settledMarks = 0;
   /** When its first message was taken in, in ms of the clock that latencies are measured with. */
   sinceMs = 0;
+  /** When it was complete, by the wall clock, in ms since 1970; so its commit record says. */
+  storedMs = 0;
   /** When it began to be written, in ms of the broker's time. */
   begunMs = 0;
   /** How long that took, in ms. */

@@ -261,8 +261,7 @@ export class Commit {
   }
 
   #begin(): void {
-    const proof = this.#options.strict || this.#journal.syncedPosition >= this.endPosition;
-    this.#codec.openBatch(proof);
+    this.#codec.openBatch(this.#options.strict || this.#journal.syncedPosition >= this.endPosition);
     this.#opened++;
     this.#open = this.#spare.pop() ?? new Batch();
     this.#open.reset(this.#segment.base, this.#codec.writeAt());
@@ -310,9 +309,10 @@ export class Commit {
       open.trim = this.#trim;
       this.#trim = 0;
     }
-    const { wallMs, following } = this.#options;
-    this.#codec.packControl(RECORD_COMMIT, flags, this.#codec.sequence(), wallMs(), open.records);
-    open.close(this.#codec.writeAt(), reason, (flags & FLAG_LAST) !== 0);
+    const { codec, wallMs, following } = this.#options;
+    open.storedMs = wallMs();
+    codec.packControl(RECORD_COMMIT, flags, codec.sequence(), open.storedMs, open.records);
+    open.close(codec.writeAt(), reason, (flags & FLAG_LAST) !== 0);
     this.#sealed.push(open);
     if (following?.active) following.sealed(open);
   }

@@ -29,7 +29,7 @@ export interface DeliveryFramesParts {
   readonly settlement: Settlement;
   readonly counters: Counters;
   /** Who is not delivered any more. */
-  readonly dying: Pick<Dying, 'aliveIn'>;
+  readonly dying: Pick<Dying, 'aliveIn' | 'mayExpire'>;
   /** Where a record stands in memory, or -1 while it is being fetched for the bucket. */
   readonly dispatcher: { fetch(slot: number, position: Position, recordBytes: number): number };
 }
@@ -55,6 +55,7 @@ export class DeliveryFrames {
     // There is one outbox: a delivery within another would write over the messages of that one.
     assert(!this.#isPacking, 'a frame was begun before the last one was taken');
     this.#isPacking = true;
+    const { mayExpire } = dying;
     let bytes = BATCH_HEADER_BYTES;
     let limit = most;
     while (held.count < limit && held.parts < PARTS_MAX) {
@@ -67,8 +68,8 @@ export class DeliveryFrames {
       }
       const place = dispatcher.fetch(slot, position, RECORD_HEADER_BYTES + bodyBytes);
       if (place < 0) break;
-      // Nobody dies before the first attempt.
-      const alive = part.attempts > 0 ? dying.aliveIn(part) : part.count;
+      // Nobody dies before the first attempt, but of age.
+      const alive = mayExpire || part.attempts > 0 ? dying.aliveIn(part) : part.count;
       const wanted = Math.min(alive, limit - held.count);
       if (wanted === 0) break;
       const packed = codec.deliver(

@@ -1,5 +1,6 @@
 // What waits to be moved, run by run, in the order in which it came.
 
+import { REASON_DELIVERIES, REASON_REJECTED } from '../../../assembly/layout-placed.ts';
 import type { Slice } from '../buckets/slice.ts';
 import type { MoveOrder } from './destination.ts';
 
@@ -8,6 +9,11 @@ export interface Move {
   /** The queue's own: what is left of them. */
   part: Slice;
   order: MoveOrder;
+}
+
+/** Whether messages that are moved for a REASON failed: others are only too old, or too many. */
+export function isCharged(reason: number): boolean {
+  return reason === REASON_DELIVERIES || reason === REASON_REJECTED;
 }
 
 // What is before the first is given back to memory when it is that much.

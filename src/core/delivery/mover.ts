@@ -32,7 +32,7 @@ import {
   type MoveOrder,
   type Takes,
 } from './destination.ts';
-import { type Move, MoveQueue } from './move-queue.ts';
+import { isCharged, type Move, MoveQueue } from './move-queue.ts';
 import { MovedRecords } from './moved-records.ts';
 import * as notices from './notices.ts';
 import type { Settlement } from './settlement.ts';
@@ -293,7 +293,7 @@ export class Mover {
   stop(): void {
     while (this.#queue.runs > 0) {
       const { part, order } = this.#queue.shift();
-      this.#parts.settlement.giveBack(part, order.reason !== REASON_REDRIVEN);
+      this.#parts.settlement.giveBack(part, isCharged(order.reason));
     }
   }
 }

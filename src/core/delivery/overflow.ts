@@ -1,12 +1,14 @@
-// What a bucket has too much of, where a rule says that the oldest go: `overflow=drop-oldest`. When a
+// What a bucket has too much of, where a rule says that the oldest go: `overflow=drop-oldest`, or, if
+// they are to die, `dead-oldest`. When a
 // batch is durable and consumers were given theirs, so many of what is ready go, the oldest first,
 // that the bucket has no more than `max_messages` and `max_bytes`. What is held or delayed counts
 // and stays: it cannot be taken from anybody.
 //
 //   durable ──► too much? ──► oldest ready ──► gone, with a mark in the next batch
+//                    │               └──────► dying: the mover has them
 //                    └─ in indexes: taken over from consumers while that is looked up
 
-import { KIND_LIVE } from '../../../assembly/layout-placed.ts';
+import { KIND_LIVE, REASON_OVERFLOW } from '../../../assembly/layout-placed.ts';
 import type { Buckets } from '../buckets/buckets.ts';
 import type { Slice } from '../buckets/slice.ts';
 import type { Batch } from '../commit/batch.ts';
@@ -14,7 +16,10 @@ import type { Commit } from '../commit/commit.ts';
 import { messagesIn } from '../fairness/quotas.ts';
 import { BUCKET_HIGH, BUCKET_LOW, ROW_WORDS } from '../records/rows.ts';
 import type { RuleTable } from '../rules/rule-table.ts';
+import { DEAD } from './destination.ts';
 import type { Dispatcher } from './dispatcher.ts';
+import type { Dying } from './dying.ts';
+import type { Mover } from './mover.ts';
 import type { Settlement } from './settlement.ts';
 
 // Parts of a line that go in one turn, and marks that may wait: what is more goes with later ones.
@@ -26,7 +31,9 @@ export interface OverflowParts {
   readonly buckets: Buckets<unknown>;
   readonly commit: Pick<Commit, 'waitingMarks'>;
   readonly dispatcher: Pick<Dispatcher, 'occupy' | 'release' | 'lookup'>;
-  readonly settlement: Pick<Settlement, 'drop'>;
+  readonly dying: Pick<Dying, 'areDropped'>;
+  readonly mover: Pick<Mover, 'isFull' | 'take' | 'waits'>;
+  readonly settlement: Pick<Settlement, 'discard' | 'drop' | 'withdraw'>;
   readonly closing: boolean;
 }
 
@@ -35,6 +42,8 @@ export class Overflow {
   // Buckets that may have too much, and those of them whose line is taken.
   readonly #due = new Set<number>();
   readonly #taken = new Map<number, () => void>();
+  // What the mover has of each: it counts as held until it is durable elsewhere.
+  readonly #leaving = new Map<number, { messages: number; bytes: number }>();
   #isOn = false;
   #isSwept = true;
 
@@ -44,7 +53,7 @@ export class Overflow {
 
   /** Other rules are in force: for what waits already when the next batch is durable. */
   use({ rules }: RuleTable): void {
-    this.#isOn = rules.some(({ values }) => values.overflow === 'drop-oldest');
+    this.#isOn = rules.some(({ values }) => (values.overflow ?? 'refuse') !== 'refuse');
     this.#isSwept = false;
     if (this.#isOn) return;
     this.#due.clear();
@@ -85,22 +94,62 @@ export class Overflow {
         this.#lookUp(slot);
         return;
       }
-      settlement.drop(next, this.#excess(next));
+      if (buckets.rules.of(slot).overflow === 'drop-oldest')
+        settlement.drop(next, this.#excess(next), 'overflow');
+      else if (!this.#dies(next, this.#excess(next))) return;
     }
+  }
+
+  // The oldest are dead; false: the mover has no room, and it goes on with a later batch.
+  #dies(next: Slice, count: number): boolean {
+    const { buckets, dying, mover, settlement } = this.#parts;
+    const { slot } = next;
+    if (dying.areDropped(slot)) {
+      settlement.discard(settlement.withdraw(next, count), REASON_OVERFLOW);
+      return true;
+    }
+    if (mover.isFull) {
+      mover.waits(slot);
+      return false;
+    }
+    const { payload } = buckets;
+    const bytes = payload.isOn ? payload.ofPart(next, 0, count) : 0;
+    const part = settlement.withdraw(next, count);
+    this.#leaves(slot, count, bytes);
+    const ended = (some: number) => this.#leaves(slot, -some, (-bytes * some) / count);
+    return mover.take(part, { reason: REASON_OVERFLOW, to: DEAD, by: undefined, ended });
+  }
+
+  #leaves(slot: number, count: number, bytes: number): void {
+    const leaving = this.#leaving.get(slot) ?? { messages: 0, bytes: 0 };
+    leaving.messages += count;
+    leaving.bytes += bytes;
+    if (leaving.messages === 0) this.#leaving.delete(slot);
+    else this.#leaving.set(slot, leaving);
+  }
+
+  // What a bucket has, but for what is leaving it.
+  #messagesIn(slot: number): number {
+    return messagesIn(this.#parts.buckets, slot) - (this.#leaving.get(slot)?.messages ?? 0);
+  }
+
+  #bytesIn(slot: number): number {
+    const leaving = this.#leaving.get(slot)?.bytes ?? 0;
+    return this.#parts.buckets.payload.of(slot) - Math.ceil(leaving);
   }
 
   // Rules are for what was published: nothing of a bucket's other lines goes.
   #isRuled(slot: number): boolean {
     const { buckets } = this.#parts;
     if (buckets.kindOf(slot) !== KIND_LIVE) return false;
-    return buckets.rules.of(slot).overflow === 'drop-oldest';
+    return buckets.rules.of(slot).overflow !== 'refuse';
   }
 
   #isOver(slot: number): boolean {
     const { buckets } = this.#parts;
     const { maxMessages, maxBytes } = buckets.rules.of(slot);
-    if (maxMessages > 0 && messagesIn(buckets, slot) > maxMessages) return true;
-    return maxBytes > 0 && buckets.payload.of(slot) > maxBytes;
+    if (maxMessages > 0 && this.#messagesIn(slot) > maxMessages) return true;
+    return maxBytes > 0 && this.#bytesIn(slot) > maxBytes;
   }
 
   // How many of the next messages of a bucket that has too much go: as few as do.
@@ -108,9 +157,9 @@ export class Overflow {
     const { buckets } = this.#parts;
     const { slot, count } = next;
     const { maxMessages, maxBytes } = buckets.rules.of(slot);
-    const messages = maxMessages > 0 ? messagesIn(buckets, slot) - maxMessages : 0;
+    const messages = maxMessages > 0 ? this.#messagesIn(slot) - maxMessages : 0;
     let most = Math.min(count, Math.max(0, messages));
-    const bytes = maxBytes > 0 ? buckets.payload.of(slot) - maxBytes : 0;
+    const bytes = maxBytes > 0 ? this.#bytesIn(slot) - maxBytes : 0;
     while (most < count && buckets.payload.ofPart(next, 0, most) < bytes) most++;
     return most;
   }

@@ -35,7 +35,7 @@ import type { Slice } from '../buckets/slice.ts';
 import { levelOf } from '../buckets/suspects.ts';
 import type { Commit } from '../commit/commit.ts';
 import type { Following } from '../following/following.ts';
-import type { Counters } from '../metrics/counters.ts';
+import type { Counters, DropReason } from '../metrics/counters.ts';
 import type { Holder, RequeuedCause, SettledCause } from '../ports/observer.ts';
 import type { Retention } from '../segments/retention.ts';
 import { AT_ONCE, type Change, Deferrals, type DeferralsWorld, type Delay } from './deferrals.ts';
@@ -233,13 +233,13 @@ export class Settlement {
     this.#counters.purgedMessages += count;
   }
 
-  /** ready -> gone: the same, as the bucket has more than its rule allows. */
-  drop(next: Slice, count: number): void {
+  /** ready -> gone: the same, as a rule says. */
+  drop(next: Slice, count: number, why: DropReason): void {
     const part = { ...next, count };
     this.#buckets.take(next, count);
     this.#settle(part, 0, count, 'dropped', undefined);
     this.#parts.dying.gone(part.sequence, count);
-    this.#counters.droppedMessages += count;
+    this.#counters.dropped[why] += count;
   }
 
   /** ready -> aside: what `peek` gave cannot be read. Gives what it was. */

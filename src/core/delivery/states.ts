@@ -33,7 +33,7 @@ export type MessageState =
  * - `rejected`: the consumer says that nobody is to have it again.
  * - `failed for good`: the consumer says that it failed, and it may not be delivered again.
  * - `discarded`: it died, and the dead of its bucket are kept nowhere.
- * - `withdrawn`: it comes next in its line and is dead, or is given back.
+ * - `withdrawn`: it comes next in its line and is dead, too old or too many, or is given back.
  * - `moved`: the record that stores it in another line is on disk.
  * - `not moved`: the broker stops before it is packed, or there is no room where it was to go.
  * - `lost`: the link of the consumer ended, or its lease was over, before it answered for
@@ -41,7 +41,8 @@ export type MessageState =
  * - `lost alone`: the same, and it owed an answer for nothing else.
  * - `taken back`: the broker, or an operator, ended that link.
  * - `purged`: an operator empties the line.
- * - `dropped`: it is the oldest of a bucket that has more than its rule allows.
+ * - `dropped`: it is the oldest of a bucket that has more than its rule allows, or waited longer
+ *   than that.
  * - `unreadable`: its record cannot be read back when it is to be delivered.
  * - `restarted`: the broker ended, with all marks written, and another one read its log.
  * - `killed`: the same, but the marks that waited are lost.

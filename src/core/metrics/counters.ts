@@ -18,6 +18,9 @@ interface Stored {
   readonly copied: number;
 }
 
+/** Why rules drop messages, which are kept nowhere then. */
+export type DropReason = 'overflow' | 'expired' | 'dead-keep';
+
 export class Counters {
   publishedMessages = 0;
   publishedBytes = 0;
@@ -51,8 +54,9 @@ export class Counters {
   redrivenMessages = 0;
   redeliveredMessages = 0;
   purgedMessages = 0;
-  /** Messages that were the oldest of a bucket with more than its rule allows. */
-  droppedMessages = 0;
+  /** Messages that rules dropped: as their bucket had too much, as they waited too long, or as
+   * they were dead for too long. */
+  readonly dropped: Record<DropReason, number> = { overflow: 0, expired: 0, 'dead-keep': 0 };
   heartbeats = 0;
   protocolErrors = 0;
   refusedConnections = 0;

@@ -29,7 +29,8 @@ export interface Holder {
 
 /**
  * Why messages are gone: their consumer is done with them, an operator emptied the line, their
- * bucket had more than a rule allows, they died and are kept nowhere, or stand in another line.
+ * bucket had more than a rule allows or they waited longer (`dropped`), they died and are kept
+ * nowhere, or stand in another line.
  */
 export type SettledCause = 'done' | 'purged' | 'dropped' | 'dead' | 'moved';
 /** Why messages are ready again: their consumer says so, or its connection ended. */

@@ -21,6 +21,8 @@ export interface CompactionRequest {
   bases: readonly Position[];
   isSettled: (sequence: number) => boolean;
   attemptsOf: (sequence: number) => number;
+  /** When a message was stored, or somewhat later; ms since 1970. */
+  storedMs: (sequence: number) => number;
   /** Whether it is urgent; asked again and again. Otherwise it takes a small share of the time. */
   hurry: () => boolean;
   /** Base of the oldest segment that is needed. */
@@ -42,6 +44,8 @@ export interface CheckpointSource {
   settled: { pages(): Iterable<[number, bits: Uint32Array | undefined]> };
   attempts: { pages(): Iterable<[number, page: number | Uint16Array]> };
   numbers: NumbersSource;
+  /** When messages before `end` were stored (segments/storing-times.ts). */
+  stored: Iterable<readonly [end: number, least: number, most: number]>;
 }
 
 export interface SegmentSource {

@@ -7,10 +7,12 @@ import type { EntrySource, Failure, Position } from '../ports/basics.ts';
 import type { SegmentSpace } from '../ports/segments.ts';
 import type { Upkeep } from '../ports/upkeep.ts';
 import { neededBytesOf, type Retention, type SegmentState } from './retention.ts';
+import type { StoringTimes } from './storing-times.ts';
 
 export interface CompactionOptions {
   buckets: Buckets<unknown>;
   retention: Retention;
+  times: Pick<StoringTimes, 'of'>;
   space: Pick<SegmentSpace, 'segmentBytes' | 'fileBytes'>;
   upkeep: Pick<Upkeep, 'compact'>;
   /** From where on entries are in memory: those segments are left alone, and the one before. */
@@ -82,7 +84,7 @@ export class Compaction {
     if (this.#running || nowMs < this.#notBeforeMs) return;
     const range = this.#isNews(nowMs, urgent) ? this.#choose(nowMs, urgent) : undefined;
     if (range === undefined) return;
-    const { space, upkeep, buckets, retention, moved, ended } = this.#options;
+    const { space, upkeep, buckets, retention, times, moved, ended } = this.#options;
     const { settled, attempts } = buckets.outcomes;
     this.#running = true;
     upkeep.compact(
@@ -90,6 +92,7 @@ export class Compaction {
         bases: range.map(({ base }) => base),
         isSettled: (sequence) => settled.has(sequence),
         attemptsOf: (sequence) => attempts.get(sequence),
+        storedMs: (sequence) => times.of(sequence),
         start: retention.segments[0]!.base,
         oldestNeeded: retention.oldestSequence,
         hurry: () => this.excessBytes > EXCESS_BYTES,

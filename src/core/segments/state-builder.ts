@@ -3,6 +3,7 @@
 // an index are released, so that memory holds those of the newest ones only.
 
 import {
+  RECORD_COMMIT,
   RECORD_DEFERRED,
   RECORD_HEADER_BYTES,
   RECORD_IDS,
@@ -20,7 +21,7 @@ import { dueOfDeferral, dueOfPlaced } from '../records/due-of.ts';
 import { idRecordBytes, idsIn, type RecordedIds, untilOf } from '../records/ids.ts';
 import { type Mark, marksIn } from '../records/marks.ts';
 import { type Deferral, deferralsIn, type Head, kindOf, readHead } from '../records/placed.ts';
-import { COUNT, OFFSET, ROW_WORDS, RowList, TYPE } from '../records/rows.ts';
+import { COUNT, OFFSET, ROW_WORDS, RowList, sequenceOf, TYPE, timeOf } from '../records/rows.ts';
 import { Apply } from './apply.ts';
 import type { Retention } from './retention.ts';
 import { type Settings, settingText, unreadSettings } from './settings.ts';
@@ -80,7 +81,9 @@ export class StateBuilder {
     settings: [number: number, bits: Uint32Array | undefined][];
     turns: [number: number, page: NumberPage][];
     levels: [number: number, page: NumberPage][];
+    stored: [end: number, least: number, most: number][];
   }): void {
+    for (const row of checkpoint.stored) this.#state.times.restore(row);
     const { settled, attempts, turns, levels, ...sets } = this.#buckets.outcomes;
     for (const name of ['waiting', 'placed', 'dead', 'settings'] as const)
       for (const [number, bits] of checkpoint[name]) sets[name].restore(number, bits);
@@ -136,7 +139,12 @@ export class StateBuilder {
     } else if (type === RECORD_IDS) {
       const ids = idsIn(rows, at, bytes, body);
       this.#marks.push(() => this.#published(ids, chunk));
-    }
+    } else if (type === RECORD_COMMIT) this.#stored(sequenceOf(rows, at), timeOf(rows, at));
+  }
+
+  // Compaction leaves it to a later batch to say when messages were stored.
+  #stored(end: number, ms: number): void {
+    if (ms > 0) this.#marks.push(() => this.#state.times.note(end, ms));
   }
 
   // The segment of `position` holds ids of messages that were published.

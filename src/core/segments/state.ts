@@ -8,6 +8,7 @@ import type { Position } from '../ports/basics.ts';
 import type { CheckpointSource } from '../ports/upkeep.ts';
 import { Retention } from './retention.ts';
 import { Settings } from './settings.ts';
+import { StoringTimes } from './storing-times.ts';
 
 /** What a log holds, as recovery rebuilds it before there is a broker. */
 export interface State<Waiter = never> {
@@ -15,6 +16,7 @@ export interface State<Waiter = never> {
   retention: Retention;
   settings: Settings;
   ids: RecentIds;
+  times: StoringTimes;
 }
 
 /** A segment whose records are not applied, because it is known what is in it. */
@@ -35,6 +37,7 @@ export function createState(hashSeed: number, slotsMax?: number): State {
     retention: new Retention(),
     settings: new Settings(),
     ids: new RecentIds(),
+    times: new StoringTimes(),
   };
 }
 
@@ -44,7 +47,7 @@ export function createState(hashSeed: number, slotsMax?: number): State {
  * out where the log does not say them: it alone must come to the same.
  */
 export function checkpointOf(
-  { buckets, retention }: Pick<State<unknown>, 'buckets' | 'retention'>,
+  { buckets, retention, times }: Pick<State<unknown>, 'buckets' | 'retention' | 'times'>,
   start: Position,
   memoryFrom: Position,
   nextSequence: number,
@@ -71,5 +74,6 @@ export function checkpointOf(
       turns: { pages: () => turns.pages(end) },
       levels: { pages: () => (saysLevels ? levels.pages(end) : []) },
     },
+    stored: times.rows(end),
   };
 }

@@ -63,7 +63,7 @@ import {
 import type { Spare } from '../segments/spares.ts';
 import { FoldedMarks } from './folded-marks.ts';
 import { behind, namesOf, sumOf } from './pieces.ts';
-import { type Fields, MovedEntries, Repacker } from './repack.ts';
+import { type Fields, MovedEntries, Repacker, type RepackerOptions } from './repack.ts';
 import { type Compacted, create, cutBack, drop } from './swap.ts';
 
 /** A segment to be compacted; its file must stay open, and no write may go to it any more. */
@@ -74,7 +74,7 @@ export interface Source {
   handle: Handle;
 }
 
-export interface CompactOptions {
+export interface CompactOptions extends Pick<RepackerOptions, 'storedMs'> {
   files: Files;
   /** Used by nobody else meanwhile. */
   codec: RecordScanner;
@@ -185,7 +185,7 @@ class Compaction {
     this.#timeMs = options.wallMs();
     this.#marks = new FoldedMarks(options);
     this.#repacker = new Repacker({
-      codec: options.codec,
+      ...options,
       base: headers[0]!.base,
       key: keyOf(options.logId),
       timeMs: this.#timeMs,

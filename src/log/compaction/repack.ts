@@ -19,6 +19,7 @@ import {
   RECORD_FORM_AT,
   RECORD_HEADER_BYTES,
   RECORD_KIND_AT,
+  RECORD_MESSAGES,
   RECORD_PLACED,
   RECORD_POSITION_AT,
   RECORD_SEQUENCE_AT,
@@ -32,6 +33,8 @@ import type { RecordScanner } from '../../core/ports/codec.ts';
 // A batch is closed before a record that would make it longer than this, so that whoever reads it
 // back holds little at a time.
 const BATCH_BYTES = 4 * 1024 * 1024;
+// So far apart are the times at which the messages of one batch were stored, at most.
+const BATCH_MS = 10_000;
 const STAGE_BYTES = 1024 * 1024;
 
 /** What the header of a record says beyond its place. */
@@ -53,8 +56,10 @@ export interface RepackerOptions {
   base: Position;
   /** Of the log's records. */
   key: number;
-  /** Wall clock for commit records; for people. */
+  /** For commit records of batches without messages. */
   timeMs: number;
+  /** When a message was stored, or somewhat later, in ms since 1970; without it now. */
+  storedMs?: (sequence: number) => number;
 }
 
 export class Repacker {
@@ -68,6 +73,9 @@ export class Repacker {
   #batchAt = SEGMENT_DATA_AT;
   #records = 0; // in the open batch
   #epoch = 0;
+  // When the messages of the open batch were stored; 0: it has none.
+  #leastMs = 0;
+  #mostMs = 0;
 
   constructor(options: RepackerOptions) {
     this.#options = options;
@@ -88,11 +96,23 @@ export class Repacker {
     this.#epoch = epoch;
   }
 
+  // Messages are added next that were stored at `ms`: a batch says the latest time of its messages,
+  // so that one of quite other times is closed.
+  #stored(ms: number, next: number): void {
+    const isFar = ms - this.#leastMs > BATCH_MS || this.#mostMs - ms > BATCH_MS;
+    if (this.#mostMs > 0 && isFar) this.commit(next, false);
+    this.#leastMs = this.#mostMs === 0 ? ms : Math.min(this.#leastMs, ms);
+    this.#mostMs = Math.max(this.#mostMs, ms);
+  }
+
   /**
    * Adds a record whose body stands in the codec's memory at `place`; returns its position. `next`:
    * the sequence that the messages before it end with, should a batch be closed here.
    */
   add(fields: Fields, place: number, bodyBytes: number, next: number): Position {
+    const { storedMs } = this.#options;
+    const isMessages = fields.type === RECORD_MESSAGES || fields.type === RECORD_PLACED;
+    if (storedMs !== undefined && isMessages) this.#stored(storedMs(fields.sequence), next);
     const whole = RECORD_HEADER_BYTES + padded(bodyBytes);
     if (this.#records > 0 && this.#offset + whole - this.#batchAt > BATCH_BYTES)
       this.commit(next, false);
@@ -104,7 +124,8 @@ export class Repacker {
 
   /** Closes the batch. `next`: the sequence behind it; `last`: nothing follows in this segment. */
   commit(next: number, last: boolean): void {
-    const { timeMs } = this.#options;
+    const timeMs = this.#mostMs > 0 ? this.#mostMs : this.#options.timeMs;
+    this.#mostMs = 0;
     const fields: Fields = {
       type: RECORD_COMMIT,
       sequence: next,

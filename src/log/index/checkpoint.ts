@@ -7,6 +7,7 @@
 //     8 u32 version: 1 or 2      32 f64 oldest position needed      48 u32 pages of attempts
 //    12 u32 CRC32C of the rest   40 u32 segments                    56 u32 pages of numbers, or 0
 //    16 u64 log id              52 u32 CRC of the first record behind the segments
+//                               60 u32 rows of times of storing, or 0
 //   segment, 48 bytes: f64 base, first, end (sequences), messages, live, u32 identity,
 //                      u32 until when ids in it are to be known, s since 1970, rounded up; 0: none
 //   page of settled:   f64 number, u32 kind (0 = all, 1 = bits follow), u32 zero,
@@ -18,6 +19,8 @@
 //                      for sets 4, the bits), u32 their number where it is the same, u32 what:
 //                      2 turns, 3 levels, or a set: 1 waiting, 4 placed, 5 dead, 6 settings,
 //                      u32 bytes that follow
+//   row of times, behind all else, where an earlier release does not look:
+//                      f64 sequence behind its last message, least and most ms since 1970
 //
 // Version 1 says nothing of numbers; it is what is written while there are none, so that an earlier
 // release can take it over.
@@ -53,6 +56,7 @@ export interface CheckpointState {
   settled: CheckpointSource['settled'];
   attempts: CheckpointSource['attempts'];
   numbers: CheckpointSource['numbers'];
+  stored: CheckpointSource['stored'];
 }
 
 /** A checkpoint as it is read. */
@@ -68,6 +72,7 @@ export interface Checkpoint {
   settings: [number: number, bits: Uint32Array | undefined][];
   turns: [number: number, page: NumberPage][];
   levels: [number: number, page: NumberPage][];
+  stored: [end: number, least: number, most: number][];
 }
 
 export const CHECKPOINT_NAME = 'checkpoint';
@@ -82,6 +87,7 @@ const HEADER_BYTES = 64;
 const SEGMENT_BYTES = 48;
 const PAGE_HEAD_BYTES = 16;
 const PAGE_BYTES = 8192;
+const TIMES_BYTES = 24;
 const CRC_FROM = 16;
 const SECONDS_MAX = 2 ** 32 - 1;
 
@@ -96,6 +102,7 @@ export function encodeCheckpoint(
   const settled = [...state.settled.pages()];
   const attempts = [...state.attempts.pages()];
   const numbers = new NumberPages(state.numbers);
+  const stored = [...state.stored];
   const full =
     settled.filter(([, bits]) => bits !== undefined).length +
     attempts.filter(([, page]) => typeof page !== 'number').length;
@@ -104,7 +111,8 @@ export function encodeCheckpoint(
     state.segments.length * SEGMENT_BYTES +
     (settled.length + attempts.length) * PAGE_HEAD_BYTES +
     full * PAGE_BYTES +
-    numbers.bytes;
+    numbers.bytes +
+    stored.length * TIMES_BYTES;
   if (size > CHECKPOINT_BYTES_MAX)
     throw new RangeError(
       `it would have ${size} bytes, at most ${CHECKPOINT_BYTES_MAX} can be checked`,
@@ -121,6 +129,7 @@ export function encodeCheckpoint(
   view.setUint32(48, attempts.length, true);
   view.setUint32(52, state.behind, true);
   view.setUint32(56, numbers.count, true);
+  view.setUint32(60, stored.length, true);
   let at = HEADER_BYTES;
   for (const segment of state.segments) {
     const { base, first, end, messages, live, identity, idsUntilMs } = segment;
@@ -144,6 +153,12 @@ export function encodeCheckpoint(
     if (typeof counts === 'number') page(number, counts, undefined);
     else page(number, 0, counts);
   numbers.write(bytes, at);
+  at = size - stored.length * TIMES_BYTES;
+  for (const row of stored)
+    for (const value of row) {
+      view.setFloat64(at, value, true);
+      at += 8;
+    }
   view.setUint32(12, crc32c(bytes.subarray(CRC_FROM)), true);
   return bytes;
 }
@@ -175,6 +190,7 @@ export function decodeCheckpoint(
     settings: [],
     turns: [],
     levels: [],
+    stored: [],
   };
   let at = HEADER_BYTES;
   for (let i = view.getUint32(40, true); i > 0; i--, at += SEGMENT_BYTES) {
@@ -207,6 +223,11 @@ export function decodeCheckpoint(
   for (let i = view.getUint32(48, true); i > 0; i--) {
     const { number, value, words } = page();
     checkpoint.attempts.push([number, words === undefined ? value : new Uint16Array(words)]);
+  }
+  for (let i = view.getUint32(60, true); i > 0; i--) {
+    const row = bytes.length - i * TIMES_BYTES;
+    const value = (index: number) => view.getFloat64(row + index * 8, true);
+    checkpoint.stored.push([value(0), value(1), value(2)]);
   }
   if (version === VERSION_NUMBERS) readNumbers(bytes, at, view.getUint32(56, true), checkpoint);
   return checkpoint;

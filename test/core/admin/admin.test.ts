@@ -327,6 +327,15 @@ describe('why nothing more is delivered', () => {
     why(desk, 'dying-waits');
   });
 
+  test('expiring: what waited too long is more than can be moved at once', () => {
+    const desk = new Desk(brokerOf({ rules: ['1 ttl=1s'], limits: { marksMax: 1 } }));
+    const { world } = desk;
+    for (const body of ['a', 'b', 'c']) world.publish(1, body);
+    world.log.raised = false;
+    world.pass(2100);
+    why(desk, 'expiring');
+  });
+
   test('to say why does not move the line on', () => {
     const desk = withMessages();
     const { world } = desk;

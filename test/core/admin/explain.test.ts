@@ -25,6 +25,7 @@ const FACTS = {
   refuses: false,
   paused: false,
   dies: false,
+  expires: false,
   over: false,
   loading: false,
   attempts: 0,
@@ -55,6 +56,7 @@ function why(facts: Partial<typeof FACTS>): { code: string; agoMs: number | unde
     },
     commit: { refuses: known.refuses },
     mover: { holds: () => known.dies },
+    rulesInForce: { sweeper: { holds: () => known.expires } },
     limitsOfRules: { heldBack: () => known.held },
     paused: { has: () => known.paused },
     budget: { over: known.over },
@@ -70,12 +72,15 @@ test('each rule comes before those behind it', () => {
   // One fact after the other goes, and the next rule answers.
   const facts = {
     ...{ closing: true, isPurging: true, paused: true, over: true, loading: true, attempts: 1 },
+    ...{ expires: true, refuses: true },
     held: { by: 'order' } as HeldBack | undefined,
     consumers: [] as Consumer[],
   };
   const goes: [Partial<typeof FACTS>, string][] = [
     [{}, 'stopping'],
-    [{ closing: false }, 'purging'],
+    [{ closing: false }, 'dying-waits'],
+    [{ refuses: false }, 'expiring'],
+    [{ expires: false }, 'purging'],
     [{ isPurging: false }, 'paused'],
     [{ paused: false }, 'no-consumer'],
     [{ consumers: [consumer('unacked', SILENT_MS, 1000)] }, 'consumer-not-reading'],

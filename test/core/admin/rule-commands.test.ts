@@ -106,7 +106,6 @@ describe('what is no rule is refused with the key that is wrong', () => {
     ['7 max_messages=-1', /max_messages: "-1" is not/],
     ['7 max_messages=9223372036854775808', /max_messages: "9223372036854775808" is not/],
     ['7 retry=1s,,5s', /retry: .*empty place/],
-    ['7 overflow=dead-oldest', /overflow=dead-oldest, which this version does not carry out/],
     ['7 sources=1', /sources, which this version does not carry out/],
     [`7 copy_to=${'1,'.repeat(RULE_BYTES_MAX)}`, /copy_to has 131072 bytes of text; at most 65536/],
   ];

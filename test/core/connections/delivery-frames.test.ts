@@ -63,7 +63,7 @@ function setUp(sizes: number[], onDisk = Number.POSITIVE_INFINITY, missed = () =
       buckets: { peek: () => line[0] } as unknown as Buckets<unknown>,
       settlement: settlement as unknown as Settlement,
       counters,
-      dying: { aliveIn: (part) => part.count },
+      dying: { aliveIn: (part) => part.count, mayExpire: false },
       dispatcher: {
         fetch: (slot, position, recordBytes) => {
           assert.deepEqual([slot, recordBytes], [3, RECORD_HEADER_BYTES + 100 + position]);

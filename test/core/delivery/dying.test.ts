@@ -36,12 +36,19 @@ function setUp(line: Partial<Slice>[], rules?: Partial<EffectiveRules>) {
       const why = reason === REASON_DELIVERIES ? 'over' : 'rejected';
       taken.push([part.sequence, part.count, `dropped, ${why}`]);
     },
+    drop: () => assert.fail('nothing expires'),
   };
   const buckets = {
     peek: () => parts[0],
     rules: rules === undefined ? { table: undefined } : { table: {}, of: () => rules },
   } as unknown as Buckets<unknown>;
-  return { dying: new Dying({ buckets, settlement, mover }), taken, waiting, mover, parts };
+  return {
+    dying: new Dying({ buckets, settlement, mover, rulesInForce: undefined }),
+    taken,
+    waiting,
+    mover,
+    parts,
+  };
 }
 
 test('without rules only what was rejected is dead', () => {

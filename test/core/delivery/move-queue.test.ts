@@ -2,9 +2,16 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import {
+  REASON_DELIVERIES,
+  REASON_EXPIRED,
+  REASON_OVERFLOW,
+  REASON_REDRIVEN,
+  REASON_REJECTED,
+} from '../../../assembly/layout-placed.ts';
 import { emptySlice } from '../../../src/core/buckets/slice.ts';
 import { DEAD } from '../../../src/core/delivery/destination.ts';
-import { MoveQueue } from '../../../src/core/delivery/move-queue.ts';
+import { isCharged, MoveQueue } from '../../../src/core/delivery/move-queue.ts';
 
 const order = { reason: 1, to: DEAD, by: undefined } as const;
 const move = (slot: number, position: number) => ({
@@ -42,4 +49,13 @@ test('knows whose runs it has, and shows what is left', () => {
   queue.shift();
   queue.shift();
   assert.deepEqual([queue.has(1), queue.runs], [false, 0]);
+});
+
+test('who failed is charged, who is old, or one too many, or given back is not', () => {
+  assert.deepEqual([REASON_DELIVERIES, REASON_REJECTED].map(isCharged), [true, true]);
+  assert.deepEqual([REASON_EXPIRED, REASON_OVERFLOW, REASON_REDRIVEN].map(isCharged), [
+    false,
+    false,
+    false,
+  ]);
 });

@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { REASON_OVERFLOW } from '../../../assembly/layout-placed.ts';
 import { DeliveryDecoder } from '../../../src/codec/wire.ts';
 import { Random, seedOf } from '../../support/random.ts';
 import { acks, batch, brokerOf, rulesOf, textOf, type World } from '../../support/world.ts';
@@ -28,11 +29,11 @@ function drain(world: World, bucket: number): string[] {
 test('max_messages: the oldest go, everybody is answered with 1', () => {
   const world = brokerOf({ rules: ['2 max_messages=3 overflow=drop-oldest'] });
   world.publish(2, 'a', 'b', 'c');
-  assert.equal(world.broker.counters.droppedMessages, 0);
+  assert.equal(world.broker.counters.dropped.overflow, 0);
   world.publish(2, 'd', 'e');
   world.publish(1, 'other');
   const { counters, buckets, retention } = world.broker;
-  assert.deepEqual([counters.droppedMessages, counters.refusedByRule], [2, 0]);
+  assert.deepEqual([counters.dropped.overflow, counters.refusedByRule], [2, 0]);
   assert.deepEqual([buckets.ready, buckets.unacked, retention.live], [4, 0, 4]);
   assert.deepEqual(drain(world, 2), ['c', 'd', 'e']);
   world.publish(2, ...Array.from({ length: 50 }, (_, i) => `${i}`));
@@ -51,9 +52,9 @@ test('what is dropped is settled in the log', () => {
 test('max_bytes: as few as do; a message that is larger goes itself', () => {
   const world = brokerOf({ rules: ['2 max_bytes=10 overflow=drop-oldest'] });
   for (const body of ['aaaa', 'bbbb', 'cc']) world.publish(2, body);
-  assert.equal(world.broker.counters.droppedMessages, 0);
+  assert.equal(world.broker.counters.dropped.overflow, 0);
   world.publish(2, 'd');
-  assert.equal(world.broker.counters.droppedMessages, 1);
+  assert.equal(world.broker.counters.dropped.overflow, 1);
   assert.deepEqual(drain(world, 2), ['bbbb', 'cc', 'd']);
   world.publish(2, 'aa', 'bb', 'cc', 'dd', 'ee');
   world.publish(2, 'ff');
@@ -67,7 +68,7 @@ test('what is held counts and stays; waiting consumers are given theirs first', 
   const consumer = world.consumer(2, 2);
   world.publish(2, 'a', 'b', 'c', 'd', 'e');
   assert.deepEqual(texts(consumer), ['a', 'b']);
-  assert.equal(world.broker.counters.droppedMessages, 2);
+  assert.equal(world.broker.counters.dropped.overflow, 2);
   consumer.send(acks(1, 0));
   assert.deepEqual(texts(consumer), ['b', 'e'], 'what failed comes at its old place');
 });
@@ -82,7 +83,7 @@ test('the oldest go, also where they are suspects', () => {
   assert.deepEqual(texts(lost), ['a', 'b']);
   lost.vanish();
   world.publish(2, 'c', 'd');
-  assert.equal(world.broker.counters.droppedMessages, 2);
+  assert.equal(world.broker.counters.dropped.overflow, 2);
   other.send(acks(1));
   assert.deepEqual(texts(other), ['c']);
 });
@@ -109,7 +110,7 @@ test('what is older than suspects and has to be looked up goes before them', () 
   world.advance(1050);
   assert.deepEqual([buckets.delayed.count, world.log.finds.length], [0, 1], 'it is ready again');
   world.publish(2, 'c', 'd');
-  assert.equal(counters.droppedMessages, 2);
+  assert.equal(counters.dropped.overflow, 2);
   const left: string[] = [];
   for (let found = ['held']; found.length > 0; found = texts(other)) {
     left.push(...found);
@@ -124,7 +125,7 @@ test('what is delayed counts and stays until its time; then the oldest go with t
   const world = brokerOf({ rules, resume: { places: true } });
   world.publish(2, 'a', 'b', 'c');
   assert.deepEqual(
-    [world.broker.counters.droppedMessages, world.broker.buckets.delayed.count],
+    [world.broker.counters.dropped.overflow, world.broker.buckets.delayed.count],
     [0, 3],
   );
   world.pass(1050);
@@ -137,10 +138,58 @@ test('another rule is for what waits already, and for nobody once it is gone', (
   world.publish(2, 'a', 'b', 'c', 'd');
   world.broker.rulesInForce!.use(rulesOf('2 max_messages=2 overflow=drop-oldest'));
   world.publish(1, 'any');
-  assert.equal(world.broker.counters.droppedMessages, 2);
+  assert.equal(world.broker.counters.dropped.overflow, 2);
   world.broker.rulesInForce!.use(rulesOf('1 max_messages=100'));
   world.publish(2, 'e', 'f');
   assert.deepEqual(drain(world, 2), ['c', 'd', 'e', 'f']);
+});
+
+const diedIn = ({ broker: { buckets, counters } }: World): number[] => [
+  buckets.ready,
+  buckets.dead,
+  counters.dead[REASON_OVERFLOW]!,
+  counters.dropped.overflow,
+];
+
+test('dead-oldest: the oldest die, exactly as many as are too much', () => {
+  const rules = ['2 max_messages=3 overflow=dead-oldest'];
+  const world = brokerOf({ rules, resume: { places: true } });
+  world.publish(2, 'a', 'b', 'c', 'd', 'e');
+  world.pass(100);
+  assert.deepEqual(diedIn(world), [3, 2, 2, 0]);
+  world.publish(2, 'f');
+  world.pass(100);
+  assert.deepEqual(diedIn(world), [3, 3, 3, 0]);
+  assert.deepEqual(drain(world, 2), ['d', 'e', 'f']);
+  assert.equal(world.broker.counters.refusedByRule, 0);
+});
+
+test('dead-oldest by bytes: as few as do, whatever is on its way', () => {
+  const rules = ['2 max_bytes=10 overflow=dead-oldest'];
+  const world = brokerOf({ rules, resume: { places: true } });
+  world.publish(2, 'aaaa', 'bbb', 'cc', 'dd', 'e');
+  assert.deepEqual(drain(world, 2), ['bbb', 'cc', 'dd', 'e']);
+  world.pass(100);
+  assert.deepEqual(diedIn(world), [0, 1, 1, 0]);
+  assert.equal(world.broker.buckets.payload.of(world.broker.buckets.find(2, 0)), 0);
+});
+
+test('dead-oldest: the dead are moved, dropped, or wait for room as others that die', () => {
+  const rules = [
+    '2-3 max_messages=1 overflow=dead-oldest',
+    '2 dead_letter=drop',
+    '3 dead_letter=4',
+    '4 max_messages=2',
+  ];
+  const world = brokerOf({ rules, resume: { places: true }, limits: { marksMax: 1 } });
+  world.publish(2, 'a', 'b', 'c');
+  assert.deepEqual(diedIn(world), [1, 0, 2, 0]);
+  assert.equal(world.broker.counters.deadDroppedMessages, 2);
+  for (const body of ['d', 'e', 'f', 'g']) world.publish(3, body);
+  world.pass(1000);
+  assert.deepEqual(diedIn(world), [1 + 1 + 2, 1, 5, 0]);
+  assert.equal(world.broker.counters.deadFallbackMessages, 1);
+  assert.deepEqual([drain(world, 4), drain(world, 3)], [['d', 'e'], ['g']]);
 });
 
 test('any batches, with acks and failures: a line by a model that adds', () => {

@@ -207,7 +207,7 @@ class Life {
       if (next !== undefined) settlement.purge(next, next.count);
     } else if (event === 'dropped') {
       const next = buckets.peek(this.slot);
-      if (next !== undefined) settlement.drop(next, next.count);
+      if (next !== undefined) settlement.drop(next, next.count, 'overflow');
     } else if (event === 'lost') {
       // A link that ends gives back what its consumer holds.
       if (buckets.unackedOf(this.slot) > 0) lose(settlement, this.#part, MESSAGES, MESSAGES);

@@ -40,7 +40,7 @@ function setUp({
   bytes = 0,
   onEnded = (nowMs: number) => nowMs,
 } = {}): Setup {
-  const { buckets, retention } = createState(1);
+  const { buckets, retention, times } = createState(1);
   const log = new AskedLog();
   for (let i = 0; i < 6; i++) {
     retention.open(i * SEGMENT, 1 + i * 10);
@@ -51,6 +51,7 @@ function setUp({
   const compaction = new Compaction({
     buckets,
     retention,
+    times,
     space: log,
     upkeep: log,
     entriesMax,
@@ -178,6 +179,7 @@ test('a long log that changes all the time is looked at a small share of the tim
   };
   const compaction = new Compaction({
     buckets: createState(1).buckets,
+    times: createState(1).times,
     retention,
     space: log,
     upkeep: log,

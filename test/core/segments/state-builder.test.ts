@@ -28,6 +28,7 @@ import { Replay } from '../../../src/log/recovery/replay.ts';
 /** A replay that is fed rows as a scan would leave them. */
 const NO_PAGES = {
   segments: [],
+  stored: [],
   settled: [],
   attempts: [],
   waiting: [],

@@ -3,7 +3,15 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { RECORD_BUCKET_AT, RECORD_HEADER_BYTES } from '../../../assembly/layout.ts';
+import {
+  RECORD_BODY_BYTES_AT,
+  RECORD_BUCKET_AT,
+  RECORD_COMMIT,
+  RECORD_HEADER_BYTES,
+  RECORD_SEQUENCE_AT,
+  RECORD_SETTLED,
+  RECORD_TYPE_AT,
+} from '../../../assembly/layout.ts';
 import { type Fields, MovedEntries, Repacker } from '../../../src/log/compaction/repack.ts';
 import { Random, seedOf } from '../../support/random.ts';
 import { smallCodec } from '../../support/world.ts';
@@ -51,6 +59,35 @@ test('the time of a commit is whole', () => {
   assert.equal(bytes.length, at + RECORD_HEADER_BYTES);
   const view = new DataView(bytes.buffer, bytes.byteOffset + at);
   assert.equal(view.getBigUint64(RECORD_BUCKET_AT, true), BigInt(TIME_MS));
+});
+
+test('a commit says when its messages were stored, at the latest; what is far apart is parted', () => {
+  const codec = smallCodec();
+  // By sequence, in seconds; the clock was set back before the fifth.
+  const seconds = [0, 100, 104, 110, 111, 40, 41, 500];
+  const storedMs = (sequence: number) => TIME_MS + seconds[sequence]! * 1000;
+  const each = new Repacker({ codec, base: BASE, key: 7, timeMs: TIME_MS + 9e6, storedMs });
+  each.commit(1, false);
+  for (let sequence = 1; sequence < seconds.length; sequence++)
+    each.add(record(sequence), 0, 8, sequence);
+  each.add({ ...record(0), type: RECORD_SETTLED }, 0, 16, seconds.length);
+  each.commit(seconds.length, true);
+  const bytes = each.take().slice();
+  const view = new DataView(bytes.buffer);
+  const commits: [next: number, seconds: number][] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const number = (field: number) => Number(view.getBigUint64(at + field, true));
+    if (bytes[at + RECORD_TYPE_AT] === RECORD_COMMIT)
+      commits.push([number(RECORD_SEQUENCE_AT), (number(RECORD_BUCKET_AT) - TIME_MS) / 1000]);
+    at += RECORD_HEADER_BYTES + Math.ceil(view.getUint32(at + RECORD_BODY_BYTES_AT, true) / 8) * 8;
+  }
+  assert.deepEqual(commits, [
+    [1, 9000],
+    [4, 110],
+    [5, 111],
+    [7, 41],
+    [8, 500],
+  ]);
 });
 
 test('a list of what moved keeps every field, however long it gets', () => {

@@ -45,7 +45,14 @@ const NONE: Deferred = {
   levels: [],
 };
 
-function stateOf(settled: Settled, attempts: Attempts, deferred = NONE): CheckpointState {
+type Stored = [end: number, least: number, most: number][];
+
+function stateOf(
+  settled: Settled,
+  attempts: Attempts,
+  deferred = NONE,
+  stored: Stored = [],
+): CheckpointState {
   return {
     start: 4096,
     segments: [
@@ -71,6 +78,7 @@ function stateOf(settled: Settled, attempts: Attempts, deferred = NONE): Checkpo
       turns: { pages: () => deferred.turns },
       levels: { pages: () => deferred.levels },
     },
+    stored,
   };
 }
 
@@ -108,6 +116,10 @@ const DEFERRED = stateOf([[1, BITS]], [[1, COUNTS]], {
   ],
 });
 const SMALL = stateOf([[3, undefined]], [[1, 2]]);
+const TIMED: Stored = [
+  [7, 0, 1_700_000_000_000],
+  [2 ** 52, 1_700_000_000_000.5, 2 ** 48],
+];
 
 const encode = (state: CheckpointState) => encodeCheckpoint(state, LOG_ID, crc32c);
 const decode = (bytes: Uint8Array) => decodeCheckpoint(bytes, LOG_ID, crc32c);
@@ -129,7 +141,8 @@ function plain(state: CheckpointState): unknown {
 }
 
 test('what is written is read again', () => {
-  for (const state of [FULL, SMALL, stateOf([], []), DEFERRED])
+  const timed = [stateOf([], [], NONE, TIMED), { ...DEFERRED, stored: TIMED }];
+  for (const state of [FULL, SMALL, stateOf([], []), DEFERRED, ...timed])
     assert.deepEqual(decode(encode(state)), plain(state));
 });
 

@@ -620,7 +620,7 @@ async function savingStore() {
     const segments = [{ base: BASE, first: 1, messages: 5, live: 5, idsUntilMs: 0 }];
     const none = { pages: () => [] };
     const numbers = NO_NUMBERS;
-    return { start: BASE, segments, end: 6, settled: none, attempts: none, numbers };
+    return { start: BASE, segments, end: 6, settled: none, attempts: none, numbers, stored: [] };
   };
   const save = (base: number, done: (failure: Failure) => void, now = false) =>
     store.save({ ...segmentOf(7), base, handle }, now, state, () => 7, done);

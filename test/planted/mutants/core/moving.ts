@@ -161,7 +161,7 @@ export const CORE_MOVING: readonly Mutant[] = [
     name: 'what waits to be moved lost at a stop',
     file: MOVER,
     member: 'Mover.stop',
-    find: 'this.#parts.settlement.giveBack(part, order.reason !== REASON_REDRIVEN);',
+    find: 'this.#parts.settlement.giveBack(part, isCharged(order.reason));',
     replace: 'order;',
     test: MOVER_TEST,
     caughtBy: 'a stop gives back what is not packed; who died by attempts has them in the log',

@@ -1,0 +1,90 @@
+// What waits longer than its rule allows: nobody is given it, and nothing goes before its time.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { REASON_EXPIRED } from '../../../assembly/layout-placed.ts';
+import { DeliveryDecoder } from '../../../src/codec/wire.ts';
+import { acks, brokerOf, textOf, type World, type WorldOptions } from '../../support/world.ts';
+
+type Consumer = ReturnType<World['consumer']>;
+
+const texts = (consumer: Consumer): string[] =>
+  new DeliveryDecoder('u64')
+    .push(consumer.take())
+    .filter(({ isHeartbeat }) => !isHeartbeat)
+    .flatMap((frame) => Array.from({ length: frame.count }, (_, i) => textOf(frame.body(i))));
+
+const worldOf = (rules: string[], options: WorldOptions = {}): World =>
+  brokerOf({ rules, resume: { places: true }, ...options });
+
+/** Messages that live, that are dead, and that died of age or were dropped for it. */
+function countsOf({ broker: { buckets, counters } }: World): number[] {
+  const { dead, dropped } = counters;
+  return [
+    buckets.ready + buckets.delayed.count,
+    buckets.dead,
+    dead[REASON_EXPIRED]!,
+    dropped.expired,
+  ];
+}
+
+test('what waited longer than it may is given to nobody, what waited as long by a ms is', () => {
+  const world = worldOf(['2 ttl=10s']);
+  world.publish(2, 'a', 'b');
+  world.wallMs += 9999;
+  const early = world.consumer(2, 1);
+  assert.deepEqual(texts(early), ['a']);
+  early.send(acks(1));
+  assert.deepEqual(texts(early), ['b']);
+  world.wallMs += 1;
+  early.vanish();
+  const late = world.consumer(2);
+  assert.deepEqual(texts(late), []);
+  world.pass(100);
+  assert.deepEqual(countsOf(world), [0, 1, 1, 0]);
+  world.publish(2, 'c');
+  assert.deepEqual(texts(late), ['c'], 'what came then is young');
+});
+
+test('a delivery ends where the rest of the line is too old, and begins behind it', () => {
+  const world = worldOf(['2 ttl=10s']);
+  world.publish(2, 'old');
+  world.wallMs += 6000;
+  world.publish(2, 'a', 'b');
+  // The clock is set back: what comes then stands behind, and is too old before.
+  world.wallMs -= 60_000;
+  world.publish(2, 'of before');
+  world.wallMs += 60_000;
+  const consumer = world.consumer(2);
+  assert.deepEqual(texts(consumer), ['old', 'a', 'b']);
+  world.wallMs += 4000;
+  consumer.vanish();
+  assert.deepEqual(texts(world.consumer(2)), ['a', 'b']);
+  world.pass(100);
+  assert.deepEqual(countsOf(world), [0, 2, 2, 0]);
+});
+
+test('what a consumer holds is looked at when it comes back', () => {
+  const world = worldOf(['2 ttl=5s']);
+  world.publish(2, 'a', 'b');
+  const consumer = world.consumer(2);
+  assert.deepEqual(texts(consumer), ['a', 'b']);
+  world.pass(10_000);
+  consumer.send(acks(1, 0));
+  assert.deepEqual(texts(consumer), []);
+  world.pass(100);
+  assert.deepEqual([world.broker.counters.ackedMessages, ...countsOf(world)], [1, 0, 1, 1, 0]);
+});
+
+test('a broker that stops lets what is on its way to its dead line be, uncharged', () => {
+  const world = worldOf(['2 ttl=1s']);
+  world.publish(2, 'a');
+  world.wallMs += 2000;
+  world.log.next = false;
+  const consumer = world.consumer(2);
+  world.broker.close();
+  world.settle();
+  assert.deepEqual(texts(consumer), []);
+  assert.deepEqual(countsOf(world)[3], 0);
+  assert.equal(world.broker.buckets.outcomes.attempts.get(1), 0);
+});
