@@ -157,4 +157,9 @@ async function explain(id: bigint, options: Options): Promise<void> {
   for (const { key, value, rule } of answer.keys)
     table.push([key, value, rule === null ? 'default' : `rule ${rule}`]);
   await emit(`${table.toString()}\n`);
+  const { virtual } = answer;
+  if (virtual !== null && virtual !== undefined)
+    note(
+      `consumers of virtual bucket ${virtual.bucket} are given what waits here (rule ${virtual.rule})`,
+    );
 }

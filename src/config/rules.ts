@@ -1,7 +1,6 @@
 // Rules of the configuration file: the tables `[[rule]]` become the table that the broker goes by,
 // or one sentence that says which rule is wrong, in which key, and what would be right.
 
-import { checkBuilt } from '../core/rules/built.ts';
 import { compileRules } from '../core/rules/compile.ts';
 import { RULES_MAX } from '../core/rules/matchers.ts';
 import { type PlainRule, type Rule, ruleOfObject } from '../core/rules/rule.ts';
@@ -31,7 +30,6 @@ export function rulesOf(value: unknown): RuleTable {
     if (names.has(rule.name))
       throw new RuleError(`two rules are called "${rule.name}": give one another name`);
     names.add(rule.name);
-    checkBuilt(rule);
     bytes += rule.text.length;
     if (bytes > RULES_BYTES_MAX)
       throw new RuleError(`the rules have more than ${RULES_BYTES_MAX} bytes of text in all`);

@@ -118,6 +118,10 @@ export interface BucketRow {
   /** Whether `ready` counts everything; else the oldest part of the backlog is not counted yet. */
   exact: boolean;
   consumers: number;
+  /** The virtual bucket whose consumers are given what waits here, too. */
+  virtual?: string;
+  /** Of a virtual bucket: buckets of which something can be given to its consumers now. */
+  sources?: number;
   /** Per second, averaged over some seconds. */
   publishedRate: number;
   settledRate: number;
@@ -272,6 +276,8 @@ export interface BucketRule {
   bucket: string;
   /** `rule`: the name of the one that decides; null: the value is the default. */
   keys: { key: string; value: string; rule: string | null }[];
+  /** The virtual bucket whose consumers are given what waits here, and the rule that says so. */
+  virtual: { bucket: string; rule: string } | null;
 }
 
 /** Whether a text is a bucket's id as decimal digits, without leading zeros. */

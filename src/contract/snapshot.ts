@@ -250,6 +250,8 @@ export interface Snapshot {
     /** Messages that died and are kept with their buckets. */
     dead: number;
     paused: number;
+    /** Those with something to give to consumers of their virtual bucket. */
+    sources: number;
     oldestAgeMs: number;
     /** Ids of messages that are not stored again for a time; bytes they take, and may take. */
     recentIds: { count: number; bytes: number; bytesMax: number };

@@ -13,6 +13,10 @@ export const WHY = {
   'in-retry': 'nothing is ready: what waits failed, or was given back, and is to come again later',
   delayed: 'nothing is ready: a rule says that what was published is to come later (delay)',
   'no-consumer': 'messages wait and nobody consumes the bucket',
+  'behind-higher':
+    'sources of the virtual bucket that have a higher priority come first (order=strict)',
+  'virtual-turn':
+    'consumers of the virtual bucket are given these messages in turn with those of its other sources',
   'consumer-not-reading': 'no consumer takes what was sent to it',
   'consumer-silent': 'every consumer holds messages or owes a heartbeat, and has been silent',
   'at-max-in-flight': 'as many messages are unacked as a rule allows (max_in_flight)',

@@ -8,6 +8,8 @@ import type { Slice } from './buckets/slice.ts';
 import type { Batch } from './commit/batch.ts';
 import type { InFlight } from './delivery/in-flight.ts';
 import * as notices from './delivery/notices.ts';
+import type { SourceSearchParts } from './delivery/search-parts.ts';
+import { FOUND_MAX, SourceSearch } from './delivery/source-search.ts';
 import type { Sweeper } from './delivery/sweeper.ts';
 import type { Failure, Position } from './ports/basics.ts';
 import type { Notices } from './ports/notices.ts';
@@ -21,6 +23,8 @@ import { Waiting } from './waiting.ts';
 
 /** The parts of the broker that it looks after or asks. */
 export interface MaintenanceParts extends Pick<State<unknown>, 'retention'> {
+  readonly dispatcher: SourceSearchParts['dispatcher'];
+  readonly counters: SourceSearchParts['counters'];
   readonly commit: { readonly marks: { readonly places: boolean } };
   readonly buckets: Buckets<unknown>;
   readonly notices: Notices;
@@ -51,6 +55,8 @@ export class Maintenance {
   readonly windows: IdWindows;
   readonly indexing: Indexing;
   readonly compaction: Compaction;
+  /** Looks for what virtual buckets are given. */
+  readonly search: SourceSearch;
   readonly #parts: MaintenanceParts;
   readonly #log: Log;
   readonly #times: StoringTimes;
@@ -65,7 +71,7 @@ export class Maintenance {
       for (const consumer of parts.consumers) consumer.inFlight.each(take);
       parts.mover.each(take);
     };
-    this.waiting = new Waiting(parts, log, wallMs);
+    this.waiting = new Waiting(parts, log, wallMs, (low, high) => this.search.open(low, high));
     this.windows = new IdWindows({ retention: parts.retention, ids }, wallMs);
     this.indexing = new Indexing({
       buckets,
@@ -78,6 +84,11 @@ export class Maintenance {
       soon: () => parts.flushSoon(),
       releaseMax,
     });
+    this.search = new SourceSearch(parts, {
+      index: log.index,
+      memoryFrom: () => this.indexing.memoryFrom,
+      most: Math.min(FOUND_MAX, buckets.slotsMax / 2),
+    });
     this.compaction = new Compaction({
       buckets,
       retention,
@@ -89,6 +100,7 @@ export class Maintenance {
       moved: (base, end, where) => {
         this.waiting.merged(base, end);
         parts.rulesInForce?.sweeper.merged(base, end);
+        this.search.merged(base, end);
         buckets.indexed.moved(base, end, where);
         for (const consumer of parts.consumers) consumer.inFlight.moved(base, end, where);
         parts.mover.relocated(base, end, where);
@@ -117,6 +129,7 @@ export class Maintenance {
   turn(): void {
     this.indexing.step();
     this.waiting.firing.turn();
+    this.search.turn();
   }
 
   /** Lets the log save what the indexed segments come to; with `now`, in any case. */

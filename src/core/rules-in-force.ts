@@ -26,7 +26,8 @@ export interface RuledParts extends ChangingParts, OverflowParts, SweeperParts {
   readonly buckets: Buckets<unknown>;
   readonly commit: ChangingParts['commit'] & OverflowParts['commit'] & DedupParts['commit'];
   readonly counters: DedupParts['counters'];
-  readonly dispatcher: OverflowParts['dispatcher'] & SweeperParts['dispatcher'];
+  readonly dispatcher: OverflowParts['dispatcher'] &
+    SweeperParts['dispatcher'] & { readonly virtual: { rulesChanged(): void } };
   readonly dying: OverflowParts['dying'] & SweeperParts['dying'];
   readonly retention: ChangingParts['retention'] & SweeperParts['retention'];
   /** What goes in; undefined: all does. */
@@ -133,6 +134,7 @@ export class RulesInForce {
     const parts = this.#parts;
     parts.stir();
     parts.buckets.rules.use(table);
+    parts.dispatcher.virtual.rulesChanged();
     this.#countPayload(table);
     parts.rules?.load();
     this.#overflow.use(table);

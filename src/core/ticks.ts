@@ -83,6 +83,7 @@ export class Ticks {
     broker.maintenance.waiting.advance(nowMs);
     broker.maintenance.windows.advance(nowMs);
     broker.rulesInForce?.sweeper.advance(nowMs);
+    broker.maintenance.search.goOn();
     const needed = retention.needed(commit.durablePosition);
     if (needed > journal.startPosition) commit.trim(needed);
     broker.compaction.advance(nowMs, space.blocked() !== undefined);
@@ -96,7 +97,7 @@ export class Ticks {
   #dueMs(nowMs: number): number {
     const { budget, fairShare, foreground, overdue, reservations, dispatcher } = this.#broker;
     const { compaction, commit, indexing, limitsOfRules, maintenance } = this.#broker;
-    const { waiting, windows } = maintenance;
+    const { waiting, windows, search } = maintenance;
     const sweeper = this.#broker.rulesInForce?.sweeper;
     const partialMs = this.#partialDueMs();
     const isBusy = fairShare.busy || foreground.busy || reservations.busy || waiting.isBusy;
@@ -111,6 +112,7 @@ export class Ticks {
       waiting.firing.dueMs,
       windows.dueMs,
       sweeper?.dueMs ?? Number.POSITIVE_INFINITY,
+      search.dueMs,
       limitsOfRules?.dueMs ?? Number.POSITIVE_INFINITY,
     );
   }

@@ -38,7 +38,13 @@ export class Waiting {
   #audit: DueAudit | undefined;
   #memoryFrom: () => Position = () => 0;
 
-  constructor(parts: WaitingParts, log: Pick<Log, 'due' | 'index'>, wallMs: () => number) {
+  /** `opened` gives the slot of a bucket that nobody knows, if it is to be known; else 0. */
+  constructor(
+    parts: WaitingParts,
+    log: Pick<Log, 'due' | 'index'>,
+    wallMs: () => number,
+    opened: (low: number, high: number) => number = () => 0,
+  ) {
     this.#parts = parts;
     this.#log = log;
     const { buckets } = parts;
@@ -55,7 +61,12 @@ export class Waiting {
     this.firing = new Firing({
       due: this.due,
       outcomes: buckets.outcomes,
-      lines: buckets.delayed,
+      lines: {
+        readyAgain: (low, high, kind, sequence, count) => {
+          const known = buckets.delayed.readyAgain(low, high, kind, sequence, count);
+          return known === 0 && kind === KIND_LIVE ? opened(low, high) : known;
+        },
+      },
       dispatch: (slot) => parts.dispatch(slot),
       soon: () => parts.flushSoon(),
       wallMs,

@@ -190,6 +190,7 @@ function ofMessages(text: Text, { totals, buckets, log }: Snapshot): void {
   text.family('buckets', 'gauge', 'Buckets that are known.', [
     [{ state: 'open' }, buckets.count],
     [{ state: 'paused' }, buckets.paused],
+    [{ state: 'active-source' }, buckets.sources],
   ]);
   text.one('dedup_ids', 'gauge', 'Ids of messages in their windows.', buckets.recentIds.count);
   text.one('messages_ready', 'gauge', 'Messages that wait for a consumer.', buckets.ready);

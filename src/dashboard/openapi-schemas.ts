@@ -42,6 +42,8 @@ const BUCKET = {
   dead: { ...whole, description: 'messages of it that died and are kept' },
   exact: { ...flag, description: 'false: the oldest part of the backlog is not counted yet' },
   consumers: whole,
+  'virtual?': { ...big, description: 'whose consumers are given what waits here, too' },
+  'sources?': { ...whole, description: 'of a virtual bucket: those with something to give now' },
   publishedRate: { ...number, description: 'messages per second, averaged over some seconds' },
   settledRate: { ...number, description: 'messages acked or purged per second' },
   oldestAgeMs: { ...orNull(number), description: 'of the oldest message that waits' },
@@ -87,6 +89,10 @@ const RULES = {
     keys: {
       ...listOf(object({ key: text, value: text, rule: orNull(text) })),
       description: '`rule`: the one that decides; null: the default',
+    },
+    virtual: {
+      ...orNull(object({ bucket: big, rule: text })),
+      description: 'the virtual bucket whose consumers are given what waits here, and why',
     },
   }),
 };

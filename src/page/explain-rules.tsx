@@ -67,6 +67,12 @@ function Explanation({ bucket }: { bucket: string }) {
           empty=""
         />
       )}
+      {data?.virtual && (
+        <p>
+          Consumers of virtual bucket {data.virtual.bucket} are given what waits here (rule{' '}
+          {data.virtual.rule}).
+        </p>
+      )}
     </>
   );
 }

@@ -83,6 +83,7 @@ export function fakeSnapshot(change: Partial<Snapshot> = {}): Snapshot {
       delayed: 0,
       dead: 0,
       paused: 0,
+      sources: 0,
       oldestAgeMs: 1500,
       recentIds: { count: 0, bytes: 0, bytesMax: 1 },
       top: [{ id: '42', ready: 9, unacked: 2, delayed: 0, consumers: 1, exact: true }],

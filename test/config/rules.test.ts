@@ -84,7 +84,7 @@ test('what is wrong names the rule, the key, and what to do', async () => {
   await rejects(rule('match = 1\nbacth = 1'), /rule "r" sets "bacth".*did you mean "batch"\?/);
   await rejects(rule('match = 1\nbatch = 0'), /rule "r", batch: "0" is not .*1 to 65536/);
   await rejects(rule('match = 1\nrate = nan'), /rule "r", rate: "NaN" is not a number/);
-  await rejects(rule('match = 1\nsources = "5"'), /sets sources, which this version does not/);
+  await rejects(rule('match = 1\nsources = "1"'), /bucket 1 would be its own source/);
   await rejects(
     rule('match = 1\nbatch = 1') + rule('match = 2\nbatch = 1'),
     /two rules are called "r": give one another name/,

@@ -170,6 +170,7 @@ test('the configuration and the overview are parts of the snapshot', async () =>
     delayed: 0,
     dead: 0,
     paused: 0,
+    sources: 0,
     oldestAgeMs: 1500,
     recentIds: { count: 0, bytes: 0, bytesMax: 1 },
   });

@@ -15,6 +15,7 @@ import { CORE_MEMORY } from './mutants/core/memory.ts';
 import { CORE_MOVING } from './mutants/core/moving.ts';
 import { CORE_OTHERS } from './mutants/core/others.ts';
 import { CORE_SETTINGS } from './mutants/core/settings.ts';
+import { CORE_SOURCES } from './mutants/core/sources.ts';
 import { CORE_WAITING } from './mutants/core/waiting.ts';
 import { IO } from './mutants/io.ts';
 import { LOG_BESIDE } from './mutants/log/beside.ts';
@@ -40,6 +41,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...CORE_COMMIT,
   ...CORE_CONNECTIONS,
   ...CORE_BUCKETS,
+  ...CORE_SOURCES,
   ...CORE_DELIVERY,
   ...CORE_EXPIRING,
   ...CORE_FAIRNESS,

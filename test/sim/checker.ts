@@ -16,7 +16,7 @@ import type { Outcomes } from '../../src/core/collections/outcomes.ts';
 import type { SequenceSet } from '../../src/core/collections/sequence-set.ts';
 import type { EntrySource } from '../../src/core/ports/basics.ts';
 import type { Resume } from '../../src/core/ports/journal.ts';
-import { COMPACTED_LATE_MS, expiredMs, isOverstayed, judgeYoung } from './ages.ts';
+import { COMPACTED_LATE_MS, judgeYoung } from './ages.ts';
 import { type Answer, answerOf } from './answers.ts';
 import { type BatchMessage, type BatchRead, readBatch } from './batch.ts';
 import { bodyOf, idOf } from './bodies.ts';
@@ -66,6 +66,8 @@ export class Checker {
   readonly #bySequence = new Map<number, Message>();
   readonly lines = new Lines();
   readonly #owners = new Map<Message, ProducerModel>();
+  /** Sequences of messages that are in the delivery that is about to be sent. */
+  readonly packed = new Set<number>();
   readonly decisions = new Decisions(this);
   readonly deaths: Deaths;
   readonly #copies = new Copies(this);
@@ -135,28 +137,6 @@ export class Checker {
   /** Whether nothing more may come of a bucket, as a message of it is to come again before that. */
   isHeldInOrder(bucket: number): boolean {
     return this.rules?.isInOrder(bucket) === true && this.lines.againLater(bucket).length > 0;
-  }
-
-  /** Says which message should be ready, and was not in `lateMs`. */
-  overdue(lateMs: number): string | undefined {
-    const latest = this.wall() - lateMs;
-    for (const message of this.lines.delayed) {
-      // What a full disk cannot be told waits for room.
-      const isTold = message.state === 'waiting' || !this.mayRefuse;
-      if (isTold && !message.unsure && message.delays.dueMs < latest)
-        return `${name(message)} is late`;
-    }
-    return undefined;
-  }
-
-  /** Says which message is there though it is expired for long. */
-  overstayed(): string | undefined {
-    const ready = [...this.lines.buckets].flatMap((bucket) => this.lines.of(bucket));
-    const delayed = [...this.lines.delayed].filter(({ state }) => state === 'waiting');
-    for (const message of [...ready, ...delayed, ...this.deaths.dead])
-      if (!message.doubtful && !message.unsure && isOverstayed(message, this))
-        return `${name(message)} is ${message.state} though it expired ${expiredMs(message, this)} ms ago`;
-    return undefined;
   }
 
   /** Where the last durable batch began: everything before it is proved to have been synced. */
@@ -435,16 +415,25 @@ export class Checker {
     }
     assert.ok(frame.count <= consumer.batchSize, 'more than the batch size was delivered');
     assert.ok(frame.count === 1 || bytes.length <= bytesMax, 'a frame is larger than the limit');
-    this.rules?.delivered(consumer.bucket, frame.count, this.now());
-    for (let i = 0; i < frame.count; i++) this.#deliver(consumer, frame.body(i));
+    const packed = [...this.packed];
+    this.packed.clear();
+    for (let i = 0; i < frame.count; i++) this.#deliver(consumer, frame.body(i), packed[i]!);
+    const buckets = consumer.held.map(({ bucket }) => bucket);
+    if (new Set(buckets).size > 1) this.tally.add('deliveries of several buckets');
+    this.rules?.delivered(consumer.bucket, buckets, this.now());
     judgeTogether(consumer.held);
     consumer.leaseMs = this.rules?.of(consumer.bucket).lease ?? 0;
     consumer.sinceMs = this.now();
   }
 
-  #deliver(consumer: ConsumerModel, body: Uint8Array): void {
-    const message = this.#identify(body, consumer.bucket);
+  // Of a copy and what it is one of, both may be given to a consumer: `sequence` tells which is.
+  #deliver(consumer: ConsumerModel, body: Uint8Array, sequence: number): void {
+    const message = this.#bodyOf(body, this.at(sequence)?.bucket ?? consumer.bucket);
     const { state, takenFrom } = message;
+    const isGiven = this.rules?.isGivenTo(message.bucket, consumer.bucket);
+    const said = `${name(message)} was delivered to a consumer of ${consumer.bucket}`;
+    assert.ok(isGiven ?? message.bucket === consumer.bucket, said);
+    if (message.bucket !== consumer.bucket) this.tally.add('delivered to a virtual bucket');
     assert.equal(state, 'ready', `${name(message)} was delivered and is ${state}`);
     assert.ok(takenFrom?.closed !== false, `${name(message)} is with two who may answer it`);
     message.takenFrom = undefined;
@@ -477,7 +466,8 @@ export class Checker {
     const sort = sortOf(message);
     if (message.doubtful || (!inOrder && sort === undefined)) return message;
     const line = this.lines.of(message.bucket);
-    return line.find((each) => !each.doubtful && (inOrder || sortOf(each) === sort))!;
+    const isOpen = (each: Message) => each.doubtful || this.packed.has(each.sequence);
+    return line.find((each) => !isOpen(each) && (inOrder || sortOf(each) === sort))!;
   }
 
   /** It is seen, and not in its line any more. */
@@ -509,6 +499,7 @@ export class Checker {
         continue;
       }
       const message = consumer.held.shift()!;
+      this.rules?.leaves(consumer.bucket);
       if (byte === ACK_DONE) {
         message.state = 'done';
         this.heldCount--;
@@ -590,6 +581,7 @@ export class Checker {
       return;
     }
     for (const message of consumer.held.splice(0)) {
+      this.rules?.leaves(consumer.bucket);
       this.#giveBack(message, false);
       this.lines.enter(message);
     }
@@ -598,14 +590,17 @@ export class Checker {
   // What it held is charged to one that was alone; others come apart.
   #lost({ held, bucket }: ConsumerModel): void {
     const lost = held.splice(0);
-    const isolates = this.rules?.of(bucket).isolate !== false;
-    const charged = !isolates || lost.length === 1;
+    let charges = false;
     for (const message of lost) {
+      this.rules?.leaves(bucket);
+      const isolates = this.rules?.of(message.bucket).isolate !== false;
+      const charged = !isolates || lost.length === 1;
+      charges ||= charged;
       this.#giveBack(message, charged);
       comesApart(message, isolates ? lostTogether(lost.length) : 0);
       this.#comesBack(message, charged, charged ? undefined : 0);
     }
-    if (lost.length > 0) this.tally.add(charged ? 'charged' : 'lost together');
+    if (lost.length > 0) this.tally.add(charges ? 'charged' : 'lost together');
   }
 
   // --- what cannot be read ----------------------------------------------------------------------
@@ -634,13 +629,6 @@ export class Checker {
   }
 
   // --- the end of a life, and the next one ------------------------------------------------------
-
-  /** Says what is left of messages that somebody should have. */
-  leftOver(): string {
-    const isOver = ({ state }: Message) => ['done', 'gone', 'refused', 'sent'].includes(state);
-    const left = [...this.messages.values()].filter((message) => !isOver(message));
-    return left.map((message) => `${name(message)} ${message.state}`).join(', ');
-  }
 
   /** The process is gone. */
   died(): void {

@@ -320,6 +320,11 @@ export class Life {
         checker.check(() => checker.decisions.taken(sequence, count, attempts, { reason, to }));
       return isTaken;
     };
+    const deliver = settlement.deliver.bind(settlement);
+    settlement.deliver = (next, count, to) => {
+      for (let i = 0; i < count; i++) checker.packed.add(next.sequence + i);
+      return deliver(next, count, to);
+    };
     const withdraw = settlement.withdraw.bind(settlement);
     settlement.withdraw = (next, count) => {
       checker.check(() => checker.decisions.withdrawn(next.sequence, count));

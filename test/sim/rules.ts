@@ -12,6 +12,7 @@ import { drawCopies, isTooLarge } from './copies.ts';
 import { type Message, name } from './model.ts';
 import { FOR_EVER_MS } from './repeats.ts';
 import type { SimSettings } from './settings.ts';
+import { type SimVirtual, VIRTUAL_BATCH } from './virtual.ts';
 
 /** What is in force for a bucket; 0: no bound. */
 export interface Bounds {
@@ -138,10 +139,12 @@ export class SimRules {
   segmentBytes = 0;
   /** Rules that are set while the broker runs. */
   settings: SimSettings | undefined;
+  readonly virtual: SimVirtual | undefined;
 
-  /** Rules for all buckets, half of which have bounds of their own. */
-  constructor(chances: Chances, random: Random, buckets: readonly number[]) {
+  /** Rules for all buckets, half of which have bounds of their own; `virtual`: those with sources. */
+  constructor(chances: Chances, random: Random, buckets: readonly number[], virtual?: SimVirtual) {
     const { leases, later, deaths, copies, dedups, ages } = chances;
+    this.virtual = virtual;
     this.#common = random.chance(0.5) ? draw(random, leases, later) : NONE;
     for (const bucket of buckets.slice(0, 12))
       if (random.chance(0.5)) this.#single.set(bucket, draw(random, leases, later));
@@ -152,6 +155,7 @@ export class SimRules {
     const rules = [this.#rule('all', '*', this.#common)];
     for (const [bucket, bounds] of this.#single)
       rules.push(this.#rule(`b${bucket}`, `${bucket}`, bounds));
+    rules.push(...(virtual?.rules ?? []));
     this.table = compileRules(rules.filter((rule) => rule !== undefined));
   }
 
@@ -255,6 +259,7 @@ export class SimRules {
     this.#budgets.clear();
     this.#known.clear();
     this.#versions.clear();
+    this.virtual?.died();
   }
 
   // Under another rule both are counted anew.
@@ -296,7 +301,14 @@ export class SimRules {
   /** Whether no more may be given, because as many are out as may be. */
   isFull(bucket: number): boolean {
     const { max_in_flight: most } = this.of(bucket);
-    return most > 0 && this.heldIn(bucket) >= most;
+    const isVirtual = this.virtual?.isVirtual(bucket) === true;
+    const held = isVirtual ? this.virtual!.holds(bucket, 0) : this.heldIn(bucket);
+    return most > 0 && held >= most;
+  }
+
+  /** Whether consumers of one bucket are given the messages of another, or the same. */
+  isGivenTo(bucket: number, consumed: number): boolean {
+    return bucket === consumed || this.virtual?.parentOf(bucket) === consumed;
   }
 
   heldIn(bucket: number): number {
@@ -317,15 +329,35 @@ export class SimRules {
     return { least: Math.min(...delays) * (1 - jitter), most: Math.max(...delays) };
   }
 
-  /** So many messages of a bucket are delivered together. */
-  delivered(bucket: number, count: number, nowMs: number): void {
-    this.#renew(bucket);
-    const { batch, max_in_flight: most, rate } = this.of(bucket);
-    const held = this.heldIn(bucket) + count;
-    this.#held.set(bucket, held);
-    if (batch > 0)
-      assert.ok(count <= batch, `${count} in a delivery of bucket ${bucket}: ${batch}`);
+  /** Messages of these buckets are delivered together to a consumer of one. */
+  delivered(consumed: number, buckets: readonly number[], nowMs: number): void {
+    const isVirtual = this.virtual?.isVirtual(consumed) === true;
+    const all = buckets.length;
+    const batch = this.of(consumed).batch || (isVirtual ? VIRTUAL_BATCH : 0);
+    if (batch > 0) assert.ok(all <= batch, `${all} in a delivery of bucket ${consumed}: ${batch}`);
+    if (isVirtual) {
+      this.#mayHold(consumed, this.virtual!.holds(consumed, all));
+      this.#mayGive(consumed, all, nowMs);
+    }
+    for (const bucket of new Set(buckets)) {
+      const count = buckets.filter((each) => each === bucket).length;
+      const held = this.heldIn(bucket) + count;
+      this.#held.set(bucket, held);
+      // Those are bounds of all that its consumers are given.
+      if (isVirtual && bucket === consumed) continue;
+      this.#mayHold(bucket, held);
+      this.#mayGive(bucket, count, nowMs);
+    }
+  }
+
+  #mayHold(bucket: number, held: number): void {
+    const { max_in_flight: most } = this.of(bucket);
     if (most > 0) assert.ok(held <= most, `${held} of bucket ${bucket} are out, ${most} may be`);
+  }
+
+  #mayGive(bucket: number, count: number, nowMs: number): void {
+    this.#renew(bucket);
+    const { rate } = this.of(bucket);
     if (rate === 0) return;
     const full = Math.max(1, rate / 10) + (LATE_MS * rate) / 1000;
     const before = this.#budgets.get(bucket) ?? { left: full, atMs: nowMs };
@@ -333,6 +365,11 @@ export class SimRules {
     const left = Math.min(full, before.left + earned) - count;
     assert.ok(left > -1e-6, `bucket ${bucket} gave ${-left} too many for ${rate} a second`);
     this.#budgets.set(bucket, { left, atMs: nowMs });
+  }
+
+  /** A message is not with a consumer of a bucket any more. */
+  leaves(consumed: number): void {
+    if (this.virtual?.isVirtual(consumed)) this.virtual.holds(consumed, -1);
   }
 
   /** A message is not held any more. */

@@ -23,9 +23,11 @@ import type { FaultKind } from './faults.ts';
 import { BROKEN } from './follower.ts';
 import { Life, limitsOf, type Notice, type Setting } from './life.ts';
 import { Repeats } from './repeats.ts';
+import { leftOver, overdue, overstayed } from './rest.ts';
 import { SimRules } from './rules.ts';
 import { SimSettings } from './settings.ts';
 import { Trace } from './trace.ts';
+import { givable, SimVirtual } from './virtual.ts';
 
 export interface SeededWorldOptions {
   seed: number;
@@ -74,6 +76,8 @@ export class SeededWorld {
   readonly #later: Random | undefined;
   // Chances of messages that die, and of what is given back; undefined: neither happens.
   readonly #deaths: Random | undefined;
+  // Buckets that have sources; undefined: none has.
+  readonly #virtual: SimVirtual | undefined;
   #life!: Life;
   #around!: Surroundings;
   // Buckets of which messages cannot be found or read, in this life.
@@ -106,7 +110,8 @@ export class SeededWorld {
     this.#later = later;
     this.#deaths = deaths;
     if (chances.rules !== undefined) {
-      const rules = new SimRules(chances, chances.rules, this.#buckets);
+      this.#virtual = SimVirtual.draw(options.seed, this.#buckets);
+      const rules = new SimRules(chances, chances.rules, this.#buckets, this.#virtual);
       rules.segmentBytes = limits.segmentBytes - limits.reserveBytes;
       const { checker } = this;
       checker.rules = rules;
@@ -491,6 +496,7 @@ export class SeededWorld {
       for (const each of this.#buckets)
         if (this.checker.lines.of(each).length > this.checker.lines.of(bucket).length)
           bucket = each;
+    bucket = this.#virtual?.asked(bucket) ?? bucket;
     const temper = TEMPERS[random.below(TEMPERS.length)]!;
     const batchSize = 1 + random.below(temper === 'eager' ? 60 : 8);
     const options = { wire: this.#wire(), bucket, batchSize, temper };
@@ -561,14 +567,20 @@ export class SeededWorld {
     assert.ok(excused || broke, `nothing was wrong, but: ${text}`);
     this.#tally.add(`notice ${kind}`);
     if (kind !== 'log.unreadable') return;
+    const all = text.startsWith('what waits for virtual buckets') ? this.#buckets : [];
+    for (const each of all) this.#notFound(each, position!);
+    if (all.length > 0) return;
     // Until the next start the broker counts without them.
-    this.#leftOut.add(Number(/bucket (\d+)/.exec(text)![1]));
+    const bucket = Number(/bucket (\d+)/.exec(text)![1]);
+    this.#leftOut.add(bucket);
     if (sequence !== undefined && count !== undefined) this.checker.setAside(sequence, count);
-    else {
-      const bases = this.#life.log.bases();
-      const end = bases.find((base) => base > position!) ?? Number.MAX_SAFE_INTEGER;
-      this.checker.notFound(Number(/bucket (\d+)/.exec(text)![1]), position!, end);
-    }
+    else this.#notFound(bucket, position!);
+  }
+
+  #notFound(bucket: number, base: number): void {
+    const end = this.#life.log.bases().find((each) => each > base) ?? Number.MAX_SAFE_INTEGER;
+    this.#leftOut.add(bucket);
+    this.checker.notFound(bucket, base, end);
   }
 
   // What it holds is ready again, and it is closed; a byte of it may still be on its way.
@@ -622,19 +634,17 @@ export class SeededWorld {
     }
     for (const { link, model, joined } of this.#consumers) {
       if (link.dead || link.destroyed || !joined || model.heartbeat) continue;
-      const line = this.checker.lines.of(model.bucket);
-      // The disk may be full: what is dead waits in its line.
-      if (this.#disk.limited && line.some((each) => deaths.isDoomed(each))) continue;
       if (model.held.length > 0 || this.checker.rules?.isFull(model.bucket)) continue;
-      const waiting = line.filter(({ doubtful }) => !doubtful);
-      if (waiting.length > 0 && !this.checker.isHeldInOrder(model.bucket))
-        return `consumer ${link.id} gets none of ${waiting.length} messages of ${model.bucket}`;
+      for (const bucket of this.#virtual?.givenTo(model.bucket) ?? [model.bucket]) {
+        const waiting = givable(this.checker, bucket, model.bucket, this.#disk.limited);
+        if (waiting > 0) return `consumer ${link.id} gets none of ${waiting} messages of ${bucket}`;
+      }
     }
     // What is too old may not be found where an index cannot be read.
     const { limited, struck } = this.#disk;
     const isSearched = !limited && struck.size === 0 && this.#tally.get('flip') === 0;
-    const overstayed = isSearched ? this.checker.overstayed() : undefined;
-    return overstayed ?? this.checker.overdue(LATE_MS);
+    const old = isSearched ? overstayed(this.checker) : undefined;
+    return old ?? overdue(this.checker, LATE_MS);
   }
 
   // --- ends -------------------------------------------------------------------------------------
@@ -740,7 +750,7 @@ export class SeededWorld {
     for (let rounds = 0; left() > 0; rounds++) {
       // A rule may let some 20 messages go in a second, or one a round.
       const most = this.checker.rules === undefined ? 1000 : 3000;
-      assert.ok(rounds < most, `${left()} messages are not delivered: ${checker.leftOver()}`);
+      assert.ok(rounds < most, `${left()} messages are not delivered: ${leftOver(checker)}`);
       await this.#round();
       const rejects = checker.rules?.isChain === true && rounds < CHAIN_ROUNDS;
       for (const consumer of this.#consumers)
@@ -765,9 +775,11 @@ export class SeededWorld {
   #consumeAll(): void {
     const { checker } = this;
     const consumed = new Set(this.#consumers.map(({ model }) => model.bucket));
-    for (const bucket of checker.lines.buckets) {
+    for (const each of checker.lines.buckets) {
+      const bucket = this.#virtual?.parentOf(each) ?? each;
       if (consumed.has(bucket)) continue;
-      if (checker.lines.countOf(bucket) === 0) continue;
+      if (checker.lines.countOf(each) === 0) continue;
+      consumed.add(bucket);
       const options = { wire: this.#wire(), bucket, batchSize: 50, temper: 'eager' } as const;
       this.#consumers.push(new ConsumerPeer(this.#around, this.#nextLink++, options));
     }

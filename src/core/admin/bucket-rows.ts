@@ -9,6 +9,7 @@ import { idText } from '../buckets/subscription.ts';
 import type { Consumer } from '../connections/consumer.ts';
 import type { DeadInventory } from './dead-inventory.ts';
 import { isoOf, whyOf } from './explain.ts';
+import { ringOf } from './explain-sources.ts';
 import { type NextDue, nextDue } from './next-due.ts';
 
 const TWO_32 = 2n ** 32n;
@@ -60,6 +61,7 @@ export class BucketRows {
       dead: this.#deadOf(slot),
       exact: buckets.isCounted(slot),
       consumers: consumers.length,
+      ...this.#sources(slot),
       publishedRate: tenths(buckets.rates.publishedOf(slot)),
       settledRate: tenths(buckets.rates.settledOf(slot)),
       ...this.#age(slot),
@@ -86,6 +88,14 @@ export class BucketRows {
     const known = slot === 0 ? 0 : Math.max(0, buckets.readyOf(slot));
     if (slot !== 0 && buckets.isCounted(slot)) return known;
     return buckets.isPartial ? Math.max(known, this.#inventory.of(idText(low, high))) : known;
+  }
+
+  #sources(slot: number): Pick<BucketRow, 'virtual' | 'sources'> {
+    const { buckets } = this.#broker;
+    if (buckets.rules.table === undefined) return {};
+    const { isVirtual, hasParent, parentLow, parentHigh } = buckets.rules.of(slot);
+    if (!isVirtual) return hasParent ? { virtual: idText(parentLow, parentHigh) } : {};
+    return { sources: ringOf(this.#broker, slot)?.count ?? 0 };
   }
 
   #age(slot: number): Pick<BucketRow, 'oldestAgeMs' | 'ageIs'> {

@@ -7,6 +7,8 @@ import { WHY } from '../../contract/why.ts';
 import type { Broker } from '../broker.ts';
 import { nextInLine } from '../buckets/lookahead.ts';
 import type { Consumer } from '../connections/consumer.ts';
+import type { HeldBack } from '../delivery/delivery-limits.ts';
+import { hasSome, isConsumed, ringOf, whyOfSource } from './explain-sources.ts';
 import { type NextDue, NOT_KNOWN } from './next-due.ts';
 
 /** A consumer that owes an answer and has said nothing for so long counts as silent. */
@@ -30,7 +32,10 @@ export function whyOf(broker: Broker, slot: number, around: Surroundings): Why {
   const { consumers, due = NOT_KNOWN } = around;
   const ready = buckets.readyOf(slot);
   const unacked = buckets.unackedOf(slot);
-  const nothingReady = ready <= 0 && unacked === 0 && buckets.isCounted(slot);
+  const ring = ringOf(broker, slot);
+  const isVirtual = ring?.slot === slot;
+  const isOwnEmpty = ready <= 0 && unacked === 0 && buckets.isCounted(slot);
+  const nothingReady = isOwnEmpty && !(isVirtual && hasSome(ring));
   if (broker.closing) return say('stopping');
   if (broker.rulesInForce?.sweeper.holds(slot) === true)
     return say(broker.commit.refuses ? 'dying-waits' : 'expiring');
@@ -43,32 +48,44 @@ export function whyOf(broker: Broker, slot: number, around: Surroundings): Why {
   if (broker.commit.refuses && broker.mover.holds(slot)) return say('dying-waits');
   if (nothingReady)
     return until(say(buckets.delayed.retriedOf(slot) > 0 ? 'in-retry' : 'delayed'), due.ms);
-  if (consumers.length === 0) return say('no-consumer');
+  const held = broker.limitsOfRules?.heldBack(slot, isVirtual ? ring.held : undefined);
   const now = broker.reportMs;
+  if (consumers.length === 0) {
+    if (ring === undefined || isVirtual || !isConsumed(broker, ring)) return say('no-consumer');
+    return heldBack(held, around.wallMs - now, due) ?? say(whyOfSource(broker, slot, ring));
+  }
   const stuck = consumers.filter((each) => isStuck(each, now));
   const since = (each: Consumer) => (isStuck(each, now) ? each.stuckSinceMs : each.heardMs);
   // Since the latest of them: before that at least one of them took messages.
   const latest = Math.max(...consumers.map(since));
   const at = new Date(around.wallMs - (now - latest)).toISOString();
   if (stuck.length === consumers.length) return say('consumer-not-reading', at);
-  const held = broker.limitsOfRules?.heldBack(slot);
   const share = buckets.subscription(slot);
   const suspects = share?.suspects;
+  const holders = isVirtual ? ring.holders : (suspects?.holders ?? 0);
   if (consumers.every((each) => each.state !== 'waiting')) {
     if (now - latest >= SILENT_MS) return silent(at, around, now);
     if (consumers.every((each) => each.state === 'heartbeat')) return say('heartbeat-pending');
     if (held?.by === 'max_in_flight') return say('at-max-in-flight');
-    return say((suspects?.holders ?? 0) > 0 ? 'suspects-out' : 'consumers-at-limit', at);
+    return say(holders > 0 ? 'suspects-out' : 'consumers-at-limit', at);
   }
-  if (ready <= 0 && buckets.isCounted(slot)) return say('delivering');
-  if (held?.by === 'max_in_flight') return say('at-max-in-flight');
-  if (held?.by === 'order') return until(say('in-order-hold'), due.retriedMs);
-  if (held !== undefined) return until(say('at-rate'), around.wallMs + held.untilMs! - now);
+  if (ready <= 0 && buckets.isCounted(slot) && !isVirtual) return say('delivering');
+  const heldWhy = heldBack(held, around.wallMs - now, due);
+  if (heldWhy !== undefined) return heldWhy;
   if (broker.budget.over) return say('memory-full');
-  if (share?.loading) return say('reading');
+  if (share?.loading || (isVirtual && ring.count === 0 && ring.reading.size > 0))
+    return say('reading');
   if ((suspects?.size ?? 0) > 0) return say('suspects-first');
   if ((nextInLine(buckets, slot)?.attempts ?? 0) > 0) return say('redelivering');
   return say('delivering');
+}
+
+// `aheadMs`: of the wall clock, compared with the monotonic one.
+function heldBack(held: HeldBack | undefined, aheadMs: number, due: NextDue): Why | undefined {
+  if (held === undefined) return undefined;
+  if (held.by === 'max_in_flight') return say('at-max-in-flight');
+  if (held.by === 'order') return until(say('in-order-hold'), due.retriedMs);
+  return until(say('at-rate'), aheadMs + held.untilMs!);
 }
 
 function isStuck({ stuckSinceMs }: Consumer, now: number): boolean {

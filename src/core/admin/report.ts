@@ -113,14 +113,16 @@ export function bucketsOf(broker: Broker, oldestAgeMs: number): Snapshot['bucket
   const paused = broker.paused.count;
   const { ids } = broker.maintenance.windows;
   const recentIds = { count: ids.count, bytes: ids.bytes, bytesMax: ids.bytesMax };
-  const counts = { ready, unacked, delayed, dead, paused };
+  const sources = buckets.sources.count;
+  const counts = { ready, unacked, delayed, dead, paused, sources };
   return { count, exact: !isPartial, ...counts, oldestAgeMs, recentIds, top };
 }
 
-// Consumers of a bucket; a purge counts as one of its share.
-function consumersOf(broker: Broker, slot: number): number {
-  const shared = broker.buckets.subscription(slot)?.consumers ?? 0;
-  return shared - broker.dispatcher.takersOf(slot);
+// Consumers of a bucket; a purge, and a virtual bucket that it is a source of, share it, too.
+function consumersOf({ buckets, dispatcher }: Broker, slot: number): number {
+  const shared = buckets.subscription(slot)?.consumers ?? 0;
+  const isWatched = dispatcher.virtual.watched.has(slot);
+  return shared - dispatcher.takersOf(slot) - (isWatched ? 1 : 0);
 }
 
 export function connectionsOf(broker: Broker): Snapshot['connections'] {

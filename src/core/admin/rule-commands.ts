@@ -5,7 +5,6 @@ import { KIND_LIVE } from '../../../assembly/layout-placed.ts';
 import type { Command, Outcome, RulePreview } from '../../contract/commands.ts';
 import type { Broker } from '../broker.ts';
 import type { Expected, RuleChange } from '../rule-changes.ts';
-import { checkBuilt } from '../rules/built.ts';
 import { Changes } from '../rules/changes.ts';
 import { type Rule, ruleOfWords } from '../rules/rule.ts';
 import { quote, RuleError } from '../rules/rule-error.ts';
@@ -63,10 +62,7 @@ export class RuleCommands {
       return refuse('bad-request', `${quote(order.expected!)} is no version of a rule`);
     let rule: Rule | undefined;
     try {
-      if (order.kind === 'rule-set') {
-        rule = ruleOfWords(name, order.match, order.words);
-        checkBuilt(rule);
-      }
+      if (order.kind === 'rule-set') rule = ruleOfWords(name, order.match, order.words);
     } catch (error) {
       if (error instanceof RuleError) {
         const refusal = refuse('bad-request', error.message);

@@ -11,7 +11,6 @@ import {
   type RulePage,
   type RuleRow,
 } from '../../contract/commands.ts';
-import { BUILT } from '../rules/built.ts';
 import { compileRules } from '../rules/compile.ts';
 import { KEY_NAMES, printValue, RULE_KEYS } from '../rules/keys.ts';
 import { printMatch } from '../rules/match.ts';
@@ -55,13 +54,12 @@ export function ruleNamed(table: RuleTable | undefined, name: string, versionOf 
   return refuse('not-found', `there is no rule ${quote(name)}`);
 }
 
-/** What rules can set, as far as this version carries it out. */
+/** What rules can set. */
 export function ruleKeys(): RuleKeys {
-  const keys = KEY_NAMES.flatMap((key) => {
-    if (BUILT[key] === undefined) return [];
+  const keys = KEY_NAMES.map((key) => {
     const { takes, help, fallback } = RULE_KEYS[key];
     const usual = printValue(key, fallback as never);
-    return [{ key, usual, takes, help }];
+    return { key, usual, takes, help };
   });
   return { keys };
 }
@@ -80,12 +78,11 @@ export function explainBucket(table: RuleTable | undefined, id: string): Outcome
     const detail = `${quote(String(id))} is no bucket: an id is a number from 0 to 2^64 - 1`;
     return refuse('bad-request', detail);
   }
-  const { keys } = (table ?? compileRules([])).explain(BigInt(id));
+  const { keys, parent } = (table ?? compileRules([])).explain(BigInt(id));
   const result: BucketRule = {
     bucket: id,
-    keys: keys
-      .filter(({ key }) => BUILT[key] !== undefined)
-      .map(({ key, value, rule }) => ({ key, value, rule: rule ?? null })),
+    keys: keys.map(({ key, value, rule }) => ({ key, value, rule: rule ?? null })),
+    virtual: parent === undefined ? null : { bucket: `${parent.bucket}`, rule: parent.rule },
   };
   return { ok: true, result };
 }

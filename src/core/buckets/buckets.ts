@@ -17,6 +17,7 @@ import { KIND_LIVE } from '../../../assembly/layout-placed.ts';
 import { assert } from '../assert.ts';
 import type { Outcomes } from '../collections/outcomes.ts';
 import type { Position } from '../ports/basics.ts';
+import { ActiveSources } from './active-sources.ts';
 import { BucketIndex } from './bucket-index.ts';
 import { BucketRules } from './bucket-rules.ts';
 import {
@@ -60,9 +61,10 @@ export class Buckets<Waiter> extends KnownLines {
   readonly entries = new Entries();
   readonly rates = new BucketRates(this.table);
   readonly rules = new BucketRules(this.table.pages);
+  readonly sources = new ActiveSources(this.table, this.rules);
   readonly payload: PayloadCounts;
   readonly outcomes: Outcomes;
-  readonly #slotsMax: number;
+  readonly slotsMax: number;
   readonly #index: BucketIndex;
   readonly #subscriptions = new Map<number, Subscription<Waiter>>();
   /** Whether a bucket that is not known may have messages, in indexes. */
@@ -92,8 +94,7 @@ export class Buckets<Waiter> extends KnownLines {
     this.#unsettled = new Unsettled(outcomes);
     this.#held = this.#unsettled.held;
     const { entries, payload } = this;
-    const unsettled = this.#unsettled;
-    const lines = { entries, unsettled, subscriptions: this.#subscriptions };
+    const lines = { entries, unsettled: this.#unsettled, subscriptions: this.#subscriptions };
     this.isolation = new Isolation(this.table, soughtMax);
     const apart = { ...lines, isolation: this.isolation };
     this.#seeking = new Seeking(apart, soughtMax);
@@ -104,14 +105,14 @@ export class Buckets<Waiter> extends KnownLines {
     this.delayed = new Delayed({ ...shared, index: this.#index, again, totals: this.totals });
     this.#idle = new IdleBuckets(this.table, this.#subscriptions, this.delayed);
     this.indexed = new IndexedLines({ ...shared, again });
-    this.#slotsMax = slotsMax;
+    this.slotsMax = slotsMax;
   }
 
   /** Slot of the bucket's line of a kind (layout.ts), made if it is not there. */
   open(low: number, high: number, kind = KIND_LIVE): number {
     const found = this.#index.find(low, high, kind);
     if (found !== 0) return found;
-    if (this.#index.count >= this.#slotsMax) this.#forgetIdle();
+    if (this.#index.count >= this.slotsMax) this.#forgetIdle();
     const flags = (this.isPartial ? OLDER | UNCOUNTED : COUNTED) | (kind << KIND_SHIFT);
     const slot = this.table.open(low, high, flags, this.rates.nowMs);
     this.#index.add(low, high, kind, slot);
@@ -132,11 +133,10 @@ export class Buckets<Waiter> extends KnownLines {
 
   /** The bucket's subscription, made if it is not there. */
   openSubscription(slot: number): Subscription<Waiter> {
-    let subscription = this.#subscriptions.get(slot);
-    if (subscription === undefined) {
-      subscription = new Subscription(slot);
-      this.#subscriptions.set(slot, subscription);
-    }
+    const known = this.#subscriptions.get(slot);
+    if (known !== undefined) return known;
+    const subscription = new Subscription<Waiter>(slot);
+    this.#subscriptions.set(slot, subscription);
     return subscription;
   }
 
@@ -163,6 +163,7 @@ export class Buckets<Waiter> extends KnownLines {
   }
 
   #remove(slot: number): void {
+    if (this.sources.isOn) this.sources.forget(slot);
     const { low, high, kind } = this.placeOf(slot);
     this.#index.remove(low, high, kind);
     this.table.close(slot);
@@ -172,7 +173,7 @@ export class Buckets<Waiter> extends KnownLines {
     this.#idle.look((slot) => {
       if (this.table.has(slot, OLDER) || this.delayed.keeps(slot)) this.isPartial = true;
       this.#remove(slot);
-      return this.#index.count >= this.#slotsMax;
+      return this.#index.count >= this.slotsMax;
     });
   }
 
@@ -268,10 +269,9 @@ export class Buckets<Waiter> extends KnownLines {
    */
   left({ slot, sequence, count }: Slice, bytes: number): void {
     const page = this.page(slot);
-    const { counts } = page;
-    const at = countsAt(slot);
-    assert(counts[at + UNACKED]! >= count, 'more left a bucket than was taken from it');
-    counts[at + UNACKED]! -= count;
+    const at = countsAt(slot) + UNACKED;
+    assert(page.counts[at]! >= count, 'more left a bucket than was taken from it');
+    page.counts[at]! -= count;
     this.#totalOf(page, slot).unacked -= count;
     if (this.#held.isOn) this.#held.remove(sequence, count);
     if (this.payload.isOn) this.delayed.settled(slot, bytes);

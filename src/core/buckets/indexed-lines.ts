@@ -110,6 +110,11 @@ export class IndexedLines<Waiter> {
     return passed > 0 && this.#unsettled.isRetried(passed);
   }
 
+  /** Whether any of so many neighbours is ready. */
+  hasReady(sequence: number, messages: number): boolean {
+    return this.#unsettled.hasReady(sequence, messages);
+  }
+
   /** What waits of a bucket's records that a lookup found, from sequence `next` on. */
   slicesOf(slot: number, records: readonly Found[], next: number): Slice[] {
     return this.#unsettled.slicesOf(slot, records, next);

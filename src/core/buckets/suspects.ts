@@ -119,6 +119,20 @@ export class Suspects {
     return true;
   }
 
+  /**
+   * It is the turn of those of a level, 0: of the one that comes first; `inOrder`: of whoever stands
+   * first. False: there are none, or others stand before them.
+   */
+  only(level: number, inOrder: boolean): boolean {
+    this.#next = REST;
+    if (this.size === 0) return false;
+    const place = inOrder ? placeOf(this.first()!) : level === 0 ? this.#farthest() : level;
+    if ((this.#heaps[place]?.size ?? 0) === 0) return false;
+    if (level !== 0 && place !== level) return false;
+    this.#next = place;
+    return true;
+  }
+
   // The level of which most come together, and last those that a consumer died of: whoever is to
   // blame would otherwise keep the others from their consumer each time that it comes first.
   #farthest(): number {

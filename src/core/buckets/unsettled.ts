@@ -38,6 +38,13 @@ export class Unsettled {
     return ready;
   }
 
+  /** Whether any of `count` messages from sequence `first` on is ready. */
+  hasReady(first: number, count: number): boolean {
+    if (this.#outcomes.settled.within(first, count) === count) return false;
+    for (let at = first; at < first + count; at++) if (!this.#isOut(at)) return true;
+    return false;
+  }
+
   /** How many of `count` messages from sequence `first` on wait for a time. */
   waitingOf(first: number, count: number): number {
     const { settled, waiting } = this.#outcomes;

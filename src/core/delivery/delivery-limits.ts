@@ -2,6 +2,7 @@
 // it may be held in silence: `lease`. Asked before each delivery, and told afterwards how many
 // messages went; knows no consumers.
 
+import { BATCH_MESSAGES_MAX } from '../../../assembly/layout.ts';
 import type { BucketRules } from '../buckets/bucket-rules.ts';
 import type { Buckets } from '../buckets/buckets.ts';
 import { RateLimits } from './rate-limits.ts';
@@ -35,6 +36,28 @@ export class DeliveryLimits {
     return rate > 0 ? Math.min(most, this.#rates.allowed(slot, rate, this.#nowMs())) : most;
   }
 
+  /** The same of a virtual bucket, whose consumers hold `held` messages of all its sources. */
+  mostOfAll(slot: number, held: number): number {
+    const { batchMax, maxInFlight, rate } = this.#rules.of(slot);
+    const most = maxInFlight > 0 ? Math.min(batchMax, maxInFlight - held) : batchMax;
+    if (most <= 0) return 0;
+    return rate > 0 ? Math.min(most, this.#rates.allowed(slot, rate, this.#nowMs())) : most;
+  }
+
+  /**
+   * How many messages a source may give now to its virtual bucket; 0: none. `isOwn`: it is that
+   * bucket itself, of which the other limits were asked for.
+   */
+  mostOfSource(slot: number, isOwn: boolean): number {
+    const { maxInFlight, rate } = this.#rules.of(slot);
+    if (this.#holdsOrder(slot, maxInFlight)) return 0;
+    if (isOwn) return BATCH_MESSAGES_MAX;
+    let most = BATCH_MESSAGES_MAX;
+    if (maxInFlight > 0) most = Math.min(most, maxInFlight - this.#buckets.unackedOf(slot));
+    if (most <= 0) return 0;
+    return rate > 0 ? Math.min(most, this.#rates.allowed(slot, rate, this.#nowMs())) : most;
+  }
+
   /** How long who holds a delivery of a bucket may be silent, in ms; 0: for ever. */
   leaseMs(slot: number): number {
     return this.#rules.of(slot).leaseMs;
@@ -62,11 +85,10 @@ export class DeliveryLimits {
     return this.#buckets.delayed.retriedOf(slot) > 0 || this.#buckets.indexed.waitsBefore(slot);
   }
 
-  /** What keeps the next message of a bucket back. */
-  heldBack(slot: number): HeldBack | undefined {
+  /** What keeps the next message of a bucket back; `unacked`: what counts for `max_in_flight`. */
+  heldBack(slot: number, unacked = this.#buckets.unackedOf(slot)): HeldBack | undefined {
     const { maxInFlight, rate } = this.#rules.of(slot);
-    if (maxInFlight > 0 && this.#buckets.unackedOf(slot) >= maxInFlight)
-      return { by: 'max_in_flight' };
+    if (maxInFlight > 0 && unacked >= maxInFlight) return { by: 'max_in_flight' };
     if (this.#holdsOrder(slot, maxInFlight)) return { by: 'order' };
     if (rate === 0) return undefined;
     const untilMs = this.#rates.untilMs(slot, rate);

@@ -11,8 +11,6 @@ import type { Buckets } from '../buckets/buckets.ts';
 import type { Subscription } from '../buckets/subscription.ts';
 import type { Commit } from '../commit/commit.ts';
 import type { Counters } from '../metrics/counters.ts';
-import type { Failure, Position } from '../ports/basics.ts';
-import type { ByteStream } from '../ports/link.ts';
 import type { Notices } from '../ports/notices.ts';
 import type { RecordReader } from '../ports/reader.ts';
 import type { SegmentIndex } from '../ports/segment-index.ts';
@@ -21,25 +19,18 @@ import type { Indexing } from '../segments/indexing.ts';
 import type { Retention } from '../segments/retention.ts';
 import type { DeliveryLimits } from './delivery-limits.ts';
 import type { Dying } from './dying.ts';
-import * as notices from './notices.ts';
 import type { Paused } from './paused.ts';
 import type { Newcomer, Presence } from './presence.ts';
+import type { Receiver } from './receiver.ts';
+import { RecordFetch } from './record-fetch.ts';
 import type { Settlement } from './settlement.ts';
-
-/** A consumer, as far as it is served. */
-export interface Receiver {
-  /** Of its bucket. */
-  readonly slot: number;
-  readonly link: Pick<ByteStream, 'destroyed'>;
-  /** What it holds, and how far apart from others that is given out. */
-  readonly inFlight: { readonly level: number };
-  /** Sends the next batch, of `most` messages at most; false: the first is still on disk. */
-  deliver(most: number): boolean;
-}
+import { VirtualBuckets, type VirtualBucketsParts } from './virtual-buckets.ts';
 
 /** The parts of the broker that it asks. */
 export interface DispatcherParts {
   readonly buckets: Buckets<Receiver>;
+  readonly consumers: Iterable<Receiver>;
+  readonly maintenance: VirtualBucketsParts['maintenance'];
   readonly retention: Retention;
   readonly commit: Pick<Commit, 'hot' | 'marks' | 'refuses'>;
   readonly indexing: Pick<Indexing, 'memoryFrom' | 'releasing'>;
@@ -68,6 +59,10 @@ export class Dispatcher {
   readonly #parts: DispatcherParts;
   readonly #options: DispatcherOptions;
   readonly #lookup: IndexLookup;
+  /** What is delivered, in memory. */
+  readonly records: RecordFetch;
+  /** Gives what waits in other buckets, where rules say so. */
+  readonly virtual: VirtualBuckets;
   // Who takes a bucket's line instead of its consumers, by slot: the first one does.
   readonly #takers = new Map<number, (() => void)[]>();
   // Buckets whose next delivery waits until the budget, or what waits to be written, has room.
@@ -77,18 +72,30 @@ export class Dispatcher {
     this.#parts = parts;
     this.#options = options;
     const { buckets, retention, indexing, presence } = parts;
+    const ended = (slot: number) => {
+      presence.check();
+      this.dispatch(slot);
+      buckets.tidy(slot);
+    };
+    this.records = new RecordFetch(parts, options.reader, ended);
     this.#lookup = new IndexLookup({
       buckets,
       retention,
       index: options.index,
       memoryFrom: () => indexing.memoryFrom,
       releasing: () => indexing.releasing,
-      ended: (slot) => {
-        presence.check();
-        this.dispatch(slot);
-        buckets.tidy(slot);
-      },
-      failed: (slot, base, failure) => this.#notFound(slot, base, failure),
+      ended,
+      failed: (slot, base, failure) => this.records.notFound(slot, base, failure),
+    });
+    this.virtual = new VirtualBuckets(parts, {
+      records: this.records,
+      serve: (slot) => this.#serve(slot),
+      lookup: (slot) => this.#lookup.start(slot),
+      isTaken: (slot) => this.#takers.has(slot),
+      tellTaker: (slot) => this.#tellTaker(slot),
+      isPaused: (slot) => parts.paused.count > 0 && this.#isPaused(slot),
+      isStarved: (slot) => this.#starves(slot),
+      releasing: () => indexing.releasing,
     });
   }
 
@@ -104,6 +111,7 @@ export class Dispatcher {
     const { buckets, presence } = this.#parts;
     const slot = buckets.open(low, high);
     buckets.openSubscription(slot).consumers++;
+    this.virtual.joined(slot);
     presence.arrives(consumer);
     return slot;
   }
@@ -164,33 +172,32 @@ export class Dispatcher {
     const share = buckets.subscription(slot);
     assert(share !== undefined, 'a consumer left a bucket that nobody shares');
     share.consumers--;
-    if (share.consumers === 0) this.#parts.limitsOfRules?.left(slot);
+    if (share.consumers === 0) {
+      this.#parts.limitsOfRules?.left(slot);
+      this.virtual.left(slot);
+    }
     this.dispatch(slot);
     buckets.tidy(slot);
   }
 
   // --- what they are given ----------------------------------------------------------------------
 
-  /** Gives waiting consumers of a bucket what is ready. */
+  /** Gives waiting consumers of a bucket what is ready, and those of its virtual bucket. */
   dispatch(slot: number): void {
-    const { buckets, budget, commit, paused, presence, limitsOfRules, closing } = this.#parts;
     this.#options.stir();
+    if (this.#parts.buckets.sources.isOn) this.virtual.dispatch(slot);
+    else this.#serve(slot);
+  }
+
+  #serve(slot: number): void {
+    const { buckets, paused, presence, limitsOfRules, closing } = this.#parts;
     const share = buckets.subscription(slot);
-    if (share === undefined || closing) return;
-    const taker = this.#takers.get(slot)?.[0];
-    if (taker !== undefined) {
-      buckets.isolation.all(share);
-      taker();
-      return;
-    }
+    if (share === undefined || closing || this.#tellTaker(slot)) return;
     if (paused.count > 0 && this.#isPaused(slot)) return;
     if (presence.holds(slot)) return;
     for (const consumer of share.waiting) {
       if (!this.#isAlive(slot, share)) return;
-      if (budget.over || (commit.marks.isFull && !commit.refuses)) {
-        this.#starved.add(slot);
-        return;
-      }
+      if (this.#starves(slot)) return;
       const most = limitsOfRules === undefined ? BATCH_MESSAGES_MAX : limitsOfRules.most(slot);
       if (most === 0) return;
       if (!consumer.link.destroyed) {
@@ -204,6 +211,24 @@ export class Dispatcher {
     }
     // Whoever comes next finds it there already.
     if (share.consumers > 0) this.#lookup.start(slot);
+  }
+
+  // Whether somebody takes the line of a bucket instead of its consumers: then it is told.
+  #tellTaker(slot: number): boolean {
+    const { buckets } = this.#parts;
+    const taker = this.#takers.get(slot)?.[0];
+    if (taker === undefined) return false;
+    buckets.isolation.all(buckets.subscription(slot)!);
+    taker();
+    return true;
+  }
+
+  // Whether there is no room for deliveries now; then the bucket is dispatched later.
+  #starves(slot: number): boolean {
+    const { budget, commit } = this.#parts;
+    const starves = budget.over || (commit.marks.isFull && !commit.refuses);
+    if (starves) this.#starved.add(slot);
+    return starves;
   }
 
   // Whether something is to be given that may be delivered: what is next and dead is handed on.
@@ -249,47 +274,5 @@ export class Dispatcher {
   /** Looks up what comes next in a bucket's line, if it is not in memory. */
   lookup(slot: number): void {
     this.#lookup.start(slot);
-  }
-
-  /** Place of a record in memory, or -1 while it is being read for the bucket. */
-  fetch(slot: number, position: Position, recordBytes: number): number {
-    const { buckets, commit, presence } = this.#parts;
-    const { reader } = this.#options;
-    const hot = commit.hot(position);
-    if (hot >= 0) return hot;
-    const cold = reader.resident(position, recordBytes);
-    if (cold >= 0) return cold;
-    const share = buckets.subscription(slot);
-    assert(share !== undefined, 'a record was fetched for a bucket that nobody shares');
-    if (share.loading) return -1;
-    share.loading = true;
-    const done = (failure: Failure) => {
-      presence.check();
-      share.loading = false;
-      if (failure !== undefined) this.#setAside(slot, position, failure);
-      this.dispatch(slot);
-      buckets.tidy(slot);
-    };
-    reader.load(position, recordBytes, done);
-    return -1;
-  }
-
-  // What an index says of a bucket cannot be had; in an orderly stop the lookup is only given up.
-  #notFound(slot: number, base: Position, failure: Error): void {
-    const { buckets, closing, notices: operator } = this.#parts;
-    if (closing) return;
-    const text = notices.notFound(buckets.idOf(slot), base, failure);
-    operator.notice('error', 'log.unreadable', text, { position: base });
-  }
-
-  // A record cannot be read back: it stays on disk, untouched and reported, and the others go on.
-  #setAside(slot: number, position: Position, failure: Error): void {
-    const { buckets, settlement, notices: operator } = this.#parts;
-    const next = buckets.peek(slot);
-    if (next === undefined || next.position !== position) return;
-    const part = settlement.setAside(next);
-    const { sequence, count } = part;
-    const text = notices.unreadable(buckets.idOf(slot), part, failure);
-    operator.notice('error', 'log.unreadable', text, { position, sequence, count });
   }
 }

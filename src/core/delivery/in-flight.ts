@@ -2,6 +2,7 @@
 // the order of delivery. Its bytes are for the next of these messages, one each.
 
 import type { Slice } from '../buckets/slice.ts';
+import type { SourceRing } from '../buckets/source-ring.ts';
 import type { Position } from '../ports/basics.ts';
 import type { Holder } from '../ports/observer.ts';
 import type { Settlement } from './settlement.ts';
@@ -13,6 +14,8 @@ export class InFlight {
   #answered = 0; // messages of that part that are not held any more
   /** Messages that are held. */
   count = 0;
+  /** Of a delivery from the sources of a virtual bucket: what its consumers share. */
+  shared: SourceRing | undefined;
   /** Whose it is, for whoever follows the messages. */
   readonly holder: Holder | undefined;
 
@@ -38,6 +41,7 @@ export class InFlight {
   add(part: Slice): void {
     this.#parts.push(part);
     this.count += part.count;
+    if (this.shared !== undefined) this.shared.held += part.count;
   }
 
   /** The consumer's bytes for the next messages, as many as are held at most, and among them any
@@ -86,6 +90,7 @@ export class InFlight {
 
   #pass(part: Slice, count: number): void {
     this.count -= count;
+    if (this.shared !== undefined) this.shared.held -= count;
     this.#answered += count;
     if (this.#answered < part.count) return;
     this.#at++;
@@ -93,7 +98,11 @@ export class InFlight {
   }
 
   #end(settlement: Settlement): void {
-    if (this.level > 0) settlement.suspectsBack(this.first.slot);
+    if (this.level > 0) {
+      if (this.shared !== undefined) this.shared.returned();
+      else settlement.suspectsBack(this.first.slot);
+    }
+    this.shared = undefined;
     this.#parts.length = 0;
     this.#at = 0;
     this.#answered = 0;

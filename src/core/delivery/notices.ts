@@ -35,6 +35,11 @@ export function notFound(bucket: string, base: Position, failure: Error): string
   return `what waits for bucket ${bucket} in the segment at log position ${base} cannot be found: ${failure.message}. It is left out until the next start; its bytes stay in the log. Check the disk, then run: thrustmq log verify`;
 }
 
+/** Nobody can tell which buckets have messages in a segment. */
+export function notSearched(base: Position, failure: Error): string {
+  return `what waits for virtual buckets in the segment at log position ${base} cannot be found: ${failure.message}. It is given out when its own bucket is asked for; its bytes stay in the log. Check the disk, then run: thrustmq log verify`;
+}
+
 /** Messages cannot be read back. */
 export function unreadable(bucket: string, part: Slice, failure: Error): string {
   const { count, sequence, position } = part;

@@ -260,6 +260,7 @@ export class Settlement {
     const { payload } = this.#buckets;
     const bytes = payload.isOn ? payload.ofPart(part, at, count) : 0;
     this.#buckets.settle(part.slot, sequence, count, bytes);
+    if (this.#buckets.sources.isOn) this.#buckets.sources.change(part.slot);
     this.#retention.settle(part.position, count);
     this.#commit.settle(sequence, count);
     if (this.#following.active) this.#following.settled(part, at, count, cause, by);
@@ -270,6 +271,7 @@ export class Settlement {
     const { attempts, level, delay } = back;
     const cause = CAUSES[back.cause]!;
     const { marks, refuses } = this.#commit;
+    if (this.#buckets.sources.isOn) this.#buckets.sources.change(part.slot);
     if (delay.ms > 0 && marks.mayDefer(refuses)) {
       this.#deferrals.put(part, at, count, back);
       this.#counters.deferredMessages += count;

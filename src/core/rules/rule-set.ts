@@ -2,7 +2,6 @@
 // those that were set while a broker ran, each with its version. Never changed: another rule makes
 // another set, or an error that says why there can be none.
 
-import { checkBuilt } from './built.ts';
 import { compileRules } from './compile.ts';
 import { RULES_MAX } from './matchers.ts';
 import { parseRule, type Rule } from './rule.ts';
@@ -84,7 +83,6 @@ export class RuleSet {
    * @throws RuleError when it cannot be together with the others.
    */
   with(rule: Rule, version: number): RuleSet {
-    checkBuilt(rule);
     const before = this.#rules.get(rule.name)?.rule.text.length ?? 0;
     const rules = new Map(this.#rules).set(rule.name, { rule, version });
     return new RuleSet(rules, this.#bytes - before + rule.text.length);
@@ -104,9 +102,7 @@ export class RuleSet {
 
 function readBack(text: string): Rule {
   try {
-    const rule = parseRule(text);
-    checkBuilt(rule);
-    return rule;
+    return parseRule(text);
   } catch (error) {
     if (!(error instanceof RuleError)) throw error;
     const { message, rules } = error;

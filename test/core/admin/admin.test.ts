@@ -15,101 +15,11 @@ import type {
 } from '../../../src/contract/commands.ts';
 import { WHY_CODES, type WhyCode } from '../../../src/contract/why.ts';
 import { Admin } from '../../../src/core/admin/admin.ts';
+import { Desk, deepDesk } from '../../support/desk.ts';
 import { Random, seedOf } from '../../support/random.ts';
-import { acks, brokerOf, textOf, WALL_MS, type World } from '../../support/world.ts';
+import { acks, brokerOf, textOf, WALL_MS } from '../../support/world.ts';
 
 const seed = seedOf('core/admin/admin.test');
-const KIB = 1024;
-
-/** An admin whose turns and disk the test moves. */
-class Desk {
-  readonly world: World;
-  readonly admin: Admin;
-  readonly turns: (() => void)[] = [];
-  readonly saves: { text: () => string; done: (failure: Error | undefined) => void }[] = [];
-
-  constructor(world: World) {
-    this.world = world;
-    this.admin = new Admin({
-      broker: world.broker,
-      log: world.log.ports,
-      settings: { save: (text, done) => void this.saves.push({ text, done }) },
-      wallMs: () => world.wallMs,
-      base64: (bytes) => Buffer.from(bytes).toString('base64'),
-      soon: (call) => void this.turns.push(call),
-      after: () => {},
-    });
-  }
-
-  get wallMs(): number {
-    return this.world.wallMs;
-  }
-
-  set wallMs(ms: number) {
-    this.world.wallMs = ms;
-  }
-
-  /** Lets everything happen that needs no time. */
-  run(): void {
-    do {
-      for (const turn of this.turns.splice(0)) turn();
-      this.world.settle();
-    } while (this.turns.length > 0);
-  }
-
-  /** Lets acks of a purge be written, too. */
-  runOn(): void {
-    for (let i = 0; i < 20; i++) {
-      this.run();
-      this.world.advance(100, true);
-    }
-    this.run();
-  }
-
-  outcome(command: Command): Outcome {
-    let outcome: Outcome | undefined;
-    this.admin.ask(command, (result) => {
-      assert.equal(outcome, undefined, 'answered twice');
-      outcome = result;
-    });
-    if (outcome === undefined) this.run();
-    assert.ok(outcome !== undefined, `no answer to ${command.kind}`);
-    return outcome;
-  }
-
-  ask<T>(command: Command): T {
-    const outcome = this.outcome(command);
-    assert.ok(outcome.ok, JSON.stringify(outcome));
-    return outcome.result as T;
-  }
-
-  bucket(id: number | string): BucketInfo {
-    return this.ask<BucketInfo>({ kind: 'bucket', id: String(id) });
-  }
-
-  peek(id: number, limit = 100, bytes = KIB): string[] {
-    const { messages } = this.ask<PeekResult>({ kind: 'peek', id: String(id), limit, bytes });
-    return messages.map(({ payload }) => Buffer.from(payload, 'base64').toString());
-  }
-
-  /** Pauses or resumes, with the disk's answer. */
-  pause(kind: 'pause' | 'resume', id: string, failure?: Error): Outcome {
-    let outcome: Outcome | undefined;
-    this.admin.ask({ kind, id }, (result) => {
-      outcome = result;
-    });
-    assert.equal(outcome, undefined, 'answered before it was on disk');
-    this.saves.shift()!.done(failure);
-    assert.ok(outcome !== undefined);
-    return outcome;
-  }
-}
-
-/** A desk whose world has small segments, so that most of what waits is in indexes. */
-function deepDesk(slotsMax?: number): Desk {
-  const limits = { segmentBytes: 16 * KIB, messageBytesMax: KIB, heartbeatMs: 1e9 };
-  return new Desk(brokerOf({ limits, ...(slotsMax === undefined ? {} : { slotsMax }) }));
-}
 
 const texts = (count: number, name: string) =>
   Array.from({ length: count }, (_, i) => `${name}.${i}`.padEnd(200, '~'));
@@ -288,6 +198,37 @@ describe('why nothing more is delivered', () => {
     desk.run();
     assert.deepEqual([desk.bucket(2).ready, desk.bucket(2).delayed], [1, 1]);
     why(desk, 'in-order-hold', 2);
+  });
+
+  test('virtual-turn and behind-higher, of the sources of a virtual bucket', () => {
+    const rules = [
+      '9 sources=1-3 order=strict max_in_flight=2',
+      '2 priority=5',
+      '3 max_in_flight=1',
+    ];
+    const desk = new Desk(brokerOf({ rules }));
+    for (const bucket of [1, 2, 3]) desk.world.publish(bucket, 'a', 'b', 'c');
+    why(desk, 'no-consumer');
+    assert.equal(desk.bucket(1).virtual, '9');
+    const consumer = desk.world.consumer(9, 1);
+    desk.run();
+    why(desk, 'behind-higher');
+    why(desk, 'consumers-at-limit', 9);
+    assert.equal(desk.bucket(9).sources, 3);
+    consumer.send(acks(1));
+    consumer.send(acks(1));
+    consumer.send(acks(1));
+    desk.run();
+    why(desk, 'virtual-turn', 3);
+    consumer.send(acks(1));
+    desk.run();
+    why(desk, 'at-max-in-flight', 3);
+    desk.world.consumer(9, 1);
+    const third = desk.world.consumer(9, 1);
+    desk.run();
+    why(desk, 'at-max-in-flight', 9);
+    assert.equal(desk.bucket(1).unacked + desk.bucket(3).unacked, 2);
+    assert.equal(third.take().length, 0);
   });
 
   test('delayed, where nobody was given anything yet', () => {

@@ -46,6 +46,7 @@ function why(facts: Partial<typeof FACTS>): { code: string; agoMs: number | unde
     closing,
     reportMs: NOW_MS,
     buckets: {
+      sources: { isOn: false },
       readyOf: () => known.ready,
       unackedOf: () => known.unacked,
       delayed: { of: () => known.delayed, retriedOf: () => known.retried },

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { explainBucket, ruleNamed, rulePage, rulesOf } from '../../../src/core/admin/rules.ts';
-import { BUILT } from '../../../src/core/rules/built.ts';
+import { KEY_NAMES } from '../../../src/core/rules/keys.ts';
 import { rulesOf as tableOf } from '../../support/world.ts';
 
 const TABLE = tableOf('* batch=9', '7 rate=2.5 batch=3', '1-5 max_bytes=64KiB');
@@ -38,7 +38,7 @@ test('what is in force: each key with the rule that decides, or none', () => {
   const outcome = explainBucket(TABLE, '7');
   assert.ok(outcome.ok);
   const { keys } = outcome.result as { keys: { key: string; value: string; rule: string }[] };
-  assert.deepEqual(keys.map(({ key }) => key).sort(), Object.keys(BUILT).sort());
+  assert.deepEqual(keys.map(({ key }) => key).sort(), [...KEY_NAMES].sort());
   const of = (wanted: string) => keys.find(({ key }) => key === wanted);
   assert.deepEqual(of('batch'), { key: 'batch', value: '3', rule: 'rule-2' });
   assert.deepEqual(of('max_in_flight'), { key: 'max_in_flight', value: '0', rule: null });

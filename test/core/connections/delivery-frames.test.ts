@@ -65,12 +65,15 @@ function setUp(sizes: number[], onDisk = Number.POSITIVE_INFINITY, missed = () =
       counters,
       dying: { aliveIn: (part) => part.count, mayExpire: false },
       dispatcher: {
-        fetch: (slot, position, recordBytes) => {
-          assert.deepEqual([slot, recordBytes], [3, RECORD_HEADER_BYTES + 100 + position]);
-          if (position < onDisk) return 1000 + position;
-          missed();
-          return -1;
+        records: {
+          fetch: (slot, position, recordBytes) => {
+            assert.deepEqual([slot, recordBytes], [3, RECORD_HEADER_BYTES + 100 + position]);
+            if (position < onDisk) return 1000 + position;
+            missed();
+            return -1;
+          },
         },
+        virtual: { turns: { next: () => undefined, fetch: () => -1, took: () => {} } },
       },
     },
     new FramePool(1),

@@ -45,7 +45,6 @@ test('what cannot be together is refused with both names, also when a rule goes'
 test('a text that this version cannot carry out names the rule and its key', () => {
   const of = (text: string) => () => RuleSet.of(FILE, new Map([[3, text]]));
   assert.throws(of('name=a match=6 rete=1'), /another version of the broker: rule "a" sets "rete"/);
-  assert.throws(of('name=a match=6 sources=8'), /another version.*rule "a" sets sources/);
   assert.throws(of('{"a": 6}'), /another version.*is no rule/);
 });
 

@@ -6,7 +6,7 @@ export const CORE_DELIVERY: readonly Mutant[] = [
   {
     name: 'pause ignored',
     file: 'src/core/delivery/dispatcher.ts',
-    member: 'Dispatcher.dispatch',
+    member: 'Dispatcher.#serve',
     find: 'paused.count > 0',
     replace: 'false',
     test: 'test/core/admin/admin.test.ts',
@@ -15,7 +15,7 @@ export const CORE_DELIVERY: readonly Mutant[] = [
   {
     name: 'delivery to a connection that is closed',
     file: 'src/core/delivery/dispatcher.ts',
-    member: 'Dispatcher.dispatch',
+    member: 'Dispatcher.#serve',
     find: '!consumer.link.destroyed',
     replace: 'true',
     test: 'test/core/delivery/presence.test.ts',
@@ -137,7 +137,7 @@ export const CORE_DELIVERY: readonly Mutant[] = [
     name: 'who held suspects counts for ever',
     file: 'src/core/delivery/in-flight.ts',
     member: 'InFlight.#end',
-    find: 'if (this.level > 0) settlement.suspectsBack(this.first.slot);',
+    find: 'settlement.suspectsBack(this.first.slot);',
     replace: '',
     test: 'test/core/delivery/in-flight.test.ts',
     caughtBy:

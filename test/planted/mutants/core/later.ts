@@ -105,7 +105,7 @@ export const CORE_LATER: readonly Mutant[] = [
   {
     name: 'any number of deferrals waits to be written',
     file: 'src/core/delivery/dispatcher.ts',
-    member: 'Dispatcher.dispatch',
+    member: 'Dispatcher.#starves',
     find: 'commit.marks.isFull && !commit.refuses',
     replace: 'false',
     test: 'test/core/delivery/unwritten.test.ts',

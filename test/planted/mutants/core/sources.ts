@@ -1,0 +1,104 @@
+// Planted bugs in virtual buckets: who is in their rings, whose turn it is, who is looked for.
+
+import type { Mutant } from '../../mutant.ts';
+
+const TURNS = 'src/core/delivery/source-turns.ts';
+const SEARCH = 'src/core/delivery/source-search.ts';
+const VIRTUAL = 'test/core/delivery/virtual-buckets.test.ts';
+const SEARCHED = 'test/core/delivery/source-search.test.ts';
+
+export const CORE_SOURCES: readonly Mutant[] = [
+  {
+    name: 'a source that has as many in flight as it may never comes back into its ring',
+    file: 'src/core/delivery/settlement.ts',
+    member: 'Settlement.#settle',
+    find: 'this.#buckets.sources.change(part.slot)',
+    replace: '0',
+    test: VIRTUAL,
+    caughtBy: 'max_in_flight=1 over the sources: one at a time for each, in its order',
+  },
+  {
+    name: 'the weight of a source ignored',
+    file: 'src/core/buckets/active-sources.ts',
+    member: 'ActiveSources.quantumOf',
+    find: "ring.order === 'weighted'",
+    replace: 'false',
+    test: VIRTUAL,
+    caughtBy: 'weighted: a source gives as many in its turn as its weight says',
+  },
+  {
+    name: 'a source that is next goes on beyond its turn',
+    file: TURNS,
+    member: 'SourceTurns.took',
+    find: 'ring.rotate()',
+    replace: 'void 0',
+    test: VIRTUAL,
+    caughtBy:
+      'consumers of a virtual bucket are given what waits in its sources, one of each in turn',
+  },
+  {
+    name: 'a source with a higher priority comes behind',
+    file: 'src/core/buckets/active-sources.ts',
+    member: 'ActiveSources.#priorityOf',
+    find: "ring.order === 'strict'",
+    replace: 'false',
+    test: VIRTUAL,
+    caughtBy:
+      'strict: a source with a higher priority goes first, and those that have the same in turn',
+  },
+  {
+    name: 'suspects of a virtual bucket given out with the rest',
+    file: 'src/core/buckets/source-ring.ts',
+    member: 'SourceRing.mayBeApart',
+    find: 'return this.holders < Math.max(1, consumers >>> 1);',
+    replace: 'return true;',
+    test: 'test/core/buckets/source-ring.test.ts',
+    caughtBy: 'at most half of the consumers hold suspects, and at least one',
+  },
+  {
+    name: 'what is lost is charged by the rule of the first source of its delivery',
+    file: 'src/core/delivery/in-flight.ts',
+    member: 'InFlight.lose',
+    find: 'settlement.lost(part, this.#answered, rest, together, cause, this.holder)',
+    replace:
+      'settlement.lost({ ...part, slot: this.first.slot }, this.#answered, rest, together, cause, this.holder)',
+    test: VIRTUAL,
+    caughtBy: 'what was lost together is charged to each by the rule of its own bucket',
+  },
+  {
+    name: 'places of a virtual bucket are not freed',
+    file: 'src/core/delivery/in-flight.ts',
+    member: 'InFlight.#pass',
+    find: 'this.shared.held -= count',
+    replace: 'this.shared.held -= 0',
+    test: VIRTUAL,
+    caughtBy: 'max_in_flight and rate of the virtual bucket bound all of its sources together',
+  },
+  {
+    name: 'a segment that was compacted while sources were looked for is left out',
+    file: SEARCH,
+    member: 'SourceSearch.merged',
+    find: 'this.#base = base;',
+    replace: 'this.#base = end;',
+    test: SEARCHED,
+    caughtBy: 'segments that become one meanwhile are looked at as that one',
+  },
+  {
+    name: 'what was passed over while enough sources waited is not looked at again',
+    file: SEARCH,
+    member: 'SourceSearch.#visited',
+    find: 'failure === undefined && !isAll',
+    replace: 'false',
+    test: SEARCHED,
+    caughtBy: 'with enough found it pauses, and goes on there when half of them had their turn',
+  },
+  {
+    name: 'a source that was forgotten with messages is not looked for',
+    file: SEARCH,
+    member: 'SourceSearch.forgotten',
+    find: 'this.#isWanted ||= isLeft;',
+    replace: '',
+    test: SEARCHED,
+    caughtBy: '4 buckets, fair',
+  },
+];
