@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import type { Changed, Expected } from '../../src/core/rule-changes.ts';
 import { ruleOfWords } from '../../src/core/rules/rule.ts';
 import { quote } from '../../src/core/rules/rule-error.ts';
-import { batch, brokerOf, type World } from '../support/world.ts';
+import { acks, batch, brokerOf, type World } from '../support/world.ts';
 
 function world(options: Parameters<typeof brokerOf>[0] = {}) {
   const made = brokerOf({ rules: [], ...options });
@@ -154,4 +154,37 @@ test('the log says rules in version 3, and a broker that has none asks for no su
   w.settle();
   assert.equal(take().length, 1, quote('a'));
   assert.equal(w.log.bases().length, 2);
+});
+
+test('a bound of bytes that is set while messages are out counts these, too', () => {
+  const { world: w, set, take } = world();
+  const consumer = w.consumer(2, 2);
+  w.publish(2, 'held', 'back', 'here');
+  set('small', '2 max_bytes=12');
+  w.settle();
+  assert.equal(take().length, 1);
+  const { buckets, counters } = w.broker;
+  const slot = buckets.find(2, 0);
+  assert.deepEqual([buckets.payload.of(slot), buckets.unackedOf(slot)], [12, 2]);
+  consumer.send(acks(1, 0)); // one is done, and the other one is held again, with the last
+  w.settle();
+  assert.equal(buckets.payload.of(slot), 8);
+  w.producer().send(batch('u64', [2, 'more'], [2, 'much']));
+  w.settle();
+  assert.equal(counters.refusedByRule, 1);
+});
+
+test('so does one that is set while what failed is in line before its head', () => {
+  const { world: w, set } = world();
+  const consumer = w.consumer(2, 2);
+  w.publish(2, 'held', 'back', 'here');
+  consumer.send(acks(0, 0));
+  consumer.vanish();
+  set('small', '2 max_bytes=12');
+  w.settle();
+  const { buckets, counters } = w.broker;
+  assert.equal(buckets.payload.of(buckets.find(2, 0)), 12);
+  w.producer().send(batch('u64', [2, 'more']));
+  w.settle();
+  assert.equal(counters.refusedByRule, 1);
 });

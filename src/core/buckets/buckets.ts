@@ -307,7 +307,7 @@ export class Buckets<Waiter> extends KnownLines {
       if (this.readyOf(slot) === 0 && !delayed.keeps(slot)) this.#remove(slot);
   }
 
-  /** Counts payload from now on, that of what waits in entries, too. */
+  /** Counts payload from now on, that of what is there, too. */
   countPayload(): void {
     this.payload.begin(this, this.#unsettled);
   }

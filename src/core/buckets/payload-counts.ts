@@ -29,11 +29,14 @@ export function partPayload(part: Slice, at: number, count: number, headBytes = 
   );
 }
 
-/** Lines of buckets, as far as they are in memory. */
+/** Lines of buckets. */
 interface Lines {
   readonly entries: Entries;
   slots(): Iterable<number>;
-  headOf(slot: number): { entry: number; taken: number; isRewound: boolean };
+  find(low: number, high: number, kind: number): number;
+  readyOf(slot: number): number;
+  unackedOf(slot: number): number;
+  readonly delayed: { of(slot: number): number };
 }
 
 export class PayloadCounts {
@@ -65,22 +68,36 @@ export class PayloadCounts {
     return Math.floor((payload * waiting) / messages);
   }
 
-  /** Counts from now on, and what waits in entries now. What is held now is not counted. */
-  begin(lines: Lines, unsettled: Pick<Unsettled, 'countOf' | 'waitingOf'>): void {
+  /**
+   * Counts from now on, and what is there now: ready, held or delayed. What of it is only in indexes
+   * is taken to be as long as what the bucket has in entries; of a bucket that has nothing there,
+   * nothing is counted.
+   */
+  begin(lines: Lines, unsettled: Pick<Unsettled, 'leftOf'>): void {
     this.isOn = true;
-    const { entries } = lines;
-    for (const slot of lines.slots()) {
-      this.clear(slot);
-      const { entry: head, taken: of, isRewound } = lines.headOf(slot);
-      let [entry, taken] = [head, of];
-      for (; entry !== 0; entry = entries.next(entry), taken = 0) {
-        const [first, count] = [entries.sequence(entry) + taken, entries.count(entry) - taken];
-        const ready = unsettled.countOf(first, count, isRewound);
-        const waiting = ready + unsettled.waitingOf(first, count);
-        const bytes = this.ofEntry(entries, entry, waiting);
-        if (bytes > 0) this.add(slot, bytes);
-      }
+    for (const slot of lines.slots()) this.clear(slot);
+    const counted = this.#countEntries(lines, unsettled);
+    for (const [slot, messages] of counted) {
+      const ready = Math.max(0, lines.readyOf(slot));
+      const others = ready + lines.unackedOf(slot) + lines.delayed.of(slot) - messages;
+      if (others > 0) this.add(slot, Math.floor((this.of(slot) * others) / messages));
     }
+  }
+
+  // Gives the messages that were counted, by slot.
+  #countEntries(lines: Lines, unsettled: Pick<Unsettled, 'leftOf'>): Map<number, number> {
+    const { entries } = lines;
+    const counted = new Map<number, number>();
+    for (let entry = entries.from; entry < entries.end; entry++) {
+      const left = unsettled.leftOf(entries.sequence(entry), entries.count(entry));
+      if (left === 0) continue;
+      const [low, high] = [entries.bucketLow(entry), entries.bucketHigh(entry)];
+      const slot = lines.find(low, high, entries.kind(entry));
+      if (slot === 0) continue;
+      this.add(slot, this.ofEntry(entries, entry, left));
+      counted.set(slot, (counted.get(slot) ?? 0) + left);
+    }
+    return counted;
   }
 
   /** Of a bucket; at least, where not all of its messages are counted. */

@@ -45,6 +45,11 @@ export class Unsettled {
     return false;
   }
 
+  /** How many of `count` messages from sequence `first` on are there: in a line, or held. */
+  leftOf(first: number, count: number): number {
+    return count - this.#outcomes.settled.within(first, count) - this.#aside.within(first, count);
+  }
+
   /** How many of `count` messages from sequence `first` on wait for a time. */
   waitingOf(first: number, count: number): number {
     const { settled, waiting } = this.#outcomes;
