@@ -135,7 +135,7 @@ export class RulesInForce {
     parts.stir();
     parts.buckets.rules.use(table);
     parts.dispatcher.virtual.rulesChanged();
-    this.#countPayload(table);
+    this.#countPayload(table, true);
     parts.rules?.load();
     this.#overflow.use(table);
     this.expiry.use(table);
@@ -144,9 +144,9 @@ export class RulesInForce {
   }
 
   // Payload is counted where a rule bounds it.
-  #countPayload({ rules }: RuleTable): void {
+  #countPayload({ rules }: RuleTable, isLate = false): void {
     const { buckets } = this.#parts;
     const isBounded = rules.some(({ values }) => (values.max_bytes ?? 0) > 0);
-    if (isBounded && !buckets.payload.isOn) buckets.countPayload();
+    if (isBounded && !buckets.payload.isOn) buckets.countPayload(isLate);
   }
 }

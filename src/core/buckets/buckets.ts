@@ -307,8 +307,8 @@ export class Buckets<Waiter> extends KnownLines {
       if (this.readyOf(slot) === 0 && !delayed.keeps(slot)) this.#remove(slot);
   }
 
-  /** Counts payload from now on, that of what is there, too. */
-  countPayload(): void {
-    this.payload.begin(this, this.#unsettled);
+  /** Counts payload from now on; `isLate`: messages may have been given out since the start. */
+  countPayload(isLate = false): void {
+    this.payload.begin(this, this.#unsettled, isLate);
   }
 }

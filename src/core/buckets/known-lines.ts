@@ -17,7 +17,6 @@ import {
   PAGE_BITS,
   type Page,
   READY,
-  REWOUND,
   TAKEN,
   UNACKED,
   wordsAt,
@@ -89,12 +88,12 @@ export class KnownLines {
     return { low: words[at + LOW]!, high: words[at + HIGH]!, kind, next };
   }
 
-  /** Where the line goes on: head, messages taken of it, whether indexes are first, REWOUND. */
-  headOf(slot: number): { entry: number; taken: number; isOlder: boolean; isRewound: boolean } {
+  /** Where the line goes on: head, messages taken of it, and whether indexes are first. */
+  headOf(slot: number): { entry: number; taken: number; isOlder: boolean } {
     const { numbers, words } = this.page(slot);
     const entry = numbers[numbersAt(slot) + HEAD]!;
-    const [isOlder, isRewound] = [this.table.has(slot, OLDER), this.table.has(slot, REWOUND)];
-    return { entry, taken: words[wordsAt(slot) + TAKEN]!, isOlder, isRewound };
+    const isOlder = this.table.has(slot, OLDER);
+    return { entry, taken: words[wordsAt(slot) + TAKEN]!, isOlder };
   }
 
   /** Slots are below this. */

@@ -34,9 +34,6 @@ interface Lines {
   readonly entries: Entries;
   slots(): Iterable<number>;
   find(low: number, high: number, kind: number): number;
-  readyOf(slot: number): number;
-  unackedOf(slot: number): number;
-  readonly delayed: { of(slot: number): number };
 }
 
 export class PayloadCounts {
@@ -44,6 +41,7 @@ export class PayloadCounts {
   readonly #placed: Pick<SequenceSet, 'has'>;
   /** Whether anything is counted. */
   isOn = false;
+  #from = 0;
 
   constructor(pages: BucketTable['pages'], placed: Pick<SequenceSet, 'has'>) {
     this.#pages = pages;
@@ -57,6 +55,7 @@ export class PayloadCounts {
 
   /** Share of a record's payload that `count` messages of a part have, behind its first `at`. */
   ofPart(part: Slice, at: number, count: number): number {
+    if (part.sequence < this.#from) return 0;
     return partPayload(part, at, count, this.#headBytes(part.sequence));
   }
 
@@ -69,35 +68,22 @@ export class PayloadCounts {
   }
 
   /**
-   * Counts from now on, and what is there now: ready, held or delayed. What of it is only in indexes
-   * is taken to be as long as what the bucket has in entries; of a bucket that has nothing there,
-   * nothing is counted.
+   * Counts from now on, and what entries hold of what is there now: ready, held or delayed.
+   * `isLate`: what is only in indexes by now is left out for good, as what nobody added may not be
+   * taken away when it goes.
    */
-  begin(lines: Lines, unsettled: Pick<Unsettled, 'leftOf'>): void {
-    this.isOn = true;
-    for (const slot of lines.slots()) this.clear(slot);
-    const counted = this.#countEntries(lines, unsettled);
-    for (const [slot, messages] of counted) {
-      const ready = Math.max(0, lines.readyOf(slot));
-      const others = ready + lines.unackedOf(slot) + lines.delayed.of(slot) - messages;
-      if (others > 0) this.add(slot, Math.floor((this.of(slot) * others) / messages));
-    }
-  }
-
-  // Gives the messages that were counted, by slot.
-  #countEntries(lines: Lines, unsettled: Pick<Unsettled, 'leftOf'>): Map<number, number> {
+  begin(lines: Lines, unsettled: Pick<Unsettled, 'leftOf'>, isLate: boolean): void {
     const { entries } = lines;
-    const counted = new Map<number, number>();
+    this.isOn = true;
+    this.#from = isLate && entries.from < entries.end ? entries.firstSequence : 0;
+    for (const slot of lines.slots()) this.clear(slot);
     for (let entry = entries.from; entry < entries.end; entry++) {
       const left = unsettled.leftOf(entries.sequence(entry), entries.count(entry));
       if (left === 0) continue;
       const [low, high] = [entries.bucketLow(entry), entries.bucketHigh(entry)];
       const slot = lines.find(low, high, entries.kind(entry));
-      if (slot === 0) continue;
-      this.add(slot, this.ofEntry(entries, entry, left));
-      counted.set(slot, (counted.get(slot) ?? 0) + left);
+      if (slot !== 0) this.add(slot, this.ofEntry(entries, entry, left));
     }
-    return counted;
   }
 
   /** Of a bucket; at least, where not all of its messages are counted. */

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { partPayload } from '../../../src/core/buckets/payload-counts.ts';
 import { emptySlice } from '../../../src/core/buckets/slice.ts';
+import { ruleOfWords } from '../../../src/core/rules/rule.ts';
 import { Random, seedOf } from '../../support/random.ts';
 import { acks, batch, brokerOf } from '../../support/world.ts';
 
@@ -76,4 +77,29 @@ test('with every way in and out: as many bytes as there are messages', () => {
     }
   }
   assert.ok(seen.older > 100 && seen.uncounted > 20, JSON.stringify(seen));
+});
+
+test('begun late: what is in indexes only is left out, also when it goes', () => {
+  const limits = { segmentBytes: 16 * 1024, messageBytesMax: 1024, heartbeatMs: 1e9 };
+  const world = brokerOf({ limits, rules: [] });
+  const { buckets, rulesInForce } = world.broker;
+  const all = 240;
+  for (let at = 0; at < all; at += 10)
+    world.publish(2, ...Array.from({ length: 10 }, () => 'x'.repeat(LENGTH)));
+  const slot = buckets.find(2, 0);
+  assert.ok(buckets.headOf(slot).isOlder);
+  const rule = ruleOfWords('late', '2', ['max_bytes=1GiB']);
+  rulesInForce!.changes.ask({ name: 'late', rule, expected: undefined }, () => {});
+  world.settle();
+  const counted = buckets.payload.of(slot) / LENGTH;
+  assert.ok(counted > 0 && counted < all, `${counted}`);
+  const consumer = world.consumer(2, 10);
+  for (let left = all; left > 0; left = buckets.readyOf(slot) + buckets.unackedOf(slot)) {
+    assert.equal(buckets.payload.of(slot), Math.min(counted, left) * LENGTH, `${left} left`);
+    const { unacked } = consumer.session;
+    if (unacked === 0) world.settle();
+    consumer.send(acks(...new Array<number>(consumer.session.unacked).fill(1)));
+    world.settle();
+  }
+  assert.equal(buckets.payload.of(slot), 0);
 });
