@@ -66,6 +66,8 @@ export class RuleChanges {
   readonly #asked: { change: RuleChange; done: Done }[] = [];
   // The first of them is under way.
   #packed: Packed | undefined;
+  // It waited for a segment that may hold it.
+  #waited: RuleChange | undefined;
 
   constructor(
     parts: ChangingParts,
@@ -114,6 +116,7 @@ export class RuleChanges {
     while (this.#packed === undefined && this.#asked.length > 0) {
       const { change, done } = this.#asked[0]!;
       const outcome = this.#carryOut(change);
+      this.#waited = outcome === 'wait' ? change : undefined;
       if (outcome === 'wait') return;
       if ('next' in outcome) {
         this.#packed = outcome;
@@ -177,6 +180,8 @@ export class RuleChanges {
   #carryOut(change: RuleChange): Changed | Packed | 'wait' {
     const { closing, commit } = this.#parts;
     if (closing) return refusal('stopping', 'the broker is stopping: ask when it has started');
+    // Many rules take a while to be put together: not with each commit, only to wait again.
+    if (this.#waited === change && !commit.refuses && !commit.mayPlace()) return 'wait';
     const next = this.preview(change);
     if ('ok' in next) return next;
     const { name, rule } = change;

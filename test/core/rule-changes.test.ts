@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import type { Changed, Expected } from '../../src/core/rule-changes.ts';
 import { ruleOfWords } from '../../src/core/rules/rule.ts';
 import { quote } from '../../src/core/rules/rule-error.ts';
+import { RuleSet } from '../../src/core/rules/rule-set.ts';
 import { acks, batch, brokerOf, type World } from '../support/world.ts';
 
 function world(options: Parameters<typeof brokerOf>[0] = {}) {
@@ -187,4 +188,18 @@ test('so does one that is set while what failed is in line before its head', () 
   w.producer().send(batch('u64', [2, 'more']));
   w.settle();
   assert.equal(counters.refusedByRule, 1);
+});
+
+test('while a change waits for its segment, all rules are not put together again and again', (t) => {
+  const { world: w, set, take, now } = world();
+  w.log.raised = false;
+  const made = t.mock.method(RuleSet.prototype, 'with');
+  set('seven', '7 batch=3');
+  for (let i = 0; i < 50; i++) w.publish(1, 'x');
+  assert.deepEqual([made.mock.callCount(), take()], [1, []]);
+  w.log.raised = true;
+  w.publish(1, 'x');
+  w.settle();
+  assert.equal(take().length, 1);
+  assert.equal(now(w, 7n, 'batch'), 3);
 });
