@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { ConfigError, type LoadedConfig, loadConfig } from '../../src/config/load.ts';
 import { RULES_MAX } from '../../src/config/rules.ts';
+import { parseRule } from '../../src/core/rules/rule.ts';
 
 let folder: string;
 
@@ -104,4 +105,41 @@ test(`${RULES_MAX} rules are possible, one more is not`, async () => {
     });
   assert.equal((await load('a.json', rules(RULES_MAX))).rules?.rules.length, RULES_MAX);
   await assert.rejects(load('a.json', rules(RULES_MAX + 1)), /10001 rules; at most 10000/);
+});
+
+test('a file that is half written or damaged is refused, or says what it says', async () => {
+  const outcomes = { refused: 0, read: 0 };
+  const tried = async (name: string, bytes: Uint8Array) => {
+    writeFileSync(join(folder, name), bytes);
+    const nothing = { flags: {}, environment: {}, terminal: false };
+    try {
+      const { rules } = await loadConfig({ ...nothing, workingDir: folder, configFile: name });
+      // What still parses is a set of whole rules, as others would write it.
+      for (const { text } of rules?.rules ?? []) assert.equal(parseRule(text).text, text);
+      outcomes.read++;
+    } catch (error) {
+      assert.ok(error instanceof ConfigError, `${name}: ${error}`);
+      assert.equal(error.exitCode, 78);
+      assert.ok(error.message.includes(name) && error.message.length < 2000, error.message);
+      outcomes.refused++;
+    }
+  };
+  const json = JSON.stringify({ rule: [{ name: 'mail', match: '7', retry: '1s,5s', rate: 2.5 }] });
+  for (const [name, text] of [
+    ['a.toml', TOML],
+    ['a.json', json],
+  ] as const) {
+    const whole = Buffer.from(text);
+    for (let cut = 0; cut < whole.length; cut++) {
+      await tried(name, whole.subarray(0, cut));
+      for (const value of [0xff, whole[cut]! ^ 1]) {
+        const damaged = Buffer.from(whole);
+        damaged[cut] = value;
+        await tried(name, damaged);
+      }
+      // As file systems leave what was not written before the power went.
+      await tried(name, Buffer.concat([whole.subarray(0, cut), Buffer.alloc(whole.length - cut)]));
+    }
+  }
+  assert.ok(outcomes.refused > 500 && outcomes.read > 20, JSON.stringify(outcomes));
 });

@@ -241,6 +241,45 @@ test('a consumer that acks more than it got is closed, and what it had comes aga
   await stillHealthy();
 });
 
+test('64 MiB of "still working", before, in and between deliveries, cost nobody else anything', async () => {
+  const flood = Buffer.alloc(CEILING, 0xff);
+  const bucket = 11n;
+  const consumer = await TestConsumer.join(broker.exhaust, bucket, 10);
+  const send = () => new Promise((resolve) => consumer.peer.socket.write(flood, resolve));
+  const beside = async (work: Promise<unknown>) => {
+    let isOver = false;
+    const over = work.then(() => {
+      isOver = true;
+    });
+    let turns = 0;
+    for (; !isOver; turns++) await stillHealthy();
+    await over;
+    return turns;
+  };
+  await beside(send());
+  assert.deepEqual(await publish(broker.intake, bucket, ['a', 'b', 'c']), [1, 1, 1]);
+  assert.deepEqual(texts(await consumer.batch()), ['a', 'b', 'c']);
+  consumer.ack(1);
+  assert.ok((await beside(send())) > 0);
+  consumer.ack(0, 0xff, 1);
+  assert.deepEqual(texts(await consumer.batch()), ['b'], 'each ack is for its own message');
+  consumer.ack(1);
+  // While it owes a heartbeat, too.
+  const { heartbeats } = consumer;
+  const next = consumer.batch();
+  await until(tick, () => consumer.heartbeats > heartbeats);
+  await beside(send());
+  assert.deepEqual(await publish(broker.intake, bucket, ['d']), [1]);
+  assert.deepEqual(texts(await next), ['d']);
+  consumer.ack(1);
+  const { ready, unacked } = await until(
+    () => ask<BucketRow>(broker, `buckets/${bucket}`),
+    (row) => row.unacked === 0,
+  );
+  assert.deepEqual([ready, unacked], [0, 0]);
+  consumer.leave();
+});
+
 test(
   'a consumer that never reads is held back, and takes nothing from the others',
   patience,

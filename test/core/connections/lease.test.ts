@@ -3,9 +3,10 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { REASON_DELIVERIES } from '../../../assembly/layout-placed.ts';
 import { DeliveryDecoder, encodeConsumerHeader } from '../../../src/codec/wire.ts';
 import { Lease } from '../../../src/core/connections/lease.ts';
-import { acks, brokerOf, rulesOf, textOf, type World } from '../../support/world.ts';
+import { acks, brokerOf, rulesOf, smallCodec, textOf, type World } from '../../support/world.ts';
 
 /** The frames that came since the last call, each as its texts. */
 function frames(peer: ReturnType<World['consumer']>): string[][] {
@@ -295,5 +296,58 @@ describe('leases', () => {
     assert.equal(consumer.link.destroyed, false);
     world.advance(75);
     assert.ok(consumer.link.destroyed);
+  });
+
+  test('1 ms for batches of 65,536: they come smaller until they can be done', () => {
+    const MESSAGES = 65_536;
+    const CAN = 1000; // that its consumers do within the lease
+    const codec = smallCodec(8 * 1024 * 1024, 8 * 1024 * 1024);
+    const limits = { segmentBytes: 8 * 1024 * 1024 };
+    const world = brokerOf({ codec, limits, rules: ['1 lease=1ms max_deliveries=1'] });
+    world.publish(1, ...letters(MESSAGES));
+    const done = new Set<string>();
+    let closed = 0;
+    for (let consumer = world.consumer(1); done.size < MESSAGES; ) {
+      const bodies = frames(consumer).flat();
+      if (bodies.length > CAN) {
+        world.advance(100, true);
+        assert.ok(consumer.link.destroyed, 'its lease was over');
+        closed++;
+        consumer = world.consumer(1);
+        continue;
+      }
+      for (const body of bodies) {
+        assert.ok(!done.has(body), `${body} was done`);
+        done.add(body);
+      }
+      consumer.send(new Uint8Array(bodies.length).fill(1));
+      world.settle();
+    }
+    // 65,536, then twice half of it, four times a quarter, and so on until 512 can be done.
+    assert.equal(closed, 127);
+    assert.deepEqual([...world.broker.counters.dead].filter(Boolean), [], 'nobody was alone');
+    assert.equal(world.broker.buckets.ready, 0);
+  });
+
+  test('1 ms for consumers that do nothing: each message dies alone, and no sooner', () => {
+    const MESSAGES = 64;
+    const world = brokerOf({
+      rules: ['1 lease=1ms max_deliveries=2'],
+      resume: { places: true },
+    });
+    world.publish(1, ...letters(MESSAGES));
+    let closed = 0;
+    let alone = 0;
+    for (; world.broker.buckets.readyOf(world.broker.buckets.find(1, 0)) > 0; closed++) {
+      const consumer = world.consumer(1);
+      if (frames(consumer).flat().length === 1) alone++;
+      world.advance(100, true);
+      assert.ok(consumer.link.destroyed);
+      assert.ok(closed < 4 * MESSAGES, 'it has no end');
+    }
+    assert.deepEqual([alone, closed], [2 * MESSAGES, 2 * MESSAGES + MESSAGES - 1]);
+    const { counters } = world.broker;
+    assert.equal(counters.dead[REASON_DELIVERIES], MESSAGES);
+    assert.equal(counters.closedConnections.exhaust.lease, closed);
   });
 });

@@ -18,6 +18,7 @@ import {
 } from '../../../assembly/layout-placed.ts';
 import { DeliveryDecoder } from '../../../src/codec/wire.ts';
 import { emptySlice } from '../../../src/core/buckets/slice.ts';
+import { HOPS_MAX } from '../../../src/core/delivery/destination.ts';
 import { BYTES_MAX, MESSAGES_MAX } from '../../../src/core/delivery/mover.ts';
 import { type Head, kindOf, readHead } from '../../../src/core/records/placed.ts';
 import { COUNT, OFFSET, ROW_WORDS, sequenceOf, TYPE } from '../../../src/core/records/rows.ts';
@@ -517,4 +518,29 @@ test('the dead that wait in a line may be purged', () => {
     settlement.purge(next, next.count);
   const part = { ...emptySlice(), slot, sequence: 2, count: 2 };
   assert.equal(dying.aliveIn(part), 2, 'nothing of them is remembered');
+});
+
+test('rules that change meanwhile send nobody round for ever', () => {
+  const rule = (from: number) => `${from} max_deliveries=1 dead_letter=${3 - from}`;
+  const world = worldOf([rule(1)]);
+  world.publish(1, 'a');
+  for (let hops = 0; hops < 3 * HOPS_MAX; hops++) {
+    const at = 1 + (hops % 2);
+    world.broker.rulesInForce!.use(rulesOf(rule(at)));
+    const consumer = world.consumer(at, 1);
+    if (hops <= HOPS_MAX) {
+      assert.deepEqual(texts(consumer), ['a'], `${hops} hops`);
+      consumer.send(acks(0));
+    } else assert.deepEqual(texts(consumer), [], `${hops} hops`);
+    world.settle();
+    consumer.vanish();
+    world.settle();
+  }
+  const moves = movesOf(world);
+  assert.deepEqual(
+    moves.map(({ bucket, kind }) => [Number(bucket), kind]),
+    [...Array.from({ length: HOPS_MAX }, (_, i) => [2 - (i % 2), KIND_LIVE]), [1, KIND_DEAD]],
+  );
+  assert.equal(moves.at(-1)!.head.hops, HOPS_MAX);
+  assert.equal(world.broker.retention.live, 1);
 });
