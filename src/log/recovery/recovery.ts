@@ -270,12 +270,13 @@ export async function recover(
     );
   }
   progress({ phase: 'repairing' });
-  checkStart(segments[0]!, older.at(-1), start);
   const segment = segments[tail]!;
   const later = segments.slice(tail + 1);
   if (segment.header.end !== undefined)
     throw damaged(segment, state, 'the segment is compacted, which was synced before it was used');
   const torn = await proveTorn(files, codec, segment, state, later);
+  // After that: what says that older segments were given back may stand behind the damage.
+  checkStart(segments[0]!, older.at(-1), start);
   const keep = torn.later === 0 ? later.slice(0, 1) : [];
   await settleNames(files, superseded);
   for (const odd of later.slice(keep.length).reverse()) await removeSegment(files, odd);

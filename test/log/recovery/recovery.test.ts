@@ -516,6 +516,15 @@ test('an empty log, and one whose oldest segments are gone', async () => {
   assert.equal((await recoverFrom(filesOf(trimmed))).recovered.segments.length, 1);
 });
 
+test('damage before the record that says what was given back is damage, and nothing is missing', async () => {
+  const message = { messages: [{ bucket: 5, body: 'a' }] };
+  const batches = [message, message, { ...message, control: [[RECORD_TRIM, SMALL, 0]] }, message];
+  const built = buildSegment({ bytes: SMALL, base: SMALL, start: 0 }, batches as typeof BATCHES);
+  assert.equal((await recoverFrom(filesOf(built))).recovered.segments.length, 1);
+  built.image[built.offsets[1]! + RECORD_HEADER_BYTES]! ^= 1;
+  await damaged(filesOf(built), 'in the second batch');
+});
+
 test('a read that fails is an error of the system, not damage', async () => {
   const built = log();
   for (let nth = 1; ; nth++) {
