@@ -304,6 +304,33 @@ test('a clock that jumps: forward, all that is due is ready soon; back, it waits
   assert.deepEqual([story.fired, jumps().length], [2, 2]);
 });
 
+for (const how of ['kill', 'restart'] as const)
+  test(`a day forward and a day back, each between two lives (${how}): nobody lost, nobody early`, async () => {
+    const DAY = 24 * HOUR;
+    const story = await new Story().open();
+    const [soon, later, last] = (await story.publish(WAITS, 3)) as [number, number, number];
+    await story.defer(soon, 1, HOUR);
+    await story.defer(later, 1, DAY + HOUR);
+    await story.defer(last, 1, 3 * DAY);
+    const waiting = () => [soon, later, last].filter((sequence) => story.waits(sequence));
+    const jump = async (ms: number) => {
+      story.clock.wallMs += ms;
+      await story[how]();
+      for (let i = 0; i < 5; i++) await story.advance(1000);
+    };
+    await jump(DAY);
+    assert.deepEqual(waiting(), [later, last], 'forward: what is due is ready');
+    await jump(-DAY);
+    assert.ok(waiting().includes(later) && waiting().includes(last), 'back: the others wait on');
+    await jump(DAY);
+    assert.deepEqual(waiting(), [later, last]);
+    await story.defer(soon, 2, HOUR);
+    await jump(-DAY);
+    assert.deepEqual(waiting(), [soon, later, last]);
+    await story.end();
+    assert.equal(story.world.broker.buckets.ready, 3);
+  });
+
 test('while files of due times cannot be written, entries stay in memory and count', async () => {
   const story = await new Story().open();
   const [first] = (await story.publish(WAITS, 3)) as [number];
