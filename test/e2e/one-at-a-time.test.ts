@@ -20,7 +20,7 @@ const options = {
 test('max_in_flight = 1: never two at once, in order for each key, across kills', async () => {
   const { violations, ...counts } = await oneAtATime(options);
   console.log(`one at a time: ${JSON.stringify(counts)}`);
-  assert.deepEqual(violations, []);
+  assert.deepEqual(violations.slice(0, 20), []);
   assert.ok(counts.failures > 0 && counts.departures > 0, JSON.stringify(counts));
 });
 

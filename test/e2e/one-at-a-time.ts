@@ -51,7 +51,7 @@ const FAILURES: [byte: number, waitsMs: number][] = [
 /** Rounds of messages that are published before the earlier ones are done. */
 const AHEAD = 3;
 /** Violations that are told in full. */
-const TOLD = 20;
+const TOLD = 1000;
 const isStored = (ack: number) => ack === 1;
 
 /** One key: what was published to it, in order, and what became of it. */
