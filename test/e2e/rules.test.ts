@@ -2,66 +2,29 @@
 // stands below it. And a configuration file whose rules cannot be.
 
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import fs from 'node:fs';
-import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { RULE_KEYS } from '../../src/core/rules/keys.ts';
-import {
-  type BrokerProcess,
-  failedStart,
-  MAIN,
-  startBroker,
-  temporaryFolder,
-} from '../support/broker.ts';
+import { type BrokerProcess, failedStart, temporaryFolder } from '../support/broker.ts';
+import { assertConsole, configFile, guideBroker, readGuide, runShell } from '../support/guide.ts';
 
-const GUIDE = fs.readFileSync(
-  fileURLToPath(new URL('../../../docs/rules.md', import.meta.url)),
-  'utf8',
-);
-const blocks = (kind: string): string[] =>
-  [...GUIDE.matchAll(/^```(\w+)\n(.*?)^```$/gms)].flatMap(([, each, text]) =>
-    each === kind ? [text!] : [],
-  );
-
-function configOf(text: string): string {
-  const file = path.join(temporaryFolder(), 'rules.toml');
-  fs.writeFileSync(file, text);
-  return file;
-}
+const { text: GUIDE, blocks } = readGuide('rules.md');
 
 let broker: BrokerProcess;
 
 before(async () => {
-  const flags = ['--config', configOf(blocks('toml').join('\n'))];
-  broker = await startBroker({ dataDir: temporaryFolder(), dashboard: true, flags });
+  broker = await guideBroker(blocks);
 });
 
 after(async () => {
   assert.equal(await broker.stop(), 0);
 });
 
-function run(command: string): string {
-  const { dataDir } = broker;
-  const script = `thrustmq() { "${process.execPath}" "${MAIN}" "$@" --data-dir "${dataDir}"; }\n`;
-  const env = { ...process.env, NO_COLOR: '1' };
-  const { stdout, stderr, status } = spawnSync('sh', ['-c', script + command], { env });
-  assert.ok(status === 0 || status === 1, `${command}: ${status} ${stderr}`);
-  return `${stdout}`;
-}
-
-// How long something took is another time each time.
-const plain = (text: string) => text.replaceAll(/"ms":\d+/g, '"ms":0').split('\n');
+const run = (command: string) => runShell(broker, command);
 
 test('each example of the guide does what it says', () => {
-  const examples = blocks('console');
+  const examples = blocks.filter(({ kind }) => kind === 'console');
   assert.equal(examples.length, 8);
-  for (const example of examples)
-    for (const part of example.split(/^\$ /m).slice(1)) {
-      const [command, ...expected] = part.split('\n');
-      assert.deepEqual(plain(run(command!)), plain(expected.join('\n')), command);
-    }
+  for (const { text } of examples) assertConsole(broker, text);
 });
 
 test('the guide has a line for each key that is carried out, and for no other', () => {
@@ -95,7 +58,7 @@ test('rules are listed, and shown where they are in force', async () => {
 
 test('rules that cannot be end the start with 78, and say what to do', async () => {
   const rules = '[[rule]]\nname = "r"\nmatch = 5\nttl = "5 parsecs"\n';
-  const flags = ['--config', configOf(rules)];
+  const flags = ['--config', configFile(rules)];
   const { code, text } = await failedStart({ dataDir: temporaryFolder(), flags });
   assert.equal(code, 78);
   assert.match(text, /rules\.toml: rule "r", ttl: "5 parsecs" is not/);
