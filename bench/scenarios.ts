@@ -12,8 +12,10 @@ import { residentMiB } from './machine.ts';
 import { many } from './many.ts';
 import { peers } from './peers/peers.ts';
 import { quiet } from './quiet.ts';
+import { RULES_SCENARIOS } from './rules.ts';
 import { type Figure, figure, ratio } from './samples.ts';
 import type { Scenario } from './scenario.ts';
+import { TENANT_SCENARIOS } from './tenants.ts';
 
 const rate = (flow: Flow | undefined): number => flow?.msgPerSecond ?? 0;
 const published = ({ publish }: LoadResult): number => rate(publish);
@@ -281,5 +283,7 @@ export const SCENARIOS: readonly Scenario[] = [
   codec,
   beside,
   ...BACKLOG_SCENARIOS,
+  ...RULES_SCENARIOS,
+  ...TENANT_SCENARIOS,
   peers,
 ];

@@ -187,6 +187,7 @@ function planOf(options: BenchOptions, { host, intakePort, exhaustPort, wire }: 
     inFlight:
       options.inFlight ?? (options.rate === undefined ? DEFAULT_PLAN.inFlight : RATE_IN_FLIGHT),
     consumerBatchMessages: options.consumerBatch ?? DEFAULT_PLAN.consumerBatchMessages,
+    answer: DEFAULT_PLAN.answer,
     durationMs: options.duration,
     count,
     rate: options.rate,

@@ -2,7 +2,7 @@
 // where messages are stamped; else it finds the ends of frames and no more.
 
 import type net from 'node:net';
-import { ACK_DONE, BATCH_MESSAGES_MAX } from '../../assembly/layout.ts';
+import { BATCH_MESSAGES_MAX } from '../../assembly/layout.ts';
 import { DeliveryDecoder, encodeConsumerHeader, type Frame, WireError } from '../codec/wire.ts';
 import { after } from '../time/timers.ts';
 import { connect, endSocket, LoadError } from './connect.ts';
@@ -25,8 +25,6 @@ const READ_BYTES = 256 * 1024;
 const READ_BYTES_MANY = 4 * 1024;
 const MANY = 256;
 
-const DONE = new Uint8Array(BATCH_MESSAGES_MAX).fill(ACK_DONE);
-
 export interface ConsumerContext {
   plan: LoadPlan;
   index: number;
@@ -40,12 +38,22 @@ export interface ConsumerContext {
   onFailure: (error: LoadError) => void;
 }
 
+const answers = new Map<number, Uint8Array>();
+
+/** As many as a delivery can need, made once for all connections. */
+function answersOf(byte: number): Uint8Array {
+  const made = answers.get(byte) ?? new Uint8Array(BATCH_MESSAGES_MAX).fill(byte);
+  answers.set(byte, made);
+  return made;
+}
+
 export class LoadConsumer {
   readonly #context: ConsumerContext;
   readonly #push: (bytes: Uint8Array) => void;
   readonly #lastSequence: Map<number, number> = new Map(); // by producer
   readonly #filler: Buffer;
   readonly #pace: AckPace | undefined;
+  readonly #answers: Uint8Array;
   #socket: net.Socket | undefined;
   #leaving = false;
 
@@ -53,6 +61,7 @@ export class LoadConsumer {
     this.#context = context;
     const { plan } = context;
     this.#filler = Buffer.from(filler(plan.messageBytes));
+    this.#answers = answersOf(plan.answer);
     const { rate, producers, consumers } = plan;
     // With producers the rate is theirs.
     if (rate !== undefined && producers === 0) this.#pace = new AckPace(rate / consumers);
@@ -113,7 +122,7 @@ export class LoadConsumer {
   }
 
   #ack(count: number): void {
-    if (!this.#leaving) this.#socket!.write(DONE.subarray(0, count));
+    if (!this.#leaving) this.#socket!.write(this.#answers.subarray(0, count));
   }
 
   #inspect(frame: Frame): void {

@@ -6,6 +6,7 @@ import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
 /** Percentiles in milliseconds. `count` is how many were measured. */
 export interface Latency {
   count: number;
+  min: number;
   mean: number;
   p50: number;
   p90: number;
@@ -67,11 +68,12 @@ export function recordMs(histogram: RecordableHistogram, ms: number): void {
 }
 
 export function latencyOf(histogram: RecordableHistogram): Latency | undefined {
-  const { count, mean, max } = histogram;
+  const { count, min, mean, max } = histogram;
   if (count === 0) return undefined;
   const at = (percent: number): number => toMs(histogram.percentile(percent));
   return {
     count,
+    min: toMs(min),
     mean: toMs(mean),
     p50: at(50),
     p90: at(90),

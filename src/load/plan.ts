@@ -1,7 +1,7 @@
 // What one run of the load generator does: the numbers, their defaults and the relations between
 // them. Pure values: no sockets, no clock.
 
-import { BATCH_MESSAGES_MAX, MESSAGE_BYTES_CEILING } from '../../assembly/layout.ts';
+import { ACK_DONE, BATCH_MESSAGES_MAX, MESSAGE_BYTES_CEILING } from '../../assembly/layout.ts';
 import { messageBytes as bytesOnWire, U64_MAX, type Wire } from '../codec/wire.ts';
 import { STAMP_BYTES } from './stamp.ts';
 
@@ -25,6 +25,8 @@ export interface LoadPlan {
   inFlight: number;
   /** What consumers ask for: most messages in one delivery. */
   consumerBatchMessages: number;
+  /** The byte that consumers say of each message. */
+  answer: number;
   /** Length of the measured window; used when `count` is undefined. */
   durationMs: number;
   /** Messages to publish (or to consume, without producers) instead of a duration. */
@@ -62,6 +64,7 @@ export const DEFAULT_PLAN: LoadPlan = {
   batchMessages: 1000,
   inFlight: 4,
   consumerBatchMessages: 1000,
+  answer: ACK_DONE,
   durationMs: 10_000,
   count: undefined,
   rate: undefined,
@@ -85,6 +88,7 @@ const RANGES: [keyof LoadPlan, string, number, number][] = [
   ['batchMessages', 'batch', 1, BATCH_MESSAGES_MAX],
   ['inFlight', 'batches in flight', 1, 100_000],
   ['consumerBatchMessages', 'consumer batch', 1, BATCH_MESSAGES_MAX],
+  ['answer', 'answer', 0, 255],
   ['durationMs', 'duration', 1, RUN_MS_MAX],
   ['warmupMs', 'warm-up', 0, RUN_MS_MAX],
 ];
