@@ -11,6 +11,7 @@ import { END_TO_END, STREAM, SYNCHRONOUS } from './loads.ts';
 import { residentMiB } from './machine.ts';
 import { many } from './many.ts';
 import { peers } from './peers/peers.ts';
+import { poison } from './poison.ts';
 import { quiet } from './quiet.ts';
 import { RULES_SCENARIOS } from './rules.ts';
 import { type Figure, figure, ratio } from './samples.ts';
@@ -285,5 +286,6 @@ export const SCENARIOS: readonly Scenario[] = [
   ...BACKLOG_SCENARIOS,
   ...RULES_SCENARIOS,
   ...TENANT_SCENARIOS,
+  poison,
   peers,
 ];

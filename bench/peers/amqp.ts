@@ -75,10 +75,12 @@ function u64(value: number): Buffer {
 }
 const short = (text: string): Buffer => Buffer.concat([u8(text.length), Buffer.from(text)]);
 const long = (text: string): Buffer => Buffer.concat([u32(text.length), Buffer.from(text)]);
-/** A table of texts. */
-function table(entries: Record<string, string>): Buffer {
+/** A table of texts and numbers. */
+export function table(entries: Record<string, string | number>): Buffer {
   const parts = Object.entries(entries).map(([key, value]) =>
-    Buffer.concat([short(key), Buffer.from('S'), long(value)]),
+    typeof value === 'string'
+      ? Buffer.concat([short(key), Buffer.from('S'), long(value)])
+      : Buffer.concat([short(key), Buffer.from('l'), u64(value)]),
   );
   const bytes = Buffer.concat(parts);
   return Buffer.concat([u32(bytes.length), bytes]);
@@ -87,14 +89,15 @@ function table(entries: Record<string, string>): Buffer {
 export interface FrameHandler {
   /** `at`: where the arguments begin. Valid during the call. */
   onMethod: (name: number, bytes: Buffer, at: number) => void;
-  /** A message's body is complete. */
-  onBody?: () => void;
+  /** A message's body is complete, of so many bytes. */
+  onBody?: (bytes: number) => void;
   onError: (text: string) => void;
 }
 
 /** Reads frames at any split. */
 export function frames(handler: FrameHandler): (chunk: Uint8Array) => void {
   let left = 0; // bytes of the current body still to come
+  let whole = 0;
   return cutter((bytes, at) => {
     if (at + FRAME_HEAD_BYTES > bytes.length) return -1;
     const payloadAt = at + FRAME_HEAD_BYTES;
@@ -105,25 +108,26 @@ export function frames(handler: FrameHandler): (chunk: Uint8Array) => void {
     if (bytes[next - 1] !== FRAME_END) handler.onError('a frame without an end');
     else if (type === METHOD) handler.onMethod(bytes.readUInt32BE(payloadAt), bytes, payloadAt + 4);
     else if (type === HEADER) {
-      left = Number(bytes.readBigUInt64BE(payloadAt + 4));
-      if (left === 0) handler.onBody?.();
+      whole = Number(bytes.readBigUInt64BE(payloadAt + 4));
+      left = whole;
+      if (left === 0) handler.onBody?.(whole);
     } else if (type === BODY) {
       left -= size;
-      if (left === 0) handler.onBody?.();
+      if (left === 0) handler.onBody?.(whole);
     } else if (type !== HEARTBEAT) handler.onError(`a frame of type ${type}`);
     return next;
   });
 }
 
-interface Hooks {
+export interface Hooks {
   onMethod: FrameHandler['onMethod'];
-  onBody?: () => void;
+  onBody?: FrameHandler['onBody'];
   /** A chunk has been read to its end. */
   onChunk?: () => void;
 }
 
 /** A connection with one open channel. */
-class Channel {
+export class Channel {
   readonly #link: Link;
   readonly #onFailure: (error: Error) => void;
   #waiting: { name: number; met: () => void } | undefined;
@@ -157,7 +161,7 @@ class Channel {
     this.#onFailure = onFailure;
     const read = frames({
       onMethod: (name, bytes, at) => this.#method(name, bytes, at),
-      onBody: () => this.#hooks?.onBody?.(),
+      onBody: (size) => this.#hooks?.onBody?.(size),
       onError: (text) => onFailure(new Error(`not AMQP: ${text}`)),
     });
     link.receive((bytes) => {
@@ -218,30 +222,39 @@ export class Confirms {
 
 const DURABLE = 2;
 
-async function prepare(port: number): Promise<void> {
+/** Makes a durable queue with these arguments. */
+export async function declare(
+  port: number,
+  queue: string,
+  args: Record<string, string | number>,
+): Promise<void> {
   let fail: (error: Error) => void = () => {};
   const failed = new Promise<never>((_, reject) => {
     fail = reject;
   });
   failed.catch(() => {});
   const channel = await Channel.open(port, (error) => fail(error));
-  const args = table({ 'x-queue-type': 'quorum' });
-  const declare = method(1, DECLARE, u16(0), short(QUEUE), u8(DURABLE), args);
-  await Promise.race([channel.ask(DECLARE_OK, declare), failed]);
+  const asking = method(1, DECLARE, u16(0), short(queue), u8(DURABLE), table(args));
+  await Promise.race([channel.ask(DECLARE_OK, asking), failed]);
   channel.close();
 }
 
+const prepare = (port: number): Promise<void> => declare(port, QUEUE, { 'x-queue-type': 'quorum' });
+
 /** A message as its three frames. */
-function publishing(body: Uint8Array): Buffer {
+export function publishing(body: Uint8Array, queue = QUEUE): Buffer {
   const persistent = Buffer.concat([u16(0x1000), u8(2)]); // the delivery mode and nothing else
   return Buffer.concat([
-    method(1, PUBLISH, u16(0), short(''), short(QUEUE), u8(0)),
+    method(1, PUBLISH, u16(0), short(''), short(queue), u8(0)),
     frame(HEADER, 1, Buffer.concat([u16(60), u16(0), u64(body.length), persistent])),
     frame(BODY, 1, body),
   ]);
 }
 
-async function publisher(side: Side): Promise<Publisher> {
+/** A channel whose publishes are confirmed: `onMessages` says how many at once. */
+export async function confirming(
+  side: Omit<Side, 'messageBytes' | 'batchMessages'>,
+): Promise<Channel> {
   const channel = await Channel.open(side.port, side.onFailure);
   await channel.ask(SELECT_OK, method(1, SELECT, u8(0)));
   const confirms = new Confirms();
@@ -258,35 +271,57 @@ async function publisher(side: Side): Promise<Publisher> {
       if (count > 0) side.onMessages(count);
     },
   });
+  return channel;
+}
+
+async function publisher(side: Side): Promise<Publisher> {
+  const channel = await confirming(side);
   const batch = repeated(publishing(bodyOf(side.messageBytes)), side.batchMessages);
   return { send: () => channel.write(batch), close: () => channel.close() };
 }
 
 async function subscriber(side: Side): Promise<Subscriber> {
-  const channel = await Channel.open(side.port, side.onFailure);
-  await channel.ask(QOS_OK, method(1, QOS, u32(0), u16(PREFETCH), u8(0)));
-  let tag = 0;
   let taken = 0;
+  let last = 0;
+  const channel = await consuming(side, QUEUE, PREFETCH, {
+    onMessage: (tag) => {
+      taken += 1;
+      last = tag;
+    },
+    onChunk: (self) => {
+      if (taken === 0) return;
+      const count = taken;
+      taken = 0;
+      self.write(ackUpTo(last));
+      side.onMessages(count);
+    },
+  });
+  return { close: () => channel.close() };
+}
+
+/** Says of all messages up to a tag that they are done. */
+export const ackUpTo = (tag: number): Buffer => method(1, ACK, u64(tag), u8(1));
+
+/** A channel that is given the messages of a queue, so many at once without an ack. */
+export async function consuming(
+  { port, onFailure }: Pick<Side, 'port' | 'onFailure'>,
+  queue: string,
+  prefetch: number,
+  hooks: { onMessage: (tag: number, bytes: number) => void; onChunk: (self: Channel) => void },
+): Promise<Channel> {
+  const channel = await Channel.open(port, onFailure);
+  await channel.ask(QOS_OK, method(1, QOS, u32(0), u16(prefetch), u8(0)));
+  let tag = 0;
   channel.hook({
     onMethod: (name, bytes, at) => {
       if (name === DELIVER) tag = Number(bytes.readBigUInt64BE(at + 1 + bytes[at]));
     },
-    onBody: () => {
-      taken += 1;
-      acked = tag;
-    },
-    onChunk: () => {
-      if (taken === 0) return;
-      const count = taken;
-      taken = 0;
-      channel.write(method(1, ACK, u64(acked), u8(1)));
-      side.onMessages(count);
-    },
+    onBody: (size) => hooks.onMessage(tag, size),
+    onChunk: () => hooks.onChunk(channel),
   });
-  let acked = 0;
-  const consume = method(1, CONSUME, u16(0), short(QUEUE), short('c'), u8(0), table({}));
+  const consume = method(1, CONSUME, u16(0), short(queue), short('c'), u8(0), table({}));
   await channel.ask(CONSUME_OK, consume);
-  return { close: () => channel.close() };
+  return channel;
 }
 
 export const AMQP: Speaker = { prepare, publisher, subscriber };
