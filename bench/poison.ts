@@ -236,6 +236,8 @@ async function rabbit(bed: Bed): Promise<Figure[]> {
   const system = SYSTEMS.find(({ key }) => key === 'rabbitmq')!;
   const found = system.find();
   const name = 'RabbitMQ, quorum queue, delivery limit 5, prefetch 1024: ';
+  const { peers } = bed.options;
+  if (peers !== undefined && !peers.includes(system.key)) return [];
   if ('absent' in found) return [absent(`${name}others dead`, 'count', found.absent)];
   const running = await startSystem(system, found.file, bed.options.dir);
   try {

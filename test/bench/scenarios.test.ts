@@ -33,8 +33,9 @@ const bed = bedOf(0.2);
 /** In which something gets through on a machine that has other work, too. */
 const longBed = bedOf(5);
 
-/** May be 0 in so short a time: nobody was idle long enough. */
-const MAY_BE_ZERO = /heartbeats|processor time|wake-ups/;
+/** May be 0 in so short a time: nobody was idle long enough, nothing grew, or all was well. */
+const MAY_BE_ZERO =
+  /heartbeats|processor time|wake-ups|resident|late, |after its due time|dead or lost|not delivered/;
 
 const nothing = ({ name, median }: Figure): boolean => !(median > 0) && !MAY_BE_ZERO.test(name);
 
