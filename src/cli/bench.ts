@@ -174,10 +174,7 @@ function target(options: BenchOptions, broker: PrivateBroker | undefined): Targe
 function planOf(options: BenchOptions, { host, intakePort, exhaustPort, wire }: Target): LoadPlan {
   const { buckets, count } = options;
   return {
-    host,
-    intakePort,
-    exhaustPort,
-    wire,
+    ...{ host, intakePort, exhaustPort, wire },
     producers: options.producers,
     consumers: options.consumers ?? buckets,
     buckets,

@@ -35,7 +35,7 @@ const longBed = bedOf(5);
 
 /** May be 0 in so short a time: nobody was idle long enough, nothing grew, or all was well. */
 const MAY_BE_ZERO =
-  /heartbeats|processor time|wake-ups|resident|late, |after its due time|dead or lost|not delivered/;
+  /heartbeats|processor time|wake-ups|resident|late, |after its due|dead or lost|not delivered/;
 
 const nothing = ({ name, median }: Figure): boolean => !(median > 0) && !MAY_BE_ZERO.test(name);
 

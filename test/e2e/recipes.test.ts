@@ -7,7 +7,7 @@ import { hasPython } from '../clients/python.ts';
 import type { BrokerProcess } from '../support/broker.ts';
 import { assertConsole, assertPython, guideBroker, readGuide } from '../support/guide.ts';
 
-const { text, blocks } = readGuide('recipes.md');
+const { text, blocks } = readGuide('rules.md');
 const recipes = text.split(/^## /m).flatMap((part) => {
   const [title] = part.split('\n', 1);
   return /^\d+\. /.test(title!) ? [{ title: title!, part }] : [];

@@ -1,5 +1,5 @@
-// The guide to rules, as it is written: a broker with its rules, and each command of it says what
-// stands below it. And a configuration file whose rules cannot be.
+// The keys of rules, as their document is written: a broker with its rules, and each command of
+// it says what stands below it. And a configuration file whose rules cannot be.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -7,7 +7,7 @@ import { RULE_KEYS } from '../../src/core/rules/keys.ts';
 import { type BrokerProcess, failedStart, temporaryFolder } from '../support/broker.ts';
 import { assertConsole, configFile, guideBroker, readGuide, runShell } from '../support/guide.ts';
 
-const { text: GUIDE, blocks } = readGuide('rules.md');
+const { text: GUIDE, blocks } = readGuide('rule-keys.md');
 
 let broker: BrokerProcess;
 
