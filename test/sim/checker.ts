@@ -400,6 +400,15 @@ export class Checker {
 
   // --- consumers --------------------------------------------------------------------------------
 
+  /** Messages of one bucket go into the delivery that is about to be sent. */
+  packs(sequence: number, count: number): void {
+    for (let i = 0; i < count; i++) this.packed.add(sequence + i);
+    const bucket = this.at(sequence)?.bucket;
+    if (bucket === undefined || this.rules === undefined) return;
+    const packed = [...this.packed].filter((each) => this.at(each)?.bucket === bucket);
+    this.rules.packed(bucket, packed.length);
+  }
+
   /** The broker sends a delivery frame. */
   delivered(consumer: ConsumerModel, bytes: Uint8Array, bytesMax: number): void {
     const frames = consumer.decoder.push(bytes);

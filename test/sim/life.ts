@@ -322,7 +322,7 @@ export class Life {
     };
     const deliver = settlement.deliver.bind(settlement);
     settlement.deliver = (next, count, to) => {
-      for (let i = 0; i < count; i++) checker.packed.add(next.sequence + i);
+      checker.check(() => checker.packs(next.sequence, count));
       return deliver(next, count, to);
     };
     const withdraw = settlement.withdraw.bind(settlement);

@@ -341,13 +341,18 @@ export class SimRules {
     }
     for (const bucket of new Set(buckets)) {
       const count = buckets.filter((each) => each === bucket).length;
-      const held = this.heldIn(bucket) + count;
-      this.#held.set(bucket, held);
+      this.#held.set(bucket, this.heldIn(bucket) + count);
       // Those are bounds of all that its consumers are given.
       if (isVirtual && bucket === consumed) continue;
-      this.#mayHold(bucket, held);
       this.#mayGive(bucket, count, nowMs);
     }
+  }
+
+  /** Messages of a bucket go into a delivery, in which `packed` of it are then. Judged at once, as
+   * others may be found dead behind them before it is sent. */
+  packed(bucket: number, packed: number): void {
+    if (this.virtual?.isVirtual(bucket) === true) return;
+    this.#mayHold(bucket, this.heldIn(bucket) + packed);
   }
 
   #mayHold(bucket: number, held: number): void {
