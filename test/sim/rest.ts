@@ -21,8 +21,24 @@ export function overstayed(checker: Checker): string | undefined {
   const { lines, deaths } = checker;
   const ready = [...lines.buckets].flatMap((bucket) => lines.of(bucket));
   const delayed = [...lines.delayed].filter(({ state }) => state === 'waiting');
-  for (const message of [...ready, ...delayed, ...deaths.dead])
-    if (!message.doubtful && !message.unsure && isOverstayed(message, checker))
+  const inLines = [...ready, ...deaths.dead];
+  // What was stored before the clock was set back is younger than what stands behind it, which
+  // nobody comes to before that.
+  const isBehind = ({ bucket, isDead, sequence }: Message) =>
+    inLines.some(
+      (each) =>
+        each.bucket === bucket &&
+        each.isDead === isDead &&
+        each.sequence < sequence &&
+        !isOverstayed(each, checker),
+    );
+  for (const message of [...inLines, ...delayed])
+    if (
+      isOverstayed(message, checker) &&
+      !message.doubtful &&
+      !message.unsure &&
+      !isBehind(message)
+    )
       return `${name(message)} is ${message.state} though it expired ${expiredMs(message, checker)} ms ago`;
   return undefined;
 }

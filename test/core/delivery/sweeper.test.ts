@@ -128,6 +128,20 @@ test('the clock goes forward a day: all is too old at once; back a day: it waits
   assert.equal(world.wallMs > WALL_MS, true);
 });
 
+test('the clock goes back a day: what came behind one from before is found behind it', () => {
+  const world = worldOf(['2-3 ttl=1h']);
+  for (const bucket of [2, 3]) world.publish(bucket, 'a');
+  world.wallMs -= DAY_MS;
+  for (const bucket of [2, 3]) world.publish(bucket, 'b');
+  world.pass(2 * 3_600_000);
+  assert.deepEqual(countsOf(world), [4, 0, 0, 0]);
+  const consumer = world.consumer(3);
+  assert.deepEqual(texts(consumer), ['a']);
+  world.pass(DAY_MS);
+  assert.deepEqual(texts(consumer), []);
+  assert.deepEqual(countsOf(world), [0, 3, 3, 0]);
+});
+
 test('dead_letter: they go there, what it does not take stays with its bucket', () => {
   const world = worldOf(['2 ttl=1s dead_letter=3', '3 max_messages=1']);
   world.publish(2, 'a', 'b');
