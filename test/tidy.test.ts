@@ -318,7 +318,7 @@ const LARGE: Record<string, number> = {
   'src/codec/wire.ts': 408,
   'src/config/load.ts': 306,
   'src/config/schema.ts': 367,
-  'src/core/broker.ts': 334,
+  'src/core/broker.ts': 333,
   'src/core/buckets/buckets.ts': 315,
   'src/core/commit/commit.ts': 358,
   'src/dashboard/supervisor.ts': 315,

@@ -250,13 +250,12 @@ export class Broker implements CommitEvents {
       this.indexing.open(batch.base);
     }
     this.sendReplies();
-    if (batch.large) {
-      const restMs = this.fairShare.coolDown(batch.tookMs);
-      if (restMs > 0) this.#options.wake.rest(restMs);
-    }
+    const restMs = batch.large ? this.fairShare.coolDown(batch.tookMs) : 0;
+    if (restMs > 0) this.#options.wake.rest(restMs);
     const { messages, sinceMs, replyTo } = batch;
     if (messages > 0) this.latency.committed(this.#apply.nextSequence, sinceMs, replyTo.length);
     this.counters.stored(batch);
+    this.maintenance.stored(batch);
     const { words } = batch.rows;
     let touched = 0;
     for (let i = 0; i < batch.rows.count; i++) {

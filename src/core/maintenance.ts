@@ -116,9 +116,13 @@ export class Maintenance {
     for (const { base, from } of inMemory) this.indexing.open(base, from);
   }
 
-  /** A batch became durable and is applied: what it says of times counts from now on. */
+  /** A batch became durable. How old its messages are is known before anybody is given them. */
+  stored({ end, storedMs }: Batch): void {
+    this.#times.note(end, storedMs);
+  }
+
+  /** The batch is applied: what it says of times counts from now on. */
   durable(batch: Batch): void {
-    this.#times.note(this.#parts.nextSequence, batch.storedMs);
     this.waiting.durable(batch);
     if (batch.idBytes === 0) return;
     this.#parts.retention.keepIds(batch.base, batch.idsUntilMs, batch.idBytes);

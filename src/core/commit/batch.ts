@@ -45,6 +45,8 @@ export class Batch {
   settledMarks = 0;
   /** When its first message was taken in, in ms of the clock that latencies are measured with. */
   sinceMs = 0;
+  /** Sequence behind its last message, or the last of those before it. */
+  end = 0;
   /** When it was complete, by the wall clock, in ms since 1970; so its commit record says. */
   storedMs = 0;
   /** When it began to be written, in ms of the broker's time. */
@@ -90,6 +92,12 @@ export class Batch {
     this.records++;
     this.idBytes += bytes;
     this.idsUntilMs = Math.max(this.idsUntilMs, untilMs);
+  }
+
+  /** It is complete with what is before sequence `end`, at `storedMs`. */
+  stamp(end: number, storedMs: number): void {
+    this.end = end;
+    this.storedMs = storedMs;
   }
 
   /** It is complete, up to offset `end` of its segment. */

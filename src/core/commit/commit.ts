@@ -310,8 +310,8 @@ export class Commit {
       this.#trim = 0;
     }
     const { codec, wallMs, following } = this.#options;
-    open.storedMs = wallMs();
-    codec.packControl(RECORD_COMMIT, flags, codec.sequence(), open.storedMs, open.records);
+    open.stamp(codec.sequence(), wallMs());
+    codec.packControl(RECORD_COMMIT, flags, open.end, open.storedMs, open.records);
     open.close(codec.writeAt(), reason, (flags & FLAG_LAST) !== 0);
     this.#sealed.push(open);
     if (following?.active) following.sealed(open);

@@ -3,8 +3,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { REASON_EXPIRED } from '../../../assembly/layout-placed.ts';
-import { DeliveryDecoder } from '../../../src/codec/wire.ts';
-import { acks, brokerOf, textOf, type World, type WorldOptions } from '../../support/world.ts';
+import { DeliveryDecoder, encodeBatch } from '../../../src/codec/wire.ts';
+import {
+  acks,
+  brokerOf,
+  bytesOf,
+  textOf,
+  type World,
+  type WorldOptions,
+} from '../../support/world.ts';
 
 type Consumer = ReturnType<World['consumer']>;
 
@@ -87,4 +94,17 @@ test('a broker that stops lets what is on its way to its dead line be, uncharged
   assert.deepEqual(texts(consumer), []);
   assert.deepEqual(countsOf(world)[3], 0);
   assert.equal(world.broker.buckets.outcomes.attempts.get(1), 0);
+});
+
+test('what is too old once it is written is given to nobody', () => {
+  const world = worldOf(['2 ttl=5s']);
+  const consumer = world.consumer(2);
+  world.producer().send(encodeBatch([{ bucket: 2n, body: bytesOf('a') }], 'u64'));
+  world.turn();
+  assert.ok(world.log.appending);
+  world.wallMs += 5000;
+  world.settle();
+  assert.deepEqual(texts(consumer), []);
+  world.pass(100);
+  assert.deepEqual(countsOf(world), [0, 1, 1, 0]);
 });
