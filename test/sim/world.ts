@@ -758,6 +758,8 @@ export class SeededWorld {
         else consumer.answer(consumer.unanswered, 0);
       if (rejects) this.#consumeAll();
       if (rejects || rounds % 10 > 0) continue;
+      // What its bucket cannot hold dies again at once, unless somebody waits for it.
+      this.#consumeAll([...deaths.dead].map(({ origin }) => origin));
       const dead = new Set([...deaths.dead].map(({ bucket }) => bucket));
       for (const bucket of dead)
         this.#giveBack(bucket, undefined, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
@@ -771,14 +773,14 @@ export class SeededWorld {
     this.#disk.exit();
   }
 
-  // Somebody consumes each bucket of which there is something.
-  #consumeAll(): void {
-    const { checker } = this;
+  // Somebody consumes each bucket of which there is something, and others.
+  #consumeAll(others: readonly number[] = []): void {
+    const { lines } = this.checker;
     const consumed = new Set(this.#consumers.map(({ model }) => model.bucket));
-    for (const each of checker.lines.buckets) {
+    const some = [...lines.buckets].filter((each) => lines.countOf(each) > 0);
+    for (const each of [...some, ...others]) {
       const bucket = this.#virtual?.parentOf(each) ?? each;
       if (consumed.has(bucket)) continue;
-      if (checker.lines.countOf(each) === 0) continue;
       consumed.add(bucket);
       const options = { wire: this.#wire(), bucket, batchSize: 50, temper: 'eager' } as const;
       this.#consumers.push(new ConsumerPeer(this.#around, this.#nextLink++, options));
