@@ -151,7 +151,8 @@ async function lateness(bed: Bed, broker: PrivateBroker): Promise<Figure[]> {
   if (verify?.ok !== true) throw new Error(`they came wrong: ${JSON.stringify(verify)}`);
   const came = consume?.endToEndMs;
   if (came === undefined) throw new Error('nothing came');
-  if (came.min <= LATE_DELAY_MS - CLOCK_MS) throw new Error(`one came ${LATE_DELAY_MS - came.min} ms early`);
+  if (came.min <= LATE_DELAY_MS - CLOCK_MS)
+    throw new Error(`one came ${LATE_DELAY_MS - came.min} ms early`);
   return [
     figure('due meanwhile, by a schedule', '/s', [LATE_RATE]),
     figure('the first of them came after its due time', 'ms', [came.min - LATE_DELAY_MS]),
