@@ -25,9 +25,7 @@ const OFTEN: Floor[] = [
   ['refused where a rule bounds', 500],
   ['leases over', 200],
   ['dropped: overflow', 500],
-  ['dead as too much', 500],
   ['dropped: expired', 300],
-  ['dropped: dead-keep', 50],
   ['dead of age', 1000],
   ['signs of work', 5000],
   ['dead and kept', 300],
@@ -42,6 +40,8 @@ const OFTEN: Floor[] = [
 const SELDOM: Floor[] = [
   ...FAULT_KINDS.map((kind): Floor => [kind, 1]),
   ['torn tails', 5],
+  ['dead as too much', 500],
+  ['dropped: dead-keep', 50],
   ['redelivered after a move', 50],
   ['followed', 100_000],
   ['published for later', 500],
