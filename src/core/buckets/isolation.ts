@@ -55,13 +55,22 @@ export class Isolation {
    * Decides what the next delivery of a bucket is of, as `Suspects.choose` says. They take turns, and
    * also where each of them is the last thing that a consumer ever was given.
    */
-  choose(
-    { slot, suspects, consumers, loading }: Subscription<unknown>,
-    rest: number,
-    inOrder: boolean,
-  ): boolean {
+  choose(subscription: Subscription<unknown>, rest: number, inOrder: boolean): boolean {
+    const { slot, suspects, consumers, loading } = subscription;
     const others = this.#table.has(slot, SUSPECTS_LAST) ? 'rest' : 'suspects';
-    return suspects!.choose(rest, consumers, loading, inOrder ? 'in order' : others);
+    const isAny = suspects!.choose(rest, consumers, loading, inOrder ? 'in order' : others);
+    if (rest > 0 && !this.isNext(subscription)) suspects!.others();
+    return isAny;
+  }
+
+  /**
+   * Whether the suspects that were chosen are surely next: what is sought before them may be one,
+   * too, and is put apart when the rest of the line comes to it.
+   */
+  isNext({ suspects, sought }: Subscription<unknown>): boolean {
+    const suspect = suspects!.peek();
+    const run = sought?.peek();
+    return suspect === undefined || run === undefined || suspect.sequence < run.sequence;
   }
 
   /** A delivery of messages of a level was sent. */

@@ -97,7 +97,8 @@ export class SourceTurns {
 
   #suspectOf(ring: SourceRing, slot: number, level: number): Slice | 'kept' | undefined {
     const { buckets, limitsOfRules } = this.#parts;
-    const suspects = buckets.subscription(slot)?.suspects;
+    const share = buckets.subscription(slot);
+    const suspects = share?.suspects;
     if (suspects === undefined || suspects.size === 0) return 'kept';
     if (this.#mostOf(ring, slot) === 0) return 'kept';
     const inOrder = limitsOfRules!.isInOrder(slot);
@@ -107,6 +108,10 @@ export class SourceTurns {
       if (rest !== undefined && rest.sequence < suspects.first()!.sequence) return 'kept';
     }
     if (!suspects.only(level, inOrder)) return undefined;
+    if (!buckets.isolation.isNext(share!)) {
+      suspects.others();
+      return undefined;
+    }
     const part = this.#alive(slot);
     ring.room = this.#mostOf(ring, slot);
     if (part === 'kept' || ring.room === 0) return 'kept';

@@ -78,6 +78,52 @@ describe('what was held', () => {
       assert.deepEqual(known(world, 4), ['2/0', '2/0', '2/0', '2/0']);
     });
 
+  for (const [where, bucket, rules] of [
+    ['', 10, []],
+    [', of a source as well', 9, ['9 sources=10']],
+  ] as const)
+    test(`comes before what was held and stands behind it, though it has to be looked up${where}`, () => {
+      const limits = { segmentBytes: 16 * 1024, heartbeatMs: 1e9 };
+      const ruled = [...rules, '10 retry=0s,1s'];
+      const world = brokerOf({ rules: ruled, limits, resume: { places: true } });
+      const consumer = (batch = 1) => {
+        const joined = world.consumer(bucket, batch);
+        world.settle();
+        return joined;
+      };
+      const busy = world.consumer(10, 1);
+      world.publish(10, 'busy', 'again', 'more', 'first', 'second');
+      const [other, one] = [consumer(2), consumer()];
+      const given = [[['busy']], [['again', 'more']], [['first']]];
+      assert.deepEqual([busy, other, one].map(batches), given);
+      one.vanish();
+      world.settle();
+      const two = consumer();
+      assert.deepEqual(batches(two), [['first']], 'at once');
+      two.vanish();
+      world.settle();
+      const last = consumer();
+      assert.deepEqual(batches(last), [['second']], 'the first waits');
+      for (let i = 0; i < 40; i++) world.publish(20, 'x'.repeat(1000));
+      const { buckets } = world.broker;
+      assert.ok(buckets.entries.firstSequence > 5, 'they are in an index');
+      other.session.closedFor = 'operator';
+      other.vanish();
+      world.pass(1050);
+      assert.equal(buckets.delayed.count, 0, 'it is ready again');
+      last.vanish();
+      world.settle();
+      const next = consumer();
+      const got: string[] = [];
+      for (let found = batches(next); found.length > 0; found = batches(next)) {
+        got.push(...found.flat());
+        next.send(acks(1));
+        world.settle();
+      }
+      assert.deepEqual(got.toSorted(), ['again', 'first', 'more', 'second']);
+      assert.ok(got.indexOf('first') < got.indexOf('second'), got.join());
+    });
+
   test('comes with none of another level, also where there is no room to put it apart', () => {
     const prepared = [0, 2, 2, 2, 0, 0];
     const world = brokerOf({ rules: ['* isolate=true'] });
