@@ -131,6 +131,7 @@ export const SCHEMAS: Record<string, Schema> = {
       delayed: whole,
       dead: whole,
       paused: whole,
+      sources: whole,
       oldestAgeMs: number,
       recentIds: object({ count: whole, bytes: whole, bytesMax: whole }),
     }),

@@ -72,7 +72,7 @@ import {
 import { Replay } from '../../src/log/recovery/replay.ts';
 import { encodeHeader, keyOf, segmentName } from '../../src/log/segments/segment.ts';
 import type { SyncMode } from '../../src/log/segments/writer.ts';
-import { sharedEngine } from '../support/engine.ts';
+import { forgetRules, sharedEngine } from '../support/engine.ts';
 import { NO_ENTRIES } from '../support/entries.ts';
 import { Folder } from '../support/folder.ts';
 import { MemoryFiles } from '../support/memory-files.ts';
@@ -191,6 +191,7 @@ export function buildSegment(plan: SegmentPlan, batches: BatchPlan[]): Built {
 }
 
 function packBatch(batch: BatchPlan, bytes: number): void {
+  forgetRules(codec);
   codec.openBatch(batch.proof ?? true);
   codec.setLimit(bytes);
   let records = 0;

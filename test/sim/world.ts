@@ -761,11 +761,9 @@ export class SeededWorld {
       // What its bucket cannot hold dies again at once, unless somebody waits for it.
       this.#consumeAll([...deaths.dead].map(({ origin }) => origin));
       const dead = new Set([...deaths.dead].map(({ bucket }) => bucket));
-      for (const bucket of dead) {
-        // What is too much dies again.
-        const room = checker.rules?.of(bucket).max_messages || Number.POSITIVE_INFINITY;
-        this.#giveBack(bucket, undefined, room, Number.POSITIVE_INFINITY);
-      }
+      const room = (id: number) => checker.rules?.of(id).max_messages || Number.POSITIVE_INFINITY;
+      for (const each of dead)
+        this.#giveBack(each, undefined, room(each), Number.POSITIVE_INFINITY);
       this.#consumeAll();
     }
     await this.#rest();

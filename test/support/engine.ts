@@ -16,3 +16,8 @@ export function sharedEngine(why: string): Engine {
   if (why === '') throw new Error('say why they may share it');
   return new Engine();
 }
+
+/** Rules of a world that had a shared engine before are none of the next one's. */
+export function forgetRules({ rules }: Engine): void {
+  new Uint8Array(rules.buffer, rules.byteOffset, rules.byteLength).fill(0);
+}
