@@ -8,7 +8,7 @@ import { settle } from './files/promises.ts';
 import { Throttle } from './files/throttle.ts';
 import { IndexStore } from './index/index-store.ts';
 import { refuseLost } from './recovery/earlier.ts';
-import { adopt, createFirst, cutSurplus, dropOdd } from './recovery/folder.ts';
+import { adopt, createFirst, cutSurplus, dropOdd, renewNext } from './recovery/folder.ts';
 import type { LogOptions } from './recovery/log-options.ts';
 import { type Recovered, recover, type Sink, takeInventory } from './recovery/recovery.ts';
 import { readFully } from './scan/scan.ts';
@@ -92,6 +92,7 @@ export async function recoverFolder(
   }
   await dropOdd(options, recovered);
   await cutSurplus(files, recovered);
+  await renewNext(files, recovered);
   return { recovered, spares, store, due, pace };
 }
 

@@ -140,6 +140,20 @@ test('version 3 begins with the first record that needs it, in a segment of its 
   assert.equal(next.broker.commit.mayPlace(), true, 'the open segment is one of version 3');
 });
 
+test('a raised header whose sync failed is on disk before the next start goes on to it', async () => {
+  const { world } = await published();
+  world.files.fail({ op: 'sync', nth: 1, code: 'EIO' });
+  world.files.fail({ op: 'remove', nth: 1, code: 'EIO' });
+  world.broker.commit.mayPlace();
+  await world.settle();
+  assert.deepEqual(headersOf(world.files.fork().crash(loseAll)), [1, 1]);
+  const left = world.files.kill();
+  assert.deepEqual(headersOf(left), [1, 3], 'the system shows it');
+  const next = await World.open(left);
+  assert.equal(next.broker.commit.mayPlace(), true);
+  assert.deepEqual(headersOf(next.files.fork().crash(loseAll)), [1, 3]);
+});
+
 test('deferrals wait for such a segment, and are folded live as by a start', async () => {
   const { world } = await published();
   // As if a consumer had held them.

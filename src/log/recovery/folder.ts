@@ -4,6 +4,7 @@
 import { SEGMENT_DATA_AT, SEGMENT_VERSION_PLACED } from '../../../assembly/layout.ts';
 import type { Files } from '../files/files.ts';
 import { open, settle, write } from '../files/promises.ts';
+import { readFully } from '../scan/scan.ts';
 import { encodeHeader, isSpare, NEXT_NAME, segmentName } from '../segments/segment.ts';
 import type { Segment } from '../segments/segments.ts';
 import { type Spare, stockOf } from '../segments/spares.ts';
@@ -53,6 +54,18 @@ export async function dropOdd(options: LogOptions, recovered: Recovered): Promis
 export async function cutSurplus(files: Files, { segments }: Recovered): Promise<void> {
   for (const { handle, bytes, fileBytes } of segments)
     if (fileBytes > bytes) await settle((done) => files.truncate(handle, bytes, done));
+}
+
+/**
+ * Writes the header of the next segment again, as it was read: it was raised while the log ran, and
+ * where the sync of that failed, the system shows what will never be on disk.
+ */
+export async function renewNext(files: Files, { next }: Recovered): Promise<void> {
+  if (next?.header.version !== SEGMENT_VERSION_PLACED) return;
+  const header = new Uint8Array(SEGMENT_DATA_AT);
+  await readFully(files, next.handle, header, 0);
+  await write(files, next.handle, header, 0);
+  await settle((done) => files.sync(next.handle, done));
 }
 
 // A log begins with one segment, at position 0 but for one that was repaired; like every later one
