@@ -760,9 +760,8 @@ export class SeededWorld {
       if (rejects || rounds % 10 > 0) continue;
       // What its bucket cannot hold dies again at once, unless somebody waits for it.
       this.#consumeAll([...deaths.dead].map(({ origin }) => origin));
-      const dead = new Set([...deaths.dead].map(({ bucket }) => bucket));
       const room = (id: number) => checker.rules?.of(id).max_messages || Number.POSITIVE_INFINITY;
-      for (const each of dead)
+      for (const each of new Set([...deaths.dead].map(({ bucket }) => bucket)))
         this.#giveBack(each, undefined, room(each), Number.POSITIVE_INFINITY);
       this.#consumeAll();
     }

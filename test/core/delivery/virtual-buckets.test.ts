@@ -36,6 +36,13 @@ function joined(world: World, bucket: number, batchSize: number): Consumer {
   return consumer;
 }
 
+// The same, for one message at a time, once what is on disk was looked up.
+function settled(world: World): Consumer {
+  const consumer = world.consumer(9, 1);
+  world.settle();
+  return consumer;
+}
+
 const unacked = ({ broker }: World, bucket: number) =>
   broker.buckets.unackedOf(broker.buckets.find(bucket, 0));
 
@@ -226,6 +233,32 @@ test('what was lost together comes again apart, whatever sources it is from', ()
     two.send(done(got.flat().length));
   }
   assert.deepEqual(all.sort(), ['10', '11', '12', '13', '14']);
+});
+
+test('of those that were lost alone the first goes first, though it is to be looked up', () => {
+  const limits = { segmentBytes: 16 * 1024, messageBytesMax: 1024, heartbeatMs: 1e9 };
+  const rules = ['9 sources=10-19', '10 retry=0s,1s retry_jitter=0'];
+  const world = brokerOf({ limits, rules, resume: { places: true } });
+  world.publish(10, 'a', 'b');
+  world.publish(11, 'c');
+  for (let i = 0; i < 100; i++) world.publish(5, 'd'.repeat(1000));
+  const [one, two, three] = [0, 1, 2].map(() => settled(world)) as [Consumer, Consumer, Consumer];
+  assert.deepEqual([one, two, three].map(texts), [['a'], ['c'], ['b']]);
+  one.vanish();
+  const again = settled(world);
+  assert.deepEqual(texts(again), ['a']);
+  again.vanish();
+  three.vanish();
+  world.wallMs += 1100;
+  world.advance(1100);
+  for (; world.broker.buckets.delayed.count > 0; world.advance(50))
+    if (world.log.appending) world.log.complete();
+    else assert.ok(world.log.work());
+  assert.ok(world.log.finds.length > 0, 'its segment is looked into');
+  const next = joined(world, 9, 1);
+  world.settle();
+  assert.deepEqual(texts(next), ['a']);
+  assert.deepEqual(texts(settled(world)), ['b']);
 });
 
 test('what was lost together is charged to each by the rule of its own bucket', () => {
