@@ -738,15 +738,10 @@ export class SeededWorld {
     this.#wall.ms = Math.max(this.#wall.ms, this.checker.lines.lastDueMs + 1);
     this.#life.clockSet();
     const { checker } = this;
-    const { deaths } = checker;
+    const { deaths, lines } = checker;
     this.#consumeAll();
-    const left = () =>
-      checker.lines.readyCount +
-      checker.heldCount +
-      checker.lines.delayed.size +
-      deaths.size -
-      deaths.stuck -
-      checker.unsureCount;
+    const out = () => checker.heldCount - checker.unsureCount;
+    const left = () => lines.readyCount + lines.delayed.size + out() + (deaths.size - deaths.stuck);
     // A rule may let few go in a second, so it is how long none goes that counts.
     const most = checker.rules === undefined ? 1000 : 3000;
     for (let [rounds, least, since] = [0, left(), 0]; left() > 0; rounds++) {
@@ -761,9 +756,10 @@ export class SeededWorld {
       if (rejects || rounds % 10 > 0) continue;
       // What its bucket cannot hold dies again at once, unless somebody waits for it.
       this.#consumeAll([...deaths.dead].map(({ origin }) => origin));
-      const room = (id: number) => checker.rules?.of(id).max_messages || Number.POSITIVE_INFINITY;
-      for (const each of new Set([...deaths.dead].map(({ bucket }) => bucket)))
-        this.#giveBack(each, undefined, room(each), Number.POSITIVE_INFINITY);
+      for (const each of new Set([...deaths.dead].map(({ bucket }) => bucket))) {
+        const room = checker.rules?.of(each).max_messages || Number.POSITIVE_INFINITY;
+        this.#giveBack(each, undefined, room, Number.POSITIVE_INFINITY);
+      }
       this.#consumeAll();
     }
     await this.#rest();
