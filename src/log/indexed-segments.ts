@@ -56,6 +56,18 @@ export class IndexedSegments implements SegmentIndex {
     this.#store.visit(this.of(base), record, done);
   }
 
+  /** Makes an index again that seems damaged (SegmentIndex). */
+  remake(base: Position, done: (failure: Failure) => void): void {
+    const segment = this.of(base);
+    const held = this.#segments.hold(base);
+    this.#store.makeAgain(segment, new Error('it could not be read'), (failure) => {
+      const now = this.#segments.find(segment.base);
+      // Compacted meanwhile: that brought an index of its own.
+      done(now === undefined || now.identity === segment.identity ? failure : undefined);
+      this.#segments.readDone(held);
+    });
+  }
+
   /**
    * Hands on all records of a segment, once all were read: an index that turns out damaged is made
    * again first.

@@ -309,6 +309,11 @@ export class FakeLog implements Journal, SegmentSpace, RecordReader, SegmentInde
     queueMicrotask(() => done(undefined));
   }
 
+  /** Its indexes are never damaged. */
+  remake(_base: Position, done: (failure: Failure) => void): void {
+    queueMicrotask(() => done(undefined));
+  }
+
   /** Nothing is ever smaller for it. */
   compact(_request: CompactionRequest, done: (failure: Failure, smaller: boolean) => void): void {
     queueMicrotask(() => done(undefined, false));

@@ -30,7 +30,7 @@ export interface SourceSearchParts {
 }
 
 export interface SourceSearchOptions {
-  index: Pick<SegmentIndex, 'visit' | 'find'>;
+  index: Pick<SegmentIndex, 'visit' | 'find' | 'remake'>;
   /** From where on what waits is in entries, of buckets that are known. */
   memoryFrom: () => Position;
   /** Sources that wait for their first turn at most. */

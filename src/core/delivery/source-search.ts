@@ -11,7 +11,7 @@
 import { KIND_LIVE } from '../../../assembly/layout-placed.ts';
 import type { SourceRing } from '../buckets/source-ring.ts';
 import type { Failure, Found, Position } from '../ports/basics.ts';
-import * as notices from './notices.ts';
+import { notSearched } from './notices.ts';
 import type { SourceSearchOptions, SourceSearchParts } from './search-parts.ts';
 
 /** Sources that wait for their first turn at most, unless fewer buckets are remembered. */
@@ -175,8 +175,7 @@ export class SourceSearch {
     }
     if (this.#slot < buckets.slotsEnd) return;
     this.#phase = buckets.isPartial ? 'segments' : 'none';
-    this.#base = 0;
-    this.#seen = 0;
+    this.#goTo(0);
   }
 
   // A strict order is one of all, so none of its sources has to wait for others to be found.
@@ -241,41 +240,52 @@ export class SourceSearch {
 
   #visited(base: Position, failure: Failure, isAll: boolean): void {
     const { closing, retention } = this.#parts;
-    if (failure !== undefined && !closing && retention.has(base)) {
-      this.#makeIndex(base, failure);
-      return;
-    }
+    const isBad = failure !== undefined && !closing && retention.has(base);
     // It goes on there where it paused.
-    if (failure === undefined && !isAll) return;
+    if (isBad) this.#makeIndex(base);
+    else if (failure !== undefined || isAll) this.#goTo(base + 1);
+    else this.#tries = 0;
+  }
+
+  #goTo(base: Position): void {
     this.#tries = 0;
-    this.#base = base + 1;
+    this.#base = base;
     this.#seen = 0;
   }
 
-  // An index that cannot be read is made again when something is looked for in it.
-  #makeIndex(base: Position, failure: Error): void {
+  // An index is a cache. It is asked for, which waits while it is replaced, then made again, then
+  // left to another round. Something is wrong only if its segment does not yield one.
+  #makeIndex(base: Position): void {
     this.#seen = 0;
-    if (this.#tries++ > 0) {
-      const text = notices.notSearched(base, failure);
-      this.#parts.notices.notice('error', 'log.unreadable', text, { position: base });
-      this.#tries = 0;
-      this.#base = base + 1;
+    if (this.#tries === 2) {
+      this.#isWanted = true;
+      this.#goTo(base + 1);
       return;
     }
     this.#isVisiting = true;
-    const query = { base, low: 0, high: 0, kind: KIND_LIVE, sequence: 0, at: 0 };
-    this.#options.index.find(query, 1, () => {
+    const visit = this.#visits;
+    const made = (failure?: Error) => {
       this.#isVisiting = false;
+      if (failure !== undefined && visit === this.#visits) this.#notMade(base, failure);
       this.goOn();
-    });
+    };
+    const query = { base, low: 0, high: 0, kind: KIND_LIVE, sequence: 0, at: 0 };
+    if (this.#tries++ === 0) this.#options.index.find(query, 1, () => made());
+    else this.#options.index.remake(base, made);
+  }
+
+  #notMade(base: Position, failure: Error): void {
+    const { closing, notices, retention } = this.#parts;
+    if (closing || !retention.has(base)) return;
+    notices.notice('error', 'log.unreadable', notSearched(base, failure), { position: base });
+    this.#goTo(base + 1);
   }
 
   /** The segments from `base` to before `end` are one now: what is in them is looked at again. */
   merged(base: Position, end: Position): void {
     if (this.#phase !== 'segments' || this.#base < base || this.#base >= end) return;
     this.#visits++;
-    this.#base = base;
-    this.#seen = 0;
+    this.#goTo(base);
   }
 
   // Who was found is given to consumers that wait.

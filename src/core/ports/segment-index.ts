@@ -29,6 +29,11 @@ export interface SegmentIndex {
     record: (low: number, high: number, found: Found) => void,
     done: (failure: Failure) => void,
   ): void;
+  /**
+   * Makes the index of an indexed segment again, or waits while that is being done, as `find` sees
+   * no damage in what it does not come to. An error says that the segment does not yield one.
+   */
+  remake(base: Position, done: (failure: Failure) => void): void;
 }
 
 export interface IndexQuery {

@@ -19,7 +19,7 @@ import {
   readCheckpoint,
   writeCheckpoint,
 } from './checkpoint.ts';
-import { isGivenUp } from './given-up.ts';
+import { givenUp, isGivenUp } from './given-up.ts';
 import type { Indexed } from './indexed.ts';
 import { Indexes } from './indexes.ts';
 import { isPendingPlace, PendingIndexes } from './pending-indexes.ts';
@@ -207,7 +207,7 @@ export class IndexStore {
     this.#runs.find(base, identity, from, most, (failure, found, next) => {
       // Once the log is closed, segments are not read any more either.
       if (failure === undefined || this.#closed) return done(failure, found, next);
-      this.#make(segment, failure, (makeFailure) => {
+      this.makeAgain(segment, failure, (makeFailure) => {
         if (makeFailure !== undefined) return done(makeFailure, [], undefined);
         // By sequence: the place was one in the index that is gone.
         const again = this.#held.find(segment, { ...query, at: 0 }, most);
@@ -228,7 +228,8 @@ export class IndexStore {
     else this.#options.soon(() => done(undefined));
   }
 
-  #make(segment: Indexed, why: Error, done: (failure: Failure) => void): void {
+  /** Makes an index again that is damaged, or waits while that is being done. */
+  makeAgain(segment: Indexed, why: Error, done: (failure: Failure) => void): void {
     const waiting = this.#making.get(segment.base);
     if (waiting !== undefined) {
       waiting.push(done);
@@ -238,10 +239,7 @@ export class IndexStore {
     this.#making.set(segment.base, waiters);
     this.#options.note('warn', `the index of ${segment.name} is made again: ${why.message}`);
     const end = (failure: Failure) => this.#made(segment.base, waiters, failure);
-    this.remake(segment).then(
-      () => end(undefined),
-      (failure: Error) => end(failure),
-    );
+    this.remake(segment).then(() => end(undefined), end);
   }
 
   /** Lends the codec for work beside the broker to one after the other. */
@@ -275,6 +273,7 @@ export class IndexStore {
 
   /** Makes the index of a complete segment from its records. */
   async remake(segment: Indexed): Promise<void> {
+    if (this.#closed) throw givenUp('the indexes are closed');
     const { segmentFiles, pace } = this.#options;
     const source = await this.alone((codec) => entriesOf(segmentFiles, codec, segment, pace));
     await settle((done) => this.#writeOrHold(segment, source, done));

@@ -127,6 +127,7 @@ export class Lines {
         this.#later.push(() => done(undefined, found, next));
       },
       visit: () => assert.fail('nobody visits'),
+      remake: () => assert.fail('nobody visits'),
     };
   }
 

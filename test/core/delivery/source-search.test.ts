@@ -85,8 +85,10 @@ class Yard {
     done: (failure: Failure) => void;
   }[] = [];
   readonly finds: (() => void)[] = [];
+  readonly remakes: ((failure: Failure) => void)[] = [];
   readonly notices: string[] = [];
   readonly counters = { deliveredMessages: 0 };
+  readonly rates = { nowMs: 0 };
   readonly search: SourceSearch;
 
   constructor(most: number) {
@@ -95,7 +97,7 @@ class Yard {
     const buckets = {
       sources,
       slotsEnd: 1,
-      rates: { nowMs: 0 },
+      rates: this.rates,
       isPartial: true,
       find: (low: number) => (this.added.includes(low) ? low : 0),
       open: (low: number) => low,
@@ -128,6 +130,7 @@ class Yard {
         index: {
           visit: (base, record, done) => void this.visits.push({ base, record, done }),
           find: (_query, _most, done) => void this.finds.push(() => done(undefined, [], undefined)),
+          remake: (_base, done) => void this.remakes.push(done),
         },
         memoryFrom: () => 1000,
         most,
@@ -230,9 +233,50 @@ test('an index that cannot be read is made again, or its segment is left out and
   yard.finds.shift()!();
   assert.deepEqual(yard.notices, []);
   yard.visited(100, [], new Error('torn'));
+  yard.remakes.shift()!(new Error('the segment is torn'));
   assert.deepEqual(yard.notices, ['log.unreadable']);
   yard.visited(200, [3]);
   assert.deepEqual(yard.added, [1, 2, 3]);
+  assert.equal(yard.search.isBusy, false, 'it is not looked for any more');
+});
+
+test('an index that is bad each time although it can be made is left to a later round, and nothing is said', () => {
+  const yard = new Yard(100);
+  yard.visited(0, [1], new Error('torn'));
+  yard.finds.shift()!();
+  yard.visited(0, [1], new Error('torn'));
+  yard.remakes.shift()!(undefined);
+  yard.visited(0, [1], new Error('torn'));
+  yard.visited(100, [2]);
+  yard.visited(200, [3]);
+  yard.turn();
+  assert.equal(yard.visits.length, 0, 'not at once');
+  yard.rates.nowMs = yard.search.dueMs;
+  yard.visited(0, [1, 4]);
+  yard.visited(100, [2]);
+  yard.visited(200, [3]);
+  assert.deepEqual(yard.added, [1, 2, 3, 4]);
+  assert.deepEqual(yard.notices, []);
+  assert.equal(yard.search.isBusy, false);
+});
+
+test('another failure of an index that was read meanwhile, or is another one, is a first one', () => {
+  const torn = new Error('torn');
+  const yard = new Yard(2);
+  yard.visited(0, [1], torn);
+  yard.finds.shift()!();
+  yard.visited(0, [1, 2, 3]);
+  for (const slot of [1, 2]) yard.search.left(slot);
+  yard.visited(0, [], torn);
+  assert.deepEqual([yard.finds.length, yard.remakes.length], [1, 0], 'it was read before');
+
+  const other = new Yard(100);
+  other.visited(0, [1], torn);
+  other.finds.shift()!();
+  other.search.merged(0, 100);
+  other.visited(0, [], torn);
+  assert.deepEqual([other.finds.length, other.remakes.length], [1, 0], 'it is another one');
+  assert.deepEqual([...yard.notices, ...other.notices], []);
 });
 
 test('other rules: the search begins anew, whatever was found', () => {

@@ -330,6 +330,31 @@ test('indexes found damaged while serving are made again, several at a time', as
   assert.ok(world.notes.some((note) => /the index of .* is made again: /.test(note)));
 });
 
+test('an index that a visit finds damaged is made again when asked for, once for all who ask', async () => {
+  const { world } = await damaged();
+  const { index } = world.log;
+  const base = FIRST[2]!;
+  const answered = async (ask: (done: (failure: Failure) => void) => void) => {
+    const answers: Failure[] = [];
+    ask((failure) => void answers.push(failure));
+    await world.settle();
+    assert.equal(answers.length, 1);
+    return answers[0];
+  };
+  const visited = () => answered((done) => index.visit(base, () => {}, done));
+  const remade = () => answered((done) => index.remake(base, done));
+  assert.match(String(await visited()), /do not match their checksum/);
+  const name = RegExp(segmentName(base));
+  const fault = world.files.fail({ op: 'read', nth: 1, name, code: 'EIO' });
+  assert.match(String(await remade()), /EIO/, 'what its segment says');
+  assert.equal(fault.fired, 1);
+  assert.match(String(await visited()), /do not match their checksum/);
+  const notes = world.notes.length;
+  assert.deepEqual(await Promise.all([remade(), remade()]), [undefined, undefined]);
+  assert.equal(world.notes.length, notes + 1, world.notes.join());
+  assert.equal(await visited(), undefined);
+});
+
 test('an index that is made again and finds no space is searched in memory', async () => {
   const { world, lines } = await damaged();
   const fault = world.files.fail({ op: 'write', nth: 1, name: /run/, code: 'ENOSPC', times: MANY });
