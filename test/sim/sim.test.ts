@@ -22,6 +22,12 @@ const OFTEN: Floor[] = [
   ['acks', 20_000],
   ['consumed', 20_000],
   ['observers that broke', 100],
+];
+// What strikes so seldom, or only in worlds whose rules are of that kind, that chance alone can leave
+// it short: then further worlds follow, in which every promise has to hold, too.
+const SELDOM: Floor[] = [
+  ...FAULT_KINDS.map((kind): Floor => [kind, 1]),
+  ['torn tails', 5],
   ['refused where a rule bounds', 500],
   ['leases over', 200],
   ['dropped: overflow', 500],
@@ -34,12 +40,6 @@ const OFTEN: Floor[] = [
   ['given back', 300],
   ['redrives to the end', 300],
   ['acks of what was published again', 200],
-];
-// What strikes so seldom, or in so few worlds, that chance alone can leave it short: then further
-// worlds follow, in which every promise has to hold, too.
-const SELDOM: Floor[] = [
-  ...FAULT_KINDS.map((kind): Floor => [kind, 1]),
-  ['torn tails', 5],
   ['dead as too much', 500],
   ['dropped: dead-keep', 50],
   ['redelivered after a move', 50],
