@@ -23,8 +23,8 @@ const OFTEN: Floor[] = [
   ['consumed', 20_000],
   ['observers that broke', 100],
 ];
-// What strikes so seldom, or only in worlds whose rules are of that kind, that chance alone can leave
-// it short: then further worlds follow, in which every promise has to hold, too.
+// What strikes so seldom, or only in worlds whose rules are of that kind, that chance alone can
+// leave it short: then further worlds follow, in which every promise has to hold, too.
 const SELDOM: Floor[] = [
   ...FAULT_KINDS.map((kind): Floor => [kind, 1]),
   ['torn tails', 5],
