@@ -1,9 +1,8 @@
 // The verb `bucket`: lists the buckets of a running broker, looks into one, purges, pauses and
 // resumes it, all through the admin API.
 
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import {
-  BUCKET_SORTS,
   type BucketInfo,
   type BucketPage,
   type BucketRow,
@@ -13,11 +12,11 @@ import {
   ROWS_MAX,
 } from '../contract/commands.ts';
 import { formatDuration } from '../core/text/units.ts';
-import { sleep } from '../time/timers.ts';
-import { Dashboard, type DashboardTarget } from './dashboard.ts';
+import { type AdminOptions, addBucketList, addBucketVerb, untilDone } from './admin-verbs.ts';
+import { Dashboard } from './dashboard.ts';
 import { CliError, EXIT, emit, emitDone, note } from './output.ts';
 import { count, newTable, printable } from './tables.ts';
-import { addTargetOptions, bucketId, wholeNumber } from './target.ts';
+import { wholeNumber } from './target.ts';
 import { whyLines } from './why.ts';
 
 const EXAMPLES = `
@@ -28,12 +27,7 @@ Examples:
   thrustmq bucket purge 42 --yes        throw away what waits
   thrustmq bucket pause 42              stop deliveries; publishes go on`;
 
-const POLL_MS = 250;
 const PREVIEW_CHARS = 72;
-
-interface Options extends DashboardTarget {
-  json?: boolean;
-}
 
 /** Adds `bucket` and its verbs. */
 export function registerBucket(program: Command): void {
@@ -41,20 +35,8 @@ export function registerBucket(program: Command): void {
     .command('bucket')
     .description('list buckets, look into them, purge, pause and resume them')
     .addHelpText('after', EXAMPLES);
-  const verb = (name: string, text: string) =>
-    addTargetOptions(bucket.command(name).description(text), 'dashboard').option(
-      '--json',
-      'the answer of the API as one line of JSON',
-    );
-  const onOne = (name: string, text: string) =>
-    verb(name, text).argument('<bucket>', 'number of the bucket', bucketId);
-  verb('ls', 'list buckets')
-    .addOption(
-      new Option('-s, --sort <ORDER>', 'largest first; by id: smallest')
-        .choices(BUCKET_SORTS)
-        .default('backlog'),
-    )
-    .option('-n, --limit <N>', 'rows at most', wholeNumber, 50)
+  const onOne = (name: string, text: string) => addBucketVerb(bucket, name, text);
+  addBucketList(bucket, 'list buckets')
     .option('--prefix <DIGITS>', 'only ids that begin so')
     .action(list);
   onOne('info', 'show one bucket, its consumers, and why nothing more is delivered').action(info);
@@ -69,7 +51,7 @@ export function registerBucket(program: Command): void {
   onOne('resume', 'let deliveries go on').action(pauser('resume'));
 }
 
-interface ListOptions extends Options {
+interface ListOptions extends AdminOptions {
   sort: string;
   limit: number;
   prefix?: string;
@@ -130,7 +112,7 @@ function ageText({ oldestAgeMs, ageIs }: BucketRow): string {
   return `${sign}${formatDuration(Math.round(oldestAgeMs / 100) * 100)}`;
 }
 
-async function info(id: bigint, options: Options): Promise<void> {
+async function info(id: bigint, options: AdminOptions): Promise<void> {
   const bucket = (await new Dashboard(options).get(`/api/v1/buckets/${id}`)) as BucketInfo;
   if (options.json) {
     await emit(`${JSON.stringify(bucket)}\n`);
@@ -156,7 +138,7 @@ async function info(id: bigint, options: Options): Promise<void> {
   await emit(`${lines.join('\n')}\n`);
 }
 
-interface PeekOptions extends Options {
+interface PeekOptions extends AdminOptions {
   count: number;
   bytes: number;
 }
@@ -181,7 +163,7 @@ export function previewOf(payload: string): string {
   return printable(text.slice(0, PREVIEW_CHARS));
 }
 
-async function purge(id: bigint, options: Options & { yes?: boolean }): Promise<void> {
+async function purge(id: bigint, options: AdminOptions & { yes?: boolean }): Promise<void> {
   const dashboard = new Dashboard(options);
   const path = `/api/v1/buckets/${id}`;
   if (!options.yes) {
@@ -189,24 +171,18 @@ async function purge(id: bigint, options: Options & { yes?: boolean }): Promise<
     const text = `bucket ${id} has ${count(ready)} messages waiting; say --yes to throw them away`;
     throw new CliError(EXIT.usage, text);
   }
-  let state = (await dashboard.change('POST', `${path}/purge`)) as PurgeState;
-  const { startedAt } = state;
-  while (!state.done) {
-    await sleep(POLL_MS);
-    const { purge: now } = (await dashboard.get(path)) as BucketInfo;
-    if (now === null || now.startedAt !== startedAt)
-      throw new CliError(
-        EXIT.failed,
-        `the broker stopped while bucket ${id} was being purged: ${count(state.purged)} messages are gone for sure. Purge it again`,
-      );
-    state = now;
-  }
+  const state = await untilDone(
+    (await dashboard.change('POST', `${path}/purge`)) as PurgeState,
+    async () => ((await dashboard.get(path)) as BucketInfo).purge,
+    (last) =>
+      `the broker stopped while bucket ${id} was being purged: ${count(last.purged)} messages are gone for sure. Purge it again`,
+  );
   if (options.json) await emitDone(`${JSON.stringify(state)}\n`);
   else await emitDone(`${count(state.purged)} messages of bucket ${id} were purged\n`);
 }
 
 function pauser(kind: 'pause' | 'resume') {
-  return async (id: bigint, options: Options): Promise<void> => {
+  return async (id: bigint, options: AdminOptions): Promise<void> => {
     const done = await new Dashboard(options).change('POST', `/api/v1/buckets/${id}/${kind}`);
     const text = kind === 'pause' ? 'are paused; publishes go on' : 'go on';
     await emitDone(

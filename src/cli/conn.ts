@@ -4,19 +4,16 @@ import type { Command } from 'commander';
 import { ROWS_MAX } from '../contract/commands.ts';
 import type { ConnectionSnapshot } from '../contract/snapshot.ts';
 import { formatDuration } from '../core/text/units.ts';
-import { Dashboard, type DashboardTarget } from './dashboard.ts';
+import { type AdminOptions, addAdminVerb } from './admin-verbs.ts';
+import { Dashboard } from './dashboard.ts';
 import { emit, emitDone, note } from './output.ts';
 import { count, newTable } from './tables.ts';
-import { addTargetOptions, wholeNumber } from './target.ts';
+import { wholeNumber } from './target.ts';
 
 const EXAMPLES = `
 Examples:
   thrustmq conn ls                      who is connected, and what it holds
   thrustmq conn kill 17                 close one; what it held is ready again at once`;
-
-interface Options extends DashboardTarget {
-  json?: boolean;
-}
 
 interface Page {
   connections: ConnectionSnapshot[];
@@ -31,11 +28,7 @@ export function registerConn(program: Command): void {
     .command('conn')
     .description('list the connections of a running broker, or close one')
     .addHelpText('after', EXAMPLES);
-  const verb = (name: string, text: string) =>
-    addTargetOptions(conn.command(name).description(text), 'dashboard').option(
-      '--json',
-      'the answer of the API as one line of JSON',
-    );
+  const verb = (name: string, text: string) => addAdminVerb(conn, name, text);
   verb('ls', 'list connections')
     .option('-n, --limit <N>', 'rows at most', wholeNumber, 100)
     .action(list);
@@ -44,7 +37,7 @@ export function registerConn(program: Command): void {
     .action(kill);
 }
 
-async function list(options: Options & { limit: number }): Promise<void> {
+async function list(options: AdminOptions & { limit: number }): Promise<void> {
   const dashboard = new Dashboard(options);
   const all: Page = { connections: [], cursor: null, intake: 0, exhaust: 0 };
   do {
@@ -68,7 +61,7 @@ async function list(options: Options & { limit: number }): Promise<void> {
   if (all.cursor !== null) note(`of ${all.intake + all.exhaust} connections; more with --limit`);
 }
 
-async function kill(id: number, options: Options): Promise<void> {
+async function kill(id: number, options: AdminOptions): Promise<void> {
   const dashboard = new Dashboard(options);
   const closed = (await dashboard.change('DELETE', `/api/v1/connections/${id}`)) as {
     peer: string;

@@ -1,9 +1,8 @@
 // The verb `dead`: messages that died, by bucket; looks at them, gives them back or throws them
 // away, all through the admin API.
 
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import {
-  BUCKET_SORTS,
   type BucketInfo,
   type BucketPage,
   PEEK_MAX,
@@ -13,12 +12,12 @@ import {
 } from '../contract/commands.ts';
 import { type DeadReasons, REASONS_MAX, type RedriveState } from '../contract/dead-messages.ts';
 import { formatDuration } from '../core/text/units.ts';
-import { sleep } from '../time/timers.ts';
+import { type AdminOptions, addBucketList, addBucketVerb, untilDone } from './admin-verbs.ts';
 import { previewOf } from './bucket.ts';
-import { Dashboard, type DashboardTarget } from './dashboard.ts';
+import { Dashboard } from './dashboard.ts';
 import { CliError, EXIT, emit, emitDone, note } from './output.ts';
 import { count, newTable } from './tables.ts';
-import { addTargetOptions, bucketId, wholeNumber } from './target.ts';
+import { bucketId, wholeNumber } from './target.ts';
 
 const EXAMPLES = `
 Examples:
@@ -30,33 +29,14 @@ Examples:
   thrustmq dead cancel 42                    no more of them, the others stay dead
   thrustmq dead purge 42 --yes               throw them away`;
 
-const POLL_MS = 250;
-
-interface Options extends DashboardTarget {
-  json?: boolean;
-}
-
 /** Adds `dead` and its verbs. */
 export function registerDead(program: Command): void {
   const dead = program
     .command('dead')
     .description('list dead messages, look at them, give them back or purge them')
     .addHelpText('after', EXAMPLES);
-  const verb = (name: string, text: string) =>
-    addTargetOptions(dead.command(name).description(text), 'dashboard').option(
-      '--json',
-      'the answer of the API as one line of JSON',
-    );
-  const onOne = (name: string, text: string) =>
-    verb(name, text).argument('<bucket>', 'number of the bucket', bucketId);
-  verb('ls', 'list buckets that have dead messages')
-    .addOption(
-      new Option('-s, --sort <ORDER>', 'largest first; by id: smallest')
-        .choices(BUCKET_SORTS)
-        .default('backlog'),
-    )
-    .option('-n, --limit <N>', 'rows at most', wholeNumber, 50)
-    .action(list);
+  const onOne = (name: string, text: string) => addBucketVerb(dead, name, text);
+  addBucketList(dead, 'list buckets that have dead messages').action(list);
   onOne('peek', 'show the next dead messages, why and when they died')
     .option('-n, --count <N>', `messages at most, up to ${PEEK_MAX}`, wholeNumber, 10)
     .option('--bytes <N>', 'bytes of each at most', wholeNumber, 4096)
@@ -82,7 +62,7 @@ function rateOf(text: string): number {
   return rate;
 }
 
-async function list(options: Options & { sort: string; limit: number }): Promise<void> {
+async function list(options: AdminOptions & { sort: string; limit: number }): Promise<void> {
   const query = new URLSearchParams({ sort: options.sort });
   query.set('limit', String(Math.min(ROWS_MAX, options.limit)));
   const page = (await new Dashboard(options).get(`/api/v1/dead?${query}`)) as BucketPage;
@@ -102,7 +82,7 @@ async function list(options: Options & { sort: string; limit: number }): Promise
 
 async function peek(
   id: bigint,
-  options: Options & { count: number; bytes: number },
+  options: AdminOptions & { count: number; bytes: number },
 ): Promise<void> {
   const path = `/api/v1/buckets/${id}/dead/messages?limit=${options.count}&bytes=${options.bytes}`;
   const result = (await new Dashboard(options).get(path)) as PeekResult;
@@ -120,7 +100,7 @@ async function peek(
   if (result.cut) note('the answer was cut: ask for fewer messages, or fewer bytes of each');
 }
 
-async function info(id: bigint, options: Options & { limit: number }): Promise<void> {
+async function info(id: bigint, options: AdminOptions & { limit: number }): Promise<void> {
   const dashboard = new Dashboard(options);
   const path = `/api/v1/buckets/${id}/dead`;
   const limit = Math.min(REASONS_MAX, options.limit);
@@ -147,7 +127,7 @@ function endOf(state: { done: boolean; stopped?: string | null }): string {
   return state.stopped ? `, ended (${state.stopped})` : '';
 }
 
-async function cancel(id: bigint, options: Options): Promise<void> {
+async function cancel(id: bigint, options: AdminOptions): Promise<void> {
   const path = `/api/v1/buckets/${id}/dead/redrive/cancel`;
   const state = (await new Dashboard(options).change('POST', path)) as RedriveState;
   if (options.json) await emitDone(`${JSON.stringify(state)}\n`);
@@ -157,7 +137,7 @@ async function cancel(id: bigint, options: Options): Promise<void> {
     );
 }
 
-interface RedriveOptions extends Options {
+interface RedriveOptions extends AdminOptions {
   to?: bigint;
   limit?: number;
   rate?: number;
@@ -169,25 +149,19 @@ async function redrive(id: bigint, options: RedriveOptions): Promise<void> {
   const query = new URLSearchParams();
   for (const name of ['to', 'limit', 'rate'] as const)
     if (options[name] !== undefined) query.set(name, String(options[name]));
-  let state = (await dashboard.change('POST', `${path}/redrive?${query}`)) as RedriveState;
-  const { startedAt } = state;
-  while (!state.done) {
-    await sleep(POLL_MS);
-    const { redrive: now = null } = (await dashboard.get(path)) as BucketInfo;
-    if (now === null || now.startedAt !== startedAt)
-      throw new CliError(
-        EXIT.failed,
-        `the broker stopped while the dead of bucket ${id} were being given back: ${count(state.moved)} are back for sure, and each message is in one place. Begin again`,
-      );
-    state = now;
-  }
+  const state = await untilDone(
+    (await dashboard.change('POST', `${path}/redrive?${query}`)) as RedriveState,
+    async () => ((await dashboard.get(path)) as BucketInfo).redrive ?? null,
+    (last) =>
+      `the broker stopped while the dead of bucket ${id} were being given back: ${count(last.moved)} are back for sure, and each message is in one place. Begin again`,
+  );
   if (options.json) await emitDone(`${JSON.stringify(state)}\n`);
   else await emitDone(`${count(state.moved)} dead messages of bucket ${id} were given back\n`);
   if (state.stopped === 'full') note('the bucket that they go to takes no more');
   if (state.stopped === 'cancelled') note('it was cancelled: the others stay dead');
 }
 
-async function purge(id: bigint, options: Options & { yes?: boolean }): Promise<void> {
+async function purge(id: bigint, options: AdminOptions & { yes?: boolean }): Promise<void> {
   const dashboard = new Dashboard(options);
   const path = `/api/v1/buckets/${id}/dead`;
   if (!options.yes) {
@@ -195,18 +169,12 @@ async function purge(id: bigint, options: Options & { yes?: boolean }): Promise<
     const text = `bucket ${id} has ${count(ready)} dead messages; say --yes to throw them away`;
     throw new CliError(EXIT.usage, text);
   }
-  let state = (await dashboard.change('POST', `${path}/purge`)) as PurgeState;
-  const { startedAt } = state;
-  while (!state.done) {
-    await sleep(POLL_MS);
-    const { purge: now } = (await dashboard.get(path)) as BucketInfo;
-    if (now === null || now.startedAt !== startedAt)
-      throw new CliError(
-        EXIT.failed,
-        `the broker stopped while the dead of bucket ${id} were being purged: ${count(state.purged)} are gone for sure. Purge them again`,
-      );
-    state = now;
-  }
+  const state = await untilDone(
+    (await dashboard.change('POST', `${path}/purge`)) as PurgeState,
+    async () => ((await dashboard.get(path)) as BucketInfo).purge,
+    (last) =>
+      `the broker stopped while the dead of bucket ${id} were being purged: ${count(last.purged)} are gone for sure. Purge them again`,
+  );
   if (options.json) await emitDone(`${JSON.stringify(state)}\n`);
   else await emitDone(`${count(state.purged)} dead messages of bucket ${id} were purged\n`);
 }

@@ -9,10 +9,11 @@ import {
   type RulePreview,
   type RuleRow,
 } from '../contract/commands.ts';
-import { Dashboard, type DashboardTarget } from './dashboard.ts';
+import { type AdminOptions, addAdminVerb } from './admin-verbs.ts';
+import { Dashboard } from './dashboard.ts';
 import { CliError, EXIT, emit, note } from './output.ts';
 import { count, newTable } from './tables.ts';
-import { addTargetOptions, bucketId, wholeNumber } from './target.ts';
+import { bucketId, wholeNumber } from './target.ts';
 
 const EXAMPLES = `
 Rules stand in the configuration file of the broker, as [[rule]], and are read when it starts.
@@ -28,21 +29,13 @@ Examples:
   thrustmq rule ls                      rules, what they match, and what they set
   thrustmq rule explain 42              what is in force for bucket 42, and which rule says so`;
 
-interface Options extends DashboardTarget {
-  json?: boolean;
-}
-
 /** Adds `rule` and its verbs. */
 export function registerRule(program: Command): void {
   const rule = program
     .command('rule')
     .description('list, set and remove rules, and explain what is in force for a bucket')
     .addHelpText('after', EXAMPLES);
-  const verb = (name: string, text: string) =>
-    addTargetOptions(rule.command(name).description(text), 'dashboard').option(
-      '--json',
-      'the answer of the API as one line of JSON',
-    );
+  const verb = (name: string, text: string) => addAdminVerb(rule, name, text);
   const order = (name: string, text: string) =>
     verb(name, text)
       .argument('<name>', 'name of the rule')
@@ -68,7 +61,7 @@ function version(text: string): string {
   throw new CliError(EXIT.usage, `${JSON.stringify(text)} is no version: rule ls shows them`);
 }
 
-interface Order extends Options {
+interface Order extends AdminOptions {
   ifMatch?: string;
   new?: boolean;
   preview?: boolean;
@@ -123,7 +116,7 @@ function previewText({ looked, more, changed, buckets }: RulePreview): string {
   return `${head}${table.toString()}\n`;
 }
 
-async function list(options: Options & { limit: number }): Promise<void> {
+async function list(options: AdminOptions & { limit: number }): Promise<void> {
   const dashboard = new Dashboard(options);
   const all: RulePage = { rules: [], cursor: null, count: 0 };
   do {
@@ -146,7 +139,7 @@ async function list(options: Options & { limit: number }): Promise<void> {
     note(`${all.rules.length} of ${count(all.count)} rules; more with --limit`);
 }
 
-async function explain(id: bigint, options: Options): Promise<void> {
+async function explain(id: bigint, options: AdminOptions): Promise<void> {
   const path = `/api/v1/buckets/${id}/rule`;
   const answer = (await new Dashboard(options).get(path)) as BucketRule;
   if (options.json) {
