@@ -5,6 +5,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { BUCKET_SORTS, type BucketSort } from '../contract/commands.ts';
 import { BUCKET_COLUMNS } from './columns.tsx';
 import { count } from './format.ts';
+import { Pager } from './pager.tsx';
 import { Complaint, Panel, Table } from './parts.tsx';
 import { go } from './route.ts';
 import { useFollow, useKept, useLive } from './store.ts';
@@ -57,23 +58,7 @@ export function BucketsScreen() {
           }
         />
       )}
-      <div class="pager">
-        <button
-          type="button"
-          disabled={cursors.length === 0}
-          onClick={() => setCursors(cursors.slice(0, -1))}
-        >
-          Previous
-        </button>
-        <span class="muted">Page {cursors.length + 1}</span>
-        <button
-          type="button"
-          disabled={next === undefined}
-          onClick={() => next !== undefined && setCursors([...cursors, next])}
-        >
-          Next
-        </button>
-      </div>
+      <Pager next={next} cursors={cursors} setCursors={setCursors} />
     </Panel>
   );
 }

@@ -3,6 +3,7 @@
 import { useRef, useState } from 'preact/hooks';
 import type { ConnectionSnapshot } from '../contract/snapshot.ts';
 import { ago, bytes, count, NOTHING, plural, rate } from './format.ts';
+import { Pager } from './pager.tsx';
 import {
   BucketLink,
   type Column,
@@ -65,23 +66,7 @@ export function ConnectionsScreen() {
         />
       )}
       {(cursor !== undefined || next !== undefined) && (
-        <div class="pager">
-          <button
-            type="button"
-            disabled={cursor === undefined}
-            onClick={() => setCursors(cursors.slice(0, -1))}
-          >
-            Previous
-          </button>
-          <span class="muted">Page {cursors.length + 1}</span>
-          <button
-            type="button"
-            disabled={next === undefined}
-            onClick={() => next !== undefined && setCursors([...cursors, next])}
-          >
-            Next
-          </button>
-        </div>
+        <Pager next={next} cursors={cursors} setCursors={setCursors} />
       )}
       {closing !== undefined && (
         <ConfirmClose

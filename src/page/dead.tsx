@@ -4,6 +4,7 @@ import { useEffect, useState } from 'preact/hooks';
 import type { BucketPage, BucketRow } from '../contract/commands.ts';
 import { ageOf, readyOf } from './columns.tsx';
 import { count } from './format.ts';
+import { Pager } from './pager.tsx';
 import { type Column, Complaint, Facts, Panel, Table, Value } from './parts.tsx';
 import { ReasonsText } from './reasons.tsx';
 import { hrefOf } from './route.ts';
@@ -37,6 +38,7 @@ export function DeadScreen() {
   const query = new URLSearchParams({ sort, limit: `${ROWS}` });
   if (cursors.length > 0) query.set('cursor', cursors.at(-1)!);
   const { data, problem } = usePolled<BucketPage>(`/dead?${query}`, PERIOD_MS);
+  const next = data?.cursor ?? undefined;
   const kept = overview?.buckets.dead ?? 0;
   return (
     <>
@@ -58,7 +60,9 @@ export function DeadScreen() {
         </form>
         <Complaint problem={problem} />
         <List page={data} kept={kept} />
-        <Pager page={data} cursors={cursors} setCursors={setCursors} />
+        {(cursors.length > 0 || next !== undefined) && (
+          <Pager next={next} cursors={cursors} setCursors={setCursors} />
+        )}
       </Panel>
       {overview !== undefined && (
         <Panel title="Died since the start">
@@ -87,36 +91,6 @@ function List({ page, kept }: { page: BucketPage | undefined; kept: number }) {
         </p>
       )}
     </>
-  );
-}
-
-interface PagerProps {
-  page: BucketPage | undefined;
-  cursors: string[];
-  setCursors: (cursors: string[]) => void;
-}
-
-function Pager({ page, cursors, setCursors }: PagerProps) {
-  const next = page?.cursor ?? undefined;
-  if (next === undefined && cursors.length === 0) return null;
-  return (
-    <div class="pager">
-      <button
-        type="button"
-        disabled={cursors.length === 0}
-        onClick={() => setCursors(cursors.slice(0, -1))}
-      >
-        Previous
-      </button>
-      <span class="muted">Page {cursors.length + 1}</span>
-      <button
-        type="button"
-        disabled={next === undefined}
-        onClick={() => next !== undefined && setCursors([...cursors, next])}
-      >
-        Next
-      </button>
-    </div>
   );
 }
 
