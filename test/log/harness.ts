@@ -563,6 +563,7 @@ export class World {
   }
 
   static async open(files: MemoryFiles, options: WorldOptions = {}): Promise<World> {
+    forgetRules(codec);
     const state = createState(7);
     const replay = new CountingReplay(state);
     const later: (() => void)[] = [];

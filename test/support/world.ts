@@ -9,7 +9,12 @@ import {
   WIRE_U64,
 } from '../../assembly/layout.ts';
 import { PlainCodec } from '../../src/codec/plain.ts';
-import { encodeBatch, encodeConsumerHeader, type Wire } from '../../src/codec/wire.ts';
+import {
+  DeliveryDecoder,
+  encodeBatch,
+  encodeConsumerHeader,
+  type Wire,
+} from '../../src/codec/wire.ts';
 import { Broker } from '../../src/core/broker.ts';
 import type { Log } from '../../src/core/broker-options.ts';
 import type { Dialect } from '../../src/core/connections/greeting.ts';
@@ -748,3 +753,20 @@ export function batch(
 
 /** Ack bytes. */
 export const acks = (...bytes: number[]): Uint8Array => Uint8Array.from(bytes);
+
+/** What comes to a consumer until nothing does, all of which is acked. */
+export function consumeAll(world: World, consumer: ReturnType<World['consumer']>): string[] {
+  const decoder = new DeliveryDecoder('u64');
+  const found: string[] = [];
+  for (let more = true; more; ) {
+    world.settle();
+    const frames = decoder.push(consumer.take());
+    more = frames.length > 0;
+    for (const frame of frames) {
+      if (!frame.isHeartbeat)
+        for (let i = 0; i < frame.count; i++) found.push(textOf(frame.body(i)));
+      consumer.send(new Uint8Array(Math.max(1, frame.count)).fill(1));
+    }
+  }
+  return found;
+}

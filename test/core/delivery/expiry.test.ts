@@ -2,38 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { REASON_EXPIRED } from '../../../assembly/layout-placed.ts';
-import { DeliveryDecoder, encodeBatch } from '../../../src/codec/wire.ts';
-import {
-  acks,
-  brokerOf,
-  bytesOf,
-  textOf,
-  type World,
-  type WorldOptions,
-} from '../../support/world.ts';
-
-type Consumer = ReturnType<World['consumer']>;
-
-const texts = (consumer: Consumer): string[] =>
-  new DeliveryDecoder('u64')
-    .push(consumer.take())
-    .filter(({ isHeartbeat }) => !isHeartbeat)
-    .flatMap((frame) => Array.from({ length: frame.count }, (_, i) => textOf(frame.body(i))));
-
-const worldOf = (rules: string[], options: WorldOptions = {}): World =>
-  brokerOf({ rules, resume: { places: true }, ...options });
-
-/** Messages that live, that are dead, and that died of age or were dropped for it. */
-function countsOf({ broker: { buckets, counters } }: World): number[] {
-  const { dead, dropped } = counters;
-  return [
-    buckets.ready + buckets.delayed.count,
-    buckets.dead,
-    dead[REASON_EXPIRED]!,
-    dropped.expired,
-  ];
-}
+import { encodeBatch } from '../../../src/codec/wire.ts';
+import { acks, bytesOf } from '../../support/world.ts';
+import { countsOf, texts, worldOf } from './ages.ts';
 
 test('what waited longer than it may is given to nobody, what waited as long by a ms is', () => {
   const world = worldOf(['2 ttl=10s']);

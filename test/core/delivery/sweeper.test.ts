@@ -3,42 +3,12 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { KIND_DEAD, REASON_EXPIRED } from '../../../assembly/layout-placed.ts';
-import { DeliveryDecoder } from '../../../src/codec/wire.ts';
+import { KIND_DEAD } from '../../../assembly/layout-placed.ts';
 import { whyOf } from '../../../src/core/admin/explain.ts';
-import {
-  acks,
-  brokerOf,
-  rulesOf,
-  textOf,
-  WALL_MS,
-  type World,
-  type WorldOptions,
-} from '../../support/world.ts';
+import { acks, rulesOf, WALL_MS } from '../../support/world.ts';
+import { countsOf, texts, worldOf } from './ages.ts';
 
 const DAY_MS = 86_400_000;
-type Consumer = ReturnType<World['consumer']>;
-
-const texts = (consumer: Consumer): string[] =>
-  new DeliveryDecoder('u64')
-    .push(consumer.take())
-    .filter(({ isHeartbeat }) => !isHeartbeat)
-    .flatMap((frame) => Array.from({ length: frame.count }, (_, i) => textOf(frame.body(i))));
-
-const worldOf = (rules: string[], options: WorldOptions = {}): World =>
-  brokerOf({ rules, resume: { places: true }, ...options });
-
-/** Messages that live, that are dead, and that died of age or were dropped for it. */
-function countsOf({ broker: { buckets, counters } }: World): number[] {
-  const { dead, dropped } = counters;
-  return [
-    buckets.ready + buckets.delayed.count,
-    buckets.dead,
-    dead[REASON_EXPIRED]!,
-    dropped.expired,
-  ];
-}
-
 test('nobody comes: it is dead within a quarter of that time', () => {
   const world = worldOf(['2 ttl=10s']);
   world.publish(2, 'a', 'b');

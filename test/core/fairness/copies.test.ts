@@ -5,7 +5,6 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { RECORD_MESSAGES, RECORD_PLACED } from '../../../assembly/layout.ts';
 import { REASON_COPIED } from '../../../assembly/layout-placed.ts';
-import { DeliveryDecoder } from '../../../src/codec/wire.ts';
 import type { Batch } from '../../../src/core/commit/batch.ts';
 import type { Head } from '../../../src/core/records/placed.ts';
 import { BUCKET_LOW, ROW_WORDS, TYPE } from '../../../src/core/records/rows.ts';
@@ -15,9 +14,9 @@ import {
   acks,
   batch,
   brokerOf,
+  consumeAll,
   rulesOf,
   smallCodec,
-  textOf,
   WALL_MS,
   type World,
   type WorldOptions,
@@ -30,29 +29,11 @@ const codecs = [
 ] as const;
 
 type Message = [bucket: number, body: string];
-type Consumer = ReturnType<World['consumer']>;
-
-/** What came since the last call, all of which is acked. */
-function consume(world: World, consumer: Consumer): string[] {
-  const decoder = new DeliveryDecoder('u64');
-  const found: string[] = [];
-  for (let more = true; more; ) {
-    world.settle();
-    const frames = decoder.push(consumer.take());
-    more = frames.length > 0;
-    for (const frame of frames) {
-      if (!frame.isHeartbeat)
-        for (let i = 0; i < frame.count; i++) found.push(textOf(frame.body(i)));
-      consumer.send(new Uint8Array(Math.max(1, frame.count)).fill(1));
-    }
-  }
-  return found;
-}
 
 /** All that waits in a bucket. */
 function drain(world: World, bucket: number): string[] {
   const consumer = world.consumer(bucket);
-  const found = consume(world, consumer);
+  const found = consumeAll(world, consumer);
   consumer.vanish();
   return found;
 }
@@ -184,7 +165,7 @@ for (const [name, codec] of codecs)
       const world = worldOf({ rules, resume: { places: true } });
       assert.equal(send(world, [2, 'a'], [2, 'b']), '11');
       const consumers = [2, 20, 21].map((bucket) => world.consumer(bucket));
-      const found = () => consumers.map((each) => consume(world, each).join(''));
+      const found = () => consumers.map((each) => consumeAll(world, each).join(''));
       assert.deepEqual(found(), ['', '', 'ab']);
       world.pass(1050);
       assert.deepEqual(found(), ['', 'ab', '']);

@@ -16,16 +16,15 @@ import {
   RECORD_SEQUENCE_AT,
   RECORD_TYPE_AT,
 } from '../../../assembly/layout.ts';
-import { DeliveryDecoder } from '../../../src/codec/wire.ts';
 import { freshEngine } from '../../support/engine.ts';
 import { Random, seedOf } from '../../support/random.ts';
 import {
   acks,
   batch,
   brokerOf,
+  consumeAll,
   rulesOf,
   smallCodec,
-  textOf,
   type World,
 } from '../../support/world.ts';
 
@@ -41,18 +40,7 @@ type Message = [bucket: number, body: string];
 /** What waits in a bucket, all of which is acked. */
 function consume(world: World, bucket: number): string[] {
   const consumer = world.consumer(bucket);
-  const decoder = new DeliveryDecoder('u64');
-  const found: string[] = [];
-  for (let more = true; more; ) {
-    world.settle();
-    const frames = decoder.push(consumer.take());
-    more = frames.length > 0;
-    for (const frame of frames) {
-      if (!frame.isHeartbeat)
-        for (let i = 0; i < frame.count; i++) found.push(textOf(frame.body(i)));
-      consumer.send(new Uint8Array(Math.max(1, frame.count)).fill(1));
-    }
-  }
+  const found = consumeAll(world, consumer);
   consumer.vanish();
   world.settle();
   return found;

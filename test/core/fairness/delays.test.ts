@@ -13,6 +13,7 @@ import {
   acks,
   batch,
   brokerOf,
+  consumeAll,
   rulesOf,
   smallCodec,
   textOf,
@@ -28,24 +29,6 @@ const codecs = [
 ] as const;
 
 type Message = [bucket: number, body: string];
-type Consumer = ReturnType<World['consumer']>;
-
-/** What came since the last call, all of which is acked. */
-function consume(world: World, consumer: Consumer): string[] {
-  const decoder = new DeliveryDecoder('u64');
-  const found: string[] = [];
-  for (let more = true; more; ) {
-    world.settle();
-    const frames = decoder.push(consumer.take());
-    more = frames.length > 0;
-    for (const frame of frames) {
-      if (!frame.isHeartbeat)
-        for (let i = 0; i < frame.count; i++) found.push(textOf(frame.body(i)));
-      consumer.send(new Uint8Array(Math.max(1, frame.count)).fill(1));
-    }
-  }
-  return found;
-}
 
 /** Batches of messages that became durable: the types of their records, and when they are due. */
 function watch(world: World): { types: number[]; due: number[] }[] {
@@ -79,16 +62,16 @@ for (const [name, codec] of codecs)
       assert.deepEqual(seen[0]!.types, [of, later, of, later]);
       assert.deepEqual(seen[0]!.due, [WALL_MS + 1000, WALL_MS + 1000]);
       const [one, two] = [world.consumer(1), world.consumer(2)];
-      assert.deepEqual(consume(world, one), ['a', 'd']);
-      assert.deepEqual(consume(world, two), []);
+      assert.deepEqual(consumeAll(world, one), ['a', 'd']);
+      assert.deepEqual(consumeAll(world, two), []);
       const { buckets } = world.broker;
       const slot = buckets.find(2, 0);
       const counts = () => [buckets.readyOf(slot), buckets.delayed.of(slot), buckets.delayed.count];
       assert.deepEqual([buckets.ready, ...counts()], [0, 0, 3, 3]);
       world.pass(999);
-      assert.deepEqual(consume(world, two), []);
+      assert.deepEqual(consumeAll(world, two), []);
       world.pass(51);
-      assert.deepEqual(consume(world, two), ['b', 'c', 'e']);
+      assert.deepEqual(consumeAll(world, two), ['b', 'c', 'e']);
       assert.deepEqual([buckets.ready, ...counts()], [0, 0, 0, 0]);
     });
 
@@ -117,7 +100,7 @@ for (const [name, codec] of codecs)
         [`${RECORD_MESSAGES}`, `${RECORD_PLACED},${RECORD_MESSAGES}`],
       );
       world.pass(1050);
-      assert.deepEqual(consume(world, world.consumer(2)), ['b']);
+      assert.deepEqual(consumeAll(world, world.consumer(2)), ['b']);
     });
 
     test('a quota counts what is to come later', () => {
@@ -131,7 +114,7 @@ for (const [name, codec] of codecs)
       const [first, second] = [world.producer(), world.producer()];
       world.pass(1050);
       const consumer = world.consumer(2);
-      assert.deepEqual(consume(world, consumer), ['a', 'b', 'c']);
+      assert.deepEqual(consumeAll(world, consumer), ['a', 'b', 'c']);
       first.send(batch('u64', [2, 'f'], [2, 'g']));
       second.send(batch('u64', [2, 'h'], [2, 'i']));
       world.settle();
@@ -146,11 +129,11 @@ for (const [name, codec] of codecs)
       world.broker.rulesInForce!.use(rulesOf('3 delay=1s'));
       send(world, [2, 'at once']);
       const consumer = world.consumer(2);
-      assert.deepEqual(consume(world, consumer), ['at once']);
+      assert.deepEqual(consumeAll(world, consumer), ['at once']);
       world.pass(1050);
-      assert.deepEqual(consume(world, consumer), ['a']);
+      assert.deepEqual(consumeAll(world, consumer), ['a']);
       world.pass(1000);
-      assert.deepEqual(consume(world, consumer), ['slow']);
+      assert.deepEqual(consumeAll(world, consumer), ['slow']);
     });
 
     test('messages that fill segments, in any pieces, with others between them', () => {
@@ -183,7 +166,7 @@ for (const [name, codec] of codecs)
         world.pass(1100);
         for (const bucket of [1, 2, 3]) {
           const expected = sent[bucket - 1]!.map(([, body]) => body);
-          assert.deepEqual(consume(world, world.consumer(bucket)), expected, `bucket ${bucket}`);
+          assert.deepEqual(consumeAll(world, world.consumer(bucket)), expected, `bucket ${bucket}`);
         }
         assert.equal(world.broker.buckets.delayed.count, 0);
       }
