@@ -183,6 +183,21 @@ test('with enough found it pauses, and goes on there when half of them had their
   assert.ok(yard.added.includes(7), 'another round, as some were to stay out');
 });
 
+test('a source that is forgotten with messages is looked for in a later round, one without is not', () => {
+  const yard = new Yard(100);
+  yard.visited(0, [1, 2]);
+  yard.visited(100, []);
+  yard.visited(200, []);
+  yard.search.forgotten(1, false);
+  assert.equal(yard.search.isBusy, false);
+  yard.search.forgotten(2, true);
+  assert.equal(yard.search.isBusy, true);
+  yard.rates.nowMs = yard.search.dueMs;
+  yard.added.length = 0;
+  yard.visited(0, [2]);
+  assert.deepEqual(yard.added, [2]);
+});
+
 test('half had their turn while the segment is visited: what was passed over is looked at again', () => {
   const yard = new Yard(2);
   yard.turn();

@@ -99,6 +99,7 @@ export const CORE_SOURCES: readonly Mutant[] = [
     find: 'this.#isWanted ||= isLeft;',
     replace: '',
     test: SEARCHED,
-    caughtBy: '4 buckets, fair',
+    caughtBy:
+      'a source that is forgotten with messages is looked for in a later round, one without is not',
   },
 ];
