@@ -539,7 +539,7 @@ test('every source is used by something', () => {
   }
   const entries = new RegExp(
     '^(src/main|src/client/index|src/page/main|bench/|assembly/index|' +
-      'test/faults/(main|pressure)|test/.*(\\.test|fake-|-process))',
+      'test/faults/(main|pressure)|test/e2e/full-size|test/.*(\\.test|fake-|-process))',
   );
   none(
     files.flatMap(({ name }) =>

@@ -1,6 +1,7 @@
-// Many keys under `max_in_flight = 1`, several consumers for each, some of which fail messages or
-// leave, and a broker that is killed in between. What happened is recorded as it happens, and each
-// step is held against what one at a time and in order allow.
+// Many keys under `max_in_flight = 1`, several consumers for each, or any number for all of them
+// behind a virtual bucket; some fail messages or leave, and the broker is killed in between. What
+// happened is recorded as it happens, and each step is held against what one at a time and in order
+// allow.
 
 import { EventEmitter, once } from 'node:events';
 import fs from 'node:fs';
@@ -15,8 +16,10 @@ export interface OneAtATime {
   keys: number;
   /** Messages that are published to each key, at least. */
   messages: number;
-  /** Consumers of each key. */
+  /** Consumers of each key, or of the virtual bucket, where there is one. */
   consumers: number;
+  /** All keys are consumed through a virtual bucket, so many messages at a time. */
+  virtualBatch?: number;
   /** Kills of the broker, spread over the messages. */
   kills: number;
   /** Share of deliveries that fail, by three bytes in turn. */
@@ -41,6 +44,8 @@ export interface Account {
 }
 
 const FIRST_KEY = 0x2a00_0000_0000_0000n;
+const KEYS_MATCH = '0x2a00000000000000/0xff00000000000000';
+const VIRTUAL = 42n;
 const RETRY_MS = 40;
 /** How long a message waits at least that was answered with a byte. */
 const FAILURES: [byte: number, waitsMs: number][] = [
@@ -127,9 +132,9 @@ class History extends EventEmitter {
   }
 
   /** Its consumer leaves. Called before the connection ends. */
-  left(which: number): void {
+  left(held: readonly number[]): void {
     this.account.departures++;
-    this.keys[which]!.holder = undefined;
+    for (const which of held) this.keys[which]!.holder = undefined;
   }
 
   /** The broker was killed, and all that it sent was seen. */
@@ -142,8 +147,9 @@ class History extends EventEmitter {
     }
   }
 
-  async untilDone(count: number): Promise<void> {
-    while (this.done < count) await once(this, 'done');
+  /** `isOver`: nobody waits for it any more, which is looked at with each `done`. */
+  async untilDone(count: number, isOver = () => false): Promise<void> {
+    while (this.done < count && !isOver()) await once(this, 'done');
   }
 
   get isComplete(): boolean {
@@ -164,8 +170,10 @@ class Life {
     this.#options = options;
     this.#history = history;
     this.#broker = broker;
-    const consumers = Array.from({ length: options.keys * options.consumers }, (_, i) =>
-      this.#untilOver(() => this.#consume(i % options.keys)),
+    const { keys, virtualBatch } = options;
+    const perKey = virtualBatch === undefined ? keys : 1;
+    const consumers = Array.from({ length: perKey * options.consumers }, (_, i) =>
+      this.#untilOver(() => this.#consume(i % keys)),
     );
     this.#running = [this.#untilOver(() => this.#produce()), ...consumers];
   }
@@ -198,14 +206,17 @@ class Life {
       const acks = await peer.take(keys);
       if (!acks.every(isStored)) throw new Error('the broker refused messages');
       for (const key of history.keys) key.stored.add(round);
-      await history.untilDone((history.keys[0]!.stored.size - AHEAD) * keys);
+      const behind = (history.keys[0]!.stored.size - AHEAD) * keys;
+      await history.untilDone(behind, () => this.isOver);
       if (this.isOver) return;
     }
   }
 
   async #consume(which: number): Promise<void> {
+    const { virtualBatch } = this.#options;
+    const bucket = virtualBatch === undefined ? FIRST_KEY + BigInt(which) : VIRTUAL;
     while (!this.isOver) {
-      const consumer = await TestConsumer.join(this.#broker.exhaust, FIRST_KEY + BigInt(which), 10);
+      const consumer = await TestConsumer.join(this.#broker.exhaust, bucket, virtualBatch ?? 10);
       this.#peers.add(consumer.peer);
       while (await this.#handle(which, consumer));
       this.#peers.delete(consumer.peer);
@@ -214,27 +225,28 @@ class Life {
 
   /** One delivery; false: the consumer left. */
   async #handle(which: number, consumer: TestConsumer): Promise<boolean> {
-    const { failed, left, holdMs, random } = this.#options;
+    const { failed, left, holdMs, random, virtualBatch } = this.#options;
     const history = this.#history;
-    const numbers: number[] = [];
+    const messages: [key: number, number: number][] = [];
     for (const body of await consumer.batch()) {
       const [key, number] = Buffer.from(body).toString().split(' ').map(Number);
-      if (key !== which) throw new Error(`key ${which} was given a message of key ${key}`);
-      history.delivered(which, number!, consumer);
-      numbers.push(number!);
+      if (virtualBatch === undefined && key !== which)
+        throw new Error(`key ${which} was given a message of key ${key}`);
+      history.delivered(key!, number!, consumer);
+      messages.push([key!, number!]);
     }
     await sleep(random.below(holdMs));
     if (this.isOver) return false;
     if (random.chance(left)) {
-      history.left(which);
+      history.left(messages.map(([key]) => key));
       consumer.leave();
       return false;
     }
-    for (const number of numbers) {
+    for (const [key, number] of messages) {
       const [byte, waitsMs] = random.chance(failed)
         ? FAILURES[random.below(FAILURES.length)]!
         : [1, undefined];
-      history.answered(which, number, waitsMs);
+      history.answered(key, number, waitsMs);
       consumer.ack(byte);
     }
     return true;
@@ -255,19 +267,20 @@ class Life {
   }
 }
 
-function configOf(maxInFlight: number | null | undefined): string {
+function configOf({ maxInFlight, virtualBatch }: OneAtATime): string {
   const file = path.join(temporaryFolder(), 'rules.toml');
   const limit = maxInFlight === null ? '' : `max_in_flight = ${maxInFlight ?? 1}\n`;
-  const match = '0x2a00000000000000/0xff00000000000000';
-  const rule = `name = "keys"\nmatch = "${match}"\nretry = "${RETRY_MS}ms"\n${limit}`;
-  fs.writeFileSync(file, `[[rule]]\n${rule}`);
+  let text = `[[rule]]\nname = "keys"\nmatch = "${KEYS_MATCH}"\nretry = "${RETRY_MS}ms"\n${limit}`;
+  if (virtualBatch !== undefined)
+    text += `[[rule]]\nname = "workers"\nmatch = ${VIRTUAL}\nsources = "${KEYS_MATCH}"\n`;
+  fs.writeFileSync(file, text);
   return file;
 }
 
 export async function oneAtATime(options: OneAtATime): Promise<Account> {
-  const { keys, messages, kills, maxInFlight } = options;
+  const { keys, messages, kills } = options;
   const history = new History(keys);
-  const flags = ['--config', configOf(maxInFlight)];
+  const flags = ['--config', configOf(options)];
   const dataDir = temporaryFolder();
   for (let life = 0; life <= kills; life++) {
     await using broker = await startBroker({ dataDir, flags });
