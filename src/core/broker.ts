@@ -119,7 +119,7 @@ export class Broker implements CommitEvents {
       dispatch: (slot) => this.dispatch(slot),
       isLate: options.isLate ?? (() => false),
     });
-    const { log, wallMs, nowMs = () => this.#ticks.nowMs, clockMs = nowMs } = options;
+    const { log, times, wallMs, nowMs = () => this.#ticks.nowMs, clockMs = nowMs } = options;
     this.latency = new Latency({ clockMs });
     this.maintenance = new Maintenance(this, options);
     this.indexing = this.maintenance.indexing;
@@ -148,7 +148,7 @@ export class Broker implements CommitEvents {
     const policy = options.policy ?? this.rulesInForce?.intake(wallMs);
     const quotas = options.policy === undefined ? this.rulesInForce?.quotas : undefined;
     this.rules = policy && new IntakeRules(options.codec, policy);
-    this.mover = new Mover(this, { reader: log.reader, wallMs, quotas });
+    this.mover = new Mover(this, { reader: log.reader, wallMs, quotas, times });
     this.dispatcher = new Dispatcher(this, {
       reader: log.reader,
       index: log.index,

@@ -3,11 +3,14 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { KIND_DEAD } from '../../assembly/layout-placed.ts';
+import type { PeekedMessage } from '../../src/contract/commands.ts';
+import { peek } from '../../src/core/admin/peek.ts';
 import { recover, takeInventory } from '../../src/log/recovery/recovery.ts';
 import { sharedEngine } from '../support/engine.ts';
 import { anyFate, loseAll, MemoryFiles } from '../support/memory-files.ts';
 import { Random, seedOf } from '../support/random.ts';
-import { bodiesOf, Collector, type FakeLink, World } from './harness.ts';
+import { bodiesOf, Collector, type FakeLink, TIME_MS, World } from './harness.ts';
 
 const seed = seedOf('log/moving.test');
 
@@ -127,3 +130,43 @@ async function live(worldSeed: number): Promise<void> {
     assert.ok(delivered.includes(body) || places.has(body) || clients.gone.has(body), body);
   assert.ok(dead.length > 0, 'the dead that are kept are in the log');
 }
+
+/** What a bucket's dead line shows of itself. */
+async function deadOf(world: World, bucket: number): Promise<PeekedMessage[]> {
+  const slot = world.broker.buckets.open(bucket, 0, KIND_DEAD);
+  let shown: PeekedMessage[] | undefined;
+  const parts = { broker: world.broker, log: world.log.ports, slot, limit: 10, bytes: 10 };
+  const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64');
+  const soon = (call: () => void) => void setImmediate(call);
+  const done = (messages: PeekedMessage[]) => {
+    shown = messages;
+  };
+  peek({ ...parts, base64, soon, done });
+  await world.settle();
+  return shown!;
+}
+
+test('the dead say when they were published, also if brokers ended between that and their death', async () => {
+  const clock = { wallMs: TIME_MS };
+  const options = { rules: RULES, clock };
+  const first = await World.open(new MemoryFiles(), options);
+  first.publish([{ bucket: 6, body: 'early' }]);
+  await first.settle();
+  clock.wallMs += 60_000;
+  first.publish([{ bucket: 6, body: 'late' }]);
+  await first.settle();
+  const files = (await first.close()).crash(loseAll);
+  clock.wallMs += 60_000;
+  const second = await World.open(files, options);
+  const { consumer } = second.consume(6, 4);
+  await second.settle();
+  consumer.receive(Uint8Array.of(2, 2));
+  await second.settle();
+  const times = (await deadOf(second, 6)).map(({ moved }) => [moved!.publishedAt, moved!.movedAt]);
+  const at = (ms: number) => new Date(TIME_MS + ms).toISOString();
+  assert.deepEqual(times, [
+    [at(0), at(120_000)],
+    [at(60_000), at(120_000)],
+  ]);
+  await second.close();
+});

@@ -18,12 +18,12 @@ import { fitting, lesser, type PlacingCommit, place, type Room } from '../commit
 import type { Quotas } from '../fairness/quotas.ts';
 import type { Limits } from '../limits.ts';
 import type { Counters } from '../metrics/counters.ts';
-import type { Latency } from '../metrics/latency.ts';
 import type { Failure, Position } from '../ports/basics.ts';
 import type { Codec } from '../ports/codec.ts';
 import type { Notices } from '../ports/notices.ts';
 import type { RecordReader } from '../ports/reader.ts';
 import { type Head, NO_HEAD, readHead } from '../records/placed.ts';
+import type { StoringTimes } from '../segments/storing-times.ts';
 import {
   type Destination,
   forDead,
@@ -51,7 +51,6 @@ export interface MoverParts {
   readonly limits: Pick<Limits, 'segmentBytes' | 'marksMax'>;
   readonly counters: Counters;
   readonly notices: Notices;
-  readonly latency: Pick<Latency, 'ageMs'>;
   flushSoon(): void;
   stir(): void;
   dispatch(slot: number): void;
@@ -61,6 +60,7 @@ export interface MoverParts {
 export interface MoverOptions {
   reader: RecordReader;
   wallMs: () => number;
+  times: Pick<StoringTimes, 'of'>;
   /** What buckets take; undefined: anything. `moving`: so many go to one. */
   quotas: Pick<Quotas, 'roomIn' | 'moving'> | undefined;
 }
@@ -220,8 +220,8 @@ export class Mover {
     const { slot, sequence, attempts } = part;
     const from = { ...this.#parts.buckets.placeOf(slot), sequence, attempts };
     const movedMs = this.#options.wallMs();
-    const ageMs = this.#parts.latency.ageMs(sequence);
-    const publishedMs = ageMs === undefined ? 0 : movedMs - Math.round(ageMs);
+    const storedMs = this.#options.times.of(sequence);
+    const publishedMs = Number.isFinite(storedMs) ? Math.round(storedMs) : 0;
     return headOf(from, to, before, { reason, publishedMs, movedMs });
   }
 

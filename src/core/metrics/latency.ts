@@ -48,12 +48,6 @@ export class Latency {
     this.times.note(first, now);
   }
 
-  /** How long ago a message was stored, about, in ms; undefined: before all that is known. */
-  ageMs(sequence: number): number | undefined {
-    const since = this.times.of(sequence);
-    return since === undefined ? undefined : this.clockMs() - since;
-  }
-
   /**
    * A delivery leaves whose first message, `sequence`, is sent for the first time. Counts its age;
    * one that was stored before this start has none that is known. Returns the time.

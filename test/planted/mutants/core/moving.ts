@@ -166,4 +166,14 @@ export const CORE_MOVING: readonly Mutant[] = [
     test: MOVER_TEST,
     caughtBy: 'a stop gives back what is not packed; who died by attempts has them in the log',
   },
+  {
+    name: 'the dead do not say when they were published',
+    file: MOVER,
+    member: 'Mover.#headOf',
+    find: 'Number.isFinite(storedMs)',
+    replace: 'storedMs === this.#options.wallMs()',
+    test: 'test/log/moving.test.ts',
+    caughtBy:
+      'the dead say when they were published, also if brokers ended between that and their death',
+  },
 ];
