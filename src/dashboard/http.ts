@@ -33,6 +33,7 @@ const ONCE = [
   'authorization',
   'x-thrustmq-request',
   'if-match',
+  'if-none-match',
 ];
 
 /** The first header of ONCE that is more than once among these names, which are in lower case. */

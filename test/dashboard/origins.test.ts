@@ -159,6 +159,8 @@ for (const transport of ['uws', 'node'] as const) {
         ['the same Content-Length', [host, 'Content-Length: 0', 'content-length: 0']],
         ['Origin', [host, 'Origin: http://127.0.0.1', 'Origin: http://evil.example']],
         ['our header', [host, 'X-ThrustMQ-Request: 1', 'X-ThrustMQ-Request: 0']],
+        ['If-Match', [host, 'If-Match: "a"', 'If-Match: "b"']],
+        ['If-None-Match', [host, 'If-None-Match: "a"', 'if-none-match: "b"']],
         ['length and coding', [host, 'Content-Length: 0', 'Transfer-Encoding: chunked']],
       ];
       for (const [what, lines] of twice)
