@@ -56,7 +56,16 @@ import {
   writeDeferral,
   writeHead,
 } from '../../src/core/records/placed.ts';
-import { ATTEMPTS, COUNT, OFFSET, sequenceOf, TYPE, timeOf } from '../../src/core/records/rows.ts';
+import {
+  ATTEMPTS,
+  BUCKET_HIGH,
+  BUCKET_LOW,
+  COUNT,
+  OFFSET,
+  sequenceOf,
+  TYPE,
+} from '../../src/core/records/rows.ts';
+import { idOf } from '../../src/core/rules/match.ts';
 import { createState } from '../../src/core/segments/state.ts';
 import { FileLog } from '../../src/log/file-log.ts';
 import type { Files } from '../../src/log/files/files.ts';
@@ -319,7 +328,7 @@ export class Collector implements Sink {
       for (const deferral of deferralsIn(bytes, from, count))
         this.#staged.push(() => this.#defer(deferral));
     } else if (type === RECORD_MESSAGES || type === RECORD_PLACED) {
-      const bucket = timeOf(rows, at);
+      const bucket = idOf(rows[at + BUCKET_LOW]!, rows[at + BUCKET_HIGH]!);
       const kind = kindOf(rows, at);
       const name = kind === 0 ? `${bucket}` : `${bucket}/${kind}`;
       if (type === RECORD_PLACED) {

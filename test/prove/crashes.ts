@@ -6,11 +6,10 @@ import assert from 'node:assert/strict';
 import { bodiesOf, indexOf, type Message, World, type WorldOptions } from '../log/harness.ts';
 import { type Fate, loseAll, MemoryFiles } from '../support/memory-files.ts';
 import { Random } from '../support/random.ts';
+import { ruledWorkload } from './crash-rules.ts';
+import { type Moment, Moments, SUBSETS_MAX, TEARS, type Workload } from './moments.ts';
 import { type CaseOptions, type Counts, count, type Part, spread } from './part.ts';
 
-/** Subsets of one step beyond which a seeded choice of them is made. */
-const SUBSETS_MAX = 256;
-const TEARS = 16;
 const BUCKETS = 3;
 /** States of each workload before the next one begins; the rest of them comes with more budget. */
 const TURN = 400;
@@ -23,9 +22,11 @@ const CASES = Math.ceil((BATCHES * STEPS * (SUBSETS_MAX + TEARS)) / TURN) * TURN
 
 // A pool of frames for one frame would be a megabyte to clear in each state.
 const LIMITS = { limits: { framesMax: 0 } };
-/** Where everything is published again after the crash, in every second workload. */
+/** Where everything is published again after the crash, in every third workload. */
 const ONCE = 2;
-const isOnce = (seed: number) => seed % 2 === 1;
+const isOnce = (seed: number) => seed % 3 === 1;
+/** Another third are of what rules do to messages (crash-rules.ts). */
+const isRuled = (seed: number) => seed % 3 === 2;
 const rulesOf = (seed: number) => (isOnce(seed) ? { rules: [`${ONCE} dedup=1h`] } : {});
 
 /** What clients know at one step. */
@@ -35,13 +36,6 @@ interface Known {
   acked: ReadonlySet<string>;
   /** Acked by a consumer: they may come back, or not. */
   done: ReadonlySet<string>;
-}
-
-interface Moment extends Known {
-  files: MemoryFiles;
-  doubts: number;
-  /** Subsets first, tears behind them. */
-  states: number;
 }
 
 /** Where a message stands in the order of publishing. */
@@ -55,23 +49,34 @@ interface Place {
   behind: number;
 }
 
-interface Workload {
-  /** By `bucket:body`. */
-  places: ReadonlyMap<string, Place>;
-  moments: Moment[];
+/** By `bucket:body`. */
+type Places = ReadonlyMap<string, Place>;
+
+interface Made extends Workload {
   /** States before each moment. */
   from: number[];
   states: number;
 }
 
+async function made(seed: number): Promise<Made> {
+  const of = isRuled(seed) ? await ruledWorkload(seed, BATCHES, STEPS) : await workload(seed);
+  const from: number[] = [];
+  let states = 0;
+  for (const moment of of.moments) {
+    from.push(states);
+    states += moment.states;
+  }
+  return { ...(of as Workload), from, states };
+}
+
 /** A few batches, acks and returns on small segments, and the disk at each step of them. */
-async function workload(seed: number): Promise<Workload> {
+async function workload(seed: number): Promise<Workload<Known>> {
   const random = new Random(seed);
   const files = new MemoryFiles();
   const world = await World.open(files, rulesOf(seed));
   await world.settle();
   files.auto = false;
-  const moments: Moment[] = [];
+  const moments = new Moments<Known>(files);
   const places = new Map<string, Place>();
   const acked = new Set<string>();
   const done = new Set<string>();
@@ -90,17 +95,10 @@ async function workload(seed: number): Promise<Workload> {
     acks.forEach((yes, i) => void (yes && done.add(`1:${bodies[i]}`)));
     consumer.receive(Uint8Array.from(acks, Number));
   };
-  let last = '';
   const note = () => {
-    const fork = files.fork();
-    const now = `${fork.fingerprint()} ${knowledge({ sent: places.size, acked, done })}`;
-    if (now === last) return;
-    last = now;
-    const { doubts } = files;
-    const subsets = Math.min(2 ** doubts, SUBSETS_MAX);
-    const known = { sent: places.size, acked: new Set(acked), done: new Set(done) };
-    const states = subsets + (doubts > 0 ? TEARS : 0);
-    moments.push({ ...known, files: fork, doubts, states });
+    const now = { sent: places.size, acked, done };
+    const known = () => ({ ...now, acked: new Set(acked), done: new Set(done) });
+    moments.note(knowledge(now), known);
   };
   for (let batch = 0; batch < BATCHES; batch++) {
     const messages: Message[] = Array.from({ length: 1 + random.below(5) }, (_, i) => ({
@@ -123,13 +121,8 @@ async function workload(seed: number): Promise<Workload> {
     world.broker.advance((batch + 1) * 100);
   }
   files.kill();
-  const from: number[] = [];
-  let states = 0;
-  for (const moment of moments) {
-    from.push(states);
-    states += moment.states;
-  }
-  return { places, moments, from, states };
+  const of = (left: MemoryFiles, known: Known) => judge(left, known, places, seed);
+  return { moments: moments.all, judge: of };
 }
 
 // What clients know only grows: its sizes tell what it is.
@@ -138,7 +131,7 @@ function knowledge({ sent, acked, done }: Known): string {
 }
 
 /** What a crash decides in the given state of a moment. */
-function fateOf(moment: Moment, state: number, seed: number): () => Fate {
+function fateOf(moment: Moment<unknown>, state: number, seed: number): () => Fate {
   const subsets = moment.states - (moment.doubts > 0 ? TEARS : 0);
   const random = new Random((seed + state * 7919) >>> 0);
   if (state >= subsets) return () => (['keep', 'lose', 'tear'] as const)[random.below(3)]!;
@@ -166,12 +159,7 @@ function mayPrecede(before: Place, place: Place): boolean {
 }
 
 /** A broker starts, publishes and loses power; the next one must deliver what is owed. */
-async function judge(
-  files: MemoryFiles,
-  known: Known,
-  order: Workload['places'],
-  seed: number,
-): Promise<void> {
+async function judge(files: MemoryFiles, known: Known, order: Places, seed: number): Promise<void> {
   const options = { ...LIMITS, ...rulesOf(seed) };
   const world = await World.open(files, options);
   const again = isOnce(seed) ? sentTo(ONCE, known, order) : [];
@@ -207,7 +195,7 @@ async function judge(
 }
 
 // Bodies that were sent to a bucket.
-function sentTo(bucket: number, { sent }: Known, order: Workload['places']): string[] {
+function sentTo(bucket: number, { sent }: Known, order: Places): string[] {
   const mine = [...order].filter(
     ([message, { at }]) => at < sent && message.startsWith(`${bucket}:`),
   );
@@ -222,7 +210,7 @@ export class Crashes implements Part {
   #seed = 0;
   #set = 0;
   // By seed of the workload; those of one set, as its cases come by turns.
-  readonly #made = new Map<number, Workload>();
+  readonly #made = new Map<number, Made>();
   readonly #judged = new Map<number, Set<string>>();
 
   /** Cases go through some workloads by turns, and through all states of each in a seeded order. */
@@ -234,30 +222,31 @@ export class Crashes implements Part {
       this.#judged.clear();
       this.#made.clear();
     }
-    const made = this.#made.get(each) ?? (await workload(each));
-    if (!this.#made.has(each)) {
-      const { states } = made;
+    const known = this.#made.get(each);
+    const of = known ?? (await made(each));
+    if (known === undefined) {
+      const { states } = of;
       assert.ok(states <= CASES, `a workload of ${states} states: only ${CASES} would be tried`);
-      count(this.counts, 'workloads');
-      this.#made.set(each, made);
+      count(this.counts, isRuled(each) ? 'workloads of rules' : 'workloads');
+      this.#made.set(each, of);
     }
-    if (at >= made.states) return;
-    const state = spread(at, made.states, seed);
-    const which = made.from.findLastIndex((from) => from <= state);
-    const moment = made.moments[which]!;
-    const fate = fateOf(moment, state - made.from[which]!, each);
+    if (at >= of.states) return;
+    const state = spread(at, of.states, seed);
+    const which = of.from.findLastIndex((from) => from <= state);
+    const moment = of.moments[which]!;
+    const fate = fateOf(moment, state - of.from[which]!, each);
     const after = moment.files.fork().crash(fate, new Random(state));
     if (state % 2 === 1) indexOf(after).clear();
     const seen = this.#seen(each);
-    const print = `${after.fingerprint()} ${knowledge(moment)}`;
+    const print = `${after.fingerprint()} ${moment.print}`;
     if (seen.has(print)) {
       count(this.counts, 'seen before');
       return;
     }
     seen.add(print);
     count(this.counts, 'states');
-    await judge(after, moment, made.places, each).catch((error) => {
-      const where = `workload ${each}, step ${which}, state ${state - made.from[which]!}`;
+    await of.judge(after, moment.known).catch((error) => {
+      const where = `workload ${each}, step ${which}, state ${state - of.from[which]!}`;
       throw new Error(`${where}: ${error.message}`, { cause: error });
     });
   }

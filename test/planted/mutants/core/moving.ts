@@ -167,6 +167,15 @@ export const CORE_MOVING: readonly Mutant[] = [
     caughtBy: 'a stop gives back what is not packed; who died by attempts has them in the log',
   },
   {
+    name: 'a message that waits after a failure is ready after a crash',
+    file: 'src/core/segments/apply.ts',
+    member: 'Apply.#fold',
+    find: 'dueMs > 0',
+    replace: 'dueMs > 0 && this.#isNew',
+    test: 'test/prove/crash-rules.test.ts',
+    caughtBy: 'a crash amid what rules do: each message in one place, rules and times as they were',
+  },
+  {
     name: 'the dead do not say when they were published',
     file: MOVER,
     member: 'Mover.#headOf',
