@@ -9,7 +9,9 @@ const STEP_MS = 5;
 
 /** From now on time stands still until the test ends, but for what is asked of the result. */
 export function timeOf(t: TestContext): (ms: number) => Promise<void> {
-  let nowMs = performance.now();
+  // Whole ms: sums of fractions differ in their last bits, and a timer that is due by so much later
+  // than the last step would never fire.
+  let nowMs = Math.ceil(performance.now());
   t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
   t.mock.method(performance, 'now', () => nowMs);
   return async (ms) => {
