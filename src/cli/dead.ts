@@ -23,6 +23,7 @@ const EXAMPLES = `
 Examples:
   thrustmq dead ls                           which buckets have dead messages
   thrustmq dead peek 42 --count 3            the first of them, and why they died
+  thrustmq dead peek 42 --after 1234         the next, behind the one with this sequence
   thrustmq dead info 42                      how many died of what, and how a redrive goes
   thrustmq dead redrive 42 --rate 100        give them back, 100 a second
   thrustmq dead redrive 42 --to 43 --limit 1 give one of them to another bucket
@@ -38,7 +39,8 @@ export function registerDead(program: Command): void {
   const onOne = (name: string, text: string) => addBucketVerb(dead, name, text);
   addBucketList(dead, 'list buckets that have dead messages').action(list);
   onOne('peek', 'show the next dead messages, why and when they died')
-    .option('-n, --count <N>', `messages at most, up to ${PEEK_MAX}`, wholeNumber, 10)
+    .option('-n, --count <N>', 'messages at most', wholeNumber, 10)
+    .option('--after <SEQUENCE>', 'only those behind this one', wholeNumber)
     .option('--bytes <N>', 'bytes of each at most', wholeNumber, 4096)
     .action(peek);
   onOne('info', 'count why the dead of a bucket died, and show how a redrive or purge goes')
@@ -80,12 +82,33 @@ async function list(options: AdminOptions & { sort: string; limit: number }): Pr
   if (page.more) note('there may be more that died in the last seconds, or before the start');
 }
 
-async function peek(
-  id: bigint,
-  options: AdminOptions & { count: number; bytes: number },
-): Promise<void> {
-  const path = `/api/v1/buckets/${id}/dead/messages?limit=${options.count}&bytes=${options.bytes}`;
-  const result = (await new Dashboard(options).get(path)) as PeekResult;
+interface PeekOptions extends AdminOptions {
+  count: number;
+  bytes: number;
+  after?: number;
+}
+
+/** The next dead messages, in as many answers as it takes. */
+async function peeked(id: bigint, options: PeekOptions): Promise<PeekResult> {
+  const dashboard = new Dashboard(options);
+  const all: PeekResult = { id: String(id), messages: [], cut: false };
+  let after = options.after === undefined ? undefined : String(options.after);
+  for (;;) {
+    const limit = Math.min(PEEK_MAX, options.count - all.messages.length);
+    const query = new URLSearchParams({ limit: String(limit), bytes: String(options.bytes) });
+    if (after !== undefined) query.set('after', after);
+    const path = `/api/v1/buckets/${id}/dead/messages?${query}`;
+    const { messages, cut } = (await dashboard.get(path)) as PeekResult;
+    all.messages.push(...messages);
+    const isDone = all.messages.length >= options.count || (messages.length < limit && !cut);
+    // An answer that is cut shows something, unless its first record cannot be read.
+    if (isDone || messages.length === 0) return { ...all, cut };
+    after = messages.at(-1)!.sequence;
+  }
+}
+
+async function peek(id: bigint, options: PeekOptions): Promise<void> {
+  const result = await peeked(id, options);
   if (options.json) {
     await emit(`${JSON.stringify(result)}\n`);
     return;

@@ -30,7 +30,15 @@ export type Command =
       line?: Line | undefined;
     }
   | { kind: 'bucket'; id: string; line?: Line | undefined }
-  | { kind: 'peek'; id: string; limit: number; bytes: number; line?: Line | undefined }
+  | {
+      kind: 'peek';
+      id: string;
+      limit: number;
+      bytes: number;
+      line?: Line | undefined;
+      /** Sequence of the last message of the answer before: this one begins behind it. */
+      after?: string | undefined;
+    }
   | { kind: 'connections'; limit: number; cursor?: string | undefined }
   | { kind: 'segments'; limit: number; cursor?: string | undefined }
   | { kind: 'rules'; limit: number; cursor?: string | undefined }

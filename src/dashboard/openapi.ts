@@ -126,6 +126,11 @@ const PEEKED = [
     { ...whole, minimum: 1, maximum: PEEK_BYTES_MAX, default: 4096 },
     'bytes of each message at most',
   ),
+  query(
+    'after',
+    { type: 'string', pattern: '^\\d{1,15}$' },
+    'sequence of the last message of the answer before: begins behind it',
+  ),
 ];
 
 export const OPENAPI = {

@@ -54,5 +54,8 @@ export function bucketsCommand(query: URLSearchParams): Command & { kind: 'bucke
 export function peekCommand(id: string, query: URLSearchParams): Command & { kind: 'peek' } {
   const limit = wholeFrom(query, 'limit', PEEK_USUAL, PEEK_MAX);
   const bytes = wholeFrom(query, 'bytes', PEEK_BYTES_USUAL, PEEK_BYTES_MAX);
-  return { kind: 'peek', id, limit, bytes };
+  const after = query.get('after') ?? undefined;
+  if (after !== undefined && !/^\d{1,15}$/.test(after))
+    throw new QueryError(`after is the sequence of a message, not "${shown(after)}"`);
+  return { kind: 'peek', id, limit, bytes, after };
 }

@@ -117,6 +117,7 @@ test('queries become bounded commands, or problems that name the part', async ()
     ['/api/v1/buckets?limit=1001', /limit is a whole number from 1 to 1000, not "1001"/],
     ['/api/v1/buckets?limit=-1', /limit is a whole number/],
     ['/api/v1/buckets/1/messages?limit=101', /from 1 to 100/],
+    ['/api/v1/buckets/1/dead/messages?after=1e3', /sequence of a message, not "1e3"/],
     ['/api/v1/buckets/1/messages?bytes=9999999', /bytes is a whole number/],
     ['/api/v1/history?seconds=0', /seconds is a whole number/],
     ['/metrics/buckets?top=5000', /top is a whole number from 1 to 1000/],

@@ -109,6 +109,26 @@ test('what died is counted, listed with why, and is there after kill -9', async 
   assert.equal(await again.stop(), 0);
 });
 
+test('more dead than one answer shows are shown in pages, and from any place on', async () => {
+  await using broker = await withDead(230);
+  const peek = (...args: string[]) => {
+    const { messages } = JSON.parse(thrustmq(broker, 'dead', 'peek', '7', '--json', ...args));
+    return (messages as PeekResult['messages']).map(({ payload, sequence }) => ({
+      text: Buffer.from(payload, 'base64').toString(),
+      sequence,
+    }));
+  };
+  const all = peek('--count', '1000');
+  const expected = ['too often', ...Array.from({ length: 230 }, (_, i) => `bad ${i}`)];
+  assert.deepEqual(
+    all.map(({ text }) => text),
+    expected,
+  );
+  assert.deepEqual(peek('--count', '150'), all.slice(0, 150));
+  assert.deepEqual(peek('--after', all[199]!.sequence), all.slice(200, 210));
+  assert.equal(await broker.stop(), 0);
+});
+
 test('a redrive at a rate is ended by an operator: the others stay dead, until purged', async () => {
   await using broker = await withDead(9);
   const path = '/buckets/7/dead';

@@ -200,7 +200,7 @@ export class Admin {
   }
 
   #peek(command: Extract<Command, { kind: 'peek' }>, done: Done): Outcome | undefined {
-    const { id, limit, bytes, line } = command;
+    const { id, limit, bytes, line, after } = command;
     const { broker, log, base64, soon } = this.#options;
     if (!isId(id)) return notAnId(id);
     const slot = this.#openSlot(id, line);
@@ -211,7 +211,9 @@ export class Admin {
         done(refuse('failed', `the messages of bucket ${id} cannot be read: ${failure}`));
       else done({ ok: true, result: { id, messages, cut: cut || failure !== undefined } });
     };
-    peek({ broker, log, slot, limit: most, bytes: Math.max(0, bytes), base64, soon, done: end });
+    const from = after === undefined ? 0 : Number(after) + 1;
+    const asked = { limit: most, bytes: Math.max(0, bytes), from };
+    peek({ broker, log, slot, ...asked, base64, soon, done: end });
     return undefined;
   }
 

@@ -34,6 +34,8 @@ export interface PeekOptions {
   /** Messages at most, and bytes of each. */
   limit: number;
   bytes: number;
+  /** Only messages with this sequence or a higher one. */
+  from?: number | undefined;
   /** Bytes read for it at most, about; what is left then is not looked at. */
   readMost?: number;
   base64: (bytes: Uint8Array) => string;
@@ -66,14 +68,14 @@ class Peek {
   }
 
   start(): void {
-    const { broker, slot, limit, soon } = this.#options;
+    const { broker, slot, limit, from, soon } = this.#options;
     if (!this.#isThere()) {
       this.#end();
       return;
     }
     this.#parts = [];
     this.#wanted = limit;
-    const { parts, sought, older } = lookahead(broker.buckets, slot, limit);
+    const { parts, sought, older } = lookahead(broker.buckets, slot, limit, from);
     if (sought.length === 0) this.#goOn(parts, older);
     else if (broker.indexing.releasing) soon(() => this.start());
     else this.#seek(sought, parts, older);
@@ -165,8 +167,8 @@ class Peek {
   }
 
   #inMemory(): void {
-    const { broker, slot, limit } = this.#options;
-    if (this.#wanted > 0) this.#add(inEntries(broker.buckets, slot, limit));
+    const { broker, slot, limit, from } = this.#options;
+    if (this.#wanted > 0) this.#add(inEntries(broker.buckets, slot, limit, from));
     this.#read(0, 0);
   }
 

@@ -19,17 +19,22 @@ export interface Lookahead {
   older: number | undefined;
 }
 
-/** Looks along the line for `most` parts at most. */
-export function lookahead(buckets: Buckets<unknown>, slot: number, most: number): Lookahead {
+/** Looks along the line, from the sequence `from` on, for `most` parts at most. */
+export function lookahead(
+  buckets: Buckets<unknown>,
+  slot: number,
+  most: number,
+  from = 0,
+): Lookahead {
   const share = buckets.subscription(slot);
   const { entries } = buckets;
   const sought: Run[] = [];
   const returned = [...(share?.requeued.slices ?? []), ...(share?.suspects?.slices ?? [])];
   for (const run of share?.sought?.items ?? []) {
     const end = run.sequence + run.count;
-    const indexed = Math.max(run.sequence, Math.min(end, entries.firstSequence));
-    if (indexed > run.sequence)
-      sought.push({ sequence: run.sequence, count: indexed - run.sequence });
+    const begin = Math.max(run.sequence, from);
+    const indexed = Math.max(begin, Math.min(end, entries.firstSequence));
+    if (indexed > begin) sought.push({ sequence: begin, count: indexed - begin });
     for (let at = indexed; at < end; ) {
       const record = recordAt(buckets, entries.at(at));
       returned.push(...partsOf(buckets, slot, [record], { sequence: at, count: end - at }));
@@ -40,9 +45,21 @@ export function lookahead(buckets: Buckets<unknown>, slot: number, most: number)
   const ahead = share?.ahead.slice(share.aheadAt) ?? [];
   const last = ahead.at(-1);
   const next = last === undefined ? buckets.placeOf(slot).next : last.sequence + last.count;
-  const parts = [...returned.sort(bySequence), ...ahead].slice(0, most);
-  const older = buckets.headOf(slot).isOlder ? next : undefined;
-  return { parts: parts.map((part) => ({ ...part })), sought, older };
+  const parts = behind([...returned.sort(bySequence), ...ahead], from).slice(0, most);
+  const older = buckets.headOf(slot).isOlder ? Math.max(next, from) : undefined;
+  return { parts, sought, older };
+}
+
+/** Copies of what is in the parts from a sequence on. */
+function behind(parts: readonly Slice[], from: number): Slice[] {
+  const copies = parts.map((part) => ({ ...part }));
+  for (const part of copies) {
+    const cut = Math.max(0, Math.min(part.count, from - part.sequence));
+    part.sequence += cut;
+    part.first += cut;
+    part.count -= cut;
+  }
+  return copies.filter(({ count }) => count > 0);
 }
 
 /** What is ready of a run, in a bucket's records that were found. */
@@ -73,14 +90,35 @@ function bySequence(a: { sequence: number }, b: { sequence: number }): number {
   return a.sequence - b.sequence;
 }
 
-/** Copies of the first parts of the line that are in entries; looks at `most` entries at most. */
-export function inEntries(buckets: Buckets<unknown>, slot: number, most: number): Slice[] {
+/**
+ * Copies of the first parts of the line that are in entries, from the sequence `from` on; looks at
+ * `most` entries at most.
+ */
+export function inEntries(
+  buckets: Buckets<unknown>,
+  slot: number,
+  most: number,
+  from = 0,
+): Slice[] {
   const { entries } = buckets;
   const { entry: head, taken } = buckets.headOf(slot);
+  const first = head === 0 ? 0 : entries.sequence(head) + taken;
   const found: Found[] = [];
-  for (let entry = head; entry !== 0 && found.length < most; entry = entries.next(entry))
-    found.push(recordAt(buckets, entry));
-  return buckets.indexed.slicesOf(slot, found, (found[0]?.sequence ?? 0) + taken);
+  let entry = entryAt(buckets, slot, head, from);
+  for (; entry !== 0 && found.length < most; entry = entries.next(entry))
+    if (entries.sequence(entry) + entries.count(entry) > from) found.push(recordAt(buckets, entry));
+  return buckets.indexed.slicesOf(slot, found, Math.max(first, from));
+}
+
+// Somewhere in the line, not behind a sequence: at it, if what is there is of this line. A line may
+// be long, and whoever looks at it page by page is not to walk along all of it for each.
+function entryAt(buckets: Buckets<unknown>, slot: number, head: number, from: number): number {
+  const { entries } = buckets;
+  if (head === 0 || from <= entries.sequence(head)) return head;
+  const entry = entries.at(from - 1);
+  const { low, high, kind } = buckets.placeOf(slot);
+  const isOwn = entries.bucketLow(entry) === low && entries.bucketHigh(entry) === high;
+  return entry > head && isOwn && entries.kind(entry) === kind ? entry : head;
 }
 
 /** What comes next, if that is known without a lookup and without moving on in the line. */

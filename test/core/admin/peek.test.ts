@@ -8,7 +8,7 @@ import { PEEK_BYTES_MAX, type PeekedMessage } from '../../../src/contract/comman
 import { peek } from '../../../src/core/admin/peek.ts';
 import type { LogPorts } from '../../../src/core/ports/log.ts';
 import { freshEngine } from '../../support/engine.ts';
-import { batch, brokerOf, type Indexed, type World } from '../../support/world.ts';
+import { acks, batch, brokerOf, type Indexed, type World } from '../../support/world.ts';
 
 const KIB = 1024;
 const SMALL = { segmentBytes: 16 * KIB, messageBytesMax: KIB, heartbeatMs: 1e9 };
@@ -21,7 +21,10 @@ interface Answer {
 }
 
 /** Begins a peek at bucket 1; `turns` are those that it asked for. */
-function begin(world: World, options: { limit?: number; bytes?: number; log?: Partial<LogPorts> }) {
+function begin(
+  world: World,
+  options: { limit?: number; bytes?: number; from?: number; log?: Partial<LogPorts> },
+) {
   const turns: (() => void)[] = [];
   const answers: Answer[] = [];
   peek({
@@ -30,6 +33,7 @@ function begin(world: World, options: { limit?: number; bytes?: number; log?: Pa
     slot: world.broker.buckets.find(1, 0),
     limit: options.limit ?? 100,
     bytes: options.bytes ?? 100,
+    from: options.from,
     base64: (bytes) => Buffer.from(bytes).toString(),
     soon: (call) => void turns.push(call),
     done: (messages, cut, failure) => {
@@ -179,4 +183,31 @@ test('what is more than one answer may hold is cut, and that is said', () => {
   ]);
   assert.ok(cut);
   assert.equal(end(world, begin(world, { bytes: size, limit: 2 })).cut, false, 'as asked for');
+});
+
+test('pages of any size, each behind the one before, show all that one answer shows', () => {
+  const world = brokerOf({ limits: SMALL });
+  chill(world, 'a', 'b', 'c', 'd', 'e');
+  world.publish(1, 'f', 'g', 'h');
+  world.publish(1, 'i');
+  const consumer = world.consumer(1, 1);
+  world.settle();
+  consumer.send(acks(1));
+  world.settle();
+  consumer.send(acks(0)); // it comes back, in front of what was looked up by then
+  world.settle();
+  consumer.vanish();
+  world.settle();
+  const all = end(world, begin(world, {})).texts;
+  assert.deepEqual(all, [...'bcdefghi']);
+  for (let limit = 1; limit <= all.length + 1; limit++) {
+    const texts: string[] = [];
+    for (let from = 0, more = true; more; ) {
+      const { messages, texts: page } = end(world, begin(world, { limit, from }));
+      texts.push(...page);
+      more = page.length === limit && texts.length <= all.length;
+      if (page.length > 0) from = Number(messages.at(-1)!.sequence) + 1;
+    }
+    assert.deepEqual(texts, all, `pages of ${limit}`);
+  }
 });

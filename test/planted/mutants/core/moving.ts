@@ -167,6 +167,15 @@ export const CORE_MOVING: readonly Mutant[] = [
     caughtBy: 'a stop gives back what is not packed; who died by attempts has them in the log',
   },
   {
+    name: 'a page of a line begins where the line does',
+    file: 'src/core/buckets/lookahead.ts',
+    member: 'lookahead',
+    find: 'Math.max(next, from)',
+    replace: 'next',
+    test: 'test/core/admin/peek.test.ts',
+    caughtBy: 'pages of any size, each behind the one before, show all that one answer shows',
+  },
+  {
     name: 'a message that waits after a failure is ready after a crash',
     file: 'src/core/segments/apply.ts',
     member: 'Apply.#fold',
