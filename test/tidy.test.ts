@@ -129,7 +129,7 @@ const FLOORS: Record<string, string[]> = {
   'src/core': [
     'ports assert.ts limits.ts',
     'collections records timing metrics text',
-    'rules',
+    'rules cluster',
     'memory buckets',
     'following',
     'commit',
@@ -168,7 +168,7 @@ test('imports go only where the rooms allow', () => {
       const to = target.startsWith('.') ? path.join(path.dirname(name), target) : target;
       const allowed =
         to.startsWith(`${room}/`) ||
-        /^assembly\/layout(-placed)?\.ts$/.test(to) ||
+        /^assembly\/layout(-placed|-cluster)?\.ts$/.test(to) ||
         ROOMS[room]!.some(
           (one) => to === one || to.startsWith(one.endsWith(':') ? one : `${one}/`),
         );

@@ -5,9 +5,10 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import * as layout from '../../assembly/layout.ts';
+import * as cluster from '../../assembly/layout-cluster.ts';
 import * as placed from '../../assembly/layout-placed.ts';
 
-const L: Record<string, number> = { ...layout, ...placed };
+const L: Record<string, number> = { ...layout, ...placed, ...cluster };
 const PAGE = 65_536;
 
 /** Fields of a table by prefix: `PREFIX_…_AT`, in order of place, up to `bytes`. */
@@ -158,6 +159,25 @@ describe('fields', () => {
     );
     assert.equal(layout.SEGMENT_CRC_AT + 4, layout.SEGMENT_HEADER_BYTES);
     assert.ok(layout.SEGMENT_HEADER_BYTES <= layout.SEGMENT_DATA_AT);
+  });
+
+  test('message of the stream', () => {
+    const { STREAM_ENVELOPE_BYTES, STREAM_MAGIC } = cluster;
+    assert.deepEqual(sizes('STREAM', STREAM_ENVELOPE_BYTES), [
+      ['STREAM_CRC_AT', 4],
+      ['STREAM_MAGIC_AT', 4],
+      ['STREAM_LOG_ID_AT', 8],
+      ['STREAM_POSITION_AT', 8],
+      ['STREAM_EPOCH_AT', 4],
+      ['STREAM_BATCH_AT', 4],
+      ['STREAM_OFFSET_AT', 4],
+      ['STREAM_NODE_AT', 4],
+      ['STREAM_VERSION_AT', 1],
+      ['STREAM_KIND_AT', 1],
+      ['STREAM_JSON_AT', 2],
+      ['STREAM_BODY_CRC_AT', 4],
+    ]);
+    assert.equal(Buffer.from(Uint32Array.of(STREAM_MAGIC).buffer).toString(), 'TMQS');
   });
 
   test('the magic is legible in a file', () => {
