@@ -4,11 +4,11 @@
 //    0  u32  CRC32C of bytes 4 … 47
 //    4  u32  magic "TMQS"
 //    8  u64  log id: the same on all nodes of a cluster
-//   16  u64  position in the log: of the batch; of all other kinds the end of the log
+//   16  u64  position in the log: of the batch; with all other kinds the end of the log
 //   24  u32  epoch of the owner that sent it
 //   28  u32  batch: bytes of the whole batch; else zero
-//   16  u64  position in the log: of the batch; with all other kinds the end of the log
-//            count from 1 in each epoch; else zero
+//   32  u32  offset of this part in its batch; of settings, base and resign a serial number, which
+//            counts from 1 in each epoch; else zero
 //   36  u32  node number of the sender
 //   40  u8   version
 //   41  u8   kind; STREAM_CLOSES is set in it where the batch closes its segment

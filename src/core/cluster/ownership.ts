@@ -1,0 +1,308 @@
+// Whether this node owns the log. Who hears nothing for a while may try to; the one append that is
+// its start decides, and fences whoever owned before. Clocks only decide who tries, and when an owner
+// that can't confirm anything stops delivering: no acknowledgement rests on them.
+//
+//   joining ──► following ──► campaigning ──► owning ◄──► doubting ◄──► suspended
+//                                 │              └───────────┴──────────────┴──► deposed
+//                                 └► deposed (another was first)
+//
+// A deposed node throws away what it had as an owner and joins anew, from what its disk has. An
+// orderly stop is resigning. Whatever nobody may go on from is stopped.
+
+import { STREAM_RESIGN } from '../../../assembly/layout-cluster.ts';
+import { assert } from '../assert.ts';
+import type { Failure, Position } from '../ports/basics.ts';
+import type { ReplicatedStream, StreamMessage } from '../ports/stream.ts';
+import type { CountedBatch, CountingOptions, Place, Verdict } from './counting.ts';
+import { jsonOf } from './envelope.ts';
+import { type Done, Publishing } from './publishing.ts';
+import { Reading, type Saved, type SegmentPlace } from './reading.ts';
+
+export type OwnershipState =
+  | 'joining'
+  | 'following'
+  | 'campaigning'
+  | 'owning'
+  | 'doubting'
+  | 'suspended'
+  | 'resigning'
+  | 'deposed'
+  | 'stopped';
+
+/** What it brings about. None is called within `join`, `publish` or `setting`, but for `stop`. */
+export interface OwnershipEffects {
+  /** A batch that counts, while this node does not own: into its log, or compared if it is there. */
+  apply(batch: CountedBatch, done: (failure: Failure) => void): void;
+  /** What another said beside its batches: a kind of layout-cluster.ts, and its JSON, valid within
+   * the call. */
+  said(kind: number, json: Uint8Array, epoch: number, node: number): void;
+  /** Make what owns, as of epoch `epoch`: the first batch that it publishes is the start. */
+  campaign(epoch: number): void;
+  /** The start counts: serve. */
+  own(epoch: number): void;
+  /** Nothing may be delivered for now; what consumers hold is ready again. */
+  suspend(): void;
+  goOn(): void;
+  /** No more an owner, or never one: no ack, no answer; then `join`. */
+  depose(why: string): void;
+  /** The stream was purged past this log: set it aside, and `join` with an empty one. */
+  rebuild(why: string): void;
+  /** The process has to end with this code. */
+  stop(code: number, why: string): void;
+}
+
+export interface OwnershipOptions extends CountingOptions {
+  readonly stream: ReplicatedStream;
+  readonly effects: OwnershipEffects;
+  readonly clockMs: () => number;
+  readonly node: number;
+  /** Who this owner is, as JSON; has to differ from that of each other life of the node. */
+  readonly json: Uint8Array;
+  readonly beginning: Position;
+  /** How long it is silent before a node campaigns, and how much longer this one waits, in ms. */
+  readonly ttlMs: number;
+  readonly rankMs: number;
+  /** A little more, by chance, in ms: asked for at each silence. */
+  readonly jitterMs: () => number;
+  /** How long an owner may deliver after what was confirmed last; less than `ttlMs` by a beat. */
+  readonly ownMs: number;
+  readonly beatMs: number;
+  readonly partBytes: number;
+  readonly inFlightBytes: number;
+  readonly queueBytes: number;
+  /** Whether nothing is on its way to the own disk: a beat says that this works, too. */
+  readonly isIdle: () => boolean;
+  /** Whether this node could own. */
+  readonly isAble: () => boolean;
+}
+
+export class Ownership {
+  readonly #options: OwnershipOptions;
+  #state: 'joining' | 'following' | 'campaigning' | 'owning' | 'resigning' | 'deposed' | 'stopped' =
+    'deposed';
+  #reading: Reading | undefined;
+  #publishing: Publishing | undefined;
+  #suspended = false;
+  #started = false;
+  #heardMs = 0;
+  #waitMs = 0;
+  #resigned = false;
+  #confirmedMs = 0;
+  // No epoch is tried twice: a start that was given up may still come.
+  #tried = 0;
+
+  constructor(options: OwnershipOptions) {
+    const { ownMs, ttlMs, beatMs } = options;
+    assert(ownMs < ttlMs - beatMs - 100, 'an owner must stop delivering before others campaign');
+    this.#options = options;
+  }
+
+  get state(): OwnershipState {
+    if (this.#state !== 'owning') return this.#state;
+    if (this.#suspended) return 'suspended';
+    return this.#publishing!.doubting ? 'doubting' : 'owning';
+  }
+
+  /** Of the owner that counts, which may be this node. */
+  get epoch(): number {
+    return this.#reading?.counting?.epoch ?? 0;
+  }
+
+  /** Behind the last batch that is applied, or that was published here and counts: within its
+   * `done`, behind that very batch. */
+  get place(): Place | undefined {
+    return this.#reading?.place;
+  }
+
+  get segments(): readonly SegmentPlace[] {
+    return this.#reading?.segments ?? [];
+  }
+
+  /** Messages of the stream that were passed over since it was joined. */
+  get voids(): number {
+    return this.#reading?.counting?.voids ?? 0;
+  }
+
+  /** The last number of the stream that was heard. */
+  get sequence(): number {
+    return this.#reading?.counting?.sequence ?? 0;
+  }
+
+  /** Whether publishes wait for the stream, which has no room. */
+  get isFull(): boolean {
+    return this.#publishing?.full ?? false;
+  }
+
+  /** Whether this node may hand out messages at this time. */
+  mayDeliver(nowMs: number): boolean {
+    const fresh = nowMs - this.#confirmedMs < this.#options.ownMs;
+    return this.#state === 'owning' && fresh && !this.#suspended;
+  }
+
+  /** Begins to read the stream; also after it was deposed, or was told to rebuild. */
+  join(saved: Saved): void {
+    const { stream, clockMs, beginning, queueBytes } = this.#options;
+    assert(this.#state === 'deposed', `joined while ${this.#state}`);
+    this.#state = 'joining';
+    this.#started = false;
+    this.#heard();
+    const reading: Reading = new Reading(
+      {
+        ...this.#options,
+        stream,
+        clockMs,
+        beginning,
+        queueBytes,
+        events: {
+          apply: (batch, done) => this.#options.effects.apply(batch, done),
+          heard: (verdict, message) => this.#listen(verdict, message),
+          joined: () => {
+            if (this.#state === 'joining') this.#state = 'following';
+            this.#heardMs = Math.max(this.#heardMs, clockMs());
+          },
+          rebuild: (why) => this.#leave(() => this.#options.effects.rebuild(why), why),
+          stop: (code, why) => this.#stop(code, why),
+        },
+      },
+      saved,
+    );
+    this.#reading = reading;
+  }
+
+  /** To be called every 50 ms or so. */
+  tick(nowMs: number): void {
+    this.#reading?.tick(nowMs);
+    if (this.#state === 'following' && this.#mayCampaign(nowMs)) this.#campaign();
+    if (this.#state === 'owning') this.#watch(nowMs);
+    this.#publishing?.tick(nowMs);
+  }
+
+  /**
+   * Publishes a commit batch at `position`, the start first; `closes`: it closes its segment. `done`
+   * is called when it counts, and all before it; or with a failure when this node owns no more. The
+   * bytes stay as they are until then.
+   */
+  publish(position: Position, bytes: Uint8Array, closes: boolean, done: Done): void {
+    const start = this.#state === 'campaigning' && !this.#started;
+    if (this.#publishing === undefined || (this.#state === 'campaigning' && !start))
+      throw new Error(`published while ${this.#state}`);
+    this.#started = true;
+    this.#publishing.batch(position, bytes, closes, start, done);
+  }
+
+  /** Tells all nodes something that is no batch. */
+  setting(json: Uint8Array, done: Done): void {
+    if (this.#state !== 'owning') throw new Error(`set while ${this.#state}`);
+    this.#publishing!.setting(json, done);
+  }
+
+  /** Nothing before log position `position` is needed, and the record that says so is durable. */
+  trimmed(position: Position): void {
+    const before = this.#reading?.numberOf(position);
+    // What stays behind a purge that failed goes with the next.
+    if (before !== undefined) this.#options.stream.purge(before, () => {});
+  }
+
+  /** Orderly end, with everything published: others need not wait. `done` comes when they know, or
+   * with a failure. */
+  resign(done: Done): void {
+    if (this.#state !== 'owning') {
+      done(new Error(`resigned while ${this.#state}`));
+      return;
+    }
+    this.#state = 'resigning';
+    this.#publishing!.resign(done);
+  }
+
+  /** Nothing is called any more. */
+  end(): void {
+    this.#state = 'stopped';
+    this.#reading?.end();
+    this.#publishing?.end('ended');
+  }
+
+  #heard(): void {
+    this.#heardMs = this.#options.clockMs();
+    this.#waitMs = this.#options.jitterMs() + this.#options.rankMs;
+    this.#resigned = false;
+  }
+
+  #listen({ envelope }: Verdict & { is: 'counts' }, message: StreamMessage): void {
+    this.#heard();
+    const { kind, epoch, node } = envelope;
+    this.#resigned = kind === STREAM_RESIGN;
+    this.#options.effects.said(kind, jsonOf(message.bytes, envelope), epoch, node);
+  }
+
+  #mayCampaign(nowMs: number): boolean {
+    const { ttlMs, isAble, stream } = this.#options;
+    const wait = this.#waitMs + (this.#resigned ? 0 : ttlMs);
+    if (nowMs - this.#heardMs < wait) return false;
+    return this.#reading!.drained && stream.connected() && isAble();
+  }
+
+  #campaign(): void {
+    const { effects } = this.#options;
+    const counting = this.#reading!.counting!;
+    this.#reading!.hold();
+    this.#state = 'campaigning';
+    const epoch = Math.max(counting.epoch, this.#tried) + 1;
+    this.#tried = epoch;
+    this.#publishing = new Publishing({
+      ...this.#options,
+      counting,
+      epoch,
+      events: {
+        confirmed: (verdict, sentMs) => this.#confirmed(verdict, sentMs),
+        lost: (why) => this.#leave(() => effects.depose(why), why),
+        stop: (code, why) => this.#stop(code, why),
+      },
+    });
+    effects.campaign(epoch);
+  }
+
+  #confirmed(verdict: Verdict, sentMs: number): void {
+    const { effects, clockMs, ownMs } = this.#options;
+    this.#reading!.note(verdict, true);
+    this.#confirmedMs = Math.max(this.#confirmedMs, sentMs);
+    if (this.#state === 'campaigning') {
+      this.#state = 'owning';
+      this.#confirmedMs = sentMs;
+      this.#suspended = false;
+      effects.own(this.epoch);
+    } else if (this.#suspended && clockMs() - this.#confirmedMs < ownMs) {
+      this.#suspended = false;
+      if (this.#state === 'owning') effects.goOn();
+    }
+  }
+
+  // An owner that can't confirm anything delivers no more; one that has nothing to say beats, but
+  // not while its own disk has to answer, so that a disk that hangs falls silent.
+  #watch(nowMs: number): void {
+    const { effects, ownMs, beatMs, isIdle } = this.#options;
+    const publishing = this.#publishing!;
+    if (!this.#suspended && nowMs - this.#confirmedMs >= ownMs) {
+      this.#suspended = true;
+      effects.suspend();
+    }
+    if (!publishing.idle || publishing.doubting || nowMs - publishing.lastSentMs < beatMs) return;
+    if (isIdle()) publishing.beat();
+    else if (this.#suspended) publishing.look();
+  }
+
+  #leave(effect: () => void, why: string): void {
+    if (this.#state === 'stopped' || this.#state === 'deposed') return;
+    this.#state = 'deposed';
+    this.#reading?.end();
+    this.#publishing?.end(why);
+    this.#publishing = undefined;
+    effect();
+  }
+
+  #stop(code: number, why: string): void {
+    this.#leave(() => {
+      this.#state = 'stopped';
+      this.#options.effects.stop(code, why);
+    }, why);
+  }
+}

@@ -1,0 +1,295 @@
+// An owner's messages on their way into the stream, in one chain: each expects the number that the
+// one before it gets. Only what stands in an unbroken prefix is confirmed, since a success behind a
+// failure may have found another owner's number. Any failure is a doubt: what stands there is read,
+// by the rule that all readers go by, and the rest of the same bytes is sent again.
+
+import {
+  STREAM_BEAT,
+  STREAM_ENVELOPE_BYTES,
+  STREAM_PART,
+  STREAM_RESIGN,
+  STREAM_SETTING,
+  STREAM_START,
+} from '../../../assembly/layout-cluster.ts';
+import { assert } from '../assert.ts';
+import type { Position } from '../ports/basics.ts';
+import type { Appended, ReplicatedStream, StreamMessage } from '../ports/stream.ts';
+import type { Counting, Verdict } from './counting.ts';
+import { type Checksum, type Envelope, writeEnvelope } from './envelope.ts';
+
+/** What is told of them; never within a call from outside, but for `confirmed`. */
+export interface PublishingEvents {
+  /** A message counts that was sent at `sentMs`, or later. */
+  confirmed(verdict: Verdict, sentMs: number): void;
+  /** Somebody else's message counts: this node owns no more, or never did. */
+  lost(why: string): void;
+  stop(code: number, why: string): void;
+}
+
+export interface PublishingOptions {
+  readonly stream: Pick<ReplicatedStream, 'append' | 'read'>;
+  readonly counting: Counting;
+  readonly crc32c: Checksum;
+  readonly logId: bigint;
+  readonly node: number;
+  readonly epoch: number;
+  /** JSON of the owner, which start and beats carry. */
+  readonly json: Uint8Array;
+  readonly partBytes: number;
+  readonly inFlightBytes: number;
+  readonly clockMs: () => number;
+  readonly events: PublishingEvents;
+}
+
+export type Done = (failure: Error | undefined) => void;
+
+interface Item {
+  readonly envelope: Uint8Array;
+  readonly body: Uint8Array | undefined;
+  readonly fields: Envelope;
+  readonly done: Done | undefined;
+  /** When it was sent first and last; what was found by reading may be the first. */
+  firstMs: number;
+  lastMs: number;
+  /** Of its PubAck. */
+  sequence: number;
+}
+
+/** How long what is in doubt rests before it is looked at again, and a stream that is full, in ms. */
+const RETRY_MS = 50;
+const FULL_MS = 250;
+
+export class Publishing {
+  readonly #options: PublishingOptions;
+  readonly #chain: Item[] = [];
+  // How many of the chain were sent since the last doubt, and their bytes.
+  #sent = 0;
+  #bytes = 0;
+  #serial = 0;
+  #lastSentMs: number;
+  // Replies to what was sent before a doubt say nothing any more.
+  #generation = 0;
+  #doubting = false;
+  #asking = false;
+  #retryMs = 0;
+  #ended = false;
+  #full = false;
+
+  constructor(options: PublishingOptions) {
+    this.#options = options;
+    this.#lastSentMs = options.clockMs();
+  }
+
+  get idle(): boolean {
+    return this.#chain.length === 0;
+  }
+
+  get doubting(): boolean {
+    return this.#doubting;
+  }
+
+  /** Whether the stream has no room for what was to be sent. */
+  get full(): boolean {
+    return this.#full;
+  }
+
+  get lastSentMs(): number {
+    return this.#lastSentMs;
+  }
+
+  /** A whole batch in as many parts as it takes, or as the start, in one. The bytes stay as they are
+   * until `done`. */
+  batch(position: Position, bytes: Uint8Array, closes: boolean, start: boolean, done: Done): void {
+    const { partBytes, json } = this.#options;
+    const common = { closes, position, batchBytes: bytes.length };
+    if (start) {
+      const body = new Uint8Array(json.length + bytes.length);
+      body.set(json);
+      body.set(bytes, json.length);
+      this.#add({ ...common, kind: STREAM_START, offset: 0, jsonBytes: json.length }, body, done);
+    } else
+      for (let offset = 0; offset < bytes.length; offset += partBytes) {
+        const part = bytes.subarray(offset, offset + partBytes);
+        const isLast = offset + part.length === bytes.length;
+        const fields = { ...common, kind: STREAM_PART, offset, jsonBytes: 0 };
+        this.#add(fields, part, isLast ? done : undefined);
+      }
+    this.#send();
+  }
+
+  beat(): void {
+    this.#other(STREAM_BEAT, this.#options.json, 0, undefined);
+  }
+
+  setting(json: Uint8Array, done: Done): void {
+    this.#other(STREAM_SETTING, json, ++this.#serial, done);
+  }
+
+  resign(done: Done): void {
+    this.#other(STREAM_RESIGN, undefined, ++this.#serial, done);
+  }
+
+  /** Nothing more is sent or told; who waits is told that it failed. */
+  end(why: string): void {
+    this.#ended = true;
+    for (const { done } of this.#chain.splice(0)) done?.(new Error(why));
+  }
+
+  /** Looks whether anything stands behind what was confirmed, as nothing is being sent. */
+  look(): void {
+    if (!this.#doubting && this.#chain.length === 0) this.#doubt();
+  }
+
+  tick(nowMs: number): void {
+    if (this.#doubting && !this.#asking && nowMs >= this.#retryMs) this.#ask();
+  }
+
+  #other(kind: number, json: Uint8Array | undefined, offset: number, done: Done | undefined): void {
+    const { counting } = this.#options;
+    const position = counting.end ?? 0;
+    const jsonBytes = json?.length ?? 0;
+    this.#add({ kind, closes: false, position, batchBytes: 0, offset, jsonBytes }, json, done);
+    this.#send();
+  }
+
+  #add(
+    said: Omit<Envelope, 'logId' | 'epoch' | 'node' | 'partBytes'>,
+    body: Uint8Array | undefined,
+    done: Done | undefined,
+  ): void {
+    const { logId, epoch, node, crc32c } = this.#options;
+    const partBytes = (body?.length ?? 0) - said.jsonBytes;
+    const fields = { ...said, logId, epoch, node, partBytes };
+    const envelope = new Uint8Array(STREAM_ENVELOPE_BYTES);
+    writeEnvelope(envelope, fields, body, crc32c);
+    this.#chain.push({ envelope, body, fields, done, firstMs: -1, lastMs: -1, sequence: -1 });
+  }
+
+  // Sends what there is room for. While something is in doubt, only `#again` sends.
+  #send(): void {
+    if (this.#doubting || this.#ended) return;
+    const { inFlightBytes } = this.#options;
+    while (this.#sent < this.#chain.length) {
+      const item = this.#chain[this.#sent]!;
+      const bytes = item.body?.length ?? 0;
+      if (this.#sent > 0 && this.#bytes + bytes > inFlightBytes) return;
+      this.#append(item);
+    }
+  }
+
+  #append(item: Item): void {
+    const { stream, counting, clockMs } = this.#options;
+    const expect = counting.sequence + this.#sent;
+    const generation = this.#generation;
+    this.#sent++;
+    this.#bytes += item.body?.length ?? 0;
+    item.sequence = -1;
+    item.lastMs = clockMs();
+    if (item.firstMs < 0) item.firstMs = item.lastMs;
+    this.#lastSentMs = item.lastMs;
+    stream.append(item.envelope, item.body, expect, (appended) => {
+      if (generation === this.#generation && !this.#ended) this.#replied(item, expect, appended);
+    });
+  }
+
+  #replied(item: Item, expect: number, appended: Appended): void {
+    if (!appended.ok) {
+      if (appended.why === 'refused') {
+        this.#options.events.stop(78, appended.text);
+        return;
+      }
+      this.#full = appended.why === 'full';
+      this.#doubt(this.#full ? FULL_MS : this.#doubting ? RETRY_MS : 0);
+      return;
+    }
+    if (appended.sequence !== expect + 1) {
+      this.#doubt();
+      return;
+    }
+    this.#full = false;
+    item.sequence = appended.sequence;
+    const { counting } = this.#options;
+    while (this.#chain[0]?.sequence === counting.sequence + 1) this.#confirm(this.#chain[0]);
+    // What was sent again is there: nothing is in doubt any more.
+    this.#doubting = false;
+    this.#send();
+  }
+
+  #confirm(item: Item): void {
+    const verdict = this.#options.counting.count(item.fields, undefined);
+    assert(verdict.is === 'counts', `what was stored as the next does not count`);
+    this.#gone(item, verdict, item.lastMs);
+  }
+
+  #gone(item: Item, verdict: Verdict, sentMs: number): void {
+    const at = this.#chain.indexOf(item);
+    this.#chain.splice(at, 1);
+    if (at < this.#sent) {
+      this.#sent--;
+      this.#bytes -= item.body?.length ?? 0;
+    }
+    this.#options.events.confirmed(verdict, sentMs);
+    item.done?.(undefined);
+  }
+
+  #doubt(restMs = 0): void {
+    this.#generation++;
+    this.#sent = 0;
+    this.#bytes = 0;
+    this.#doubting = true;
+    this.#retryMs = this.#options.clockMs() + restMs;
+    if (restMs === 0) this.#ask();
+  }
+
+  // Reads what stands behind the last number that was counted.
+  #ask(): void {
+    const { stream, counting, clockMs } = this.#options;
+    if (this.#asking || this.#ended) return;
+    this.#asking = true;
+    const generation = this.#generation;
+    stream.read(counting.sequence + 1, (failure, message) => {
+      this.#asking = false;
+      if (this.#ended || !this.#doubting || generation !== this.#generation) return;
+      if (failure !== undefined) this.#retryMs = clockMs() + RETRY_MS;
+      else if (message === undefined) this.#again();
+      else if (this.#read(message)) this.#ask();
+    });
+  }
+
+  // Nothing stands there, as far as is known: only an append tells for sure.
+  #again(): void {
+    const first = this.#chain[0];
+    if (first !== undefined) {
+      this.#generation++;
+      this.#retryMs = Number.POSITIVE_INFINITY;
+      this.#append(first);
+    } else {
+      this.#doubting = false;
+      this.#send();
+    }
+  }
+
+  // Takes what was read; false if there is nothing to go on for.
+  #read(message: StreamMessage): boolean {
+    const { counting, epoch, node, events } = this.#options;
+    const verdict = counting.hear(message, false);
+    if (verdict.is === 'stop') events.stop(verdict.code, verdict.why);
+    if (verdict.is === 'gap') events.stop(74, `asked for ${counting.sequence + 1} of the stream`);
+    if (verdict.is === 'void') return true;
+    if (verdict.is !== 'counts') return false;
+    const { envelope } = verdict;
+    const item = this.#chain.find((each) => isSame(each.envelope, message.bytes));
+    if (item !== undefined) {
+      this.#gone(item, verdict, item.firstMs);
+      return !this.#ended;
+    }
+    if (envelope.epoch === epoch && envelope.node === node && envelope.kind === STREAM_BEAT)
+      return true;
+    events.lost(`message ${message.sequence} of epoch ${envelope.epoch}, node ${envelope.node}`);
+    return false;
+  }
+}
+
+function isSame(envelope: Uint8Array, message: Uint8Array): boolean {
+  return envelope.every((byte, i) => message[i] === byte);
+}

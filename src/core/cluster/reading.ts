@@ -1,0 +1,293 @@
+// A node's way through the stream: where it begins, what it hears in order, what waits to be applied
+// to its own log, and the look at the stream itself once a second, which must never be behind what
+// was seen of it. No single answer says so: servers that are out of date answer, too.
+
+import type { Failure, Position } from '../ports/basics.ts';
+import type { ReplicatedStream, StreamMessage, StreamState } from '../ports/stream.ts';
+import {
+  type CountedBatch,
+  Counting,
+  type CountingOptions,
+  type Place,
+  type Verdict,
+} from './counting.ts';
+
+/** A segment of the log, and the number of the message in which its first batch begins. */
+export interface SegmentPlace {
+  readonly position: Position;
+  readonly sequence: number;
+}
+
+/** What a node knows of itself when it begins to read. */
+export interface Saved {
+  /** Where its log ends: every batch before that is on its disk, and none behind it. */
+  readonly end: Position;
+  /** A place at `end` or before it, where one is known; without one all of the stream is read. */
+  readonly place: Place | undefined;
+  readonly segments: readonly SegmentPlace[];
+}
+
+export interface ReadingEvents {
+  /** Takes a batch that counts; those that are in the log already are to be compared with it. */
+  apply(batch: CountedBatch, done: (failure: Failure) => void): void;
+  heard(verdict: Verdict & { is: 'counts' }, message: StreamMessage): void;
+  /** Everything that was there when reading began is applied. */
+  joined(): void;
+  rebuild(why: string): void;
+  stop(code: number, why: string): void;
+}
+
+export interface ReadingOptions extends CountingOptions {
+  readonly stream: Pick<ReplicatedStream, 'follow' | 'state'>;
+  readonly events: ReadingEvents;
+  readonly clockMs: () => number;
+  /** Where a log begins that has no batch. */
+  readonly beginning: Position;
+  /** Batches that may wait to be applied, in bytes; one more is taken. */
+  readonly queueBytes: number;
+}
+
+const CHECK_MS = 1000;
+const FOLLOW_MS = 250;
+/** So many looks in a row must say it before it is believed that the stream has lost something. */
+const STRIKES = 3;
+
+export class Reading {
+  readonly #options: ReadingOptions;
+  readonly #saved: Saved;
+  readonly #queue: CountedBatch[] = [];
+  #queued = 0;
+  #applying = false;
+  #counting: Counting | undefined;
+  #following: { stop(): void; resume(): void } | undefined;
+  #follows = false;
+  #joined = false;
+  #paused = false;
+  #ended = false;
+  #goal = 0;
+  // What was seen at the last look: the stream can't be behind that.
+  #mark = 0;
+  #strikes = 0;
+  #gaps = 0;
+  #checkMs = Number.NEGATIVE_INFINITY;
+  #followMs = 0;
+  #created: string | undefined;
+  #place: Place | undefined;
+  #closed = false;
+  #segments: SegmentPlace[];
+
+  constructor(options: ReadingOptions, saved: Saved) {
+    this.#options = options;
+    this.#saved = saved;
+    this.#segments = [...saved.segments];
+  }
+
+  /** Undefined until it is known where to begin. */
+  get counting(): Counting | undefined {
+    return this.#counting;
+  }
+
+  /** Whether all that was heard is applied. */
+  get drained(): boolean {
+    return !this.#applying && this.#queue.length === 0;
+  }
+
+  /** Behind the last batch that is applied, or that this node published and counted itself. */
+  get place(): Place | undefined {
+    return this.#place;
+  }
+
+  get segments(): readonly SegmentPlace[] {
+    return this.#segments;
+  }
+
+  tick(nowMs: number): void {
+    if (this.#ended) return;
+    if (nowMs >= this.#checkMs) this.#check(nowMs);
+    const wanted = this.#follows && this.#following === undefined;
+    if (wanted && nowMs >= this.#followMs) this.#follow();
+  }
+
+  /** From now on this node itself says what comes next; nothing is heard. */
+  hold(): void {
+    this.#follows = false;
+    this.#following?.stop();
+    this.#following = undefined;
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.hold();
+  }
+
+  /** Remembers what a message that counts says of segments; `own`: this node sent it. */
+  note(verdict: Verdict, own: boolean): void {
+    if (verdict.is !== 'counts') return;
+    const { batch, envelope } = verdict;
+    if (batch === undefined) return;
+    if (own) this.#place = batch.place;
+    const { position, sequence } = batch;
+    const last = this.#segments.at(-1);
+    if (last === undefined || (this.#closed && position > last.position))
+      this.#segments.push({ position, sequence });
+    this.#closed = envelope.closes;
+  }
+
+  /** The number up to which the stream can go, as nothing before log position `position` is needed;
+   * undefined if that is not known. */
+  numberOf(position: Position): number | undefined {
+    const at = this.#segments.findLastIndex((each) => each.position <= position);
+    if (at > 0) this.#segments.splice(0, at);
+    return at < 0 ? undefined : this.#segments[0]!.sequence;
+  }
+
+  #check(nowMs: number): void {
+    this.#checkMs = nowMs + CHECK_MS;
+    this.#options.stream.state((failure, state) => {
+      if (this.#ended || failure !== undefined || state === undefined) return;
+      if (this.#counting === undefined) this.#begin(state);
+      else this.#look(state);
+    });
+  }
+
+  #begin(state: StreamState): void {
+    const { beginning } = this.#options;
+    const { end } = this.#saved;
+    const saved = this.#saved.place;
+    // What was saved may be ahead of a disk that lost its last writes.
+    const place = saved !== undefined && saved.end <= end ? saved : undefined;
+    if (saved !== undefined && state.last < saved.sequence) {
+      this.#strike(`it ends at ${state.last}, and ${saved.sequence} was seen here`);
+      return;
+    }
+    if (place !== undefined && state.first > place.sequence + 1) {
+      this.#options.events.rebuild(`it begins at ${state.first}, behind what is here`);
+      return;
+    }
+    if (state.last === 0 && end > beginning) {
+      this.#strike(`it is empty, and the log here ends at ${end}`);
+      return;
+    }
+    this.#strikes = 0;
+    this.#created = state.created;
+    const empty: Place = { sequence: 0, epoch: 0, end: beginning, serial: 0 };
+    const from = place ?? (state.first === 1 ? empty : undefined);
+    this.#counting = new Counting(this.#options, from, state.first - 1);
+    this.#place = from;
+    this.#goal = state.last;
+    this.#mark = saved?.sequence ?? 0;
+    this.#follow();
+    this.#maybeJoined();
+  }
+
+  #look(state: StreamState): void {
+    const { events } = this.#options;
+    const counting = this.#counting!;
+    if (state.created !== this.#created) {
+      events.stop(74, 'it is another stream');
+      return;
+    }
+    if (state.last < this.#mark) {
+      this.#strike(`it ends at ${state.last}, and ${this.#mark} was seen`);
+      return;
+    }
+    if (this.#follows && state.first > counting.sequence + 1) {
+      events.rebuild(`it begins at ${state.first}, behind ${counting.sequence}`);
+      return;
+    }
+    const isShort = !this.#joined && this.drained && counting.sequence >= state.last;
+    if (isShort && (counting.end ?? 0) < this.#saved.end) {
+      this.#strike(`it ends at log position ${counting.end}, here is ${this.#saved.end}`);
+      return;
+    }
+    this.#strikes = 0;
+    this.#mark = counting.sequence;
+    if (!this.#joined) this.#goal = Math.max(this.#goal, state.last);
+    this.#maybeJoined();
+  }
+
+  #strike(why: string): void {
+    if (++this.#strikes >= STRIKES) this.#options.events.stop(74, `the stream went back: ${why}`);
+  }
+
+  #follow(): void {
+    const { stream, clockMs } = this.#options;
+    this.#follows = true;
+    this.#paused = false;
+    const following = stream.follow(
+      this.#counting!.sequence + 1,
+      (message) => this.#following !== following || this.#hear(message),
+      () => {
+        if (this.#following === following) this.#unfollow(clockMs() + FOLLOW_MS);
+      },
+    );
+    this.#following = following;
+  }
+
+  #unfollow(againMs: number): void {
+    this.#following?.stop();
+    this.#following = undefined;
+    this.#followMs = againMs;
+  }
+
+  #hear(message: StreamMessage): boolean {
+    const { events, clockMs, queueBytes } = this.#options;
+    const counting = this.#counting!;
+    if (message.sequence <= counting.sequence) return true;
+    const verdict = counting.hear(message);
+    if (verdict.is === 'stop') events.stop(verdict.code, verdict.why);
+    if (verdict.is === 'gap') {
+      // Purged, which the look at the stream tells; or heard wrong, and then it is asked for again.
+      if (++this.#gaps > STRIKES)
+        events.stop(74, `message ${counting.sequence + 1} of the stream is missing`);
+      else this.#unfollow(clockMs() + CHECK_MS);
+    }
+    if (verdict.is === 'gap' || verdict.is === 'stop') return false;
+    this.#gaps = 0;
+    if (verdict.is === 'counts') this.#take(verdict, message);
+    this.#maybeJoined();
+    this.#paused = this.#queued >= queueBytes;
+    return !this.#paused;
+  }
+
+  #take(verdict: Verdict & { is: 'counts' }, message: StreamMessage): void {
+    this.note(verdict, false);
+    if (verdict.batch !== undefined) {
+      this.#queue.push(verdict.batch);
+      this.#queued += verdict.batch.bytes.length;
+      this.#apply();
+    }
+    this.#options.events.heard(verdict, message);
+  }
+
+  #apply(): void {
+    const batch = this.#queue[0];
+    if (this.#applying || batch === undefined || this.#ended) return;
+    this.#queue.shift();
+    this.#applying = true;
+    this.#options.events.apply(batch, (failure) => {
+      this.#applying = false;
+      if (this.#ended) return;
+      if (failure !== undefined) {
+        this.#options.events.stop(74, failure.message);
+        return;
+      }
+      this.#place = batch.place;
+      this.#queued -= batch.bytes.length;
+      if (this.#paused && this.#queued < this.#options.queueBytes) {
+        this.#paused = false;
+        this.#following?.resume();
+      }
+      this.#apply();
+      this.#maybeJoined();
+    });
+  }
+
+  #maybeJoined(): void {
+    const { sequence, end } = this.#counting!;
+    if (this.#joined || !this.drained || sequence < this.#goal) return;
+    if ((end ?? 0) < this.#saved.end || end === undefined) return;
+    this.#joined = true;
+    this.#options.events.joined();
+  }
+}
