@@ -2,6 +2,7 @@
 // whoever owns the log, read by all.
 
 import {
+  STREAM_BASE,
   STREAM_BATCH_AT,
   STREAM_BODY_CRC_AT,
   STREAM_CLOSES,
@@ -19,6 +20,7 @@ import {
   STREAM_OFFSET_AT,
   STREAM_PART,
   STREAM_POSITION_AT,
+  STREAM_SETTING,
   STREAM_START,
   STREAM_VERSION,
   STREAM_VERSION_AT,
@@ -122,6 +124,12 @@ function isSound({ kind, batchBytes, offset, partBytes, position }: Envelope): b
   if (kind === STREAM_START) return partBytes > 0 && offset === 0 && partBytes === batchBytes;
   if (kind === STREAM_PART) return partBytes > 0 && offset + partBytes <= batchBytes;
   return partBytes === 0 && batchBytes === 0;
+}
+
+/** Whether a message of this kind says that its sender works, disk and all. What operators order
+ * does not: it passes by the disk. */
+export function isSignOfLife(kind: number): boolean {
+  return kind !== STREAM_SETTING && kind !== STREAM_BASE;
 }
 
 /** What the sender wrote in front of the part, as text; of a message that was read. */

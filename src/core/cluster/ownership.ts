@@ -14,7 +14,7 @@ import { assert } from '../assert.ts';
 import type { Failure, Position } from '../ports/basics.ts';
 import type { ReplicatedStream, StreamMessage } from '../ports/stream.ts';
 import type { CountedBatch, CountingOptions, Place, Verdict } from './counting.ts';
-import { jsonOf } from './envelope.ts';
+import { isSignOfLife, jsonOf } from './envelope.ts';
 import { type Done, Publishing } from './publishing.ts';
 import { Reading, type Saved, type SegmentPlace } from './reading.ts';
 
@@ -228,9 +228,9 @@ export class Ownership {
   }
 
   #listen({ envelope }: Verdict & { is: 'counts' }, message: StreamMessage): void {
-    this.#heard();
     const { kind, epoch, node } = envelope;
-    this.#resigned = kind === STREAM_RESIGN;
+    if (isSignOfLife(kind)) this.#heard();
+    if (kind === STREAM_RESIGN) this.#resigned = true;
     this.#options.effects.said(kind, jsonOf(message.bytes, envelope), epoch, node);
   }
 
@@ -238,7 +238,7 @@ export class Ownership {
     const { ttlMs, isAble, stream } = this.#options;
     const wait = this.#waitMs + (this.#resigned ? 0 : ttlMs);
     if (nowMs - this.#heardMs < wait) return false;
-    return this.#reading!.drained && stream.connected() && isAble();
+    return this.#reading!.isCurrent && stream.connected() && isAble();
   }
 
   #campaign(): void {
@@ -264,6 +264,8 @@ export class Ownership {
   #confirmed(verdict: Verdict, sentMs: number): void {
     const { effects, clockMs, ownMs } = this.#options;
     this.#reading!.note(verdict, true);
+    // Followers don't take others for a sign of life.
+    if (verdict.is !== 'counts' || !isSignOfLife(verdict.envelope.kind)) return;
     this.#confirmedMs = Math.max(this.#confirmedMs, sentMs);
     if (this.#state === 'campaigning') {
       this.#state = 'owning';
@@ -285,7 +287,7 @@ export class Ownership {
       this.#suspended = true;
       effects.suspend();
     }
-    if (!publishing.idle || publishing.doubting || nowMs - publishing.lastSentMs < beatMs) return;
+    if (!publishing.idle || publishing.doubting || nowMs - publishing.signMs < beatMs) return;
     if (isIdle()) publishing.beat();
     else if (this.#suspended) publishing.look();
   }

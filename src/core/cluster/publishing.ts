@@ -15,7 +15,7 @@ import { assert } from '../assert.ts';
 import type { Position } from '../ports/basics.ts';
 import type { Appended, ReplicatedStream, StreamMessage } from '../ports/stream.ts';
 import type { Counting, Verdict } from './counting.ts';
-import { type Checksum, type Envelope, writeEnvelope } from './envelope.ts';
+import { type Checksum, type Envelope, isSignOfLife, writeEnvelope } from './envelope.ts';
 
 /** What is told of them; never within a call from outside, but for `confirmed`. */
 export interface PublishingEvents {
@@ -66,7 +66,7 @@ export class Publishing {
   #sent = 0;
   #bytes = 0;
   #serial = 0;
-  #lastSentMs: number;
+  #signMs: number;
   // Replies to what was sent before a doubt say nothing any more.
   #generation = 0;
   #doubting = false;
@@ -77,7 +77,7 @@ export class Publishing {
 
   constructor(options: PublishingOptions) {
     this.#options = options;
-    this.#lastSentMs = options.clockMs();
+    this.#signMs = options.clockMs();
   }
 
   get idle(): boolean {
@@ -93,8 +93,9 @@ export class Publishing {
     return this.#full;
   }
 
-  get lastSentMs(): number {
-    return this.#lastSentMs;
+  /** When the last was sent that says that this node works. */
+  get signMs(): number {
+    return this.#signMs;
   }
 
   /** A whole batch in as many parts as it takes, or as the start, in one. The bytes stay as they are
@@ -186,7 +187,7 @@ export class Publishing {
     item.sequence = -1;
     item.lastMs = clockMs();
     if (item.firstMs < 0) item.firstMs = item.lastMs;
-    this.#lastSentMs = item.lastMs;
+    if (isSignOfLife(item.fields.kind)) this.#signMs = item.lastMs;
     stream.append(item.envelope, item.body, expect, (appended) => {
       if (generation === this.#generation && !this.#ended) this.#replied(item, expect, appended);
     });

@@ -92,6 +92,11 @@ export class Reading {
     return !this.#applying && this.#queue.length === 0;
   }
 
+  /** Whether nothing that was stored is known to be missing here. */
+  get isCurrent(): boolean {
+    return this.drained && this.#following !== undefined && this.#gaps === 0;
+  }
+
   /** Behind the last batch that is applied, or that this node published and counted itself. */
   get place(): Place | undefined {
     return this.#place;
@@ -191,7 +196,7 @@ export class Reading {
       this.#strike(`it ends at ${state.last}, and ${this.#mark} was seen`);
       return;
     }
-    if (this.#follows && state.first > counting.sequence + 1) {
+    if (state.first > counting.sequence + 1) {
       events.rebuild(`it begins at ${state.first}, behind ${counting.sequence}`);
       return;
     }
@@ -234,7 +239,9 @@ export class Reading {
     const { events, clockMs, queueBytes } = this.#options;
     const counting = this.#counting!;
     if (message.sequence <= counting.sequence) return true;
+    const isFirst = counting.end === undefined;
     const verdict = counting.hear(message);
+    if (isFirst && this.#isBehind(verdict)) return false;
     if (verdict.is === 'stop') events.stop(verdict.code, verdict.why);
     if (verdict.is === 'gap') {
       // Purged, which the look at the stream tells; or heard wrong, and then it is asked for again.
@@ -248,6 +255,15 @@ export class Reading {
     this.#maybeJoined();
     this.#paused = this.#queued >= queueBytes;
     return !this.#paused;
+  }
+
+  // Whether the stream, which was read from its first number, begins behind the end of this log.
+  #isBehind(verdict: Verdict): boolean {
+    const { end } = this.#saved;
+    const at = verdict.is === 'counts' ? verdict.envelope.position : end;
+    if (at <= end || end === this.#options.beginning) return false;
+    this.#options.events.rebuild(`the stream begins at log position ${at}, behind ${end}`);
+    return true;
   }
 
   #take(verdict: Verdict & { is: 'counts' }, message: StreamMessage): void {

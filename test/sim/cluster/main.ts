@@ -1,0 +1,41 @@
+// Worlds of several nodes by hand: node build/test/sim/cluster/main.js --seed N [--seeds N]
+// [--budget 60s]. What happened goes to the standard output, one line of JSON last. Exit code 1 if a
+// world failed.
+
+import { parseArgs } from 'node:util';
+import { runWorld } from './world.ts';
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string', default: '1' },
+    seeds: { type: 'string' },
+    budget: { type: 'string', default: '0s' },
+  },
+});
+const first = Number(values.seed);
+const budgetMs = Number(/^(\d+)s$/.exec(values.budget)?.[1] ?? Number.NaN) * 1000;
+const seeds = Number(values.seeds ?? (budgetMs > 0 ? Number.MAX_SAFE_INTEGER : 1));
+if (![first, budgetMs, seeds].every((value) => Number.isSafeInteger(value) && value >= 0)) {
+  process.stderr.write('sim: --seed and --seeds are whole numbers, --budget is as in 60s\n');
+  process.exit(2);
+}
+process.stdout.write(`seed ${first}\n`);
+
+const begun = performance.now();
+const total: Record<string, number> = {};
+let worlds = 0;
+let failures = 0;
+for (; worlds < seeds && (budgetMs === 0 || performance.now() - begun < budgetMs); worlds++) {
+  const verdict = runWorld((first + worlds) >>> 0);
+  for (const [what, times] of Object.entries(verdict.counts))
+    total[what] = (total[what] ?? 0) + times;
+  if (verdict.failure === undefined) continue;
+  failures++;
+  const command = `node build/test/sim/cluster/main.js --seed ${verdict.seed}`;
+  process.stdout.write(`world ${verdict.seed}: ${verdict.failure.stack}\n  ${command}\n\n`);
+}
+for (const what of Object.keys(total).sort())
+  process.stdout.write(`${what.padEnd(44)}${String(total[what]).padStart(10)}\n`);
+const seconds = Math.round((performance.now() - begun) / 100) / 10;
+process.stdout.write(`${JSON.stringify({ seed: first, worlds, failures, seconds })}\n`);
+process.exitCode = failures > 0 ? 1 : 0;
