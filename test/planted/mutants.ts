@@ -3,6 +3,7 @@
 import type { Mutant } from './mutant.ts';
 import { ASSEMBLY } from './mutants/assembly.ts';
 import { CORE_BUCKETS } from './mutants/core/buckets.ts';
+import { CORE_CLUSTER } from './mutants/core/cluster.ts';
 import { CORE_COMMIT } from './mutants/core/commit.ts';
 import { CORE_CONNECTIONS } from './mutants/core/connections.ts';
 import { CORE_DEDUP } from './mutants/core/dedup.ts';
@@ -38,6 +39,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...LOG_INDEX,
   ...LOG_READ_CACHE,
   ...LOG_BESIDE,
+  ...CORE_CLUSTER,
   ...CORE_COMMIT,
   ...CORE_CONNECTIONS,
   ...CORE_BUCKETS,

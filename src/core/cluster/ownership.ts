@@ -1,6 +1,6 @@
 // Whether this node owns the log. Who hears nothing for a while may try to; the one append that is
-// its start decides, and fences whoever owned before. Clocks only decide who tries, and when an owner
-// that can't confirm anything stops delivering: no acknowledgement rests on them.
+// its start decides, and fences whoever owned before. Clocks only decide who tries, and when an
+// owner that can't confirm anything stops delivering: no acknowledgement rests on them.
 //
 //   joining ──► following ──► campaigning ──► owning ◄──► doubting ◄──► suspended
 //                                 │              └───────────┴──────────────┴──► deposed
@@ -11,12 +11,14 @@
 
 import { STREAM_RESIGN } from '../../../assembly/layout-cluster.ts';
 import { assert } from '../assert.ts';
-import type { Failure, Position } from '../ports/basics.ts';
-import type { ReplicatedStream, StreamMessage } from '../ports/stream.ts';
-import type { CountedBatch, CountingOptions, Place, Verdict } from './counting.ts';
+import type { Position } from '../ports/basics.ts';
+import type { StreamMessage } from '../ports/stream.ts';
+import type { Place, Verdict } from './counting.ts';
 import { isSignOfLife, jsonOf } from './envelope.ts';
+import type { OwnershipOptions } from './ownership-options.ts';
 import { type Done, Publishing } from './publishing.ts';
-import { Reading, type Saved, type SegmentPlace } from './reading.ts';
+import { Reading, type Saved } from './reading.ts';
+import type { SegmentPlace } from './segment-places.ts';
 
 export type OwnershipState =
   | 'joining'
@@ -28,53 +30,6 @@ export type OwnershipState =
   | 'resigning'
   | 'deposed'
   | 'stopped';
-
-/** What it brings about. None is called within `join`, `publish` or `setting`, but for `stop`. */
-export interface OwnershipEffects {
-  /** A batch that counts, while this node does not own: into its log, or compared if it is there. */
-  apply(batch: CountedBatch, done: (failure: Failure) => void): void;
-  /** What another said beside its batches: a kind of layout-cluster.ts, and its JSON, valid within
-   * the call. */
-  said(kind: number, json: Uint8Array, epoch: number, node: number): void;
-  /** Make what owns, as of epoch `epoch`: the first batch that it publishes is the start. */
-  campaign(epoch: number): void;
-  /** The start counts: serve. */
-  own(epoch: number): void;
-  /** Nothing may be delivered for now; what consumers hold is ready again. */
-  suspend(): void;
-  goOn(): void;
-  /** No more an owner, or never one: no ack, no answer; then `join`. */
-  depose(why: string): void;
-  /** The stream was purged past this log: set it aside, and `join` with an empty one. */
-  rebuild(why: string): void;
-  /** The process has to end with this code. */
-  stop(code: number, why: string): void;
-}
-
-export interface OwnershipOptions extends CountingOptions {
-  readonly stream: ReplicatedStream;
-  readonly effects: OwnershipEffects;
-  readonly clockMs: () => number;
-  readonly node: number;
-  /** Who this owner is, as JSON; has to differ from that of each other life of the node. */
-  readonly json: Uint8Array;
-  readonly beginning: Position;
-  /** How long it is silent before a node campaigns, and how much longer this one waits, in ms. */
-  readonly ttlMs: number;
-  readonly rankMs: number;
-  /** A little more, by chance, in ms: asked for at each silence. */
-  readonly jitterMs: () => number;
-  /** How long an owner may deliver after what was confirmed last; less than `ttlMs` by a beat. */
-  readonly ownMs: number;
-  readonly beatMs: number;
-  readonly partBytes: number;
-  readonly inFlightBytes: number;
-  readonly queueBytes: number;
-  /** Whether nothing is on its way to the own disk: a beat says that this works, too. */
-  readonly isIdle: () => boolean;
-  /** Whether this node could own. */
-  readonly isAble: () => boolean;
-}
 
 export class Ownership {
   readonly #options: OwnershipOptions;
@@ -115,7 +70,7 @@ export class Ownership {
   }
 
   get segments(): readonly SegmentPlace[] {
-    return this.#reading?.segments ?? [];
+    return this.#reading?.segments.all ?? [];
   }
 
   /** Messages of the stream that were passed over since it was joined. */
@@ -198,7 +153,7 @@ export class Ownership {
 
   /** Nothing before log position `position` is needed, and the record that says so is durable. */
   trimmed(position: Position): void {
-    const before = this.#reading?.numberOf(position);
+    const before = this.#reading?.segments.numberOf(position);
     // What stays behind a purge that failed goes with the next.
     if (before !== undefined) this.#options.stream.purge(before, () => {});
   }
@@ -263,7 +218,7 @@ export class Ownership {
 
   #confirmed(verdict: Verdict, sentMs: number): void {
     const { effects, clockMs, ownMs } = this.#options;
-    this.#reading!.note(verdict, true);
+    this.#reading!.note(verdict);
     // Followers don't take others for a sign of life.
     if (verdict.is !== 'counts' || !isSignOfLife(verdict.envelope.kind)) return;
     this.#confirmedMs = Math.max(this.#confirmedMs, sentMs);

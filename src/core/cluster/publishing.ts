@@ -55,7 +55,7 @@ interface Item {
   sequence: number;
 }
 
-/** How long what is in doubt rests before it is looked at again, and a stream that is full, in ms. */
+/** How long what is in doubt rests before it is looked at again, and a full stream, in ms. */
 const RETRY_MS = 50;
 const FULL_MS = 250;
 
@@ -98,7 +98,7 @@ export class Publishing {
     return this.#signMs;
   }
 
-  /** A whole batch in as many parts as it takes, or as the start, in one. The bytes stay as they are
+  /** A whole batch, in as many parts as it takes; or the start, in one. The bytes stay as they are
    * until `done`. */
   batch(position: Position, bytes: Uint8Array, closes: boolean, start: boolean, done: Done): void {
     const { partBytes, json } = this.#options;

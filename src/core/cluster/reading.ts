@@ -11,12 +11,7 @@ import {
   type Place,
   type Verdict,
 } from './counting.ts';
-
-/** A segment of the log, and the number of the message in which its first batch begins. */
-export interface SegmentPlace {
-  readonly position: Position;
-  readonly sequence: number;
-}
+import { type SegmentPlace, SegmentPlaces } from './segment-places.ts';
 
 /** What a node knows of itself when it begins to read. */
 export interface Saved {
@@ -55,6 +50,7 @@ const STRIKES = 3;
 export class Reading {
   readonly #options: ReadingOptions;
   readonly #saved: Saved;
+  readonly segments: SegmentPlaces;
   readonly #queue: CountedBatch[] = [];
   #queued = 0;
   #applying = false;
@@ -73,13 +69,11 @@ export class Reading {
   #followMs = 0;
   #created: string | undefined;
   #place: Place | undefined;
-  #closed = false;
-  #segments: SegmentPlace[];
 
   constructor(options: ReadingOptions, saved: Saved) {
     this.#options = options;
     this.#saved = saved;
-    this.#segments = [...saved.segments];
+    this.segments = new SegmentPlaces(saved.segments);
   }
 
   /** Undefined until it is known where to begin. */
@@ -102,10 +96,6 @@ export class Reading {
     return this.#place;
   }
 
-  get segments(): readonly SegmentPlace[] {
-    return this.#segments;
-  }
-
   tick(nowMs: number): void {
     if (this.#ended) return;
     if (nowMs >= this.#checkMs) this.#check(nowMs);
@@ -125,25 +115,11 @@ export class Reading {
     this.hold();
   }
 
-  /** Remembers what a message that counts says of segments; `own`: this node sent it. */
-  note(verdict: Verdict, own: boolean): void {
-    if (verdict.is !== 'counts') return;
-    const { batch, envelope } = verdict;
-    if (batch === undefined) return;
-    if (own) this.#place = batch.place;
-    const { position, sequence } = batch;
-    const last = this.#segments.at(-1);
-    if (last === undefined || (this.#closed && position > last.position))
-      this.#segments.push({ position, sequence });
-    this.#closed = envelope.closes;
-  }
-
-  /** The number up to which the stream can go, as nothing before log position `position` is needed;
-   * undefined if that is not known. */
-  numberOf(position: Position): number | undefined {
-    const at = this.#segments.findLastIndex((each) => each.position <= position);
-    if (at > 0) this.#segments.splice(0, at);
-    return at < 0 ? undefined : this.#segments[0]!.sequence;
+  /** Takes what a message of this node itself has brought about. */
+  note(verdict: Verdict): void {
+    if (verdict.is !== 'counts' || verdict.batch === undefined) return;
+    this.segments.add(verdict.batch, verdict.envelope.closes);
+    this.#place = verdict.batch.place;
   }
 
   #check(nowMs: number): void {
@@ -267,8 +243,8 @@ export class Reading {
   }
 
   #take(verdict: Verdict & { is: 'counts' }, message: StreamMessage): void {
-    this.note(verdict, false);
     if (verdict.batch !== undefined) {
+      this.segments.add(verdict.batch, verdict.envelope.closes);
       this.#queue.push(verdict.batch);
       this.#queued += verdict.batch.bytes.length;
       this.#apply();

@@ -1,6 +1,6 @@
 // Worlds of several nodes by hand: node build/test/sim/cluster/main.js --seed N [--seeds N]
-// [--budget 60s]. What happened goes to the standard output, one line of JSON last. Exit code 1 if a
-// world failed.
+// [--budget 60s]. What happened goes to the standard output, one line of JSON last. Exit code 1 if
+// a world failed.
 
 import { parseArgs } from 'node:util';
 import { runWorld } from './world.ts';

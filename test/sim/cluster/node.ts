@@ -7,7 +7,7 @@ import { STREAM_SETTING } from '../../../assembly/layout-cluster.ts';
 import { crc32c } from '../../../src/codec/crc32c.ts';
 import type { CountedBatch, Place } from '../../../src/core/cluster/counting.ts';
 import { Ownership } from '../../../src/core/cluster/ownership.ts';
-import type { SegmentPlace } from '../../../src/core/cluster/reading.ts';
+import type { SegmentPlace } from '../../../src/core/cluster/segment-places.ts';
 import {
   BATCH_BYTES_MAX,
   batchOf,
@@ -59,6 +59,7 @@ export class SimNode {
   #ownership: Ownership | undefined;
   #connection: Connection | undefined;
   #isServing = false;
+  #epoch = 0;
   #isPublishing = false;
   #isWriting = false;
   #rejoins = false;
@@ -105,7 +106,7 @@ export class SimNode {
 
   /** The process starts, from what is on its disk. */
   start(): void {
-    const { clock, stream, isImpatient } = this.#world;
+    const { clock, stream } = this.#world;
     const life = ++this.#life;
     this.#isUp = true;
     this.#connection = new Connection(stream, (what) => this.#enter(life, what));
@@ -122,7 +123,8 @@ export class SimNode {
       beginning: DATA_AT,
       ttlMs: TTL_MS,
       rankMs: this.number * 150,
-      jitterMs: () => (isImpatient ? clock.between(-TTL_MS - 300, 100) : clock.between(0, 100)),
+      jitterMs: () =>
+        this.#world.isImpatient ? clock.between(-TTL_MS - 300, 100) : clock.between(0, 100),
       ownMs: OWN_MS,
       beatMs: BEAT_MS,
       partBytes: 250,
@@ -273,14 +275,17 @@ export class SimNode {
           if (this.#ownership!.state === 'campaigning') this.#publish([]);
         });
       },
-      own: () => {
+      own: (epoch: number) => {
         clock.count('took over');
+        this.#epoch = epoch;
         this.#isServing = true;
       },
       suspend: () => clock.count('suspended'),
       goOn: () => clock.count('went on'),
       depose: () => {
         clock.count('deposed');
+        const isNeeded = !this.#isServing || this.#world.truth.epoch > this.#epoch;
+        assert.ok(isNeeded, `node ${this.number} gives up, and nobody else owns`);
         this.#forget();
         this.#again(soon);
       },

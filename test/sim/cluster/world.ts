@@ -22,7 +22,7 @@ export class World {
   readonly stream: SimStream;
   readonly truth: Truth;
   readonly nodes: SimNode[];
-  readonly isImpatient: boolean;
+  isImpatient: boolean;
   readonly #numbers = new Array<number>(PRODUCERS).fill(0);
   #isAtPeace = false;
   #isSilent = false;
@@ -58,7 +58,7 @@ export class World {
     clock.run(clock.between(10_000, 40_000));
     this.#peace();
     this.truth.judge();
-    if (clock.chance(0.15)) this.#amnesia();
+    if (clock.chance(0.3)) this.#amnesia();
   }
 
   #every(least: number, most: number, what: () => void): void {
@@ -163,6 +163,7 @@ export class World {
   #peace(): void {
     const { clock, stream, nodes } = this;
     this.#isAtPeace = true;
+    this.isImpatient = false;
     clock.run(8000);
     stream.lead(true);
     stream.fill(false);
@@ -200,8 +201,10 @@ export class World {
     if (nodes.some((node) => node.isHung || node.sequence <= stream.last - count)) return;
     clock.count('amnesia');
     this.#mayStop = true;
-    const acked = truth.acked.size;
     stream.forget(count);
+    // What counted before is still being written, and acked.
+    clock.run(30);
+    const acked = truth.acked.size;
     // Those who have seen nothing of what was lost could go on, rightly as far as they know.
     const end = truth.endAt[stream.last + 1] ?? truth.end;
     if (clock.chance(0.5) && nodes.every((node) => node.end > end))
