@@ -18,5 +18,6 @@ export function startErrorOf(error: unknown, dataDir: string, files: number): un
     return new StartError(78, tooFewForLog(files), { cause: error });
   if (!(error instanceof LogError) && syscall === undefined) return error;
   const text = `the log in ${dataDir} cannot be used: ${message}`;
-  return new StartError(74, text, { cause: error });
+  const isOther = error instanceof LogError && error.code === 'other';
+  return new StartError(isOther ? 78 : 74, text, { cause: error });
 }

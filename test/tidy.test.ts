@@ -146,13 +146,14 @@ const FLOORS: Record<string, string[]> = {
     'index read-cache',
     'recovery compaction',
     'backup.ts file-log.ts indexed-segments.ts opening.ts segment-due-times.ts upkeep.ts',
+    'following',
     'tools',
   ],
 };
 // Of core, log stands on the rooms that know nothing of the broker, and on these files.
 const LOG_ON_CORE = new RegExp(
   '^src/core/((limits|assert)\\.ts|(ports|collections|records)/|' +
-    'segments/state(-builder)?\\.ts|commit/(commit|placing)\\.ts)',
+    'segments/(state|state-builder|compaction|id-windows|indexing)\\.ts|commit/(commit|placing)\\.ts)',
 );
 
 function roomOf(file: string): string | undefined {

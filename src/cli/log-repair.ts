@@ -48,6 +48,7 @@ const EXITS: Record<LogErrorCode, number> = {
   missing: EXIT.failed,
   io: EXIT.disk,
   lost: EXIT.disk,
+  other: EXIT.config,
   version: EXIT.config,
 };
 

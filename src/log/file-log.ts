@@ -36,6 +36,7 @@ export class FileLog implements Journal, SegmentSpace, RecordReader, LogStatus {
   readonly #cold: ReadCache;
   #events: LogEvents | undefined;
   #closed = false;
+  #epoch: number;
   readonly #compactor: Compactor;
   #trimLater: Position = 0;
   readonly #pace: Throttle;
@@ -48,9 +49,10 @@ export class FileLog implements Journal, SegmentSpace, RecordReader, LogStatus {
       segments: Segments;
       logId: bigint;
     },
-    end: Position,
+    { base, offset, epoch }: Resume,
   ) {
     this.#options = options;
+    this.#epoch = options.isCopy === true ? epoch - 1 : epoch;
     this.segmentBytes = options.segmentBytes;
     this.#cold = parts.cold;
     this.#segments = parts.segments;
@@ -66,7 +68,7 @@ export class FileLog implements Journal, SegmentSpace, RecordReader, LogStatus {
         confirm: (done) => this.#watch.confirm(done),
         failed: (failure) => this.#events?.failed(failure),
       },
-      end,
+      base + offset,
     );
     const { segments, cold, store, due, pace, logId } = parts;
     this.#compactor = new Compactor({
@@ -138,7 +140,7 @@ export class FileLog implements Journal, SegmentSpace, RecordReader, LogStatus {
         segmentBytes,
         spareBytes,
         logId,
-        epoch: resume.epoch,
+        epoch: () => log.#epoch,
         wallMs,
         now: options.now,
         changed: () => log.#changed(),
@@ -148,8 +150,9 @@ export class FileLog implements Journal, SegmentSpace, RecordReader, LogStatus {
       next === undefined ? undefined : asSegment(next),
       spares,
     );
-    const end = resume.base + resume.offset;
-    const log: FileLog = new FileLog(options, { cold, segments, store, due, pace, logId }, end);
+    const parts = { cold, segments, store, due, pace, logId };
+    const log: FileLog = new FileLog(options, parts, resume);
+    if (options.isCopy === true) segments.raise();
     return log;
   }
 
@@ -195,6 +198,18 @@ export class FileLog implements Journal, SegmentSpace, RecordReader, LogStatus {
 
   get full(): boolean {
     return this.#writer.full || this.#segments.blocked !== undefined;
+  }
+
+  /** What new segments say of whose they are; a copy's says that of the last batch it holds. */
+  set epoch(epoch: number) {
+    this.#epoch = epoch;
+  }
+
+  /** The place in the ring of `bytes` bytes at `position`, which are in the open segment. */
+  placeOf(position: Position, bytes: number): Uint8Array {
+    const { codec } = this.#options;
+    const at = codec.coldBytes + position - this.#segments.covering(position)!.base;
+    return codec.memory.subarray(at, at + bytes);
   }
 
   append(position: Position, bytes: number, done: (failure: Failure) => void): void {

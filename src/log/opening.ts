@@ -10,6 +10,7 @@ import { IndexStore } from './index/index-store.ts';
 import { refuseLost } from './recovery/earlier.ts';
 import { adopt, createFirst, cutSurplus, dropOdd, renewNext } from './recovery/folder.ts';
 import type { LogOptions } from './recovery/log-options.ts';
+import { demandCopy } from './recovery/copies.ts';
 import { type Recovered, recover, type Sink, takeInventory } from './recovery/recovery.ts';
 import { readFully } from './scan/scan.ts';
 import { SegmentDueTimes } from './segment-due-times.ts';
@@ -38,6 +39,7 @@ export async function recoverFolder(
   const { files, codec } = options;
   let inventory = await takeInventory(files);
   refuseLost(inventory, options.traces ?? []);
+  if (options.isCopy === true) demandCopy(options, inventory);
   for (const name of inventory.foreign)
     options.note('warn', `${name} in the log folder is not part of the log: ignored`);
   const spares = await adopt(options, inventory.leftovers);

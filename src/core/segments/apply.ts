@@ -287,7 +287,33 @@ export class Apply {
     this.#retention.trimmed(position);
     const { oldestSequence } = this.#retention;
     for (const known of Object.values(this.#buckets.outcomes)) known.forget(oldestSequence);
+    this.#gone.forget(oldestSequence);
     const oldest = this.#retention.segments[0]?.base ?? 0;
     for (const base of this.#ends.keys()) if (base < oldest) this.#ends.delete(base);
+    for (const bases of [this.#sparse, this.#doubtful])
+      for (const base of bases) if (base < oldest) bases.delete(base);
+  }
+
+  /**
+   * The segments from `base` to before `end` are one now, made smaller by what was applied here: so
+   * it is known what is not in it any more, but for what was not there before.
+   */
+  merged(base: Position, end: Position): void {
+    const within = (each: Position) => each >= base && each < end;
+    const ends = [...this.#ends.keys()].filter(within);
+    const last = Math.max(...ends.map((each) => this.#ends.get(each)!));
+    for (const each of ends) this.#ends.delete(each);
+    if (ends.length > 0 && this.#retention.has(base)) this.#ends.set(base, last);
+    for (const bases of [this.#sparse, this.#doubtful]) {
+      const some = [...bases].filter(within);
+      for (const each of some) bases.delete(each);
+      if (some.length > 0 && this.#retention.has(base)) bases.add(base);
+    }
+  }
+
+  /** What a segment holds was counted; with `isKnown`, all that is missing in it is settled now. */
+  counted(base: Position, isKnown: boolean): void {
+    this.#doubtful.delete(base);
+    if (isKnown) this.#sparse.delete(base);
   }
 }

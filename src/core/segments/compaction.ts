@@ -22,6 +22,8 @@ export interface CompactionOptions {
   /** Records of the segments from `base` to before `end` stand elsewhere now. */
   moved: (base: Position, end: Position, where: (part: Slice) => void) => void;
   ended: (failure: Failure, smaller: boolean) => void;
+  /** Whether somebody waits for what is under way. */
+  isAwaited?: () => boolean;
 }
 
 // A segment is left alone while its messages are being consumed: soon it may hold none at all.
@@ -62,6 +64,10 @@ export class Compaction {
     this.#options = options;
   }
 
+  get running(): boolean {
+    return this.#running;
+  }
+
   /** When `advance` may have something to begin, if nothing changes before that. */
   get dueMs(): number {
     if (this.#running) return Number.POSITIVE_INFINITY;
@@ -95,7 +101,7 @@ export class Compaction {
         storedMs: (sequence) => times.of(sequence),
         start: retention.segments[0]!.base,
         oldestNeeded: retention.oldestSequence,
-        hurry: () => this.excessBytes > EXCESS_BYTES,
+        hurry: () => this.#options.isAwaited?.() === true || this.excessBytes > EXCESS_BYTES,
         moved: (base, end, entries) => {
           this.count++;
           this.movedBytes += space.fileBytes(base);

@@ -75,6 +75,11 @@ export class Indexing {
     return this.#releaseTo > 0;
   }
 
+  /** Whether nothing is being written or released. */
+  get rests(): boolean {
+    return !this.#writing && this.#releaseTo === 0;
+  }
+
   /** Entries added from now on are of the segment based at `base`; the one before is complete. */
   open(base: Position, from = this.#options.buckets.entries.end): void {
     this.#segments.push({ base, from });

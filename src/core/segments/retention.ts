@@ -139,6 +139,7 @@ export class Retention {
     const segment = this.#segments[this.indexOf(first)];
     if (segment === undefined) return;
     const live = Math.max(0, segment.live - messages);
+    if (live < segment.live) segment.changedMs = this.nowMs;
     this.#live -= segment.live - live;
     segment.live = live;
   }

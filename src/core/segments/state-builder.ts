@@ -233,6 +233,42 @@ export class StateBuilder {
   /** A segment holds so many unsettled messages. */
   recount(base: Position, live: number): void {
     this.#retention.recount(base, live);
+    this.#apply.counted(base, false);
+  }
+
+  /**
+   * A compacted segment holds these records and no other message: what is missing between them was
+   * settled, whether a mark about it is still there or not. From then on marks need no other count.
+   */
+  counted(base: Position, records: readonly { sequence: number; messages: number }[]): void {
+    const { settled } = this.#buckets.outcomes;
+    const ordered = [...records].sort((a, b) => a.sequence - b.sequence);
+    let live = 0;
+    for (const [i, { sequence, messages }] of ordered.entries()) {
+      const before = ordered[i - 1];
+      const from = before === undefined ? sequence : before.sequence + before.messages;
+      settled.add(from, sequence - from);
+      live += this.unsettledIn(sequence, messages);
+    }
+    this.#retention.recount(base, live);
+    this.#apply.counted(base, true);
+  }
+
+  /** Nothing before `position` is needed any more, and the segments before it are given back. */
+  trimmed(position: Position): void {
+    this.#apply.trimmed(position);
+    const oldest = this.#retention.segments[0]?.base ?? 0;
+    for (const segment of this.inMemory) if (segment.base < oldest) delete segment.due;
+  }
+
+  /** The segments from `base` to before `end` are one now, made by what was applied here. */
+  merged(base: Position, end: Position): void {
+    this.#apply.merged(base, end);
+  }
+
+  /** Sequence behind the last message. */
+  get nextSequence(): number {
+    return this.#apply.nextSequence;
   }
 
   /** Settings in force of which no record was read, by the base of their segment. */

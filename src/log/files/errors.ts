@@ -5,9 +5,10 @@
  * - `missing`: a range of the log is not there
  * - `version`: written by another format version
  * - `io`: the system refused a read or a write
+ * - `other`: a log that is whole, but not the one that was asked for, or not as that is laid out
  * - `lost`: what is written cannot be found again: a folder or file is gone, or is another one
  */
-export type LogErrorCode = 'damaged' | 'missing' | 'version' | 'io' | 'lost';
+export type LogErrorCode = 'damaged' | 'missing' | 'version' | 'io' | 'other' | 'lost';
 
 /** What to do about what no copy brings back; the folders are for the reader to fill in. */
 export const HOW_TO_REPAIR =

@@ -90,6 +90,7 @@ export async function createFirst(options: LogOptions): Promise<void> {
     logId: newLogId,
     timeMs,
     epoch,
+    ...(options.isCopy === true ? { version: SEGMENT_VERSION_PLACED } : {}),
   });
   await write(files, handle, header.subarray(0, SEGMENT_DATA_AT), 0);
   await settle((done) => files.sync(handle, done));

@@ -37,8 +37,14 @@ export interface LogOptions extends Delays {
   checkpointDue?: CheckpointDue | undefined;
   /** What in the data folder speaks of an earlier log (earlier.ts). */
   traces?: readonly string[];
-  /** Random, for a log that is made new. */
+  /** Of a log that is made new: random, or that of the log which this is a copy of. */
   newLogId: bigint;
+  /**
+   * One of several copies, which follows what another one's owner writes (following/follower.ts).
+   * Its LOG_ID is `newLogId`, segments are of `segmentBytes`, and all that are made may hold records
+   * of types 7 to 10, as nobody knows what follows.
+   */
+  isCopy?: boolean;
   /** Where a log that is made new begins, if it takes the place of another one; 0 without it. */
   newStart?: { base: Position; epoch: number };
   /** Monotonic ms with fractions, for measuring. */

@@ -61,18 +61,7 @@ export class Replay implements Sink {
    */
   async finish(visit: VisitRecords, read: ReadRecord = unread): Promise<void> {
     const { builder } = this;
-    for (const [base, sequences] of builder.unreadSettings) {
-      const found: Found[] = [];
-      await visit(base, (record) => void (sequences.has(record.sequence) && found.push(record)));
-      // What is not found was compacted away, settled by a mark that is lost.
-      for (const { sequence, position, bodyBytes } of found) {
-        const bytes = RECORD_HEADER_BYTES + bodyBytes;
-        const record = await read(position, bytes).catch((error: Error) => {
-          throw unreadable(position, error);
-        });
-        builder.setting(sequence, record, RECORD_HEADER_BYTES);
-      }
-    }
+    await this.readSettings(visit, read);
     for (const base of builder.doubtful) {
       let live = builder.unsettledInMemory(base);
       if (live === undefined) {
@@ -85,6 +74,23 @@ export class Replay implements Sink {
       builder.recount(base, live);
     }
     builder.finished();
+  }
+
+  /** Reads the records of settings of which only a checkpoint spoke. */
+  protected async readSettings(visit: VisitRecords, read: ReadRecord): Promise<void> {
+    const { builder } = this;
+    for (const [base, sequences] of builder.unreadSettings) {
+      const found: Found[] = [];
+      await visit(base, (record) => void (sequences.has(record.sequence) && found.push(record)));
+      // What is not found was compacted away, settled by a mark that is lost.
+      for (const { sequence, position, bodyBytes } of found) {
+        const bytes = RECORD_HEADER_BYTES + bodyBytes;
+        const record = await read(position, bytes).catch((error: Error) => {
+          throw unreadable(position, error);
+        });
+        builder.setting(sequence, record, RECORD_HEADER_BYTES);
+      }
+    }
   }
 }
 

@@ -122,29 +122,34 @@ export async function walk(
   return result;
 }
 
-interface Step {
+/** What a chunk came to: bytes that hold, bytes that its last record needs, and whether it ends. */
+export interface Step {
   consumed: number;
   need: number;
   stop: boolean;
 }
 
-// Verifies one chunk in memory and hands its rows on.
-function scanChunk(
+/**
+ * Verifies one chunk, which stands in memory from `place` on, and hands its rows on. Throws LogError
+ * `version` at a record of a type that is not known.
+ */
+export function scanChunk(
   codec: RecordScanner,
-  segment: Scannable,
+  segment: Pick<Scannable, 'name' | 'base'>,
   offset: number,
   bytes: number,
   result: Walk,
   visitor: Visitor,
+  place = 0,
 ): Step {
   let consumed = 0;
   for (;;) {
     const chunk = segment.base + offset + consumed;
-    const status = codec.scan(consumed, bytes - consumed, chunk);
+    const status = codec.scan(place + consumed, bytes - consumed, chunk);
     const rows = codec.result[RESULT_ROWS]!;
     const valid = codec.result[RESULT_CONSUMED]!;
     const need = codec.result[RESULT_LENGTH]!;
-    const view = codec.memory.subarray(consumed, consumed + valid);
+    const view = codec.memory.subarray(place + consumed, place + consumed + valid);
     for (let i = 0; i < rows; i++) {
       const at = i * ROW_WORDS;
       const here = offset + consumed + codec.rows[at + OFFSET]!;

@@ -32,7 +32,8 @@ export interface Segment {
 export interface MakingOptions {
   files: Files;
   logId: bigint;
-  epoch: number;
+  /** What headers say: none may be above that of a record behind it. */
+  epoch: () => number;
   wallMs: () => number;
 }
 
@@ -50,7 +51,7 @@ type Steps = ((done: (failure: Failure) => void) => void)[];
 function headerOf(options: MakingOptions, { base, start, places }: Place, bytes: number) {
   const { logId, epoch, wallMs } = options;
   const version = places ? { version: SEGMENT_VERSION_PLACED } : {};
-  return encodeHeader({ base, bytes, start, logId, timeMs: wallMs(), epoch, ...version });
+  return encodeHeader({ base, bytes, start, logId, timeMs: wallMs(), epoch: epoch(), ...version });
 }
 
 /** Makes a segment of a file full of zeros or old records; after a failure that is as it is. */

@@ -73,7 +73,7 @@ async function setUp(
       segmentBytes: bytes,
       spareBytes: 0,
       logId: LOG_ID,
-      epoch: 1,
+      epoch: () => 1,
       now: () => 0,
       wallMs: () => 0,
       changed: () => {},

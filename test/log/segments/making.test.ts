@@ -16,7 +16,7 @@ const NAME = segmentName(BASE);
 function setUp() {
   const files = new MemoryFiles();
   files.put('spare', new Uint8Array(BYTES).fill(0xee));
-  return { files, options: { files, logId: LOG_ID, epoch: 3, wallMs: () => TIME_MS } };
+  return { files, options: { files, logId: LOG_ID, epoch: () => 3, wallMs: () => TIME_MS } };
 }
 
 type World = ReturnType<typeof setUp>;

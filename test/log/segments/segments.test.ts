@@ -57,7 +57,7 @@ async function setUp(
       segmentBytes: next,
       spareBytes,
       logId: LOG_ID,
-      epoch: 4,
+      epoch: () => 4,
       now: () => setup.nowMs,
       wallMs: () => TIME_MS,
       changed: () => void setup.changes++,

@@ -34,7 +34,7 @@ class Setup {
         segmentBytes: SEGMENT_BYTES,
         spareBytes: 0,
         logId: LOG_ID,
-        epoch: 4,
+        epoch: () => 4,
         now: () => this.nowMs,
         wallMs: () => TIME_MS,
         changed: () => {},

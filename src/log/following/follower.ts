@@ -1,0 +1,295 @@
+// A log that somebody else goes on writing: whole commit batches come, one at a time, are looked at
+// by the rules of a recovery, written and synced here, and only then become state. So a copy is what
+// a start would read from it at any time, and whoever is to be the owner goes on as after a start.
+//
+//   apply ─► checked ─► room for it ─► written and synced ─► state ─► LAST: rolled, indexed ─► done
+//
+// Each batch is synced before the next one is written, as a batch that says PROOF claims that of all
+// before it, here as where it was made. One that says LAST waits until the next segment is there.
+
+import { RECORD_HEADER_BYTES, SEGMENT_DATA_AT } from '../../../assembly/layout.ts';
+import type { Failure, Position } from '../../core/ports/basics.ts';
+import type { Resume } from '../../core/ports/journal.ts';
+import type { State } from '../../core/segments/state.ts';
+import type { InMemory } from '../../core/segments/state-builder.ts';
+import { FileLog } from '../file-log.ts';
+import type { LogOptions } from '../recovery/log-options.ts';
+import type { Recovered } from '../recovery/recovery.ts';
+import { segmentName } from '../segments/segment.ts';
+import { checkBatch, type FollowedBatch, type Said } from './batch.ts';
+import { FollowedUpkeep } from './followed-upkeep.ts';
+import { EndlessReplay } from './replay.ts';
+
+export interface FollowerOptions {
+  /** Of the folder that the copy is in; `isCopy` need not be said. */
+  log: LogOptions;
+  /** What is read goes in here: empty, and the broker's when the log is taken over. */
+  state: State<unknown>;
+  /** Records of messages in a segment, about: memory has an entry of each. */
+  segmentEntriesMax: number;
+}
+
+/** What a broker begins with, as after a start. */
+export interface TakenOver {
+  resume: Resume;
+  inMemory: readonly InMemory[];
+}
+
+/** Two records of a broker that is about to begin, and what closes a segment. */
+const CLOSING_BYTES = 4 * RECORD_HEADER_BYTES;
+
+export class Follower {
+  readonly log: FileLog;
+  /** What the start found. */
+  readonly recovered: Recovered;
+  readonly #options: FollowerOptions;
+  readonly #replay: EndlessReplay;
+  readonly #upkeep: FollowedUpkeep;
+  #resume: Resume;
+  #isBegun: boolean;
+  #failure: Error | undefined;
+  #busy = false;
+  #over = false;
+  // Goes on when something has changed that it waits for.
+  #waiting: (() => void) | undefined;
+  #turning = false;
+
+  private constructor(
+    options: FollowerOptions,
+    replay: EndlessReplay,
+    { log, resume, recovered }: Awaited<ReturnType<typeof FileLog.open>>,
+  ) {
+    this.#options = options;
+    this.#replay = replay;
+    this.log = log;
+    this.recovered = recovered;
+    // Its own life begins when it is taken over.
+    this.#resume = { ...resume, epoch: resume.epoch - 1 };
+    this.#isBegun = recovered.records > 0 || replay.builder.nextSequence > 1;
+    const { wallMs, soon, note } = options.log;
+    this.#upkeep = new FollowedUpkeep({
+      log,
+      replay,
+      state: options.state,
+      segmentEntriesMax: options.segmentEntriesMax,
+      wallMs,
+      soon,
+      note,
+      changed: () => this.#changed(),
+      failed: (failure) => this.#failed(failure),
+    });
+    log.listen({
+      segmentChanged: () => this.#changed(),
+      failed: (failure) => this.#failed(failure),
+      wrote: () => {},
+    });
+  }
+
+  #failed(failure: Error): void {
+    this.#failure ??= failure;
+    this.#changed();
+  }
+
+  /**
+   * Opens the copy in a folder, or begins one. Throws LogError: `other` if it holds another log, or
+   * one of another layout; else as FileLog.open does.
+   */
+  static async open(options: FollowerOptions): Promise<Follower> {
+    const replay = new EndlessReplay(options.state);
+    const opened = await FileLog.open({ ...options.log, isCopy: true }, replay);
+    return new Follower(options, replay, opened);
+  }
+
+  /** Where the next batch has to stand. */
+  get end(): Position {
+    return this.#resume.base + this.#resume.offset;
+  }
+
+  /** Which life wrote the last batch; 0: none did. */
+  get epoch(): number {
+    return this.#resume.epoch;
+  }
+
+  /** Sequence number behind the last batch. */
+  get sequence(): number {
+    return this.#resume.sequence;
+  }
+
+  /** Compactions of its own that made something smaller. */
+  get compactions(): number {
+    return this.#upkeep.compactions;
+  }
+
+  /** Why nothing is followed any more, if the log failed. */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  /**
+   * Takes the next batch; its bytes are copied within the call. `done` comes later, when it is on
+   * disk and part of the state. After LogError `damaged` or `version` nothing has changed: it was
+   * none of this log. After any other failure all further ones fail, too. One at a time.
+   */
+  apply(batch: FollowedBatch, done: (failure: Failure) => void): void {
+    const { soon } = this.#options.log;
+    const failure = this.#failure ?? this.#refusal();
+    if (failure !== undefined) {
+      soon(() => done(failure));
+      return;
+    }
+    let said: Said;
+    try {
+      said = this.#check(batch);
+    } catch (error) {
+      this.#replay.drop();
+      soon(() => done(error as Error));
+      return;
+    }
+    const { position, bytes, epoch } = batch;
+    const { length } = bytes;
+    this.#busy = true;
+    this.#when(
+      () => !said.last || (this.log.nextReady() && !this.#upkeep.lags),
+      () => this.#write(position, length, epoch, said, done),
+      done,
+    );
+  }
+
+  #refusal(): Error | undefined {
+    if (this.#over) return new Error('the log was taken over: nothing is followed any more');
+    return this.#busy ? new Error('bug: two batches at once') : undefined;
+  }
+
+  // Its bytes stay in the ring, where they are written from, only if they hold.
+  #check(batch: FollowedBatch): Said {
+    const { codec } = this.#options.log;
+    const { base, segmentBytes: bytes, places = false, epoch, sequence } = this.#resume;
+    const name = segmentName(base);
+    const fits = batch.position === this.end && batch.position + batch.bytes.length <= base + bytes;
+    const place = codec.coldBytes + this.#resume.offset;
+    if (fits) codec.memory.set(batch.bytes, place);
+    const before = {
+      segment: { name, base, bytes, places },
+      end: this.end,
+      epoch,
+      sequence,
+      isBegun: this.#isBegun,
+    };
+    try {
+      return checkBatch(codec, place, batch, before, this.#replay);
+    } catch (error) {
+      if (fits) codec.memory.fill(0, place, place + batch.bytes.length);
+      throw error;
+    }
+  }
+
+  #write(
+    position: Position,
+    bytes: number,
+    epoch: number,
+    said: Said,
+    done: (failure: Failure) => void,
+  ): void {
+    this.log.append(position, bytes, (failure) => {
+      this.#busy = false;
+      if (failure !== undefined) {
+        this.#failure ??= failure;
+        this.#replay.drop();
+        done(this.#failure);
+        return;
+      }
+      this.#durable(bytes, epoch, said);
+      done(undefined);
+    });
+  }
+
+  #durable(bytes: number, epoch: number, { last, sequence, trim }: Said): void {
+    const { offset } = this.#resume;
+    this.#resume = { ...this.#resume, offset: offset + bytes, epoch, sequence };
+    this.#isBegun = true;
+    this.log.epoch = epoch;
+    this.#replay.commit();
+    if (trim > 0) {
+      this.#replay.builder.trimmed(trim);
+      this.log.trim(trim);
+    }
+    if (last) this.#roll();
+  }
+
+  #roll(): void {
+    const base = this.#resume.base + this.#resume.segmentBytes;
+    const { segmentBytes } = this.log;
+    this.#resume = { ...this.#resume, base, offset: SEGMENT_DATA_AT, segmentBytes, places: true };
+    this.log.roll(base);
+    this.#replay.segment(base);
+    this.#upkeep.opened(base);
+  }
+
+  /** Monotonic time in ms; about ten times a second. Keeps the log small. */
+  advance(nowMs: number): void {
+    if (this.#over || this.#failure !== undefined) return;
+    this.#upkeep.advance(nowMs);
+  }
+
+  /**
+   * Gives what a broker begins with as the owner, with an epoch above that of any batch; the log is
+   * its own from then on, and nothing can be followed any more. Waits for what is under way beside
+   * the batches. Fails where the log failed, or where there is no room for what a broker begins with.
+   */
+  takeOver(epoch: number, done: (failure: Failure, taken?: TakenOver) => void): void {
+    const { soon } = this.#options.log;
+    const isLater = epoch > this.epoch;
+    const why = isLater ? undefined : `epoch ${epoch} is no later one than ${this.epoch}`;
+    const failure =
+      this.#failure ?? this.#refusal() ?? (why === undefined ? undefined : new Error(why));
+    if (failure !== undefined) {
+      soon(() => done(failure));
+      return;
+    }
+    this.#busy = true;
+    const isRoomy = () =>
+      this.#resume.segmentBytes - this.#resume.offset >= CLOSING_BYTES || this.log.nextReady();
+    soon(() =>
+      this.#when(
+        () => this.#upkeep.end() && isRoomy(),
+        () => {
+          this.#over = true;
+          this.#replay.finished();
+          this.log.epoch = epoch;
+          this.#resume = { ...this.#resume, epoch };
+          done(undefined, { resume: this.#resume, inMemory: this.#replay.builder.inMemory });
+        },
+        done,
+      ),
+    );
+  }
+
+  #when(ready: () => boolean, call: () => void, failed: (failure: Failure) => void): void {
+    const look = () => {
+      if (this.#failure !== undefined) {
+        this.#busy = false;
+        failed(this.#failure);
+      } else if (ready()) call();
+      else this.#waiting = look;
+    };
+    look();
+  }
+
+  // Whoever says so may be in the middle of its work.
+  #changed(): void {
+    if (this.#turning || this.#waiting === undefined) return;
+    this.#turning = true;
+    this.#options.log.soon(() => {
+      this.#turning = false;
+      const waiting = this.#waiting;
+      this.#waiting = undefined;
+      waiting?.();
+    });
+  }
+
+  /** Ends what is under way and closes the files; no batch may be on its way. */
+  close(): Promise<void> {
+    this.#over = true;
+    return this.log.close();
+  }
+}

@@ -1,0 +1,124 @@
+// The journal of a log of which there are other copies: each batch is published first, then written
+// here, and only then is it done. So what is on this disk is always a part of what was published,
+// and nothing that others refused ever has to be cut off again.
+
+import type { Failure, Position } from '../../core/ports/basics.ts';
+import type { Journal } from '../../core/ports/journal.ts';
+import type { SegmentSpace } from '../../core/ports/segments.ts';
+
+/** Makes batches known to others, in one order. */
+export interface Publisher {
+  /**
+   * Publishes a batch, one at a time. The bytes do not change, and may be sent again until `done`,
+   * which comes later, never within the call, and at most once: without a failure it is published
+   * for certain, with one it may be or not, and this owner's life is over.
+   */
+  publish(position: Position, bytes: Uint8Array, done: (failure: Failure) => void): void;
+  /** Whether a batch waits to be confirmed for longer than usual: nothing more should be accepted. */
+  stalled(): boolean;
+  /** Why messages find no room there and will not for now, or undefined. */
+  blocked(): string | undefined;
+  /** It is durable that nothing before `position` is needed any more. */
+  trimmed(position: Position): void;
+}
+
+/** The journal below; `placeOf` gives where the bytes of a batch stand. */
+export type LocalJournal = Journal & {
+  placeOf(position: Position, bytes: number): Uint8Array;
+};
+
+export class ShippedJournal implements Journal {
+  readonly #local: LocalJournal;
+  readonly #publisher: Publisher;
+  readonly #soon: (call: () => void) => void;
+  #failure: Error | undefined;
+
+  /** `soon` calls back in a turn of its own. */
+  constructor(local: LocalJournal, publisher: Publisher, soon: (call: () => void) => void) {
+    this.#local = local;
+    this.#publisher = publisher;
+    this.#soon = soon;
+  }
+
+  append(position: Position, bytes: number, done: (failure: Failure) => void): void {
+    if (this.#failure !== undefined) {
+      const failure = this.#failure;
+      this.#soon(() => done(failure));
+      return;
+    }
+    const end = (failure: Failure) => {
+      this.#failure ??= failure;
+      done(this.#failure);
+    };
+    this.#publisher.publish(position, this.#local.placeOf(position, bytes), (failure) => {
+      if (failure !== undefined || this.#failure !== undefined) end(failure);
+      else this.#local.append(position, bytes, end);
+    });
+  }
+
+  /** Nothing is called done from now on, not even what is under way: somebody else owns the log. */
+  fail(failure: Error): void {
+    this.#failure ??= failure;
+  }
+
+  stalled(): boolean {
+    return this.#publisher.stalled() || this.#local.stalled();
+  }
+
+  get syncedPosition(): Position {
+    return this.#local.syncedPosition;
+  }
+
+  // Others may forget only what is durably not needed here.
+  trim(position: Position): void {
+    this.#local.trim(position);
+    this.#publisher.trimmed(position);
+  }
+
+  get startPosition(): Position {
+    return this.#local.startPosition;
+  }
+}
+
+/** The segments of that log: messages need room where they are published, too. */
+export class ShippedSpace implements SegmentSpace {
+  readonly #local: SegmentSpace;
+  readonly #publisher: Pick<Publisher, 'blocked'>;
+
+  constructor(local: SegmentSpace, publisher: Pick<Publisher, 'blocked'>) {
+    this.#local = local;
+    this.#publisher = publisher;
+  }
+
+  get segmentBytes(): number {
+    return this.#local.segmentBytes;
+  }
+
+  nextReady(): boolean {
+    return this.#local.nextReady();
+  }
+
+  mayGrow(): boolean {
+    return this.#publisher.blocked() === undefined && this.#local.mayGrow();
+  }
+
+  blocked(): string | undefined {
+    return this.#local.blocked() ?? this.#publisher.blocked();
+  }
+
+  raise(): boolean {
+    return this.#local.raise();
+  }
+
+  roll(base: Position): void {
+    this.#local.roll(base);
+  }
+
+  bases(): readonly Position[] {
+    return this.#local.bases();
+  }
+
+  fileBytes(base: Position): number {
+    return this.#local.fileBytes(base);
+  }
+}
