@@ -43,6 +43,7 @@ import { ForegroundTraffic } from '../../src/core/fairness/foreground.ts';
 import { DEFAULT_LIMITS, type Limits } from '../../src/core/limits.ts';
 import type { EntrySource, Found } from '../../src/core/ports/basics.ts';
 import type { Journal } from '../../src/core/ports/journal.ts';
+import type { SegmentSpace } from '../../src/core/ports/segments.ts';
 import type { Link } from '../../src/core/ports/link.ts';
 import {
   type Deferral,
@@ -495,6 +496,8 @@ export interface WorldOptions {
   rules?: readonly string[];
   /** Another journal in the place of the log's own, which it is given. */
   journal?: (log: FileLog) => Journal;
+  /** The same of its segments. */
+  space?: (log: FileLog) => SegmentSpace;
 }
 
 // Says what of the caches was used.
@@ -548,7 +551,11 @@ export class World {
     this.broker = new Broker({
       ...state,
       codec,
-      log: { ...log.ports, journal: options.journal?.(log) ?? log },
+      log: {
+        ...log.ports,
+        journal: options.journal?.(log) ?? log,
+        space: options.space?.(log) ?? log,
+      },
       foreground,
       limits: { ...LIMITS, ...options.limits },
       notices: { notice: (_level, _kind, text) => void notes.push(text) },
@@ -589,6 +596,21 @@ export class World {
     const parts = { files, log, foreground, recovered, state, options, later, notes };
     const world = new World({ ...parts, used });
     world.broker.resume(resume, replay.builder.inMemory);
+    return world;
+  }
+
+  /** Goes on as the owner of a log that was followed until now, with this file's codec. */
+  static takeOver(
+    parts: Pick<World, 'files' | 'log' | 'recovered' | 'notes'> & {
+      state: ReturnType<typeof createState>;
+    },
+    begin: Parameters<Broker['resume']>,
+    options: WorldOptions = {},
+  ): World {
+    const foreground = new ForegroundTraffic();
+    const used = { segments: [], checkpoint: false };
+    const world = new World({ ...parts, foreground, options, later: [], used });
+    world.broker.resume(...begin);
     return world;
   }
 

@@ -1,0 +1,241 @@
+// A follower comes to what a start comes to that reads the same batches, after each of them; its
+// segments hold the same bytes; it goes on wherever it was stopped, and whoever takes over has all
+// that waits. What is no next batch is refused, and nothing has changed.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { FLAG_LAST, RECORD_TYPE_AT, SEGMENT_DATA_AT } from '../../../assembly/layout.ts';
+import { segmentName } from '../../../src/log/segments/segment.ts';
+import { freshEngine } from '../../support/engine.ts';
+import { anyFate, loseAll, MemoryFiles } from '../../support/memory-files.ts';
+import { Random, seedOf } from '../../support/random.ts';
+import { SEGMENT_BYTES } from '../harness.ts';
+import {
+  assertHolds,
+  batchesBefore,
+  Copy,
+  endIn,
+  imagesAfter,
+  record,
+  segmentsOf,
+  startAfter,
+  tellOf,
+} from './harness.ts';
+
+const seed = seedOf('log/following/follower.test');
+const codec = freshEngine();
+const batches = await record(new Random(seed));
+
+test('what was recorded holds a bit of everything', () => {
+  const trims = new Set(batches.map(({ trim }) => trim));
+  const bases = new Set(batches.map(({ base }) => base));
+  const epochs = new Set(batches.map(({ epoch }) => epoch));
+  assert.ok(batches.length > 300, `${batches.length} batches`);
+  assert.ok(bases.size > 5 && trims.size > 2, `${bases.size} segments, ${trims.size} trims`);
+  assert.equal(epochs.size, 2);
+});
+
+test('after each batch it is what a start finds, byte for byte and message for message', async () => {
+  const random = new Random(seed + 1);
+  const copy = await Copy.open(new MemoryFiles(), codec);
+  for (const [i, batch] of batches.entries()) {
+    assert.equal(await copy.apply(batch), undefined);
+    assert.equal(copy.follower.sequence, (await sequenceAfter(i)) ?? copy.follower.sequence);
+    if (random.below(12) > 0 && i < batches.length - 1) continue;
+    const { state, next } = await startAfter(batches, i + 1);
+    assert.deepEqual(copy.tell(), tellOf(state, next), `after batch ${i}`);
+    assert.deepEqual(segmentsOf(copy.state), segmentsOf(state), `after batch ${i}`);
+    for (const [base, image] of imagesAfter(batches, i + 1)) {
+      const here = copy.files.durable(segmentName(base));
+      // A spare that is used again has old bytes behind what is written.
+      const end = endIn(batches, i + 1, base);
+      const data = (from: Uint8Array) => from.subarray(SEGMENT_DATA_AT, end);
+      const same = here !== undefined && Buffer.compare(data(here), data(image)) === 0;
+      // The one that is made ahead may not be there yet.
+      if (base <= batch.base) assert.ok(same, `after batch ${i} segment ${base} differs`);
+    }
+  }
+  assert.deepEqual(copy.notes, []);
+  await copy.follower.close();
+});
+
+async function sequenceAfter(i: number): Promise<number | undefined> {
+  return i % 25 === 0 ? (await startAfter(batches, i + 1)).next : undefined;
+}
+
+test('its own indexes, checkpoints and compactions change nothing of what it holds', async () => {
+  const random = new Random(seed + 2);
+  let copy = await Copy.open(new MemoryFiles(), codec);
+  let compactions = 0;
+  for (const [i, batch] of batches.entries()) {
+    assert.equal(await copy.apply(batch), undefined);
+    if (random.below(6) === 0) await copy.advance(2000);
+    if (random.below(15) === 0) {
+      const { state, next } = await startAfter(batches, i + 1);
+      assertHolds(copy.tell(), tellOf(state, next), `after batch ${i}`);
+    }
+    if (random.below(60) > 0) continue;
+    compactions += copy.follower.compactions;
+    await copy.follower.close();
+    copy = await Copy.open(copy.files.crash(loseAll), codec);
+    const { state, next } = await startAfter(batches, i + 1);
+    assertHolds(copy.tell(), tellOf(state, next), `opened again after batch ${i}`);
+  }
+  compactions += copy.follower.compactions;
+  assert.ok(compactions > 0, 'nothing was ever compacted');
+  assert.deepEqual(copy.notes, []);
+  await copy.follower.close();
+});
+
+test('wherever it is stopped it goes on', async () => {
+  const random = new Random(seed + 3);
+  const other = freshEngine();
+  const copy = await Copy.open(new MemoryFiles(), codec);
+  let stops = 0;
+  let done = 0;
+  for (const [i, batch] of batches.entries()) {
+    copy.files.auto = false;
+    const ended = copy.apply(batch).then((failure) => {
+      assert.equal(failure, undefined);
+      done = i + 1;
+    });
+    for (let turns = 0; done <= i; turns++) {
+      assert.ok(turns < 10_000, `batch ${i} never ends`);
+      await new Promise((resolve) => setImmediate(resolve));
+      if (copy.files.pending.length === 0) continue;
+      copy.files.step();
+      if (random.below(60) > 0) continue;
+      stops++;
+      const after = copy.files.fork().crash(random.chance(0.5) ? loseAll : anyFate(random));
+      await goOn(after, done, random);
+    }
+    await ended;
+    copy.files.auto = true;
+    if (random.below(10) === 0) await copy.advance(2000);
+  }
+  assert.ok(stops > 30, `only ${stops}`);
+  await copy.follower.close();
+
+  async function goOn(files: MemoryFiles, least: number, chance: Random): Promise<void> {
+    const again = await Copy.open(files, other);
+    const from = batchesBefore(batches, again.follower.end);
+    assert.ok(from >= least, `${from} batches are there of ${least} that were done`);
+    const to = Math.min(batches.length, from + chance.below(40));
+    await again.follow(batches, from, to);
+    const { state, next } = await startAfter(batches, to);
+    assertHolds(again.tell(), tellOf(state, next), `from batch ${from} to ${to}`);
+    await again.follower.close();
+  }
+});
+
+test('what is not the next batch is refused, and the next one is taken after that', async () => {
+  const random = new Random(seed + 4);
+  const copy = await Copy.open(new MemoryFiles(), codec);
+  for (let i = 0; i < 120; i++) {
+    const batch = batches[i]!;
+    const before = JSON.stringify(copy.tell());
+    for (const [name, bent] of bend(i, random)) {
+      const failure = await copy.apply(bent);
+      assert.equal((failure as { code?: string })?.code, 'damaged', `batch ${i}: ${name}`);
+      assert.equal(JSON.stringify(copy.tell()), before, `batch ${i}: ${name}`);
+      assert.equal(copy.follower.end, batch.position);
+    }
+    assert.equal(await copy.apply(batch), undefined);
+  }
+  await copy.follower.close();
+});
+
+function bend(i: number, random: Random): [string, (typeof batches)[number]][] {
+  const batch = batches[i]!;
+  const { bytes, position, epoch } = batch;
+  const flipped = bytes.slice();
+  // Not in the zeros behind a body, which no checksum covers.
+  flipped[random.below(56)]! ^= 1 << random.below(8);
+  const next = batches[i + 1]!;
+  const joined = Buffer.concat([bytes, next.bytes]);
+  return [
+    ['a bit', { ...batch, bytes: flipped }],
+    ['cut short', { ...batch, bytes: bytes.subarray(0, bytes.length - 56) }],
+    ['more behind it', { ...batch, bytes: Buffer.concat([bytes, new Uint8Array(56)]) }],
+    ...(next.position === position + bytes.length
+      ? ([['two in one', { ...batch, bytes: joined }]] as [string, typeof batch][])
+      : []),
+    ['the one behind it', next],
+    ['again', i > 0 ? batches[i - 1]! : next],
+    ['an older life', { ...batch, epoch: epoch - 1 }],
+    ['a later life', { ...batch, epoch: epoch + 1 }],
+    ['elsewhere', { ...batch, position: position + 8 }],
+    ['nothing', { ...batch, bytes: new Uint8Array(0) }],
+  ];
+}
+
+test('each batch is synced before the next one is written, and counts only then', async () => {
+  const copy = await Copy.open(new MemoryFiles(), codec);
+  await copy.follow(batches, 0, 3);
+  await copy.advance(0); // the segment ahead is made
+  copy.files.auto = false;
+  const batch = batches[3]!;
+  const before = JSON.stringify(copy.tell());
+  let ended = false;
+  const first = copy.apply(batch).then(() => {
+    ended = true;
+  });
+  const second = await copy.apply(batches[4]!);
+  assert.match(second!.message, /two batches at once/);
+  while (copy.files.pending.some(({ op }) => op !== 'sync')) {
+    copy.files.step(copy.files.pending.findIndex(({ op }) => op !== 'sync'));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.deepEqual(
+    copy.files.pending.map(({ op }) => op),
+    ['sync'],
+  );
+  assert.equal(ended, false, 'done before it is synced');
+  assert.equal(JSON.stringify(copy.tell()), before, 'it counts before it is synced');
+  copy.files.auto = true;
+  copy.files.step();
+  await first;
+  assert.notEqual(JSON.stringify(copy.tell()), before);
+  await copy.follower.close();
+});
+
+test('where the disk fails, nothing is followed any more, and a start goes on', async () => {
+  const copy = await Copy.open(new MemoryFiles(), codec);
+  await copy.follow(batches, 0, 10);
+  const fault = copy.files.fail({ op: 'sync', nth: 1, code: 'EIO' });
+  const failure = await copy.apply(batches[10]!);
+  assert.equal(fault.fired, 1);
+  assert.match(failure!.message, /EIO/);
+  assert.equal(await copy.apply(batches[11]!), failure);
+  const again = await Copy.open(copy.files.crash(loseAll), codec);
+  assert.equal(batchesBefore(batches, again.follower.end), 10);
+  await again.follow(batches, 10, 40);
+  await again.follower.close();
+});
+
+test('a batch that is the last of its segment waits for the next one', async () => {
+  const copy = await Copy.open(new MemoryFiles(), codec);
+  const last = batches.findIndex(({ bytes }) => (bytes.at(-56 + 13)! & FLAG_LAST) !== 0);
+  await copy.follow(batches, 0, last);
+  const room = copy.files.capacity;
+  // The one that is there is taken for it; the one behind it finds no room.
+  copy.files.capacity = 0;
+  await copy.follow(batches, last, last + 1);
+  const second = batches.findIndex(({ base }) => base === 2 * SEGMENT_BYTES) - 1;
+  await copy.follow(batches, last + 1, second);
+  const { base, position } = batches[second]!;
+  let ended = false;
+  const waits = copy.apply(batches[second]!).then((failure) => {
+    assert.equal(failure, undefined);
+    ended = true;
+  });
+  for (let turn = 0; turn < 20; turn++) await copy.files.settle();
+  assert.equal(ended, false);
+  const image = copy.files.image(segmentName(base));
+  assert.equal(image[position - base + RECORD_TYPE_AT], 0, 'it was written');
+  copy.files.capacity = room;
+  await copy.advance(2000);
+  await waits;
+  await copy.follow(batches, second + 1, second + 5);
+  await copy.follower.close();
+});
