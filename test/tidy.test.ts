@@ -145,7 +145,7 @@ const FLOORS: Record<string, string[]> = {
     'segments',
     'index read-cache',
     'recovery compaction',
-    'backup.ts file-log.ts indexed-segments.ts opening.ts segment-due-times.ts upkeep.ts',
+    'backup.ts file-log.ts giving-back.ts indexed-segments.ts opening.ts segment-due-times.ts upkeep.ts',
     'following',
     'tools',
   ],

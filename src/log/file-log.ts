@@ -11,6 +11,7 @@ import { Compactor } from './compaction/compactor.ts';
 import { blockStart, blocksOf } from './files/blocks.ts';
 import { closedError, LogError } from './files/errors.ts';
 import type { Throttle } from './files/throttle.ts';
+import { GivingBack } from './giving-back.ts';
 import { IndexedSegments } from './indexed-segments.ts';
 import { loadImage, type RecoveredFolder, recoverFolder } from './opening.ts';
 import { ReadCache } from './read-cache/read-cache.ts';
@@ -38,7 +39,7 @@ export class FileLog implements Journal, SegmentSpace, RecordReader, LogStatus {
   #closed = false;
   #epoch: number;
   readonly #compactor: Compactor;
-  #trimLater: Position = 0;
+  readonly #givingBack: GivingBack;
   readonly #pace: Throttle;
   readonly #watch: Watch;
 
@@ -81,9 +82,10 @@ export class FileLog implements Journal, SegmentSpace, RecordReader, LogStatus {
       logId,
       synced: () => this.#writer.synced,
       indexed: (base) => this.index.of(base),
-      swapped: () => this.#giveBackLater(),
+      swapped: () => this.#givingBack.goOn(),
     });
     const { index } = this;
+    this.#givingBack = new GivingBack(segments, index, () => this.#compactor.swapping);
     this.upkeep = new LogUpkeep(options, { compactor: this.#compactor, segments, store, index });
     this.ports = { journal: this, space: this, reader: this, index, due, upkeep: this.upkeep };
     this.#watch = new Watch({
@@ -150,8 +152,7 @@ export class FileLog implements Journal, SegmentSpace, RecordReader, LogStatus {
       next === undefined ? undefined : asSegment(next),
       spares,
     );
-    const parts = { cold, segments, store, due, pace, logId };
-    const log: FileLog = new FileLog(options, parts, resume);
+    const log: FileLog = new FileLog(options, { cold, segments, store, due, pace, logId }, resume);
     if (options.isCopy === true) segments.raise();
     return log;
   }
@@ -207,9 +208,9 @@ export class FileLog implements Journal, SegmentSpace, RecordReader, LogStatus {
 
   /** The place in the ring of `bytes` bytes at `position`, which are in the open segment. */
   placeOf(position: Position, bytes: number): Uint8Array {
-    const { codec } = this.#options;
-    const at = codec.coldBytes + position - this.#segments.covering(position)!.base;
-    return codec.memory.subarray(at, at + bytes);
+    const { coldBytes, memory } = this.#options.codec;
+    const at = coldBytes + position - this.#segments.covering(position)!.base;
+    return memory.subarray(at, at + bytes);
   }
 
   append(position: Position, bytes: number, done: (failure: Failure) => void): void {
@@ -218,8 +219,7 @@ export class FileLog implements Journal, SegmentSpace, RecordReader, LogStatus {
     const { codec, mode } = this.#options;
     const image = codec.memory.subarray(codec.coldBytes, codec.coldBytes + segment.bytes);
     const from = position - segment.base;
-    // What is synced at once goes past the system's cache, which wants whole blocks; what is not
-    // gains from it.
+    // What is synced at once goes past the system's cache, which wants whole blocks.
     const blocks = mode === 'commit';
     const at = blocks ? blockStart(from) : from;
     const parts = blocks
@@ -253,28 +253,13 @@ export class FileLog implements Journal, SegmentSpace, RecordReader, LogStatus {
   trim(position: Position): void {
     this.#cold.trim(position);
     if (this.#options.mode === 'commit') {
-      this.#giveBack(position);
+      this.#givingBack.before(position);
       return;
     }
     // The weaker modes call the trim record done before it is on disk.
     this.#writer.syncNow((failure) => {
-      if (failure === undefined) this.#giveBack(position);
+      if (failure === undefined) this.#givingBack.before(position);
     });
-  }
-
-  // While a segment takes another one's name, and until that is durable, none is given back.
-  #giveBack(position: Position): void {
-    if (this.#compactor.swapping) {
-      this.#trimLater = position;
-      return;
-    }
-    for (const { base } of this.#segments.trim(position)) this.index.drop(base);
-  }
-
-  #giveBackLater(): void {
-    const position = this.#trimLater;
-    this.#trimLater = 0;
-    if (position > 0) this.#giveBack(position);
   }
 
   get startPosition(): Position {

@@ -43,8 +43,8 @@ import { ForegroundTraffic } from '../../src/core/fairness/foreground.ts';
 import { DEFAULT_LIMITS, type Limits } from '../../src/core/limits.ts';
 import type { EntrySource, Found } from '../../src/core/ports/basics.ts';
 import type { Journal } from '../../src/core/ports/journal.ts';
-import type { SegmentSpace } from '../../src/core/ports/segments.ts';
 import type { Link } from '../../src/core/ports/link.ts';
+import type { SegmentSpace } from '../../src/core/ports/segments.ts';
 import {
   type Deferral,
   deferralsIn,

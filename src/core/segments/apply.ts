@@ -20,6 +20,7 @@ import {
   sequenceOf,
   TYPE,
 } from '../records/rows.ts';
+import { CompactedSegments } from './compacted.ts';
 import type { Retention } from './retention.ts';
 import type { Settings } from './settings.ts';
 import type { KnownState, State } from './state.ts';
@@ -28,11 +29,8 @@ export class Apply {
   readonly #buckets: Buckets<unknown>;
   readonly #retention: Retention;
   readonly #settings: Settings;
-  // Segments that miss sequences which were compacted away, and those of them that marks spoke of.
-  readonly #sparse = new Set<Position>();
-  readonly #doubtful = new Set<Position>();
-  // Sequence behind the last message of each segment that is complete.
-  readonly #ends = new Map<Position, number>();
+  /** Of complete segments. */
+  readonly compacted = new CompactedSegments();
   // What compactions left out of the log that a start reads, while marks may still speak of it.
   readonly #gone = new SequenceSet();
   /** Sequence behind the last message. */
@@ -57,17 +55,16 @@ export class Apply {
   segment(base: Position, sparse = false, told = false): void {
     this.#isTold = told;
     const before = this.#retention.segments.at(-1);
-    if (before !== undefined && !this.#ends.has(before.base))
-      this.#ends.set(before.base, this.nextSequence);
+    if (before !== undefined) this.compacted.ended(before.base, this.nextSequence);
     this.#retention.open(base, this.nextSequence);
-    if (sparse) this.#sparse.add(base);
+    if (sparse) this.compacted.begun(base);
   }
 
   /** A segment whose records do not follow. */
   known({ base, first, end, messages, live }: KnownState): void {
     this.#missing(first);
     this.#retention.open(base, first, messages, live);
-    this.#ends.set(base, end);
+    this.compacted.ended(base, end);
     this.nextSequence = Math.max(this.nextSequence, end);
   }
 
@@ -265,21 +262,12 @@ export class Apply {
       const to = end > at ? end : first + count;
       const { base } = segments[index]!;
       // Behind its last message are those that the next one held before it was compacted.
-      const last = this.#ends.get(base) ?? Number.POSITIVE_INFINITY;
-      const within = Math.max(at, Math.min(to, last));
+      const within = Math.max(at, Math.min(to, this.compacted.endOf(base)));
       const added = settled.add(at, within - at);
       settled.add(within, to - within);
-      if (added > 0) {
-        if (this.#sparse.has(base)) this.#doubtful.add(base);
-        else this.#retention.settleSequences(at, added);
-      }
+      if (added > 0 && !this.compacted.doubts(base)) this.#retention.settleSequences(at, added);
       at = to;
     }
-  }
-
-  /** Segments whose messages must be counted again: marks spoke of what may not be in them. */
-  get doubtful(): Iterable<Position> {
-    return this.#doubtful;
   }
 
   /** Nothing before `position` is in the log any more. */
@@ -288,10 +276,7 @@ export class Apply {
     const { oldestSequence } = this.#retention;
     for (const known of Object.values(this.#buckets.outcomes)) known.forget(oldestSequence);
     this.#gone.forget(oldestSequence);
-    const oldest = this.#retention.segments[0]?.base ?? 0;
-    for (const base of this.#ends.keys()) if (base < oldest) this.#ends.delete(base);
-    for (const bases of [this.#sparse, this.#doubtful])
-      for (const base of bases) if (base < oldest) bases.delete(base);
+    this.compacted.trimmed(this.#retention.segments[0]?.base ?? 0);
   }
 
   /**
@@ -299,21 +284,6 @@ export class Apply {
    * it is known what is not in it any more, but for what was not there before.
    */
   merged(base: Position, end: Position): void {
-    const within = (each: Position) => each >= base && each < end;
-    const ends = [...this.#ends.keys()].filter(within);
-    const last = Math.max(...ends.map((each) => this.#ends.get(each)!));
-    for (const each of ends) this.#ends.delete(each);
-    if (ends.length > 0 && this.#retention.has(base)) this.#ends.set(base, last);
-    for (const bases of [this.#sparse, this.#doubtful]) {
-      const some = [...bases].filter(within);
-      for (const each of some) bases.delete(each);
-      if (some.length > 0 && this.#retention.has(base)) bases.add(base);
-    }
-  }
-
-  /** What a segment holds was counted; with `isKnown`, all that is missing in it is settled now. */
-  counted(base: Position, isKnown: boolean): void {
-    this.#doubtful.delete(base);
-    if (isKnown) this.#sparse.delete(base);
+    this.compacted.merged(base, end, this.#retention.has(base));
   }
 }

@@ -210,7 +210,7 @@ export class StateBuilder {
 
   /** Segments whose records must be counted again, because marks spoke of what is not in them. */
   get doubtful(): Iterable<Position> {
-    return this.#apply.doubtful;
+    return this.#apply.compacted.doubtful;
   }
 
   /** Messages of a record that are unsettled. */
@@ -233,7 +233,7 @@ export class StateBuilder {
   /** A segment holds so many unsettled messages. */
   recount(base: Position, live: number): void {
     this.#retention.recount(base, live);
-    this.#apply.counted(base, false);
+    this.#apply.compacted.counted(base, false);
   }
 
   /**
@@ -243,22 +243,20 @@ export class StateBuilder {
   counted(base: Position, records: readonly { sequence: number; messages: number }[]): void {
     const { settled } = this.#buckets.outcomes;
     const ordered = [...records].sort((a, b) => a.sequence - b.sequence);
-    let live = 0;
-    for (const [i, { sequence, messages }] of ordered.entries()) {
-      const before = ordered[i - 1];
-      const from = before === undefined ? sequence : before.sequence + before.messages;
+    let [live, from] = [0, ordered[0]?.sequence ?? 0];
+    for (const { sequence, messages } of ordered) {
       settled.add(from, sequence - from);
       live += this.unsettledIn(sequence, messages);
+      from = sequence + messages;
     }
     this.#retention.recount(base, live);
-    this.#apply.counted(base, true);
+    this.#apply.compacted.counted(base, true);
   }
 
-  /** Nothing before `position` is needed any more, and the segments before it are given back. */
+  /** Nothing before `position` is needed any more: segments are given back. */
   trimmed(position: Position): void {
     this.#apply.trimmed(position);
-    const oldest = this.#retention.segments[0]?.base ?? 0;
-    for (const segment of this.inMemory) if (segment.base < oldest) delete segment.due;
+    for (const each of this.inMemory) if (!this.#retention.has(each.base)) delete each.due;
   }
 
   /** The segments from `base` to before `end` are one now, made by what was applied here. */
@@ -266,7 +264,6 @@ export class StateBuilder {
     this.#apply.merged(base, end);
   }
 
-  /** Sequence behind the last message. */
   get nextSequence(): number {
     return this.#apply.nextSequence;
   }

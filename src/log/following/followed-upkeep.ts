@@ -1,6 +1,6 @@
 // What a log that is followed needs beside its batches: indexes of complete segments and their
-// entries released, smaller segments, checkpoints, and ids that are over. All of it goes by what was
-// applied here: each copy of a log is kept small by itself, and none by what another one says.
+// entries released, smaller segments, checkpoints, and ids that are over. All of it goes by what
+// was applied here: each copy of a log is kept small by itself, none by what another one says.
 
 import type { Failure, Position } from '../../core/ports/basics.ts';
 import { Compaction } from '../../core/segments/compaction.ts';

@@ -1,10 +1,10 @@
-// A log that somebody else goes on writing: whole commit batches come, one at a time, are looked at
-// by the rules of a recovery, written and synced here, and only then become state. So a copy is what
-// a start would read from it at any time, and whoever is to be the owner goes on as after a start.
+// A log that somebody else goes on writing: whole commit batches come, one at a time, are looked
+// at by the rules of a recovery, written and synced here, and only then become state. So a copy is
+// what a start would read from it, at any time, and who is to be the owner goes on as after one.
 //
 //   apply ─► checked ─► room for it ─► written and synced ─► state ─► LAST: rolled, indexed ─► done
 //
-// Each batch is synced before the next one is written, as a batch that says PROOF claims that of all
+// Each batch is synced before the next one is written, as one that says PROOF claims that of all
 // before it, here as where it was made. One that says LAST waits until the next segment is there.
 
 import { RECORD_HEADER_BYTES, SEGMENT_DATA_AT } from '../../../assembly/layout.ts';
@@ -232,9 +232,9 @@ export class Follower {
   }
 
   /**
-   * Gives what a broker begins with as the owner, with an epoch above that of any batch; the log is
-   * its own from then on, and nothing can be followed any more. Waits for what is under way beside
-   * the batches. Fails where the log failed, or where there is no room for what a broker begins with.
+   * Gives what a broker begins with as the owner, with an epoch above that of any batch; the log
+   * is its own from then on, and nothing can be followed any more. Waits for what is under way
+   * beside the batches, and for room for what a broker begins with. Fails where the log failed.
    */
   takeOver(epoch: number, done: (failure: Failure, taken?: TakenOver) => void): void {
     const { soon } = this.#options.log;

@@ -9,12 +9,12 @@ import type { SegmentSpace } from '../../core/ports/segments.ts';
 /** Makes batches known to others, in one order. */
 export interface Publisher {
   /**
-   * Publishes a batch, one at a time. The bytes do not change, and may be sent again until `done`,
-   * which comes later, never within the call, and at most once: without a failure it is published
+   * Publishes a batch, one at a time. The bytes do not change, and may be sent again until `done`.
+   * That comes later, never within the call, and at most once: without a failure it is published
    * for certain, with one it may be or not, and this owner's life is over.
    */
   publish(position: Position, bytes: Uint8Array, done: (failure: Failure) => void): void;
-  /** Whether a batch waits to be confirmed for longer than usual: nothing more should be accepted. */
+  /** Whether a batch waits for longer than usual: nothing more should be accepted. */
   stalled(): boolean;
   /** Why messages find no room there and will not for now, or undefined. */
   blocked(): string | undefined;

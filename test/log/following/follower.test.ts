@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FLAG_LAST, RECORD_TYPE_AT, SEGMENT_DATA_AT } from '../../../assembly/layout.ts';
 import { segmentName } from '../../../src/log/segments/segment.ts';
-import { freshEngine } from '../../support/engine.ts';
+import { freshEngine, sharedEngine } from '../../support/engine.ts';
 import { anyFate, loseAll, MemoryFiles } from '../../support/memory-files.ts';
 import { Random, seedOf } from '../../support/random.ts';
 import { SEGMENT_BYTES } from '../harness.ts';
@@ -23,7 +23,7 @@ import {
 } from './harness.ts';
 
 const seed = seedOf('log/following/follower.test');
-const codec = freshEngine();
+const codec = sharedEngine('a log that is opened begins with the key and the open segment');
 const batches = await record(new Random(seed));
 
 test('what was recorded holds a bit of everything', () => {
@@ -63,30 +63,6 @@ async function sequenceAfter(i: number): Promise<number | undefined> {
   return i % 25 === 0 ? (await startAfter(batches, i + 1)).next : undefined;
 }
 
-test('its own indexes, checkpoints and compactions change nothing of what it holds', async () => {
-  const random = new Random(seed + 2);
-  let copy = await Copy.open(new MemoryFiles(), codec);
-  let compactions = 0;
-  for (const [i, batch] of batches.entries()) {
-    assert.equal(await copy.apply(batch), undefined);
-    if (random.below(6) === 0) await copy.advance(2000);
-    if (random.below(15) === 0) {
-      const { state, next } = await startAfter(batches, i + 1);
-      assertHolds(copy.tell(), tellOf(state, next), `after batch ${i}`);
-    }
-    if (random.below(60) > 0) continue;
-    compactions += copy.follower.compactions;
-    await copy.follower.close();
-    copy = await Copy.open(copy.files.crash(loseAll), codec);
-    const { state, next } = await startAfter(batches, i + 1);
-    assertHolds(copy.tell(), tellOf(state, next), `opened again after batch ${i}`);
-  }
-  compactions += copy.follower.compactions;
-  assert.ok(compactions > 0, 'nothing was ever compacted');
-  assert.deepEqual(copy.notes, []);
-  await copy.follower.close();
-});
-
 test('wherever it is stopped it goes on', async () => {
   const random = new Random(seed + 3);
   const other = freshEngine();
@@ -104,7 +80,7 @@ test('wherever it is stopped it goes on', async () => {
       await new Promise((resolve) => setImmediate(resolve));
       if (copy.files.pending.length === 0) continue;
       copy.files.step();
-      if (random.below(60) > 0) continue;
+      if (random.below(30) > 0) continue;
       stops++;
       const after = copy.files.fork().crash(random.chance(0.5) ? loseAll : anyFate(random));
       await goOn(after, done, random);
@@ -123,64 +99,28 @@ test('wherever it is stopped it goes on', async () => {
     const to = Math.min(batches.length, from + chance.below(40));
     await again.follow(batches, from, to);
     const { state, next } = await startAfter(batches, to);
+    // What marks left in doubt is counted by then.
+    await again.takeOver(again.follower.epoch + 1);
     assertHolds(again.tell(), tellOf(state, next), `from batch ${from} to ${to}`);
     await again.follower.close();
   }
 });
 
-test('what is not the next batch is refused, and the next one is taken after that', async () => {
-  const random = new Random(seed + 4);
-  const copy = await Copy.open(new MemoryFiles(), codec);
-  for (let i = 0; i < 120; i++) {
-    const batch = batches[i]!;
-    const before = JSON.stringify(copy.tell());
-    for (const [name, bent] of bend(i, random)) {
-      const failure = await copy.apply(bent);
-      assert.equal((failure as { code?: string })?.code, 'damaged', `batch ${i}: ${name}`);
-      assert.equal(JSON.stringify(copy.tell()), before, `batch ${i}: ${name}`);
-      assert.equal(copy.follower.end, batch.position);
-    }
-    assert.equal(await copy.apply(batch), undefined);
-  }
-  await copy.follower.close();
-});
-
-function bend(i: number, random: Random): [string, (typeof batches)[number]][] {
-  const batch = batches[i]!;
-  const { bytes, position, epoch } = batch;
-  const flipped = bytes.slice();
-  // Not in the zeros behind a body, which no checksum covers.
-  flipped[random.below(56)]! ^= 1 << random.below(8);
-  const next = batches[i + 1]!;
-  const joined = Buffer.concat([bytes, next.bytes]);
-  return [
-    ['a bit', { ...batch, bytes: flipped }],
-    ['cut short', { ...batch, bytes: bytes.subarray(0, bytes.length - 56) }],
-    ['more behind it', { ...batch, bytes: Buffer.concat([bytes, new Uint8Array(56)]) }],
-    ...(next.position === position + bytes.length
-      ? ([['two in one', { ...batch, bytes: joined }]] as [string, typeof batch][])
-      : []),
-    ['the one behind it', next],
-    ['again', i > 0 ? batches[i - 1]! : next],
-    ['an older life', { ...batch, epoch: epoch - 1 }],
-    ['a later life', { ...batch, epoch: epoch + 1 }],
-    ['elsewhere', { ...batch, position: position + 8 }],
-    ['nothing', { ...batch, bytes: new Uint8Array(0) }],
-  ];
-}
-
 test('each batch is synced before the next one is written, and counts only then', async () => {
   const copy = await Copy.open(new MemoryFiles(), codec);
-  await copy.follow(batches, 0, 3);
+  let at = 3;
+  const next = async (count: number) => (await startAfter(batches, count)).next;
+  while ((await next(at)) === (await next(at + 1))) at++;
+  await copy.follow(batches, 0, at);
   await copy.advance(0); // the segment ahead is made
   copy.files.auto = false;
-  const batch = batches[3]!;
+  const batch = batches[at]!;
   const before = JSON.stringify(copy.tell());
   let ended = false;
   const first = copy.apply(batch).then(() => {
     ended = true;
   });
-  const second = await copy.apply(batches[4]!);
+  const second = await copy.apply(batches[at + 1]!);
   assert.match(second!.message, /two batches at once/);
   while (copy.files.pending.some(({ op }) => op !== 'sync')) {
     copy.files.step(copy.files.pending.findIndex(({ op }) => op !== 'sync'));

@@ -19,7 +19,7 @@ import { recover, takeInventory } from '../../../src/log/recovery/recovery.ts';
 import { Replay } from '../../../src/log/recovery/replay.ts';
 import { encodeHeader, segmentName } from '../../../src/log/segments/segment.ts';
 import type { Engine } from '../../../src/wasm/engine.ts';
-import { freshEngine } from '../../support/engine.ts';
+import { sharedEngine } from '../../support/engine.ts';
 import { loseAll, MemoryFiles } from '../../support/memory-files.ts';
 import type { Random } from '../../support/random.ts';
 import {
@@ -170,7 +170,7 @@ export function imagesAfter(batches: readonly Recorded[], count: number): Map<nu
   return images;
 }
 
-const reader = freshEngine();
+const reader = sharedEngine('recovery begins with the key and the segment');
 
 /** What a start makes of the first `count` batches. */
 export async function startAfter(

@@ -1,0 +1,73 @@
+// What a follower does beside its batches changes nothing of what it holds: indexes, checkpoints,
+// compactions and starts in between, of which each goes by its own state.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { sharedEngine } from '../../support/engine.ts';
+import { loseAll, MemoryFiles } from '../../support/memory-files.ts';
+import { Random, seedOf } from '../../support/random.ts';
+import { indexOf } from '../harness.ts';
+import { assertHolds, Copy, record, startAfter, tellOf } from './harness.ts';
+
+const seed = seedOf('log/following/followed-upkeep.test');
+const codec = sharedEngine('a log that is opened begins with the key and the open segment');
+const batches = await record(new Random(seed));
+
+test('its own indexes, checkpoints and compactions change nothing of what it holds', async () => {
+  const random = new Random(seed + 2);
+  let copy = await Copy.open(new MemoryFiles(), codec);
+  let compactions = 0;
+  for (const [i, batch] of batches.entries()) {
+    assert.equal(await copy.apply(batch), undefined);
+    if (random.below(6) === 0) await copy.advance(2000);
+    if (random.below(15) === 0) {
+      const { state, next } = await startAfter(batches, i + 1);
+      assertHolds(copy.tell(), tellOf(state, next), `after batch ${i}`);
+    }
+    if (random.below(60) > 0) continue;
+    compactions += copy.follower.compactions;
+    await copy.follower.close();
+    copy = await Copy.open(copy.files.crash(loseAll), codec);
+    const { state, next } = await startAfter(batches, i + 1);
+    assertHolds(copy.tell(), tellOf(state, next), `opened again after batch ${i}`);
+  }
+  compactions += copy.follower.compactions;
+  assert.ok(compactions > 0, 'nothing was ever compacted');
+  assert.deepEqual(copy.notes, []);
+  await copy.follower.close();
+});
+
+test('where an index cannot be written it is written later, and memory holds few segments', async () => {
+  const copy = await Copy.open(new MemoryFiles(), codec);
+  const fault = copy.files.fail({
+    op: 'write',
+    nth: 1,
+    name: /^index\//,
+    code: 'ENOSPC',
+    times: 1_000_000,
+  });
+  let held = 0;
+  for (const batch of batches.slice(0, 250)) {
+    const applied = copy.apply(batch);
+    const isHeld = await Promise.race([applied.then(() => false), turns(200).then(() => true)]);
+    if (isHeld) {
+      held++;
+      copy.files.capacity = Number.POSITIVE_INFINITY;
+      assert.ok(copy.state.buckets.entries.end > copy.state.buckets.entries.from);
+      fault.times = 0;
+      while (!(await Promise.race([applied.then(() => true), turns(20).then(() => false)])))
+        await copy.advance(1000);
+    }
+    assert.equal(await applied, undefined);
+  }
+  assert.ok(fault.fired > 0);
+  assert.equal(held, 1, 'it never waited for an index');
+  assert.ok(indexOf(copy.files).names().length > 0);
+  const { state, next } = await startAfter(batches, 250);
+  assert.deepEqual(copy.tell(), tellOf(state, next));
+  await copy.follower.close();
+});
+
+async function turns(count: number): Promise<void> {
+  for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve));
+}
