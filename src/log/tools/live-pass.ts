@@ -134,7 +134,9 @@ export class LivePass {
     let run: LiveRun | undefined;
     for (let i = 0; i < count; i++) {
       const sequence = first + i;
-      const gone = position < start || settled.has(sequence);
+      // A trim names a base of its writer's segments; one that a copy of the log has made of several
+      // may stand for both sides of it, and where in it a record is says nothing then.
+      const gone = segment.end <= start || settled.has(sequence);
       if (gone) this.settled++;
       if (gone || this.#taken.has(sequence)) {
         if (run !== undefined) take(run);

@@ -163,8 +163,8 @@ export class Survey {
    */
   lost(): Suspect[] {
     return this.#verifier.suspects.filter(
-      ({ segment, offset, goesOn, toSequence, proved }) =>
-        segment.base + offset >= this.start &&
+      ({ segment, goesOn, toSequence, proved }) =>
+        segment.end > this.start &&
         (goesOn || proved || toSequence !== undefined || segment.fileBytes < segment.bytes),
     );
   }

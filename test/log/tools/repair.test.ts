@@ -17,7 +17,7 @@ import {
   SEGMENT_VERSION_AT,
 } from '../../../assembly/layout.ts';
 import { LogError } from '../../../src/log/files/errors.ts';
-import { segmentName } from '../../../src/log/segments/segment.ts';
+import { encodeHeader, segmentName } from '../../../src/log/segments/segment.ts';
 import { type RepairReport, repairLog } from '../../../src/log/tools/repair.ts';
 import { verifyLog } from '../../../src/log/tools/verify.ts';
 import { sharedEngine } from '../../support/engine.ts';
@@ -339,6 +339,17 @@ test('what was given back does not come back', async () => {
   assert.deepEqual([report.missing, report.unneeded], [[], [a.name]]);
   const torn = buildSegment(at, [{ ...trim, unfinished: true }]);
   assert.deepEqual([...(await repair(filesOf(a, torn))).saved.keys()], [2, 5, 6]);
+});
+
+test('what is left of segments that a copy made one, on both sides of a trim, comes back', async () => {
+  const [a, , c] = chain(3) as [Built, Built, Built];
+  const header = { base: 0, bytes: SMALL, start: 0, logId: LOG_ID, timeMs: TIME_MS, epoch: 1 };
+  a.image.set(encodeHeader({ ...header, end: 2 * SMALL }).subarray(0, 64));
+  const at = { base: c.base, bytes: SMALL, onto: c.image, offset: c.offsets.at(-1)!, sequence: 7 };
+  const trim = { control: [[RECORD_TRIM, SMALL, 0]] as [number, number, number][] };
+  const { report, saved } = await repair(filesOf(a, buildSegment(at, [trim])));
+  assert.deepEqual([...saved.keys()], [2, 5, 6]);
+  assert.deepEqual([report.missing, report.unneeded], [[], []]);
 });
 
 test('a batch that lost its commit is saved and called doubtful', async () => {
