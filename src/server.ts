@@ -1,12 +1,12 @@
 // The composition root: one broker with its lock, log, sockets and timers, from start to stop.
 // Contains order, not rules.
 
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import path from 'node:path';
 import { INBOX_READ_BYTES, WIRE_U32, WIRE_U64 } from '../assembly/layout.ts';
 import type { BrokerConfig, Listener } from './config/load.ts';
 import type { Command, Outcome } from './contract/commands.ts';
-import type { Snapshot, StartSnapshot } from './contract/snapshot.ts';
+import type { Side, Snapshot, StartSnapshot } from './contract/snapshot.ts';
 import { Admin } from './core/admin/admin.ts';
 import { Broker } from './core/broker.ts';
 import type { Paused } from './core/delivery/paused.ts';
@@ -23,7 +23,7 @@ import { type Logger, RateLimitedLog } from './io/logger.ts';
 import { readPaused, SettingsFile } from './io/settings.ts';
 import { filesIn } from './io/storage.ts';
 import type { ListenOptions } from './io/tcp/link.ts';
-import { Listeners } from './io/tcp/listeners.ts';
+import { Listeners, type PassedOn } from './io/tcp/listeners.ts';
 import { SilentPeers } from './io/tcp/silence.ts';
 import { HOST, Ticker } from './io/ticker.ts';
 import type { FileLog } from './log/file-log.ts';
@@ -230,11 +230,23 @@ export class Server {
     }
   }
 
+  /** Takes a client that another node passes on, over this socket, which is paused. */
+  adopt(socket: Socket, side: Side, client: PassedOn & { wire: number }): void {
+    const { connections } = this.#broker;
+    const accept: Accept = (link) =>
+      side === 'intake' ? connections.acceptProducer(link) : connections.acceptConsumer(link);
+    this.#listeners.adopt(socket, client, { wire: client.wire, accept, readInto: this.#readInto });
+  }
+
+  get #readInto(): Uint8Array {
+    const { inbox } = this.#broker.codec;
+    return inbox.subarray(inbox.length - INBOX_READ_BYTES);
+  }
+
   async #open({ host, port, wire }: Listener, accept: Accept): Promise<AddressInfo> {
     try {
       const bytes = wire === 'u64' ? WIRE_U64 : WIRE_U32;
-      const { inbox } = this.#broker.codec;
-      const readInto = inbox.subarray(inbox.length - INBOX_READ_BYTES);
+      const readInto = this.#readInto;
       return await this.#listeners.listen({ host, port, wire: bytes, accept, readInto });
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;

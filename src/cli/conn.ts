@@ -53,9 +53,10 @@ async function list(options: AdminOptions & { limit: number }): Promise<void> {
   const left = ['side', 'peer', 'bucket'];
   const head = ['connection', 'side', 'peer', 'wire', 'bucket', 'unacked', 'messages', 'silent'];
   const table = newTable(head, left);
-  for (const { id, side, peer, wire, bucket, unacked, messages, idleMs } of all.connections) {
+  for (const { id, side, peer, via, wire, bucket, unacked, messages, idleMs } of all.connections) {
     const held = unacked === undefined ? '' : count(unacked);
-    table.push([id, side, peer, wire, bucket ?? '', held, count(messages), formatDuration(idleMs)]);
+    const from = via === undefined ? peer : `${peer} via ${via}`;
+    table.push([id, side, from, wire, bucket ?? '', held, count(messages), formatDuration(idleMs)]);
   }
   await emit(`${table.toString()}\n`);
   if (all.cursor !== null) note(`of ${all.intake + all.exhaust} connections; more with --limit`);

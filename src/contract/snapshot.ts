@@ -86,6 +86,8 @@ export interface ConnectionSnapshot {
   side: 'intake' | 'exhaust';
   /** Remote address and port. */
   peer: string;
+  /** Name of the node that passes it on, where the peer is connected to another one. */
+  via?: string;
   wire: 'u64' | 'u32';
   /** Consumers only: what the client called itself; not unique. */
   consumerId?: string;

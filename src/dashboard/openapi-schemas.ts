@@ -240,6 +240,7 @@ export const SCHEMAS: Record<string, Schema> = {
         id: whole,
         side: { enum: ['intake', 'exhaust'] },
         peer: text,
+        'via?': { ...text, description: 'the node that passes it on, if one does' },
         wire: { enum: ['u64', 'u32'] },
         'consumerId?': text,
         'bucket?': big,

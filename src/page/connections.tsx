@@ -101,9 +101,13 @@ function useRates(data: Answer | undefined): Row[] {
   return rows.current;
 }
 
+function peerOf({ peer, via }: ConnectionSnapshot): string {
+  return via === undefined ? peer : `${peer} via ${via}`;
+}
+
 function columnsOf(onClose: ((row: ConnectionSnapshot) => void) | undefined): Column<Row>[] {
   const columns: Column<Row>[] = [
-    { head: 'Peer', cell: (row) => <Foreign text={row.peer} /> },
+    { head: 'Peer', cell: (row) => <Foreign text={peerOf(row)} /> },
     {
       head: 'Side',
       isMinor: true,

@@ -172,6 +172,7 @@ function common(
     id: link.id,
     side,
     peer: link.peer,
+    ...(link.via === undefined ? {} : { via: link.via }),
     wire: link.wire === WIRE_U64 ? 'u64' : 'u32',
     messages,
     bytes,

@@ -8,6 +8,8 @@ export interface RemoteEnd {
   readonly peer: string;
   /** Remote address alone, for the cap per address; absent where there is none. */
   readonly address?: string | undefined;
+  /** Name of the node that passes it on, where the peer is connected to another one. */
+  readonly via?: string | undefined;
   /** Dialect: bytes of Length, 4 or 8. */
   readonly wire: number;
 }

@@ -4,7 +4,7 @@
 import type net from 'node:net';
 import type { Session } from '../../core/connections/session.ts';
 import type { Link } from '../../core/ports/link.ts';
-import { keyOf } from '../peers.ts';
+import { keyOf, type PeerKey } from '../peers.ts';
 import { isOver, type RawHandle, socketOf } from './raw-handle.ts';
 import { turn } from './turn.ts';
 
@@ -32,10 +32,9 @@ export interface Listening extends ListenOptions {
 
 let nextId = 1;
 
-interface PeerName {
-  localPort: number;
-  remoteAddress: string;
-  remotePort: number;
+interface PeerName extends PeerKey {
+  /** Of a client that another node passes on: that node, and the connection it does it over. */
+  via?: { node: string; remoteAddress: string; remotePort: number };
 }
 
 export class SocketLink implements Link {
@@ -71,9 +70,15 @@ export class SocketLink implements Link {
       : `${remoteAddress}:${remotePort}`;
   }
 
+  /** The node that passes the client on, if one does. */
+  get via(): string | undefined {
+    return this.#name.via?.node;
+  }
+
   /** As the system's table of sockets names it. */
   get key(): string {
-    return keyOf(this.#name);
+    const { localPort, via } = this.#name;
+    return keyOf(via === undefined ? this.#name : { localPort, ...via });
   }
 
   get session(): Session | undefined {

@@ -7,6 +7,14 @@ import { cancel, sleep } from '../../time/timers.ts';
 import { KEEP_ALIVE_MS, type Listening, type ListenOptions, SocketLink } from './link.ts';
 import { isUsable, type RawHandle, rawServerOf } from './raw-handle.ts';
 
+/** A client of another node. */
+export interface PassedOn {
+  address: string;
+  port: number;
+  /** The node's name. */
+  node: string;
+}
+
 /** The data listeners of a broker. */
 export class Listeners {
   readonly #servers: net.Server[] = [];
@@ -76,7 +84,10 @@ export class Listeners {
       socket.destroy(); // reset before we got to it
       return;
     }
-    const link = new SocketLink({ localPort, remoteAddress, remotePort }, listening);
+    this.#open(socket, new SocketLink({ localPort, remoteAddress, remotePort }, listening), listening);
+  }
+
+  #open(socket: net.Socket, link: SocketLink, listening: Listening): void {
     const session = listening.accept(link);
     if (session === undefined) {
       socket.destroy();
@@ -84,6 +95,20 @@ export class Listeners {
     }
     socket.on('data', (chunk) => link.receive(chunk));
     link.openSocket(session, socket);
+  }
+
+  /** Takes a client that another node passes on, over this socket, which is paused. */
+  adopt(socket: net.Socket, client: PassedOn, options: Omit<ListenOptions, 'host' | 'port'>): void {
+    const { remoteAddress, remotePort = 0, localPort = 0 } = socket;
+    if (remoteAddress === undefined) {
+      socket.destroy(); // reset by now
+      return;
+    }
+    const { address, port, node } = client;
+    const via = { node, remoteAddress, remotePort };
+    const listening = { ...options, host: '', port: localPort, links: this.#links };
+    const name = { localPort, remoteAddress: address, remotePort: port, via };
+    this.#open(socket, new SocketLink(name, listening), listening);
   }
 
   /** Stops accepting; open connections stay. */

@@ -8,7 +8,7 @@ import type { SocketLink } from './link.ts';
 // How long a link that owes something must have been silent to be looked up.
 const SUSPECT_AFTER_MS = 10_000;
 // Five retransmissions without an answer are more than six seconds of silence from the peer's host.
-const RETRANSMISSIONS_MIN = 5;
+export const RETRANSMISSIONS_MIN = 5;
 
 type Suspect = Pick<SocketLink, 'session' | 'peer' | 'destroyed' | 'destroy'>;
 

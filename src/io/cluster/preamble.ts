@@ -1,0 +1,160 @@
+// What a node says before the bytes of a client that it passes on to the owner, and what the owner
+// answers: one table of bytes, how both are written, and how they are read with bounds.
+//
+//   node that has the client        owner
+//     preamble, 192 bytes  ───────►
+//                          ◄───────  answer, 8 bytes: welcome, or why not and the end
+//     the client's bytes   ◄──────►  the broker's bytes
+
+import net from 'node:net';
+import type { Side } from '../../contract/snapshot.ts';
+
+/** Numbers are little-endian; what is not used is 0. */
+export const PREAMBLE = {
+  MAGIC: 0, // 4: `TMQP`
+  VERSION: 4, // u8
+  SIDE: 5, // u8: 0 intake, 1 exhaust
+  DIALECT: 6, // u8: bytes of Length, 4 or 8
+  FAMILY: 7, // u8: of the client's address, 4 or 6
+  ADDRESS: 8, // 16: an IPv4 address in the first 4
+  PORT: 24, // u16: the client's
+  CLUSTER_BYTES: 26, // u8
+  NODE_BYTES: 27, // u8
+  RESERVED: 28, // 4
+  PROOF: 32, // 32: of the token; 0 where certificates say who it is
+  CLUSTER: 64, // 64: UTF-8
+  NODE: 128, // 64: UTF-8, who passes the client on
+  BYTES: 192,
+} as const;
+
+/** The answer: magic and version stand where the preamble has them. */
+export const ANSWER = { CODE: 5, BYTES: 8 } as const;
+
+export const PREAMBLE_VERSION = 1;
+export const PROOF_BYTES = 32;
+export const NAME_BYTES_MAX = 64;
+
+const MAGIC = Buffer.from('TMQP');
+const SIDES: readonly Side[] = ['intake', 'exhaust'];
+
+/** What the owner says, by the number it sends. */
+export const VERDICTS = [
+  'welcome',
+  'not-a-node', // other bytes than a node's
+  'version', // a newer one than is known here
+  'malformed',
+  'cluster', // it belongs to another
+  'token', // wrong, or none
+  'not-owner', // clients have to go elsewhere
+  'full', // too many connections
+] as const;
+export type Verdict = (typeof VERDICTS)[number];
+
+/** The client that is passed on, and by whom. */
+export interface Preamble {
+  side: Side;
+  /** Dialect: bytes of Length, 4 or 8. */
+  wire: number;
+  /** The client's. */
+  address: string;
+  port: number;
+  /** Name of the node that has the client's connection. */
+  node: string;
+  cluster: string;
+  /** 32 bytes made of the token; zeros: there is none. */
+  proof: Uint8Array;
+}
+
+/** Writes a preamble. Throws RangeError where a name is empty or too long, or an address is none. */
+export function writePreamble(of: Preamble): Buffer {
+  const bytes = Buffer.alloc(PREAMBLE.BYTES);
+  const address = addressBytes(of.address);
+  MAGIC.copy(bytes, PREAMBLE.MAGIC);
+  bytes[PREAMBLE.VERSION] = PREAMBLE_VERSION;
+  bytes[PREAMBLE.SIDE] = SIDES.indexOf(of.side);
+  bytes[PREAMBLE.DIALECT] = of.wire;
+  bytes[PREAMBLE.FAMILY] = address.length === 4 ? 4 : 6;
+  bytes.set(address, PREAMBLE.ADDRESS);
+  bytes.writeUInt16LE(of.port, PREAMBLE.PORT);
+  bytes[PREAMBLE.CLUSTER_BYTES] = writeName(bytes, PREAMBLE.CLUSTER, of.cluster);
+  bytes[PREAMBLE.NODE_BYTES] = writeName(bytes, PREAMBLE.NODE, of.node);
+  bytes.set(of.proof.subarray(0, PROOF_BYTES), PREAMBLE.PROOF);
+  return bytes;
+}
+
+function writeName(into: Buffer, at: number, name: string): number {
+  const length = Buffer.byteLength(name);
+  if (length < 1 || length > NAME_BYTES_MAX)
+    throw new RangeError(`a name has 1 to ${NAME_BYTES_MAX} bytes, not ${length}: "${name}"`);
+  return into.write(name, at);
+}
+
+/**
+ * Reads what came so far: a preamble, or what is wrong with it, as soon as that is certain;
+ * undefined: it is not whole. Never looks behind its own bytes.
+ */
+export function readPreamble(bytes: Buffer): Preamble | Verdict | undefined {
+  const begun = Math.min(bytes.length, MAGIC.length);
+  if (!bytes.subarray(0, begun).equals(MAGIC.subarray(0, begun))) return 'not-a-node';
+  if (bytes.length <= PREAMBLE.VERSION) return undefined;
+  const version = bytes[PREAMBLE.VERSION]!;
+  if (version !== PREAMBLE_VERSION) return version === 0 ? 'malformed' : 'version';
+  if (bytes.length < PREAMBLE.BYTES) return undefined;
+  const side = SIDES[bytes[PREAMBLE.SIDE]!];
+  const wire = bytes[PREAMBLE.DIALECT]!;
+  const address = readAddress(bytes);
+  const cluster = readName(bytes, PREAMBLE.CLUSTER, bytes[PREAMBLE.CLUSTER_BYTES]!);
+  const node = readName(bytes, PREAMBLE.NODE, bytes[PREAMBLE.NODE_BYTES]!);
+  const isWhole = side && address && cluster && node && (wire === 4 || wire === 8);
+  if (!isWhole || bytes.readUInt32LE(PREAMBLE.RESERVED) !== 0) return 'malformed';
+  const proof = Buffer.from(bytes.subarray(PREAMBLE.PROOF, PREAMBLE.PROOF + PROOF_BYTES));
+  return { side, wire, address, port: bytes.readUInt16LE(PREAMBLE.PORT), cluster, node, proof };
+}
+
+// A name without control characters, so that it can stand in a line of a log; or undefined.
+function readName(bytes: Buffer, at: number, length: number): string | undefined {
+  if (length < 1 || length > NAME_BYTES_MAX) return undefined;
+  if (!isZero(bytes.subarray(at + length, at + NAME_BYTES_MAX))) return undefined;
+  const name = bytes.toString('utf8', at, at + length);
+  return Buffer.byteLength(name) === length && !/[\p{C}\uFFFD]/u.test(name) ? name : undefined;
+}
+
+function readAddress(bytes: Buffer): string | undefined {
+  const all = bytes.subarray(PREAMBLE.ADDRESS, PREAMBLE.ADDRESS + 16);
+  if (bytes[PREAMBLE.FAMILY] === 4)
+    return isZero(all.subarray(4)) ? all.subarray(0, 4).join('.') : undefined;
+  if (bytes[PREAMBLE.FAMILY] !== 6) return undefined;
+  const words = Array.from({ length: 8 }, (_, i) => all.readUInt16BE(2 * i).toString(16));
+  return new URL(`http://[${words.join(':')}]`).hostname.slice(1, -1);
+}
+
+function isZero(bytes: Uint8Array): boolean {
+  return bytes.every((byte) => byte === 0);
+}
+
+// 4 or 16 bytes. IPv4 in an IPv6 socket is IPv4; a zone says nothing on another machine.
+function addressBytes(text: string): Uint8Array {
+  const plain = text.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '');
+  if (net.isIPv4(plain)) return Uint8Array.from(plain.split('.').map(Number));
+  if (!net.isIPv6(plain)) throw new RangeError(`"${text}" is no address`);
+  const [head = '', tail = ''] = new URL(`http://[${plain}]`).hostname.slice(1, -1).split('::');
+  const left = head === '' ? [] : head.split(':');
+  const right = tail === '' ? [] : tail.split(':');
+  const gap = new Array<string>(8 - left.length - right.length).fill('0');
+  const words = [...left, ...gap, ...right].map((word) => Number.parseInt(word, 16));
+  return Uint8Array.from(words.flatMap((word) => [word >> 8, word & 255]));
+}
+
+export function writeAnswer(verdict: Verdict): Buffer {
+  const bytes = Buffer.alloc(ANSWER.BYTES);
+  MAGIC.copy(bytes, PREAMBLE.MAGIC);
+  bytes[PREAMBLE.VERSION] = PREAMBLE_VERSION;
+  bytes[ANSWER.CODE] = VERDICTS.indexOf(verdict);
+  return bytes;
+}
+
+/** Reads an answer of `ANSWER.BYTES`; what no owner of ours says is `not-a-node`. */
+export function readAnswer(bytes: Buffer): Verdict {
+  const isOurs = bytes.length === ANSWER.BYTES && bytes.subarray(0, 4).equals(MAGIC);
+  return (isOurs ? VERDICTS[bytes[ANSWER.CODE]!] : undefined) ?? 'not-a-node';
+}

@@ -1,0 +1,240 @@
+// One client joined to the owner: bytes both ways, no more of them under way than is allowed, and
+// the end of either side is the end of both, in the way it came: half-closed, ended or broken off.
+// To the listeners it is a session, so that a client is accepted, read and closed as any other.
+//
+//   held ──► connecting ──► joined ──► leaving ──► gone
+//     ▲          │ refused     (read both ways)
+//     └──────────┘
+
+import type net from 'node:net';
+import type { CloseReason } from '../../contract/close-reasons.ts';
+import type { Side } from '../../contract/snapshot.ts';
+import type { Session } from '../../core/connections/session.ts';
+import { deadline } from '../../time/deadline.ts';
+import { cancel, type Timer } from '../../time/timers.ts';
+import { keyOf } from '../peers.ts';
+import { ANSWER, readAnswer } from './preamble.ts';
+import type { ClientLink } from './splicer.ts';
+
+/** What is sent last has so long to leave, in ms. */
+const LEAVE_MS = 1000;
+/** A client whose broker has ended its connection has so long to end it, too. */
+const LINGER_MS = 10_000;
+
+/** What a splice asks and tells who made it. */
+export interface Share {
+  /** What one direction may hold before its sender is not read any more. */
+  bytesMax(): number;
+  holds(bytes: number): void;
+  refused(splice: Splice, why: string): void;
+  gone(splice: Splice): void;
+}
+
+export class Splice implements Session {
+  readonly link: ClientLink;
+  readonly side: Side;
+  heardMs: number;
+  closedFor: CloseReason = 'peer';
+  holdTimer: Timer | undefined;
+  retryTimer: Timer | undefined;
+  #endTimer: Timer | undefined;
+  readonly #share: Share;
+  readonly #nowMs: () => number;
+  #owner: net.Socket | undefined;
+  #isJoined = false;
+  #isLeaving = false;
+  #isGone = false;
+  #ended = false; // the client has sent all
+  #clientWaits = false; // not read: the owner's side is full
+  #heldBytes = 0;
+  readonly #written = () => this.#ownerTook();
+
+  constructor(link: ClientLink, side: Side, share: Share, nowMs: () => number) {
+    this.link = link;
+    this.side = side;
+    this.#share = share;
+    this.#nowMs = nowMs;
+    this.heardMs = nowMs();
+    link.pause(); // until an owner has said welcome
+  }
+
+  get isJoined(): boolean {
+    return this.#isJoined;
+  }
+
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  /** Both connections as the system's table of sockets names them. */
+  get keys(): string[] {
+    const { localPort, remoteAddress, remotePort } = this.#owner ?? {};
+    const keys = this.link.key === undefined ? [] : [this.link.key];
+    if (localPort !== undefined && remoteAddress !== undefined && remotePort !== undefined)
+      keys.push(keyOf({ localPort, remoteAddress, remotePort }));
+    return keys;
+  }
+
+  /** Tries an owner. */
+  join(owner: net.Socket, preamble: Uint8Array): void {
+    this.#owner = owner;
+    let head = Buffer.alloc(0);
+    let why = 'the connection ended';
+    const answer = (chunk: Buffer) => {
+      const used = Math.min(chunk.length, ANSWER.BYTES - head.length);
+      head = Buffer.concat([head, chunk.subarray(0, used)]);
+      if (head.length < ANSWER.BYTES) return;
+      const verdict = readAnswer(head);
+      if (verdict !== 'welcome') {
+        why = verdict;
+        owner.destroy();
+        return;
+      }
+      owner.off('data', answer).off('end', over);
+      this.#joined(owner, chunk.subarray(used));
+    };
+    const over = () => owner.destroy();
+    owner.on('error', (error: NodeJS.ErrnoException) => {
+      why = error.code ?? error.message;
+    });
+    owner.on('data', answer).on('end', over);
+    owner.on('close', () => {
+      if (owner !== this.#owner) return;
+      this.#owner = undefined;
+      if (this.#isJoined) this.#ownerGone();
+      else if (!this.#isLeaving) this.#share.refused(this, why);
+    });
+    owner.write(preamble);
+  }
+
+  /** Tries no owner any more. */
+  abandon(): void {
+    const owner = this.#owner;
+    this.#owner = undefined;
+    owner?.destroy();
+  }
+
+  #joined(owner: net.Socket, first: Buffer): void {
+    cancel(this.holdTimer);
+    this.#isJoined = true;
+    owner.on('data', (chunk: Buffer) => this.#fromOwner(owner, chunk));
+    owner.on('end', () => this.#ownerEnded());
+    if (first.length > 0) this.#fromOwner(owner, first);
+    this.link.resume();
+  }
+
+  // Bytes to the client. The chunk is nobody else's, so it may wait as it is.
+  #fromOwner(owner: net.Socket, chunk: Buffer): void {
+    if (this.#isLeaving || this.link.destroyed) return;
+    this.link.send(chunk);
+    this.#count();
+    if (this.link.queuedBytes > this.#share.bytesMax()) owner.pause();
+  }
+
+  drained(): void {
+    this.#count();
+    this.#owner?.resume();
+  }
+
+  /** Bytes of the client. What it was read into is used again, so what waits is a copy. */
+  receive(chunk: Uint8Array): void {
+    this.heardMs = this.#nowMs();
+    const owner = this.#owner;
+    if (owner === undefined || this.#isLeaving) return;
+    owner.write(Buffer.from(chunk), this.#written);
+    this.#count();
+    if (owner.writableLength <= this.#share.bytesMax() || this.#clientWaits) return;
+    this.#clientWaits = true;
+    this.link.pause();
+  }
+
+  #ownerTook(): void {
+    this.#count();
+    if (!this.#clientWaits || (this.#owner?.writableLength ?? 0) > 0) return;
+    this.#clientWaits = false;
+    this.link.resume();
+  }
+
+  #count(): void {
+    const held = this.#isGone ? 0 : this.link.queuedBytes + (this.#owner?.writableLength ?? 0);
+    const more = held - this.#heldBytes;
+    this.#heldBytes = held;
+    if (more !== 0) this.#share.holds(more);
+  }
+
+  /** The client sends nothing more. */
+  finished(): void {
+    this.#ended = true;
+    if (this.#isLeaving) this.link.destroy();
+    else this.#owner?.end();
+  }
+
+  // The broker has ended the connection: so does the client, when it has read what was sent.
+  #ownerEnded(): void {
+    this.link.end();
+    this.#dropIn(LINGER_MS);
+  }
+
+  #ownerGone(): void {
+    if (this.link.destroyed || this.#isLeaving) return;
+    // After an end there may be bytes on their way; without one, both are broken off.
+    if (this.#endTimer === undefined) this.link.destroy();
+    this.#count();
+  }
+
+  #dropIn(ms: number): void {
+    cancel(this.#endTimer);
+    this.#endTimer = deadline(ms, () => this.drop());
+  }
+
+  /** Lets the client have what came for it, then closes: it connects again. */
+  leave(): void {
+    if (this.#isLeaving) return;
+    this.#isLeaving = true;
+    this.abandon();
+    if (this.#isJoined && this.link.queuedBytes > 0) {
+      this.#dropIn(LEAVE_MS);
+      this.link.resume(); // its end is seen
+      this.link.end();
+    } else this.link.destroy();
+  }
+
+  /** Closes at once. */
+  drop(): void {
+    this.#isLeaving = true;
+    this.link.destroy();
+  }
+
+  /** The client's connection is gone; the owner's goes in the same way. */
+  gone(): void {
+    this.#isGone = true;
+    cancel(this.holdTimer);
+    cancel(this.retryTimer);
+    cancel(this.#endTimer);
+    const owner = this.#owner;
+    this.#owner = undefined;
+    this.#count();
+    if (owner !== undefined) {
+      if (!this.#isJoined) owner.destroy();
+      else if (this.#ended) finish(owner);
+      else breakOff(owner);
+    }
+    this.#share.gone(this);
+  }
+}
+
+// The client has sent all, and the broker is still to have it.
+function finish(owner: net.Socket): void {
+  const timer = deadline(LINGER_MS, () => owner.destroy());
+  owner.once('close', () => cancel(timer));
+  owner.destroySoon();
+}
+
+// As a client's broken connection looks to its broker; over TLS there is no reset.
+function breakOff(owner: net.Socket): void {
+  try {
+    owner.resetAndDestroy();
+  } catch {
+    owner.destroy();
+  }
+}
