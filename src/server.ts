@@ -33,8 +33,6 @@ import { startErrorOf } from './start-errors.ts';
 import { stopInOrder } from './stopping.ts';
 import { after, cancel, every, type Timer } from './time/timers.ts';
 
-type Accept = ListenOptions['accept'];
-
 export interface ServerOptions {
   config: BrokerConfig;
   log: Logger;
@@ -220,34 +218,28 @@ export class Server {
 
   async #listen(): Promise<void> {
     const { config } = this.#options;
-    for (const listener of config.intake) {
-      const accept: Accept = (link) => this.#broker.connections.acceptProducer(link);
-      this.addresses.intake.push(await this.#open(listener, accept));
-    }
-    for (const listener of config.exhaust) {
-      const accept: Accept = (link) => this.#broker.connections.acceptConsumer(link);
-      this.addresses.exhaust.push(await this.#open(listener, accept));
-    }
+    for (const side of ['intake', 'exhaust'] as const)
+      for (const listener of config[side])
+        this.addresses[side].push(await this.#open(listener, side));
+  }
+
+  // What each listener of a side does with a connection.
+  #doorTo(side: Side): Pick<ListenOptions, 'accept' | 'readInto'> {
+    const { connections, codec } = this.#broker;
+    const accept: ListenOptions['accept'] = (link) =>
+      side === 'intake' ? connections.acceptProducer(link) : connections.acceptConsumer(link);
+    return { accept, readInto: codec.inbox.subarray(codec.inbox.length - INBOX_READ_BYTES) };
   }
 
   /** Takes a client that another node passes on, over this socket, which is paused. */
   adopt(socket: Socket, side: Side, client: PassedOn & { wire: number }): void {
-    const { connections } = this.#broker;
-    const accept: Accept = (link) =>
-      side === 'intake' ? connections.acceptProducer(link) : connections.acceptConsumer(link);
-    this.#listeners.adopt(socket, client, { wire: client.wire, accept, readInto: this.#readInto });
+    this.#listeners.adopt(socket, client, { wire: client.wire, ...this.#doorTo(side) });
   }
 
-  get #readInto(): Uint8Array {
-    const { inbox } = this.#broker.codec;
-    return inbox.subarray(inbox.length - INBOX_READ_BYTES);
-  }
-
-  async #open({ host, port, wire }: Listener, accept: Accept): Promise<AddressInfo> {
+  async #open({ host, port, wire }: Listener, side: Side): Promise<AddressInfo> {
     try {
       const bytes = wire === 'u64' ? WIRE_U64 : WIRE_U32;
-      const readInto = this.#readInto;
-      return await this.#listeners.listen({ host, port, wire: bytes, accept, readInto });
+      return await this.#listeners.listen({ host, port, wire: bytes, ...this.#doorTo(side) });
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       const hint =

@@ -34,7 +34,7 @@ export const PREAMBLE_VERSION = 1;
 export const PROOF_BYTES = 32;
 export const NAME_BYTES_MAX = 64;
 
-const MAGIC = Buffer.from('TMQP');
+const MAGIC = Buffer.of(0x54, 0x4d, 0x51, 0x50);
 const SIDES: readonly Side[] = ['intake', 'exhaust'];
 
 /** What the owner says, by the number it sends. */
@@ -65,7 +65,7 @@ export interface Preamble {
   proof: Uint8Array;
 }
 
-/** Writes a preamble. Throws RangeError where a name is empty or too long, or an address is none. */
+/** Writes a preamble. Throws RangeError for a name of another length, or what is no address. */
 export function writePreamble(of: Preamble): Buffer {
   const bytes = Buffer.alloc(PREAMBLE.BYTES);
   const address = addressBytes(of.address);

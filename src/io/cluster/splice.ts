@@ -10,16 +10,19 @@ import type net from 'node:net';
 import type { CloseReason } from '../../contract/close-reasons.ts';
 import type { Side } from '../../contract/snapshot.ts';
 import type { Session } from '../../core/connections/session.ts';
+import type { Link } from '../../core/ports/link.ts';
 import { deadline } from '../../time/deadline.ts';
 import { cancel, type Timer } from '../../time/timers.ts';
 import { keyOf } from '../peers.ts';
 import { ANSWER, readAnswer } from './preamble.ts';
-import type { ClientLink } from './splicer.ts';
 
 /** What is sent last has so long to leave, in ms. */
 const LEAVE_MS = 1000;
 /** A client whose broker has ended its connection has so long to end it, too. */
 const LINGER_MS = 10_000;
+
+/** A connection of a client, as the listeners make it: named in the system's table of sockets. */
+export type ClientLink = Link & { readonly key?: string };
 
 /** What a splice asks and tells who made it. */
 export interface Share {

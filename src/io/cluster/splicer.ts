@@ -7,7 +7,6 @@ import tls from 'node:tls';
 import type { Side } from '../../contract/snapshot.ts';
 import { Admission, type AdmissionLimits } from '../../core/connections/admission.ts';
 import type { Session } from '../../core/connections/session.ts';
-import type { Link } from '../../core/ports/link.ts';
 import { deadline } from '../../time/deadline.ts';
 import { after, cancel, type Timer } from '../../time/timers.ts';
 import { retransmissions } from '../peers.ts';
@@ -15,7 +14,7 @@ import { RETRANSMISSIONS_MIN } from '../tcp/silence.ts';
 import type { NodeCertificates, Notice } from './node-listener.ts';
 import type { NodeToken } from './node-token.ts';
 import { PROOF_BYTES, writePreamble } from './preamble.ts';
-import { type Share, Splice } from './splice.ts';
+import { type ClientLink, type Share, Splice } from './splice.ts';
 
 /** How long a client waits for an owner, in ms. */
 const HOLD_MS = 10_000;
@@ -45,9 +44,6 @@ export interface SplicerOptions {
   nowMs: () => number;
   notice: Notice;
 }
-
-/** A connection of a client, as the listeners make it: named in the system's table of sockets. */
-export type ClientLink = Link & { readonly key?: string };
 
 export class Splicer implements Share {
   readonly #options: SplicerOptions;
@@ -146,7 +142,7 @@ export class Splicer implements Share {
     return tls.connect({ ...to, ...certificates, rejectUnauthorized: true });
   }
 
-  /** The owner cannot be reached, or does not want it: again soon, as long as the client is held. */
+  /** The owner is not there, or does not want it: again soon, while the client is held. */
   refused(splice: Splice, why: string): void {
     const { host = '', port = 0 } = this.#owner ?? {};
     const text = `the owner at ${host}:${port} takes no client: ${why}`;
@@ -177,4 +173,3 @@ export class Splicer implements Share {
     this.#admission.leave(splice.link.address);
   }
 }
-

@@ -84,7 +84,11 @@ export class Listeners {
       socket.destroy(); // reset before we got to it
       return;
     }
-    this.#open(socket, new SocketLink({ localPort, remoteAddress, remotePort }, listening), listening);
+    this.#open(
+      socket,
+      new SocketLink({ localPort, remoteAddress, remotePort }, listening),
+      listening,
+    );
   }
 
   #open(socket: net.Socket, link: SocketLink, listening: Listening): void {

@@ -1,5 +1,5 @@
-// Certificates for tests of nodes: two authorities, and one node of each, for 127.0.0.1; valid until
-// 2126. They were made with openssl; the keys of the authorities are not kept.
+// Certificates for tests of nodes: two authorities, and one node of each, for 127.0.0.1; valid
+// until 2126. They were made with openssl; the keys of the authorities are not kept.
 
 /** Of the cluster. */
 export const CLUSTER = {

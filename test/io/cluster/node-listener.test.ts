@@ -1,5 +1,5 @@
-// The cluster port over loopback: who is let in, what others are told, and that nobody who is silent
-// or half there stays.
+// The cluster port over loopback: who is let in, what others are told, and that nobody who is
+// silent or half there stays.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import { type TestContext, test } from 'node:test';
 import tls from 'node:tls';
-import { type NodeListenerOptions } from '../../../src/io/cluster/node-listener.ts';
+import type { NodeListenerOptions } from '../../../src/io/cluster/node-listener.ts';
 import { NodeToken } from '../../../src/io/cluster/node-token.ts';
 import {
   ANSWER,
@@ -169,9 +169,8 @@ test('connections beyond the limit are closed at once, and told of', async (t) =
   await third.closed;
   await owner.notices.like(/cluster.full: 127.0.0.1 is one connection too many/);
   const { socket } = await owner.next();
-  socket.resume();
-  first.destroy();
-  await once(socket, 'close');
+  socket.destroy();
+  await Promise.all([once(socket, 'close'), first.closed]);
   assert.equal(await answerTo(owner.port, preambleOf(TOKEN)), 'welcome');
 });
 
@@ -207,7 +206,7 @@ async function over(port: number, options: tls.ConnectionOptions): Promise<strin
     if (came.length >= ANSWER.BYTES) socket.destroy();
   });
   socket.write(preambleOf(TOKEN, { proof: new Uint8Array(32) }));
-  await once(socket, 'close');
+  await new Promise((resolve) => socket.on('close', resolve));
   return came.length > 0 ? readAnswer(came) : why;
 }
 

@@ -82,7 +82,8 @@ test('names have bounds', () => {
   for (const name of ['', `${long}n`, 'ü'.repeat(33)])
     assert.throws(() => writePreamble({ ...CLIENT, node: name }), RangeError);
   const bent = (node: string) => readPreamble(writePreamble({ ...CLIENT, node }));
-  for (const name of ['a\nb', 'a\0', '\u202eabc', '\u001b[2J']) assert.equal(bent(name), 'malformed');
+  for (const name of ['a\nb', 'a\0', '\u202eabc', '\u001b[2J'])
+    assert.equal(bent(name), 'malformed');
 });
 
 test('what is no preamble is told as soon as it is certain', () => {

@@ -8,9 +8,9 @@ import path from 'node:path';
 import type { Session } from '../../../src/core/connections/session.ts';
 import type { Link } from '../../../src/core/ports/link.ts';
 import {
-  type Notice,
   NodeListener,
   type NodeListenerOptions,
+  type Notice,
 } from '../../../src/io/cluster/node-listener.ts';
 import { NodeToken } from '../../../src/io/cluster/node-token.ts';
 import type { Preamble } from '../../../src/io/cluster/preamble.ts';
@@ -58,7 +58,8 @@ export class OwnerSide {
   readonly adopted: Adopted[] = [];
   readonly #door = new EventEmitter();
   isOwner = true;
-  onAdopt: ((adopted: Adopted) => void) | undefined;
+  /** Ends connections that their clients have ended. */
+  endsToo = true;
   port = 0;
 
   constructor(options: Partial<NodeListenerOptions> = {}) {
@@ -70,8 +71,8 @@ export class OwnerSide {
       isOwner: () => this.isOwner,
       adopt: (socket, client) => {
         socket.on('error', () => {});
+        socket.on('end', () => this.endsToo && socket.end());
         this.adopted.push({ socket, client });
-        this.onAdopt?.({ socket, client });
         this.#door.emit('adopted');
       },
       notice: this.notices.notice,

@@ -1,0 +1,137 @@
+// Clients of both dialects through another node, to a broker as it is: what they see, whom the
+// broker sees, whom it limits.
+
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { createConsumer } from '../../../src/client/consumer.ts';
+import { createProducer } from '../../../src/client/producer.ts';
+import { loadConfig } from '../../../src/config/load.ts';
+import type { Outcome } from '../../../src/contract/commands.ts';
+import { NodeToken } from '../../../src/io/cluster/node-token.ts';
+import { type Server, startServer } from '../../../src/server.ts';
+import { RawPeer, temporaryFolder } from '../../support/broker.ts';
+import { batchOf, publish, TestConsumer, texts } from '../../support/client.ts';
+import { OtherNode, OwnerSide, tokenFile } from './rig.ts';
+
+const silent = () => {};
+const log = {
+  trace: silent,
+  debug: silent,
+  info: silent,
+  warn: silent,
+  error: silent,
+  fatal: silent,
+};
+
+/** A broker, and its cluster port. */
+async function startOwner(
+  t: TestContext,
+  flags: object = {},
+): Promise<{ server: Server; owner: OwnerSide; at: { host: string; port: number } }> {
+  const { config } = await loadConfig({
+    flags: { data_dir: temporaryFolder(), intake_port: 0, exhaust_port: 0, ...flags },
+    environment: {},
+    workingDir: process.cwd(),
+    terminal: false,
+  });
+  const server = await startServer({ config, log, version: '9.9.9' });
+  const owner = await new OwnerSide({
+    token: new NodeToken(tokenFile()),
+    adopt: (socket, client) => server.adopt(socket, client.side, client),
+  }).listen();
+  t.after(async () => {
+    owner.close();
+    await server.close();
+  });
+  return { server, owner, at: { host: '127.0.0.1', port: owner.port } };
+}
+
+async function startNode(
+  t: TestContext,
+  owner: { host: string; port: number },
+  wire = 8,
+  addressOf?: () => string,
+): Promise<OtherNode> {
+  const node = await new OtherNode().listen(wire, addressOf);
+  t.after(() => node.close());
+  node.splicer.owner(owner);
+  return node;
+}
+
+interface Listed {
+  connections: { peer: string; via?: string; side: string; wire: string }[];
+}
+
+function connectionsOf(server: Server): Promise<Listed['connections']> {
+  return new Promise((resolve, reject) =>
+    server.command({ kind: 'connections', limit: 10 }, (outcome: Outcome) =>
+      outcome.ok ? resolve((outcome.result as Listed).connections) : reject(outcome),
+    ),
+  );
+}
+
+for (const [wire, bytes] of [
+  ['u64', 8],
+  ['u32', 4],
+] as const)
+  test(`messages pass through another node, wire ${wire}`, async (t) => {
+    const { server, at } = await startOwner(t);
+    const node = await startNode(t, at, bytes);
+    assert.deepEqual(await publish(node.intake, 7n, ['a', 'b', 'c'], wire), [1, 1, 1]);
+    const large = Buffer.alloc(900_000, 'xyz');
+    const consumer = await TestConsumer.join(node.exhaust, 7n, 10, wire);
+    assert.deepEqual(texts(await consumer.take(3)), ['a', 'b', 'c']);
+    assert.deepEqual(await publish(node.intake, 7n, [large], wire), [1]);
+    assert.ok(large.equals((await consumer.take(1))[0]!));
+    const listed = await connectionsOf(server);
+    const { localPort } = consumer.peer.socket;
+    const mine = listed.find(({ side }) => side === 'exhaust')!;
+    assert.deepEqual(
+      [mine.peer, mine.via, mine.wire],
+      [`127.0.0.1:${localPort}`, 'b', wire],
+      'the client, not the node',
+    );
+    consumer.leave();
+  });
+
+test('the owner limits connections per address of the client, not of the node', async (t) => {
+  const { at } = await startOwner(t, { max_connections_per_address: 2 });
+  let address = '192.0.2.1';
+  const node = await startNode(t, at, 8, () => address);
+  const open = async () => {
+    const peer = await RawPeer.connect(node.intake);
+    peer.send(batchOf(1n, [Buffer.from('its ack says that the broker has let it in')]));
+    return peer;
+  };
+  const first = [await open(), await open()];
+  for (const peer of first) assert.deepEqual([...(await peer.take(1))], [1]);
+  const third = await open();
+  await third.closed;
+  assert.equal(third.received.length, 0);
+  address = '192.0.2.2';
+  const other = await open();
+  assert.deepEqual([...(await other.take(1))], [1]);
+  for (const peer of [...first, other]) peer.destroy();
+});
+
+test('clients of ours go on at the next owner, by the same node', async (t) => {
+  const before = await startOwner(t);
+  const next = await startOwner(t);
+  const node = await startNode(t, before.at);
+  const reconnect = { min: 1, max: 5 };
+  const consumer = createConsumer({ port: node.exhaust, bucket: 7, reconnect });
+  const producer = createProducer({ port: node.intake, reconnect });
+  t.after(async () => {
+    consumer.close();
+    await producer.close();
+  });
+  const messages = consumer[Symbol.asyncIterator]();
+  await producer.send(7, 'one');
+  assert.equal((await messages.next()).value?.text(), 'one');
+  node.splicer.owner(undefined);
+  const second = producer.send(7, 'two').catch(() => producer.send(7, 'two'));
+  node.splicer.owner(next.at);
+  await second;
+  assert.equal((await messages.next()).value?.text(), 'two');
+  assert.equal(next.server.snapshot().connections.opened.intake, 1);
+});
