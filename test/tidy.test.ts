@@ -109,6 +109,8 @@ const ROOMS: Record<string, string[]> = {
     'node:',
     'pino',
     'pino-pretty',
+    '@nats-io/jetstream',
+    '@nats-io/transport-node',
   ],
   'src/client': ['src/codec', 'src/time', 'node:'],
   'src/config': ['src/core', 'src/os', 'node:', 'zod', 'smol-toml'],
@@ -394,11 +396,13 @@ test('the core runs to its end without waiting', () => {
   );
 });
 
-test('only one file knows uWebSockets.js, and only wasm/ knows the module', () => {
+test('only one file knows uWebSockets.js, one NATS, and only wasm/ knows the module', () => {
   none(
     each((line, where, { name }) => {
       if (/['"]uWebSockets\.js['"]/.test(line) && /import/.test(line) && name.startsWith('src/'))
         return name === 'src/dashboard/uws.ts' ? undefined : `${where}: go through transport.ts`;
+      if (/['"]@nats-io\//.test(line) && /import|from/.test(line) && name.startsWith('src/'))
+        return name === 'src/io/cluster/nats.ts' ? undefined : `${where}: go through nats.ts`;
       if (
         /wasm\/(engine|instance)\.ts'/.test(line) &&
         /^src\/(core|log|codec|io|client)\//.test(name)

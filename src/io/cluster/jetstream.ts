@@ -1,0 +1,231 @@
+// The replicated stream over JetStream: made or checked, its servers judged, then appended to and
+// read. What is in flight when the connection breaks is in doubt at once; the client itself would
+// let it time out.
+
+import type { Failure } from '../../core/ports/basics.ts';
+import type {
+  Appended,
+  ReplicatedStream,
+  StreamMessage,
+  StreamState,
+} from '../../core/ports/stream.ts';
+import { cancel, every, type Timer } from '../../time/timers.ts';
+import { inDoubt, outcomeOf } from './append-outcome.ts';
+import { dial, type Nats, StreamRefused } from './nats.ts';
+import { judge, madeStream, type StreamOptions, untilThere } from './opening.ts';
+import type { ServerVerdict } from './server-verdict.ts';
+import { StreamReader } from './stream-reader.ts';
+import { streamName, subjectOf, whyRefused } from './stream-settings.ts';
+
+export { StreamRefused } from './nats.ts';
+export type { StreamOptions } from './opening.ts';
+
+const APPEND_MS = 500;
+const JUDGE_MS = 60_000;
+const JUDGEMENTS_TO_REPEAT = 60;
+
+/**
+ * Connects, makes the stream if there is none, and checks it and its servers. Waits, and warns,
+ * while no server answers.
+ * @throws StreamRefused where an operator is needed; the reason of `signal` once it is aborted.
+ */
+export async function connectStream(options: StreamOptions): Promise<JetStreamLink> {
+  const nats = await untilThere(options, () => dial(options));
+  try {
+    const info = await untilThere(options, () => madeStream(nats, options));
+    const complaint = whyRefused(info, options, options.createdBefore);
+    if (complaint !== undefined) throw new StreamRefused(complaint);
+    const verdict = await judge(nats, info, options);
+    const problem = verdict.problems.map(({ text }) => text).join('\n');
+    if (problem !== '') throw new StreamRefused(problem);
+    for (const text of verdict.warnings) options.warn(text);
+    return new JetStreamLink(nats, options, info.created, verdict);
+  } catch (error) {
+    await nats.connection.close();
+    throw error;
+  }
+}
+
+type Done = (appended: Appended) => void;
+
+/** A stream that was found to be as it must be. */
+export class JetStreamLink implements ReplicatedStream {
+  /** When the stream was made. */
+  readonly created: string;
+  readonly #nats: Nats;
+  readonly #options: StreamOptions;
+  readonly #name: string;
+  readonly #subject: string;
+  readonly #pending = new Set<Done>();
+  readonly #readers = new Set<StreamReader>();
+  readonly #judging: Timer;
+  #verdict: ServerVerdict;
+  #judgements = 0;
+  #isConnected = true;
+
+  /** Use connectStream. */
+  constructor(nats: Nats, options: StreamOptions, created: string, verdict: ServerVerdict) {
+    this.#nats = nats;
+    this.#options = options;
+    this.created = created;
+    this.#verdict = verdict;
+    this.#name = streamName(options);
+    this.#subject = subjectOf(options);
+    this.#judging = every(JUDGE_MS, () => void this.#judge()).unref();
+    void this.#watch();
+  }
+
+  /** What the last look at the servers gave; there is one each minute. */
+  get verdict(): ServerVerdict {
+    return this.#verdict;
+  }
+
+  /** The largest message that the servers take, in bytes. */
+  get maxPayload(): number {
+    return this.#nats.connection.info?.max_payload ?? 0;
+  }
+
+  append(envelope: Uint8Array, body: Uint8Array | undefined, expect: number, done: Done): void {
+    // What is given to a client that is not connected is sent once it is, however late.
+    if (!this.#isConnected) {
+      queueMicrotask(() => done(inDoubt()));
+      return;
+    }
+    const bytes = new Uint8Array(envelope.length + (body?.length ?? 0));
+    bytes.set(envelope);
+    if (body !== undefined) bytes.set(body, envelope.length);
+    const once: Done = (appended) => {
+      if (this.#pending.delete(once)) done(appended);
+    };
+    this.#pending.add(once);
+    this.#nats.publisher
+      .publish(this.#subject, bytes, { expect: { lastSequence: expect }, timeout: APPEND_MS })
+      .then(
+        // Another number than the next is nothing that was asked for.
+        ({ seq }): Appended => (seq === expect + 1 ? { ok: true, sequence: seq } : inDoubt()),
+        outcomeOf,
+      )
+      .then(once);
+  }
+
+  follow(
+    from: number,
+    hear: (message: StreamMessage) => boolean,
+    lost: (why: string) => void,
+  ): { stop(): void; resume(): void } {
+    const reader: StreamReader = new StreamReader(this.#nats, this.#name, from, {
+      hear,
+      lost: (why) => {
+        this.#readers.delete(reader);
+        lost(why);
+      },
+      firstNow: async () => {
+        try {
+          return (await this.#nats.manager.streams.info(this.#name)).state.first_seq;
+        } catch {
+          return undefined;
+        }
+      },
+    });
+    this.#readers.add(reader);
+    return {
+      resume: () => reader.resume(),
+      stop: () => {
+        this.#readers.delete(reader);
+        reader.stop();
+      },
+    };
+  }
+
+  read(sequence: number, done: (failure: Failure, message?: StreamMessage) => void): void {
+    this.#nats.manager.direct
+      .getMessage(this.#name, { seq: sequence })
+      .then((found) => () => {
+        if (found === null) done(undefined);
+        else done(undefined, { sequence: found.seq, bytes: found.data });
+      })
+      .catch((error: Error) => () => done(error))
+      .then((answer) => answer());
+  }
+
+  state(done: (failure: Failure, state?: StreamState) => void): void {
+    this.#nats.manager.streams
+      .info(this.#name)
+      .then(({ state, created, cluster }) => () => {
+        const { first_seq, last_seq, bytes, messages } = state;
+        const first = messages === 0 ? last_seq + 1 : first_seq;
+        const leader = cluster?.leader === undefined ? {} : { leader: cluster.leader };
+        done(undefined, { first, last: last_seq, bytes, created, ...leader });
+      })
+      .catch((error: Error) => () => done(error))
+      .then((answer) => answer());
+  }
+
+  purge(before: number, done: (failure: Failure) => void): void {
+    this.#nats.manager.streams
+      .purge(this.#name, { seq: before })
+      .then(() => () => done(undefined))
+      .catch((error: Error) => () => done(error))
+      .then((answer) => answer());
+  }
+
+  connected(): boolean {
+    return this.#isConnected;
+  }
+
+  /** The server that leads the stream; undefined while none does. */
+  async leader(): Promise<string | undefined> {
+    return (await this.#nats.manager.streams.info(this.#name)).cluster?.leader || undefined;
+  }
+
+  /**
+   * Asks the leader of the stream to give way, to the preferred server if servers can do that
+   * (2.11). Gives false if it was refused.
+   */
+  async stepDownLeader(preferred?: string): Promise<boolean> {
+    const order = preferred === undefined ? '' : JSON.stringify({ placement: { preferred } });
+    const subject = `$JS.API.STREAM.LEADER.STEPDOWN.${this.#name}`;
+    const answer = await this.#nats.connection.request(subject, order, { timeout: 2000 });
+    return answer.json<{ success?: boolean }>().success === true;
+  }
+
+  /** Whatever is in flight is in doubt. */
+  async close(): Promise<void> {
+    cancel(this.#judging);
+    for (const reader of this.#readers) reader.stop();
+    this.#readers.clear();
+    this.#isConnected = false;
+    this.#doubt();
+    await this.#nats.connection.close();
+  }
+
+  #doubt(): void {
+    for (const done of [...this.#pending]) done(inDoubt());
+  }
+
+  async #watch(): Promise<void> {
+    for await (const { type } of this.#nats.connection.status()) {
+      if (type === 'reconnect') this.#isConnected = true;
+      if (type !== 'disconnect' && type !== 'staleConnection') continue;
+      this.#isConnected = false;
+      this.#doubt();
+      for (const reader of this.#readers) reader.disconnected();
+    }
+  }
+
+  async #judge(): Promise<void> {
+    let verdict: ServerVerdict;
+    try {
+      const info = await this.#nats.manager.streams.info(this.#name);
+      verdict = await judge(this.#nats, info, this.#options);
+    } catch {
+      return; // no leader now: nothing is known that was not known before
+    }
+    const before = [...this.#verdict.warnings, ...this.#verdict.problems.map(({ text }) => text)];
+    this.#verdict = verdict;
+    this.#judgements += 1;
+    const isRepeated = this.#judgements % JUDGEMENTS_TO_REPEAT === 0;
+    for (const text of [...verdict.problems.map((each) => each.text), ...verdict.warnings])
+      if (isRepeated || !before.includes(text)) this.#options.warn(text);
+  }
+}

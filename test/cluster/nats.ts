@@ -1,0 +1,146 @@
+// Servers of NATS for tests: three of one version on loopback, each with a store of its own, which
+// are started, stopped, continued and killed one by one, by their process ids.
+
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export interface ServerProgram {
+  command: string;
+  version: string;
+  /** Whether it can be told to sync before it acks. */
+  syncs: boolean;
+}
+
+// Where `.ci/nats-server` puts a current one.
+const BROUGHT = fileURLToPath(new URL('../../nats/nats-server', import.meta.url));
+
+function look(command: string): ServerProgram | undefined {
+  const asked = spawnSync(command, ['--version'], { encoding: 'utf8' });
+  const version = /v(\d+\.\d+\.\d+)/.exec(asked.stdout ?? '')?.[1];
+  if (asked.status !== 0 || version === undefined) return undefined;
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  return { command, version, syncs: major > 2 || minor >= 10 };
+}
+
+/** The server of this machine, and a current one: `THRUSTMQ_NATS_SERVER`, or one that was brought. */
+export const SERVERS: { name: string; program: ServerProgram | undefined; skip?: string }[] = [
+  { name: 'nats-server of the system', command: 'nats-server' },
+  { name: 'current nats-server', command: process.env.THRUSTMQ_NATS_SERVER ?? BROUGHT },
+].map(({ name, command }) => {
+  const program = look(command);
+  return program === undefined
+    ? { name, program, skip: `needs ${name} (.ci/nats-server brings it)` }
+    : { name: `${name}, ${program.version}`, program };
+});
+
+async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => net.createServer().listen(0, '127.0.0.1'));
+  await Promise.all(servers.map((server) => once(server, 'listening')));
+  const ports = servers.map((server) => (server.address() as net.AddressInfo).port);
+  await Promise.all(servers.map((server) => once(server.close(), 'close')));
+  return ports;
+}
+
+export interface ClusterOptions {
+  /** `sync_interval: always`, where the server knows it. */
+  syncs?: boolean;
+  /** Further lines of every server's configuration. */
+  config?: string;
+}
+
+/** Three servers that make one cluster. Ends them, and removes their stores, on disposal. */
+export class NatsCluster implements AsyncDisposable {
+  readonly urls: string[];
+  readonly monitors: string[];
+  readonly #program: ServerProgram;
+  readonly #options: ClusterOptions;
+  readonly #folder: string;
+  readonly #ports: number[];
+  readonly #processes: (ChildProcess | undefined)[] = [];
+
+  private constructor(program: ServerProgram, options: ClusterOptions, ports: number[]) {
+    this.#program = program;
+    this.#options = options;
+    this.#ports = ports;
+    this.#folder = fs.mkdtempSync(path.join(os.tmpdir(), 'thrustmq-nats-'));
+    this.urls = [0, 1, 2].map((i) => `127.0.0.1:${ports[i]}`);
+    this.monitors = [0, 1, 2].map((i) => `http://127.0.0.1:${ports[i + 6]}`);
+    for (const i of [0, 1, 2]) this.#configure(i);
+  }
+
+  /** Does not start them. */
+  static async make(program: ServerProgram, options: ClusterOptions = {}): Promise<NatsCluster> {
+    return new NatsCluster(program, options, await freePorts(9));
+  }
+
+  static async start(program: ServerProgram, options: ClusterOptions = {}): Promise<NatsCluster> {
+    const cluster = await NatsCluster.make(program, options);
+    cluster.startAll();
+    return cluster;
+  }
+
+  /** Number of the server of a name, as streams tell it. */
+  static numberOf(name: string): number {
+    return Number(name.slice(1));
+  }
+
+  startAll(): void {
+    for (const i of [0, 1, 2]) this.startOne(i);
+  }
+
+  startOne(i: number): void {
+    const log = fs.openSync(path.join(this.#folder, `n${i}.log`), 'a');
+    const child = spawn(this.#program.command, ['-c', this.#fileOf(i)], {
+      stdio: ['ignore', log, log],
+    });
+    fs.closeSync(log);
+    this.#processes[i] = child;
+  }
+
+  /** Sends a signal; SIGKILL and SIGTERM are waited for. */
+  async signal(i: number, signal: NodeJS.Signals): Promise<void> {
+    const child = this.#processes[i];
+    if (child === undefined) return;
+    const ended = child.exitCode === null && child.signalCode === null && once(child, 'exit');
+    child.kill(signal);
+    if (signal !== 'SIGKILL' && signal !== 'SIGTERM') return;
+    await ended;
+    this.#processes[i] = undefined;
+  }
+
+  /** What a server wrote, for a failing test. */
+  logOf(i: number): string {
+    return fs.readFileSync(path.join(this.#folder, `n${i}.log`), 'utf8');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([0, 1, 2].map((i) => this.signal(i, 'SIGKILL')));
+    fs.rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  #fileOf(i: number): string {
+    return path.join(this.#folder, `n${i}.conf`);
+  }
+
+  #configure(i: number): void {
+    const { syncs = true, config = '' } = this.#options;
+    const sync = syncs && this.#program.syncs ? 'sync_interval: always' : '';
+    const routes = [3, 4, 5].map((at) => `"nats://127.0.0.1:${this.#ports[at]}"`).join(', ');
+    fs.writeFileSync(
+      this.#fileOf(i),
+      `server_name: n${i}
+listen: "127.0.0.1:${this.#ports[i]}"
+http: "127.0.0.1:${this.#ports[i + 6]}"
+jetstream { store_dir: "${this.#folder}/n${i}", max_file_store: 4GB, max_memory_store: 64MB
+${sync} }
+cluster { name: C, listen: "127.0.0.1:${this.#ports[i + 3]}", routes: [${routes}] }
+${config}
+`,
+    );
+  }
+}
