@@ -1,5 +1,5 @@
-// Opens the stream of a cluster: waits for servers that are away, makes it if there is none, reads it,
-// and judges the servers that hold it.
+// Opens the stream of a cluster: waits for servers that are away, makes it if there is none,
+// reads it, and judges the servers that hold it.
 
 import { sleep } from '../../time/timers.ts';
 import { codeOf, type Nats, type NatsAccess, type StreamInfo, StreamRefused } from './nats.ts';
