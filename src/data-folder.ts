@@ -12,7 +12,9 @@ import { NodeFiles } from './io/files.ts';
 import { Home } from './io/home.ts';
 import { FolderLock, LockError } from './io/lock.ts';
 import type { Logger } from './io/logger.ts';
+import { setLogAside } from './io/set-aside.ts';
 import { makeFolder, storageOf } from './io/storage.ts';
+import { settle } from './log/files/promises.ts';
 import { INCOMPLETE_FOLDER } from './log/segments/segment.ts';
 import type { Place } from './log/segments/watch.ts';
 
@@ -156,6 +158,18 @@ export class DataFolder {
             `the data folder ${dataDir} cannot be locked: ${message}. Install one of them, or accept the risk with --unsafe-no-lock`,
           );
     }
+  }
+
+  /**
+   * The log gets another name in the folder, which this gives; undefined if there is none. All
+   * files that are open are closed first: nothing may be under way. Throws what the system says.
+   */
+  async setLogAside(now: Date): Promise<string | undefined> {
+    for (const files of this.#files.splice(0)) {
+      for (const handle of files.handles) await settle((done) => files.close(handle, done));
+      files.letGo();
+    }
+    return setLogAside(this.path, now);
   }
 
   /** Lets another broker have it. */

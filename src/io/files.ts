@@ -10,7 +10,6 @@ import { PIECE_BYTES, Release } from './release.ts';
 const NOT_OPEN = new Error('it is not open');
 // After so many looks without a change the names are not read again.
 const QUIET_LOOKS = 5;
-
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR } = fs.constants;
 
 export class NodeFiles implements Files {
@@ -82,6 +81,11 @@ export class NodeFiles implements Files {
   letGo(): void {
     if (this.#held !== undefined) fs.closeSync(this.#held.fd);
     this.#held = undefined;
+  }
+
+  /** What is open. */
+  get handles(): Handle[] {
+    return [...this.#identities.keys()];
   }
 
   follow(
@@ -220,8 +224,7 @@ export class NodeFiles implements Files {
     this.#direct.close(handle, () => this.#close(handle, done));
   }
 
-  // Holds the file that is about to lose its name, if there is one, until `leave`, so that its
-  // space is given back in pieces.
+  // Holds the file that loses its name until `leave`, as its space is given back in pieces.
   #taking(name: string, act: (leave: (done: () => void) => void) => void): void {
     fs.open(this.#path(name), O_RDWR | O_NOFOLLOW, (failure, fd) => {
       if (failure !== null) act((done) => done());

@@ -21,6 +21,7 @@ import { CORE_WAITING } from './mutants/core/waiting.ts';
 import { IO } from './mutants/io.ts';
 import { LOG_BESIDE } from './mutants/log/beside.ts';
 import { LOG_COMPACTION } from './mutants/log/compaction.ts';
+import { LOG_FOLLOWING } from './mutants/log/following.ts';
 import { LOG_INDEX } from './mutants/log/index.ts';
 import { LOG_PLACES } from './mutants/log/places.ts';
 import { LOG_READ_CACHE } from './mutants/log/read-cache.ts';
@@ -36,6 +37,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...LOG_SCAN,
   ...LOG_COMPACTION,
   ...LOG_PLACES,
+  ...LOG_FOLLOWING,
   ...LOG_INDEX,
   ...LOG_READ_CACHE,
   ...LOG_BESIDE,

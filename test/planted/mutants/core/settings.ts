@@ -74,7 +74,7 @@ export const CORE_SETTINGS: readonly Mutant[] = [
   {
     name: 'rule that cannot be read left out',
     file: 'src/log/recovery/replay.ts',
-    member: 'Replay.finish',
+    member: 'Replay.readSettings',
     find: 'throw unreadable(position, error)',
     replace: 'return new DataView(new ArrayBuffer(256))',
     test: LOG_TEST,
