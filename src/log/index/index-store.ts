@@ -189,14 +189,8 @@ export class IndexStore {
     done: (failure: Failure, found: Found[], next: number | undefined) => void,
   ): void {
     const { base, identity } = segment;
-    const making = this.#making.get(base);
-    if (making !== undefined) {
-      making.push((failure) => {
-        if (failure !== undefined) done(failure, [], undefined);
-        else this.find(segment, { ...query, at: 0 }, most, done);
-      });
-      return;
-    }
+    const again = () => this.find(segment, { ...query, at: 0 }, most, done);
+    if (this.#waits(base, again, (failure) => done(failure, [], undefined))) return;
     const held = this.#held.find(segment, query, most);
     if (held !== undefined) {
       this.#options.soon(() => done(undefined, held.found, held.next));
@@ -217,15 +211,22 @@ export class IndexStore {
     });
   }
 
-  /** Visits all records of a segment, in the order of its index. */
+  /** Visits all records of a segment, in the order of its index, once nobody is making that. */
   visit(
     segment: Indexed,
     record: (low: number, high: number, found: Found) => void,
     done: (failure: Failure) => void,
   ): void {
+    if (this.#waits(segment.base, () => this.visit(segment, record, done), done)) return;
     if (!this.#held.visit(segment, record))
       this.#runs.visit(segment.base, segment.identity, record, done);
     else this.#options.soon(() => done(undefined));
+  }
+
+  // Whether the index is being made: then it goes on when that has ended.
+  #waits(base: number, goOn: () => void, failed: (failure: Error) => void): boolean {
+    const wait = (failure: Failure) => (failure === undefined ? goOn() : failed(failure));
+    return this.#making.get(base)?.push(wait) !== undefined;
   }
 
   /** Makes an index again that is damaged, or waits while that is being done. */

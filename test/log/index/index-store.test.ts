@@ -452,6 +452,20 @@ async function written(store: IndexStore, segment: Indexed): Promise<void> {
   await new Promise((resolve) => store.find(segment, query, 1, resolve));
 }
 
+test('who visits a segment whose index is being written waits for it, as who searches does', async () => {
+  const { files, notes, store } = emptyStore();
+  files.auto = false;
+  store.replace(segmentOf(7), sourceOf(ENTRIES));
+  const seen = visited(store, segmentOf(7));
+  const found = find(store, segmentOf(7));
+  await new Promise((resolve) => setImmediate(resolve));
+  files.auto = true;
+  files.step();
+  assert.equal((await seen).length, ENTRIES.length);
+  assert.ok((await found).found.length > 0);
+  assert.deepEqual(notes, []);
+});
+
 test('a segment given back or compacted again while its index is written: nothing is said or kept', async () => {
   let ended = 0;
   for (let steps = 0; ended < 3; steps++) {
