@@ -320,7 +320,6 @@ const LARGE: Record<string, number> = {
   'src/codec/plain.ts': 419,
   'src/codec/wire.ts': 408,
   'src/config/load.ts': 306,
-  'src/config/schema.ts': 367,
   'src/core/broker.ts': 333,
   'src/core/buckets/buckets.ts': 315,
   'src/core/commit/commit.ts': 358,
