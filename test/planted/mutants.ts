@@ -2,6 +2,7 @@
 
 import type { Mutant } from './mutant.ts';
 import { ASSEMBLY } from './mutants/assembly.ts';
+import { CLUSTER } from './mutants/cluster.ts';
 import { CORE_BUCKETS } from './mutants/core/buckets.ts';
 import { CORE_CLUSTER } from './mutants/core/cluster.ts';
 import { CORE_COMMIT } from './mutants/core/commit.ts';
@@ -32,6 +33,7 @@ import { LOG_SEGMENTS } from './mutants/log/segments.ts';
 export const MUTANTS: readonly Mutant[] = [
   ...ASSEMBLY,
   ...IO,
+  ...CLUSTER,
   ...LOG_SEGMENTS,
   ...LOG_RECOVERY,
   ...LOG_SCAN,
