@@ -9,6 +9,7 @@ import {
   type JetStreamLink,
   type StreamOptions,
 } from '../../../src/io/cluster/jetstream.ts';
+import { sleep } from '../../../src/time/timers.ts';
 import { NatsCluster, SERVERS } from '../../cluster/nats.ts';
 
 const TIMEOUT_MS = 120_000;
@@ -275,6 +276,26 @@ for (const { name, program, skip } of SERVERS) {
     assert.equal(text((await read(link, end))!.bytes), 'end');
     await ear.count(end);
     assert.deepEqual(ear.sequences, range(1, end));
+    await link.close();
+  });
+
+  test(`${name}: what is appended while NATS is away is in doubt, never sent`, about, async () => {
+    await using nats = await NatsCluster.start(program!);
+    const link = await connectStream(optionsFor(nats, 'away'));
+    assert.deepEqual(await append(link, 'here', 0), { ok: true, sequence: 1 });
+    await Promise.all([0, 1, 2].map((i) => nats.signal(i, 'SIGKILL')));
+    const doubt = { ok: false, why: 'unknown' };
+    while (link.connected()) assert.deepEqual(await append(link, 'going', 1), doubt);
+    nats.startAll();
+    // All the time, so that some come between the dial and the moment that it is usable again.
+    const away: Promise<Appended>[] = [];
+    while (!link.connected()) {
+      away.push(append(link, 'away', 1));
+      await sleep(1);
+    }
+    assert.ok(away.length > 0, 'it was never away');
+    for (const outcome of await Promise.all(away)) assert.deepEqual(outcome, doubt);
+    assert.equal(await appendAgain(link, 'again'), 2);
     await link.close();
   });
 
