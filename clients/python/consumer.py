@@ -24,6 +24,21 @@ import traceback
 
 UNREACHABLE = 69  # EX_UNAVAILABLE of sysexits.h
 
+
+def connect(hosts, port, timeout):
+    """Connects to the first of "host,host:port,[::1]:port" that is there; any node takes any client."""
+    failed = OSError("no host is given")
+    for host in hosts.split(",") if isinstance(hosts, str) else hosts:
+        name, _, own = host.strip().rpartition(":")
+        if not (name and own.isdigit()) or ":" in name and not name.endswith("]"):
+            name, own = host.strip(), port  # it says no port
+        try:
+            return socket.create_connection((name.strip("[]"), int(own)), timeout)
+        except OSError as error:
+            failed = error
+    raise failed
+
+
 # Answers. A broker that is older than the last two, or than `retry`, takes them for FAILED.
 DONE = b"\1"
 FAILED = b"\0"    # again after the delay of the bucket's rule, without one at once
@@ -42,11 +57,14 @@ def retry(seconds, charge=True):
 
 
 class Consumer:
-    """A connection to one bucket. The broker is heard every two seconds; `timeout` is for silence."""
+    """A connection to one bucket. The broker is heard every two seconds; `timeout` is for silence.
+
+    `host` may be several nodes, a list or "a,b:2889": the first that is there is taken.
+    """
 
     def __init__(self, host="127.0.0.1", port=2888, bucket=1, batch=100, wire="u64", timeout=10.0):
         self._length = struct.Struct("<Q" if wire == "u64" else "<I")
-        self._socket = socket.create_connection((host.strip("[]"), port), timeout)
+        self._socket = connect(host, port, timeout)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.sendall(struct.pack("<QQI", os.getpid(), bucket, batch))
 
@@ -136,7 +154,7 @@ def note(text):
 
 def main():
     parser = argparse.ArgumentParser(description="Receive messages from ThrustMQ.")
-    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--host", default="127.0.0.1", help="several nodes: a,b,c:2889")
     parser.add_argument("--port", type=int, default=2888)
     parser.add_argument("--wire", choices=("u64", "u32"), default="u64")
     parser.add_argument("--bucket", type=int, default=1)

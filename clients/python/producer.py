@@ -19,12 +19,29 @@ import time
 UNREACHABLE = 69  # EX_UNAVAILABLE of sysexits.h
 
 
+def connect(hosts, port, timeout):
+    """Connects to the first of "host,host:port,[::1]:port" that is there; any node takes any client."""
+    failed = OSError("no host is given")
+    for host in hosts.split(",") if isinstance(hosts, str) else hosts:
+        name, _, own = host.strip().rpartition(":")
+        if not (name and own.isdigit()) or ":" in name and not name.endswith("]"):
+            name, own = host.strip(), port  # it says no port
+        try:
+            return socket.create_connection((name.strip("[]"), int(own)), timeout)
+        except OSError as error:
+            failed = error
+    raise failed
+
+
 class Producer:
-    """One connection. wire='u32' speaks to listeners that use 4-byte lengths."""
+    """One connection. wire='u32' speaks to listeners that use 4-byte lengths.
+
+    `host` may be several nodes, a list or "a,b:1889": the first that is there is taken.
+    """
 
     def __init__(self, host="127.0.0.1", port=1888, wire="u64", timeout=30.0):
         self._head = struct.Struct("<QQ" if wire == "u64" else "<QI")
-        self._socket = socket.create_connection((host.strip("[]"), port), timeout)
+        self._socket = connect(host, port, timeout)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def send(self, bucket, bodies):
@@ -68,7 +85,7 @@ def say(text, stream):
 
 def main():
     parser = argparse.ArgumentParser(description="Publish messages to ThrustMQ.")
-    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--host", default="127.0.0.1", help="several nodes: a,b,c:1889")
     parser.add_argument("--port", type=int, default=1888)
     parser.add_argument("--wire", choices=("u64", "u32"), default="u64")
     parser.add_argument("--bucket", type=int, default=1)

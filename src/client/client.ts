@@ -14,7 +14,7 @@ export interface ClientOptions extends Omit<ConnectionOptions, 'url' | 'port'> {
 }
 
 /** Options of one producer or consumer; where the broker is comes from the client. */
-export type Local<Options> = Omit<Options, 'url' | 'host' | 'port'>;
+export type Local<Options> = Omit<Options, 'url' | 'host' | 'hosts' | 'port'>;
 
 /** Where one broker is, for any number of producers and consumers. */
 export class Client implements AsyncDisposable {

@@ -11,6 +11,7 @@ import { onAbort } from './abort.ts';
 import { abortError, ThrustError } from './errors.ts';
 import { Hooks } from './hooks.ts';
 import {
+  type Address,
   type ConnectionOptions,
   duration,
   hook,
@@ -36,6 +37,10 @@ function wasCutShort(reason: Error | undefined): boolean {
     reason instanceof AggregateError &&
     reason.errors.some((error: { code?: string }) => error.code === 'ETIMEDOUT')
   );
+}
+
+function textOf({ host, port }: Address): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 /** What the owner of a connection is told. None of them may throw. */
@@ -66,6 +71,8 @@ export class Connection {
   #resolveClosed: (error: ThrustError | undefined) => void = () => {};
   #readyWaiters: { resolve: () => void; reject: (error: ThrustError) => void }[] = [];
   #target: Target;
+  readonly #addresses: readonly Address[];
+  #tried = 0; // of these, in a row and in this round
   #status: Status = 'connecting';
   #socket: Socket | undefined;
   #open = false;
@@ -80,6 +87,7 @@ export class Connection {
   /** Throws USAGE for wrong options. Nothing happens before `start`. */
   constructor(target: Target, options: ConnectionOptions & Relocatable, hooks: ConnectionHooks) {
     this.#target = target;
+    this.#addresses = target.addresses ?? [target];
     this.#relocate = options.relocate;
     this.#hooks = hooks;
     this.#reconnect = resolveReconnect(options.reconnect);
@@ -115,8 +123,7 @@ export class Connection {
   }
 
   get peer(): string {
-    const { host, port } = this.target;
-    return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+    return textOf(this.target);
   }
 
   start(): void {
@@ -251,6 +258,7 @@ export class Connection {
     this.#timer = undefined;
     this.#open = true;
     this.#triedAgain = false;
+    this.#tried = 0;
     this.#everOpen = true;
     this.#openedAtMs = performance.now();
     if (this.#status !== 'closing') this.#setStatus('connected', undefined);
@@ -258,11 +266,15 @@ export class Connection {
     for (const waiter of this.#readyWaiters.splice(0)) waiter.resolve();
   }
 
+  get #everywhere(): string {
+    return this.#addresses.length > 1 ? this.#addresses.map(textOf).join(', ') : this.peer;
+  }
+
   #describe(reason: (Error & { code?: string }) | undefined): ThrustError {
     const detail = reason === undefined ? '' : ` (${reason.code ?? reason.message})`;
     const message = this.#open
       ? `the connection to ${this.peer} was lost${detail}`
-      : `cannot reach a broker at ${this.peer}${detail}: check that it runs there`;
+      : `cannot reach a broker at ${this.#everywhere}${detail}: check that it runs there`;
     return new ThrustError('CONNECTION', message, { cause: reason });
   }
 
@@ -280,6 +292,10 @@ export class Connection {
       this.#hooks.lost(error);
       if (this.#status === 'closed') return; // the owner had nothing left to wait for
     }
+    if (this.#addresses.length > 1 && this.#moveOn(wasOpen)) {
+      this.#connect();
+      return;
+    }
     const reconnect = this.#reconnect;
     const hopeless = reconnect === undefined || this.#attempts >= reconnect.attempts;
     if (hopeless || !(this.#everOpen || reconnect.initial)) {
@@ -292,6 +308,16 @@ export class Connection {
     const waitMs = Math.min(max, min * growth) * (1 - jitter * Math.random());
     this.#attempts += 1;
     this.#timer = after(waitMs, () => this.#connectAgain());
+  }
+
+  // On to the next address; whether it is to be tried at once, as others of this round were.
+  #moveOn(wasOpen: boolean): boolean {
+    const now = this.#addresses.findIndex(
+      ({ host, port }) => host === this.#target.host && port === this.#target.port,
+    );
+    this.#target = { ...this.#target, ...this.#addresses[(now + 1) % this.#addresses.length]! };
+    this.#tried = wasOpen ? 0 : (this.#tried + 1) % this.#addresses.length;
+    return this.#tried > 0;
   }
 
   #connectAgain(): void {

@@ -1,6 +1,7 @@
 // What producers and consumers share in their options: where the broker is, in which dialect it
 // is spoken to, and how a lost connection comes back. Checks values, opens nothing.
 
+import { isIPv6 } from 'node:net';
 import type { Wire } from '../codec/wire.ts';
 import { ThrustError } from './errors.ts';
 
@@ -39,6 +40,11 @@ export interface ConnectionOptions {
   url?: string;
   /** Default 127.0.0.1. IPv6 with or without brackets. */
   host?: string;
+  /**
+   * Several nodes, any of which takes every client: `host` or `host:port`, tried in turn, beginning
+   * with the first. They win over `url` and `host`; a wait between attempts comes after all of them.
+   */
+  hosts?: readonly string[];
   /** Default 1888 for producers, 2888 for consumers. */
   port?: number;
   /** Dialect of the listener: size of every Length. Default u64. */
@@ -65,10 +71,15 @@ export interface Relocatable {
   relocate?: (() => { host: string; port: number }) | undefined;
 }
 
-export interface Target {
+export interface Address {
   readonly host: string;
   readonly port: number;
+}
+
+export interface Target extends Address {
   readonly wire: Wire;
+  /** All that are tried, where there are several. */
+  readonly addresses?: readonly Address[];
 }
 
 /** Checks a number option; USAGE when it is not a whole number from `least` to `most`. */
@@ -128,15 +139,28 @@ export function resolveTarget(options: ConnectionOptions, defaultPort: number): 
   const wire = options.wire ?? given.wire ?? 'u64';
   if (wire !== 'u64' && wire !== 'u32')
     throw new ThrustError('USAGE', `wire is "u64" or "u32", not ${JSON.stringify(wire)}`);
-  return {
-    host: bare(options.host ?? given.host ?? '127.0.0.1'),
-    port: whole('port', options.port ?? given.port, {
-      fallback: defaultPort,
-      least: 1,
-      most: 65_535,
-    }),
-    wire,
-  };
+  const port = portOf(options.port ?? given.port, defaultPort);
+  if (options.hosts !== undefined) {
+    const addresses = options.hosts.map((text) => addressOf(text, port));
+    const [first] = addresses;
+    if (first === undefined) throw new ThrustError('USAGE', 'hosts is empty');
+    return { ...first, wire, addresses };
+  }
+  return { host: bare(options.host ?? given.host ?? '127.0.0.1'), port, wire };
+}
+
+function portOf(port: number | undefined, fallback: number): number {
+  return whole('port', port, { fallback, least: 1, most: 65_535 });
+}
+
+// `host`, `host:port`, `[::1]:port`, `[::1]` or `::1`. Throws USAGE.
+function addressOf(text: string, defaultPort: number): Address {
+  const match = /^(\[[^\][]+\]|[^:[\]\s]+)(?::(\d{1,5}))?$/.exec(text);
+  const host = isIPv6(text) ? text : match?.[1];
+  if (host === undefined)
+    throw new ThrustError('USAGE', `hosts are like "node-1" or "node-1:1888", not "${text}"`);
+  const port = match?.[2] === undefined ? undefined : Number(match[2]);
+  return { host: bare(host), port: portOf(port, defaultPort) };
 }
 
 function positive(name: string, value: number, most: number): number {

@@ -71,6 +71,14 @@ describe('producer.py', { skip }, () => {
     assert.match(stdout, /^acks 1 0 1 1 1\n4 stored, 1 refused/);
   });
 
+  test('takes the first of several nodes that is there', async () => {
+    await using intake = await new FakeIntake().start();
+    const hosts = `127.0.0.1:${await unusedPort()},[::1]:${await unusedPort()},127.0.0.1`;
+    const { code } = await runPython([PRODUCER, '--host', hosts, ...on(intake.port, 'x')]).ended;
+    assert.equal(code, 0);
+    assert.deepEqual(stored(intake), ['1 x']);
+  });
+
   test('says that the broker is unreachable and exits 69', async () => {
     const port = await unusedPort();
     const { code, stderr } = await runPython([PRODUCER, ...on(port)]).ended;

@@ -1,4 +1,5 @@
-// Planted bugs in the stream between nodes, as it stands on NATS, and in its settings.
+// Planted bugs of what stands between nodes: the stream on NATS and its settings; who a passed-on
+// client is, who is a node, when clients are closed.
 
 import type { Mutant } from '../mutant.ts';
 
@@ -47,5 +48,41 @@ export const CLUSTER: readonly Mutant[] = [
     replace: 'false',
     test: 'test/io/cluster/stream-settings.test.ts',
     caughtBy: 'a stream that was made anew is refused',
+  },
+  {
+    name: 'a client that is passed on counts as the node that does it',
+    file: 'src/io/tcp/listeners.ts',
+    member: 'Listeners.adopt',
+    find: 'remoteAddress: address',
+    replace: 'remoteAddress',
+    test: 'test/io/cluster/through.test.ts',
+    caughtBy: 'the owner limits connections per address of the client, not of the node',
+  },
+  {
+    name: "a node's proof is compared by its first bytes",
+    file: 'src/io/cluster/node-token.ts',
+    member: 'NodeToken.matches',
+    find: 'timingSafeEqual(this.proof(), proof)',
+    replace: 'timingSafeEqual(this.proof().subarray(0, 8), proof.subarray(0, 8))',
+    test: 'test/io/cluster/node-listener.test.ts',
+    caughtBy: 'a proof that differs in any one byte is no proof',
+  },
+  {
+    name: 'clients stay joined to an owner that is none any more',
+    file: 'src/io/cluster/splicer.ts',
+    member: 'Splicer.owner',
+    find: 'splice.leave()',
+    replace: '{}',
+    test: 'test/io/cluster/splicer.test.ts',
+    caughtBy: 'when the owner changes, its clients are closed and join the next one',
+  },
+  {
+    name: 'a client is read however little the owner takes',
+    file: 'src/io/cluster/splice.ts',
+    member: 'Splice.receive',
+    find: 'this.link.pause();',
+    replace: '',
+    test: 'test/io/cluster/splicer.test.ts',
+    caughtBy: 'a slow reader holds its sender back, and little is under way',
   },
 ];
