@@ -8,10 +8,10 @@ import { connect as connectSocket, type Socket } from 'node:net';
 import { deadline } from '../time/deadline.ts';
 import { after, cancel, type Timer } from '../time/timers.ts';
 import { onAbort } from './abort.ts';
+import { Addresses, textOf, wasCutShort } from './addresses.ts';
 import { abortError, ThrustError } from './errors.ts';
 import { Hooks } from './hooks.ts';
 import {
-  type Address,
   type ConnectionOptions,
   duration,
   hook,
@@ -27,21 +27,6 @@ const WRITE_BYTES_MAX = 1_048_576;
 const KEEP_ALIVE_MS = 10_000;
 /** A connection that lived this long was a success, also when nobody had anything to say. */
 const SETTLED_MS = 10_000;
-
-/**
- * Of a name with several addresses Node.js gives each but the last a quarter of a second, by a
- * plain timer: a program that stood still for as long has lost an address that did answer.
- */
-function wasCutShort(reason: Error | undefined): boolean {
-  return (
-    reason instanceof AggregateError &&
-    reason.errors.some((error: { code?: string }) => error.code === 'ETIMEDOUT')
-  );
-}
-
-function textOf({ host, port }: Address): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-}
 
 /** What the owner of a connection is told. None of them may throw. */
 export interface ConnectionHooks {
@@ -71,8 +56,7 @@ export class Connection {
   #resolveClosed: (error: ThrustError | undefined) => void = () => {};
   #readyWaiters: { resolve: () => void; reject: (error: ThrustError) => void }[] = [];
   #target: Target;
-  readonly #addresses: readonly Address[];
-  #tried = 0; // of these, in a row and in this round
+  readonly #addresses: Addresses;
   #status: Status = 'connecting';
   #socket: Socket | undefined;
   #open = false;
@@ -87,7 +71,7 @@ export class Connection {
   /** Throws USAGE for wrong options. Nothing happens before `start`. */
   constructor(target: Target, options: ConnectionOptions & Relocatable, hooks: ConnectionHooks) {
     this.#target = target;
-    this.#addresses = target.addresses ?? [target];
+    this.#addresses = new Addresses(target);
     this.#relocate = options.relocate;
     this.#hooks = hooks;
     this.#reconnect = resolveReconnect(options.reconnect);
@@ -258,7 +242,6 @@ export class Connection {
     this.#timer = undefined;
     this.#open = true;
     this.#triedAgain = false;
-    this.#tried = 0;
     this.#everOpen = true;
     this.#openedAtMs = performance.now();
     if (this.#status !== 'closing') this.#setStatus('connected', undefined);
@@ -266,15 +249,11 @@ export class Connection {
     for (const waiter of this.#readyWaiters.splice(0)) waiter.resolve();
   }
 
-  get #everywhere(): string {
-    return this.#addresses.length > 1 ? this.#addresses.map(textOf).join(', ') : this.peer;
-  }
-
   #describe(reason: (Error & { code?: string }) | undefined): ThrustError {
     const detail = reason === undefined ? '' : ` (${reason.code ?? reason.message})`;
     const message = this.#open
       ? `the connection to ${this.peer} was lost${detail}`
-      : `cannot reach a broker at ${this.#everywhere}${detail}: check that it runs there`;
+      : `cannot reach a broker at ${this.#addresses.isOne ? this.peer : this.#addresses.text}${detail}: check that it runs there`;
     return new ThrustError('CONNECTION', message, { cause: reason });
   }
 
@@ -292,7 +271,9 @@ export class Connection {
       this.#hooks.lost(error);
       if (this.#status === 'closed') return; // the owner had nothing left to wait for
     }
-    if (this.#addresses.length > 1 && this.#moveOn(wasOpen)) {
+    const next = this.#addresses.next(wasOpen);
+    this.#target = { ...this.#target, ...next.address };
+    if (next.atOnce) {
       this.#connect();
       return;
     }
@@ -308,16 +289,6 @@ export class Connection {
     const waitMs = Math.min(max, min * growth) * (1 - jitter * Math.random());
     this.#attempts += 1;
     this.#timer = after(waitMs, () => this.#connectAgain());
-  }
-
-  // On to the next address; whether it is to be tried at once, as others of this round were.
-  #moveOn(wasOpen: boolean): boolean {
-    const now = this.#addresses.findIndex(
-      ({ host, port }) => host === this.#target.host && port === this.#target.port,
-    );
-    this.#target = { ...this.#target, ...this.#addresses[(now + 1) % this.#addresses.length]! };
-    this.#tried = wasOpen ? 0 : (this.#tried + 1) % this.#addresses.length;
-    return this.#tried > 0;
   }
 
   #connectAgain(): void {

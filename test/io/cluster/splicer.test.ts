@@ -154,6 +154,7 @@ test('when the owner changes, its clients are closed and join the next one', asy
   assert.equal(String(await peer.take(11)), 'still there');
   const ended = once(socket.resume(), 'end');
   node.splicer.owner(at(next));
+  assert.ok(node.links[0]!.destroyed, 'it goes with its owner');
   await peer.closed;
   await ended;
   assert.equal(node.splicer.open, 0);
