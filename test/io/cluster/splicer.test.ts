@@ -253,6 +253,7 @@ test('a slow reader holds its sender back, and little is under way', async (t) =
   let most = 0;
   let still = 0;
   for (let before = -1; still < 200; await new Promise(setImmediate)) {
+    assert.equal(node.splicer.open, 1, 'it holds too much and was closed');
     const now = node.links[0]!.queuedBytes + node.splicer.heldBytes;
     most = Math.max(most, node.splicer.heldBytes);
     still = now === before && now > 0 ? still + 1 : 0;
