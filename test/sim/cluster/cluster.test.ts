@@ -25,6 +25,8 @@ const FLOORS: [what: string, times: number][] = [
   ['pause', 10],
   ['leaderless', 10],
   ['full stream', 10],
+  ['slow disk', 5],
+  ['followings held', 5],
   ['crash', 10],
   ['torn tails', 1],
   ['hung writes', 3],

@@ -55,6 +55,7 @@ export class SimNode {
   #isUp = false;
   #isPaused = false;
   #isHung = false;
+  #isSlow = false;
   #waiting: (() => void)[] = [];
   #ownership: Ownership | undefined;
   #connection: Connection | undefined;
@@ -179,6 +180,11 @@ export class SimNode {
   goOn(): void {
     this.#isPaused = false;
     for (const what of this.#waiting.splice(0)) what();
+  }
+
+  /** Its disk is slow, or not any more. */
+  slow(isSlow: boolean): void {
+    this.#isSlow = isSlow;
   }
 
   hang(): void {
@@ -362,7 +368,7 @@ export class SimNode {
       clock.count('hung writes');
       return;
     }
-    clock.after(clock.between(0.2, 8), () => {
+    clock.after(this.#isSlow ? clock.between(300, 2500) : clock.between(0.2, 8), () => {
       if (life !== this.#life) return;
       this.#torn = undefined;
       written();

@@ -205,6 +205,7 @@ export class Connection implements ReplicatedStream {
           if (!on || this.isOver) return;
           next = message.sequence + 1;
           isPaused = !hear(message);
+          if (isPaused) clock.count('followings held');
           more();
         });
       });

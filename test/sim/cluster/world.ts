@@ -100,6 +100,7 @@ export class World {
       ['leaderless', () => this.#forA(300, 6000, (on) => stream.lead(!on))],
       ['full stream', () => this.#forA(200, 3000, (on) => stream.fill(on))],
       ['crash', () => this.#crash(victim, 100, 5000)],
+      ['slow disk', () => this.#forA(500, 6000, (on) => victim.slow(on))],
       ['hung disk', () => this.#hang(victim)],
       ['resign', () => this.#resign()],
       ['weather', () => this.#weather()],
