@@ -427,8 +427,8 @@ const NO_TEST_OF_ITS_OWN: Record<string, string> = {
   'src/core/buckets/seeking.ts': 'ready-again.test seeks what came back, in entries and indexes',
   'src/core/buckets/sought.ts': 'an order and a cut, which ready-again.test takes from',
   'src/core/buckets/subscription.ts': 'fields of a bucket, which buckets.test changes',
-  'src/core/cluster/ownership.ts': 'sim/cluster: nodes that take over, doubt, stall and come back',
-  'src/core/cluster/publishing.ts': 'sim/cluster: replies that are lost, late or of another',
+  'src/core/cluster/publishing.ts':
+    'ownership.test and sim/cluster: replies that are lost, late or of another',
   'src/core/cluster/reading.ts': 'sim/cluster: joins, streams that are purged or went back',
   'src/core/commit/batch.ts': 'fields of a batch, which commit.test fills and reads',
   'src/core/commit/placing.ts': 'places.test moves messages with it, cut off at every step',

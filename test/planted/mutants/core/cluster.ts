@@ -154,8 +154,8 @@ export const CORE_CLUSTER: readonly Mutant[] = [
     member: 'Ownership.#mayCampaign',
     find: 'this.#reading!.isCurrent',
     replace: 'true',
-    test: 'test/sim/cluster/cluster.test.ts',
-    caughtBy: '12 worlds of three nodes and one stream: every promise holds in each',
+    test: 'test/core/cluster/ownership.test.ts',
+    caughtBy: 'a candidate waits until its own disk has all that it heard',
   },
   {
     name: 'beats while the own disk hangs',

@@ -1,0 +1,238 @@
+// A node by itself, on a stream whose every answer the test gives: when it campaigns, and when it
+// does not. What several nodes do to each other is in test/sim/cluster.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { crc32c } from '../../../src/codec/crc32c.ts';
+import { Ownership } from '../../../src/core/cluster/ownership.ts';
+import type { OwnershipOptions } from '../../../src/core/cluster/ownership-options.ts';
+import type { Appended, StreamMessage, StreamState } from '../../../src/core/ports/stream.ts';
+
+const LOG = 5n;
+const TICK_MS = 50;
+
+/** A stream whose messages are all there; appends are answered when the test says so. */
+class Stream {
+  readonly messages: Uint8Array[] = [];
+  readonly appends: { bytes: Uint8Array; expect: number; done: (a: Appended) => void }[] = [];
+  #hear: ((message: StreamMessage) => boolean) | undefined;
+  #next = 1;
+
+  append(
+    envelope: Uint8Array,
+    body: Uint8Array | undefined,
+    expect: number,
+    done: (appended: Appended) => void,
+  ): void {
+    this.appends.push({
+      bytes: Buffer.concat([envelope, body ?? envelope.subarray(0, 0)]),
+      expect,
+      done,
+    });
+  }
+
+  follow(from: number, hear: (message: StreamMessage) => boolean) {
+    this.#hear = hear;
+    this.#next = from;
+    return { stop: () => (this.#hear = undefined), resume: () => {} };
+  }
+
+  read(sequence: number, done: (failure: undefined, message?: StreamMessage) => void): void {
+    const bytes = this.messages[sequence - 1];
+    if (bytes === undefined) done(undefined);
+    else done(undefined, { sequence, bytes });
+  }
+
+  state(done: (failure: undefined, state: StreamState) => void): void {
+    done(undefined, { first: 1, last: this.messages.length, bytes: 0, created: 'then' });
+  }
+
+  purge(): void {}
+
+  connected(): boolean {
+    return true;
+  }
+
+  /** Whoever follows hears all that it has not heard yet. */
+  tell(): void {
+    for (; this.#next <= this.messages.length; this.#next++)
+      this.#hear?.({ sequence: this.#next, bytes: this.messages[this.#next - 1]! });
+  }
+
+  /** The oldest append that has no answer gets this one; 'stored': it is. */
+  answer(what: 'stored' | 'expected' | 'unknown'): void {
+    const { bytes, expect, done } = this.appends.shift()!;
+    if (what !== 'stored') {
+      done({ ok: false, why: what });
+      return;
+    }
+    assert.equal(expect, this.messages.length);
+    this.messages.push(bytes);
+    done({ ok: true, sequence: this.messages.length });
+  }
+}
+
+function node(stream: Stream, number: number, changed: Partial<OwnershipOptions> = {}) {
+  const told: string[] = [];
+  const held: (() => void)[] = [];
+  let nowMs = 1000;
+  const tell = (what: string) => told.push(what);
+  const ownership: Ownership = new Ownership({
+    stream,
+    effects: {
+      apply: (batch, done) => {
+        tell(`apply ${batch.position}`);
+        held.push(() => done(undefined));
+      },
+      said: () => {},
+      campaign: (epoch) => tell(`campaign ${epoch}`),
+      own: (epoch) => tell(`own ${epoch}`),
+      suspend: () => tell('suspend'),
+      goOn: () => tell('go on'),
+      depose: () => tell('depose'),
+      rebuild: () => tell('rebuild'),
+      stop: (code) => tell(`stop ${code}`),
+    },
+    logId: LOG,
+    crc32c,
+    nextSegment: () => 0,
+    batchBytesMax: 1000,
+    clockMs: () => nowMs,
+    node: number,
+    json: new TextEncoder().encode(`{"node":${number}}`),
+    beginning: 100,
+    ttlMs: 2000,
+    rankMs: 0,
+    jitterMs: () => 0,
+    ownMs: 1200,
+    beatMs: 500,
+    partBytes: 4,
+    inFlightBytes: 100,
+    queueBytes: 100,
+    isIdle: () => true,
+    isAble: () => true,
+    ...changed,
+  });
+  ownership.join({ end: 100, place: undefined, segments: [] });
+  return {
+    ownership,
+    told,
+    held,
+    after: (ms: number) => {
+      for (const until = nowMs + ms; nowMs < until; ) {
+        nowMs += TICK_MS;
+        ownership.tick(nowMs);
+      }
+    },
+    mayDeliver: () => ownership.mayDeliver(nowMs),
+  };
+}
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+/** A node that owns an empty stream. */
+function owner(stream: Stream) {
+  const one = node(stream, 1);
+  one.after(2100);
+  assert.deepEqual(one.told, ['campaign 1']);
+  one.ownership.publish(100, bytes('start'), false, () => {});
+  stream.answer('stored');
+  assert.deepEqual(one.told.splice(0), ['campaign 1', 'own 1']);
+  return one;
+}
+
+test('who hears nothing campaigns, and owns when its start is stored', () => {
+  const one = owner(new Stream());
+  assert.equal(one.ownership.state, 'owning');
+  assert.ok(one.mayDeliver());
+});
+
+test('a candidate waits until its own disk has all that it heard', () => {
+  const stream = new Stream();
+  const one = owner(stream);
+  const two = node(stream, 2);
+  two.after(50);
+  stream.tell();
+  two.held.shift()!();
+  one.ownership.publish(105, bytes('1234'), false, () => {});
+  stream.answer('stored');
+  stream.tell();
+  two.after(5000);
+  assert.deepEqual(two.told, ['apply 100', 'apply 105']);
+  two.held.shift()!();
+  two.after(TICK_MS);
+  assert.deepEqual(two.told.at(-1), 'campaign 2');
+});
+
+test('an owner that hears nothing delivers no more, and goes on when a beat is stored', () => {
+  const stream = new Stream();
+  const one = owner(stream);
+  one.after(1300);
+  assert.ok(!one.mayDeliver());
+  assert.deepEqual(one.told, ['suspend']);
+  assert.equal(stream.appends.length, 1, 'one beat is under way');
+  stream.answer('unknown');
+  one.after(100);
+  stream.answer('stored');
+  assert.deepEqual(one.told, ['suspend', 'go on']);
+  assert.ok(one.mayDeliver());
+});
+
+test('an orderly stop lets others campaign at once', () => {
+  const stream = new Stream();
+  const one = owner(stream);
+  let ended = false;
+  one.ownership.resign(() => {
+    ended = true;
+  });
+  assert.ok(!one.mayDeliver());
+  const two = node(stream, 2);
+  two.after(50);
+  stream.answer('stored');
+  assert.ok(ended);
+  stream.tell();
+  two.held.shift()!();
+  two.after(TICK_MS);
+  assert.deepEqual(two.told, ['apply 100', 'campaign 2']);
+});
+
+test('a batch is done when all its parts are stored in one unbroken row', () => {
+  const stream = new Stream();
+  const one = owner(stream);
+  const done: string[] = [];
+  one.ownership.publish(105, bytes('12345678'), false, (failure) => done.push(`${failure}`));
+  assert.deepEqual(
+    stream.appends.map(({ expect }) => expect),
+    [1, 2],
+  );
+  // The second is told first; the answer to the first is lost, though it is stored.
+  const [first, second] = stream.appends.splice(0);
+  stream.messages.push(first!.bytes, second!.bytes);
+  second!.done({ ok: true, sequence: 3 });
+  assert.deepEqual(done, []);
+  first!.done({ ok: false, why: 'unknown' });
+  assert.deepEqual(done, ['undefined']);
+  assert.equal(stream.appends.length, 0, 'nothing had to be sent again');
+});
+
+test('a success behind the start of another is none', () => {
+  const stream = new Stream();
+  const one = owner(stream);
+  const two = node(stream, 2);
+  two.after(50);
+  stream.tell();
+  two.held.shift()!();
+  two.after(2000);
+  const done: string[] = [];
+  one.ownership.publish(105, bytes('12345678'), false, (failure) => done.push(failure!.message));
+  const parts = stream.appends.splice(0);
+  two.ownership.publish(105, bytes('start'), false, () => {});
+  stream.answer('stored');
+  assert.deepEqual(two.told, ['apply 100', 'campaign 2', 'own 2']);
+  // Its number is the one that the second part expects.
+  stream.messages.push(parts[1]!.bytes);
+  parts[1]!.done({ ok: true, sequence: 3 });
+  parts[0]!.done({ ok: false, why: 'expected' });
+  assert.deepEqual(one.told, ['depose']);
+  assert.match(done.join(), /epoch 2/);
+});
