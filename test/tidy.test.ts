@@ -440,7 +440,6 @@ const NO_TEST_OF_ITS_OWN: Record<string, string> = {
   'src/core/admin/explain-sources.ts': 'admin.test: what waits in sources, and why it does',
   'src/core/buckets/active-sources.ts': 'virtual-buckets.test: who is in which ring, and when',
   'src/core/delivery/record-fetch.ts': 'consumer.test and lives.test deliver from disk',
-  'src/core/delivery/source-turns.ts': 'virtual-buckets.test: what each delivery is of',
   'src/core/delivery/watched-sources.ts': 'virtual-sources.test: sources whose lines are on disk',
   'src/core/delivery/notices.ts': 'texts, which the tests of what they tell of match',
   'src/core/buckets/slice.ts': 'only fields',

@@ -9,7 +9,8 @@
 //   connections       78 MiB   sockets and sessions, 8 KiB each                 --max-connections
 //   buffers           52 MiB   partial input and unread output                  --buffer
 //   cold              29 MiB   windows of the log that are read back            9 % of the rest
-//   tables             6 MiB   of the indexes on disk                           a fiftieth
+//   tables             7 MiB   of the indexes on disk; all of one where much    2.2 % of the rest
+//                              is searched for in it
 //   frames             6 MiB   deliveries, used again and again                 a fiftieth
 //   marks              3 MiB   acks that wait for the log, and failed deliveries a hundredth
 //   buckets          133 MiB   buckets that are known, and what waits in the    what is left
@@ -158,7 +159,7 @@ function divide(wishes: MemoryWishes, budgetBytes: number): MemoryPlan {
   const buffersMin = Math.max(LEAST.buffers, 2 * messageBytesMax);
   const bufferBytesMax = wishes.bufferBytesMax ?? share('buffers', 0.16, 1, buffersMin);
   const coldBytesMax = share('cold', 0.09, 1, LEAST.cold + 2 * messageBytesMax);
-  const tableBytesMax = share('tables', 0.02, 1);
+  const tableBytesMax = share('tables', 0.022, 1);
   const framesMax = share('frames', 0.02, FRAME_BYTES);
   const marksMax = share('marks', 0.01, MARKS_BYTES);
   const shares: Record<string, number> = {

@@ -2,7 +2,7 @@
 // its file open while that is asked for, and asks again when it was compacted meanwhile.
 
 import type { EntrySource, Failure, Found, Position } from '../core/ports/basics.ts';
-import type { IndexQuery, SegmentIndex } from '../core/ports/segment-index.ts';
+import type { FoundNow, IndexQuery, SegmentIndex } from '../core/ports/segment-index.ts';
 import { LogError } from './files/errors.ts';
 import { settle } from './files/promises.ts';
 import type { IndexStore } from './index/index-store.ts';
@@ -45,6 +45,14 @@ export class IndexedSegments implements SegmentIndex {
       else this.find({ ...query, at: 0 }, most, done); // compacted meanwhile: no place holds
       this.#segments.readDone(held);
     });
+  }
+
+  findNow(query: IndexQuery, most: number): FoundNow | undefined {
+    const segment = this.#segments.covering(query.base);
+    if (segment === undefined) return undefined;
+    // In a segment that stands for several, a place in one of them means nothing.
+    const at = segment.base === query.base ? query.at : 0;
+    return this.#store.runs.findNow(segment.base, segment.identity, query, at, most);
   }
 
   /** Visits all records of an indexed segment, in the order of its index. */

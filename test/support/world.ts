@@ -27,7 +27,7 @@ import type { Journal, Resume } from '../../src/core/ports/journal.ts';
 import type { Link } from '../../src/core/ports/link.ts';
 import type { Observer } from '../../src/core/ports/observer.ts';
 import type { RecordReader } from '../../src/core/ports/reader.ts';
-import type { IndexQuery, SegmentIndex } from '../../src/core/ports/segment-index.ts';
+import type { FoundNow, IndexQuery, SegmentIndex } from '../../src/core/ports/segment-index.ts';
 import type { SegmentSpace } from '../../src/core/ports/segments.ts';
 import type { CheckpointSource, CompactionRequest, Upkeep } from '../../src/core/ports/upkeep.ts';
 import { compileRules } from '../../src/core/rules/compile.ts';
@@ -121,6 +121,8 @@ export class FakeLog implements Journal, SegmentSpace, RecordReader, SegmentInde
   readonly indexes = new Map<Position, Indexed[]>();
   /** Records that a find answers at most, if that is fewer than it is asked for. */
   findMost = Number.POSITIVE_INFINITY;
+  /** Whether all indexes are in memory: nothing has to be answered. */
+  isAtHand = false;
   /** What the last checkpoint held. */
   checkpointed: Checkpoint | undefined;
   readonly #windows = new Map<Position, number>();
@@ -280,6 +282,10 @@ export class FakeLog implements Journal, SegmentSpace, RecordReader, SegmentInde
     this.finds.push({ query, most, done });
   }
 
+  findNow(query: IndexQuery, most: number): FoundNow | undefined {
+    return this.isAtHand ? this.#found(query, most) : undefined;
+  }
+
   /** Answers a find, the oldest one unless told which. */
   answered(failure?: Error, which = 0): void {
     const [find] = this.finds.splice(which, 1);
@@ -289,20 +295,22 @@ export class FakeLog implements Journal, SegmentSpace, RecordReader, SegmentInde
       done(failure, [], undefined);
       return;
     }
-    const most = Math.min(find.most, this.findMost);
+    const { found, next } = this.#found(query, find.most);
+    done(undefined, found, next);
+  }
+
+  #found(query: IndexQuery, wanted: number): FoundNow {
+    const most = Math.min(wanted, this.findMost);
     const records = this.indexes.get(query.base)!;
     const found: Found[] = [];
     for (let at = query.at; at < records.length; at++) {
       const { low, high, ...record } = records[at]!;
       if (low !== query.low || high !== query.high || record.kind !== query.kind) continue;
       if (record.sequence + record.messages <= query.sequence) continue;
-      if (found.length === most) {
-        done(undefined, found, at);
-        return;
-      }
+      if (found.length === most) return { found, next: at };
       found.push(record);
     }
-    done(undefined, found, undefined);
+    return { found, next: undefined };
   }
 
   visit(

@@ -78,7 +78,7 @@ export class Buckets<Waiter> extends KnownLines {
   readonly delayed: Delayed;
   /** The older part of the lines. */
   readonly indexed: IndexedLines<Waiter>;
-  readonly #front: LineFront;
+  readonly front: LineFront; // what comes next in each line
   /** What is kept apart from the rest of its line. */
   readonly isolation: Isolation;
 
@@ -99,7 +99,7 @@ export class Buckets<Waiter> extends KnownLines {
     const apart = { ...lines, isolation: this.isolation };
     this.#seeking = new Seeking(apart, soughtMax);
     const shared = { ...apart, table: this.table, payload, outcomes, seeking: this.#seeking };
-    this.#front = new LineFront(shared);
+    this.front = new LineFront(shared);
     const again = new ReadyAgain(shared);
     this.#again = again;
     this.delayed = new Delayed({ ...shared, index: this.#index, again, totals: this.totals });
@@ -221,7 +221,7 @@ export class Buckets<Waiter> extends KnownLines {
 
   /** What to deliver next; undefined also if it must be looked up first. */
   peek(slot: number): Slice | undefined {
-    return this.#front.peek(slot);
+    return this.front.peek(slot);
   }
 
   /** Takes the first `count` messages of the slice that `peek` gave: ready -> unacked. */
@@ -242,7 +242,7 @@ export class Buckets<Waiter> extends KnownLines {
   }
 
   #removeFrom(slice: Slice, count: number): Page {
-    this.#front.pass(slice, count);
+    this.front.pass(slice, count);
     const page = this.page(slice.slot);
     page.counts[countsAt(slice.slot) + READY]! -= count;
     this.#totalOf(page, slice.slot).ready -= count;

@@ -1,10 +1,13 @@
 // The front of each line: what comes next in it, and how the line goes on when that leaves it.
-// Suspects that are met in the line of a bucket that somebody consumes are put apart there.
+// Suspects that are met in the line of a bucket that somebody consumes are put apart there. Where
+// nobody does, the next record may be known of a line that has to look into indexes: one at a time.
 
 import { assert } from '../assert.ts';
+import type { Found } from '../ports/basics.ts';
 import {
   advance,
   type BucketTable,
+  COUNTED,
   FLAGS,
   HEAD,
   NEXT,
@@ -39,6 +42,9 @@ export class LineFront {
   readonly #seeking: Seeking;
   readonly #isolation: Isolation;
   readonly #headSlice: Slice = emptySlice();
+  // What stands next in indexes, of the line of a slot; 0: of none.
+  readonly #olderSlice: Slice = emptySlice();
+  #older = 0;
 
   constructor({ table, entries, unsettled, subscriptions, seeking, isolation }: LineFrontParts) {
     this.#table = table;
@@ -82,7 +88,41 @@ export class LineFront {
     }
     const page = this.#table.page(slot);
     const isOlder = (page.words[wordsAt(slot) + FLAGS]! & OLDER) !== 0;
-    return isOlder ? undefined : this.#peekHead(page, slot);
+    if (!isOlder) return this.#peekHead(page, slot);
+    const isKnown = this.#older === slot && subscription === undefined;
+    return isKnown ? this.#olderSlice : undefined;
+  }
+
+  /**
+   * Of a line that nobody consumes, which has to look into indexes, the next record is this one:
+   * `peek` gives what is ready of it until it is taken, or until `forget`. False: it is not as plain
+   * as that, as of the next message something is known already.
+   */
+  knows(slot: number, { position, sequence, messages, bodyBytes, attempts }: Found): boolean {
+    const page = this.#table.page(slot);
+    if ((page.words[wordsAt(slot) + FLAGS]! & (OLDER | COUNTED)) !== (OLDER | COUNTED))
+      return false;
+    if (this.#subscriptions.has(slot)) return false;
+    const next = Math.max(sequence, page.numbers[numbersAt(slot) + NEXT]!);
+    const slice = this.#olderSlice;
+    slice.slot = slot;
+    slice.position = position;
+    slice.sequence = next;
+    slice.first = next - sequence;
+    slice.count = messages - slice.first;
+    slice.messages = messages;
+    slice.bodyBytes = bodyBytes;
+    slice.attempts = attempts;
+    slice.level = 0;
+    this.#older = 0;
+    if (!this.#unsettled.cut(slice, true) || slice.sequence > next || slice.level > 0) return false;
+    this.#older = slot;
+    return true;
+  }
+
+  /** What `knows` was told is not so any more, or may not be. */
+  forget(): void {
+    this.#older = 0;
   }
 
   #peekHead(page: Page, slot: number): Slice | undefined {
@@ -110,25 +150,28 @@ export class LineFront {
     const page = this.#table.page(slot);
     assert(count > 0 && count <= slice.count, 'more was taken than there is');
     const isHead = slice === this.#headSlice;
-    const subscription = isHead ? undefined : this.#subscriptions.get(slot);
+    const isOlder = slice === this.#olderSlice;
+    const subscription = isHead || isOlder ? undefined : this.#subscriptions.get(slot);
     const isSuspect = subscription?.suspects?.peek() === slice;
     const isRequeued = !isSuspect && subscription?.requeued.peek() === slice;
     const isAhead = subscription?.ahead[subscription.aheadAt] === slice;
     assert(
-      isHead || isSuspect || isRequeued || isAhead,
+      isHead || isOlder || isSuspect || isRequeued || isAhead,
       'a slice was taken that is not the next one',
     );
     const { numbers, words } = page;
     slice.first += count;
     slice.sequence += count;
     slice.count -= count;
-    if (isHead || (isAhead && !isSuspect && !isRequeued))
+    if (isHead || isOlder || (isAhead && !isSuspect && !isRequeued))
       numbers[numbersAt(slot) + NEXT] = slice.sequence;
     if (isHead) {
       const entry = numbers[numbersAt(slot) + HEAD]!;
       const entries = this.#entries;
       if (slice.first === entries.count(entry)) advance(page, slot, entries.next(entry));
       else words[wordsAt(slot) + TAKEN] = slice.first;
+    } else if (isOlder) {
+      this.#older = 0;
     } else if (slice.count === 0) {
       if (isSuspect) this.#isolation.pop(subscription!, slice);
       else if (isRequeued) subscription!.requeued.pop();

@@ -96,6 +96,11 @@ export class KnownLines {
     return { entry, taken: words[wordsAt(slot) + TAKEN]!, isOlder };
   }
 
+  /** Whether indexes come first in the line. */
+  isOlder(slot: number): boolean {
+    return this.table.has(slot, OLDER);
+  }
+
   /** Slots are below this. */
   get slotsEnd(): number {
     return this.table.end;

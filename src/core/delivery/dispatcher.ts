@@ -91,6 +91,7 @@ export class Dispatcher {
       records: this.records,
       serve: (slot) => this.#serve(slot),
       lookup: (slot) => this.#lookup.start(slot),
+      glance: (slot) => this.#lookup.glance(slot),
       isTaken: (slot) => this.#takers.has(slot),
       tellTaker: (slot) => this.#tellTaker(slot),
       isPaused: (slot) => parts.paused.count > 0 && this.#isPaused(slot),

@@ -9,6 +9,7 @@
 //                  └─────────┴── enough wait: paused, until half of them had their turn
 
 import { KIND_LIVE } from '../../../assembly/layout-placed.ts';
+import { SlotSet } from '../buckets/slot-set.ts';
 import type { SourceRing } from '../buckets/source-ring.ts';
 import type { Failure, Found, Position } from '../ports/basics.ts';
 import { notSearched } from './notices.ts';
@@ -36,7 +37,7 @@ export class SourceSearch {
   #visits = 0;
   #isFresh = false;
   // Those that wait for their first turn, and whether there were enough, now and in this round.
-  readonly #found = new Set<number>();
+  readonly #found = new SlotSet();
   #most: number;
   #isFull = false;
   #wasFull = false;

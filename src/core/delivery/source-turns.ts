@@ -32,6 +32,8 @@ export interface Lines {
   serve(slot: number): void;
   /** Looks up what comes next in a line. */
   lookup(slot: number): void;
+  /** The same of one that nobody consumes, as far as it is in memory: whether it is. */
+  glance(slot: number): boolean;
   /** Whether somebody takes its line instead of its consumers; who that is is told, if so. */
   isTaken(slot: number): boolean;
   tellTaker(slot: number): void;
@@ -155,6 +157,7 @@ export class SourceTurns {
   #head(ring: SourceRing, slot: number): Slice | Nothing {
     const { buckets } = this.#parts;
     let share = buckets.subscription(slot);
+    if (share === undefined && this.#isGlanceDue(slot)) this.#lines.glance(slot);
     let part = this.#restOf(ring, slot, share);
     // Suspects that the line meets are put apart where the source is watched.
     if (part === 'empty' || (part !== 'kept' && part.level > 0 && share === undefined)) {
@@ -167,6 +170,13 @@ export class SourceTurns {
       if (part === 'empty' && this.#isOnDisk(slot, share)) return 'stalled';
     }
     return part;
+  }
+
+  // Whether to look into indexes in memory before somebody has to watch a source for that. Where
+  // order is kept, who watches knows what of it waits for a time.
+  #isGlanceDue(slot: number): boolean {
+    const { buckets, limitsOfRules } = this.#parts;
+    return buckets.isOlder(slot) && !limitsOfRules!.isInOrder(slot);
   }
 
   // The same, as far as it is at hand. Where order is kept, suspects that stand first go first.
@@ -187,7 +197,7 @@ export class SourceTurns {
 
   // Whether something of a line has to be looked up.
   #isOnDisk(slot: number, share: Subscription<Receiver> | undefined): boolean {
-    return this.#parts.buckets.headOf(slot).isOlder || share?.sought !== undefined;
+    return this.#parts.buckets.isOlder(slot) || share?.sought !== undefined;
   }
 
   // What comes next in a line and is not dead.
@@ -208,6 +218,7 @@ export class SourceTurns {
     if (known >= 0) return known;
     if (ring.reading.size >= READING_MAX) return -1;
     this.#watched.add(ring, slot);
+    this.#lines.lookup(slot);
     records.fetch(slot, position, recordBytes);
     if (ring.isApart) ring.apart.delete(slot);
     else this.#leave(ring, slot);

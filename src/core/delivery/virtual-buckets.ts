@@ -160,7 +160,9 @@ export class VirtualBuckets {
   #deliver(ring: SourceRing, consumer: Receiver, most: number): boolean {
     const before = ring.held;
     consumer.inFlight.shared = ring;
-    if (!consumer.deliver(most)) {
+    const isSent = consumer.deliver(most);
+    this.#parts.buckets.front.forget();
+    if (!isSent) {
       consumer.inFlight.shared = undefined;
       return false;
     }

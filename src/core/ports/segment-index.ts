@@ -19,6 +19,8 @@ export interface SegmentIndex {
     most: number,
     done: (failure: Failure, found: Found[], next: number | undefined) => void,
   ): void;
+  /** What `find` would give, where it is in memory; undefined: it has to be asked. */
+  findNow(query: IndexQuery, most: number): FoundNow | undefined;
   /**
    * All records of an indexed segment, in the order of its index: first by a hash of the bucket and
    * the kind of its line, then by sequence; the bucket is given as the halves of its id. `record` is
@@ -34,6 +36,12 @@ export interface SegmentIndex {
    * no damage in what it does not come to. An error says that the segment does not yield one.
    */
   remake(base: Position, done: (failure: Failure) => void): void;
+}
+
+/** What was found without waiting, and the place to go on from; undefined: that is all. */
+export interface FoundNow {
+  found: Found[];
+  next: number | undefined;
 }
 
 export interface IndexQuery {

@@ -3,8 +3,8 @@
 
 import type { Buckets } from '../buckets/buckets.ts';
 import type { Subscription } from '../buckets/subscription.ts';
-import type { Position } from '../ports/basics.ts';
-import type { SegmentIndex } from '../ports/segment-index.ts';
+import type { Failure, Found, Position } from '../ports/basics.ts';
+import type { IndexQuery, SegmentIndex } from '../ports/segment-index.ts';
 import type { Retention } from './retention.ts';
 
 export interface LookupOptions {
@@ -24,17 +24,21 @@ export interface LookupOptions {
 const RECORDS_MAX = 256;
 const RECORDS_MIN = 16;
 const RECORDS_TOGETHER = 256 * 1024;
+// Indexes in memory that are looked into in one turn, for one bucket.
+const LOOKS_MAX = 16;
 
 export class IndexLookup {
   readonly #options: LookupOptions;
+  readonly #glance: IndexQuery = { base: 0, low: 0, high: 0, kind: 0, sequence: 0, at: 0 };
 
   constructor(options: LookupOptions) {
     this.#options = options;
   }
 
-  /** Looks up what comes next in the bucket's line, if that is due. */
+  /** Looks up what comes next in the bucket's line, if that is due; at once, where indexes are in
+   * memory. */
   start(slot: number): void {
-    const { buckets, releasing } = this.#options;
+    const { buckets, index, releasing } = this.#options;
     if (!buckets.indexed.lookupDue(slot)) return;
     const share = buckets.subscription(slot)!;
     const sequence = buckets.indexed.soughtNext(share);
@@ -42,14 +46,52 @@ export class IndexLookup {
       this.#seek(slot, share, sequence);
       return;
     }
-    const at = this.#place(slot, share);
-    if (at === undefined) {
-      if (!releasing()) buckets.indexed.exhausted(slot);
-      return;
+    for (let looks = 0; ; looks++) {
+      const at = this.#place(slot, share);
+      if (at === undefined) {
+        if (!releasing()) buckets.indexed.exhausted(slot);
+        return;
+      }
+      share.isStale = false;
+      const { low, high, kind, next } = buckets.placeOf(slot);
+      const query = { base: at.base, low, high, kind, sequence: next, at: at.at };
+      const now = looks < LOOKS_MAX ? index.findNow(query, this.#most) : undefined;
+      if (now === undefined) {
+        share.loading = true;
+        this.#find(slot, share, query);
+        return;
+      }
+      if (this.#found(slot, share, at.base, undefined, now.found, now.next) > 0) return;
     }
-    share.loading = true;
-    share.isStale = false;
-    this.#find(slot, share, at);
+  }
+
+  /**
+   * Looks up what comes next in the line of a bucket that nobody consumes, as far as indexes are in
+   * memory: whether it is known then, until it is taken, with nothing that has to be made for that.
+   */
+  glance(slot: number): boolean {
+    const { buckets, index, memoryFrom, retention } = this.#options;
+    const { segments } = retention;
+    const query = this.#glance;
+    const place = buckets.placeOf(slot);
+    const bound = memoryFrom();
+    query.low = place.low;
+    query.high = place.high;
+    query.kind = place.kind;
+    query.sequence = place.next;
+    let at = retention.indexOf(place.next);
+    for (let looks = 0; looks < LOOKS_MAX && at < segments.length; at++) {
+      const { base, live } = segments[at]!;
+      if (live === 0) continue;
+      if (base >= bound) return false;
+      query.base = base;
+      const now = index.findNow(query, 1);
+      if (now === undefined) return false;
+      const next = now.found[0];
+      if (next !== undefined) return buckets.front.knows(slot, next);
+      looks++;
+    }
+    return false;
   }
 
   // What is ready again before the place where the line goes on: in its own segment only.
@@ -100,34 +142,47 @@ export class IndexLookup {
     return { base: segment.base, at: cursor?.base === segment.base ? cursor.at : 0 };
   }
 
-  #find(slot: number, share: Subscription<unknown>, place: { base: Position; at: number }): void {
-    const { buckets, retention, index, ended, failed } = this.#options;
-    const { low, high, kind, next: sequence } = buckets.placeOf(slot);
-    index.find({ ...place, low, high, kind, sequence }, this.#most, (failure, found, next) => {
-      if (failure !== undefined) failed(slot, place.base, failure);
-      const { segments } = retention;
-      const there = retention.has(place.base);
-      const behind = segments[retention.indexFrom(place.base + 1)];
-      if (!there)
-        share.cursor = undefined; // it became part of another one meanwhile
-      else if (next !== undefined && failure === undefined)
-        share.cursor = { base: place.base, at: next };
-      else share.cursor = { base: behind?.base ?? Number.MAX_SAFE_INTEGER, at: 0 };
-      const last = found.at(-1);
-      const isAll = failure !== undefined || next === undefined || last === undefined;
-      const behindAll = behind?.first ?? Number.MAX_SAFE_INTEGER;
-      share.readTo = !there ? 0 : isAll ? behindAll : last.sequence + last.messages;
-      // In a segment that was given back meanwhile all is settled, and that may be forgotten.
-      const holds = there && failure === undefined && !share.isStale;
-      const messages = holds ? buckets.indexed.found(slot, found) : 0;
-      if (share.isStale) share.cursor = undefined; // the line is looked up again
+  #find(slot: number, share: Subscription<unknown>, query: IndexQuery): void {
+    const { index, ended, failed } = this.#options;
+    const { base } = query;
+    index.find(query, this.#most, (failure, found, next) => {
+      if (failure !== undefined) failed(slot, base, failure);
+      const messages = this.#found(slot, share, base, failure, found, next);
       const more = messages === 0 && !share.isStale ? this.#place(slot, share) : undefined;
       if (more !== undefined) {
-        this.#find(slot, share, more);
+        const { next: sequence } = this.#options.buckets.placeOf(slot);
+        this.#find(slot, share, { ...query, ...more, sequence });
         return;
       }
       share.loading = false;
       ended(slot);
     });
+  }
+
+  // Takes over what the index of the segment at `base` gave; gives how many messages of it wait.
+  #found(
+    slot: number,
+    share: Subscription<unknown>,
+    base: Position,
+    failure: Failure,
+    found: readonly Found[],
+    next: number | undefined,
+  ): number {
+    const { buckets, retention } = this.#options;
+    const there = retention.has(base);
+    const behind = retention.segments[retention.indexFrom(base + 1)];
+    if (!there)
+      share.cursor = undefined; // it became part of another one meanwhile
+    else if (next !== undefined && failure === undefined) share.cursor = { base, at: next };
+    else share.cursor = { base: behind?.base ?? Number.MAX_SAFE_INTEGER, at: 0 };
+    const last = found.at(-1);
+    const isAll = failure !== undefined || next === undefined || last === undefined;
+    const behindAll = behind?.first ?? Number.MAX_SAFE_INTEGER;
+    share.readTo = !there ? 0 : isAll ? behindAll : last.sequence + last.messages;
+    // In a segment that was given back meanwhile all is settled, and that may be forgotten.
+    const holds = there && failure === undefined && !share.isStale;
+    const messages = holds ? buckets.indexed.found(slot, found) : 0;
+    if (share.isStale) share.cursor = undefined; // the line is looked up again
+    return messages;
   }
 }

@@ -47,6 +47,11 @@ export function isOf(
   return kind === (kinds ? view.getUint8(at + KIND_AT) : 0);
 }
 
+/** The sequence behind its last message, less that of the run's first, of the entry at an offset. */
+export function endOf(view: DataView, at: number): number {
+  return view.getUint32(at + 8, true) + view.getUint32(at + 16, true);
+}
+
 /** The entry at an offset of a view. */
 export function decodeEntry(view: DataView, at: number, { first, base, kinds }: Origin): Found {
   return {

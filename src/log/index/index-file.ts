@@ -114,7 +114,7 @@ export function pageOf(
   pageBits: number,
   kind = 0,
 ): number {
-  return lineHashOf(low, high, kind, seed) & (2 ** pageBits - 1);
+  return lineHashOf(low, high, kind, seed) & ((1 << pageBits) - 1);
 }
 
 /** Size of the page table and the chunk table together. */

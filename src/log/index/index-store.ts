@@ -60,7 +60,7 @@ const CHECKPOINT_DUE: CheckpointDue = { bytes: 256 * 1024 * 1024, sizes: 16 };
 
 export class IndexStore {
   readonly #options: IndexStoreOptions;
-  readonly #runs: Indexes;
+  readonly runs: Indexes; // each of one state of a segment, whatever is being made of it
   // Segments whose index is being made again, and who waits for it.
   readonly #making = new Map<number, ((failure: Failure) => void)[]>();
   readonly #held = new PendingIndexes();
@@ -77,12 +77,12 @@ export class IndexStore {
   constructor(options: IndexStoreOptions) {
     const { files, logId, hashSeed, crc32c, soon, pace, tableBytesMax } = options;
     this.#options = options;
-    this.#runs = new Indexes({ files, logId, hashSeed, crc32c, soon, pace, tableBytesMax });
+    this.runs = new Indexes({ files, logId, hashSeed, crc32c, soon, pace, tableBytesMax });
   }
 
   /** Bytes of indexes on disk. */
   get bytes(): number {
-    return this.#runs.bytes;
+    return this.runs.bytes;
   }
 
   /**
@@ -91,9 +91,9 @@ export class IndexStore {
    */
   async open(segments: readonly Indexed[]): Promise<Checkpoint | undefined> {
     const { files, logId, crc32c, note } = this.#options;
-    await settle((done) => this.#runs.open(done));
+    await settle((done) => this.runs.open(done));
     const bases = new Set(segments.map(({ base }) => base));
-    for (const base of this.#runs.bases) if (!bases.has(base)) this.#runs.drop(base);
+    for (const base of this.runs.bases) if (!bases.has(base)) this.runs.drop(base);
     const checkpoint = await readCheckpoint(files, logId, crc32c);
     // One of a log without complete segments says nothing.
     if (checkpoint === undefined || checkpoint.segments.length === 0) return undefined;
@@ -134,7 +134,7 @@ export class IndexStore {
 
   /** Whether a segment has an index that seems usable. */
   has(segment: Indexed): Promise<boolean> {
-    return new Promise((resolve) => this.#runs.check(segment.base, segment.identity, resolve));
+    return new Promise((resolve) => this.runs.check(segment.base, segment.identity, resolve));
   }
 
   /** Makes sure that a segment has an index; `source` is what it should hold. */
@@ -144,7 +144,7 @@ export class IndexStore {
   }
 
   write(segment: Indexed, source: EntrySource, done: (failure: Failure) => void): void {
-    this.#runs.write(segment.base, segment.identity, source, (failure) => {
+    this.runs.write(segment.base, segment.identity, source, (failure) => {
       if (failure !== undefined && isNoSpace(failure)) this.#options.noSpace?.();
       done(failure);
     });
@@ -198,7 +198,7 @@ export class IndexStore {
     }
     // A place in what was held in memory means nothing in the file.
     const from = { ...query, at: isPendingPlace(query.at) ? 0 : query.at };
-    this.#runs.find(base, identity, from, most, (failure, found, next) => {
+    this.runs.find(base, identity, from, most, (failure, found, next) => {
       // Once the log is closed, segments are not read any more either.
       if (failure === undefined || this.#closed) return done(failure, found, next);
       this.makeAgain(segment, failure, (makeFailure) => {
@@ -206,7 +206,7 @@ export class IndexStore {
         // By sequence: the place was one in the index that is gone.
         const again = this.#held.find(segment, { ...query, at: 0 }, most);
         if (again !== undefined) done(undefined, again.found, again.next);
-        else this.#runs.find(base, identity, { ...query, at: 0 }, most, done);
+        else this.runs.find(base, identity, { ...query, at: 0 }, most, done);
       });
     });
   }
@@ -219,7 +219,7 @@ export class IndexStore {
   ): void {
     if (this.#waits(segment.base, () => this.visit(segment, record, done), done)) return;
     if (!this.#held.visit(segment, record))
-      this.#runs.visit(segment.base, segment.identity, record, done);
+      this.runs.visit(segment.base, segment.identity, record, done);
     else this.#options.soon(() => done(undefined));
   }
 
@@ -261,7 +261,7 @@ export class IndexStore {
     const waiters: ((failure: Failure) => void)[] = [];
     this.#making.set(segment.base, waiters);
     this.#held.drop(segment.base);
-    this.#runs.giveUp(segment.base);
+    this.runs.giveUp(segment.base);
     // Who finds none makes it.
     this.#writeOrHold(segment, source, () => this.#made(segment.base, waiters, undefined));
   }
@@ -283,7 +283,7 @@ export class IndexStore {
   /** The segment is gone, or another one stands at its place. */
   drop(base: number): void {
     this.#held.drop(base);
-    this.#runs.drop(base);
+    this.runs.drop(base);
   }
 
   /**
@@ -291,9 +291,9 @@ export class IndexStore {
    * and the same segment will hold something else. Throws what the system said.
    */
   async dropFrom(base: number): Promise<void> {
-    const later = this.#runs.bases.filter((each) => each >= base);
+    const later = this.runs.bases.filter((each) => each >= base);
     if (later.length === 0) return;
-    for (const each of later) await settle((done) => this.#runs.drop(each, done));
+    for (const each of later) await settle((done) => this.runs.drop(each, done));
     await settle((done) => this.#options.files.syncDirectory(done));
   }
 
@@ -361,7 +361,7 @@ export class IndexStore {
       this.#onSaved = resolve;
       if (!this.#saving) resolve();
     });
-    await new Promise<void>((resolve) => this.#runs.close(resolve));
+    await new Promise<void>((resolve) => this.runs.close(resolve));
   }
 }
 

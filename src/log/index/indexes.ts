@@ -10,28 +10,23 @@
 
 import { assert } from '../../core/assert.ts';
 import type { EntrySource, Failure, Found, Position } from '../../core/ports/basics.ts';
-import type { IndexQuery } from '../../core/ports/segment-index.ts';
+import type { FoundNow } from '../../core/ports/segment-index.ts';
 import type { Files } from '../files/files.ts';
 import type { Throttle } from '../files/throttle.ts';
 import { givenUp } from './given-up.ts';
 import { InTurn } from './in-turn.ts';
-import { decodeEntry, ENTRY_BYTES, isOf } from './index-entry.ts';
+import { decodeEntry, ENTRY_BYTES } from './index-entry.ts';
 import {
   type Checksum,
   type Chunk,
   INDEX_TEMPORARY,
   indexBaseOf,
   indexName,
-  pageOf,
 } from './index-file.ts';
-import { SLICE_ENTRIES, writeIndex } from './index-writer.ts';
-import {
-  absent,
-  INDEX_HANDLES_MAX,
-  type Loaded,
-  type OpenIndex,
-  OpenIndexes,
-} from './open-indexes.ts';
+import { writeIndex } from './index-writer.ts';
+import type { Loaded } from './kept-runs.ts';
+import { absent, INDEX_HANDLES_MAX, type OpenIndex, OpenIndexes } from './open-indexes.ts';
+import { type Query, rangeOf, Searches } from './searches.ts';
 
 export interface IndexesOptions {
   /** A folder that holds nothing but runs. */
@@ -58,25 +53,14 @@ interface Writing {
   stopped: Failure;
 }
 
-type Query = Omit<IndexQuery, 'base'>;
-
-interface Search {
-  run: OpenIndex;
-  loaded: Loaded;
-  query: Query;
-  most: number;
-  done: (failure: Failure, found: Found[], next: number | undefined) => void;
-}
-
 const TABLE_BYTES_MAX = 16 * 1024 * 1024;
-// A place to go on from is the serial number of a file times PLACE, plus the index of an entry.
-const PLACE = 2 ** 32;
 const SERIAL_MAX = 2 ** 21 - 1;
 
 export class Indexes {
   readonly #options: IndexesOptions;
   readonly #files: Files;
   readonly #open: OpenIndexes;
+  readonly #searches: Searches;
   readonly #runs = new Map<Position, OpenIndex>();
   readonly #sizes = new Map<Position, number>(); // of the files that have a run's name
   #bytes = 0;
@@ -94,6 +78,13 @@ export class Indexes {
     const closed = () => this.#rested();
     this.#files = files;
     this.#open = new OpenIndexes({ files, logId, crc32c, tableBytesMax, closed });
+    this.#searches = new Searches({
+      kept: this.#open.kept,
+      read: (run, loaded, chunks, done, into) => this.#read(run, loaded, chunks, done, into),
+      hold: (run) => this.#hold(run),
+      release: (run) => this.#release(run),
+      soon: options.soon,
+    });
   }
 
   /** Bytes of runs on disk, whether they turn out usable or not. */
@@ -101,9 +92,9 @@ export class Indexes {
     return this.#bytes;
   }
 
-  /** Bytes of tables kept in memory. */
+  /** Bytes of tables kept in memory, and of entries. */
   get tableBytes(): number {
-    return this.#open.tableBytes;
+    return this.#open.kept.bytes;
   }
 
   /** Bases of the segments that have a run, in no order; whether it is usable says `check`. */
@@ -213,50 +204,30 @@ export class Indexes {
     most: number,
     done: (failure: Failure, found: Found[], next: number | undefined) => void,
   ): void {
-    const { low, high, kind, at } = query;
+    const { at } = query;
     assert(Number.isSafeInteger(most) && most >= 1, `a search in a run for ${most} entries`);
     this.#use(base, identity, (failure, run, loaded) => {
       if (run === undefined || loaded === undefined) return done(failure, [], undefined);
-      const { header, table } = loaded;
-      const page = pageOf(low, high, header.seed, header.pageBits, kind);
-      const [start, end] = [table.start(page), table.start(page + 1)];
-      const entry = at === 0 ? start : at % PLACE;
-      const known = at === 0 || (Math.floor(at / PLACE) === run.serial && entry >= start);
-      const line = { ...query, low: low >>> 0, high: high >>> 0 };
-      const search = { run, loaded, query: line, most, done };
-      if (known && entry < end) return this.#search(search, page, entry);
+      const search = { run, loaded, query, most, done };
+      const range = rangeOf(run, loaded, query, at);
+      if (range !== undefined && range.from < range.to)
+        return this.#searches.find(search, range.page, range.from);
       const misled = at !== 0 ? absent(base, `${at} is no place in it`) : undefined;
-      this.#options.soon(() => this.#ended(search, misled, [], undefined));
+      this.#options.soon(() => this.#searches.end(search, misled, [], undefined));
     });
   }
 
-  // Searches the chunk that holds `entry`, and the ones behind it until something is found.
-  #search(search: Search, page: number, entry: number): void {
-    const { run, loaded, most } = search;
-    const { low, high, kind, sequence } = search.query;
-    const { header, table } = loaded;
-    const chunk = table.chunk(page, entry);
-    this.#read(run, loaded, [chunk], (failure, view) => {
-      if (failure !== undefined) return this.#ended(search, failure, [], undefined);
-      const found: Found[] = [];
-      let next = chunk.to;
-      for (let i = entry; i < chunk.to && next === chunk.to; i++) {
-        const at = (i - chunk.from) * ENTRY_BYTES;
-        if (!isOf(view, at, low, high, kind, header)) continue;
-        const one = decodeEntry(view, at, header);
-        if (one.sequence + one.messages <= sequence) continue;
-        if (found.length < most) found.push(one);
-        else next = i;
-      }
-      const more = next < table.start(page + 1);
-      if (found.length === 0 && more) this.#search(search, page, next);
-      else this.#ended(search, undefined, found, more ? run.serial * PLACE + next : undefined);
-    });
-  }
-
-  #ended(search: Search, failure: Failure, found: Found[], next: number | undefined): void {
-    search.done(failure, found, next);
-    this.#release(search.run);
+  /** What `find` gives, where all entries are in memory; undefined: that has to be asked. */
+  findNow(
+    base: Position,
+    identity: number,
+    query: Query,
+    at: number,
+    most: number,
+  ): FoundNow | undefined {
+    const run = this.#runs.get(base);
+    if (run?.loaded?.header.identity !== identity >>> 0 || this.#closed) return undefined;
+    return this.#searches.now(run, query, at, most);
   }
 
   /**
@@ -271,25 +242,17 @@ export class Indexes {
   ): void {
     this.#use(base, identity, (failure, run, loaded) => {
       if (run === undefined || loaded === undefined) return done(failure);
-      const { header, table } = loaded;
+      const { header } = loaded;
       const end = (endFailure: Failure) => {
         done(endFailure);
         this.#release(run);
       };
-      const go = (page: number, entry: number) => {
-        const chunks = table.chunksFrom(page, entry, SLICE_ENTRIES);
-        const last = chunks.at(-1);
-        if (last === undefined) return this.#options.soon(() => end(undefined));
-        this.#read(run, loaded, chunks, (readFailure, view) => {
-          if (readFailure !== undefined) return end(readFailure);
-          for (let at = 0; at < view.byteLength; at += ENTRY_BYTES) {
-            const [low, high] = [view.getUint32(at, true), view.getUint32(at + 4, true)];
-            visitor(low, high, decodeEntry(view, at, header));
-          }
-          go(last.page, last.to);
-        });
-      };
-      go(0, 0);
+      this.#searches.slices(run, loaded, end, (view) => {
+        for (let at = 0; at < view.byteLength; at += ENTRY_BYTES) {
+          const [low, high] = [view.getUint32(at, true), view.getUint32(at + 4, true)];
+          visitor(low, high, decodeEntry(view, at, header));
+        }
+      });
     });
   }
 
@@ -298,9 +261,10 @@ export class Indexes {
     loaded: Loaded,
     chunks: Chunk[],
     done: (failure: Failure, view: DataView) => void,
+    into?: Uint8Array,
   ): void {
     if (this.#closed) this.#options.soon(() => done(closedError(), NOTHING));
-    else this.#open.read(run, loaded, chunks, done);
+    else this.#open.read(run, loaded, chunks, done, into);
   }
 
   /** Ends the writing of a segment's run that is under way or waits, with `isGivenUp`. */
@@ -417,6 +381,12 @@ export class Indexes {
     };
     if (this.#active < INDEX_HANDLES_MAX) start();
     else this.#queue.push(start);
+  }
+
+  // Once more, a run that somebody holds: there is a file open for it.
+  #hold(run: OpenIndex): void {
+    this.#active++;
+    run.users++;
   }
 
   #release(run: OpenIndex): void {

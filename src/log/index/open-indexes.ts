@@ -1,6 +1,6 @@
-// What is held of runs that are in use, or were: open files and tables in memory, both up to a
-// bound, the one not used for longest going first. Nothing is handed out that was not verified.
-// Knows nothing of names that change and of what is searched for: that is `indexes.ts`.
+// What is held of runs that are in use, or were: open files up to a bound, the one not used for
+// longest going first, and what is kept of them in memory. Nothing is handed out that was not
+// verified. Knows nothing of names that change and of what is searched for: that is `indexes.ts`.
 
 import type { Failure, Position } from '../../core/ports/basics.ts';
 import { LogError } from '../files/errors.ts';
@@ -12,30 +12,21 @@ import {
   decodeIndexHeader,
   entryAt,
   INDEX_HEADER_BYTES,
-  type IndexHeader,
   indexName,
   Table,
   tableBytes,
 } from './index-file.ts';
+import { type KeptRun, KeptRuns, type Loaded } from './kept-runs.ts';
 
-/** Header and tables of a run, verified. */
-export interface Loaded {
-  header: IndexHeader;
-  table: Table;
-}
-
-/** One file under its name. */
-export interface OpenIndex {
+/** One file under its name; when that is gone, it still serves those who hold it. */
+export interface OpenIndex extends KeptRun {
   base: Position;
   /** Tells apart the files that have had the name. */
   serial: number;
   handle: Handle;
   bytes: number;
-  loaded: Loaded | undefined;
   /** How often it is held; until 0 its file stays open. */
   users: number;
-  /** Removed, or another file has its name: it still serves those who hold it. */
-  gone: boolean;
   waiters: ((failure: Failure, loaded?: Loaded) => void)[];
 }
 
@@ -58,22 +49,17 @@ export class OpenIndexes {
   #handles = 0; // files open, being opened or being closed
   #closing = 0;
   readonly #openings: (() => void)[] = []; // wait for one of the handles
-  readonly #kept = new Set<OpenIndex>(); // with tables, the longest unused first
-  #tableBytes = 0;
+  readonly kept: KeptRuns;
 
   constructor(options: OpenIndexesOptions) {
     this.#options = options;
     this.#files = options.files;
+    this.kept = new KeptRuns(options.tableBytesMax);
   }
 
   /** Files open, being opened or being closed. */
   get handles(): number {
     return this.#handles;
-  }
-
-  /** Bytes of tables kept in memory. */
-  get tableBytes(): number {
-    return this.#tableBytes;
   }
 
   /**
@@ -84,7 +70,7 @@ export class OpenIndexes {
     run.users++;
     if (run.handle >= 0 && run.loaded !== undefined) {
       touch(this.#held, run);
-      touch(this.#kept, run);
+      this.kept.used(run);
       done(undefined, run.loaded);
       return;
     }
@@ -108,7 +94,7 @@ export class OpenIndexes {
   /** Takes a run out of memory whose name is about to go; closes its file when nobody holds it. */
   forget(run: OpenIndex): void {
     run.gone = true;
-    this.#unload(run);
+    this.kept.drop(run);
     if (run.users === 0 && run.handle >= 0) this.#close(run);
   }
 
@@ -117,17 +103,18 @@ export class OpenIndexes {
     for (const run of [...this.#held]) this.#close(run);
   }
 
-  /** Reads chunks of a held run that follow each other; `done` with a view of their entries when
-   * each matches its checksum. */
+  /** Reads chunks of a held run that follow each other, maybe into memory that is there; `done` with
+   * a view of their entries when each matches its checksum. */
   read(
     run: OpenIndex,
     { header, table }: Loaded,
     chunks: Chunk[],
     done: (failure: Failure, view: DataView) => void,
+    into?: Uint8Array,
   ): void {
     const from = chunks[0]!.from;
-    const bytes = new Uint8Array((chunks.at(-1)!.to - from) * ENTRY_BYTES);
-    const view = new DataView(bytes.buffer);
+    const bytes = into ?? new Uint8Array((chunks.at(-1)!.to - from) * ENTRY_BYTES);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     this.#readAll(run, bytes, entryAt(header.pageBits, header.chunks, from), (failure) => {
       if (failure !== undefined) return done(failure, view);
       const bad = chunks.find((chunk) => {
@@ -156,30 +143,9 @@ export class OpenIndexes {
         const table = new Table(header.pageBits, header.chunks, bytes);
         if (crc32c(bytes) !== header.tableCrc || !table.holds(header.count))
           return done(damaged(run, 'its tables do not match their checksum'));
-        const loaded = { header, table };
-        this.#keep(run, loaded);
-        done(undefined, loaded);
+        done(undefined, this.kept.keep(run, header, table));
       });
     });
-  }
-
-  // Keeps tables in memory, in the place of those that were not used for longest.
-  #keep(run: OpenIndex, loaded: Loaded): void {
-    const { tableBytesMax } = this.#options;
-    if (run.gone || loaded.table.bytes.length > tableBytesMax) return;
-    run.loaded = loaded;
-    this.#kept.add(run);
-    this.#tableBytes += loaded.table.bytes.length;
-    for (const one of this.#kept) {
-      if (this.#tableBytes <= tableBytesMax) break;
-      this.#unload(one);
-    }
-  }
-
-  #unload(run: OpenIndex): void {
-    if (!this.#kept.delete(run)) return;
-    this.#tableBytes -= run.loaded!.table.bytes.length;
-    run.loaded = undefined;
   }
 
   // --- files ----------------------------------------------------------------------------------

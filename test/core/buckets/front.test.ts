@@ -89,3 +89,70 @@ test('when their last consumer leaves, suspects are found again at their places'
   assert.equal(buckets.isolation.count, 0);
   assert.deepEqual(taken(buckets, slot), [[1], [2, 3], [5], [8], [10]]);
 });
+
+// A line of two records that nobody consumes and that goes on in indexes.
+function older(levels = false): { buckets: Buckets<unknown>; slot: number } {
+  const outcomes = noOutcomes();
+  if (levels) outcomes.levels.set(1, 1, 1);
+  const buckets = new Buckets<unknown>(1, outcomes);
+  buckets.delayed.begin();
+  const slot = buckets.open(7, 0);
+  for (const sequence of [1, 6]) buckets.push(slot, sequence * 100, sequence, 5, 50, 0);
+  assert.ok(buckets.indexed.release(buckets.entries.end, 100));
+  return { buckets, slot };
+}
+
+const record = (sequence: number) => ({
+  position: sequence * 100,
+  sequence,
+  messages: 5,
+  bodyBytes: 50,
+  attempts: 0,
+  kind: 0,
+});
+
+test('the next record of a line may be known, and is next until it is taken, or forgotten', () => {
+  const { buckets, slot } = older();
+  assert.equal(buckets.peek(slot), undefined);
+  assert.ok(buckets.front.knows(slot, record(1)));
+  const { position, sequence, first, count } = buckets.peek(slot)!;
+  assert.deepEqual([position, sequence, first, count], [100, 1, 0, 5]);
+  buckets.take(buckets.peek(slot)!, 2);
+  assert.equal(buckets.peek(slot), undefined, 'taken');
+  assert.ok(buckets.front.knows(slot, record(1)));
+  const rest = buckets.peek(slot)!;
+  assert.deepEqual([rest.sequence, rest.first, rest.count], [3, 2, 3]);
+  buckets.front.forget();
+  assert.equal(buckets.peek(slot), undefined, 'forgotten');
+  assert.ok(buckets.front.knows(slot, record(1)));
+  buckets.take(buckets.peek(slot)!, 3);
+  assert.ok(buckets.front.knows(slot, record(6)));
+  assert.deepEqual(taken(buckets, slot), [[6, 7, 8, 9, 10]]);
+  assert.deepEqual([buckets.readyOf(slot), buckets.unackedOf(slot)], [0, 10]);
+});
+
+test('what is known of one line is nothing for others', () => {
+  const { buckets, slot } = older();
+  const other = buckets.open(8, 0);
+  buckets.push(other, 1100, 11, 5, 50, 0);
+  buckets.indexed.release(buckets.entries.end, 100);
+  assert.ok(buckets.front.knows(slot, record(1)));
+  assert.equal(buckets.peek(other), undefined);
+  assert.ok(buckets.front.knows(other, record(11)));
+  assert.equal(buckets.peek(slot), undefined);
+});
+
+test('a line is looked up as ever where more than its next record matters', () => {
+  const watched = older();
+  watched.buckets.openSubscription(watched.slot).consumers++;
+  assert.equal(watched.buckets.front.knows(watched.slot, record(1)), false, 'somebody consumes it');
+  const suspect = older(true);
+  assert.equal(suspect.buckets.front.knows(suspect.slot, record(1)), false, 'a suspect is next');
+  const settled = older();
+  settled.buckets.outcomes.settled.add(1, 1);
+  assert.equal(settled.buckets.front.knows(settled.slot, record(1)), false, 'that is settled');
+  const { buckets, slot } = older();
+  assert.ok(buckets.front.knows(slot, record(1)));
+  buckets.openSubscription(slot).consumers++;
+  assert.equal(buckets.peek(slot), undefined, 'somebody came meanwhile');
+});

@@ -126,6 +126,7 @@ export class Lines {
         const next = last === undefined ? undefined : all.indexOf(last);
         this.#later.push(() => done(undefined, found, next));
       },
+      findNow: () => undefined,
       visit: () => assert.fail('nobody visits'),
       remake: () => assert.fail('nobody visits'),
     };

@@ -164,3 +164,37 @@ test('while entries are being released, nothing is passed over', () => {
   bench.lookup.start(bench.slot);
   assert.ok(buckets.isCounted(bench.slot));
 });
+
+test('what indexes in memory say is there at once', () => {
+  const records = { 0: [record(2, 3), record(7, 1)], 200: [record(25, 1)] };
+  const [asked, told] = [new Bench(records), new Bench(records)];
+  told.log.isAtHand = true;
+  for (const findMost of [1, 10]) {
+    asked.log.findMost = findMost;
+    told.log.findMost = findMost;
+    const taken: number[][] = [];
+    for (let i = 0; i < 4; i++) {
+      asked.lookup.start(asked.slot);
+      while (asked.log.finds.length > 0) asked.log.answered();
+      told.lookup.start(told.slot);
+      assert.equal(told.state.buckets.subscription(told.slot)!.loading, false);
+      taken.push(told.take());
+      assert.deepEqual(taken.at(-1), asked.take());
+    }
+    if (findMost === 1) assert.deepEqual(taken, [[2, 3, 4], [7], [25], []]);
+  }
+  assert.deepEqual([told.log.finds.length, told.ended.length], [0, 0]);
+  assert.ok(told.state.buckets.isCounted(told.slot), 'the line goes on in memory');
+});
+
+test('a turn ends, however much that is not ready stands in indexes in memory', () => {
+  const all = (base: number) => Array.from({ length: 10 }, (_, i) => record(base / 10 + 1 + i, 1));
+  const bench = new Bench({ 0: all(0), 100: all(100), 200: all(200) });
+  bench.state.buckets.outcomes.settled.add(1, 29);
+  bench.log.isAtHand = true;
+  bench.log.findMost = 1;
+  bench.lookup.start(bench.slot);
+  assert.equal(bench.searched.length, 1, 'who looked often enough asks');
+  while (bench.log.finds.length > 0) bench.log.answered();
+  assert.deepEqual(bench.take(), [30]);
+});

@@ -216,7 +216,7 @@ export const CORE_BUCKETS: readonly Mutant[] = [
   {
     name: 'lookup believed that the line went back behind',
     file: 'src/core/segments/index-lookup.ts',
-    member: 'IndexLookup.#find',
+    member: 'IndexLookup.#found',
     find: 'there && failure === undefined && !share.isStale',
     replace: 'there && failure === undefined',
     test: 'test/core/buckets/ready-again.test.ts',
