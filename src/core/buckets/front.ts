@@ -8,18 +8,21 @@ import {
   advance,
   type BucketTable,
   COUNTED,
+  countsAt,
   FLAGS,
   HEAD,
   NEXT,
   numbersAt,
   OLDER,
   type Page,
+  READY,
   REWOUND,
   TAKEN,
   wordsAt,
 } from './bucket-table.ts';
 import type { Entries } from './entries.ts';
 import type { Isolation } from './isolation.ts';
+import type { PayloadCounts } from './payload-counts.ts';
 import { type Seeking, soughtNext } from './seeking.ts';
 import { emptySlice, type Slice } from './slice.ts';
 import type { Subscription } from './subscription.ts';
@@ -32,6 +35,7 @@ export interface LineFrontParts {
   readonly subscriptions: ReadonlyMap<number, Subscription<unknown>>;
   readonly seeking: Seeking;
   readonly isolation: Isolation;
+  readonly payload: PayloadCounts;
 }
 
 export class LineFront {
@@ -41,18 +45,20 @@ export class LineFront {
   readonly #subscriptions: LineFrontParts['subscriptions'];
   readonly #seeking: Seeking;
   readonly #isolation: Isolation;
+  readonly #payload: PayloadCounts;
   readonly #headSlice: Slice = emptySlice();
   // What stands next in indexes, of the line of a slot; 0: of none.
   readonly #olderSlice: Slice = emptySlice();
   #older = 0;
 
-  constructor({ table, entries, unsettled, subscriptions, seeking, isolation }: LineFrontParts) {
-    this.#table = table;
-    this.#entries = entries;
-    this.#unsettled = unsettled;
-    this.#subscriptions = subscriptions;
-    this.#seeking = seeking;
-    this.#isolation = isolation;
+  constructor(parts: LineFrontParts) {
+    this.#table = parts.table;
+    this.#entries = parts.entries;
+    this.#unsettled = parts.unsettled;
+    this.#subscriptions = parts.subscriptions;
+    this.#seeking = parts.seeking;
+    this.#isolation = parts.isolation;
+    this.#payload = parts.payload;
   }
 
   /** What to deliver next; undefined also if it must be looked up first. */
@@ -100,9 +106,8 @@ export class LineFront {
    */
   knows(slot: number, { position, sequence, messages, bodyBytes, attempts }: Found): boolean {
     const page = this.#table.page(slot);
-    if ((page.words[wordsAt(slot) + FLAGS]! & (OLDER | COUNTED)) !== (OLDER | COUNTED))
-      return false;
-    if (this.#subscriptions.has(slot)) return false;
+    const isOlder = (page.words[wordsAt(slot) + FLAGS]! & OLDER) !== 0;
+    if (!isOlder || this.#subscriptions.has(slot)) return false;
     const next = Math.max(sequence, page.numbers[numbersAt(slot) + NEXT]!);
     const slice = this.#olderSlice;
     slice.slot = slot;
@@ -144,6 +149,15 @@ export class LineFront {
     }
   }
 
+  // What is known only from indexes may not be counted as ready: it is, from when it is found.
+  #count({ counts, words }: Page, slice: Slice, count: number): void {
+    const { slot } = slice;
+    if ((words[wordsAt(slot) + FLAGS]! & COUNTED) !== 0) return;
+    counts[countsAt(slot) + READY]! += count;
+    const payload = this.#payload;
+    if (payload.isOn) payload.add(slot, payload.ofPart(slice, 0, count));
+  }
+
   /** The first `count` messages of the slice that `peek` gave leave the line, which goes on. */
   pass(slice: Slice, count: number): void {
     const { slot } = slice;
@@ -160,6 +174,7 @@ export class LineFront {
       'a slice was taken that is not the next one',
     );
     const { numbers, words } = page;
+    if (isOlder) this.#count(page, slice, count);
     slice.first += count;
     slice.sequence += count;
     slice.count -= count;

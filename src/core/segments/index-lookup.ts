@@ -26,6 +26,8 @@ const RECORDS_MIN = 16;
 const RECORDS_TOGETHER = 256 * 1024;
 // Indexes in memory that are looked into in one turn, for one bucket.
 const LOOKS_MAX = 16;
+// Behind the newest one.
+const NO_SEGMENT = { base: Number.POSITIVE_INFINITY, live: 1 };
 
 export class IndexLookup {
   readonly #options: LookupOptions;
@@ -70,7 +72,7 @@ export class IndexLookup {
    * memory: whether it is known then, until it is taken, with nothing that has to be made for that.
    */
   glance(slot: number): boolean {
-    const { buckets, index, memoryFrom, retention } = this.#options;
+    const { buckets, index, memoryFrom, releasing, retention } = this.#options;
     const { segments } = retention;
     const query = this.#glance;
     const place = buckets.placeOf(slot);
@@ -80,10 +82,13 @@ export class IndexLookup {
     query.kind = place.kind;
     query.sequence = place.next;
     let at = retention.indexOf(place.next);
-    for (let looks = 0; looks < LOOKS_MAX && at < segments.length; at++) {
-      const { base, live } = segments[at]!;
+    for (let looks = 0; looks < LOOKS_MAX; at++) {
+      const { base, live } = segments[at] ?? NO_SEGMENT;
       if (live === 0) continue;
-      if (base >= bound) return false;
+      if (base >= bound) {
+        if (!releasing()) buckets.indexed.exhausted(slot);
+        return false;
+      }
       query.base = base;
       const now = index.findNow(query, 1);
       if (now === undefined) return false;

@@ -156,3 +156,21 @@ test('a line is looked up as ever where more than its next record matters', () =
   buckets.openSubscription(slot).consumers++;
   assert.equal(buckets.peek(slot), undefined, 'somebody came meanwhile');
 });
+
+test('what was not counted is so from when it is taken, with its payload', () => {
+  const buckets = new Buckets<unknown>(1, noOutcomes());
+  buckets.countPayload();
+  buckets.recovered(11, 10, true);
+  const slot = buckets.open(7, 0);
+  assert.deepEqual([buckets.isCounted(slot), buckets.readyOf(slot), buckets.ready], [false, 0, 10]);
+  assert.ok(buckets.front.knows(slot, record(1)));
+  assert.equal(buckets.readyOf(slot), 0);
+  buckets.take(buckets.peek(slot)!, 2);
+  assert.deepEqual([buckets.readyOf(slot), buckets.unackedOf(slot), buckets.ready], [0, 2, 8]);
+  const one = buckets.payload.of(slot) / 2;
+  assert.ok(one > 0);
+  buckets.settle(slot, 1, 1, one);
+  assert.equal(buckets.payload.of(slot), one);
+  buckets.settle(slot, 2, 1, one);
+  assert.equal(buckets.payload.of(slot), 0);
+});
