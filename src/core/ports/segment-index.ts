@@ -19,7 +19,8 @@ export interface SegmentIndex {
     most: number,
     done: (failure: Failure, found: Found[], next: number | undefined) => void,
   ): void;
-  /** What `find` would give, where it is in memory; undefined: it has to be asked. */
+  /** What `find` would give, where it is in memory, and maybe a `next` behind which there is nothing;
+   * undefined: it has to be asked. */
   findNow(query: IndexQuery, most: number): FoundNow | undefined;
   /**
    * All records of an indexed segment, in the order of its index: first by a hash of the bucket and

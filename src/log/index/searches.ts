@@ -97,7 +97,7 @@ export class Searches {
   #searched(search: Search, view: DataView, first: number, range: Chunk): void {
     const { run, loaded } = search;
     const found: Found[] = [];
-    const next = gather(view, first, range, loaded.header, search, found);
+    const next = gather(view, first, range, loaded.header, search, found, true);
     const more = next < loaded.table.start(range.page + 1);
     if (found.length === 0 && more) this.find(search, range.page, next);
     else this.end(search, undefined, found, more ? placeOf(run.serial, next) : undefined);
@@ -109,8 +109,8 @@ export class Searches {
     this.#options.release(search.run);
   }
 
-  /** What a search finds from the place `at` on; undefined: not all entries are in memory, or `at` is
-   * no place among them. */
+  /** What a search finds from the place `at` on, and a `next` also if that is all; undefined: not all
+   * entries are in memory, or `at` is no place among them. */
   now(run: OpenIndex, query: Query, at: number, most: number): FoundNow | undefined {
     const { loaded } = run;
     if (loaded?.entries === undefined) return undefined;
@@ -120,7 +120,7 @@ export class Searches {
     this.#options.kept.used(run);
     if (ascends) range.from = firstFrom(entries, range, query.sequence - header.first);
     const found: Found[] = [];
-    const next = gather(entries, 0, range, header, { query, most }, found);
+    const next = gather(entries, 0, range, header, { query, most }, found, false);
     return { found, next: next < range.to ? placeOf(run.serial, next) : undefined };
   }
 
@@ -177,7 +177,8 @@ function placeOf(serial: number, entry: number): number {
 }
 
 // Adds to `found` those of a range that are searched for, up to as many as are wanted; the view
-// begins with entry `first`. Gives the entry behind the last one that was looked at.
+// begins with entry `first`. Gives the entry that comes next of these, or, where as many were found
+// and nobody `looksOn`, the one behind the last of them; the end of the range, if there is none.
 function gather(
   view: DataView,
   first: number,
@@ -185,6 +186,7 @@ function gather(
   header: IndexHeader,
   { query, most }: Wanted,
   found: Found[],
+  looksOn: boolean,
 ): number {
   const { kind, sequence } = query;
   const [low, high] = [query.low >>> 0, query.high >>> 0];
@@ -195,6 +197,7 @@ function gather(
     if (one.sequence + one.messages <= sequence) continue;
     if (found.length === most) return i;
     found.push(one);
+    if (!looksOn && found.length === most) return i + 1;
   }
   return to;
 }
