@@ -27,6 +27,15 @@ export const CORE_SOURCES: readonly Mutant[] = [
     caughtBy: 'a line is looked up as ever where more than its next record matters',
   },
   {
+    name: 'what is taken of that record never counted as ready',
+    file: 'src/core/buckets/front.ts',
+    member: 'LineFront.pass',
+    find: 'if (isOlder) this.#count(page, slice, count);',
+    replace: '',
+    test: 'test/core/buckets/front.test.ts',
+    caughtBy: 'what was not counted is so from when it is taken, with its payload',
+  },
+  {
     name: 'that record known of one line and given out of another',
     file: 'src/core/buckets/front.ts',
     member: 'LineFront.#peekLine',
