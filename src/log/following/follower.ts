@@ -120,6 +120,11 @@ export class Follower {
     return this.#upkeep.compactions;
   }
 
+  /** Whether marks left it open how much some segments hold: as counted, or less. */
+  get isInDoubt(): boolean {
+    return this.#replay.isInDoubt;
+  }
+
   /** Why nothing is followed any more, if the log failed. */
   get failure(): Error | undefined {
     return this.#failure;

@@ -17,12 +17,20 @@ test('its own indexes, checkpoints and compactions change nothing of what it hol
   const random = new Random(seed + 2);
   let copy = await Copy.open(new MemoryFiles(), codec);
   let compactions = 0;
+  let doubts = 0;
   for (const [i, batch] of batches.entries()) {
     assert.equal(await copy.apply(batch), undefined);
     if (random.below(6) === 0) await copy.advance(2000);
     if (random.below(15) === 0) {
       const { state, next } = await startAfter(batches, i + 1);
-      assertHolds(copy.tell(), tellOf(state, next), `after batch ${i}`);
+      const [told, expected] = [copy.tell(), tellOf(state, next)];
+      // Less may be left than it says, until it has counted again.
+      if (copy.follower.isInDoubt) {
+        doubts++;
+        assert.ok(told.live >= expected.live, `after batch ${i}: ${told.live} left`);
+        told.live = expected.live;
+      }
+      assertHolds(told, expected, `after batch ${i}`);
     }
     if (random.below(60) > 0) continue;
     compactions += copy.follower.compactions;
@@ -33,6 +41,7 @@ test('its own indexes, checkpoints and compactions change nothing of what it hol
   }
   compactions += copy.follower.compactions;
   assert.ok(compactions > 0, 'nothing was ever compacted');
+  assert.ok(doubts < batches.length / 30, 'it was hardly ever sure of what it holds');
   assert.deepEqual(copy.notes, []);
   await copy.follower.close();
 });
