@@ -50,8 +50,7 @@ export class Follower {
   #failure: Error | undefined;
   #busy = false;
   #over = false;
-  // Goes on when something has changed that it waits for.
-  #waiting: (() => void) | undefined;
+  #waiting: (() => void) | undefined; // goes on when something has changed
   #turning = false;
 
   private constructor(
@@ -125,7 +124,7 @@ export class Follower {
     return this.#replay.isInDoubt;
   }
 
-  /** Why nothing is followed any more, if the log failed. */
+  /** Why nothing is followed any more. */
   get failure(): Error | undefined {
     return this.#failure;
   }
