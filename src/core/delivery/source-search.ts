@@ -88,15 +88,13 @@ export class SourceSearch {
   /** A source is not known any more; `isLeft`: it may have messages. */
   forgotten(slot: number, isLeft: boolean): void {
     this.#isWanted ||= isLeft;
-    const isFound = this.#found.delete(slot);
-    if (isFound) {
+    if (this.#found.delete(slot)) {
       // There is room for no more: who comes would take the place of one that waits.
       this.#most = Math.max(1, this.#found.size);
       this.#isFull = this.#found.size >= this.#most;
       this.#wasFull ||= this.#isFull;
-    }
-    // Who goes because it is empty is no reason to look for others.
-    if (isFound || isLeft) this.goOn();
+    } else if (!isLeft) return; // one that is empty is no reason to look for others
+    this.goOn();
   }
 
   /** A source has had its turn and has more: whether it is to stay out of its ring for now. */
