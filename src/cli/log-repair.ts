@@ -8,7 +8,7 @@ import type { Command } from 'commander';
 import { NodeFiles } from '../io/files.ts';
 import { isWithin, whyNotFresh } from '../io/fresh-folder.ts';
 import { FolderLock, LockError } from '../io/lock.ts';
-import { makeFolder, storageOf } from '../io/storage.ts';
+import { makeFolder, storageOf, syncFolder } from '../io/storage.ts';
 import { LogError, type LogErrorCode } from '../log/files/errors.ts';
 import { INCOMPLETE_FOLDER } from '../log/segments/segment.ts';
 import {
@@ -155,12 +155,6 @@ function makeNew(into: string): () => void {
     if (error instanceof CliError) throw error;
     throw new CliError(EXIT.disk, `${into} cannot be made: ${(error as Error).message}`);
   }
-}
-
-function syncFolder(folder: string): void {
-  const fd = fs.openSync(folder, fs.constants.O_RDONLY);
-  fs.fsyncSync(fd);
-  fs.closeSync(fd);
 }
 
 async function run(dataDir: string, into: string | undefined): Promise<RepairReport> {

@@ -3,8 +3,7 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-
-const { O_RDONLY } = fs.constants;
+import { syncFolder } from './storage.ts';
 
 /**
  * Durably; gives the folder's new name, or undefined if there is no log. Nothing of it may be open.
@@ -19,11 +18,6 @@ export function setLogAside(dataDir: string, now: Date): string | undefined {
   let name = `log.damaged-${stamp}`;
   for (let n = 2; fs.existsSync(path.join(dataDir, name)); n++) name = `log.damaged-${stamp}-${n}`;
   fs.renameSync(log, path.join(dataDir, name));
-  const fd = fs.openSync(dataDir, O_RDONLY);
-  try {
-    fs.fsyncSync(fd);
-  } finally {
-    fs.closeSync(fd);
-  }
+  syncFolder(dataDir);
   return name;
 }

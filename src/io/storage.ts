@@ -77,7 +77,12 @@ export function makeFolder(folder: string): void {
     const isMadeByAnother = code === 'EEXIST' && fs.statSync(folder).isDirectory();
     if (!isMadeByAnother) throw error;
   }
-  const fd = fs.openSync(above, fs.constants.O_RDONLY);
+  syncFolder(above);
+}
+
+/** Makes what was made, renamed or removed in a folder durable. @throws the system's error. */
+export function syncFolder(folder: string): void {
+  const fd = fs.openSync(folder, fs.constants.O_RDONLY);
   try {
     fs.fsyncSync(fd);
   } finally {

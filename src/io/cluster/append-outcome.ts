@@ -4,7 +4,8 @@
 import type { Appended } from '../../core/ports/stream.ts';
 import { codeOf } from './nats.ts';
 
-const UNKNOWN: Appended = { ok: false, why: 'unknown' };
+/** It may be stored, now or later, or never. */
+export const UNKNOWN: Appended = { ok: false, why: 'unknown' };
 const EXPECTED: Appended = { ok: false, why: 'expected' };
 const FULL: Appended = { ok: false, why: 'full' };
 
@@ -33,8 +34,4 @@ export function outcomeOf(error: Error): Appended {
   if (code === STORE_FAILED) return AT_BOUND.test(error.message) ? FULL : UNKNOWN;
   if (PASSING.includes(code)) return UNKNOWN;
   return { ok: false, why: 'refused', text: `an append is refused (${code}): ${error.message}` };
-}
-
-export function inDoubt(): Appended {
-  return UNKNOWN;
 }

@@ -10,7 +10,7 @@ import type {
   StreamState,
 } from '../../core/ports/stream.ts';
 import { cancel, every, type Timer } from '../../time/timers.ts';
-import { inDoubt, outcomeOf } from './append-outcome.ts';
+import { outcomeOf, UNKNOWN } from './append-outcome.ts';
 import { dial, type Nats, StreamRefused } from './nats.ts';
 import { judge, madeStream, type StreamOptions, untilThere } from './opening.ts';
 import type { ServerVerdict } from './server-verdict.ts';
@@ -88,7 +88,7 @@ export class JetStreamLink implements ReplicatedStream {
   append(envelope: Uint8Array, body: Uint8Array | undefined, expect: number, done: Done): void {
     // What is given to a client that is not connected is sent once it is, however late.
     if (!this.#isConnected) {
-      queueMicrotask(() => done(inDoubt()));
+      queueMicrotask(() => done(UNKNOWN));
       return;
     }
     const bytes = new Uint8Array(envelope.length + (body?.length ?? 0));
@@ -102,7 +102,7 @@ export class JetStreamLink implements ReplicatedStream {
       .publish(this.#subject, bytes, { expect: { lastSequence: expect }, timeout: APPEND_MS })
       .then(
         // Another number than the next is nothing that was asked for.
-        ({ seq }): Appended => (seq === expect + 1 ? { ok: true, sequence: seq } : inDoubt()),
+        ({ seq }): Appended => (seq === expect + 1 ? { ok: true, sequence: seq } : UNKNOWN),
         outcomeOf,
       )
       .then(once);
@@ -138,35 +138,23 @@ export class JetStreamLink implements ReplicatedStream {
   }
 
   read(sequence: number, done: (failure: Failure, message?: StreamMessage) => void): void {
-    this.#nats.manager.direct
-      .getMessage(this.#name, { seq: sequence })
-      .then((found) => () => {
-        if (found === null) done(undefined);
-        else done(undefined, { sequence: found.seq, bytes: found.data });
-      })
-      .catch((error: Error) => () => done(error))
-      .then((answer) => answer());
+    this.#nats.manager.direct.getMessage(this.#name, { seq: sequence }).then((found) => {
+      if (found === null) done(undefined);
+      else done(undefined, { sequence: found.seq, bytes: found.data });
+    }, done);
   }
 
   state(done: (failure: Failure, state?: StreamState) => void): void {
-    this.#nats.manager.streams
-      .info(this.#name)
-      .then(({ state, created, cluster }) => () => {
-        const { first_seq, last_seq, bytes, messages } = state;
-        const first = messages === 0 ? last_seq + 1 : first_seq;
-        const leader = cluster?.leader === undefined ? {} : { leader: cluster.leader };
-        done(undefined, { first, last: last_seq, bytes, created, ...leader });
-      })
-      .catch((error: Error) => () => done(error))
-      .then((answer) => answer());
+    this.#nats.manager.streams.info(this.#name).then(({ state, created, cluster }) => {
+      const { first_seq, last_seq, bytes, messages } = state;
+      const first = messages === 0 ? last_seq + 1 : first_seq;
+      const leader = cluster?.leader === undefined ? {} : { leader: cluster.leader };
+      done(undefined, { first, last: last_seq, bytes, created, ...leader });
+    }, done);
   }
 
   purge(before: number, done: (failure: Failure) => void): void {
-    this.#nats.manager.streams
-      .purge(this.#name, { seq: before })
-      .then(() => () => done(undefined))
-      .catch((error: Error) => () => done(error))
-      .then((answer) => answer());
+    this.#nats.manager.streams.purge(this.#name, { seq: before }).then(() => done(undefined), done);
   }
 
   connected(): boolean {
@@ -200,7 +188,7 @@ export class JetStreamLink implements ReplicatedStream {
   }
 
   #doubt(): void {
-    for (const done of [...this.#pending]) done(inDoubt());
+    for (const done of [...this.#pending]) done(UNKNOWN);
   }
 
   async #watch(): Promise<void> {

@@ -28,6 +28,7 @@ const STREAM_NOT_FOUND = 10_059;
 const NAME_IN_USE = 10_058;
 /** JetStream is off for all of this account, a limit of it is reached, or a subject is taken. */
 const HOPELESS = [10_025, 10_026, 10_028, 10_035, 10_039, 10_047, 10_052, 10_065, 10_076];
+
 /**
  * Tries until servers answer; warns while they do not.
  * @throws StreamRefused, or the reason of the signal

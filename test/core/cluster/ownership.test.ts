@@ -141,6 +141,17 @@ function owner(stream: Stream) {
   return one;
 }
 
+// An owner, and a node that has followed it so far.
+function followed() {
+  const stream = new Stream();
+  const one = owner(stream);
+  const two = node(stream, 2);
+  two.after(50);
+  stream.tell();
+  two.held.shift()!();
+  return { stream, one, two };
+}
+
 test('who hears nothing campaigns, and owns when its start is stored', () => {
   const one = owner(new Stream());
   assert.equal(one.ownership.state, 'owning');
@@ -148,12 +159,7 @@ test('who hears nothing campaigns, and owns when its start is stored', () => {
 });
 
 test('a candidate waits until its own disk has all that it heard', () => {
-  const stream = new Stream();
-  const one = owner(stream);
-  const two = node(stream, 2);
-  two.after(50);
-  stream.tell();
-  two.held.shift()!();
+  const { stream, one, two } = followed();
   one.ownership.publish(105, bytes('1234'), false, () => {});
   stream.answer('stored');
   stream.tell();
@@ -216,12 +222,7 @@ test('a batch is done when all its parts are stored in one unbroken row', () => 
 });
 
 test('a success behind the start of another is none', () => {
-  const stream = new Stream();
-  const one = owner(stream);
-  const two = node(stream, 2);
-  two.after(50);
-  stream.tell();
-  two.held.shift()!();
+  const { stream, one, two } = followed();
   two.after(2000);
   const done: string[] = [];
   one.ownership.publish(105, bytes('12345678'), false, (failure) => done.push(failure!.message));

@@ -4,31 +4,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Appended, StreamMessage, StreamState } from '../../../src/core/ports/stream.ts';
-import {
-  connectStream,
-  type JetStreamLink,
-  type StreamOptions,
-} from '../../../src/io/cluster/jetstream.ts';
+import { connectStream, type JetStreamLink } from '../../../src/io/cluster/jetstream.ts';
 import { sleep } from '../../../src/time/timers.ts';
 import { NatsCluster, SERVERS } from '../../cluster/nats.ts';
+import { optionsFor } from '../../cluster/stream-options.ts';
 
 const TIMEOUT_MS = 120_000;
-
-function optionsFor(nats: NatsCluster, cluster: string, more: Partial<StreamOptions> = {}) {
-  return {
-    servers: nats.urls,
-    cluster,
-    shard: 0,
-    maxBytes: 64 * 1024 * 1024,
-    replicas: 3,
-    monitors: nats.monitors,
-    synced: false,
-    unsafeSync: false,
-    unsafeServer: true,
-    warn: () => {},
-    ...more,
-  };
-}
 
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
 
@@ -114,7 +95,8 @@ for (const { name, program, skip } of SERVERS) {
 
   test(`${name}: appends, reads, purges and follows`, about, async (t) => {
     await using nats = await NatsCluster.start(program!);
-    const open = (cluster: string, more = {}) => connectStream(optionsFor(nats, cluster, more));
+    const open = (cluster: string, more = {}) =>
+      connectStream(optionsFor(nats, { cluster, ...more }));
 
     await t.test('appends are chained by the number of the one before', async () => {
       const link = await open('chain');
@@ -252,7 +234,7 @@ for (const { name, program, skip } of SERVERS) {
 
   test(`${name}: the leader is killed under a pipeline`, about, async () => {
     await using nats = await NatsCluster.start(program!);
-    const link = await connectStream(optionsFor(nats, 'kill'));
+    const link = await connectStream(optionsFor(nats, { cluster: 'kill' }));
     const ear = new Ear(link, 1);
     for (const i of range(0, 10)) await append(link, `m${i}`, i);
     await ear.count(10);
@@ -281,7 +263,7 @@ for (const { name, program, skip } of SERVERS) {
 
   test(`${name}: what is appended while NATS is away is in doubt, never sent`, about, async () => {
     await using nats = await NatsCluster.start(program!);
-    const link = await connectStream(optionsFor(nats, 'away'));
+    const link = await connectStream(optionsFor(nats, { cluster: 'away' }));
     assert.deepEqual(await append(link, 'here', 0), { ok: true, sequence: 1 });
     await Promise.all([0, 1, 2].map((i) => nats.signal(i, 'SIGKILL')));
     const doubt = { ok: false, why: 'unknown' };
@@ -304,7 +286,7 @@ for (const { name, program, skip } of SERVERS) {
     about,
     async () => {
       await using nats = await NatsCluster.start(program!);
-      const writer = await connectStream(optionsFor(nats, 'across'));
+      const writer = await connectStream(optionsFor(nats, { cluster: 'across' }));
       const ear = new Ear(writer, 1);
       let last = 0;
       while (last < 10) last = await appendAgain(writer, `m${last}`);

@@ -14,25 +14,10 @@ import {
 import { dial } from '../../../src/io/cluster/nats.ts';
 import { streamConfig } from '../../../src/io/cluster/stream-settings.ts';
 import { NatsCluster, SERVERS } from '../../cluster/nats.ts';
+import { optionsFor } from '../../cluster/stream-options.ts';
 
 const TIMEOUT_MS = 60_000;
 const USERS = 'authorization { user: a, password: b }';
-
-function optionsFor(nats: NatsCluster, more: Partial<StreamOptions> = {}): StreamOptions {
-  return {
-    servers: nats.urls,
-    cluster: 'test',
-    shard: 0,
-    maxBytes: 64 * 1024 * 1024,
-    replicas: 3,
-    monitors: nats.monitors,
-    synced: false,
-    unsafeSync: false,
-    unsafeServer: true,
-    warn: () => {},
-    ...more,
-  };
-}
 
 const isRefusal = (pattern: RegExp) => (error: Error) => {
   assert.ok(error instanceof StreamRefused, `${error.stack}`);
