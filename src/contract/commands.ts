@@ -67,7 +67,11 @@ export type Command =
   /** Begins a backup into a folder of the broker's host. */
   | { kind: 'backup'; into: string }
   | { kind: 'backup-state' }
-  | { kind: 'backup-cancel' };
+  | { kind: 'backup-cancel' }
+  /** Of a node of a cluster: a ClusterSnapshot of the owner, or of this node where none is known. */
+  | { kind: 'cluster' }
+  /** Lets another node own the log; or, with `leader`, another server lead the stream. */
+  | { kind: 'cluster-step-down'; leader?: boolean | undefined };
 
 /** What sets a rule, of words `key=value`, and what removes it. */
 export interface RuleOrder {
@@ -92,6 +96,7 @@ export const CHANGES: readonly CommandKind[] = [
   'rule-remove',
   'backup',
   'backup-cancel',
+  'cluster-step-down',
 ];
 
 export type Outcome = { ok: true; result: object } | Refusal;

@@ -1,5 +1,6 @@
 // What the broker and its dashboard process say to each other over the fork's channel. Types, and one bound.
 
+import type { ClusterSnapshot } from '../contract/cluster.ts';
 import type { Command, Outcome } from '../contract/commands.ts';
 import type { Snapshot, StartSnapshot } from '../contract/snapshot.ts';
 
@@ -30,10 +31,13 @@ export interface Restarts {
   last?: string | undefined;
 }
 
-/** What the broker tells on being asked; no snapshot before it has started. */
+/** What the broker tells on being asked; no snapshot before it has started, nor while another node
+ * of its cluster owns the log. */
 export interface Answer {
   health: Health;
   snapshot?: Snapshot | undefined;
+  /** Of a node of a cluster. */
+  cluster?: ClusterSnapshot | undefined;
   /** Not there before the first. */
   restarts?: Restarts | undefined;
 }

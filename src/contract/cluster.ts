@@ -1,0 +1,98 @@
+// What a node of a cluster says of the cluster, for status, page and metrics. Types only; 64-bit
+// numbers are decimal text, times are ISO 8601, UTC.
+
+/** What a node is about; only who is owning, doubting or suspended has a broker that serves. */
+export type NodeState =
+  | 'joining'
+  | 'following'
+  | 'campaigning'
+  | 'owning'
+  | 'doubting'
+  | 'suspended'
+  | 'resigning'
+  | 'deposed'
+  | 'stopped';
+
+/** What a node tells of itself. */
+export interface NodeStatus {
+  node: number;
+  /** Where other nodes reach it, as `host:port`. */
+  address: string;
+  /** Of its dashboard, as `host:port`; null: it has none. */
+  dashboard: string | null;
+  version: string;
+  /** When its process started. */
+  startedAt: string;
+  state: NodeState;
+  /** Of the owner that it knows of, which may be itself; 0: none yet. */
+  epoch: number;
+  /** Log position behind the last batch that is on its disk. */
+  position: string;
+  /** Number in the stream of the last message that it has heard. */
+  sequence: number;
+  /** Messages of the stream that it knows of and has not on its disk, and since when. */
+  lag: number;
+  lagMs: number;
+  /** While it builds itself from the other nodes: how far that is. Null: it does not. */
+  building: { bytes: number; bytesTotal: number } | null;
+}
+
+/** Why another node became the owner: the one before was silent, or had resigned. */
+export interface TakeOver {
+  at: string;
+  node: number;
+  epoch: number;
+  why: 'silence' | 'resigned' | 'first';
+}
+
+/** Time from an append to its confirmation by the stream, in ms, over the last minute or so. */
+export interface AppendTimes {
+  count: number;
+  p50: number;
+  p99: number;
+  max: number;
+}
+
+export interface ClusterSnapshot {
+  name: string;
+  /** The node that is asked. */
+  self: NodeStatus;
+  /** Null: it knows of none. */
+  owner: { node: number; address: string; dashboard: string | null } | null;
+  /** All that the owner has heard of, this one included; `seenMs`: how long ago. */
+  nodes: (NodeStatus & { seenMs: number })[];
+  /** What an ack means, in a sentence, and what is unsafe about the servers of the stream. */
+  ack: { safe: boolean; means: string; warnings: string[] };
+  stream: {
+    name: string;
+    connected: boolean;
+    /** Server of NATS that leads it; null: none, or not known. */
+    leader: string | null;
+    first: number;
+    last: number;
+    bytes: number;
+    maxBytes: number;
+    /** Why messages find no room in it; null: they do. */
+    blocked: string | null;
+  };
+  /** Since the process started. */
+  counts: {
+    takeOvers: number;
+    /** Times that this node gave up owning, its appends were in doubt, it delivered no more. */
+    deposed: number;
+    doubts: number;
+    suspensions: number;
+    /** Messages of the stream that do not count. */
+    voids: number;
+    /** Times that it built itself from the other nodes. */
+    rebuilds: number;
+    /** Bytes put into base objects. */
+    baseBytes: number;
+  };
+  /** The newest first. */
+  takeOvers: TakeOver[];
+  /** Null where it does not own. */
+  appends: AppendTimes | null;
+  /** Clients of this node that the owner serves, and bytes on their way. */
+  passedOn: { clients: number; bytes: number };
+}
