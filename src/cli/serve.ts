@@ -39,12 +39,15 @@ export function registerServe(program: Command): void {
     .option('-c, --config <FILE>', 'config file (default: thrustmq.toml or thrustmq.json here)')
     .option('--print-config', 'print the settings with their origins and exit')
     .option('--json', 'short for --log-format json');
-  for (const advanced of [false, true]) {
-    const keys = SETTING_KEYS.filter((key) => (metaOf(key).advanced === true) === advanced);
-    for (const key of keys)
-      command.addOption(optionOf(key).helpGroup(advanced ? 'Advanced options:' : 'Options:'));
-  }
+  for (const group of ['Options:', 'Cluster options:', 'Advanced options:'])
+    for (const key of SETTING_KEYS.filter((each) => groupOf(each) === group))
+      command.addOption(optionOf(key).helpGroup(group));
   command.addHelpText('after', EXAMPLES).action(() => serve(command));
+}
+
+function groupOf(key: SettingKey): string {
+  if (/^cluster(_|$)/.test(key)) return 'Cluster options:';
+  return metaOf(key).advanced === true ? 'Advanced options:' : 'Options:';
 }
 
 function optionOf(key: SettingKey): Option {
@@ -128,7 +131,7 @@ function unknownText(names: readonly string[]): string {
 
 // Of more rules the rest is shown by `rule ls` only.
 const RULES_SHOWN = 100;
-const SECRET: readonly SettingKey[] = ['dashboard_token'];
+const SECRET: readonly SettingKey[] = ['dashboard_token', 'cluster_token'];
 
 /** The settings for people, with where each came from. */
 function settingsOf({ config, written, origins }: LoadedConfig): Setting[] {

@@ -26,8 +26,10 @@ export interface ClusterConfig {
   accepted: { synced: boolean; unsafeSync: boolean; unsafeServer: boolean };
   listen: NodeAddress;
   advertise: NodeAddress;
-  /** What nodes show each other: one of both at least, unless only this machine can reach them. */
+  /** What nodes show each other: one of these at least, unless only this machine can reach them.
+   * The file is read again when it changes. */
   token?: string | undefined;
+  tokenFile?: string | undefined;
   tls?: Required<TlsFiles> | undefined;
   avoidServer?: string | undefined;
   ttlMs: number;
@@ -85,7 +87,7 @@ export function buildCluster(
     },
     listen: values.cluster_listen,
     advertise: values.cluster_advertise ?? values.cluster_listen,
-    token: tokenOf(values, at),
+    ...tokenOf(values, at),
     tls:
       ca && cert && key ? { caFile: at(ca)!, certFile: at(cert)!, keyFile: at(key)! } : undefined,
     avoidServer: values.cluster_avoid_server,
@@ -154,8 +156,8 @@ function complaintOf(values: ClusterValues, { sync }: ClusterContext): string | 
 function tokenOf(
   { cluster_token: given, cluster_token_file: file }: ClusterValues,
   at: (file: string) => string | undefined,
-): string | undefined {
-  if (file === undefined) return given;
+): Pick<ClusterConfig, 'token' | 'tokenFile'> {
+  if (file === undefined) return given === undefined ? {} : { token: given };
   if (given !== undefined)
     throw new ConfigError('cluster_token and cluster_token_file are both given: leave one out');
   const where = at(file)!;
@@ -168,5 +170,5 @@ function tokenOf(
   const checked = CLUSTER_SHAPE.cluster_token.safeParse(line);
   if (!checked.success)
     throw new ConfigError(`the first line of ${where} ${checked.error.issues[0]!.message}`);
-  return checked.data;
+  return { tokenFile: where };
 }

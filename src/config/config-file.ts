@@ -84,3 +84,17 @@ function unknownKey(path: string, name: string): ConfigError {
   const hint = near === undefined ? '' : `; did you mean "${near}"?`;
   return new ConfigError(`${path}: unknown key "${name}"${hint}`);
 }
+
+interface Issue {
+  message: string;
+  path: PropertyKey[];
+  errors?: Issue[][];
+}
+
+/** The first complaint that says something: unions hide theirs one level down. */
+export function issueText(issues: readonly unknown[]): string {
+  const issue = issues[0] as Issue;
+  const inner = issue.errors?.flat().find(({ message }) => message !== '');
+  const where = issue.path.length > 0 ? `[${issue.path.join('.')}] ` : '';
+  return `${where}${inner ? inner.message : issue.message}`;
+}

@@ -7,9 +7,11 @@ import { resolve } from 'node:path';
 import { RING_BYTES } from '../../assembly/layout.ts';
 import { checkLimits, DEFAULT_LIMITS, type Limits, segmentBytesMin } from '../core/limits.ts';
 import type { RuleTable } from '../core/rules/rule-table.ts';
-import { isLoopback, type ListenerText, type Wire } from './address.ts';
+import type { ListenerText, Wire } from './address.ts';
 import type { MemoryLimit } from './cgroup.ts';
-import { ConfigError, type Found, type Origin, readConfigFile } from './config-file.ts';
+import { buildCluster, type ClusterConfig } from './cluster.ts';
+import { ConfigError, type Found, issueText, type Origin, readConfigFile } from './config-file.ts';
+import { buildDashboard, type DashboardConfig } from './dashboard.ts';
 import { meantText, readVariables } from './environment.ts';
 import { type MemoryConfig, planMemory } from './memory.ts';
 import {
@@ -20,7 +22,6 @@ import {
   type SettingKey,
   type SettingValues,
 } from './schema.ts';
-import { readFirstLine } from './text-file.ts';
 
 export interface Listener {
   host: string;
@@ -40,17 +41,7 @@ export interface BrokerConfig {
   intake: Listener[];
   /** Listeners of consumers; the first is the main one. */
   exhaust: Listener[];
-  dashboard: {
-    enabled: boolean;
-    host: string;
-    port: number;
-    transport: 'auto' | 'uws' | 'node';
-    /** Names that a browser may use besides loopback and `host`. */
-    allowedHosts: string[];
-    /** Whoever wants more than the probes must name it. */
-    token?: string | undefined;
-    readOnly: boolean;
-  };
+  dashboard: DashboardConfig;
   log: { sync: 'commit' | 'interval' | 'none'; syncIntervalMs: number; spareBytes: number };
   limits: Limits;
   memory: MemoryConfig;
@@ -60,6 +51,8 @@ export interface BrokerConfig {
     /** Bucket whose messages are followed at level trace, in decimal. */
     traceBucket?: string | undefined;
   };
+  /** Undefined: this broker is no node of a cluster. */
+  cluster?: ClusterConfig | undefined;
 }
 
 export interface LoadedConfig {
@@ -106,7 +99,7 @@ export async function loadConfig(sources: Sources): Promise<LoadedConfig> {
   }
   const { values, origins } = check(found);
   const written = Object.fromEntries([...found].map(([key, { value }]) => [key, value]));
-  const config = build(values, sources);
+  const config = build(values, sources, (key) => found.get(key)?.origin.name);
   const { limit, isLowered } = config.memory;
   if (isLowered) origins.memory = { source: 'cgroup', name: `limit: ${limit?.name}` };
   return { config, origins, written, file, rules, unknownVariables };
@@ -176,30 +169,22 @@ function check(found: Map<SettingKey, Found>): {
   return { values: values as SettingValues, origins: origins as Record<SettingKey, Origin> };
 }
 
-interface Issue {
-  message: string;
-  path: PropertyKey[];
-  errors?: Issue[][];
-}
-
-/** The first complaint that says something: unions hide theirs one level down. */
-function issueText(issues: readonly unknown[]): string {
-  const issue = issues[0] as Issue;
-  const inner = issue.errors?.flat().find(({ message }) => message !== '');
-  const where = issue.path.length > 0 ? `[${issue.path.join('.')}] ` : '';
-  return `${where}${inner ? inner.message : issue.message}`;
-}
-
-function build(values: SettingValues, sources: Sources): BrokerConfig {
+function build(
+  values: SettingValues,
+  sources: Sources,
+  givenAs: (key: SettingKey) => string | undefined,
+): BrokerConfig {
   const main = (port: number): Listener => ({ host: values.host, port, wire: values.wire });
   const further = (entry: ListenerText): Listener => ({ ...entry, wire: entry.wire ?? 'u64' });
+  const { workingDir } = sources;
+  const cluster = buildCluster(values, { givenAs, workingDir, sync: values.sync });
   return {
     dataDir: resolve(sources.workingDir, values.data_dir),
     unsafeNoLock: values.unsafe_no_lock,
     requireData: values.require_data,
     intake: [main(values.intake_port), ...values.intake.map(further)],
     exhaust: [main(values.exhaust_port), ...values.exhaust.map(further)],
-    dashboard: buildDashboard(values, sources),
+    dashboard: buildDashboard(values, workingDir),
     log: {
       sync: values.sync,
       syncIntervalMs: Math.max(1, values.sync_interval),
@@ -211,53 +196,22 @@ function build(values: SettingValues, sources: Sources): BrokerConfig {
       format: values.log_format ?? (sources.terminal ? 'pretty' : 'json'),
       ...(values.trace_bucket === undefined ? {} : { traceBucket: values.trace_bucket }),
     },
+    ...(cluster === undefined ? {} : { cluster }),
   };
-}
-
-function buildDashboard(values: SettingValues, sources: Sources): BrokerConfig['dashboard'] {
-  const token = tokenOf(values, sources);
-  const named = values.dashboard_host;
-  const host = named ?? values.host;
-  const isOpen = values.dashboard && token === undefined && !isLoopback(host);
-  // Who opens the ports of messages has not said that strangers may look into buckets.
-  if (isOpen && named !== undefined)
-    throw new ConfigError(
-      `the dashboard on ${host} could be used by whoever reaches it: give it a token (--dashboard-token-file), or leave out --dashboard-host to keep it on 127.0.0.1`,
-    );
-  return {
-    enabled: values.dashboard,
-    host: isOpen ? '127.0.0.1' : host,
-    port: values.dashboard_port,
-    transport: values.dashboard_transport,
-    allowedHosts: values.dashboard_allow_host,
-    ...(token === undefined ? {} : { token }),
-    readOnly: values.dashboard_read_only,
-  };
-}
-
-function tokenOf(values: SettingValues, sources: Sources): string | undefined {
-  const { dashboard_token: token, dashboard_token_file: file } = values;
-  if (file === undefined) return token;
-  if (token !== undefined)
-    throw new ConfigError('dashboard_token and dashboard_token_file are both given: leave one out');
-  const path = resolve(sources.workingDir, file);
-  let line: string;
-  try {
-    line = readFirstLine(path);
-  } catch (error) {
-    throw new ConfigError(`cannot read the token file ${path}: ${(error as Error).message}`);
-  }
-  const checked = SETTINGS.shape.dashboard_token.safeParse(line);
-  if (!checked.success)
-    throw new ConfigError(`the first line of ${path} ${issueText(checked.error.issues)}`);
-  return checked.data;
 }
 
 /** The configuration as it may be shown: without secrets. */
 export function withoutSecrets(config: BrokerConfig): BrokerConfig {
-  const { token, ...dashboard } = config.dashboard;
-  const shown = token === undefined ? {} : { token: '(set)' };
-  return { ...config, dashboard: { ...dashboard, ...shown } };
+  const { dashboard, cluster } = config;
+  return {
+    ...config,
+    dashboard: withToken(dashboard),
+    ...(cluster === undefined ? {} : { cluster: withToken(cluster) }),
+  };
+}
+
+function withToken<Part extends { token?: string | undefined }>(part: Part): Part {
+  return part.token === undefined ? part : { ...part, token: '(set)' };
 }
 
 function buildLimits(

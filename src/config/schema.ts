@@ -6,6 +6,7 @@ import * as z from 'zod';
 import { DEFAULT_LIMITS } from '../core/limits.ts';
 import { type ListenerText, parseListener } from './address.ts';
 import { parseBucketId } from './bucket-id.ts';
+import { CLUSTER_SHAPE } from './cluster-settings.ts';
 import {
   boolean,
   derived,
@@ -263,6 +264,7 @@ export const SETTINGS = z.strictObject({
     advanced: true,
     description: 'start without the lock of the data folder; two brokers destroy the log',
   }),
+  ...CLUSTER_SHAPE,
 });
 
 export type SettingKey = keyof z.output<typeof SETTINGS>;

@@ -68,7 +68,7 @@ export type Command =
   | { kind: 'backup'; into: string }
   | { kind: 'backup-state' }
   | { kind: 'backup-cancel' }
-  /** Of a node of a cluster: a ClusterSnapshot of the owner, or of this node where none is known. */
+  /** Of a node of a cluster: a ClusterSnapshot, of the owner's where one is known. */
   | { kind: 'cluster' }
   /** Lets another node own the log; or, with `leader`, another server lead the stream. */
   | { kind: 'cluster-step-down'; leader?: boolean | undefined };

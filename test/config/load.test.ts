@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { isLoopback } from '../../src/config/address.ts';
+import type { ClusterKey } from '../../src/config/cluster-settings.ts';
 import {
   ConfigError,
   type LoadedConfig,
@@ -98,63 +99,64 @@ test('flags win over the environment, that over the file, the file over defaults
 
 // One value for each setting that differs from its default, as the environment would write it, and
 // where it must show up.
-const SAMPLES: Record<SettingKey, [string, (loaded: LoadedConfig['config']) => unknown, unknown]> =
-  {
-    data_dir: ['/tmp/q', (c) => c.dataDir, '/tmp/q'],
-    host: [
-      '::1',
-      (c) => [c.intake[0].host, c.exhaust[0].host, c.dashboard.host].join(),
-      '::1,::1,::1',
-    ],
-    intake_port: ['0', (c) => c.intake[0].port, 0],
-    exhaust_port: ['65535', (c) => c.exhaust[0].port, 65_535],
-    dashboard_port: ['1', (c) => c.dashboard.port, 1],
-    wire: ['u32', (c) => [c.intake[0].wire, c.exhaust[0].wire].join(), 'u32,u32'],
-    intake: [
-      'a:1,wire=u32; b:2',
-      (c) =>
-        c.intake
-          .slice(1)
-          .map((l) => l.host + l.wire)
-          .join(),
-      'au32,bu64',
-    ],
-    exhaust: ['[::1]:9', (c) => c.exhaust[1]?.host, '::1'],
-    sync: ['none', (c) => c.log.sync, 'none'],
-    sync_interval: ['2s', (c) => c.log.syncIntervalMs, 2000],
-    spare: ['1GiB', (c) => c.log.spareBytes, 2 ** 30],
-    max_message: ['2MiB', (c) => c.limits.messageBytesMax, 2_097_152],
-    memory: ['640MiB', (c) => c.memory.budgetBytes, 671_088_640],
-    dashboard: ['off', (c) => c.dashboard.enabled, false],
-    dashboard_host: ['127.0.0.9', (c) => c.dashboard.host, '127.0.0.9'],
-    dashboard_allow_host: ['mq.local q', (c) => c.dashboard.allowedHosts.join(), 'mq.local,q'],
-    dashboard_transport: ['node', (c) => c.dashboard.transport, 'node'],
-    dashboard_token: ['t'.repeat(16), (c) => c.dashboard.token, 't'.repeat(16)],
-    dashboard_token_file: ['token', (c) => c.dashboard.token, 'f'.repeat(20)],
-    dashboard_read_only: ['on', (c) => c.dashboard.readOnly, true],
-    log_level: ['trace', (c) => c.logging.level, 'trace'],
-    trace_bucket: ['0xff', (c) => c.logging.traceBucket, '255'],
-    log_format: ['pretty', (c) => c.logging.format, 'pretty'],
-    max_batch: ['10', (c) => c.limits.batchMessagesMax, 10],
-    max_connections: ['7', (c) => c.limits.connectionsMax, 7],
-    max_connections_per_address: ['3', (c) => c.limits.connectionsPerAddressMax, 3],
-    segment_size: ['128MiB', (c) => c.limits.segmentBytes, 134_217_728],
-    reserve: ['1MiB', (c) => c.limits.reserveBytes, 1_048_576],
-    buffer: ['48MiB', (c) => c.limits.bufferBytesMax, 50_331_648],
-    peer_buffer: ['1MiB', (c) => c.limits.peerBytesMax, 1_048_576],
-    delivery: ['2MiB', (c) => c.limits.deliveryBytesMax, 2_097_152],
-    delivery_u32: ['16KiB', (c) => c.limits.deliveryBytesMaxU32, 16_384],
-    consumer_header_timeout: ['1s', (c) => c.limits.consumerHeaderMs, 1000],
-    partial_timeout: ['1m', (c) => c.limits.partialMessageMs, 60_000],
-    heartbeat: ['500ms', (c) => c.limits.heartbeatMs, 500],
-    heartbeat_timeout: ['3s', (c) => c.limits.heartbeatAckMs, 3000],
-    ack_commit_delay: ['1ms', (c) => c.limits.ackCommitMs, 1],
-    proof_delay: ['1s', (c) => c.limits.proofMs, 1000],
-    require_data: ['yes', (c) => c.requireData, true],
-    unsafe_no_lock: ['yes', (c) => c.unsafeNoLock, true],
-  };
+type Sample = [string, (loaded: LoadedConfig['config']) => unknown, unknown];
+// Those of a cluster mean nothing one by one: cluster.test.ts.
+const SAMPLES: Record<Exclude<SettingKey, ClusterKey>, Sample> = {
+  data_dir: ['/tmp/q', (c) => c.dataDir, '/tmp/q'],
+  host: [
+    '::1',
+    (c) => [c.intake[0].host, c.exhaust[0].host, c.dashboard.host].join(),
+    '::1,::1,::1',
+  ],
+  intake_port: ['0', (c) => c.intake[0].port, 0],
+  exhaust_port: ['65535', (c) => c.exhaust[0].port, 65_535],
+  dashboard_port: ['1', (c) => c.dashboard.port, 1],
+  wire: ['u32', (c) => [c.intake[0].wire, c.exhaust[0].wire].join(), 'u32,u32'],
+  intake: [
+    'a:1,wire=u32; b:2',
+    (c) =>
+      c.intake
+        .slice(1)
+        .map((l) => l.host + l.wire)
+        .join(),
+    'au32,bu64',
+  ],
+  exhaust: ['[::1]:9', (c) => c.exhaust[1]?.host, '::1'],
+  sync: ['none', (c) => c.log.sync, 'none'],
+  sync_interval: ['2s', (c) => c.log.syncIntervalMs, 2000],
+  spare: ['1GiB', (c) => c.log.spareBytes, 2 ** 30],
+  max_message: ['2MiB', (c) => c.limits.messageBytesMax, 2_097_152],
+  memory: ['640MiB', (c) => c.memory.budgetBytes, 671_088_640],
+  dashboard: ['off', (c) => c.dashboard.enabled, false],
+  dashboard_host: ['127.0.0.9', (c) => c.dashboard.host, '127.0.0.9'],
+  dashboard_allow_host: ['mq.local q', (c) => c.dashboard.allowedHosts.join(), 'mq.local,q'],
+  dashboard_transport: ['node', (c) => c.dashboard.transport, 'node'],
+  dashboard_token: ['t'.repeat(16), (c) => c.dashboard.token, 't'.repeat(16)],
+  dashboard_token_file: ['token', (c) => c.dashboard.token, 'f'.repeat(20)],
+  dashboard_read_only: ['on', (c) => c.dashboard.readOnly, true],
+  log_level: ['trace', (c) => c.logging.level, 'trace'],
+  trace_bucket: ['0xff', (c) => c.logging.traceBucket, '255'],
+  log_format: ['pretty', (c) => c.logging.format, 'pretty'],
+  max_batch: ['10', (c) => c.limits.batchMessagesMax, 10],
+  max_connections: ['7', (c) => c.limits.connectionsMax, 7],
+  max_connections_per_address: ['3', (c) => c.limits.connectionsPerAddressMax, 3],
+  segment_size: ['128MiB', (c) => c.limits.segmentBytes, 134_217_728],
+  reserve: ['1MiB', (c) => c.limits.reserveBytes, 1_048_576],
+  buffer: ['48MiB', (c) => c.limits.bufferBytesMax, 50_331_648],
+  peer_buffer: ['1MiB', (c) => c.limits.peerBytesMax, 1_048_576],
+  delivery: ['2MiB', (c) => c.limits.deliveryBytesMax, 2_097_152],
+  delivery_u32: ['16KiB', (c) => c.limits.deliveryBytesMaxU32, 16_384],
+  consumer_header_timeout: ['1s', (c) => c.limits.consumerHeaderMs, 1000],
+  partial_timeout: ['1m', (c) => c.limits.partialMessageMs, 60_000],
+  heartbeat: ['500ms', (c) => c.limits.heartbeatMs, 500],
+  heartbeat_timeout: ['3s', (c) => c.limits.heartbeatAckMs, 3000],
+  ack_commit_delay: ['1ms', (c) => c.limits.ackCommitMs, 1],
+  proof_delay: ['1s', (c) => c.limits.proofMs, 1000],
+  require_data: ['yes', (c) => c.requireData, true],
+  unsafe_no_lock: ['yes', (c) => c.unsafeNoLock, true],
+};
 
-for (const key of SETTING_KEYS)
+for (const key of Object.keys(SAMPLES) as (keyof typeof SAMPLES)[])
   test(`setting ${key} takes effect from a flag, the environment and both files`, async () => {
     const [text, read, expected] = SAMPLES[key];
     assert.notDeepEqual(read((await load()).config), expected, 'the sample is the default');
@@ -166,6 +168,28 @@ for (const key of SETTING_KEYS)
     const json = file('a.json', JSON.stringify({ [key.replaceAll('_', '-')]: text }));
     assert.deepEqual(read((await load({ configFile: json })).config), expected);
   });
+
+test('a node of a cluster is one by flags, the environment or a file; its token is not shown', async () => {
+  const toml = `cluster = "prod"
+    cluster_node = 2
+    cluster_nats = ["n1:4222", "n2:4222"]
+    cluster_token = "0123456789abcdef"
+    cluster_own = "1s"`;
+  const { config } = await load({ configFile: file('c.toml', toml), flags: { cluster_node: '3' } });
+  const { name, node, nats, ownMs, token } = config.cluster!;
+  assert.deepEqual(
+    [name, node, nats.servers, ownMs, token],
+    ['prod', 3, ['n1:4222', 'n2:4222'], 1000, '0123456789abcdef'],
+  );
+  assert.equal(withoutSecrets(config).cluster!.token, '(set)');
+  assert.equal((await load()).config.cluster, undefined);
+  await assert.rejects(
+    load({ flags: { cluster_beat: '1s' } }),
+    /--cluster-beat does nothing without/,
+  );
+  const environment = { THRUSTMQ_CLUSTER_NODE: '1' };
+  await assert.rejects(load({ environment }), /THRUSTMQ_CLUSTER_NODE does nothing without/);
+});
 
 test('the file may use numbers, booleans, lists and tables', async () => {
   const toml = `
