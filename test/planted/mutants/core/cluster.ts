@@ -193,4 +193,22 @@ export const CORE_CLUSTER: readonly Mutant[] = [
     test: 'test/sim/cluster/cluster.test.ts',
     caughtBy: '12 worlds of three nodes and one stream: every promise holds in each',
   },
+  {
+    name: 'stream filled without a reserve',
+    file: 'src/core/cluster/stream-room.ts',
+    member: 'reserveOf',
+    find: 'Math.min(RESERVE_BYTES, Math.floor(maxBytes / RESERVE_SHARE))',
+    replace: '0',
+    test: 'test/core/cluster/stream-room.test.ts',
+    caughtBy: 'a further segment of messages has to fit, and the reserve behind it',
+  },
+  {
+    name: 'segment that is begun not counted as what may still come into the stream',
+    file: 'src/core/cluster/stream-room.ts',
+    member: 'StreamRoom.blockedFrom',
+    find: 'this.#maxBytes - reserveOf(this.#maxBytes) - this.#segmentBytes',
+    replace: 'this.#maxBytes - reserveOf(this.#maxBytes)',
+    test: 'test/core/cluster/stream-room.test.ts',
+    caughtBy: 'a further segment of messages has to fit, and the reserve behind it',
+  },
 ];
