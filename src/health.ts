@@ -2,6 +2,7 @@
 // and what is said of one that must stop.
 
 import { type MemoryConfig, memoryText } from './config/memory.ts';
+import { BEHIND_MS, type ClusterSnapshot } from './contract/cluster.ts';
 import { LogError } from './log/files/errors.ts';
 
 export interface Health {
@@ -35,6 +36,66 @@ export function healthOf({ lateMs, blocked, failure, memory, closing }: Conditio
   };
   const ready = !closing && Object.values(checks).every(({ ok }) => ok);
   return { live: checks.eventLoop.ok && checks.log.ok, ready, checks };
+}
+
+/**
+ * What a node of a cluster adds to that, whoever owns the log: it is ready while its clients are
+ * served through it, so as an owner that delivers, and as a follower that is less than 5 s behind.
+ */
+export function clusterHealth(cluster: ClusterSnapshot): Health {
+  const { self, ack, stream } = cluster;
+  const { leader, connected } = stream;
+  const reached = leader === null ? 'no server leads the stream' : `${leader} leads the stream`;
+  const checks = {
+    cluster: { ok: isServing(cluster), detail: roleText(cluster) },
+    stream: { ok: connected, detail: connected ? reached : 'no server of NATS is reached' },
+    // What was accepted at the start keeps nobody away, and is to be seen all the same.
+    acks: { ok: true, detail: [ack.means, ...ack.warnings].join('; ') },
+  };
+  const ready = checks.cluster.ok && checks.stream.ok;
+  return { live: self.state !== 'stopped', ready, checks };
+}
+
+function isServing({ self }: ClusterSnapshot): boolean {
+  switch (self.state) {
+    case 'owning':
+    case 'doubting':
+      return true;
+    case 'following':
+    case 'campaigning':
+      return self.building === null && self.lagMs < BEHIND_MS;
+    default:
+      return false;
+  }
+}
+
+/** What a node is about, and how far it is, as people say it. */
+export function roleText({ self, owner }: ClusterSnapshot): string {
+  const whose = owner === null ? 'no node that owns the log' : `node ${owner.node}, the owner`;
+  const behind = `${self.lag} messages behind, ${Math.round(self.lagMs)} ms`;
+  const { building } = self;
+  if (building !== null)
+    return `node ${self.node} builds itself from the other nodes, ${building.bytes} of ${building.bytesTotal} bytes`;
+  switch (self.state) {
+    case 'owning':
+      return `node ${self.node} owns the log, epoch ${self.epoch}`;
+    case 'doubting':
+      return `node ${self.node} owns the log and waits for the stream: appends are in doubt`;
+    case 'suspended':
+      return `node ${self.node} owned the log and delivers nothing: the stream has confirmed nothing for too long`;
+    case 'following':
+      return `node ${self.node} follows ${whose}: ${behind}`;
+    case 'campaigning':
+      return `node ${self.node} tries to own the log: ${behind}`;
+    case 'joining':
+      return `node ${self.node} reads the stream: ${behind}`;
+    case 'resigning':
+      return `node ${self.node} hands the log over`;
+    case 'deposed':
+      return `node ${self.node} owned the log, another one does now: it begins to follow`;
+    case 'stopped':
+      return `node ${self.node} has stopped: its log says why`;
+  }
 }
 
 /** What is said when the log failed: what is certain now, and what to do. */

@@ -1,5 +1,5 @@
-// What a node of a cluster says of the cluster, for status, page and metrics. Types only; 64-bit
-// numbers are decimal text, times are ISO 8601, UTC.
+// What a node of a cluster says of the cluster, for status, page and metrics, and what follows from
+// it for everybody alike. 64-bit numbers are decimal text, times are ISO 8601, UTC.
 
 /** What a node is about; only who is owning, doubting or suspended has a broker that serves. */
 export type NodeState =
@@ -33,6 +33,8 @@ export interface NodeStatus {
   /** Messages of the stream that it knows of and has not on its disk, and since when. */
   lag: number;
   lagMs: number;
+  /** Why it could not own the log now, or has no room for more (a full disk, …); null: nothing. */
+  blocked: string | null;
   /** While it builds itself from the other nodes: how far that is. Null: it does not. */
   building: { bytes: number; bytesTotal: number } | null;
 }
@@ -51,6 +53,24 @@ export interface AppendTimes {
   p50: number;
   p99: number;
   max: number;
+}
+
+/** Of the process that is asked; while it owns the log, its snapshot says the same. */
+export interface NodeResources {
+  rssBytes: number;
+  heapBytes: number;
+  /** --memory. */
+  budgetBytes: number;
+  /** Disk space of its copy of the log, and what its file system has left; null: not known. */
+  logBytes: number;
+  diskFreeBytes: number | null;
+}
+
+/** A step-down that has begun: who comes next shows in the snapshots that follow. */
+export interface StepDown {
+  of: 'owner' | 'leader';
+  /** Number of the node, or name of the server of NATS, that gives up; null: not known. */
+  from: string | null;
 }
 
 export interface ClusterSnapshot {
@@ -95,4 +115,25 @@ export interface ClusterSnapshot {
   appends: AppendTimes | null;
   /** Clients of this node that the owner serves, and bytes on their way. */
   passedOn: { clients: number; bytes: number };
+  resources: NodeResources;
+}
+
+/** A node that is further behind, or was not heard of for so long, is no help for now. */
+export const BEHIND_MS = 5000;
+
+const SERVING: readonly NodeState[] = ['owning', 'doubting', 'suspended', 'resigning'];
+
+/** Whether it has the broker; it may hold its tongue meanwhile, as `suspended` does. */
+export function owns({ state }: Pick<NodeStatus, 'state'>): boolean {
+  return SERVING.includes(state);
+}
+
+/** Why a node other than the owner would not take over now; undefined: it would. */
+export function hindrance(node: NodeStatus & { seenMs?: number }): string | undefined {
+  const { state, building, blocked, lag, lagMs, seenMs = 0 } = node;
+  if (seenMs >= BEHIND_MS) return `not heard of for ${Math.round(seenMs / 1000)} s`;
+  if (building !== null) return 'is building itself from the other nodes';
+  if (state !== 'following' && state !== 'campaigning') return `is ${state}`;
+  if (blocked !== null) return blocked;
+  return lagMs >= BEHIND_MS ? `${lag} messages of the stream behind` : undefined;
 }
