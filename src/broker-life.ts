@@ -39,6 +39,8 @@ export interface BrokerLifeOptions {
   opened: OpenedLog;
   paused: Paused;
   settings: SettingsFile;
+  /** Whether anything may be delivered at this time; absent: it may. */
+  mayDeliver?: (() => boolean) | undefined;
   /** The log failed: nothing is acked any more. Called once. */
   failed: (failure: Error) => void;
 }
@@ -228,6 +230,25 @@ export class BrokerLife {
   snapshot(): Snapshot {
     this.#broker.at(this.#ticker.clockMs);
     return this.#reporter.snapshot();
+  }
+
+  /** Nothing may be delivered for now: consumers are closed, producers stay. */
+  suspend(): void {
+    this.#broker.suspend();
+  }
+
+  goOn(): void {
+    this.#broker.goOn();
+  }
+
+  /** Somebody else owns the log: all connections are closed without an answer, nothing is told. */
+  drop(failure: Error): void {
+    if (this.#failure === undefined) {
+      this.#failure = failure;
+      this.#backups.cancel();
+      this.#broker.failed(failure);
+    }
+    this.end();
   }
 
   /** What an orderly stop goes through. */

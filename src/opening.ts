@@ -29,7 +29,7 @@ export interface OpeningOptions {
   config: BrokerConfig;
   log: Logger;
   /** Told how far the start is, again and again until it is over. */
-  progress?: (progress: StartSnapshot) => void;
+  progress?: ((progress: StartSnapshot) => void) | undefined;
 }
 
 /** An open log, and the state that was read from it. */

@@ -17,10 +17,12 @@ const END_MS = 500;
 export interface StoppingParts {
   broker: Broker;
   log: FileLog;
-  listeners: Listeners;
+  listeners: Pick<Listeners, 'stop' | 'endAll'>;
   backups: Backups;
   /** Whether the log failed, before the stop or meanwhile. */
   failed: () => boolean;
+  /** Says that nothing more comes, where others wait for that; never rejects. */
+  resign?: () => Promise<void>;
   /** Settles when the broker has stopped by itself. */
   stopped: Promise<unknown>;
 }
@@ -44,6 +46,7 @@ export async function stopInOrder(parts: StoppingParts): Promise<boolean> {
     return broker.commit.drained;
   };
   await until(parts, drained, LOG_MS);
+  if (!failed()) await parts.resign?.();
   broker.flush();
   await listeners.endAll(END_MS);
   await new Promise<void>((resolve) => log.sync(() => resolve()));

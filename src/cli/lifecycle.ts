@@ -6,6 +6,7 @@ import { basename, relative } from 'node:path';
 import { isLoopback } from '../config/address.ts';
 import type { BrokerConfig, Listener } from '../config/load.ts';
 import { memoryComplaint } from '../config/memory.ts';
+import type { ClusterSnapshot } from '../contract/cluster.ts';
 import type { Command, Outcome } from '../contract/commands.ts';
 import type { Snapshot, StartSnapshot } from '../contract/snapshot.ts';
 import type { Answer, Health, Setting } from '../dashboard/messages.ts';
@@ -34,7 +35,9 @@ export interface RunningServer {
   readonly dataDir?: string;
   /** Tells this broker from every other one. */
   readonly instance?: string;
-  snapshot(): Snapshot;
+  /** Undefined: another node of its cluster serves. */
+  snapshot(): Snapshot | undefined;
+  cluster?(): ClusterSnapshot;
   activity?(): number;
   health(): { live: boolean; ready: boolean; checks: Health['checks'] };
   command?(command: Command, done: (outcome: Outcome) => void): void;
@@ -160,7 +163,7 @@ class Lifecycle {
     const health: Health = { started: true, live, ready: ready && !this.#stopping, checks };
     if (this.#stopping)
       health.checks = { ...checks, stopping: { ok: false, detail: 'the broker is stopping' } };
-    return { health, snapshot: server.snapshot() };
+    return { health, snapshot: server.snapshot(), cluster: server.cluster?.() };
   }
 
   async #announce(server: RunningServer): Promise<void> {

@@ -115,13 +115,21 @@ async function serve(command: Command): Promise<void> {
       { event: 'config.unknown-variables', names: loaded.unknownVariables },
       unknownText(loaded.unknownVariables),
     );
-  const server = await import('../server.ts');
-  const startServer: LifecycleOptions['startServer'] = (options) =>
-    server.startServer({ ...options, rules });
+  const startServer = await starterOf(loaded);
   const settings = [...settingsOf(loaded), ...ruleSettingsOf(loaded)];
   const version = readVersion();
   const exitCode = await runBroker({ config, handle, version, startServer, settings });
   process.exit(exitCode);
+}
+
+// What a node of a cluster needs is not even read by a broker that is none.
+async function starterOf({ config, rules }: LoadedConfig): Promise<LifecycleOptions['startServer']> {
+  if (config.cluster === undefined) {
+    const server = await import('../server.ts');
+    return (options) => server.startServer({ ...options, rules });
+  }
+  const cluster = await import('../cluster/starting.ts');
+  return (options) => cluster.startNode({ ...options, rules });
 }
 
 function unknownText(names: readonly string[]): string {

@@ -100,6 +100,16 @@ export function readEnvelope(
   return isSound(envelope) ? envelope : 'kind';
 }
 
+/** Of which log a message is, whatever it says; undefined where it is none of a stream like this. */
+export function logIdOf(bytes: Uint8Array, crc32c: Checksum): bigint | undefined {
+  if (bytes.length < STREAM_ENVELOPE_BYTES) return undefined;
+  const view = viewOf(bytes);
+  const isOne =
+    view.getUint32(STREAM_MAGIC_AT, true) === STREAM_MAGIC &&
+    view.getUint32(STREAM_CRC_AT, true) === headCrc(bytes, crc32c);
+  return isOne ? view.getBigUint64(STREAM_LOG_ID_AT, true) : undefined;
+}
+
 function fieldsOf(view: DataView, bodyBytes: number): Envelope {
   const kind = view.getUint8(STREAM_KIND_AT);
   const jsonBytes = view.getUint16(STREAM_JSON_AT, true);

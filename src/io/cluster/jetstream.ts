@@ -52,9 +52,9 @@ type Done = (appended: Appended) => void;
 export class JetStreamLink implements ReplicatedStream {
   /** When the stream was made. */
   readonly created: string;
+  readonly name: string;
   readonly #nats: Nats;
   readonly #options: StreamOptions;
-  readonly #name: string;
   readonly #subject: string;
   readonly #pending = new Set<Done>();
   readonly #readers = new Set<StreamReader>();
@@ -69,7 +69,7 @@ export class JetStreamLink implements ReplicatedStream {
     this.#options = options;
     this.created = created;
     this.#verdict = verdict;
-    this.#name = streamName(options);
+    this.name = streamName(options);
     this.#subject = subjectOf(options);
     this.#judging = every(JUDGE_MS, () => void this.#judge()).unref();
     void this.#watch();
@@ -113,7 +113,7 @@ export class JetStreamLink implements ReplicatedStream {
     hear: (message: StreamMessage) => boolean,
     lost: (why: string) => void,
   ): { stop(): void; resume(): void } {
-    const reader: StreamReader = new StreamReader(this.#nats, this.#name, from, {
+    const reader: StreamReader = new StreamReader(this.#nats, this.name, from, {
       hear,
       lost: (why) => {
         this.#readers.delete(reader);
@@ -121,7 +121,7 @@ export class JetStreamLink implements ReplicatedStream {
       },
       firstNow: async () => {
         try {
-          return (await this.#nats.manager.streams.info(this.#name)).state.first_seq;
+          return (await this.#nats.manager.streams.info(this.name)).state.first_seq;
         } catch {
           return undefined;
         }
@@ -138,14 +138,14 @@ export class JetStreamLink implements ReplicatedStream {
   }
 
   read(sequence: number, done: (failure: Failure, message?: StreamMessage) => void): void {
-    this.#nats.manager.direct.getMessage(this.#name, { seq: sequence }).then((found) => {
+    this.#nats.manager.direct.getMessage(this.name, { seq: sequence }).then((found) => {
       if (found === null) done(undefined);
       else done(undefined, { sequence: found.seq, bytes: found.data });
     }, done);
   }
 
   state(done: (failure: Failure, state?: StreamState) => void): void {
-    this.#nats.manager.streams.info(this.#name).then(({ state, created, cluster }) => {
+    this.#nats.manager.streams.info(this.name).then(({ state, created, cluster }) => {
       const { first_seq, last_seq, bytes, messages } = state;
       const first = messages === 0 ? last_seq + 1 : first_seq;
       const leader = cluster?.leader === undefined ? {} : { leader: cluster.leader };
@@ -154,7 +154,7 @@ export class JetStreamLink implements ReplicatedStream {
   }
 
   purge(before: number, done: (failure: Failure) => void): void {
-    this.#nats.manager.streams.purge(this.#name, { seq: before }).then(() => done(undefined), done);
+    this.#nats.manager.streams.purge(this.name, { seq: before }).then(() => done(undefined), done);
   }
 
   connected(): boolean {
@@ -163,7 +163,7 @@ export class JetStreamLink implements ReplicatedStream {
 
   /** The server that leads the stream; undefined while none does. */
   async leader(): Promise<string | undefined> {
-    return (await this.#nats.manager.streams.info(this.#name)).cluster?.leader || undefined;
+    return (await this.#nats.manager.streams.info(this.name)).cluster?.leader || undefined;
   }
 
   /**
@@ -172,7 +172,7 @@ export class JetStreamLink implements ReplicatedStream {
    */
   async stepDownLeader(preferred?: string): Promise<boolean> {
     const order = preferred === undefined ? '' : JSON.stringify({ placement: { preferred } });
-    const subject = `$JS.API.STREAM.LEADER.STEPDOWN.${this.#name}`;
+    const subject = `$JS.API.STREAM.LEADER.STEPDOWN.${this.name}`;
     const answer = await this.#nats.connection.request(subject, order, { timeout: 2000 });
     return answer.json<{ success?: boolean }>().success === true;
   }
@@ -204,7 +204,7 @@ export class JetStreamLink implements ReplicatedStream {
   async #judge(): Promise<void> {
     let verdict: ServerVerdict;
     try {
-      const info = await this.#nats.manager.streams.info(this.#name);
+      const info = await this.#nats.manager.streams.info(this.name);
       verdict = await judge(this.#nats, info, this.#options);
     } catch {
       return; // no leader now: nothing is known that was not known before

@@ -9,18 +9,27 @@ import { PROOF_BYTES } from './preamble.ts';
 const TOKEN_CHARACTERS_MIN = 16;
 const TOKEN_BYTES_MAX = 4096;
 
-/** A token file; `proof` throws an Error that says what is wrong with it, never what it holds. */
+/** A token; `proof` throws an Error that says what is wrong with its file, never what it holds. */
 export class NodeToken {
-  readonly #path: string;
+  readonly #path: string | undefined;
   #seen = '';
   #proof: Buffer = Buffer.alloc(PROOF_BYTES);
 
-  constructor(path: string) {
+  /** `path`: its file. */
+  constructor(path: string | undefined) {
     this.#path = path;
+  }
+
+  /** One that stands in no file. */
+  static of(token: string): NodeToken {
+    const fixed = new NodeToken(undefined);
+    fixed.#proof = proofOf(token);
+    return fixed;
   }
 
   /** What proves that a node has the token: 32 bytes. Looks whether the file is another by now. */
   proof(): Buffer {
+    if (this.#path === undefined) return this.#proof;
     const { mode, size, mtimeMs, ctimeMs, ino } = fs.statSync(this.#path);
     const seen = [mode, size, mtimeMs, ctimeMs, ino].join();
     if (seen === this.#seen) return this.#proof;
@@ -30,7 +39,7 @@ export class NodeToken {
     const token = fs.readFileSync(this.#path, 'utf8').trim();
     if (token.length < TOKEN_CHARACTERS_MIN)
       throw new Error(`${this.#path} holds fewer than ${TOKEN_CHARACTERS_MIN} characters`);
-    this.#proof = createHash('sha256').update(`thrustmq node ${token}`).digest();
+    this.#proof = proofOf(token);
     this.#seen = seen;
     return this.#proof;
   }
@@ -39,4 +48,8 @@ export class NodeToken {
   matches(proof: Uint8Array): boolean {
     return timingSafeEqual(this.proof(), proof);
   }
+}
+
+function proofOf(token: string): Buffer {
+  return createHash('sha256').update(`thrustmq node ${token}`).digest();
 }

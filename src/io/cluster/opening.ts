@@ -92,7 +92,9 @@ export async function judge(
   );
   const server = nats.connection.info;
   const { leader, replicas = [] } = info.cluster ?? {};
-  const names = [leader ?? server?.server_name ?? '', ...replicas.map(({ name }) => name)];
+  // Servers of some versions name the leader among the replicas, too.
+  const known = [leader ?? server?.server_name ?? '', ...replicas.map(({ name }) => name)];
+  const names = [...new Set(known)];
   return judgeServers({
     stream: streamName(options),
     replicas: info.config.num_replicas,

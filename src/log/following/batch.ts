@@ -4,7 +4,10 @@
 // asked here: that there is one commit, behind all else, and that no sequence is left out.
 
 import {
+  FLAG_LAST,
   RECORD_COMMIT,
+  RECORD_FLAGS_AT,
+  RECORD_HEADER_BYTES,
   RECORD_MESSAGES,
   RECORD_PLACED,
   RECORD_TRIM,
@@ -83,6 +86,11 @@ export function checkBatch(
   const why = reader.wrong ?? reader.oddEnd(walk);
   if (why !== undefined) throw refuse(why);
   return { last: walk.last, sequence: walk.sequence, trim: reader.trim };
+}
+
+/** Whether a batch that this broker has written is the last one of its segment. */
+export function closesSegment(batch: Uint8Array): boolean {
+  return (batch[batch.length - RECORD_HEADER_BYTES + RECORD_FLAGS_AT]! & FLAG_LAST) !== 0;
 }
 
 class BatchReader implements Visitor {

@@ -32,6 +32,8 @@ export class ShippedJournal implements Journal {
   readonly #publisher: Publisher;
   readonly #soon: (call: () => void) => void;
   #failure: Error | undefined;
+  #writing = false;
+  #rested: (() => void)[] = [];
 
   /** `soon` calls back in a turn of its own. */
   constructor(local: LocalJournal, publisher: Publisher, soon: (call: () => void) => void) {
@@ -52,8 +54,28 @@ export class ShippedJournal implements Journal {
     };
     this.#publisher.publish(position, this.#local.placeOf(position, bytes), (failure) => {
       if (failure !== undefined || this.#failure !== undefined) end(failure);
-      else this.#local.append(position, bytes, end);
+      else this.#write(position, bytes, end);
     });
+  }
+
+  #write(position: Position, bytes: number, done: (failure: Failure) => void): void {
+    this.#writing = true;
+    this.#local.append(position, bytes, (failure) => {
+      this.#writing = false;
+      for (const call of this.#rested.splice(0)) this.#soon(call);
+      done(failure);
+    });
+  }
+
+  /** Whether a batch is on its way to the disk here: it may hang. */
+  get isWriting(): boolean {
+    return this.#writing;
+  }
+
+  /** Calls back in a turn of its own when nothing is on its way to the disk here. */
+  whenRested(call: () => void): void {
+    if (this.#writing) this.#rested.push(call);
+    else this.#soon(call);
   }
 
   /** Nothing is called done from now on, not even what is under way: somebody else owns the log. */

@@ -1,0 +1,154 @@
+// The ports of a node: those of clients, which go to the broker here or are passed on to the owner,
+// and the one of other nodes, which bring their clients when this node owns the log.
+
+import { readFileSync } from 'node:fs';
+import type { AddressInfo, Socket } from 'node:net';
+import { INBOX_READ_BYTES } from '../../assembly/layout.ts';
+import type { ClusterConfig } from '../config/cluster.ts';
+import type { BrokerConfig } from '../config/load.ts';
+import type { Side } from '../contract/snapshot.ts';
+import type { Session } from '../core/connections/session.ts';
+import type { Limits } from '../core/limits.ts';
+import type { Link } from '../core/ports/link.ts';
+import { StartError } from '../data-folder.ts';
+import { type Addresses, cannotListen, type Door, openDoors } from '../doors.ts';
+import { type NodeCertificates, NodeListener, type Notice } from '../io/cluster/node-listener.ts';
+import { NodeToken } from '../io/cluster/node-token.ts';
+import type { Preamble } from '../io/cluster/preamble.ts';
+import { Splicer } from '../io/cluster/splicer.ts';
+import { Listeners } from '../io/tcp/listeners.ts';
+
+/** Half of what clients may have under way is for those of other nodes. */
+const SPLICED_SHARE = 0.5;
+
+export interface NodePortsOptions {
+  config: BrokerConfig;
+  cluster: ClusterConfig;
+  limits: Limits;
+  /** Where all sockets of clients read into. */
+  inbox: Uint8Array;
+  /** What the broker here does with a client of a side; undefined: another node owns the log. */
+  accept: (side: Side) => ((link: Link) => Session | undefined) | undefined;
+  notice: Notice;
+}
+
+export class NodePorts {
+  readonly listeners = new Listeners();
+  readonly addresses: Addresses = { intake: [], exhaust: [] };
+  readonly splicer: Splicer;
+  readonly #options: NodePortsOptions;
+  readonly #nodes: NodeListener;
+  readonly #readInto: Uint8Array;
+  #own: AddressInfo | undefined;
+
+  /** @throws StartError 78 where this node could not say who it is. */
+  constructor(options: NodePortsOptions) {
+    const { cluster, limits, notice, inbox } = options;
+    this.#options = options;
+    this.#readInto = inbox.subarray(inbox.length - INBOX_READ_BYTES);
+    const proofs = proofsOf(cluster);
+    this.splicer = new Splicer({
+      cluster: cluster.name,
+      node: String(cluster.node),
+      ...proofs,
+      limits,
+      bytesMax: Math.floor(limits.bufferBytesMax * SPLICED_SHARE),
+      nowMs: () => performance.now(),
+      notice,
+    });
+    this.#nodes = new NodeListener({
+      ...cluster.listen,
+      cluster: cluster.name,
+      ...proofs,
+      connectionsMax: limits.connectionsMax,
+      isOwner: () => options.accept('intake') !== undefined,
+      adopt: (socket, client) => this.#adopt(socket, client),
+      notice,
+    });
+  }
+
+  /** Opens all; what is open stays for `close` if one cannot be had (StartError 1). */
+  async open(): Promise<void> {
+    const { config, cluster } = this.#options;
+    try {
+      this.#own = await this.#nodes.listen();
+    } catch (error) {
+      const { host, port } = cluster.listen;
+      throw cannotListen(host, port, error as NodeJS.ErrnoException);
+    }
+    await openDoors(this.listeners, config, (side) => this.#doorTo(side), this.addresses);
+  }
+
+  /** Where the port for nodes listens, once it does. */
+  get cluster(): AddressInfo | undefined {
+    return this.#own;
+  }
+
+  #doorTo(side: Side): Door {
+    const { accept } = this.#options;
+    return {
+      accept: (link) => {
+        const serve = accept(side);
+        return serve === undefined ? this.splicer.splice(link, side) : serve(link);
+      },
+      readInto: this.#readInto,
+    };
+  }
+
+  #adopt(socket: Socket, client: Preamble): void {
+    const serve = this.#options.accept(client.side);
+    if (serve === undefined) {
+      socket.destroy();
+      return;
+    }
+    const { wire } = client;
+    this.listeners.adopt(socket, client, { wire, accept: serve, readInto: this.#readInto });
+  }
+
+  /** Lets nobody in any more; who is connected stays. */
+  stop(): void {
+    this.listeners.stop();
+    this.#nodes.close();
+  }
+
+  /** Disconnects everybody. */
+  close(): void {
+    this.stop();
+    this.splicer.close();
+    this.listeners.destroyAll();
+  }
+}
+
+interface Proofs {
+  token?: NodeToken;
+  certificates?: NodeCertificates;
+}
+
+// On a machine's own address the cluster's name is enough: config/cluster.ts refuses others.
+function proofsOf({ name, token, tokenFile, tls }: ClusterConfig): Proofs {
+  try {
+    if (tls !== undefined) {
+      const { caFile, certFile, keyFile } = tls;
+      const certificates = {
+        ca: readFileSync(caFile!),
+        cert: readFileSync(certFile!),
+        key: readFileSync(keyFile!),
+      };
+      const given = tokenOf(token, tokenFile);
+      return given === undefined ? { certificates } : { certificates, token: given };
+    }
+    return { token: tokenOf(token, tokenFile) ?? NodeToken.of(`cluster ${name} on loopback`) };
+  } catch (error) {
+    throw new StartError(78, `this node cannot say who it is: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+}
+
+function tokenOf(token: string | undefined, file: string | undefined): NodeToken | undefined {
+  if (token !== undefined) return NodeToken.of(token);
+  if (file === undefined) return undefined;
+  const read = new NodeToken(file);
+  read.proof(); // what is wrong with it is said at the start
+  return read;
+}

@@ -1,0 +1,201 @@
+// The start of a node: its folder, the stream, the log that both have in common, its ports; then it
+// takes part. What is there must fit together, or it is refused before anything is changed.
+
+import { randomBytes } from 'node:crypto';
+import path from 'node:path';
+import type { ClusterConfig } from '../config/cluster.ts';
+import { StreamRoom, whyNoRoom } from '../core/cluster/stream-room.ts';
+import { Paused } from '../core/delivery/paused.ts';
+import { DataFolder, StartError } from '../data-folder.ts';
+import { Clock } from '../io/clock.ts';
+import { connectStream, type JetStreamLink, StreamRefused } from '../io/cluster/jetstream.ts';
+import { connectionLimits } from '../io/connection-limits.ts';
+import { demandDescriptors } from '../io/descriptors.ts';
+import { RateLimitedLog } from '../io/logger.ts';
+import { SettingsFile } from '../io/settings.ts';
+import { filesIn } from '../io/storage.ts';
+import { LogError } from '../log/files/errors.ts';
+import { surroundings } from '../opening.ts';
+import type { ServerOptions } from '../server.ts';
+import { startErrorOf } from '../start-errors.ts';
+import { sleep } from '../time/timers.ts';
+import { layoutOf, type OwnerIdentity } from './identity.ts';
+import { LocalLog, type LocalLogOptions } from './local-log.ts';
+import { Member } from './member.ts';
+import { ClusterNode } from './node.ts';
+import { PlaceFile, type Remembered } from './place-file.ts';
+import { NodePorts } from './ports.ts';
+import { logIdIn } from './stream-log-id.ts';
+
+const SHARD = 0;
+const RETRY_MS = 500;
+
+/**
+ * Starts a node; waits while NATS is away. Rejects with StartError: as a broker does, and 78 where
+ * stream, folder and settings do not fit together.
+ */
+export async function startNode(options: ServerOptions): Promise<ClusterNode> {
+  demandDescriptors((text) => new StartError(78, text));
+  const folder = new DataFolder(options);
+  const files = filesIn(path.join(folder.path, 'log'));
+  let link: JetStreamLink | undefined;
+  try {
+    const placeFile = new PlaceFile(() => folder.path);
+    const known = rememberedBy(placeFile, options.config.cluster!);
+    link = await connect(options, known);
+    const node = await openNode(options, folder, link, placeFile, known);
+    node.begin();
+    return node;
+  } catch (error) {
+    await link?.close();
+    folder.release();
+    throw refusalOf(error, options.config.dataDir, files);
+  }
+}
+
+function rememberedBy(file: PlaceFile, { name }: ClusterConfig): Remembered | undefined {
+  const known = file.read();
+  if (known === undefined || known.cluster === name) return known;
+  throw new StartError(
+    78,
+    `the data folder is that of a node of cluster ${known.cluster}, not of ${name}: choose another --data-dir, or the other --cluster`,
+  );
+}
+
+function connect(options: ServerOptions, known: Remembered | undefined): Promise<JetStreamLink> {
+  const { config, log } = options;
+  const { name, nats, stream, accepted } = config.cluster!;
+  return connectStream({
+    ...nats,
+    ...stream,
+    ...accepted,
+    cluster: name,
+    shard: SHARD,
+    createdBefore: known?.created,
+    warn: (text) => log.warn({ event: 'cluster.nats' }, text),
+  });
+}
+
+async function openNode(
+  options: ServerOptions,
+  folder: DataFolder,
+  link: JetStreamLink,
+  placeFile: PlaceFile,
+  known: Remembered | undefined,
+): Promise<ClusterNode> {
+  const { config, log, version, clock = new Clock() } = options;
+  const cluster = config.cluster!;
+  const { segmentBytes } = config.limits;
+  const tooSmall = whyNoRoom(cluster.stream.maxBytes, segmentBytes);
+  if (tooSmall !== undefined) throw new StartError(78, `${tooSmall} (--cluster-max-bytes)`);
+  const around = surroundings(clock);
+  const { codec } = around;
+  const logId = await logIdOf(link, known, (bytes) => codec.checksum(bytes), options);
+  around.logId = BigInt.asIntN(64, logId);
+  const opening: LocalLogOptions = { config, log, folder, around, progress: options.progress };
+  const local = await LocalLog.open(opening);
+  const notices = new RateLimitedLog(log);
+  let node: ClusterNode | undefined;
+  let member: Member | undefined;
+  const ports = new NodePorts({
+    config,
+    cluster,
+    limits: connectionLimits(config.limits, log),
+    inbox: codec.inbox,
+    accept: (side) => member?.life?.doorTo(side).accept,
+    notice: (level, kind, text) => notices.write(kind, {}, text, level),
+  });
+  try {
+    await ports.open();
+  } catch (error) {
+    ports.close();
+    await local.close();
+    throw error;
+  }
+  member = new Member({
+    ...opening,
+    cluster,
+    version,
+    life: {
+      ...options,
+      clock,
+      dataDir: () => folder.path,
+      listeners: ports.listeners,
+      paused: new Paused(),
+      settings: new SettingsFile(() => folder.path, 'paused.json'),
+    },
+    stream: new StreamRoom(link, cluster.stream.maxBytes, segmentBytes),
+    maxPayload: link.maxPayload,
+    identity: identityOf(options, ports),
+    local,
+    place: known?.place,
+    segments: known?.segments ?? [],
+    build: async () => undefined,
+    events: {
+      owner: (identity) => ports.splicer.owner(identity && addressOf(identity.address)),
+      stop: (code, why) => node?.fail(code, why),
+    },
+  });
+  const remembered = {
+    cluster: cluster.name,
+    node: cluster.node,
+    created: link.created,
+    logId: String(logId),
+  };
+  node = new ClusterNode({ options, folder, link, member, ports, placeFile, remembered, notices });
+  return node;
+}
+
+// Of an empty folder and a stream with messages it is what these say.
+async function logIdOf(
+  link: JetStreamLink,
+  known: Remembered | undefined,
+  crc32c: (bytes: Uint8Array) => number,
+  { log }: ServerOptions,
+): Promise<bigint> {
+  if (known !== undefined) return BigInt(known.logId);
+  for (;;) {
+    try {
+      return await logIdIn(link, link.name, crc32c);
+    } catch (error) {
+      const text = `cannot read the stream yet: ${(error as Error).message}; trying again`;
+      log.warn({ event: 'cluster.nats' }, text);
+      await sleep(RETRY_MS);
+    }
+  }
+}
+
+function identityOf({ config, version }: ServerOptions, ports: NodePorts): OwnerIdentity {
+  const { node, advertise } = config.cluster!;
+  const { enabled, host, port } = config.dashboard;
+  return {
+    node,
+    life: randomBytes(8).toString('hex'),
+    // Port 0 is any free one.
+    address: textOf(advertise.host, advertise.port || ports.cluster!.port),
+    dashboard: enabled && port !== 0 ? textOf(host, port) : null,
+    version,
+    ...layoutOf(config),
+  };
+}
+
+function textOf(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+function addressOf(text: string): { host: string; port: number } {
+  const at = text.lastIndexOf(':');
+  return { host: text.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(text.slice(at + 1)) };
+}
+
+function refusalOf(error: unknown, dataDir: string, files: number): unknown {
+  if (error instanceof StreamRefused)
+    return new StartError(error.exitCode, error.message, { cause: error });
+  if (error instanceof LogError && error.code === 'other')
+    return new StartError(
+      78,
+      `the log in ${dataDir} is none of this cluster: ${error.message}. Choose an empty --data-dir, and this node builds its log from the others`,
+      { cause: error },
+    );
+  return startErrorOf(error, dataDir, files);
+}

@@ -1,0 +1,45 @@
+// Which log a cluster's stream holds: what its first messages say; of an empty stream what follows
+// from its own name and time, so that all nodes that come to it begin the same log.
+
+import { createHash } from 'node:crypto';
+import { type Checksum, logIdOf } from '../core/cluster/envelope.ts';
+import type { ReplicatedStream, StreamState } from '../core/ports/stream.ts';
+
+/** Messages that are looked at: strangers may have put some in front. */
+const LOOKED_MAX = 100;
+
+/** LOG_ID, unsigned. Rejects with what the stream says, or if nothing in it can be read yet. */
+export async function logIdIn(
+  stream: Pick<ReplicatedStream, 'state' | 'read'>,
+  name: string,
+  crc32c: Checksum,
+): Promise<bigint> {
+  const { first, last, created } = await stateOf(stream);
+  const end = Math.min(last + 1, first + LOOKED_MAX);
+  for (let sequence = first; sequence < end; sequence++) {
+    const id = await idAt(stream, sequence, crc32c);
+    if (id !== undefined) return id;
+  }
+  // A server that is behind has none of them yet: another log must not be begun for that.
+  if (last >= first) throw new Error(`messages ${first} to ${last} of the stream say no log yet`);
+  return createHash('sha256').update(`${name} ${created}`).digest().readBigUInt64LE();
+}
+
+function stateOf(stream: Pick<ReplicatedStream, 'state'>): Promise<StreamState> {
+  return new Promise((resolve, reject) =>
+    stream.state((failure, state) => (state === undefined ? reject(failure) : resolve(state))),
+  );
+}
+
+function idAt(
+  stream: Pick<ReplicatedStream, 'read'>,
+  sequence: number,
+  crc32c: Checksum,
+): Promise<bigint | undefined> {
+  return new Promise((resolve, reject) =>
+    stream.read(sequence, (failure, message) => {
+      if (failure !== undefined) reject(failure);
+      else resolve(message && logIdOf(message.bytes, crc32c));
+    }),
+  );
+}

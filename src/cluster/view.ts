@@ -1,0 +1,116 @@
+// What a node says of the cluster when it is asked: itself, the stream as it was when last looked
+// at, and how far it is behind that.
+
+import { statfs } from 'node:fs';
+import type { ClusterSnapshot, NodeStatus } from '../contract/cluster.ts';
+import type { StreamState } from '../core/ports/stream.ts';
+import type { JetStreamLink } from '../io/cluster/jetstream.ts';
+import type { ServerOptions } from '../server.ts';
+import type { Member } from './member.ts';
+import type { NodePorts } from './ports.ts';
+
+export interface ViewOptions {
+  options: Pick<ServerOptions, 'config' | 'version'>;
+  link: JetStreamLink;
+  member: Member;
+  ports: NodePorts;
+  dataDir: () => string;
+}
+
+export class View {
+  readonly #options: ViewOptions;
+  readonly #startedAt = new Date().toISOString();
+  #stream: StreamState | undefined;
+  #behindSinceMs: number | undefined;
+  #diskFreeBytes: number | null = null;
+  /** Grows with what is new in it. */
+  changes = 0;
+
+  constructor(options: ViewOptions) {
+    this.#options = options;
+  }
+
+  /** Looks at stream and disk; about once a second. */
+  look(): void {
+    const { link, member, dataDir } = this.#options;
+    link.state((failure, state) => {
+      if (failure !== undefined || state === undefined) return;
+      if (state.last !== this.#stream?.last) this.changes++;
+      this.#stream = state;
+      const isBehind = state.last > member.ownership.sequence;
+      if (!isBehind) this.#behindSinceMs = undefined;
+      else this.#behindSinceMs ??= performance.now();
+    });
+    statfs(dataDir(), (failure, stats) => {
+      this.#diskFreeBytes = failure === null ? stats.bavail * stats.bsize : null;
+    });
+  }
+
+  snapshot(): ClusterSnapshot {
+    const { link, member, ports, options } = this.#options;
+    const { cluster } = options.config;
+    const { owner, counts } = member;
+    const { safe, means, warnings, problems } = link.verdict;
+    const stream = this.#stream;
+    const self = this.status();
+    return {
+      name: cluster!.name,
+      self,
+      owner:
+        owner === undefined
+          ? null
+          : { node: owner.node, address: owner.address, dashboard: owner.dashboard },
+      nodes: [{ ...self, seenMs: 0 }],
+      ack: { safe, means, warnings: [...problems.map(({ text }) => text), ...warnings] },
+      stream: {
+        name: link.name,
+        connected: link.connected(),
+        leader: stream?.leader ?? null,
+        first: stream?.first ?? 0,
+        last: stream?.last ?? 0,
+        bytes: stream?.bytes ?? 0,
+        maxBytes: cluster!.stream.maxBytes,
+        blocked: member.blocked ?? null,
+      },
+      counts: { ...counts, voids: member.ownership.voids, baseBytes: 0 },
+      takeOvers: [...member.takeOvers],
+      appends: member.publisher?.times ?? null,
+      passedOn: { clients: ports.splicer.open, bytes: ports.splicer.heldBytes },
+      resources: this.#resources(),
+    };
+  }
+
+  #resources(): ClusterSnapshot['resources'] {
+    const { member, options } = this.#options;
+    const { rss, heapUsed } = process.memoryUsage();
+    return {
+      rssBytes: rss,
+      heapBytes: heapUsed,
+      budgetBytes: options.config.memory.budgetBytes,
+      logBytes: member.local.follower.log.diskBytes,
+      diskFreeBytes: this.#diskFreeBytes,
+    };
+  }
+
+  /** What this node tells the others of itself. */
+  status(): NodeStatus {
+    const { member, options } = this.#options;
+    const { ownership, local, identity } = member;
+    const since = this.#behindSinceMs;
+    return {
+      node: identity.node,
+      address: identity.address,
+      dashboard: identity.dashboard,
+      version: options.version,
+      startedAt: this.#startedAt,
+      state: ownership.state,
+      epoch: ownership.epoch,
+      position: String(local.end),
+      sequence: ownership.sequence,
+      lag: Math.max(0, (this.#stream?.last ?? 0) - ownership.sequence),
+      lagMs: since === undefined ? 0 : Math.round(performance.now() - since),
+      blocked: local.follower.log.blocked() ?? null,
+      building: null,
+    };
+  }
+}
