@@ -10,11 +10,17 @@ export const CLOSE_REASONS = [
   'unreachable',
   'operator',
   'shutdown',
+  'suspended',
 ] as const;
 
 export type CloseReason = (typeof CLOSE_REASONS)[number];
 
-const NOT_ITS_DOING: ReadonlySet<CloseReason> = new Set(['memory', 'operator', 'shutdown']);
+const NOT_ITS_DOING: ReadonlySet<CloseReason> = new Set([
+  'memory',
+  'operator',
+  'shutdown',
+  'suspended',
+]);
 
 /** Whether it says something of what a consumer held: one that the broker or an operator ends for
  * reasons of their own does not. */

@@ -4,6 +4,8 @@
 /** The closed list, with what each code means. The first that is true is the answer. */
 export const WHY = {
   stopping: 'the broker is stopping: nothing new is delivered',
+  suspended:
+    'this node cannot confirm that it still owns the log: nothing is delivered until it can',
   purging: 'what waits is being purged',
   expiring: 'what waited longer than a rule allows (ttl, dead_keep) is being taken out',
   'storage-full': 'nothing waits, and publishes are refused because the disk is full',

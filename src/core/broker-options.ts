@@ -39,6 +39,11 @@ export interface BrokerOptions extends State<Consumer> {
   random?: () => number;
   /** Whether the process has stood still just now. */
   isLate?: () => boolean;
+  /**
+   * Whether messages may be handed out now, asked at each dispatch: false as soon as it is not sure
+   * that nobody else does. Where it is true again, deliveries go on by the next tick.
+   */
+  mayDeliver?: () => boolean;
   /** What an earlier life has paused. */
   paused?: Paused;
   /** Rules that buckets go by; without it there are none, and there will be none. */

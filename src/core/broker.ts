@@ -17,6 +17,7 @@ import { Dispatcher } from './delivery/dispatcher.ts';
 import { Dying } from './delivery/dying.ts';
 import { Mover } from './delivery/mover.ts';
 import { Paused } from './delivery/paused.ts';
+import { Permission } from './delivery/permission.ts';
 import { Presence } from './delivery/presence.ts';
 import { Settlement } from './delivery/settlement.ts';
 import { FairShare } from './fairness/fair-share.ts';
@@ -66,6 +67,7 @@ export class Broker implements CommitEvents {
   readonly frames: DeliveryFrames;
   readonly paused: Paused;
   readonly overdue = new Overdue(() => void this.#ticks.stir());
+  readonly permission: Permission;
   readonly presence: Presence;
   readonly following: Following;
   readonly dying: Dying;
@@ -114,6 +116,7 @@ export class Broker implements CommitEvents {
     this.retention = options.retention;
     this.following = new Following(options.observer, options);
     this.#apply = new Apply(options);
+    this.permission = new Permission(this, options.mayDeliver);
     this.presence = new Presence({
       soon: () => this.flushSoon(),
       dispatch: (slot) => this.dispatch(slot),
@@ -125,6 +128,7 @@ export class Broker implements CommitEvents {
     this.indexing = this.maintenance.indexing;
     this.compaction = this.maintenance.compaction;
     this.commit = new Commit({
+      ...options.limits,
       codec: options.codec,
       journal: log.journal,
       space: log.space,
@@ -134,12 +138,7 @@ export class Broker implements CommitEvents {
       clockMs,
       nowMs,
       strict: options.strict,
-      reserveBytes: options.limits.reserveBytes,
-      messageBytesMax,
       entriesMax: options.limits.segmentEntriesMax,
-      marksMax: options.limits.marksMax,
-      ackCommitMs: options.limits.ackCommitMs,
-      proofMs: options.limits.proofMs,
       lag: () => this.indexing.lag,
     });
     this.dying = new Dying(this);
@@ -149,11 +148,7 @@ export class Broker implements CommitEvents {
     const quotas = options.policy === undefined ? this.rulesInForce?.quotas : undefined;
     this.rules = policy && new IntakeRules(options.codec, policy);
     this.mover = new Mover(this, { reader: log.reader, wallMs, quotas, times });
-    this.dispatcher = new Dispatcher(this, {
-      reader: log.reader,
-      index: log.index,
-      stir: () => this.#ticks.stir(),
-    });
+    this.dispatcher = new Dispatcher(this, log);
     this.frames = new DeliveryFrames(this, new FramePool(options.limits.framesMax));
     this.#ticks = new Ticks(this, log, this.#eviction, options.wake);
     this.#forProducers = producerHost(this, this.#eviction, this.#ticks, (producer) => {
@@ -163,10 +158,8 @@ export class Broker implements CommitEvents {
     this.#forConsumers = consumerHost(this, this.#ticks);
   }
 
-  /**
-   * Starts the broker's life at the end of the recovered log; `inMemory`: the segments whose entries
-   * are in memory, the open one last, and where these begin.
-   */
+  /** Starts the broker's life at the end of the recovered log; `inMemory`: the segments whose entries
+   * are in memory, the open one last, and where these begin. */
   resume(at: Resume, inMemory: Parameters<Maintenance['resume']>[0]): void {
     this.#lastBase = at.base;
     this.#apply.goOn(at.sequence);
@@ -207,10 +200,8 @@ export class Broker implements CommitEvents {
     this.roomAgain();
   }
 
-  /**
-   * Monotonic time. Gives when it has to be called again at the latest: in a tick while something
-   * goes on, else when something is due, or never (Infinity). Sooner does no harm.
-   */
+  /** Monotonic time. Gives when it has to be called again at the latest: in a tick while something
+   * goes on, else when something is due, or never (Infinity). Sooner does no harm. */
   advance(nowMs: number): number {
     return this.#ticks.advance(nowMs);
   }
@@ -225,6 +216,15 @@ export class Broker implements CommitEvents {
     this.#ticks.stir();
     this.commit.flush();
     this.roomAgain();
+  }
+
+  /** Nothing may be delivered until `goOn`: consumers are closed and turned away, producers stay. */
+  suspend(): void {
+    this.permission.suspend();
+  }
+
+  goOn(): void {
+    this.permission.goOn();
   }
 
   /** No new work: what is in flight may finish. */
@@ -279,8 +279,7 @@ export class Broker implements CommitEvents {
 
   failed(failure: Error): void {
     this.#closing = true;
-    for (const producer of this.producers) producer.link.destroy();
-    for (const consumer of this.consumers) consumer.link.destroy();
+    for (const { link } of [...this.producers, ...this.consumers]) link.destroy();
     this.#options.onFailed(failure);
   }
 

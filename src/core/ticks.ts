@@ -78,11 +78,12 @@ export class Ticks {
     this.#eviction.advance(nowMs);
     broker.overdue.advance(ms);
     broker.reservations.advance(nowMs);
+    broker.permission.advance();
     broker.dispatcher.feed();
     broker.limitsOfRules?.advance(nowMs, (slot) => broker.dispatch(slot));
     broker.maintenance.waiting.advance(nowMs);
     broker.maintenance.windows.advance(nowMs);
-    broker.rulesInForce?.sweeper.advance(nowMs);
+    this.#sweeper?.advance(nowMs);
     broker.maintenance.search.goOn();
     const needed = retention.needed(commit.durablePosition);
     if (needed > journal.startPosition) commit.trim(needed);
@@ -93,15 +94,21 @@ export class Ticks {
     return this.#alarm.rest(this.#dueMs(nowMs));
   }
 
+  // What takes out what is too old; not while nothing is taken out for anybody.
+  get #sweeper() {
+    const { permission, rulesInForce } = this.#broker;
+    return permission.isSuspended ? undefined : rulesInForce?.sweeper;
+  }
+
   // When something has to be done by itself; what comes in sets ticks going anyway.
   #dueMs(nowMs: number): number {
     const { budget, fairShare, foreground, overdue, reservations, dispatcher } = this.#broker;
     const { compaction, commit, indexing, limitsOfRules, maintenance } = this.#broker;
     const { waiting, windows, search } = maintenance;
-    const sweeper = this.#broker.rulesInForce?.sweeper;
+    const sweeper = this.#sweeper;
     const partialMs = this.#partialDueMs();
     const isBusy = fairShare.busy || foreground.busy || reservations.busy || waiting.isBusy;
-    if (sweeper?.isBusy === true) return nowMs + TICK_MS;
+    if (sweeper?.isBusy === true || this.#broker.permission.isWaiting) return nowMs + TICK_MS;
     if (isBusy || overdue.size > 0 || budget.over || dispatcher.isStarved) return nowMs + TICK_MS;
     return Math.min(
       partialMs,

@@ -585,7 +585,7 @@ export class Checker {
 
   /** A consumer's connection is gone: what it held is ready again. */
   left(consumer: ConsumerModel, closedFor: string): void {
-    if (!['memory', 'operator', 'shutdown'].includes(closedFor)) {
+    if (!['memory', 'operator', 'shutdown', 'suspended'].includes(closedFor)) {
       this.#lost(consumer);
       return;
     }

@@ -540,6 +540,7 @@ export interface WorldOptions {
   /** Rules, each as words: `7 rate=10`. */
   rules?: readonly string[];
   isLate?: () => boolean;
+  mayDeliver?: () => boolean;
   dialects?: readonly Dialect[];
   observer?: Observer;
 }
@@ -610,6 +611,7 @@ export class World {
       clockMs: () => this.clockMs,
       nowMs: () => this.nowMs,
       isLate: options.isLate ?? (() => false),
+      ...(options.mayDeliver === undefined ? {} : { mayDeliver: options.mayDeliver }),
       strict: options.strict ?? true,
       ...(options.rules === undefined ? {} : { ruleTable: rulesOf(...options.rules) }),
       ...(options.policy === undefined ? {} : { policy: options.policy }),

@@ -37,6 +37,7 @@ export function whyOf(broker: Broker, slot: number, around: Surroundings): Why {
   const isOwnEmpty = ready <= 0 && unacked === 0 && buckets.isCounted(slot);
   const nothingReady = isOwnEmpty && !(isVirtual && hasSome(ring));
   if (broker.closing) return say('stopping');
+  if (broker.permission.isSuspended) return say('suspended');
   if (broker.rulesInForce?.sweeper.holds(slot) === true)
     return say(broker.commit.refuses ? 'dying-waits' : 'expiring');
   if (around.isPurging) return say('purging');

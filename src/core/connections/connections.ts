@@ -24,6 +24,8 @@ export interface ConnectionsParts {
   readonly overdue: Overdue;
   /** Nobody is let in any more. */
   readonly closing: boolean;
+  /** No consumer is let in for now. */
+  readonly permission: { readonly isSuspended: boolean };
 }
 
 export interface ConnectionsOptions {
@@ -98,15 +100,16 @@ export class Connections {
 
   /** The same without a look at its first bytes: it speaks the listener's own dialect. */
   openConsumer(link: Link): Consumer | undefined {
-    if (!this.#admit(link)) return undefined;
+    if (!this.#admit(link, this.#parts.permission.isSuspended)) return undefined;
     const consumer = this.#options.consumer(link);
     this.consumers.add(consumer);
     return consumer;
   }
 
-  #admit(link: Link): boolean {
+  #admit(link: Link, isSuspended = false): boolean {
     const { closing, counters, limits, notices: operator } = this.#parts;
-    const refusal = closing ? 'closing' : this.#admission.enter(link.address);
+    const why = isSuspended ? 'suspended' : undefined;
+    const refusal = closing ? 'closing' : (why ?? this.#admission.enter(link.address));
     if (refusal === undefined) return true;
     counters.refusedConnections++;
     if (refusal !== 'closing') {

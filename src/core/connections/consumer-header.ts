@@ -41,3 +41,9 @@ export class ConsumerHeaderReader {
     };
   }
 }
+
+/** Why that cannot be what a consumer means; undefined: it can. */
+export function wrongIn({ batchSize }: ConsumerHeader, batchMax: number): string | undefined {
+  if (batchSize > 0 && batchSize <= batchMax) return undefined;
+  return `its header asks for batches of ${batchSize} messages; 1 to ${batchMax} is possible: this is another protocol, or the batch size must be changed`;
+}

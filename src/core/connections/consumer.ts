@@ -16,7 +16,7 @@ import { acksIn } from '../delivery/verdict.ts';
 import type { Link } from '../ports/link.ts';
 import type { Timed } from '../timing/deadlines.ts';
 import { type ConsumerState, endsMs, heartbeatOf, lookMs } from './consumer-deadlines.ts';
-import { ConsumerHeaderReader } from './consumer-header.ts';
+import { ConsumerHeaderReader, wrongIn } from './consumer-header.ts';
 import type { ConsumerHost } from './consumer-host.ts';
 import { ConsumerOutput } from './consumer-output.ts';
 import { Lease } from './lease.ts';
@@ -97,11 +97,9 @@ export class Consumer implements Newcomer {
     if (header === undefined) return false;
     const { limits, subscriptions } = this.#host;
     const { consumerId, batchSize, bucketLow, bucketHigh } = header;
-    if (batchSize === 0 || batchSize > limits.batchMessagesMax) {
-      this.#breach(
-        'protocol',
-        `its header asks for batches of ${batchSize} messages; 1 to ${limits.batchMessagesMax} is possible: this is another protocol, or the batch size must be changed`,
-      );
+    const wrong = wrongIn(header, limits.batchMessagesMax);
+    if (wrong !== undefined) {
+      this.#breach('protocol', wrong);
       return false;
     }
     this.#header = undefined;
@@ -252,13 +250,21 @@ export class Consumer implements Newcomer {
   // What it holds is given back first, so that no byte of it settles what others may have by then;
   // nobody has it before the link is closed.
   #leaseOver(): void {
-    const { ends, settlement, subscriptions } = this.#host;
-    ends.leaseOver(this, this.unacked, this.#lease.ms);
-    this.closedFor = 'lease';
+    this.#host.ends.leaseOver(this, this.unacked, this.#lease.ms);
+    this.#giveBack('lease', CAUSE_LEASE_OVER);
+    this.#host.subscriptions.dispatch(this.slot);
+  }
+
+  /** Nothing may be delivered for now: closed, and what it held is ready again, uncharged. */
+  suspend(): void {
+    if (!this.link.destroyed) this.#giveBack('suspended', 0);
+  }
+
+  #giveBack(reason: CloseReason, cause: number): void {
+    this.closedFor = reason;
     this.#state = 'closed';
-    this.inFlight.lose(settlement, CAUSE_LEASE_OVER);
+    this.inFlight.lose(this.#host.settlement, cause);
     this.link.destroy();
-    subscriptions.dispatch(this.slot);
   }
 
   /** The peer will send nothing more, so no ack either. */

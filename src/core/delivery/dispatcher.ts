@@ -1,9 +1,9 @@
 // Gives the consumers of a bucket what is ready: whose turn it is, what keeps a delivery back, and
 // what has to be read from disk before. Of a session it knows only whether it took something.
 //
-//   held back by:   closing, a taker, a pause, a standstill, what is still on disk, full buffers,
-//                   deferrals to be written, a rule: messages in flight, the rate; what is dead and
-//                   cannot be moved now
+//   held back by:   no permission, closing, a taker, a pause, a standstill, what is still on disk,
+//                   full buffers, deferrals to be written, a rule: messages in flight, the rate;
+//                   what is dead and cannot be moved now
 
 import { BATCH_MESSAGES_MAX } from '../../../assembly/layout.ts';
 import { assert } from '../assert.ts';
@@ -20,6 +20,7 @@ import type { Retention } from '../segments/retention.ts';
 import type { DeliveryLimits } from './delivery-limits.ts';
 import type { Dying } from './dying.ts';
 import type { Paused } from './paused.ts';
+import type { Permission } from './permission.ts';
 import type { Newcomer, Presence } from './presence.ts';
 import type { Receiver } from './receiver.ts';
 import { RecordFetch } from './record-fetch.ts';
@@ -46,18 +47,18 @@ export interface DispatcherParts {
   readonly notices: Notices;
   /** No new deliveries: what is in flight may finish. */
   readonly closing: boolean;
+  readonly permission: Permission;
+  /** Something is done: ticks go on. */
+  stir(): void;
 }
 
 export interface DispatcherOptions {
   reader: RecordReader;
   index: SegmentIndex;
-  /** Something is done: ticks go on. */
-  stir: () => void;
 }
 
 export class Dispatcher {
   readonly #parts: DispatcherParts;
-  readonly #options: DispatcherOptions;
   readonly #lookup: IndexLookup;
   /** What is delivered, in memory. */
   readonly records: RecordFetch;
@@ -70,7 +71,6 @@ export class Dispatcher {
 
   constructor(parts: DispatcherParts, options: DispatcherOptions) {
     this.#parts = parts;
-    this.#options = options;
     const { buckets, retention, indexing, presence } = parts;
     const ended = (slot: number) => {
       presence.check();
@@ -185,8 +185,10 @@ export class Dispatcher {
 
   /** Gives waiting consumers of a bucket what is ready, and those of its virtual bucket. */
   dispatch(slot: number): void {
-    this.#options.stir();
-    if (this.#parts.buckets.sources.isOn) this.virtual.dispatch(slot);
+    const { buckets, permission } = this.#parts;
+    this.#parts.stir();
+    if (permission.holds(slot)) return;
+    if (buckets.sources.isOn) this.virtual.dispatch(slot);
     else this.#serve(slot);
   }
 

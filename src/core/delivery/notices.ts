@@ -6,13 +6,28 @@ import type { Position } from '../ports/basics.ts';
 import { formatDuration, formatSize } from '../text/units.ts';
 
 /** A connection was turned away. */
-export function refused(peer: string, refusal: 'full' | 'address', limits: Limits): string {
+export function refused(
+  peer: string,
+  refusal: 'full' | 'address' | 'suspended',
+  limits: Limits,
+): string {
   const { connectionsMax, connectionsPerAddressMax } = limits;
   const why = {
     full: `${connectionsMax} connections are open, the limit (--max-connections)`,
     address: `${connectionsPerAddressMax} connections from that address are open, the limit for one (--max-connections-per-address)`,
+    suspended: 'this node cannot confirm that it still owns the log, and delivers nothing for now',
   }[refusal];
   return `connection from ${peer} refused: ${why}`;
+}
+
+/** An owner that can confirm nothing delivers nothing. */
+export function suspended(consumers: number): string {
+  return `this node cannot confirm that it still owns the log: nothing is delivered until it can. ${consumers} consumers are closed; what they held is ready again, and no attempt is charged. Producers stay connected. Look at the servers of the stream and at the network to them`;
+}
+
+/** It is confirmed again. */
+export function goesOn(): string {
+  return 'this node owns the log, as was confirmed just now: deliveries go on';
 }
 
 /** A consumer held messages of a bucket, and was silent for the `ms` of its lease. */

@@ -133,6 +133,14 @@ describe('why nothing more is delivered', () => {
     why(desk, 'redelivering');
   });
 
+  test('suspended', () => {
+    const desk = withMessages();
+    desk.world.broker.suspend();
+    why(desk, 'suspended');
+    desk.world.broker.goOn();
+    why(desk, 'no-consumer');
+  });
+
   test('suspects-first, and suspects-out while they are held', () => {
     const desk = new Desk(brokerOf());
     desk.world.publish(1, 'a', 'b', 'c', 'd');

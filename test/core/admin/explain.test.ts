@@ -21,6 +21,7 @@ const FACTS = {
   delayed: 0,
   retried: 0,
   held: undefined as HeldBack | undefined,
+  isSuspended: false,
   isCounted: true,
   refuses: false,
   paused: false,
@@ -45,6 +46,7 @@ function why(facts: Partial<typeof FACTS>): { code: string; agoMs: number | unde
   const broker = {
     closing,
     reportMs: NOW_MS,
+    permission: { isSuspended: known.isSuspended },
     buckets: {
       sources: { isOn: false },
       readyOf: () => known.ready,
@@ -73,13 +75,14 @@ test('each rule comes before those behind it', () => {
   // One fact after the other goes, and the next rule answers.
   const facts = {
     ...{ closing: true, isPurging: true, paused: true, over: true, loading: true, attempts: 1 },
-    ...{ expires: true, refuses: true },
+    ...{ expires: true, refuses: true, isSuspended: true },
     held: { by: 'order' } as HeldBack | undefined,
     consumers: [] as Consumer[],
   };
   const goes: [Partial<typeof FACTS>, string][] = [
     [{}, 'stopping'],
-    [{ closing: false }, 'dying-waits'],
+    [{ closing: false }, 'suspended'],
+    [{ isSuspended: false }, 'dying-waits'],
     [{ refuses: false }, 'expiring'],
     [{ expires: false }, 'purging'],
     [{ isPurging: false }, 'paused'],

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { CLOSE_REASONS } from '../../../src/contract/close-reasons.ts';
 import { acks, brokerOf } from '../../support/world.ts';
 
-const FREE = new Set(['memory', 'operator', 'shutdown']);
+const FREE = new Set(['memory', 'operator', 'shutdown', 'suspended']);
 
 for (const reason of CLOSE_REASONS)
   test(`${reason}: what was held is ${FREE.has(reason) ? 'not ' : ''}charged`, () => {

@@ -23,6 +23,7 @@ function setUp(connectionsMax = 10) {
     },
     overdue: new Overdue(),
     closing: false,
+    permission: { isSuspended: false },
   };
   const deadlines = new Set<Consumer>();
   const ticks = {
@@ -95,6 +96,17 @@ test('a broker that stops turns everybody away and has nothing to say about that
   assert.equal(connections.acceptConsumer(links[1]!), undefined);
   assert.ok(links.every(({ destroyed }) => destroyed));
   assert.deepEqual([parts.counters.refusedConnections, notices], [2, []]);
+});
+
+test('while nothing may be delivered consumers are turned away and named, and take no place', () => {
+  const { parts, connections, notices } = setUp(1);
+  parts.permission.isSuspended = true;
+  const link = new FakeLink(8);
+  assert.equal(connections.acceptConsumer(link), undefined);
+  assert.ok(link.destroyed);
+  assert.equal(parts.counters.refusedConnections, 1);
+  assert.match(notices[0]!, new RegExp(`warn connections.suspended .*${link.peer} refused`));
+  assert.ok(connections.acceptProducer(new FakeLink(8)));
 });
 
 test('one for whom there is no place is turned away, counted and named', () => {
