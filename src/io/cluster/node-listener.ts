@@ -1,6 +1,7 @@
-// The owner's side of passed-on clients: takes connections of other nodes, makes sure that they are
-// nodes of this cluster, and hands each on as a connection of the client it is for. Nobody listens
-// unless asked, and never for everybody: nodes prove themselves by certificate, token or both.
+// The cluster port: takes connections of other nodes, makes sure that they are nodes of this
+// cluster, and hands each on as a connection of the client it is for, or as one with orders. Nobody
+// listens unless asked, and never for everybody: nodes prove themselves by certificate, token or
+// both.
 
 import net from 'node:net';
 import tls from 'node:tls';
@@ -8,6 +9,7 @@ import { deadline } from '../../time/deadline.ts';
 import { cancel } from '../../time/timers.ts';
 import type { NodeToken } from './node-token.ts';
 import {
+  type OrdersPreamble,
   PREAMBLE,
   PREAMBLE_VERSION,
   type Preamble,
@@ -46,6 +48,8 @@ export interface NodeListenerOptions {
   isOwner: () => boolean;
   /** A client that another node passes on; its bytes wait in the socket, which is paused. */
   adopt: (socket: net.Socket, client: Preamble) => void;
+  /** The same of a node that has orders; also where this node serves no clients, and may say so. */
+  orders: (socket: net.Socket, from: OrdersPreamble) => void;
   notice: Notice;
 }
 
@@ -137,7 +141,7 @@ export class NodeListener {
     socket.on('data', data).on('end', end).on('close', decided);
   }
 
-  #decide(socket: net.Socket, read: Preamble | Verdict, behind: Buffer): void {
+  #decide(socket: net.Socket, read: Preamble | OrdersPreamble | Verdict, behind: Buffer): void {
     const verdict = typeof read === 'string' ? read : this.#judge(read);
     if (typeof read === 'string' || verdict !== 'welcome') {
       this.#refuse(socket, verdict);
@@ -146,11 +150,12 @@ export class NodeListener {
     socket.pause();
     if (behind.length > 0) socket.unshift(behind);
     socket.write(writeAnswer('welcome'));
-    this.#options.adopt(socket, read);
+    if (read.side === 'orders') this.#options.orders(socket, read);
+    else this.#options.adopt(socket, read);
   }
 
   // Who has no token learns nothing else.
-  #judge({ proof, cluster }: Preamble): Verdict {
+  #judge({ proof, cluster, side }: Preamble | OrdersPreamble): Verdict {
     const { token, isOwner } = this.#options;
     try {
       if (token?.matches(proof) === false) return 'token';
@@ -159,7 +164,7 @@ export class NodeListener {
       return 'token';
     }
     if (cluster !== this.#options.cluster) return 'cluster';
-    return isOwner() ? 'welcome' : 'not-owner';
+    return side === 'orders' || isOwner() ? 'welcome' : 'not-owner';
   }
 
   #refuse(socket: net.Socket, verdict: Verdict): void {

@@ -1,10 +1,11 @@
-// What a node says before the bytes of a client that it passes on to the owner, and what the owner
-// answers: one table of bytes, how both are written, and how they are read with bounds.
+// What a node says first on the cluster port of another, and what it is answered: one table of
+// bytes, how both are written, and how they are read with bounds.
 //
-//   node that has the client        owner
+//   node                            owner
 //     preamble, 192 bytes  ───────►
 //                          ◄───────  answer, 8 bytes: welcome, or why not and the end
-//     the client's bytes   ◄──────►  the broker's bytes
+//     a client's bytes     ◄──────►  the broker's bytes
+//     or orders            ◄──────►  answers to them
 
 import net from 'node:net';
 import type { Side } from '../../contract/snapshot.ts';
@@ -13,7 +14,7 @@ import type { Side } from '../../contract/snapshot.ts';
 export const PREAMBLE = {
   MAGIC: 0, // 4: `TMQP`
   VERSION: 4, // u8
-  SIDE: 5, // u8: 0 intake, 1 exhaust
+  SIDE: 5, // u8: 0 intake, 1 exhaust, 2 orders: there is no client then
   DIALECT: 6, // u8: bytes of Length, 4 or 8
   FAMILY: 7, // u8: of the client's address, 4 or 6
   ADDRESS: 8, // 16: an IPv4 address in the first 4
@@ -23,7 +24,7 @@ export const PREAMBLE = {
   RESERVED: 28, // 4
   PROOF: 32, // 32: of the token; 0 where certificates say who it is
   CLUSTER: 64, // 64: UTF-8
-  NODE: 128, // 64: UTF-8, who passes the client on
+  NODE: 128, // 64: UTF-8, who says this
   BYTES: 192,
 } as const;
 
@@ -35,7 +36,7 @@ export const PROOF_BYTES = 32;
 export const NAME_BYTES_MAX = 64;
 
 const MAGIC = Buffer.of(0x54, 0x4d, 0x51, 0x50);
-const SIDES: readonly Side[] = ['intake', 'exhaust'];
+const SIDES = ['intake', 'exhaust', 'orders'] as const;
 
 /** What the owner says, by the number it sends. */
 export const VERDICTS = [
@@ -50,36 +51,49 @@ export const VERDICTS = [
 ] as const;
 export type Verdict = (typeof VERDICTS)[number];
 
-/** The client that is passed on, and by whom. */
-export interface Preamble {
-  side: Side;
-  /** Dialect: bytes of Length, 4 or 8. */
-  wire: number;
-  /** The client's. */
-  address: string;
-  port: number;
-  /** Name of the node that has the client's connection. */
+/** The node that connects. */
+interface From {
+  /** Its name. */
   node: string;
   cluster: string;
   /** 32 bytes made of the token; zeros: there is none. */
   proof: Uint8Array;
 }
 
+/** A client, as its own node sees it. */
+export interface Client {
+  side: Side;
+  /** Dialect: bytes of Length, 4 or 8. */
+  wire: number;
+  address: string;
+  port: number;
+}
+
+/** The client that is passed on, and by whom. */
+export type Preamble = Client & From;
+
+/** No client comes: the node itself has orders. */
+export type OrdersPreamble = { side: 'orders' } & From;
+
 /** Writes a preamble. Throws RangeError for a name of another length, or what is no address. */
-export function writePreamble(of: Preamble): Buffer {
+export function writePreamble(of: Preamble | OrdersPreamble): Buffer {
   const bytes = Buffer.alloc(PREAMBLE.BYTES);
-  const address = addressBytes(of.address);
   MAGIC.copy(bytes, PREAMBLE.MAGIC);
   bytes[PREAMBLE.VERSION] = PREAMBLE_VERSION;
   bytes[PREAMBLE.SIDE] = SIDES.indexOf(of.side);
-  bytes[PREAMBLE.DIALECT] = of.wire;
-  bytes[PREAMBLE.FAMILY] = address.length === 4 ? 4 : 6;
-  bytes.set(address, PREAMBLE.ADDRESS);
-  bytes.writeUInt16LE(of.port, PREAMBLE.PORT);
+  if (of.side !== 'orders') writeClient(bytes, of);
   bytes[PREAMBLE.CLUSTER_BYTES] = writeName(bytes, PREAMBLE.CLUSTER, of.cluster);
   bytes[PREAMBLE.NODE_BYTES] = writeName(bytes, PREAMBLE.NODE, of.node);
   bytes.set(of.proof.subarray(0, PROOF_BYTES), PREAMBLE.PROOF);
   return bytes;
+}
+
+function writeClient(bytes: Buffer, { wire, address: text, port }: Client): void {
+  const address = addressBytes(text);
+  bytes[PREAMBLE.DIALECT] = wire;
+  bytes[PREAMBLE.FAMILY] = address.length === 4 ? 4 : 6;
+  bytes.set(address, PREAMBLE.ADDRESS);
+  bytes.writeUInt16LE(port, PREAMBLE.PORT);
 }
 
 function writeName(into: Buffer, at: number, name: string): number {
@@ -93,7 +107,7 @@ function writeName(into: Buffer, at: number, name: string): number {
  * Reads what came so far: a preamble, or what is wrong with it, as soon as that is certain;
  * undefined: it is not whole. Never looks behind its own bytes.
  */
-export function readPreamble(bytes: Buffer): Preamble | Verdict | undefined {
+export function readPreamble(bytes: Buffer): Preamble | OrdersPreamble | Verdict | undefined {
   const begun = Math.min(bytes.length, MAGIC.length);
   if (!bytes.subarray(0, begun).equals(MAGIC.subarray(0, begun))) return 'not-a-node';
   if (bytes.length <= PREAMBLE.VERSION) return undefined;
@@ -101,14 +115,21 @@ export function readPreamble(bytes: Buffer): Preamble | Verdict | undefined {
   if (version !== PREAMBLE_VERSION) return version === 0 ? 'malformed' : 'version';
   if (bytes.length < PREAMBLE.BYTES) return undefined;
   const side = SIDES[bytes[PREAMBLE.SIDE]!];
-  const wire = bytes[PREAMBLE.DIALECT]!;
-  const address = readAddress(bytes);
   const cluster = readName(bytes, PREAMBLE.CLUSTER, bytes[PREAMBLE.CLUSTER_BYTES]!);
   const node = readName(bytes, PREAMBLE.NODE, bytes[PREAMBLE.NODE_BYTES]!);
-  const isWhole = side && address && cluster && node && (wire === 4 || wire === 8);
-  if (!isWhole || bytes.readUInt32LE(PREAMBLE.RESERVED) !== 0) return 'malformed';
+  if (!side || !cluster || !node || bytes.readUInt32LE(PREAMBLE.RESERVED) !== 0) return 'malformed';
   const proof = Buffer.from(bytes.subarray(PREAMBLE.PROOF, PREAMBLE.PROOF + PROOF_BYTES));
-  return { side, wire, address, port: bytes.readUInt16LE(PREAMBLE.PORT), cluster, node, proof };
+  const from = { node, cluster, proof };
+  if (side !== 'orders') return readClient(bytes, side, from) ?? 'malformed';
+  const isNobody = isZero(bytes.subarray(PREAMBLE.DIALECT, PREAMBLE.CLUSTER_BYTES));
+  return isNobody ? { side, ...from } : 'malformed';
+}
+
+function readClient(bytes: Buffer, side: Side, from: From): Preamble | undefined {
+  const wire = bytes[PREAMBLE.DIALECT]!;
+  const address = readAddress(bytes);
+  if (address === undefined || (wire !== 4 && wire !== 8)) return undefined;
+  return { side, wire, address, port: bytes.readUInt16LE(PREAMBLE.PORT), ...from };
 }
 
 // A name without control characters, so that it can stand in a line of a log; or undefined.

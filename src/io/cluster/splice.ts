@@ -14,7 +14,7 @@ import type { Link } from '../../core/ports/link.ts';
 import { deadline } from '../../time/deadline.ts';
 import { cancel, type Timer } from '../../time/timers.ts';
 import { keyOf } from '../peers.ts';
-import { ANSWER, readAnswer } from './preamble.ts';
+import type { Joining } from './node-connection.ts';
 
 /** What is sent last has so long to leave, in ms. */
 const LEAVE_MS = 1000;
@@ -78,36 +78,17 @@ export class Splice implements Session {
     return keys;
   }
 
-  /** Tries an owner. */
-  join(owner: net.Socket, preamble: Uint8Array): void {
-    this.#owner = owner;
-    let head = Buffer.alloc(0);
-    let why = 'the connection ended';
-    const answer = (chunk: Buffer) => {
-      const used = Math.min(chunk.length, ANSWER.BYTES - head.length);
-      head = Buffer.concat([head, chunk.subarray(0, used)]);
-      if (head.length < ANSWER.BYTES) return;
-      const verdict = readAnswer(head);
-      if (verdict !== 'welcome') {
-        why = verdict;
-        owner.destroy();
-        return;
-      }
-      owner.off('data', answer).off('end', over);
-      this.#joined(owner, chunk.subarray(used));
-    };
-    const over = () => owner.destroy();
-    owner.on('error', (error: NodeJS.ErrnoException) => {
-      why = error.code ?? error.message;
+  /** Tries an owner; throws what `connect` does. */
+  join(connect: (joining: Joining) => net.Socket): void {
+    this.#owner = connect({
+      joined: (owner, first) => this.#joined(owner, first),
+      closed: (owner, why) => {
+        if (owner !== this.#owner) return;
+        this.#owner = undefined;
+        if (this.#isJoined) this.#ownerGone();
+        else if (!this.#isLeaving) this.#share.refused(this, why);
+      },
     });
-    owner.on('data', answer).on('end', over);
-    owner.on('close', () => {
-      if (owner !== this.#owner) return;
-      this.#owner = undefined;
-      if (this.#isJoined) this.#ownerGone();
-      else if (!this.#isLeaving) this.#share.refused(this, why);
-    });
-    owner.write(preamble);
   }
 
   /** Tries no owner any more. */

@@ -2,8 +2,6 @@
 // Until an owner is known and has said welcome, a client is held and not read; then it is closed.
 // Where the owner changes, all that were joined to it are closed, and connect again.
 
-import net from 'node:net';
-import tls from 'node:tls';
 import type { Side } from '../../contract/snapshot.ts';
 import { Admission, type AdmissionLimits } from '../../core/connections/admission.ts';
 import type { Session } from '../../core/connections/session.ts';
@@ -11,30 +9,18 @@ import { deadline } from '../../time/deadline.ts';
 import { after, cancel, type Timer } from '../../time/timers.ts';
 import { retransmissions } from '../peers.ts';
 import { RETRANSMISSIONS_MIN } from '../tcp/silence.ts';
-import type { NodeCertificates, Notice } from './node-listener.ts';
-import type { NodeToken } from './node-token.ts';
-import { PROOF_BYTES, writePreamble } from './preamble.ts';
+import { connectTo, type NodeAddress, type NodeIdentity } from './node-connection.ts';
+import type { Notice } from './node-listener.ts';
 import { type ClientLink, type Share, Splice } from './splice.ts';
 
 /** How long a client waits for an owner, in ms. */
 const HOLD_MS = 10_000;
 const RETRY_MS = 200;
-const KEEP_ALIVE_MS = 10_000;
 // What one client may have under way in each direction, where there is memory for it.
 const SHARE_BYTES_MAX = 128 * 1024;
 const SHARE_BYTES_MIN = 4096;
 
-export interface NodeAddress {
-  host: string;
-  port: number;
-}
-
-export interface SplicerOptions {
-  cluster: string;
-  /** Name of this node. */
-  node: string;
-  token?: NodeToken | undefined;
-  certificates?: NodeCertificates | undefined;
+export interface SplicerOptions extends NodeIdentity {
   limits: AdmissionLimits;
   /** What all clients together may have under way; beyond twice of it, who holds most goes. */
   bytesMax: number;
@@ -116,30 +102,15 @@ export class Splicer implements Share {
     const owner = this.#owner;
     if (owner === undefined) return;
     const { link, side } = splice;
+    const { address = '::', wire } = link;
+    const port = Number(/:(\d+)$/.exec(link.peer)?.[1] ?? 0);
     try {
-      const { cluster, node, token } = this.#options;
-      const proof = token?.proof() ?? new Uint8Array(PROOF_BYTES);
-      const { address = '::', wire } = link;
-      const port = Number(/:(\d+)$/.exec(link.peer)?.[1] ?? 0);
-      const preamble = writePreamble({ side, wire, address, port, cluster, node, proof });
-      splice.join(this.#connect(owner), preamble);
+      splice.join((joining) =>
+        connectTo(owner, this.#options, { side, wire, address, port }, joining),
+      );
     } catch (error) {
       this.refused(splice, (error as Error).message);
     }
-  }
-
-  #connect({ host, port }: NodeAddress): net.Socket {
-    const { certificates } = this.#options;
-    const to = {
-      host,
-      port,
-      allowHalfOpen: true,
-      noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay: KEEP_ALIVE_MS,
-    };
-    if (certificates === undefined) return net.connect(to);
-    return tls.connect({ ...to, ...certificates, rejectUnauthorized: true });
   }
 
   /** The owner is not there, or does not want it: again soon, while the client is held. */

@@ -74,6 +74,26 @@ test('a node is let in, and its client handed on with every byte that came behin
   assert.equal(owner.listener.waiting, 0);
 });
 
+test('a node with orders is let in, whoever owns, if it is a node', async (t) => {
+  const owner = await ownerSide(t);
+  const proof = new NodeToken(tokenFile()).proof();
+  const orders = { side: 'orders', node: 'b', cluster: 'prod', proof } as const;
+  for (const isOwner of [true, false]) {
+    owner.isOwner = isOwner;
+    using peer = await RawPeer.connect(owner.port);
+    peer.send(Buffer.concat([writePreamble(orders), Buffer.from('first')]));
+    assert.equal(readAnswer(await peer.take(ANSWER.BYTES)), 'welcome');
+    const { socket, from } = await owner.nextOrdering();
+    assert.deepEqual([from.side, from.node], ['orders', 'b']);
+    assert.equal(String(await once(socket.resume(), 'data')), 'first');
+  }
+  const wrong = { ...orders, proof: new Uint8Array(32) };
+  assert.equal(await answerTo(owner.port, writePreamble(wrong)), 'token');
+  const other = { ...orders, cluster: 'staging' };
+  assert.equal(await answerTo(owner.port, writePreamble(other)), 'cluster');
+  assert.equal(owner.ordering.length + owner.adopted.length, 0);
+});
+
 test('others are told why not, and closed', async (t) => {
   const owner = await ownerSide(t);
   const newer = preambleOf(TOKEN);

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import {
   ANSWER,
   NAME_BYTES_MAX,
+  type OrdersPreamble,
   PREAMBLE,
   type Preamble,
   readAnswer,
@@ -51,6 +52,21 @@ test('a preamble is these bytes', () => {
   const six = writePreamble({ ...CLIENT, side: 'intake', wire: 8, address: '2001:db8::1:0:42' });
   const address = six.subarray(PREAMBLE.SIDE, PREAMBLE.PORT).toString('hex');
   assert.equal(address, '00080620010db8000000000000000100000042');
+});
+
+test('a node with orders says who it is, and names no client', () => {
+  const orders: OrdersPreamble = { side: 'orders', node: 'nöd', cluster: 'prod', proof: PROOF };
+  const bytes = writePreamble(orders);
+  const [magic, version, , , , , , ...from] = GOLDEN;
+  assert.equal(bytes.toString('hex'), [magic, version, '02', zeros(20), ...from].join(''));
+  assert.deepEqual(readPreamble(bytes), { ...orders, proof: Buffer.from(PROOF) });
+  for (let at = PREAMBLE.DIALECT; at < PREAMBLE.CLUSTER_BYTES; at++) {
+    const bent = Buffer.from(bytes);
+    bent[at] = 4;
+    assert.equal(readPreamble(bent), 'malformed', `byte ${at}`);
+  }
+  bytes[PREAMBLE.SIDE] = 3;
+  assert.equal(readPreamble(bytes), 'malformed');
 });
 
 test('answers are these bytes', () => {

@@ -13,7 +13,7 @@ import {
   type Notice,
 } from '../../../src/io/cluster/node-listener.ts';
 import { NodeToken } from '../../../src/io/cluster/node-token.ts';
-import type { Preamble } from '../../../src/io/cluster/preamble.ts';
+import type { OrdersPreamble, Preamble } from '../../../src/io/cluster/preamble.ts';
 import { Splicer, type SplicerOptions } from '../../../src/io/cluster/splicer.ts';
 import type { SocketLink } from '../../../src/io/tcp/link.ts';
 import { Listeners } from '../../../src/io/tcp/listeners.ts';
@@ -51,11 +51,18 @@ export interface Adopted {
   client: Preamble;
 }
 
+export interface Ordering {
+  socket: net.Socket;
+  from: OrdersPreamble;
+}
+
 /** The owner's side: keeps what is handed on. */
 export class OwnerSide {
   readonly notices = new Notices();
   readonly listener: NodeListener;
   readonly adopted: Adopted[] = [];
+  /** Connections with orders. */
+  readonly ordering: Ordering[] = [];
   readonly #door = new EventEmitter();
   isOwner = true;
   /** Ends connections that their clients have ended. */
@@ -75,6 +82,11 @@ export class OwnerSide {
         this.adopted.push({ socket, client });
         this.#door.emit('adopted');
       },
+      orders: (socket, from) => {
+        socket.on('error', () => {});
+        this.ordering.push({ socket, from });
+        this.#door.emit('ordering');
+      },
       notice: this.notices.notice,
       ...options,
     });
@@ -91,9 +103,15 @@ export class OwnerSide {
     return this.adopted.shift()!;
   }
 
+  /** The next one with orders. */
+  async nextOrdering(): Promise<Ordering> {
+    while (this.ordering.length === 0) await once(this.#door, 'ordering');
+    return this.ordering.shift()!;
+  }
+
   close(): void {
     this.listener.close();
-    for (const { socket } of this.adopted) socket.destroy();
+    for (const { socket } of [...this.adopted, ...this.ordering]) socket.destroy();
   }
 }
 
