@@ -68,9 +68,10 @@ export type Command =
   | { kind: 'backup'; into: string }
   | { kind: 'backup-state' }
   | { kind: 'backup-cancel' }
-  /** Of a node of a cluster: its ClusterSnapshot, with all nodes that the owner has heard of. */
+  /** Of a node of a cluster: a ClusterSnapshot of the owner, or of this node if it knows none. */
   | { kind: 'cluster' }
-  /** Lets another node own the log; or, with `leader`, another server lead the stream. */
+  /** Lets another node own the log; or, with `leader`, another server lead the stream. Answers
+   * with a StepDown when that has begun. */
   | { kind: 'cluster-step-down'; leader?: boolean | undefined };
 
 /** What sets a rule, of words `key=value`, and what removes it. */

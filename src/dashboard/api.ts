@@ -3,7 +3,9 @@
 
 import { type Outcome, ROWS_MAX, type RuleRow } from '../contract/commands.ts';
 import type { Snapshot } from '../contract/snapshot.ts';
+import { whyNoSnapshot } from './absent.ts';
 import { type ApiOptions, type ApiRoute, begun, type Call, replyTo } from './api-calls.ts';
+import { CLUSTER_ROUTES } from './cluster-routes.ts';
 import type { RunCommand } from './commander.ts';
 import { DEAD_ROUTES } from './dead-routes.ts';
 import { SECONDS_MAX } from './history.ts';
@@ -63,6 +65,7 @@ export const API_ROUTES: readonly ApiRoute[] = [
     handle: ({ run }) => onBackup(run, 'backup-cancel'),
   },
   { method: 'GET', path: '/api/v1/segments', handle: (call) => list(call, 'segments') },
+  ...CLUSTER_ROUTES,
 ];
 
 /** Pattern of the route that a path belongs to, for counting; undefined: none. */
@@ -115,8 +118,7 @@ function matched(pattern: string, path: string): Record<string, string> | undefi
 
 async function snapshotOf({ ask }: ApiOptions): Promise<Snapshot | DashboardReply> {
   const answer = await ask();
-  if (answer === undefined) return problem(503, 'the broker does not answer');
-  return answer.snapshot ?? problem(503, 'the broker is starting');
+  return answer?.snapshot ?? whyNoSnapshot(answer);
 }
 
 async function overview(call: Call): Promise<DashboardReply> {
@@ -137,9 +139,12 @@ export function overviewOf(
   return { ...rest, buckets: counts, connections, readOnly, servedBy };
 }
 
+// A node that follows has its settings, too.
 async function config(call: Call): Promise<DashboardReply> {
-  const snapshot = await snapshotOf(call);
-  return isReply(snapshot) ? snapshot : json(200, { ...snapshot.config, settings: call.settings });
+  const { settings } = call;
+  const answer = await call.ask();
+  if (answer?.snapshot !== undefined) return json(200, { ...answer.snapshot.config, settings });
+  return answer?.cluster === undefined ? whyNoSnapshot(answer) : json(200, { settings });
 }
 
 function isReply(value: Snapshot | DashboardReply): value is DashboardReply {

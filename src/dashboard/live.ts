@@ -3,11 +3,12 @@
 
 import { type Command, isId, type Outcome } from '../contract/commands.ts';
 import { cancel, every, type Timer } from '../time/timers.ts';
+import { whyNoSnapshot } from './absent.ts';
 import { overviewOf } from './api.ts';
 import type { RunCommand } from './commander.ts';
 import { createGuard, type GuardOptions } from './guard.ts';
 import { type DashboardReply, type DashboardRequest, problem } from './http.ts';
-import type { Answer, ServedBy } from './messages.ts';
+import type { Answer, ClusterView, ServedBy } from './messages.ts';
 import { bucketsCommand } from './queries.ts';
 
 /** One page's socket as a transport shows it. No method throws. */
@@ -112,13 +113,13 @@ export class Live {
   }
 
   async #pushAll(): Promise<void> {
-    const overview = await this.#overview();
+    const news = await this.#news();
     // The same list is asked for once, whoever follows it, and one list after the other: however
     // many pages there are, they cost the broker one command at a time.
     const frames = new Map<string, string>();
     for (const page of [...this.#pages]) {
       if (this.#isBehind(page)) continue;
-      page.socket.send(overview);
+      for (const frame of news) page.socket.send(frame);
       for (const { type, command } of page.follows) {
         const key = JSON.stringify(command);
         const frame = frames.get(key) ?? frameOf(type, await this.#options.run(command));
@@ -139,15 +140,21 @@ export class Live {
     return true;
   }
 
-  async #overview(): Promise<string> {
+  // Of the broker, and of its cluster if there is one; a node that follows has the latter only.
+  async #news(): Promise<string[]> {
     const answer = await this.#options.ask();
-    if (answer?.snapshot === undefined) {
-      const detail = answer === undefined ? 'the broker does not answer' : 'the broker is starting';
-      return problemFrame(503, detail);
-    }
     const { readOnly = false, servedBy } = this.#options;
-    const data = overviewOf(answer.snapshot, readOnly, servedBy?.());
-    return JSON.stringify({ type: 'overview', data });
+    const { cluster, snapshot } = answer ?? {};
+    const frames: string[] = [];
+    if (cluster !== undefined) {
+      const data: ClusterView = { ...cluster, serves: snapshot !== undefined, readOnly };
+      frames.push(JSON.stringify({ type: 'cluster', data }));
+    }
+    if (snapshot !== undefined) {
+      const data = overviewOf(snapshot, readOnly, servedBy?.());
+      frames.push(JSON.stringify({ type: 'overview', data }));
+    }
+    return frames.length > 0 ? frames : [problemReplyFrame(whyNoSnapshot(answer))];
   }
 }
 
@@ -186,5 +193,9 @@ function frameOf(type: string, outcome: Outcome): string {
 }
 
 function problemFrame(status: number, detail: string, code?: string): string {
-  return `{"type":"problem","data":${problem(status, detail, code).body.trim()}}`;
+  return problemReplyFrame(problem(status, detail, code));
+}
+
+function problemReplyFrame({ body }: DashboardReply): string {
+  return `{"type":"problem","data":${body.trim()}}`;
 }

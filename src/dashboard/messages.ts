@@ -42,6 +42,21 @@ export interface Answer {
   restarts?: Restarts | undefined;
 }
 
+/** What is pushed to pages of a node of a cluster: what it says of the cluster itself. */
+export interface ClusterView extends ClusterSnapshot {
+  /** It owns the log, so that there is an overview, too. */
+  serves: boolean;
+  readOnly: boolean;
+}
+
+/** What the owner says of the cluster; or the node that was asked, if the owner was not heard. */
+export interface ClusterAnswer extends ClusterSnapshot {
+  /** Number of the node that was asked; `self` is who answers. */
+  asked: number;
+  /** Why it is not the owner that answers. */
+  unheard?: string;
+}
+
 /** A setting as its source wrote it, for people. */
 export interface Setting {
   key: string;

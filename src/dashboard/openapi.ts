@@ -4,6 +4,7 @@
 import { BUCKET_SORTS, PEEK_BYTES_MAX, PEEK_MAX, ROWS_MAX } from '../contract/commands.ts';
 import { REASONS_MAX } from '../contract/dead-messages.ts';
 import { SECONDS_MAX } from './history.ts';
+import { CLUSTER_SCHEMAS } from './openapi-cluster.ts';
 import { big, number, ref, SCHEMAS, type Schema, text, whole } from './openapi-schemas.ts';
 
 const query = (name: string, schema: Schema, description: string): Schema => ({
@@ -104,12 +105,22 @@ function ruleOrder(summary: string, schema: string, parameters: Schema[]): Schem
   return order;
 }
 
+// Answered by nodes of a cluster only.
+function ofCluster(summary: string, status: number, schema: string, parameters: Schema[]): Schema {
+  const made = operation(summary, schema, parameters);
+  const { 200: done, default: otherwise } = made.responses as Record<string, Schema>;
+  const none = { ...otherwise, description: 'this broker is no node of a cluster' };
+  made.responses = { [status]: done, 404: none, default: otherwise };
+  return made;
+}
+
 const LIVE = `WebSocket /api/v1/live pushes the overview twice a second at most, as text frames of
 JSON: {"type":"overview","data":Overview}. A client may send {"subscribe":{"bucket":"42"}} and
 {"subscribe":{"buckets":{"sort":"backlog","limit":20,"prefix":"4"}}}, or both members in one
 message; each message replaces the one before it. It then gets {"type":"bucket","data":BucketInfo}
 and {"type":"buckets","data":BucketPage}, too, or {"type":"problem","data":Problem} in their place.
-A client that does not read is skipped, and closed with 1013 when that lasts. With a token set, a
+On a node of a cluster each push begins with {"type":"cluster","data":Cluster}, of that node; the
+overview comes while it owns the log only. A client that does not read is skipped, and closed with 1013 when that lasts. With a token set, a
 client that cannot send headers offers the protocols "thrustmq" and "bearer.TOKEN".`;
 
 const LISTED = [
@@ -210,9 +221,18 @@ export const OPENAPI = {
     '/api/v1/segments': {
       get: operation('files of the log', 'Segments', [limitTo(ROWS_MAX, 100), after]),
     },
+    '/api/v1/cluster': {
+      get: ofCluster('what the owner says of the cluster', 200, 'Cluster', []),
+    },
+    '/api/v1/cluster/step-down': {
+      post: ofCluster('let another node own the log; ask again for who does', 202, 'StepDown', [
+        query('leader', { enum: ['0', '1'], default: '0' }, '1: another server lead the stream'),
+        actionHeader,
+      ]),
+    },
   },
   components: {
-    schemas: SCHEMAS,
+    schemas: { ...SCHEMAS, ...CLUSTER_SCHEMAS },
     securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } },
   },
 };

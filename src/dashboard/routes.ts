@@ -2,6 +2,7 @@
 // transport and no broker; must not throw, whatever the request holds.
 
 import type { BucketRow } from '../contract/commands.ts';
+import { whyNoSnapshot } from './absent.ts';
 import { answerApi, apiPatternOf } from './api.ts';
 import { bucketMetricsText } from './bucket-metrics.ts';
 import type { RunCommand } from './commander.ts';
@@ -148,8 +149,7 @@ async function showPage({ page, request, path }: Call): Promise<DashboardReply> 
 
 async function showSnapshot({ ask }: Call): Promise<DashboardReply> {
   const answer = await ask();
-  if (answer === undefined) return problem(503, 'the broker does not answer');
-  if (answer.snapshot === undefined) return problem(503, 'the broker is starting');
+  if (answer?.snapshot === undefined) return whyNoSnapshot(answer);
   return reply(200, 'application/json', JSON.stringify(answer.snapshot));
 }
 
