@@ -70,8 +70,7 @@ export type Command =
   | { kind: 'backup-cancel' }
   /** Of a node of a cluster: a ClusterSnapshot of the owner, or of this node if it knows none. */
   | { kind: 'cluster' }
-  /** Lets another node own the log; or, with `leader`, another server lead the stream. Answers
-   * with a StepDown when that has begun. */
+  /** Lets another node own the log; or, with `leader`, another server lead the stream: StepDown. */
   | { kind: 'cluster-step-down'; leader?: boolean | undefined };
 
 /** What sets a rule, of words `key=value`, and what removes it. */

@@ -119,9 +119,10 @@ JSON: {"type":"overview","data":Overview}. A client may send {"subscribe":{"buck
 {"subscribe":{"buckets":{"sort":"backlog","limit":20,"prefix":"4"}}}, or both members in one
 message; each message replaces the one before it. It then gets {"type":"bucket","data":BucketInfo}
 and {"type":"buckets","data":BucketPage}, too, or {"type":"problem","data":Problem} in their place.
-On a node of a cluster each push begins with {"type":"cluster","data":Cluster}, of that node; the
-overview comes while it owns the log only. A client that does not read is skipped, and closed with 1013 when that lasts. With a token set, a
-client that cannot send headers offers the protocols "thrustmq" and "bearer.TOKEN".`;
+On a node of a cluster each push begins with {"type":"cluster","data":Cluster}, of that node, with
+"serves" and "readOnly"; the overview comes only while it owns the log. A client that does not read
+is skipped, and closed with 1013 when that lasts. With a token set, a client that cannot send
+headers offers the protocols "thrustmq" and "bearer.TOKEN".`;
 
 const LISTED = [
   query('sort', { enum: BUCKET_SORTS, default: 'backlog' }, 'largest first; id: smallest'),
