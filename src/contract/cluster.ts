@@ -1,6 +1,8 @@
 // What a node of a cluster says of the cluster, for status, page and metrics, and what follows from
 // it for everybody alike. 64-bit numbers are decimal text, times are ISO 8601, UTC.
 
+import type { Distribution } from './snapshot.ts';
+
 /** What a node is about; only who is owning, doubting or suspended has a broker that serves. */
 export type NodeState =
   | 'joining'
@@ -47,12 +49,10 @@ export interface TakeOver {
   why: 'silence' | 'resigned' | 'first';
 }
 
-/** Time from an append to its confirmation by the stream, in ms, over the last minute or so. */
-export interface AppendTimes {
-  count: number;
-  p50: number;
-  p99: number;
-  max: number;
+/** Time from an append to its confirmation by the stream, in ms, since the process started. */
+export interface AppendTimes extends Distribution {
+  /** How many took no longer than each bound of POWERS.ms. */
+  upTo: number[];
 }
 
 /** Of the process that is asked; while it owns the log, its snapshot says the same. */
@@ -97,6 +97,7 @@ export interface ClusterSnapshot {
   };
   /** Since the process started. */
   counts: {
+    /** Changes of the owner that this node has seen. */
     takeOvers: number;
     /** Times that this node gave up owning, its appends were in doubt, it delivered no more. */
     deposed: number;

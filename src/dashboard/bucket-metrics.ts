@@ -3,7 +3,7 @@
 
 import type { BucketRow } from '../contract/commands.ts';
 import { WHY_CODES, type WhyCode } from '../contract/why.ts';
-import { type Labels, SECONDS, Text } from './metrics.ts';
+import { type Labels, SECONDS, Text } from './metrics-text.ts';
 
 /** Series of single buckets, for as many as were asked for. */
 export function bucketMetricsText(rows: readonly BucketRow[]): string {

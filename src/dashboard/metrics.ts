@@ -1,64 +1,13 @@
 // The broker's numbers as Prometheus text: counters of the broker that never shrink, no label whose
 // values a client could make up. Single buckets are in bucket-metrics.ts.
 
+import type { ClusterSnapshot } from '../contract/cluster.ts';
 import { type Distribution, type Histograms, POWERS, type Snapshot } from '../contract/snapshot.ts';
+import { ofCluster } from './cluster-metrics.ts';
 import type { Answer } from './messages.ts';
+import { type HistogramOf, type Labels, SECONDS, Text } from './metrics-text.ts';
 
 export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
-
-type Kind = 'counter' | 'gauge' | 'histogram';
-export type Labels = Record<string, string>;
-
-/** Collects families in the order they are declared. */
-export class Text {
-  readonly #lines: string[] = [];
-
-  family(name: string, kind: Kind, help: string, samples: [Labels, number][]): void {
-    this.#head(name, kind, help);
-    for (const [labels, value] of samples) this.#sample(name, labels, value);
-  }
-
-  one(name: string, kind: Kind, help: string, value: number): void {
-    this.family(name, kind, help, [[{}, value]]);
-  }
-
-  histogram(name: string, help: string, { unit, powers, upTo, all }: HistogramOf): void {
-    this.#head(name, 'histogram', help);
-    for (const [i, power] of powers.entries())
-      this.#sample(`${name}_bucket`, { le: String(2 ** power * unit) }, upTo[i]!);
-    this.#sample(`${name}_bucket`, { le: '+Inf' }, all.count);
-    this.#sample(`${name}_sum`, {}, all.sum * unit);
-    this.#sample(`${name}_count`, {}, all.count);
-  }
-
-  #head(name: string, kind: Kind, help: string): void {
-    this.#lines.push(`# HELP thrustmq_${name} ${help}`, `# TYPE thrustmq_${name} ${kind}`);
-  }
-
-  #sample(name: string, labels: Labels, value: number): void {
-    const pairs = Object.entries(labels).map(([key, text]) => `${key}="${escaped(text)}"`);
-    const list = pairs.length === 0 ? '' : `{${pairs.join(',')}}`;
-    this.#lines.push(`thrustmq_${name}${list} ${Number.isFinite(value) ? value : 0}`);
-  }
-
-  toString(): string {
-    return `${this.#lines.join('\n')}\n`;
-  }
-}
-
-function escaped(text: string): string {
-  return text.replace(/\\/g, '\\\\').replace(/"/g, '\\"').replace(/\n/g, '\\n');
-}
-
-export const SECONDS = 1e-3; // from milliseconds
-
-interface HistogramOf {
-  /** What one of the recorded numbers is in the unit of the metric. */
-  unit: number;
-  powers: readonly number[];
-  upTo: readonly number[];
-  all: Distribution;
-}
 
 /** Requests that the dashboard answered, by route and status. */
 export type Requests = ReadonlyMap<string, { route: string; code: number; count: number }>;
@@ -90,7 +39,9 @@ export function metricsText(answer: Answer | undefined, requests: Requests): str
       [{ reason: 'silent' }, silent],
     ]);
   }
-  const snapshot = answer?.snapshot;
+  const { snapshot, cluster } = answer ?? {};
+  if (cluster !== undefined) ofCluster(text, cluster);
+  if (snapshot === undefined && cluster !== undefined) ofFollower(text, cluster);
   if (snapshot !== undefined) {
     ofBroker(text, snapshot);
     ofMessages(text, snapshot);
@@ -101,13 +52,36 @@ export function metricsText(answer: Answer | undefined, requests: Requests): str
   return text.toString();
 }
 
-function ofBroker(text: Text, snapshot: Snapshot): void {
-  const { version, connections, memory, eventLoopDelayMs, histograms, totals } = snapshot;
+type Memory = Pick<ClusterSnapshot['resources'], 'rssBytes' | 'heapBytes' | 'budgetBytes'>;
+
+function ofProcess(text: Text, of: { version: string; startedAt: string }, memory: Memory): void {
+  const { version } = of;
   text.family('build_info', 'gauge', 'What is running; always 1.', [
     [{ version, node: process.versions.node }, 1], // the dashboard's, started with the broker's
   ]);
-  const startedAt = Date.parse(snapshot.startedAt) * SECONDS;
+  const startedAt = Date.parse(of.startedAt) * SECONDS;
   text.one('start_time_seconds', 'gauge', 'When the broker started, as Unix time.', startedAt);
+  text.one('resident_memory_bytes', 'gauge', 'Memory of the broker process.', memory.rssBytes);
+  text.one('heap_bytes', 'gauge', 'JavaScript heap in use.', memory.heapBytes);
+  const budget = 'What the memory is to stay below (--memory).';
+  text.one('memory_limit_bytes', 'gauge', budget, memory.budgetBytes);
+}
+
+function ofDisk(text: Text, logBytes: number, freeBytes: number | null): void {
+  text.one('log_bytes', 'gauge', 'Disk space of the log.', logBytes);
+  if (freeBytes !== null)
+    text.one('disk_free_bytes', 'gauge', 'What the file system has left.', freeBytes);
+}
+
+// A node that follows has a process and a disk, and nothing else of a broker.
+function ofFollower(text: Text, { self, resources }: ClusterSnapshot): void {
+  ofProcess(text, self, resources);
+  ofDisk(text, resources.logBytes, resources.diskFreeBytes);
+}
+
+function ofBroker(text: Text, snapshot: Snapshot): void {
+  const { connections, memory, eventLoopDelayMs, histograms, totals } = snapshot;
+  ofProcess(text, snapshot, memory);
   text.family('connections', 'gauge', 'Open connections.', [
     [{ side: 'intake' }, connections.intake],
     [{ side: 'exhaust' }, connections.exhaust],
@@ -127,10 +101,6 @@ function ofBroker(text: Text, snapshot: Snapshot): void {
   text.one('connections_refused_total', 'counter', refused, connections.refused);
   const breaches = 'Connections closed for what the peer did.';
   text.one('protocol_errors_total', 'counter', breaches, totals.protocolErrors);
-  text.one('resident_memory_bytes', 'gauge', 'Memory of the broker process.', memory.rssBytes);
-  text.one('heap_bytes', 'gauge', 'JavaScript heap in use.', memory.heapBytes);
-  const budget = 'What the memory is to stay below (--memory).';
-  text.one('memory_limit_bytes', 'gauge', budget, memory.budgetBytes);
   const buffered = 'Partial input and unread output of all connections.';
   text.one('buffered_bytes', 'gauge', buffered, memory.bufferedBytes);
   const most = 'What these may come to (--buffer).';
@@ -266,9 +236,7 @@ function ofLog(text: Text, { log }: Snapshot): void {
     [{ state: 'used' }, log.segments],
     [{ state: 'spare' }, log.spareSegments],
   ]);
-  text.one('log_bytes', 'gauge', 'Disk space of the log.', log.diskBytes);
-  if (log.diskFreeBytes !== null)
-    text.one('disk_free_bytes', 'gauge', 'What the file system has left.', log.diskFreeBytes);
+  ofDisk(text, log.diskBytes, log.diskFreeBytes);
   text.one('log_index_bytes', 'gauge', 'Disk space of the index.', log.indexBytes);
   const { compactions, coldReads } = log;
   const counter = (name: string, help: string, value: number) =>

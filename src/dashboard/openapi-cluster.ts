@@ -100,7 +100,21 @@ export const CLUSTER_SCHEMAS: Record<string, Schema> = {
         description: 'newest first',
       },
       appends: {
-        anyOf: [object({ count: whole, p50: number, p99: number, max: number }), { type: 'null' }],
+        anyOf: [
+          object({
+            count: whole,
+            sum: number,
+            mean: number,
+            p50: number,
+            p99: number,
+            max: number,
+            upTo: {
+              ...listOf(whole),
+              description: 'as many as took no longer than 2^-6, 2^-5 … ms',
+            },
+          }),
+          { type: 'null' },
+        ],
         description: 'ms until the stream confirmed them; null: it does not own',
       },
       passedOn: object({ clients: whole, bytes: whole }),

@@ -4,15 +4,14 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import type { BucketRow } from '../../src/contract/commands.ts';
 import { WHY, WHY_CODES } from '../../src/contract/why.ts';
 import { bucketMetricsText } from '../../src/dashboard/bucket-metrics.ts';
 import { metricsText } from '../../src/dashboard/metrics.ts';
 import { fakeSnapshot } from '../cli/fake-server.ts';
+import { fakeCluster } from '../support/cluster.ts';
+import { ALERTS, annotationsOf, families, promtool } from '../support/prometheus.ts';
 
 const HEALTH = { started: true, live: true, ready: true, checks: {} };
 const ANSWER = { health: HEALTH, snapshot: fakeSnapshot() };
@@ -38,38 +37,6 @@ const requests = new Map([['a', { route: '/dash', code: 200, count: 3 }]]);
 
 const board = (): { panels: { targets: { expr: string }[] }[] } =>
   JSON.parse(fs.readFileSync(new URL('grafana.json', OPS), 'utf8'));
-
-/** Families by name; throws where the text is not in Prometheus form. */
-function families(text: string): Map<string, { kind: string; samples: string[] }> {
-  const found = new Map<string, { kind: string; samples: string[] }>();
-  let current = '';
-  for (const line of text.trimEnd().split('\n')) {
-    const help = /^# HELP (thrustmq_[a-z_]+) \S.*[.:a-z]$/.exec(line);
-    const type = /^# TYPE (thrustmq_[a-z_]+) (counter|gauge|histogram)$/.exec(line);
-    const sample =
-      /^(thrustmq_[a-z_]+)(?:\{([a-z_]+="[^"\\]*",?)+\})? (-?\d+(\.\d+)?(e[+-]?\d+)?)$/.exec(line);
-    if (help !== null) {
-      assert.ok(!found.has(help[1]!), `${help[1]} comes twice`);
-      current = help[1]!;
-      found.set(current, { kind: '', samples: [] });
-    } else if (type !== null) {
-      assert.equal(type[1], current);
-      found.get(current)!.kind = type[2]!;
-    } else {
-      assert.ok(sample !== null, `no sample: ${line}`);
-      const family = found.get(current)!;
-      const isHistogram = family.kind === 'histogram';
-      const plain = isHistogram ? sample[1]!.replace(/_(bucket|sum|count)$/, '') : sample[1];
-      assert.equal(plain, current);
-      family.samples.push(line);
-    }
-  }
-  for (const [name, { kind, samples }] of found) {
-    assert.equal(kind === 'counter', name.endsWith('_total'), `${name} is a ${kind}`);
-    assert.equal(new Set(samples.map((line) => line.split(' ')[0])).size, samples.length, name);
-  }
-  return found;
-}
 
 test('the text is in form, with the numbers of the snapshot', () => {
   const text = metricsText(ANSWER, requests);
@@ -172,25 +139,17 @@ test('promtool agrees, where it is installed', (context) => {
     return;
   }
   assert.equal(ran.status, 0, ran.stdout + ran.stderr);
-  const rules = fileURLToPath(new URL('alerts.yml', OPS));
-  const checked = spawnSync('promtool', ['check', 'rules', rules], { encoding: 'utf8' });
+  const checked = spawnSync('promtool', ['check', 'rules', ALERTS], { encoding: 'utf8' });
   assert.equal(checked.status, 0, checked.stdout + checked.stderr);
 });
 
 test('promtool: the board asks what can be asked; slow syncs and old messages raise alerts', (context) => {
-  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'thrustmq-promtool-'));
-  context.after(() => fs.rmSync(dir, { recursive: true, force: true }));
-  const promtool = (kind: string, verb: string, content: unknown) => {
-    const file = path.join(dir, `${kind}.yml`);
-    fs.writeFileSync(file, JSON.stringify(content)); // JSON is YAML
-    return spawnSync('promtool', [verb, 'rules', file], { encoding: 'utf8' });
-  };
   const asked = board().panels.flatMap(({ targets }) => targets.map(({ expr }) => expr));
   const rules = asked.map((expr, i) => ({
     record: `asked:${i}`,
     expr: expr.replaceAll('$__rate_interval', '5m').replaceAll('$instance', '.*'),
   }));
-  const checked = promtool('board', 'check', { groups: [{ name: 'board', rules }] });
+  const checked = promtool('check', { groups: [{ name: 'board', rules }] });
   if (checked.error !== undefined) {
     context.skip('promtool is not installed here');
     return;
@@ -202,17 +161,13 @@ test('promtool: the board asks what can be asked; slow syncs and old messages ra
     values: `0+${perMinute}x30`,
   });
   const slow = { severity: 'warning', instance: 'slow' };
-  const alerts = fs.readFileSync(new URL('alerts.yml', OPS), 'utf8');
   const fired = (alertname: string) => {
-    const rule = alerts.slice(alerts.indexOf(`- alert: ${alertname}\n`));
-    const said = (name: string) =>
-      new RegExp(` ${name}: (.*)`).exec(rule)![1]!.replaceAll('{{ $labels.instance }}', 'slow');
-    const exp_annotations = { summary: said('summary'), description: said('description') };
+    const exp_annotations = annotationsOf(alertname, { instance: 'slow' });
     const exp_alerts = [{ exp_labels: slow, exp_annotations }];
     return { eval_time: '25m', alertname, exp_alerts };
   };
-  const ran = promtool('alerts', 'test', {
-    rule_files: [fileURLToPath(new URL('alerts.yml', OPS))],
+  const ran = promtool('test', {
+    rule_files: [ALERTS],
     tests: [
       {
         interval: '1m',
@@ -233,7 +188,8 @@ test('promtool: the board asks what can be asked; slow syncs and old messages ra
 });
 
 test('the board and the alert rules use metrics that exist', () => {
-  const text = metricsText(ANSWER, requests) + bucketMetricsText([ROW]);
+  const text =
+    metricsText({ ...ANSWER, cluster: fakeCluster() }, requests) + bucketMetricsText([ROW]);
   const known = new Set([...text.matchAll(/^(thrustmq_[a-z_]+)/gm)].map(([, name]) => name));
   const { panels } = board();
   assert.ok(panels.length >= 8);

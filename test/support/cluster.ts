@@ -1,7 +1,14 @@
 // What a node of a cluster may say, complete and with recognisable numbers, for tests of whatever
 // shows it: node 1 owns, 2 follows, 3 is behind; or the same from where node 2 stands.
 
-import type { ClusterSnapshot, NodeStatus } from '../../src/contract/cluster.ts';
+import type { AppendTimes, ClusterSnapshot, NodeStatus } from '../../src/contract/cluster.ts';
+import { POWERS } from '../../src/contract/snapshot.ts';
+
+// Three of 1, 2 and 8 ms.
+const APPENDS: AppendTimes = {
+  ...{ count: 3, sum: 11, mean: 3.667, p50: 2, p99: 8, max: 8 },
+  upTo: POWERS.ms.map((power) => [1, 2, 8].filter((ms) => ms <= 2 ** power).length),
+};
 
 export function fakeNode(node: number, change: Partial<NodeStatus> = {}): NodeStatus {
   return {
@@ -61,7 +68,7 @@ export function fakeCluster(change: Partial<ClusterSnapshot> = {}): ClusterSnaps
       { at: '2026-01-02T04:00:00.000Z', node: 1, epoch: 7, why: 'silence' },
       { at: '2026-01-02T03:30:00.000Z', node: 2, epoch: 6, why: 'resigned' },
     ],
-    appends: { count: 1000, p50: 1.5, p99: 8, max: 40 },
+    appends: APPENDS,
     passedOn: { clients: 0, bytes: 0 },
     resources: {
       rssBytes: 200_000_000,
