@@ -57,6 +57,10 @@ const VERBS: Record<string, Verb> = {
     summary: 'list the connections of a running broker, or close one',
     load: async () => (await import('./conn.ts')).registerConn,
   },
+  cluster: {
+    summary: 'show the nodes of a cluster, or let another one own the log',
+    load: async () => (await import('./cluster.ts')).registerCluster,
+  },
   backup: {
     summary: 'copy the log of a broker, also while it runs',
     load: async () => (await import('./backup.ts')).registerBackup,

@@ -4,6 +4,7 @@
 import type { Snapshot } from '../contract/snapshot.ts';
 import { formatDuration, formatSize } from '../core/text/units.ts';
 import type { Answer } from '../dashboard/messages.ts';
+import { roleText } from '../health.ts';
 
 /** Rows of buckets and of connections. */
 const ROWS_MAX = 10;
@@ -17,7 +18,7 @@ export interface ProcessState {
 
 /** What the broker answers its dashboard, as fields of a log line and as a sentence. */
 export function stateOf(answer: Answer, state: ProcessState): { fields: object; text: string } {
-  const { health, snapshot } = answer;
+  const { health, snapshot, cluster } = answer;
   const notReady = Object.entries(health.checks)
     .filter(([, { ok }]) => !ok)
     .map(([name, { detail }]) => `${name}: ${detail}`);
@@ -29,10 +30,12 @@ export function stateOf(answer: Answer, state: ProcessState): { fields: object; 
     ready: health.ready,
     notReady,
     ...(snapshot === undefined ? { progress: health.progress } : of(snapshot)),
+    ...(cluster === undefined ? {} : { cluster }),
     resources: countsOf(process.getActiveResourcesInfo()),
   };
   const parts = [`state: up ${formatDuration(state.uptimeMs)}`];
   parts.push(health.ready ? 'ready' : `not ready (${notReady.join('; ')})`);
+  if (cluster !== undefined) parts.push(roleText(cluster));
   if (snapshot !== undefined) parts.push(...textOf(snapshot));
   return { fields, text: parts.join(', ') };
 }

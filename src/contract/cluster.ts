@@ -46,8 +46,15 @@ export interface TakeOver {
   at: string;
   node: number;
   epoch: number;
-  why: 'silence' | 'resigned' | 'first';
+  why: keyof typeof TAKEN_OVER;
 }
+
+/** The reasons in words. */
+export const TAKEN_OVER = {
+  silence: 'the owner before was silent',
+  resigned: 'the owner before had stepped down, or stopped',
+  first: 'there was no owner before',
+} as const;
 
 /** Time from an append to its confirmation by the stream, in ms, since the process started. */
 export interface AppendTimes extends Distribution {

@@ -1,0 +1,192 @@
+// The verb `cluster`: what the owner says of all nodes, and stepping down for maintenance, through
+// the admin API of any node.
+
+import type { Command } from 'commander';
+import { hindrance, owns, TAKEN_OVER } from '../contract/cluster.ts';
+import { formatDuration, formatSize } from '../core/text/units.ts';
+import type { ClusterAnswer } from '../dashboard/messages.ts';
+import { sleep } from '../time/timers.ts';
+import { type AdminOptions, addAdminVerb } from './admin-verbs.ts';
+import { Dashboard } from './dashboard.ts';
+import { CliError, colorsFor, EXIT, emit, emitDone, note } from './output.ts';
+import { count, newTable, printable } from './tables.ts';
+
+const EXAMPLES = `
+Any node will do: they pass the question on to the owner.
+
+Examples:
+  thrustmq cluster status                    who owns the log, who follows, and how far they are
+  thrustmq cluster status --json | jq .owner.node
+  thrustmq cluster step-down                 another node owns the log, before this one is stopped
+  thrustmq cluster step-down --leader        another server of NATS leads the stream`;
+
+const POLL_MS = 250;
+/** A server of NATS that is killed is replaced in up to 9 s; others are much quicker. */
+const PATIENCE_MS = 15_000;
+
+type Node = ClusterAnswer['nodes'][number];
+
+/** Adds `cluster` and its verbs. */
+export function registerCluster(program: Command): void {
+  const cluster = program
+    .command('cluster')
+    .description('show the nodes of a cluster, or let another one own the log')
+    .addHelpText('after', EXAMPLES);
+  addAdminVerb(cluster, 'status', 'show the nodes, the stream, and what an ack means').action(
+    status,
+  );
+  addAdminVerb(cluster, 'step-down', 'let another node own the log, and wait until it does')
+    .option('--leader', 'let another server of NATS lead the stream instead')
+    .option('--force', 'also if no other node would take over now')
+    .action(stepDown);
+}
+
+async function ask(options: AdminOptions): Promise<ClusterAnswer> {
+  return (await new Dashboard(options).get('/api/v1/cluster')) as ClusterAnswer;
+}
+
+async function status(options: AdminOptions): Promise<void> {
+  const answer = await ask(options);
+  if (answer.owner === null) process.exitCode = EXIT.failed;
+  if (options.json) {
+    await emit(`${JSON.stringify(answer)}\n`);
+    return;
+  }
+  await emit(`${statusText(answer)}\n`);
+  const { asked, unheard } = answer;
+  if (unheard !== undefined)
+    note(`the owner was not heard: this is what node ${asked} sees (${printable(unheard)})`);
+}
+
+function statusText(answer: ClusterAnswer): string {
+  const color = colorsFor(process.stdout);
+  const { name, self, owner, ack, takeOvers, counts } = answer;
+  const whose = owner === null ? 'no node owns the log' : `node ${owner.node} owns the log`;
+  const lines = [
+    `${color.bold(`cluster ${printable(name)}`)}: ${whose}, epoch ${self.epoch}`,
+    ackText(answer),
+    ...ack.warnings.map((text) => color.yellow(`warning: ${printable(text)}`)),
+    streamText(answer),
+    nodeTable(answer),
+  ];
+  const [last] = takeOvers;
+  if (last !== undefined)
+    lines.push(
+      `${count(counts.takeOvers)} changes of the owner seen by node ${self.node}; ` +
+        `the last: node ${last.node} at ${last.at}, as ${TAKEN_OVER[last.why]}`,
+    );
+  const odd = Object.entries({ 'appends in doubt': counts.doubts, 'void messages': counts.voids });
+  lines.push(odd.map(([what, many]) => `${count(many)} ${what}`).join(', '));
+  return lines.join('\n');
+}
+
+function ackText({ ack }: ClusterAnswer): string {
+  const text = `an ack means: ${printable(ack.means)}`;
+  return ack.safe ? text : colorsFor(process.stdout).yellow(`${text} (unsafe)`);
+}
+
+function streamText({ stream }: ClusterAnswer): string {
+  const { name, bytes, maxBytes, leader, connected, blocked } = stream;
+  const share = Math.round((bytes / Math.max(1, maxBytes)) * 100);
+  const led = leader === null ? 'led by no server' : `led by ${printable(leader)}`;
+  const parts = [
+    `${formatSize(bytes)} of ${formatSize(maxBytes)} (${share} %)`,
+    connected ? led : 'NATS is not reached',
+    ...(blocked === null ? [] : [`publishes are refused: ${printable(blocked)}`]),
+  ];
+  return `stream ${printable(name)}: ${parts.join(', ')}`;
+}
+
+function nodeTable({ nodes, self }: ClusterAnswer): string {
+  const head = ['node', 'state', 'epoch', 'behind', 'heard', 'version', 'dashboard', 'takes over'];
+  const table = newTable(head, ['state', 'version', 'dashboard', 'takes over']);
+  for (const node of [...nodes].sort((a, b) => a.node - b.node)) {
+    const { state, epoch, lag, version, dashboard, seenMs } = node;
+    const heard = node.node === self.node ? '' : `${formatDuration(Math.round(seenMs))} ago`;
+    const where = dashboard === null ? '' : printable(dashboard);
+    const behind = lag === 0 ? '0' : `${count(lag)}, ${formatDuration(Math.round(node.lagMs))}`;
+    table.push([
+      node.node,
+      state,
+      epoch,
+      behind,
+      heard,
+      printable(version),
+      where,
+      readiness(node),
+    ]);
+  }
+  return table.toString();
+}
+
+function readiness(node: Node): string {
+  if (owns(node)) return 'owns the log';
+  const why = hindrance(node);
+  return why === undefined ? 'yes' : `no: ${printable(why)}`;
+}
+
+interface StepDownOptions extends AdminOptions {
+  leader?: boolean;
+  force?: boolean;
+}
+
+async function stepDown(options: StepDownOptions): Promise<void> {
+  const { leader = false, force = false } = options;
+  const before = await ask(options);
+  if (!leader && !force) refuseAlone(before);
+  await new Dashboard(options).change('POST', `/api/v1/cluster/step-down?leader=${leader ? 1 : 0}`);
+  const after = await changed(options, leader ? isLedAnew(before) : isOwnedAnew(before));
+  if (options.json) await emitDone(`${JSON.stringify(after)}\n`);
+  else await emitDone(`${leader ? ledText(before, after) : ownedText(before, after)}\n`);
+}
+
+/** @throws CliError where the log would be without an owner. */
+function refuseAlone({ nodes, owner }: ClusterAnswer): void {
+  const others = nodes.filter(({ node }) => node !== owner?.node);
+  if (others.some((node) => hindrance(node) === undefined)) return;
+  const whys = others.map((node) => `node ${node.node} ${printable(hindrance(node) ?? '')}`);
+  throw new CliError(
+    EXIT.failed,
+    `no other node would take over: ${whys.join('; ') || 'there is none'}. Nothing was changed; --force does it all the same`,
+  );
+}
+
+type Condition = (now: ClusterAnswer) => boolean;
+
+const isOwnedAnew =
+  (before: ClusterAnswer): Condition =>
+  ({ owner, self }) =>
+    owner !== null && self.epoch > before.self.epoch;
+
+const isLedAnew =
+  ({ stream: before }: ClusterAnswer): Condition =>
+  ({ stream }) =>
+    stream.leader !== null && stream.leader !== before.leader;
+
+async function changed(options: AdminOptions, isDone: Condition): Promise<ClusterAnswer> {
+  for (let waitedMs = 0; waitedMs < PATIENCE_MS; waitedMs += POLL_MS) {
+    await sleep(POLL_MS);
+    try {
+      const now = await ask(options);
+      if (isDone(now)) return now;
+    } catch (error) {
+      // While the owner changes, nobody may answer.
+      if (!(error instanceof CliError) || error.exitCode !== EXIT.unreachable) throw error;
+    }
+  }
+  throw new CliError(
+    EXIT.failed,
+    `that was begun, and ${PATIENCE_MS / 1000} s later nobody else has taken over: see thrustmq cluster status`,
+  );
+}
+
+function ownedText({ owner: before }: ClusterAnswer, { owner, self }: ClusterAnswer): string {
+  const again = owner!.node === before?.node ? ' again' : '';
+  const was = before === null || again !== '' ? '' : `; it was node ${before.node}`;
+  return `node ${owner!.node} owns the log${again}, epoch ${self.epoch}${was}`;
+}
+
+function ledText({ stream: before }: ClusterAnswer, { stream }: ClusterAnswer): string {
+  const was = before.leader === null ? '' : `; it was ${printable(before.leader)}`;
+  return `${printable(stream.leader!)} leads the stream${was}`;
+}
