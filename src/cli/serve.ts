@@ -123,7 +123,10 @@ async function serve(command: Command): Promise<void> {
 }
 
 // What a node of a cluster needs is not even read by a broker that is none.
-async function starterOf({ config, rules }: LoadedConfig): Promise<LifecycleOptions['startServer']> {
+async function starterOf({
+  config,
+  rules,
+}: LoadedConfig): Promise<LifecycleOptions['startServer']> {
   if (config.cluster === undefined) {
     const server = await import('../server.ts');
     return (options) => server.startServer({ ...options, rules });

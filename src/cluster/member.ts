@@ -4,16 +4,18 @@
 //
 //   a copy ──campaign──► taken over ──own──► serves ──depose──► closed, opened anew ──► a copy
 
-import { STREAM_BEAT, STREAM_RESIGN, STREAM_START } from '../../assembly/layout-cluster.ts';
 import { SEGMENT_DATA_AT } from '../../assembly/layout.ts';
+import { STREAM_BEAT, STREAM_RESIGN, STREAM_START } from '../../assembly/layout-cluster.ts';
 import { BrokerLife, type BrokerLifeOptions } from '../broker-life.ts';
 import type { ClusterConfig } from '../config/cluster.ts';
-import type { TakeOver } from '../contract/cluster.ts';
+import type { AppendTimes, TakeOver } from '../contract/cluster.ts';
+import { POWERS } from '../contract/snapshot.ts';
 import type { Place } from '../core/cluster/counting.ts';
 import { Ownership } from '../core/cluster/ownership.ts';
 import type { OwnershipEffects } from '../core/cluster/ownership-options.ts';
 import type { SegmentPlace } from '../core/cluster/segment-places.ts';
 import type { StreamRoom } from '../core/cluster/stream-room.ts';
+import { Histogram } from '../core/metrics/histogram.ts';
 import type { Position } from '../core/ports/basics.ts';
 import type { OpenedLog } from '../opening.ts';
 import { layoutOf, misfit, type OwnerIdentity, readIdentity } from './identity.ts';
@@ -63,7 +65,7 @@ export class Member {
   #ownership: Ownership;
   #local: LocalLog;
   #life: BrokerLife | undefined;
-  #publisher: OwnerPublisher | undefined;
+  readonly #times = new Histogram();
   #serving = false;
   // The log's changes of form, one after the other.
   #turn: Promise<void> = Promise.resolve();
@@ -109,8 +111,11 @@ export class Member {
     return this.#serving ? this.#life : undefined;
   }
 
-  get publisher(): OwnerPublisher | undefined {
-    return this.#serving ? this.#publisher : undefined;
+  /** From when a batch was given until it counted, in ms, since the process started; null where this
+   * node does not own. */
+  get appends(): AppendTimes | null {
+    const times = this.#times;
+    return this.#serving ? { ...times.summary(), upTo: times.upTo(POWERS.ms) } : null;
   }
 
   /** Who owns the log, as far as is known. */
@@ -253,6 +258,7 @@ export class Member {
     const why = epoch === 1 ? 'first' : this.#resigned ? 'resigned' : 'silence';
     this.#resigned = false;
     if (this.#ownership.state === 'joining') return;
+    this.counts.takeOvers++;
     const at = new Date(this.#options.life.clock.wallMs()).toISOString();
     this.#takeOvers = [{ at, node, epoch, why } as const, ...this.#takeOvers];
     this.#takeOvers.length = Math.min(this.#takeOvers.length, TAKE_OVERS_KEPT);
@@ -264,6 +270,7 @@ export class Member {
     const publisher = new OwnerPublisher({
       ownership: this.#ownership,
       blocked: () => this.#options.stream.blocked(),
+      times: this.#times,
       nowMs: () => performance.now(),
     });
     let opened: OpenedLog;
@@ -275,7 +282,6 @@ export class Member {
     }
     // Meanwhile another one may have been first.
     if (this.#ownership.state !== 'campaigning' || this.#ended) return;
-    this.#publisher = publisher;
     const life = new BrokerLife({
       ...this.#options.life,
       opened,
@@ -294,7 +300,6 @@ export class Member {
 
   #own(epoch: number): void {
     const { log, identity, events } = this.#options;
-    this.counts.takeOvers++;
     this.#tookOver(identity.node, epoch);
     this.#serving = true;
     this.#owner = undefined;
@@ -339,7 +344,6 @@ export class Member {
     this.#local.depose(failure);
     this.#life?.drop(failure);
     this.#life = undefined;
-    this.#publisher = undefined;
     if (wasServing) this.#options.events.owner(undefined);
   }
 

@@ -2,7 +2,7 @@
 // may own the log.
 
 import type { AddressInfo } from 'node:net';
-import type { ClusterSnapshot, StepDown } from '../contract/cluster.ts';
+import type { ClusterSnapshot, NodeStatus, StepDown } from '../contract/cluster.ts';
 import type { Command, Outcome } from '../contract/commands.ts';
 import type { Snapshot } from '../contract/snapshot.ts';
 import type { DataFolder } from '../data-folder.ts';
@@ -50,6 +50,7 @@ export class ClusterNode {
   #closing: Promise<void> | undefined;
   #failure: Error | undefined;
   #saved = '';
+  #stepsDown = false;
 
   constructor(parts: NodeParts) {
     this.#parts = parts;
@@ -130,11 +131,22 @@ export class ClusterNode {
 
   /** Carries out an operator's command; `done` comes once, now or later. */
   command(command: Command, done: (outcome: Outcome) => void): void {
-    const { member } = this.#parts;
     if (command.kind === 'cluster') done({ ok: true, result: this.cluster() });
+    else if (this.#parts.member.life !== undefined) this.carryOut(command, done);
+    else this.#parts.ports.orders.ask(command, done);
+  }
+
+  /** The same where it was passed on to the owner: nobody asks for another one. */
+  carryOut(command: Command, done: (outcome: Outcome) => void): void {
+    const { life } = this.#parts.member;
+    if (life === undefined) done(failed('this node does not own the log any more: ask again'));
     else if (command.kind === 'cluster-step-down') void this.#stepDown(command.leader, done);
-    else if (member.life !== undefined) member.life.command(command, done);
-    else done({ ok: false, code: 'conflict', detail: 'no node owns the log now: ask again soon' });
+    else life.command(command, done);
+  }
+
+  /** What this node tells the others of itself. */
+  status(): NodeStatus {
+    return this.#view.status();
   }
 
   async #stepDown(isOfLeader: boolean | undefined, done: (outcome: Outcome) => void) {
@@ -149,15 +161,18 @@ export class ClusterNode {
       }
       return;
     }
-    if (member.life === undefined || this.#closing !== undefined) {
-      done({ ok: false, code: 'conflict', detail: 'this node does not own the log' });
+    if (member.life === undefined || this.#closing !== undefined || this.#stepsDown) {
+      done({ ok: false, code: 'conflict', detail: 'this node is giving up the log already' });
       return;
     }
+    this.#stepsDown = true;
+    // Said before it is over: whoever asked over the network is disconnected by then.
+    done(begun({ of: 'owner', from: String(member.identity.node) }));
     options.log.info({ event: 'cluster.steps-down' }, 'this node lets another one own the log');
     const restMs = REST_TTLS * options.config.cluster!.ttlMs;
     await this.#endLife({ stop: () => {} });
     member.stepDown(restMs);
-    done(begun({ of: 'owner', from: String(member.identity.node) }));
+    this.#stepsDown = false;
   }
 
   // The broker ends in order, and its log is closed; true if it all is on disk.

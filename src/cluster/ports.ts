@@ -6,14 +6,21 @@ import type { AddressInfo, Socket } from 'node:net';
 import { INBOX_READ_BYTES } from '../../assembly/layout.ts';
 import type { ClusterConfig } from '../config/cluster.ts';
 import type { BrokerConfig } from '../config/load.ts';
+import type { NodeStatus } from '../contract/cluster.ts';
+import type { Command, Outcome } from '../contract/commands.ts';
+import type { SeenNode } from '../contract/orders.ts';
 import type { Side } from '../contract/snapshot.ts';
 import type { Session } from '../core/connections/session.ts';
 import type { Limits } from '../core/limits.ts';
 import type { Link } from '../core/ports/link.ts';
 import { StartError } from '../data-folder.ts';
 import { type Addresses, cannotListen, type Door, openDoors } from '../doors.ts';
+import type { NodeAddress } from '../io/cluster/node-connection.ts';
 import { type NodeCertificates, NodeListener, type Notice } from '../io/cluster/node-listener.ts';
 import { NodeToken } from '../io/cluster/node-token.ts';
+import { Nodes } from '../io/cluster/nodes.ts';
+import { OrderClient } from '../io/cluster/order-client.ts';
+import { OrderServer } from '../io/cluster/order-server.ts';
 import type { Preamble } from '../io/cluster/preamble.ts';
 import { Splicer } from '../io/cluster/splicer.ts';
 import { Listeners } from '../io/tcp/listeners.ts';
@@ -29,6 +36,10 @@ export interface NodePortsOptions {
   inbox: Uint8Array;
   /** What the broker here does with a client of a side; undefined: another node owns the log. */
   accept: (side: Side) => ((link: Link) => Session | undefined) | undefined;
+  /** Carries out a command that another node passes on; the broker is here. */
+  carryOut: (command: Command, done: (outcome: Outcome) => void) => void;
+  /** How this node is. */
+  status: () => NodeStatus;
   notice: Notice;
 }
 
@@ -36,10 +47,16 @@ export class NodePorts {
   readonly listeners = new Listeners();
   readonly addresses: Addresses = { intake: [], exhaust: [] };
   readonly splicer: Splicer;
+  readonly orders: OrderClient;
   readonly #options: NodePortsOptions;
   readonly #nodes: NodeListener;
+  readonly #orders: OrderServer;
+  readonly #heard: Nodes;
+  // As the owner said last.
+  #told: SeenNode[] = [];
   readonly #readInto: Uint8Array;
   #own: AddressInfo | undefined;
+  #isHere = false;
 
   /** @throws StartError 78 where this node could not say who it is. */
   constructor(options: NodePortsOptions) {
@@ -47,13 +64,31 @@ export class NodePorts {
     this.#options = options;
     this.#readInto = inbox.subarray(inbox.length - INBOX_READ_BYTES);
     const proofs = proofsOf(cluster);
+    const who = { cluster: cluster.name, node: String(cluster.node), ...proofs };
+    const isOwner = () => options.accept('intake') !== undefined;
     this.splicer = new Splicer({
-      cluster: cluster.name,
-      node: String(cluster.node),
-      ...proofs,
+      ...who,
       limits,
       bytesMax: Math.floor(limits.bufferBytesMax * SPLICED_SHARE),
       nowMs: () => performance.now(),
+      notice,
+    });
+    this.orders = new OrderClient({
+      ...who,
+      status: options.status,
+      heard: (nodes) => {
+        this.#told = nodes;
+      },
+      notice,
+    });
+    this.#heard = new Nodes(notice);
+    this.#orders = new OrderServer({
+      isOwner,
+      carryOut: options.carryOut,
+      heard: (status) => {
+        this.#heard.heard(status, performance.now());
+        return this.nodes();
+      },
       notice,
     });
     this.#nodes = new NodeListener({
@@ -61,8 +96,9 @@ export class NodePorts {
       cluster: cluster.name,
       ...proofs,
       connectionsMax: limits.connectionsMax,
-      isOwner: () => options.accept('intake') !== undefined,
+      isOwner,
       adopt: (socket, client) => this.#adopt(socket, client),
+      orders: (socket, from) => this.#orders.adopt(socket, from),
       notice,
     });
   }
@@ -105,6 +141,22 @@ export class NodePorts {
     this.listeners.adopt(socket, client, { wire, accept: serve, readInto: this.#readInto });
   }
 
+  /** Who owns the log; undefined: nobody is known to. */
+  owner(address: NodeAddress | undefined, isHere: boolean): void {
+    this.splicer.owner(address);
+    this.orders.owner(isHere ? undefined : address);
+    this.#isHere = isHere;
+    if (!isHere) this.#orders.drop();
+  }
+
+  /** All nodes that the owner has heard of. */
+  nodes(): SeenNode[] {
+    if (!this.#isHere) return this.#told;
+    const own = { ...this.#options.status(), seenMs: 0 };
+    const others = this.#heard.seen(performance.now()).filter(({ node }) => node !== own.node);
+    return [...others, own].sort((a, b) => a.node - b.node);
+  }
+
   /** Lets nobody in any more; who is connected stays. */
   stop(): void {
     this.listeners.stop();
@@ -114,6 +166,8 @@ export class NodePorts {
   /** Disconnects everybody. */
   close(): void {
     this.stop();
+    this.orders.close();
+    this.#orders.drop();
     this.splicer.close();
     this.listeners.destroyAll();
   }

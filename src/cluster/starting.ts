@@ -102,6 +102,8 @@ async function openNode(
     cluster,
     limits: connectionLimits(config.limits, log),
     inbox: codec.inbox,
+    carryOut: (command, done) => node!.carryOut(command, done),
+    status: () => node!.status(),
     accept: (side) => member?.life?.doorTo(side).accept,
     notice: (level, kind, text) => notices.write(kind, {}, text, level),
   });
@@ -132,7 +134,10 @@ async function openNode(
     segments: known?.segments ?? [],
     build: async () => undefined,
     events: {
-      owner: (identity) => ports.splicer.owner(identity && addressOf(identity.address)),
+      owner: (identity) => {
+        const address = identity && addressOf(identity.address);
+        ports.owner(address, identity !== undefined && identity === member?.identity);
+      },
       stop: (code, why) => node?.fail(code, why),
     },
   });

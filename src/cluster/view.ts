@@ -3,6 +3,7 @@
 
 import { statfs } from 'node:fs';
 import type { ClusterSnapshot, NodeStatus } from '../contract/cluster.ts';
+import type { SeenNode } from '../contract/orders.ts';
 import type { StreamState } from '../core/ports/stream.ts';
 import type { JetStreamLink } from '../io/cluster/jetstream.ts';
 import type { ServerOptions } from '../server.ts';
@@ -60,7 +61,7 @@ export class View {
         owner === undefined
           ? null
           : { node: owner.node, address: owner.address, dashboard: owner.dashboard },
-      nodes: [{ ...self, seenMs: 0 }],
+      nodes: this.#nodes(self),
       ack: { safe, means, warnings: [...problems.map(({ text }) => text), ...warnings] },
       stream: {
         name: link.name,
@@ -74,10 +75,16 @@ export class View {
       },
       counts: { ...counts, voids: member.ownership.voids, baseBytes: 0 },
       takeOvers: [...member.takeOvers],
-      appends: member.publisher?.times ?? null,
+      appends: member.appends,
       passedOn: { clients: ports.splicer.open, bytes: ports.splicer.heldBytes },
       resources: this.#resources(),
     };
+  }
+
+  // As the owner has heard of them; this one is known here.
+  #nodes(self: NodeStatus): SeenNode[] {
+    const others = this.#options.ports.nodes().filter(({ node }) => node !== self.node);
+    return [...others, { ...self, seenMs: 0 }].sort((a, b) => a.node - b.node);
   }
 
   #resources(): ClusterSnapshot['resources'] {

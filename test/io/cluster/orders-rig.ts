@@ -24,6 +24,7 @@ export function statusOf(node: number, changes: Partial<NodeStatus> = {}): NodeS
     sequence: 77,
     lag: 0,
     lagMs: 0.5,
+    blocked: null,
     building: null,
     ...changes,
   };
