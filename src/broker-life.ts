@@ -7,7 +7,7 @@ import type { Command, Outcome } from './contract/commands.ts';
 import type { Side, Snapshot } from './contract/snapshot.ts';
 import { Admin } from './core/admin/admin.ts';
 import { Broker } from './core/broker.ts';
-import type { Paused } from './core/delivery/paused.ts';
+import type { Earlier } from './core/earlier-pauses.ts';
 import { compileRules } from './core/rules/compile.ts';
 import type { RuleTable } from './core/rules/rule-table.ts';
 import { Backups } from './io/backups.ts';
@@ -15,7 +15,6 @@ import type { Clock } from './io/clock.ts';
 import { connectionLimits } from './io/connection-limits.ts';
 import { MessageChannels } from './io/following.ts';
 import { type Logger, RateLimitedLog } from './io/logger.ts';
-import type { SettingsFile } from './io/settings.ts';
 import type { ListenOptions } from './io/tcp/link.ts';
 import type { Listeners } from './io/tcp/listeners.ts';
 import { SilentPeers } from './io/tcp/silence.ts';
@@ -37,8 +36,8 @@ export interface BrokerLifeOptions {
   /** Whose connections are looked at. */
   listeners: Listeners;
   opened: OpenedLog;
-  paused: Paused;
-  settings: SettingsFile;
+  /** Pauses that a file beside the log kept. */
+  earlier?: Earlier | undefined;
   /** Whether anything may be delivered at this time; absent: it may. */
   mayDeliver?: (() => boolean) | undefined;
   /** The log failed: nothing is acked any more. Called once. */
@@ -104,7 +103,6 @@ export class BrokerLife {
     this.#admin = new Admin({
       broker: this.#broker,
       log: opened.ports,
-      settings: options.settings,
       backups: this.#backups,
       wallMs,
       base64: (bytes) =>
@@ -115,10 +113,9 @@ export class BrokerLife {
   }
 
   #core(wallMs: () => number): Broker {
-    const { config, log, opened, paused, rules, clock } = this.#options;
+    const { config, log, opened, rules, clock, mayDeliver } = this.#options;
     return new Broker({
       ...opened.state,
-      paused,
       ruleTable: rules ?? compileRules([]),
       codec: opened.codec,
       log: opened.ports,
@@ -141,6 +138,7 @@ export class BrokerLife {
       nowMs: () => this.#ticker.clockMs,
       random: Math.random,
       isLate: () => this.#ticker.lateMs > STILL_MS,
+      ...(mayDeliver && { mayDeliver }),
       strict: config.log.sync === 'commit',
       onFailed: (failure) => this.#failed(failure),
     });
@@ -148,8 +146,9 @@ export class BrokerLife {
 
   /** Goes on where recovery ended. */
   begin(): void {
-    const { config, opened, listeners } = this.#options;
+    const { config, opened, earlier, listeners } = this.#options;
     this.#broker.resume(...opened.recovered);
+    if (earlier !== undefined) this.#broker.pauses.takeOver(earlier);
     const again = (ms: number, call: () => void) => this.#timers.push(every(ms, call));
     this.#ticker.start();
     opened.log.look();

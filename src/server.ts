@@ -14,7 +14,7 @@ import { failureText, type Health, healthOf } from './health.ts';
 import { Clock } from './io/clock.ts';
 import { demandDescriptors } from './io/descriptors.ts';
 import type { Logger } from './io/logger.ts';
-import { readPaused, SettingsFile } from './io/settings.ts';
+import { readPausedFile } from './io/paused-file.ts';
 import { filesIn } from './io/storage.ts';
 import { Listeners, type PassedOn } from './io/tcp/listeners.ts';
 import type { FileLog } from './log/file-log.ts';
@@ -73,8 +73,7 @@ export class Server {
   /** Recovers. What it throws leaves the folder to the caller; later `close` gives it back. */
   static async open(options: ServerOptions, folder: DataFolder): Promise<Server> {
     const { clock = new Clock() } = options;
-    const settings = new SettingsFile(() => folder.path, 'paused.json');
-    const paused = readPaused(settings);
+    const earlier = readPausedFile(() => folder.path);
     const opened = await openLog(options, folder, clock);
     const listeners = new Listeners();
     let server: Server;
@@ -84,8 +83,7 @@ export class Server {
       dataDir: () => folder.path,
       listeners,
       opened,
-      paused,
-      settings,
+      earlier,
       failed: (failure) => server.#failed(failure),
     });
     server = new Server(options, folder, listeners, life, opened.log);

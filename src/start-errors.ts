@@ -3,7 +3,8 @@
 import { RuleError } from './core/rules/rule-error.ts';
 import { StartError } from './data-folder.ts';
 import { isOutOfDescriptors, tooFewForLog } from './io/descriptors.ts';
-import { SettingsError } from './io/settings.ts';
+import { PausedFileError } from './io/paused-file.ts';
+import { StateFileError } from './io/state-file.ts';
 import { LogError } from './log/files/errors.ts';
 
 /**
@@ -12,7 +13,8 @@ import { LogError } from './log/files/errors.ts';
  */
 export function startErrorOf(error: unknown, dataDir: string, files: number): unknown {
   const { message, cause, syscall } = error as NodeJS.ErrnoException;
-  if (error instanceof SettingsError) return new StartError(74, message, { cause: error });
+  if (error instanceof PausedFileError || error instanceof StateFileError)
+    return new StartError(74, message, { cause: error });
   if (error instanceof RuleError) return new StartError(78, message, { cause: error });
   if (isOutOfDescriptors(error) || isOutOfDescriptors(cause))
     return new StartError(78, tooFewForLog(files), { cause: error });

@@ -144,13 +144,8 @@ async function ofFolder(
     wallMs: Date.now,
     notice: () => {},
   });
-  const settings = path.join(dataDir, 'paused.json');
-  const beside = () =>
-    fs.existsSync(settings)
-      ? [{ name: 'paused.json', text: fs.readFileSync(settings, 'utf8') }]
-      : [];
   await new Promise<void>((resolve, reject) =>
-    backups.begin(into, beside, (outcome) =>
+    backups.begin(into, (outcome) =>
       outcome.ok
         ? resolve()
         : reject(

@@ -4,7 +4,7 @@
 
 import type { Place } from '../core/cluster/counting.ts';
 import type { SegmentPlace } from '../core/cluster/segment-places.ts';
-import { SettingsError, SettingsFile } from '../io/settings.ts';
+import { StateFile, StateFileError } from '../io/state-file.ts';
 
 export interface Remembered {
   cluster: string;
@@ -21,14 +21,14 @@ const NAME = 'cluster.json';
 const VERSION = 1;
 
 export class PlaceFile {
-  readonly #file: SettingsFile;
+  readonly #file: StateFile;
 
   /** `folder` tells where the data folder is. */
   constructor(folder: () => string) {
-    this.#file = new SettingsFile(folder, NAME);
+    this.#file = new StateFile(folder, NAME);
   }
 
-  /** @throws SettingsError where it is there and can't be used. */
+  /** @throws StateFileError where it is there and can't be used. */
   read(): Remembered | undefined {
     try {
       const text = this.#file.read();
@@ -39,7 +39,7 @@ export class PlaceFile {
       return said;
     } catch (error) {
       const text = `${this.#file.path} cannot be used: ${(error as Error).message}. It says where the log here stands in the stream of its cluster: make it readable, or remove it, and the stream is read from its first message`;
-      throw new SettingsError(text, { cause: error });
+      throw new StateFileError(text, { cause: error });
     }
   }
 

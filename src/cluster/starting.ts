@@ -5,14 +5,12 @@ import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import type { ClusterConfig } from '../config/cluster.ts';
 import { StreamRoom, whyNoRoom } from '../core/cluster/stream-room.ts';
-import { Paused } from '../core/delivery/paused.ts';
 import { DataFolder, StartError } from '../data-folder.ts';
 import { Clock } from '../io/clock.ts';
 import { connectStream, type JetStreamLink, StreamRefused } from '../io/cluster/jetstream.ts';
 import { connectionLimits } from '../io/connection-limits.ts';
 import { demandDescriptors } from '../io/descriptors.ts';
 import { RateLimitedLog } from '../io/logger.ts';
-import { SettingsFile } from '../io/settings.ts';
 import { filesIn } from '../io/storage.ts';
 import { LogError } from '../log/files/errors.ts';
 import { surroundings } from '../opening.ts';
@@ -123,8 +121,6 @@ async function openNode(
       clock,
       dataDir: () => folder.path,
       listeners: ports.listeners,
-      paused: new Paused(),
-      settings: new SettingsFile(() => folder.path, 'paused.json'),
     },
     stream: new StreamRoom(link, cluster.stream.maxBytes, segmentBytes),
     maxPayload: link.maxPayload,

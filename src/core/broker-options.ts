@@ -2,7 +2,6 @@
 
 import type { Consumer } from './connections/consumer.ts';
 import type { Dialect } from './connections/greeting.ts';
-import type { Paused } from './delivery/paused.ts';
 import type { ForegroundTraffic } from './fairness/foreground.ts';
 import type { IntakePolicy } from './fairness/intake-policy.ts';
 import type { Limits } from './limits.ts';
@@ -44,8 +43,6 @@ export interface BrokerOptions extends State<Consumer> {
    * that nobody else does. Where it is true again, deliveries go on by the next tick.
    */
   mayDeliver?: () => boolean;
-  /** What an earlier life has paused. */
-  paused?: Paused;
   /** Rules that buckets go by; without it there are none, and there will be none. */
   ruleTable?: RuleTable | undefined;
   /** Decides about messages of the buckets that it watches, in place of the rules. */

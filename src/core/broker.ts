@@ -33,6 +33,7 @@ import { FramePool } from './memory/frame-pool.ts';
 import { Reservations } from './memory/reservations.ts';
 import { Counters } from './metrics/counters.ts';
 import { Latency } from './metrics/latency.ts';
+import { PauseChanges } from './pause-changes.ts';
 import type { Position } from './ports/basics.ts';
 import type { Codec } from './ports/codec.ts';
 import type { Resume } from './ports/journal.ts';
@@ -65,7 +66,8 @@ export class Broker implements CommitEvents {
   readonly reservations: Reservations;
   readonly #eviction: Eviction;
   readonly frames: DeliveryFrames;
-  readonly paused: Paused;
+  readonly paused = new Paused();
+  readonly pauses: PauseChanges;
   readonly overdue = new Overdue(() => void this.#ticks.stir());
   readonly permission: Permission;
   readonly presence: Presence;
@@ -93,7 +95,6 @@ export class Broker implements CommitEvents {
 
   constructor(options: BrokerOptions) {
     this.#options = options;
-    this.paused = options.paused ?? new Paused();
     this.codec = options.codec;
     this.limits = options.limits;
     this.notices = options.notices;
@@ -114,6 +115,7 @@ export class Broker implements CommitEvents {
     this.rulesInForce = options.ruleTable && new RulesInForce(this, options.ruleTable, options);
     this.limitsOfRules = this.rulesInForce?.limits;
     this.retention = options.retention;
+    this.pauses = new PauseChanges(this, options);
     this.following = new Following(options.observer, options);
     this.#apply = new Apply(options);
     this.permission = new Permission(this, options.mayDeliver);
@@ -275,6 +277,7 @@ export class Broker implements CommitEvents {
     if (this.fairShare.roomAgain()) this.flushSoon();
     this.mover.pump();
     this.rulesInForce?.changes.goOn();
+    this.pauses.goOn();
   }
 
   failed(failure: Error): void {

@@ -10,7 +10,7 @@ import { KIND_SETTINGS, REASON_REPLACED } from '../../assembly/layout-placed.ts'
 import type { Refusal } from '../contract/commands.ts';
 import type { Batch } from './commit/batch.ts';
 import type { Commit } from './commit/commit.ts';
-import { store } from './commit/storing.ts';
+import { storeAnywhere } from './commit/storing.ts';
 import type { Codec } from './ports/codec.ts';
 import type { Notices } from './ports/notices.ts';
 import { type Head, NO_HEAD } from './records/placed.ts';
@@ -196,18 +196,18 @@ export class RuleChanges {
 
   #store(rule: Rule, before: number, next: RuleSet): Refusal | Packed | 'wait' {
     const { codec, commit } = this.#parts;
-    if (commit.refuses) return refusal('no-space', FULL);
-    if (!commit.mayPlace()) return 'wait';
     const [low, high] = bucketOf(rule.name);
     const head = this.#headOf(before, (BigInt(high) << 32n) | BigInt(low));
     const settles = before > 0;
     const message = { low, high, kind: KIND_SETTINGS, head, settles, text: rule.text };
     const version = codec.sequence();
-    for (let segments = 0; !store(commit, codec, message); segments++) {
-      const room = commit.makeRoom();
-      if (room === 'wait') return 'wait';
-      if (room === 'refuse') return refusal('no-space', FULL);
-      if (segments > 0) return refusal('failed', 'the rule is larger than a segment of the log');
+    switch (storeAnywhere(commit, codec, message)) {
+      case 'wait':
+        return 'wait';
+      case 'full':
+        return refusal('no-space', FULL);
+      case 'large':
+        return refusal('failed', 'the rule is larger than a segment of the log');
     }
     return { version, next };
   }

@@ -12,7 +12,7 @@ import { INCOMPLETE_FOLDER } from '../log/segments/segment.ts';
 import { cancel, every, type Timer } from '../time/timers.ts';
 import { NodeFiles } from './files.ts';
 import { isWithin, makeFresh, syncFolder, whyNotFresh } from './fresh-folder.ts';
-import { SettingsFile } from './settings.ts';
+import { PAUSED_FILE, textIn } from './paused-file.ts';
 
 /** What a backup needs of the log. */
 export interface BackupLog {
@@ -33,12 +33,6 @@ export interface BackupsOptions {
   stallMs?: number;
   /** The folder that is written; for tests. */
   filesIn?: (folder: string) => Files;
-}
-
-/** A file beside the log. */
-export interface BackupSetting {
-  name: string;
-  text: string;
 }
 
 type Done = (outcome: Outcome) => void;
@@ -67,7 +61,7 @@ export class Backups {
   }
 
   /** Begins a backup; `done` comes when the log is pinned, or with why there is none. */
-  begin(into: string, settings: () => BackupSetting[], done: Done): void {
+  begin(into: string, done: Done): void {
     const refusal = this.#refusal(into);
     if (refusal !== undefined) {
       done(refusal);
@@ -87,7 +81,7 @@ export class Backups {
     this.#state = state;
     this.#movedMs = performance.now();
     this.#watch = every(this.#options.watchMs ?? WATCH_MS, () => this.#look(state));
-    this.#working = this.#run(state, settings, done);
+    this.#working = this.#run(state, done);
   }
 
   #refusal(into: string): Refusal | undefined {
@@ -105,7 +99,7 @@ export class Backups {
     return undefined;
   }
 
-  async #run(state: BackupState, settings: () => BackupSetting[], done: Done): Promise<void> {
+  async #run(state: BackupState, done: Done): Promise<void> {
     const { into } = state;
     let made: string | undefined;
     let written: string | undefined;
@@ -116,14 +110,15 @@ export class Backups {
       made = await makeFresh(into);
       const refusal = whyNotFresh(into, await fs.promises.readdir(into));
       if (refusal !== undefined) throw new NotFresh(refusal);
-      const files = settings();
+      // Before the log: what is taken over and removed meanwhile may not be in this copy of it.
+      const paused = textIn(this.#options.dataDir());
       const cut = await this.#pin(state);
       pinned = cut;
       await refuseFull(into, state.totalBytes ?? 0);
       written = INCOMPLETE_FOLDER;
       done({ ok: true, result: { ...state } });
       await this.#copy(state, cut);
-      for (const { name, text } of files) await saveIn(into, name, text);
+      if (paused !== undefined) await saveIn(into, PAUSED_FILE, paused);
       if (state.state !== 'running') throw new Error(state.detail ?? 'it was given up');
       await fs.promises.rename(path.join(into, INCOMPLETE_FOLDER), path.join(into, 'log'));
       written = 'log';
@@ -254,15 +249,18 @@ async function refuseFull(into: string, bytes: number): Promise<void> {
 }
 
 async function saveIn(folder: string, name: string, text: string): Promise<void> {
-  const failure = await new Promise<Error | undefined>((resolve) =>
-    new SettingsFile(() => folder, name).save(() => text, resolve),
-  );
-  if (failure !== undefined) throw failure;
+  const file = await fs.promises.open(path.join(folder, name), 'wx', 0o600);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
 }
 
 // `log` is what the log is called by now. One that has its name already may be used by a broker.
 async function remove(into: string, log: string): Promise<void> {
-  const ours = [log, 'paused.json', 'paused.json.tmp'];
+  const ours = [log, PAUSED_FILE];
   const names = await fs.promises.readdir(into).catch(() => []);
   if (log !== INCOMPLETE_FOLDER && names.some((name) => !ours.includes(name))) return;
   for (const name of ours)

@@ -115,6 +115,24 @@ test('a paused bucket is paused after kill -9, and resumes', async () => {
   assert.equal(await again.stop(), 0);
 });
 
+test('pauses that an earlier version kept in a file are in the log, once', async () => {
+  const dataDir = temporaryFolder();
+  await (await start(dataDir)).stop();
+  const file = path.join(dataDir, 'paused.json');
+  fs.writeFileSync(file, '{"version":1,"paused":["1","7"]}\n');
+  const isPaused = async (of: BrokerProcess, id: number) =>
+    (await call<BucketInfo>(of, 'GET', `/buckets/${id}`)).paused;
+  await using broker = await start(dataDir);
+  assert.ok(await isPaused(broker, 1));
+  await broker.line(({ event }) => event === 'pauses.taken-over');
+  assert.ok(!fs.existsSync(file));
+  await call(broker, 'POST', '/buckets/1/resume');
+  await broker.kill();
+  await using again = await start(dataDir);
+  assert.deepEqual([await isPaused(again, 1), await isPaused(again, 7)], [false, true]);
+  assert.equal(await again.stop(), 0);
+});
+
 test('a damaged list of paused buckets refuses the start and says what to do', async () => {
   const dataDir = temporaryFolder();
   await (await start(dataDir)).stop();

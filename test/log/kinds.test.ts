@@ -46,7 +46,6 @@ class Yard {
     this.admin = new Admin({
       broker: world.broker,
       log: world.log.ports,
-      settings: { save: () => assert.fail('nothing is paused') },
       wallMs: () => TIME_MS,
       base64: (bytes) => Buffer.from(bytes).toString('latin1'),
       soon: (call) => void setImmediate(call),

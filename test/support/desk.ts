@@ -13,14 +13,12 @@ export class Desk {
   readonly world: World;
   readonly admin: Admin;
   readonly turns: (() => void)[] = [];
-  readonly saves: { text: () => string; done: (failure: Error | undefined) => void }[] = [];
 
   constructor(world: World) {
     this.world = world;
     this.admin = new Admin({
       broker: world.broker,
       log: world.log.ports,
-      settings: { save: (text, done) => void this.saves.push({ text, done }) },
       wallMs: () => world.wallMs,
       base64: (bytes) => Buffer.from(bytes).toString('base64'),
       soon: (call) => void this.turns.push(call),
@@ -79,14 +77,17 @@ export class Desk {
     return messages.map(({ payload }) => Buffer.from(payload, 'base64').toString());
   }
 
-  /** Pauses or resumes, with the disk's answer. */
-  pause(kind: 'pause' | 'resume', id: string, failure?: Error): Outcome {
+  /** Pauses or resumes, until that is durable. */
+  pause(kind: 'pause' | 'resume', id: string): Outcome {
     let outcome: Outcome | undefined;
     this.admin.ask({ kind, id }, (result) => {
       outcome = result;
     });
     assert.equal(outcome, undefined, 'answered before it was on disk');
-    this.saves.shift()!.done(failure);
+    for (let i = 0; i < 3 && outcome === undefined; i++) {
+      this.run();
+      if (outcome === undefined) this.world.advance(50, true);
+    }
     assert.ok(outcome !== undefined);
     return outcome;
   }

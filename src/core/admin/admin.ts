@@ -15,9 +15,9 @@ import {
 } from '../../contract/commands.ts';
 import { REASONS_MAX } from '../../contract/dead-messages.ts';
 import type { Broker } from '../broker.ts';
-import { PAUSED_MAX, type Settings } from '../delivery/paused.ts';
 import type { LogPorts } from '../ports/log.ts';
-import { BucketRows, wordsOf } from './bucket-rows.ts';
+import { wordsOf } from '../text/ids.ts';
+import { BucketRows } from './bucket-rows.ts';
 import { DeadInventory } from './dead-inventory.ts';
 import { countReasons } from './dead-reasons.ts';
 import { cursorText, pageOf, parseCursor } from './inventory.ts';
@@ -35,15 +35,13 @@ const CONSUMERS_MAX = 100;
 /** Makes backups of the log, one at a time. */
 export interface BackupMaker {
   readonly state: BackupState | null;
-  /** `settings`: files beside the log. */
-  begin(into: string, settings: () => { name: string; text: string }[], done: Done): void;
+  begin(into: string, done: Done): void;
   cancel(): BackupState | null;
 }
 
 export interface AdminOptions {
   broker: Broker;
   log: Pick<LogPorts, 'space' | 'reader' | 'index'>;
-  settings: Settings;
   backups?: BackupMaker;
   wallMs: () => number;
   base64: (bytes: Uint8Array) => string;
@@ -231,28 +229,8 @@ export class Admin {
   }
 
   #pause(id: string, wanted: boolean, done: Done): Outcome | undefined {
-    const { broker, settings } = this.#options;
-    const { paused } = broker;
     if (!isId(id)) return notAnId(id);
-    const kind = wanted ? 'pause' : 'resume';
-    if (wanted && !paused.has(id) && paused.count >= PAUSED_MAX)
-      return refuse('too-many', `${PAUSED_MAX} buckets are paused: resume one first`);
-    const before = paused.has(id);
-    const change = paused.set(id, wanted);
-    const written = () => paused.text();
-    settings.save(written, (failure) => {
-      paused.settle(change, failure === undefined);
-      if (failure !== undefined) {
-        const text = `bucket ${id} cannot be ${kind}d: ${failure.message}. Nothing has changed`;
-        done(refuse('failed', text));
-      } else {
-        const text = `deliveries from bucket ${id} ${wanted ? 'are paused' : 'go on'}`;
-        if (before !== wanted) broker.notices.notice('info', `admin.${kind}`, text, { bucket: id });
-        done({ ok: true, result: { id, paused: wanted } });
-      }
-      const slot = this.#slotOf(id);
-      if (slot !== 0) broker.dispatch(slot);
-    });
+    this.#options.broker.pauses.ask(id, wanted, done);
     return undefined;
   }
 
@@ -260,9 +238,8 @@ export class Admin {
     const { backups, broker } = this.#options;
     if (backups === undefined) return refuse('failed', 'this broker makes no backups');
     if (command.kind === 'backup') {
-      const paused = () => [{ name: 'paused.json', text: broker.paused.text() }];
       broker.notices.notice('info', 'admin.backup', `backup into ${command.into}`);
-      backups.begin(command.into, paused, done);
+      backups.begin(command.into, done);
       return undefined;
     }
     const state = command.kind === 'backup-cancel' ? backups.cancel() : backups.state;

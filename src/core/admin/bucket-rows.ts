@@ -7,12 +7,11 @@ import type { Broker } from '../broker.ts';
 import { oldestReady } from '../buckets/lookahead.ts';
 import { idText } from '../buckets/subscription.ts';
 import type { Consumer } from '../connections/consumer.ts';
+import { wordsOf } from '../text/ids.ts';
 import type { DeadInventory } from './dead-inventory.ts';
 import { isoOf, whyOf } from './explain.ts';
 import { ringOf } from './explain-sources.ts';
 import { type NextDue, nextDue } from './next-due.ts';
-
-const TWO_32 = 2n ** 32n;
 
 export class BucketRows {
   readonly #broker: Broker;
@@ -132,12 +131,6 @@ export class BucketRows {
     const { id: connection, peer } = link;
     return { connection, peer, consumerId, state, batchSize, unacked, messages, silentMs };
   }
-}
-
-/** A bucket's id as two words. */
-export function wordsOf(id: string): [low: number, high: number] {
-  const value = BigInt(id);
-  return [Number(value % TWO_32), Number(value / TWO_32)];
 }
 
 function tenths(rate: number): number {

@@ -9,6 +9,7 @@ import {
 } from '../../../assembly/layout.ts';
 import { FORM_SETTLES, HEAD_BYTES } from '../../../assembly/layout-placed.ts';
 import { type Head, writeHead } from '../records/placed.ts';
+import type { Commit } from './commit.ts';
 import { recordBytes } from './cost.ts';
 import type { CommitOptions } from './options.ts';
 import type { PlacingCommit } from './placing.ts';
@@ -25,6 +26,8 @@ export interface OwnMessage {
   /** What it says: ASCII. */
   text: string;
 }
+
+export type StoringCommit = PlacingCommit & Pick<Commit, 'refuses' | 'makeRoom'>;
 
 /** Bytes that its record takes in the log. */
 export function storedBytes({ text }: Pick<OwnMessage, 'text'>): number {
@@ -62,4 +65,24 @@ export function store(
   if (!codec.place(body, bodyBytes, 0, 1, low, high, kind, form, 0)) return false;
   commit.packed(1, 0, 0, { ...head, text });
   return true;
+}
+
+/**
+ * Packs a message, into another segment if it has to. 'wait': there is no room just now, and
+ * `roomAgain` will come; 'full': the disk is, for as long as it takes; 'large': no segment holds it.
+ */
+export function storeAnywhere(
+  commit: StoringCommit,
+  codec: CommitOptions['codec'],
+  message: OwnMessage,
+): 'stored' | 'wait' | 'full' | 'large' {
+  if (commit.refuses) return 'full';
+  if (!commit.mayPlace()) return 'wait';
+  for (let segments = 0; !store(commit, codec, message); segments++) {
+    const room = commit.makeRoom();
+    if (room === 'wait') return 'wait';
+    if (room === 'refuse') return 'full';
+    if (segments > 0) return 'large';
+  }
+  return 'stored';
 }

@@ -1,24 +1,12 @@
-// Which buckets are paused, by id: nothing is delivered from them, publishes go on. Kept in a small
-// file beside the log and not in the log itself: the log gives back its oldest end, so a record
-// there would have to be written again and again, while this is a setting that an operator makes a
-// few times, and losing the file loses no message.
+// Which buckets are paused, by id: nothing is delivered from them, publishes go on. What the log
+// says of it (segments/settings.ts), with the changes that are in force and not durable yet.
 
-import { isId } from '../../contract/commands.ts';
+import { wordsOf } from '../text/ids.ts';
 
-/** Paused buckets at most: the whole list is written with each change. */
+/** Paused buckets at most: each is a message that the log keeps. */
 export const PAUSED_MAX = 10_000;
-const VERSION = 1;
 
-/**
- * Where the list is kept. `save` replaces it in one step, by what `text` gives when that begins, and
- * `done` comes when it is on disk; after a failure it is what it was. Those who ask while it is
- * written are served together afterwards, and told in the order in which they asked.
- */
-export interface Settings {
-  save(text: () => string, done: (failure: Error | undefined) => void): void;
-}
-
-/** A change that is in force, and not on disk yet. */
+/** A change that is in force, and not durable yet. */
 export interface PauseChange {
   readonly id: string;
   readonly paused: boolean;
@@ -27,8 +15,8 @@ export interface PauseChange {
 export class Paused {
   readonly #ids = new Set<string>(); // in force
   readonly #highs = new Map<number, Set<number>>(); // the same, as words: by the low one
-  readonly #saved = new Set<string>(); // what the file says
-  #changes: PauseChange[] = []; // not on disk yet, in the order of asking
+  readonly #saved = new Set<string>(); // durably
+  #changes: PauseChange[] = []; // not durable yet, in the order of asking
 
   get count(): number {
     return this.#ids.size;
@@ -43,7 +31,7 @@ export class Paused {
     return this.#highs.get(low)?.has(high) === true;
   }
 
-  /** Pauses a bucket, or resumes it, at once; `settle` is to say what became of it on disk. */
+  /** Pauses a bucket, or resumes it, at once; `settle` is to say what became of it. */
   set(id: string, paused: boolean): PauseChange {
     const change = { id, paused };
     this.#changes.push(change);
@@ -52,7 +40,7 @@ export class Paused {
   }
 
   /**
-   * A change is on disk, or will not be. Then the bucket is as the file says, unless somebody has
+   * A change is durable, or will not be. Then the bucket is as the log says, unless somebody has
    * asked for another change of it meanwhile.
    */
   settle(change: PauseChange, saved: boolean): void {
@@ -63,25 +51,9 @@ export class Paused {
     this.#put(id, later?.paused ?? this.#saved.has(id));
   }
 
-  /** The text of the file, with the changes that are in force now. */
-  text(): string {
-    return `${JSON.stringify({ version: VERSION, paused: [...this.#ids] })}\n`;
-  }
-
-  /**
-   * Takes over what the file says.
-   * @throws SyntaxError when it is not such a file.
-   */
-  restore(text: string): void {
-    // Some editors put a byte order mark in front.
-    const table = JSON.parse(text.replace(/^\uFEFF/, '')) as {
-      version?: unknown;
-      paused?: unknown;
-    };
-    const { version, paused } = table ?? {};
-    if (version !== VERSION || !Array.isArray(paused) || !paused.every(isId))
-      throw new SyntaxError(`it is not a list of paused buckets of version ${VERSION}`);
-    for (const id of paused) {
+  /** These are paused durably: by what the log says, or a file. */
+  restore(ids: Iterable<string>): void {
+    for (const id of ids) {
       this.#put(id, true);
       this.#saved.add(id);
     }
@@ -89,8 +61,7 @@ export class Paused {
 
   #put(id: string, paused: boolean): void {
     put(this.#ids, id, paused);
-    const low = Number(BigInt.asUintN(32, BigInt(id)));
-    const high = Number(BigInt(id) >> 32n);
+    const [low, high] = wordsOf(id);
     const highs = this.#highs.get(low) ?? new Set();
     if (paused) this.#highs.set(low, highs.add(high));
     else if (highs.delete(high) && highs.size === 0) this.#highs.delete(low);

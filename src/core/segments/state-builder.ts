@@ -281,7 +281,7 @@ export class StateBuilder {
   /** Every record was seen, and every segment in doubt was counted again. */
   finished(): void {
     const { settled } = this.#buckets.outcomes;
-    for (const sequence of [...this.#settings.texts.keys()])
+    for (const sequence of this.#settings.sequences())
       if (settled.has(sequence)) this.#settings.remove(sequence);
     this.#apply.forgetGone();
     const memoryFrom = this.inMemory[0]?.base ?? 0;

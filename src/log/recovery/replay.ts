@@ -101,7 +101,7 @@ function unread(): Promise<DataView> {
 function unreadable(position: Position, cause: Error): LogError {
   return new LogError(
     'damaged',
-    `a rule that was set while the broker ran cannot be read at log position ${position}: ${cause.message}. Nothing is served without it. Restore the file from a copy, or, ${HOW_TO_REPAIR}`,
+    `what was set while the broker ran, a rule or a pause, cannot be read at log position ${position}: ${cause.message}. Nothing is served without it. Restore the file from a copy, or, ${HOW_TO_REPAIR}`,
     { cause },
   );
 }

@@ -561,71 +561,14 @@ describe('pause', () => {
 
   test('is not there when the disk did not take it', () => {
     const desk = new Desk(brokerOf());
-    const outcome = desk.pause('pause', '1', new Error('no space left'));
-    assert.ok(!outcome.ok);
-    assert.match(outcome.detail, /bucket 1 cannot be paused: no space left. Nothing has changed/);
+    desk.world.log.blockedBy = 'no space left';
+    const outcome = desk.outcome({ kind: 'pause', id: '1' });
+    assert.ok(!outcome.ok && outcome.code === 'no-space');
+    assert.match(
+      outcome.detail,
+      /bucket 1 cannot be paused: the disk is full.*Nothing has changed/,
+    );
     assert.equal(desk.bucket(1).paused, false);
-  });
-
-  // The disk fails some of the writes, each of which serves all who wait; then what a start finds.
-  test('is what was answered, whatever else is asked for meanwhile and fails', () => {
-    const random = new Random(seed);
-    for (let round = 0; round < 300; round++) {
-      const desk = new Desk(brokerOf());
-      const { paused } = desk.world.broker;
-      let file = paused.text();
-      const asked: { id: string; wanted: boolean; outcome?: Outcome }[] = [];
-      for (let step = 0; step < 12; step++) {
-        const wanted = random.chance(0.5);
-        const id = String(random.below(3));
-        const one: (typeof asked)[0] = { id, wanted };
-        asked.push(one);
-        desk.admin.ask({ kind: wanted ? 'pause' : 'resume', id }, (outcome) => {
-          one.outcome = outcome;
-        });
-        if (random.chance(0.5)) continue;
-        // The text is taken when the write begins; more may be asked for until it ends.
-        const batch = desk.saves.splice(0);
-        const text = batch.at(-1)!.text();
-        const failure = random.chance(0.5) ? new Error('no space left') : undefined;
-        const late: (typeof asked)[0] = { id: `${random.below(3)}`, wanted: random.chance(0.5) };
-        asked.push(late);
-        const kind = late.wanted ? 'pause' : 'resume';
-        desk.admin.ask({ kind, id: late.id }, (outcome) => {
-          late.outcome = outcome;
-        });
-        if (failure === undefined) file = text;
-        for (const { done } of batch) done(failure);
-      }
-      const failure = random.chance(0.5) ? new Error('no space left') : undefined;
-      const batch = desk.saves.splice(0);
-      if (batch.length > 0 && failure === undefined) file = batch.at(-1)!.text();
-      for (const { done } of batch) done(failure);
-      const restarted = new Desk(brokerOf()).world.broker.paused;
-      restarted.restore(file);
-      const expected = new Set<string>();
-      for (const { id, wanted, outcome } of asked) {
-        assert.ok(outcome !== undefined);
-        if (outcome.ok && wanted) expected.add(id);
-        else if (outcome.ok) expected.delete(id);
-      }
-      for (const id of ['0', '1', '2']) {
-        const where = `bucket ${id} in round ${round}`;
-        assert.equal(paused.has(id), expected.has(id), where);
-        assert.equal(restarted.has(id), expected.has(id), `${where}, after a restart`);
-      }
-    }
-  });
-
-  test('is a text that another broker takes over, and refuses if it is another', () => {
-    const desk = new Desk(brokerOf());
-    const most = (2n ** 64n - 1n).toString();
-    desk.pause('pause', most);
-    const { paused } = new Desk(brokerOf()).world.broker;
-    paused.restore(desk.world.broker.paused.text());
-    assert.ok(paused.has(most));
-    for (const bad of ['', '[]', 'null', '{"version":2,"paused":[]}', '{"version":1,"paused":[1]}'])
-      assert.throws(() => paused.restore(bad), SyntaxError, bad);
   });
 });
 
@@ -693,13 +636,12 @@ describe('backup', () => {
     const admin = new Admin({
       broker: desk.world.broker,
       log: desk.world.log.ports,
-      settings: { save: () => {} },
       backups: {
         get state() {
           return state;
         },
-        begin: (into, settings, done) => {
-          state = { into, detail: settings()[0]!.text } as BackupState;
+        begin: (into, done) => {
+          state = { into } as BackupState;
           done({ ok: true, result: state });
         },
         cancel: () => state,
@@ -714,12 +656,11 @@ describe('backup', () => {
     ask({ kind: 'backup-state' });
     ask({ kind: 'backup-cancel' });
     for (const outcome of outcomes) assert.ok(!outcome.ok && outcome.code === 'not-found');
-    desk.world.broker.paused.set('7', true);
     ask({ kind: 'backup', into: '/x' });
     ask({ kind: 'backup-state' });
     for (const outcome of outcomes.slice(2)) {
       assert.ok(outcome.ok);
-      assert.match((outcome.result as BackupState).detail!, /"paused":\["7"\]/);
+      assert.equal((outcome.result as BackupState).into, '/x');
     }
     assert.equal(outcomes.length, 4);
   });

@@ -61,7 +61,6 @@ function purge(world: World, bucket: string): void {
   const admin = new Admin({
     broker: world.broker,
     log: world.log.ports,
-    settings: { save: () => {} },
     wallMs: () => world.wallMs,
     base64: () => '',
     soon: (call) => void turns.push(call),

@@ -1,35 +1,17 @@
-// A small text file of settings that operators change while the broker runs: replaced in one step,
-// on disk before anybody is told, one write at a time. After a failure it is what it was.
+// A small text file of what is to be known at the next start: replaced in one step, on disk before
+// anybody is told, one write at a time. After a failure it is what it was.
 
 import fs from 'node:fs';
 import path from 'node:path';
 
-import { Paused } from '../core/delivery/paused.ts';
-
-/** A file of settings that is there and cannot be used; the message says what to do. */
-export class SettingsError extends Error {
-  override name = 'SettingsError';
-}
-
-/**
- * The buckets that are paused by what the file says: a pause outlives its broker.
- * @throws SettingsError when it cannot be read, or is no such list.
- */
-export function readPaused(settings: SettingsFile): Paused {
-  const paused = new Paused();
-  try {
-    const text = settings.read();
-    if (text !== undefined) paused.restore(text);
-    return paused;
-  } catch (error) {
-    const text = `${settings.path} cannot be used: ${(error as Error).message}. It says which buckets are paused: make it readable, repair it, or remove it and pause them again`;
-    throw new SettingsError(text, { cause: error });
-  }
+/** Such a file that is there and cannot be used; the message says what to do. */
+export class StateFileError extends Error {
+  override name = 'StateFileError';
 }
 
 type Done = (failure: Error | undefined) => void;
 
-export class SettingsFile {
+export class StateFile {
   readonly #folder: () => string;
   readonly #name: string;
   #waiting: { text: () => string; done: Done }[] = [];
