@@ -2,7 +2,6 @@
 // server.ts; what the settings are is config/.
 
 import type { AddressInfo } from 'node:net';
-import { basename, relative } from 'node:path';
 import { isLoopback } from '../config/address.ts';
 import type { BrokerConfig, Listener } from '../config/load.ts';
 import { memoryComplaint } from '../config/memory.ts';
@@ -16,15 +15,10 @@ import type { Logger, LoggerHandle } from '../io/logger.ts';
 import { startBegun, startText } from '../starting.ts';
 import { every, sleep } from '../time/timers.ts';
 import { identityHere } from './announced.ts';
+import { banner } from './banner.ts';
 import { exitOnBugs } from './bugs.ts';
 import { EXIT } from './output.ts';
-import {
-  authority,
-  connectHost,
-  type RuntimeInfo,
-  removeRuntime,
-  writeRuntime,
-} from './runtime.ts';
+import { type RuntimeInfo, removeRuntime, writeRuntime } from './runtime.ts';
 import { takeSignals } from './signals.ts';
 import { stateOf } from './state.ts';
 
@@ -300,36 +294,4 @@ export function runBroker(options: LifecycleOptions): Promise<number> {
   keepHeapSmall();
   every(HEAP_MS, keepHeapSmall).unref();
   return new Lifecycle(options).run();
-}
-
-/** What a person sees first: where things are, and two lines to paste. */
-function banner(info: RuntimeInfo): string {
-  const host = connectHost(info.host);
-  const page = info.dashboard
-    ? `dashboard http://${authority(connectHost(info.dashboardHost), info.dashboard)}/`
-    : 'no dashboard';
-  const options = (port: number, usual: number): string =>
-    [
-      host === '127.0.0.1' ? '' : ` --host ${host}`,
-      port === usual ? '' : ` --port ${port}`,
-      info.wire === 'u64' ? '' : ` --wire ${info.wire}`,
-    ].join('');
-  const producers = `producers ${authority(host, info.intake)}`;
-  const consumers = `consumers ${authority(host, info.exhaust)}`;
-  const self = selfCommand();
-  return [
-    `ThrustMQ ${info.version} is ready: ${producers}, ${consumers}, ${page}`,
-    `  publish:  ${self} pub 42 "hello"${options(info.intake, 1888)}`,
-    `  receive:  ${self} sub 42${options(info.exhaust, 2888)}`,
-    '',
-  ].join('\n');
-}
-
-/** How a person would call this program from here. */
-function selfCommand(): string {
-  const script = process.argv[1] ?? 'thrustmq';
-  if (/[\\/]_npx[\\/]/.test(script)) return 'npx thrustmq';
-  if (basename(script) === 'thrustmq') return 'thrustmq';
-  const path = relative(process.cwd(), script);
-  return `node ${/\s/.test(path) ? `"${path}"` : path}`;
 }

@@ -50,7 +50,7 @@ export class View {
   snapshot(): ClusterSnapshot {
     const { link, member, ports, options } = this.#options;
     const { cluster } = options.config;
-    const { owner, counts } = member;
+    const { owner, owners, notes } = member;
     const { safe, means, warnings, problems } = link.verdict;
     const stream = this.#stream;
     const self = this.status();
@@ -73,8 +73,13 @@ export class View {
         maxBytes: cluster!.stream.maxBytes,
         blocked: member.blocked ?? null,
       },
-      counts: { ...counts, voids: member.ownership.voids, baseBytes: 0 },
-      takeOvers: [...member.takeOvers],
+      counts: {
+        ...notes.counts,
+        takeOvers: owners.count,
+        voids: member.ownership.voids,
+        baseBytes: 0,
+      },
+      takeOvers: [...owners.takeOvers],
       appends: member.appends,
       passedOn: { clients: ports.splicer.open, bytes: ports.splicer.heldBytes },
       resources: this.#resources(),

@@ -241,8 +241,6 @@ export class Broker implements CommitEvents {
     return this.buckets.unacked === 0 && this.commit.drained;
   }
 
-  // --- effects of commits -----------------------------------------------------------------------
-
   durable(batch: Batch): void {
     this.#ticks.stir();
     this.presence.check();

@@ -100,7 +100,7 @@ export function readEnvelope(
   return isSound(envelope) ? envelope : 'kind';
 }
 
-/** Of which log a message is, whatever it says; undefined where it is none of a stream like this. */
+/** Of which log a message is, whatever it says; undefined where it is none of such a stream. */
 export function logIdOf(bytes: Uint8Array, crc32c: Checksum): bigint | undefined {
   if (bytes.length < STREAM_ENVELOPE_BYTES) return undefined;
   const view = viewOf(bytes);
