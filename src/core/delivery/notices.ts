@@ -5,11 +5,13 @@ import type { Limits } from '../limits.ts';
 import type { Position } from '../ports/basics.ts';
 import { formatDuration, formatSize } from '../text/units.ts';
 
+type AdmissionLimits = Pick<Limits, 'connectionsMax' | 'connectionsPerAddressMax'>;
+
 /** A connection was turned away. */
 export function refused(
   peer: string,
   refusal: 'full' | 'address' | 'suspended',
-  limits: Limits,
+  limits: AdmissionLimits,
 ): string {
   const { connectionsMax, connectionsPerAddressMax } = limits;
   const why = {

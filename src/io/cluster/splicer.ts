@@ -5,6 +5,7 @@
 import type { Side } from '../../contract/snapshot.ts';
 import { Admission, type AdmissionLimits } from '../../core/connections/admission.ts';
 import type { Session } from '../../core/connections/session.ts';
+import * as notices from '../../core/delivery/notices.ts';
 import { deadline } from '../../time/deadline.ts';
 import { after, cancel, type Timer } from '../../time/timers.ts';
 import { retransmissions } from '../peers.ts';
@@ -67,8 +68,8 @@ export class Splicer implements Share {
   splice(link: ClientLink, side: Side): Session | undefined {
     const refusal = this.#admission.enter(link.address);
     if (refusal !== undefined) {
-      const why = refusal === 'full' ? 'too many connections' : 'too many of its address';
-      this.#options.notice('warn', `connections.${refusal}`, `${link.peer} refused: ${why}`);
+      const text = notices.refused(link.peer, refusal, this.#options.limits);
+      this.#options.notice('warn', `connections.${refusal}`, text);
       link.destroy();
       return undefined;
     }

@@ -139,7 +139,11 @@ export class OtherNode {
   }
 
   /** `addressOf`: stands in for where clients come from. */
-  async listen(wire = 8, addressOf?: () => string): Promise<this> {
+  async listen(
+    wire = 8,
+    addressOf?: () => string,
+    ports = { intake: 0, exhaust: 0 },
+  ): Promise<this> {
     const readInto = new Uint8Array(65_536);
     const listen = async (side: 'intake' | 'exhaust') => {
       const accept = (link: Link): Session | undefined => {
@@ -147,7 +151,7 @@ export class OtherNode {
         if (addressOf !== undefined) Object.defineProperty(link, 'address', { value: addressOf() });
         return this.splicer.splice(link, side);
       };
-      const options = { host: '127.0.0.1', port: 0, wire, accept, readInto };
+      const options = { host: '127.0.0.1', port: ports[side], wire, accept, readInto };
       return (await this.listeners.listen(options)).port;
     };
     this.intake = await listen('intake');

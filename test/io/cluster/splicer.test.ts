@@ -297,7 +297,9 @@ test('limits per address hold where a client connects', async (t) => {
   const { client } = await owner.next();
   assert.equal(client.address, '192.0.2.1');
   await (await RawPeer.connect(far.intake)).closed;
-  await far.notices.like(/connections.address: .*too many of its address/);
+  await far.notices.like(
+    /connections.address: connection from .* refused: 1 connections from that address are open/,
+  );
   using third = await RawPeer.connect(far.intake);
   await owner.next();
   assert.ok(!third.socket.destroyed);
@@ -307,7 +309,9 @@ test('limits per address hold where a client connects', async (t) => {
   for (let i = 0; i < 3; i++) three.push(await RawPeer.connect(node.intake));
   for (let i = 0; i < 3; i++) await owner.next(); // from loopback only the cap on all holds
   await (await RawPeer.connect(node.intake)).closed;
-  await node.notices.like(/connections.full: /);
+  await node.notices.like(
+    /connections.full: connection from .* refused: 3 connections are open, the limit/,
+  );
   for (const peer of three) peer.destroy();
 });
 
