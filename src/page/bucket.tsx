@@ -11,7 +11,7 @@ import { ConfirmPurge, PurgeFacts } from './purge.tsx';
 import { change } from './request.ts';
 import { hrefOf } from './route.ts';
 import { Spark } from './spark.tsx';
-import { useFollow, useLive } from './store.ts';
+import { useFollow, useLive, useReadOnly } from './store.ts';
 import type { Problem } from './types.ts';
 import { sentence } from './words.ts';
 
@@ -34,6 +34,7 @@ const RULE_COLUMNS: Column<BucketInfo['rules'][number]>[] = [
 export function BucketScreen({ id }: { id: string }) {
   useFollow({ bucket: id });
   const { bucket, overview, problem } = useLive();
+  const isReadOnly = useReadOnly();
   const head = (
     <p class="crumbs">
       <a href={hrefOf('buckets')}>Buckets</a> <span aria-hidden="true">/</span> {id}
@@ -73,7 +74,7 @@ export function BucketScreen({ id }: { id: string }) {
         />
       </Panel>
       <Messages key={id} id={id} />
-      <Actions bucket={bucket} nowMs={nowMs} isReadOnly={overview?.readOnly === true} />
+      <Actions bucket={bucket} nowMs={nowMs} isReadOnly={isReadOnly} />
     </>
   );
 }

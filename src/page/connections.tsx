@@ -15,7 +15,7 @@ import {
   Value,
 } from './parts.tsx';
 import { change } from './request.ts';
-import { useLive, usePolled } from './store.ts';
+import { usePolled, useReadOnly } from './store.ts';
 import type { Problem } from './types.ts';
 
 const ROWS = 100;
@@ -37,7 +37,7 @@ export function ConnectionsScreen() {
   const cursor = cursors.at(-1);
   const path = `/connections?limit=${ROWS}${cursor === undefined ? '' : `&cursor=${cursor}`}`;
   const { data, problem, refresh } = usePolled<Answer>(path, PERIOD_MS);
-  const { overview } = useLive();
+  const isReadOnly = useReadOnly();
   const rows = useRates(data);
   const next = data?.cursor ?? undefined;
   const close = async ({ id }: ConnectionSnapshot) => {
@@ -46,7 +46,7 @@ export function ConnectionsScreen() {
     setFailed(result.ok ? undefined : result.problem);
     refresh();
   };
-  const columns = columnsOf(overview?.readOnly === true ? undefined : setClosing);
+  const columns = columnsOf(isReadOnly ? undefined : setClosing);
   const total =
     data === undefined
       ? ''

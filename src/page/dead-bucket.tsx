@@ -11,13 +11,14 @@ import { ReasonsTable } from './reasons.tsx';
 import { RedriveDialog, RedriveProgress } from './redrive.tsx';
 import { change } from './request.ts';
 import { hrefOf } from './route.ts';
-import { useLive, usePolled } from './store.ts';
+import { useLive, usePolled, useReadOnly } from './store.ts';
 import type { Problem } from './types.ts';
 
 const PERIOD_MS = 1000;
 
 export function DeadBucketScreen({ id }: { id: string }) {
   const { overview } = useLive();
+  const isReadOnly = useReadOnly();
   const { data: line, problem, refresh } = usePolled<BucketInfo>(`/buckets/${id}/dead`, PERIOD_MS);
   const nowMs = overview === undefined ? Date.now() : Date.parse(overview.now);
   return (
@@ -30,12 +31,7 @@ export function DeadBucketScreen({ id }: { id: string }) {
         problem === undefined && <p class="empty">Asking for what is dead …</p>
       ) : (
         <>
-          <Actions
-            line={line}
-            nowMs={nowMs}
-            isReadOnly={overview?.readOnly === true}
-            refresh={refresh}
-          />
+          <Actions line={line} nowMs={nowMs} isReadOnly={isReadOnly} refresh={refresh} />
           <Panel title="Why they died">
             <ReasonsTable id={id} dead={line.ready} />
           </Panel>

@@ -4,6 +4,7 @@ import { useEffect, useState } from 'preact/hooks';
 import type { BucketPage, BucketRow } from '../contract/commands.ts';
 import { ageOf, readyOf } from './columns.tsx';
 import { count } from './format.ts';
+import { OfOwner } from './of-owner.tsx';
 import { Pager } from './pager.tsx';
 import { type Column, Complaint, Facts, Panel, Table, Value } from './parts.tsx';
 import { ReasonsText } from './reasons.tsx';
@@ -39,12 +40,12 @@ export function DeadScreen() {
   if (cursors.length > 0) query.set('cursor', cursors.at(-1)!);
   const { data, problem } = usePolled<BucketPage>(`/dead?${query}`, PERIOD_MS);
   const next = data?.cursor ?? undefined;
-  const kept = overview?.buckets.dead ?? 0;
+  const kept = overview?.buckets.dead;
   return (
     <>
       <Panel
         title="Dead messages"
-        aside={<span class="muted">{count(kept)} kept with their buckets</span>}
+        aside={<span class="muted">{count(kept ?? Number.NaN)} kept with their buckets</span>}
       >
         <form class="toolbar" onSubmit={(event) => event.preventDefault()}>
           <label>
@@ -64,6 +65,7 @@ export function DeadScreen() {
           <Pager next={next} cursors={cursors} setCursors={setCursors} />
         )}
       </Panel>
+      <OfOwner what="The dead are" more="what died since its start" />
       {overview !== undefined && (
         <Panel title="Died since the start">
           <SinceStart overview={overview} />
@@ -73,7 +75,7 @@ export function DeadScreen() {
   );
 }
 
-function List({ page, kept }: { page: BucketPage | undefined; kept: number }) {
+function List({ page, kept }: { page: BucketPage | undefined; kept: number | undefined }) {
   if (page === undefined) return <p class="empty">Asking for the list …</p>;
   return (
     <>
@@ -84,7 +86,7 @@ function List({ page, kept }: { page: BucketPage | undefined; kept: number }) {
         keyOf={({ id }) => id}
         empty={kept === 0 ? 'Nothing is dead.' : 'No bucket is known yet that has some.'}
       />
-      {page.more && kept > 0 && (
+      {page.more && kept !== 0 && (
         <p class="hint">
           What is on disk since before the start is looked for now and then: a count may be a few
           seconds old.

@@ -1,7 +1,8 @@
 // What an orchestrator sees: the three probes with their checks, and the process itself.
 
 import { useEffect, useState } from 'preact/hooks';
-import { ago, bytes, count, milliseconds, percent } from './format.ts';
+import type { ClusterView } from '../dashboard/messages.ts';
+import { ago, bytes, count, milliseconds, NOTHING, percent } from './format.ts';
 import { type Column, Facts, Panel, Table } from './parts.tsx';
 import { probe } from './request.ts';
 import { useLive } from './store.ts';
@@ -37,7 +38,7 @@ export function HealthScreen() {
       clearTimeout(timer);
     };
   }, []);
-  const { overview } = useLive();
+  const { overview, cluster } = useLive();
   return (
     <>
       <dl class="tiles">
@@ -60,6 +61,7 @@ export function HealthScreen() {
           empty={answers === undefined ? 'Asking …' : 'The broker gave no checks.'}
         />
       </Panel>
+      {cluster?.serves === false && <NodeProcess cluster={cluster} />}
       {overview !== undefined && <Process overview={overview} />}
     </>
   );
@@ -110,6 +112,27 @@ function servedFacts(servedBy: Overview['servedBy']): [string, string][] {
     ['This page is served by', transport === 'uws' ? 'uWebSockets.js' : 'node:http and ws'],
     ...(why === undefined ? [] : [['Because', why] as [string, string]]),
   ];
+}
+
+/** Of a node that follows: there is no more of it. */
+function NodeProcess({ cluster }: { cluster: ClusterView }) {
+  const { self, resources } = cluster;
+  const { rssBytes, budgetBytes, heapBytes, logBytes, diskFreeBytes } = resources;
+  return (
+    <Panel title="Process">
+      <Facts
+        facts={[
+          ['Version', self.version],
+          ['Started', new Date(self.startedAt).toLocaleString('en-GB')],
+          ['Resident memory', bytes(rssBytes)],
+          ['Of its budget', percent(rssBytes, budgetBytes)],
+          ['JavaScript heap', bytes(heapBytes)],
+          ['Its copy of the log', bytes(logBytes)],
+          ['Free on its disk', diskFreeBytes === null ? NOTHING : bytes(diskFreeBytes)],
+        ]}
+      />
+    </Panel>
+  );
 }
 
 function Process({ overview }: { overview: Overview }) {

@@ -3,7 +3,8 @@
 
 import { useEffect } from 'preact/hooks';
 import { Dialog } from './parts.tsx';
-import { go, SCREENS } from './route.ts';
+import { go, SCREENS, screensOf } from './route.ts';
+import { useLive } from './store.ts';
 
 const PAIR_MS = 1500;
 
@@ -43,10 +44,11 @@ function search(): void {
 }
 
 export function KeysDialog({ onClose }: { onClose: () => void }) {
+  const { cluster } = useLive();
   return (
     <Dialog title="Keys" onClose={onClose}>
       <dl class="keys">
-        {SCREENS.map(({ name, title, key }) => (
+        {screensOf(cluster !== undefined).map(({ name, title, key }) => (
           <div key={name}>
             <dt>
               <kbd>g</kbd> <kbd>{key}</kbd>

@@ -3,6 +3,7 @@
 
 import type { BucketInfo, BucketPage } from '../contract/commands.ts';
 import { SECONDS_MAX } from '../dashboard/history.ts';
+import type { ClusterView } from '../dashboard/messages.ts';
 import { get } from './request.ts';
 import { Series } from './series.ts';
 import type { Frame, Overview, Problem } from './types.ts';
@@ -19,7 +20,10 @@ export interface LiveState {
   failures: number;
   /** When the phase began, by the page's clock. */
   sinceMs: number;
+  /** Of the broker; a node of a cluster that does not own the log has none. */
   overview: Overview | undefined;
+  /** Of a node of a cluster. */
+  cluster: ClusterView | undefined;
   buckets: BucketPage | undefined;
   bucket: BucketInfo | undefined;
   /** Why there is no news although the connection stands. */
@@ -41,6 +45,7 @@ export class Live {
     failures: 0,
     sinceMs: Date.now(),
     overview: undefined,
+    cluster: undefined,
     buckets: undefined,
     bucket: undefined,
     problem: undefined,
@@ -109,11 +114,14 @@ export class Live {
     this.#heardMs = performance.now();
     const isBack = this.#state.phase !== 'live';
     const change: Partial<LiveState> = isBack
-      ? { phase: 'live', failures: 0, sinceMs: Date.now() }
+      ? { phase: 'live', failures: 0, sinceMs: Date.now(), cluster: undefined }
       : {};
     if (frame.type === 'overview') {
       const rows = this.#state.rows + (this.series.add(frame.data) ? 1 : 0);
       Object.assign(change, { overview: frame.data, problem: undefined, rows });
+    } else if (frame.type === 'cluster') {
+      change.cluster = frame.data;
+      if (!frame.data.serves) Object.assign(change, { overview: undefined, problem: undefined });
     } else if (frame.type === 'buckets') change.buckets = frame.data;
     else if (frame.type === 'bucket') {
       // One for the screen before may still have been under way.

@@ -3,6 +3,7 @@
 
 import type { SegmentRow } from '../contract/commands.ts';
 import { bytes, count, milliseconds, percent, plural } from './format.ts';
+import { OfOwner } from './of-owner.tsx';
 import { BucketLink, type Column, Complaint, Facts, Panel, Table } from './parts.tsx';
 import { useLive, usePolled } from './store.ts';
 import type { Overview } from './types.ts';
@@ -50,6 +51,7 @@ export function LogScreen() {
           <p class="hint">The table holds the newest {ROWS_SHOWN}; the strip holds all.</p>
         )}
       </Panel>
+      <OfOwner what="Segments are" more="its disk and its last recovery" />
       {overview !== undefined && <Storage overview={overview} />}
     </>
   );

@@ -5,19 +5,21 @@ import { render } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { BucketScreen } from './bucket.tsx';
 import { BucketsScreen } from './buckets.tsx';
+import { ClusterScreen } from './cluster.tsx';
 import { ConfigScreen } from './config.tsx';
 import { ConnectionsScreen } from './connections.tsx';
 import { DeadScreen } from './dead.tsx';
 import { DeadBucketScreen } from './dead-bucket.tsx';
+import { FollowerScreen } from './follower.tsx';
 import { duration } from './format.ts';
 import { HealthScreen } from './health.tsx';
 import { KeysDialog, useKeys } from './keys.tsx';
 import type { LiveState } from './live.ts';
 import { LogScreen } from './log.tsx';
 import { OverviewScreen } from './overview.tsx';
-import { hrefOf, type Route, SCREENS, type ScreenName, useRoute } from './route.ts';
+import { hrefOf, type Route, SCREENS, type ScreenName, screensOf, useRoute } from './route.ts';
 import { RulesScreen } from './rules.tsx';
-import { useKept, useLive } from './store.ts';
+import { useKept, useLive, useReadOnly } from './store.ts';
 import { sentence } from './words.ts';
 
 /** Attempts until it is said that there is no connection; two seconds. */
@@ -60,6 +62,7 @@ function App() {
         </div>
       </header>
       <Interruption />
+      <UnsafeAcks />
       <main ref={main} id="main" tabIndex={-1}>
         <h1 class="unseen">{where}</h1>
         <Screen route={route} theme={theme} />
@@ -76,9 +79,10 @@ function titleOf(screen: ScreenName, id: string): string {
 }
 
 function Navigation({ route }: { route: Route }) {
+  const { cluster } = useLive();
   return (
     <nav aria-label="Screens">
-      {SCREENS.map(({ name, title }) => (
+      {screensOf(cluster !== undefined).map(({ name, title }) => (
         <a key={name} href={hrefOf(name)} aria-current={name === route.screen ? 'page' : undefined}>
           {title}
         </a>
@@ -88,6 +92,7 @@ function Navigation({ route }: { route: Route }) {
 }
 
 function Screen({ route, theme }: { route: Route; theme: string }) {
+  const { cluster } = useLive();
   switch (route.screen) {
     case 'buckets':
       return route.id === undefined ? (
@@ -107,12 +112,18 @@ function Screen({ route, theme }: { route: Route; theme: string }) {
       return <RulesScreen bucket={route.id} />;
     case 'log':
       return <LogScreen />;
+    case 'cluster':
+      return <ClusterScreen />;
     case 'config':
       return <ConfigScreen />;
     case 'health':
       return <HealthScreen />;
     default:
-      return <OverviewScreen theme={theme} />;
+      return cluster?.serves === false ? (
+        <FollowerScreen cluster={cluster} />
+      ) : (
+        <OverviewScreen theme={theme} />
+      );
   }
 }
 
@@ -125,15 +136,16 @@ function connectionWords({ phase, problem }: LiveState): { kind: string; text: s
 }
 
 function Footer() {
-  const { overview } = useLive();
-  const upMs = overview?.uptimeMs;
+  const { overview, cluster } = useLive();
+  const isReadOnly = useReadOnly();
+  const version = overview?.version ?? cluster?.self.version;
   return (
     <footer>
       <span>
-        {overview === undefined
-          ? 'ThrustMQ'
-          : `ThrustMQ ${overview.version}, up ${duration(upMs ?? 0)}`}
-        {overview?.readOnly && ', read-only'}
+        ThrustMQ {version}
+        {overview !== undefined && `, up ${duration(overview.uptimeMs)}`}
+        {cluster !== undefined && `, node ${cluster.self.node} of ${cluster.name}`}
+        {isReadOnly && ', read-only'}
       </span>
       <a href="metrics">Metrics</a>
       <a href="api/v1/openapi.json">API</a>
@@ -176,6 +188,18 @@ function Interruption() {
     <p class="banner warn" role="alert">
       {sentence(problem.detail)}.
     </p>
+  );
+}
+
+/** Accepted at the start, by a flag; to be seen on every screen all the same. */
+function UnsafeAcks() {
+  const { cluster } = useLive();
+  if (cluster === undefined || cluster.ack.safe) return null;
+  return (
+    <aside class="banner warn" aria-label="Weak acks">
+      Acks of this cluster mean less than they should: what was acked is {cluster.ack.means}.{' '}
+      <a href={hrefOf('cluster')}>Why</a>
+    </aside>
   );
 }
 

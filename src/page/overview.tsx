@@ -2,6 +2,7 @@
 
 import { useRef, useState } from 'preact/hooks';
 import { type Bound, Chart, KEYS_TEXT, type Line, resetZoom, useZoom } from './chart.tsx';
+import { troubleOf } from './cluster-words.ts';
 import { BUCKET_COLUMNS } from './columns.tsx';
 import { bytes, count, duration, milliseconds, percent, rate } from './format.ts';
 import type { LiveState } from './live.ts';
@@ -125,7 +126,7 @@ export function OverviewScreen({ theme }: { theme: string }) {
 
 function StatusLine({ state, overview }: { state: LiveState; overview: Overview }) {
   const rows = state.buckets?.buckets ?? [];
-  const status = statusOf(overview, rows, rows.length < LARGEST);
+  const status = troubleOf(state.cluster) ?? statusOf(overview, rows, rows.length < LARGEST);
   // Read aloud when the state becomes another, not with every number in it.
   const said = useRef(status);
   if (said.current.level !== status.level) said.current = status;

@@ -10,11 +10,17 @@ export const SCREENS = [
   { name: 'connections', title: 'Connections', key: 'c' },
   { name: 'rules', title: 'Rules', key: 'r' },
   { name: 'log', title: 'Log', key: 'l' },
+  { name: 'cluster', title: 'Cluster', key: 'n' },
   { name: 'config', title: 'Settings', key: 'f' },
   { name: 'health', title: 'Health', key: 'h' },
 ] as const;
 
 export type ScreenName = (typeof SCREENS)[number]['name'];
+
+/** Those that there are: one is about clusters only. */
+export function screensOf(isCluster: boolean): readonly (typeof SCREENS)[number][] {
+  return SCREENS.filter(({ name }) => isCluster || name !== 'cluster');
+}
 
 /** Screens that may be about one bucket. */
 const OF_BUCKETS: ReadonlySet<ScreenName> = new Set(['buckets', 'dead', 'rules']);

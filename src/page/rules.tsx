@@ -8,7 +8,7 @@ import { plural } from './format.ts';
 import { type Column, Complaint, Panel, Table } from './parts.tsx';
 import { type Draft, draftOf, keysText, NEW_RULE } from './rule-draft.ts';
 import { RuleEditor } from './rule-editor.tsx';
-import { useLive, usePolled } from './store.ts';
+import { usePolled, useReadOnly } from './store.ts';
 
 const PERIOD_MS = 5000;
 const ROWS_MAX = 1000;
@@ -47,9 +47,8 @@ function columnsOf(edit: (rule: RuleRow) => void, isReadOnly: boolean): Column<R
 export function RulesScreen({ bucket }: { bucket: string | undefined }) {
   const path = `/rules?limit=${ROWS_MAX}`;
   const { data, problem, refresh } = usePolled<RulePage>(path, PERIOD_MS);
-  const { overview } = useLive();
   const [draft, setDraft] = useState<Draft>();
-  const isReadOnly = overview?.readOnly === true;
+  const isReadOnly = useReadOnly();
   const total = data === undefined ? '' : plural(data.count, 'rule');
   return (
     <>

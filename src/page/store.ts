@@ -17,6 +17,12 @@ export function useLive(): LiveState {
   return state;
 }
 
+/** Whether nothing can be changed from here. */
+export function useReadOnly(): boolean {
+  const { overview, cluster } = useLive();
+  return overview?.readOnly ?? cluster?.readOnly ?? false;
+}
+
 /** Has a bucket or a list pushed for as long as the component is shown. */
 export function useFollow(follows: Follows): void {
   const key = JSON.stringify(follows);

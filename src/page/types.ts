@@ -2,7 +2,7 @@
 
 import type { BucketInfo, BucketPage } from '../contract/commands.ts';
 import type { Snapshot } from '../contract/snapshot.ts';
-import type { ServedBy } from '../dashboard/messages.ts';
+import type { ClusterView, ServedBy } from '../dashboard/messages.ts';
 
 type Buckets = Omit<Snapshot['buckets'], 'top'>;
 type Connections = Omit<Snapshot['connections'], 'list'>;
@@ -32,6 +32,7 @@ export interface Problem {
 }
 
 export type Frame =
+  | { type: 'cluster'; data: ClusterView }
   | { type: 'overview'; data: Overview }
   | { type: 'bucket'; data: BucketInfo }
   | { type: 'buckets'; data: BucketPage }
