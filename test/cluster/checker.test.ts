@@ -260,7 +260,7 @@ test('what was acked before another was begun comes before it, whoever published
   script.finds(['order']);
 });
 
-test('publishes that overlap have no order, nor have deliveries that were under way together', () => {
+test('overlapping publishes have no order, nor have deliveries under way together', () => {
   const script = new Script();
   const one = script.producer('one');
   const another = script.producer('another');

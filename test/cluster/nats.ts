@@ -1,5 +1,6 @@
-// Servers of NATS for tests: three of one version on loopback, each with a store of its own, which
-// are started, stopped, continued and killed one by one, by their process ids.
+// Servers of NATS for tests: three of one version, on loopback or each in a network of its own, and
+// each with a store of its own, which are started, stopped, continued and killed one by one, by their
+// process ids.
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -38,7 +39,8 @@ export const SERVERS: { name: string; program: ServerProgram | undefined; skip?:
     : { name: `${name}, ${program.version}`, program };
 });
 
-async function freePorts(count: number): Promise<number[]> {
+/** Ports of loopback that were free a moment ago, all different. */
+export async function freePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => net.createServer().listen(0, '127.0.0.1'));
   await Promise.all(servers.map((server) => once(server, 'listening')));
   const ports = servers.map((server) => (server.address() as net.AddressInfo).port);
@@ -51,7 +53,17 @@ export interface ClusterOptions {
   syncs?: boolean;
   /** Further lines of every server's configuration. */
   config?: string;
+  /** Where each listens, and the command in front of it. Default: loopback, and none. */
+  places?: readonly Place[];
 }
+
+/** Where a program runs: its address, and the command in front of it. */
+export interface Place {
+  host: string;
+  wrapper: readonly string[];
+}
+
+export const LOOPBACK: readonly Place[] = [0, 1, 2].map(() => ({ host: '127.0.0.1', wrapper: [] }));
 
 /** Three servers that make one cluster. Ends them, and removes their stores, on disposal. */
 export class NatsCluster implements AsyncDisposable {
@@ -60,6 +72,7 @@ export class NatsCluster implements AsyncDisposable {
   readonly #program: ServerProgram;
   readonly #options: ClusterOptions;
   readonly #folder: string;
+  readonly #places: readonly Place[];
   readonly #ports: number[];
   readonly #processes: (ChildProcess | undefined)[] = [];
 
@@ -67,9 +80,10 @@ export class NatsCluster implements AsyncDisposable {
     this.#program = program;
     this.#options = options;
     this.#ports = ports;
+    this.#places = options.places ?? LOOPBACK;
     this.#folder = fs.mkdtempSync(path.join(os.tmpdir(), 'thrustmq-nats-'));
-    this.urls = [0, 1, 2].map((i) => `127.0.0.1:${ports[i]}`);
-    this.monitors = [0, 1, 2].map((i) => `http://127.0.0.1:${ports[i + 6]}`);
+    this.urls = [0, 1, 2].map((i) => `${this.#places[i]!.host}:${ports[i]}`);
+    this.monitors = [0, 1, 2].map((i) => `http://${this.#places[i]!.host}:${ports[i + 6]}`);
     for (const i of [0, 1, 2]) this.#configure(i);
   }
 
@@ -95,9 +109,9 @@ export class NatsCluster implements AsyncDisposable {
 
   startOne(i: number): void {
     const log = fs.openSync(path.join(this.#folder, `n${i}.log`), 'a');
-    const child = spawn(this.#program.command, ['-c', this.#fileOf(i)], {
-      stdio: ['ignore', log, log],
-    });
+    const { command: program } = this.#program;
+    const [command, ...args] = [...this.#places[i]!.wrapper, program, '-c', this.#fileOf(i)];
+    const child = spawn(command!, args, { stdio: ['ignore', log, log] });
     fs.closeSync(log);
     this.#processes[i] = child;
   }
@@ -111,6 +125,11 @@ export class NatsCluster implements AsyncDisposable {
     if (signal !== 'SIGKILL' && signal !== 'SIGTERM') return;
     await ended;
     this.#processes[i] = undefined;
+  }
+
+  /** Removes what a server has stored; only while it does not run. */
+  forget(i: number): void {
+    fs.rmSync(path.join(this.#folder, `n${i}`), { recursive: true, force: true });
   }
 
   /** What a server wrote, for a failing test. */
@@ -130,15 +149,18 @@ export class NatsCluster implements AsyncDisposable {
   #configure(i: number): void {
     const { syncs = true, config = '' } = this.#options;
     const sync = syncs && this.#program.syncs ? 'sync_interval: always' : '';
-    const routes = [3, 4, 5].map((at) => `"nats://127.0.0.1:${this.#ports[at]}"`).join(', ');
+    const { host } = this.#places[i]!;
+    const routes = [0, 1, 2]
+      .map((at) => `"nats://${this.#places[at]!.host}:${this.#ports[at + 3]}"`)
+      .join(', ');
     fs.writeFileSync(
       this.#fileOf(i),
       `server_name: n${i}
-listen: "127.0.0.1:${this.#ports[i]}"
-http: "127.0.0.1:${this.#ports[i + 6]}"
+listen: "${host}:${this.#ports[i]}"
+http: "${host}:${this.#ports[i + 6]}"
 jetstream { store_dir: "${this.#folder}/n${i}", max_file_store: 4GB, max_memory_store: 64MB
 ${sync} }
-cluster { name: C, listen: "127.0.0.1:${this.#ports[i + 3]}", routes: [${routes}] }
+cluster { name: C, listen: "${host}:${this.#ports[i + 3]}", routes: [${routes}] }
 ${config}
 `,
     );

@@ -1,0 +1,182 @@
+// What can strike a cluster, each once: under a load that goes on, with all put right again at the
+// end. A strike throws if it did not bring about what it is for.
+
+import assert from 'node:assert/strict';
+import type { Random } from '../support/random.ts';
+import type { Load } from './load.ts';
+import type { Rig } from './rig.ts';
+
+export interface Strike {
+  name: string;
+  /** How many of it fit into `npm test`. */
+  small: number;
+  /** How many of it are the full count. */
+  full: number;
+  /** Gives figures for people, ms, by name. */
+  run: (rig: Rig, load: Load, random: Random) => Promise<Record<string, number>>;
+}
+
+// Enough that every bucket has some.
+const SOME = 200;
+
+/** Time until messages are acked again, from now. */
+async function untilAcked(load: Load): Promise<number> {
+  const from = performance.now();
+  await load.acked(1);
+  return performance.now() - from;
+}
+
+/** Kills the owner; gives how long it was until the next ack. */
+async function killOwner(rig: Rig, load: Load, random: Random) {
+  const { nodes } = rig;
+  const { node } = await nodes.owner();
+  const before = nodes.ownings.length;
+  await load.acked(random.below(SOME));
+  await nodes.kill(node);
+  const ms = await untilAcked(load);
+  const next = await nodes.owner(before);
+  assert.notEqual(next.node, node, 'who was killed owns');
+  await nodes.start(node);
+  return { 'without an owner': ms };
+}
+
+async function killFollower(rig: Rig, load: Load, random: Random) {
+  const { nodes } = rig;
+  const before = nodes.ownings.length;
+  const node = await rig.follower(random);
+  await nodes.kill(node);
+  await load.acked(SOME);
+  await nodes.start(node);
+  await load.acked(SOME);
+  assert.equal(nodes.ownings.length, before, 'a follower was lost, and the owner changed');
+  return {};
+}
+
+async function killLeader(rig: Rig, load: Load, random: Random) {
+  await load.acked(random.below(SOME));
+  const leader = await rig.leader();
+  await rig.nats.signal(leader, 'SIGKILL');
+  const ms = await untilAcked(load);
+  assert.notEqual(await rig.leader(leader), leader);
+  rig.nats.startOne(leader);
+  await rig.whole();
+  return { 'without a leader': ms };
+}
+
+async function killBoth(rig: Rig, load: Load, random: Random) {
+  const { nodes, nats } = rig;
+  await load.acked(random.below(SOME));
+  const { node } = await nodes.owner();
+  const before = nodes.ownings.length;
+  const leader = await rig.leader();
+  await Promise.all([nodes.kill(node), nats.signal(leader, 'SIGKILL')]);
+  const ms = await untilAcked(load);
+  await nodes.owner(before);
+  nats.startOne(leader);
+  await Promise.all([nodes.start(node), rig.whole()]);
+  return { 'without both': ms };
+}
+
+async function stopOwner(rig: Rig, load: Load, random: Random) {
+  const { nodes } = rig;
+  await load.acked(random.below(SOME));
+  const { node } = await nodes.owner();
+  const before = nodes.ownings.length;
+  nodes.signal(node, 'SIGSTOP');
+  const next = await nodes.owner(before);
+  assert.notEqual(next.node, node);
+  await load.acked(SOME);
+  nodes.signal(node, 'SIGCONT');
+  await nodes.node(node).line(({ event }) => event === 'cluster.deposed');
+  return {};
+}
+
+async function stopLeader(rig: Rig, load: Load, random: Random) {
+  await load.acked(random.below(SOME));
+  const leader = await rig.leader();
+  await rig.nats.signal(leader, 'SIGSTOP');
+  await rig.leader(leader);
+  await load.acked(SOME);
+  await rig.nats.signal(leader, 'SIGCONT');
+  await rig.whole();
+  return {};
+}
+
+async function stepAside(rig: Rig, load: Load, random: Random) {
+  const { nodes } = rig;
+  await load.acked(random.below(SOME));
+  const { node } = await nodes.owner();
+  const before = nodes.ownings.length;
+  const from = performance.now();
+  assert.equal(await nodes.stop(node), 0);
+  const next = await nodes.owner(before);
+  assert.notEqual(next.node, node);
+  const ms = next.ms - from;
+  await nodes.start(node);
+  return { 'orderly change': ms };
+}
+
+/** Every process of the cluster ends and comes again, one by one. */
+async function restartAll(rig: Rig, load: Load) {
+  const { nodes, nats } = rig;
+  for (const node of nodes.running) {
+    assert.equal(await nodes.stop(node), 0);
+    await nodes.start(node);
+    await load.acked(SOME);
+  }
+  for (const server of [0, 1, 2]) {
+    await nats.signal(server, 'SIGTERM');
+    nats.startOne(server);
+    await rig.whole();
+    await load.acked(SOME);
+  }
+  return {};
+}
+
+/** One node is all that is left, and must know everything; then the others come back. */
+async function leaveAlone(rig: Rig, load: Load, node: number): Promise<void> {
+  const { nodes } = rig;
+  const before = nodes.ownings.length;
+  const others = nodes.running.filter((each) => each !== node);
+  await Promise.all(others.map((each) => nodes.kill(each)));
+  const { node: owner } = await nodes.owner(before);
+  assert.equal(owner, node);
+  await load.acked(SOME);
+  await Promise.all(others.map((each) => nodes.start(each)));
+}
+
+/** A node stands still while others go on, and is the only one left as soon as it moves. */
+async function lagBehind(rig: Rig, load: Load, random: Random) {
+  const node = await rig.follower(random);
+  rig.nodes.signal(node, 'SIGSTOP');
+  await load.acked(10 * SOME);
+  rig.nodes.signal(node, 'SIGCONT');
+  await leaveAlone(rig, load, node);
+  return {};
+}
+
+/** A node comes with an empty folder, and is the only one left. */
+async function beginAnew(rig: Rig, load: Load, random: Random) {
+  const { nodes } = rig;
+  const node = await rig.follower(random);
+  await nodes.kill(node);
+  nodes.forget(node);
+  await load.acked(SOME);
+  await nodes.start(node);
+  await nodes.node(node).line(({ event }) => event === 'cluster.following');
+  await leaveAlone(rig, load, node);
+  return {};
+}
+
+export const STRIKES: readonly Strike[] = [
+  { name: 'kill -9 of the owner', small: 2, full: 100, run: killOwner },
+  { name: 'kill -9 of a follower', small: 1, full: 20, run: killFollower },
+  { name: 'kill -9 of the leader of the stream', small: 1, full: 20, run: killLeader },
+  { name: 'kill -9 of both at once', small: 1, full: 20, run: killBoth },
+  { name: 'SIGSTOP of the owner', small: 1, full: 20, run: stopOwner },
+  { name: 'SIGSTOP of the leader of the stream', small: 1, full: 20, run: stopLeader },
+  { name: 'SIGTERM of the owner', small: 1, full: 20, run: stepAside },
+  { name: 'a node that lags behind', small: 1, full: 10, run: lagBehind },
+  { name: 'a node that begins anew', small: 1, full: 10, run: beginAnew },
+  { name: 'restart of everything, one by one', small: 1, full: 5, run: restartAll },
+];
