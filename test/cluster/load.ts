@@ -75,15 +75,12 @@ export class Load implements AsyncDisposable {
     return judgement;
   }
 
-  /** Judges; fails with what is wrong and all that was seen of the first of it. */
-  async holds(rules: Partial<Rules> = {}): Promise<Judgement> {
-    const judgement = await this.judge(rules);
-    const { problems } = judgement;
+  /** Fails with what is wrong, and all that was seen of the first of it. */
+  assertFine({ problems }: Judgement): void {
     const shown = problems.slice(0, SHOWN).map(({ text }) => text);
     const [first] = problems;
     const told = first === undefined ? '' : this.history.explain(first.number);
     assert.equal(problems.length, 0, `${problems.length} wrong: ${shown.join('; ')}\n${told}`);
-    return judgement;
   }
 
   /** Whether nothing is owed, or nothing is coming any more although it is. */

@@ -27,7 +27,11 @@ export const TTL_MS = 1500;
 const TIMES = [
   ...['--cluster-ttl', `${TTL_MS}ms`, '--cluster-own', '900ms', '--cluster-beat', '300ms'],
 ];
-const SIZES = ['--segment-size', '8MiB', '--max-message', '64KiB', '--cluster-max-bytes', '1GiB'];
+export const STREAM_BYTES = 1024 * 1024 * 1024;
+const SIZES = [
+  ...['--segment-size', '8MiB', '--max-message', '64KiB'],
+  ...['--cluster-max-bytes', String(STREAM_BYTES)],
+];
 
 export const CLUSTER = 'test';
 
@@ -201,8 +205,7 @@ export class Nodes implements AsyncDisposable {
       if (line.event === 'cluster.owning') {
         this.#deposed.delete(node);
         this.ownings.push({ node, ms: performance.now(), line });
-      } else if (line.event === 'cluster.deposed' || line.event === 'cluster.following')
-        this.#deposed.add(node);
+      } else if (line.event === 'cluster.deposed') this.#deposed.add(node);
       this.#wake();
     }
   }

@@ -2,10 +2,12 @@
 // monitors of NATS tell of where the stream is led.
 
 import { setTimeout as sleep } from 'node:timers/promises';
+import { connectStream } from '../../src/io/cluster/jetstream.ts';
 import type { Random } from '../support/random.ts';
 import { Load, type LoadOptions } from './load.ts';
 import { NatsCluster, type Place, type ServerProgram } from './nats.ts';
-import { CLUSTER, Nodes } from './nodes.ts';
+import { CLUSTER, Nodes, STREAM_BYTES } from './nodes.ts';
+import { optionsFor } from './stream-options.ts';
 
 export interface RigOptions {
   /** Further flags of every node. */
@@ -63,6 +65,21 @@ export class Rig implements AsyncDisposable {
       const leader = cluster?.leader ? NatsCluster.numberOf(cluster.leader) : undefined;
       return leader === not ? undefined : leader;
     });
+  }
+
+  /** Brings the stream's leader to a server. Old servers choose by themselves: asked until it fits. */
+  async moveLeader(to: number): Promise<void> {
+    const options = optionsFor(this.nats, { cluster: CLUSTER, maxBytes: STREAM_BYTES });
+    const link = await connectStream(options);
+    try {
+      for (let at = await this.leader(); at !== to; at = await this.leader(at)) {
+        const isTaken = await link.stepDownLeader(`n${to}`).catch(() => false);
+        if (!isTaken) await link.stepDownLeader().catch(() => false);
+        await this.whole();
+      }
+    } finally {
+      await link.close();
+    }
   }
 
   /** Resolves once the stream has a leader that has two others beside it, both up to date. */

@@ -10,7 +10,7 @@ import { PARTS, type PartName, type ProveOptions, prove, type Result } from './p
 const SELF = fileURLToPath(import.meta.url);
 
 // Where all counts are to be full, these take longest, in this order; the others follow.
-const LONGEST: readonly PartName[] = ['kill', 'faults', 'crash', 'planted', 'fuzz'];
+const LONGEST: readonly PartName[] = ['cluster', 'kill', 'faults', 'crash', 'planted', 'fuzz'];
 
 /** With a line on stdout for each planted bug. */
 export function withLines(options: ProveOptions): ProveOptions {

@@ -69,7 +69,7 @@ interface FaultRun {
   }>;
 }
 
-/** Runs of one kind with real processes: `kill -9`, or everything else that a system can do. */
+/** Runs of one kind with real processes: `kill -9`, all else that a system can do, a cluster. */
 export class Faults implements Part {
   readonly name: string;
   readonly counts: Counts = {};
@@ -99,9 +99,11 @@ export class Faults implements Part {
     this.cases = isEndless ? Number.POSITIVE_INFINITY : this.#listed.length;
   }
 
-  static async of(name: 'kill' | 'faults', options: PartOptions): Promise<Faults> {
-    const module = new URL('../faults/index.js', import.meta.url);
+  static async of(name: 'kill' | 'faults' | 'cluster', options: PartOptions): Promise<Faults> {
+    const folder = name === 'cluster' ? 'cluster' : 'faults';
+    const module = new URL(`../${folder}/index.js`, import.meta.url);
     const { RUNS } = (await import(module.href)) as { RUNS: readonly FaultRun[] };
+    if (name === 'cluster') return new Faults(name, RUNS, options);
     const isKill = (each: FaultRun) => each.name.startsWith('kill');
     return new Faults(
       name,

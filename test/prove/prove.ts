@@ -25,6 +25,7 @@ export const PARTS = {
     full: { 'power cuts': 100 },
     make: (options) => Faults.of('faults', options),
   },
+  cluster: { weight: 4, make: (options) => Faults.of('cluster', options) },
   planted: { weight: 5, make: () => new PlantedBugs() },
 } satisfies Record<string, PartPlan>;
 

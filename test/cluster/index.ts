@@ -1,0 +1,109 @@
+// All strikes as runs that give a verdict, for tests, and for the proof which wants many of each.
+
+import { type FaultOptions, type FaultRun, Tally, type Verdict } from '../faults/verdict.ts';
+import type { Judgement } from './checker.ts';
+import { type Load, summary } from './load.ts';
+import { SERVERS, type ServerProgram } from './nats.ts';
+import { Networks, needsNetworks } from './networks.ts';
+import { PARTITIONS, strikesIn } from './partitions.ts';
+import { Rig } from './rig.ts';
+import { type Figures, SOME, STRIKES, type Strike } from './strikes.ts';
+
+/** What was measured of a strike, ms, by name. */
+export class Measured {
+  readonly #values = new Map<string, number[]>();
+
+  add(figures: Figures): void {
+    for (const [name, ms] of Object.entries(figures)) {
+      const values = this.#values.get(name);
+      if (values === undefined) this.#values.set(name, [ms]);
+      else values.push(ms);
+    }
+  }
+
+  toString(): string {
+    return [...this.#values]
+      .map(([name, values]) => {
+        const sorted = values.sort((a, b) => a - b).map(Math.round);
+        const middle = sorted[sorted.length >> 1];
+        return `; ${name} ${middle} ms (${sorted[0]} to ${sorted.at(-1)}, ${sorted.length} times)`;
+      })
+      .join('');
+  }
+}
+
+/** Strikes once under a load of its own, which is judged. */
+export async function strikeOnce(
+  strike: Strike,
+  rig: Rig,
+  { random, measured }: { random: FaultOptions['random']; measured: Measured },
+): Promise<{ load: Load; judgement: Judgement }> {
+  await using load = rig.load(random);
+  await load.acked(SOME);
+  try {
+    measured.add(await strike.run(rig, load, random));
+    await load.acked(SOME);
+    return { load, judgement: await load.judge() };
+  } catch (error) {
+    throw new Error(`${strike.name}: ${(error as Error).message}\n${rig.nodes.tell()}`, {
+      cause: error,
+    });
+  }
+}
+
+async function runOn(
+  strike: Strike,
+  rig: Rig,
+  { points, untilMs, random }: FaultOptions,
+): Promise<Verdict> {
+  const tally = new Tally(strike.name);
+  const measured = new Measured();
+  const notes: string[] = [];
+  for (let i = 0; i < points && (i === 0 || performance.now() < untilMs); i++) {
+    const { judgement } = await strikeOnce(strike, rig, { random, measured });
+    tally.fire();
+    const { problems } = judgement;
+    const lost = problems.filter(({ wrong }) => wrong === 'lost').length;
+    tally.found({ lost, altered: problems.length - lost });
+    if (i === 0) notes.push(summary(judgement));
+    notes.push(...problems.slice(0, 3).map(({ text }) => text));
+  }
+  return tally.verdict(`${notes.join('; ')}${measured}`);
+}
+
+// The proof is for what is current, where that is there.
+const program: ServerProgram | undefined = SERVERS.findLast((each) => each.program)?.program;
+const skip = program === undefined ? SERVERS[0]!.skip : undefined;
+
+function onLoopback(strike: Strike): FaultRun {
+  return {
+    name: strike.name,
+    skip,
+    small: 1,
+    full: { runs: 1, points: strike.full },
+    run: async (options) => {
+      await using rig = await Rig.start(program!);
+      return runOn(strike, rig, options);
+    },
+  };
+}
+
+function inNetworks(at: number, name: string, full: number): FaultRun {
+  return {
+    name,
+    skip: skip ?? (needsNetworks as { skip?: string }).skip,
+    small: 1,
+    full: { runs: 1, points: full },
+    run: async (options) => {
+      using networks = new Networks();
+      await using rig = await Rig.start(program!, { places: networks.places });
+      return runOn(strikesIn(networks)[at]!, rig, options);
+    },
+  };
+}
+
+/** Each with servers and nodes of its own. */
+export const RUNS: readonly FaultRun[] = [
+  ...STRIKES.map(onLoopback),
+  ...PARTITIONS.map(({ name, full }, at) => inNetworks(at, name, full)),
+];
