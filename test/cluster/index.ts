@@ -1,5 +1,6 @@
 // All strikes as runs that give a verdict, for tests, and for the proof which wants many of each.
 
+import assert from 'node:assert/strict';
 import { type FaultOptions, type FaultRun, Tally, type Verdict } from '../faults/verdict.ts';
 import type { Judgement } from './checker.ts';
 import { type Load, summary } from './load.ts';
@@ -43,6 +44,7 @@ export async function strikeOnce(
   try {
     measured.add(await strike.run(rig, load, random));
     await load.acked(SOME);
+    assert.equal(rig.nodes.running.length, 3, 'a node ended by itself');
     return { load, judgement: await load.judge() };
   } catch (error) {
     throw new Error(`${strike.name}: ${(error as Error).message}\n${rig.nodes.tell()}`, {

@@ -1,6 +1,6 @@
-// Servers of NATS for tests: three of one version, on loopback or each in a network of its own, each
-// with a store of its own, which are started, stopped, continued and killed one by one, by their
-// process ids.
+// Servers of NATS for tests: three of one version, on loopback or each in a network of its own,
+// each with a store of its own, which are started, stopped, continued and killed one by one, by
+// their process ids.
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';

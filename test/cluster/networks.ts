@@ -1,6 +1,6 @@
 // Networks for partitions: three namespaces behind one bridge, each for a node and a server of
-// NATS, whose links can be cut in each direction by itself. Needs root, ip and nft; clients run outside,
-// where the bridge has an address of its own.
+// NATS, whose links can be cut in each direction by itself. Needs root, ip and nft; clients run
+// outside, where the bridge has an address of its own.
 
 import { spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';

@@ -57,6 +57,8 @@ export class Nodes implements AsyncDisposable {
   readonly #options: NodesOptions;
   readonly #ports: number[];
   readonly #running: (BrokerProcess | undefined)[] = [];
+  // The last start of each.
+  readonly #started: BrokerProcess[] = [];
   readonly #pids: number[] = [];
   // Who owned, and has said since that it does no more.
   readonly #deposed = new Set<number>();
@@ -127,6 +129,7 @@ export class Nodes implements AsyncDisposable {
       env,
     });
     this.#running[i] = broker;
+    this.#started[i] = broker;
     const ready = await broker.line(({ event }) => event === 'ready');
     this.#pids[i] = ready.pid as number;
     void this.#watch(i, broker);
@@ -179,12 +182,13 @@ export class Nodes implements AsyncDisposable {
     );
   }
 
-  /** What went on, for a failing test: the last lines of each node. */
+  /** What went on, for a failing test: the last lines of each node, also of one that has ended. */
   tell(lines = 12): string {
-    return this.running
-      .map((i) => {
-        const last = this.node(i).lines.slice(-lines);
-        return `node ${i}:\n${last.map((line) => `  ${JSON.stringify(line)}`).join('\n')}`;
+    return this.#started
+      .map((broker, i) => {
+        const last = broker.lines.slice(-lines);
+        const state = this.#running[i] === undefined ? 'has ended' : 'runs';
+        return `node ${i} ${state}:\n${last.map((line) => `  ${JSON.stringify(line)}`).join('\n')}`;
       })
       .join('\n');
   }
