@@ -3,7 +3,7 @@
 // build are there and current, then runs. Plain JavaScript without dependencies, because it runs
 // before there are any. What the broker does is not decided here.
 //
-//   node setup.mjs start|test|build|bench|prove|coverage|lines|lint|format [ARGS]
+//   node setup.mjs start|test|build|bench|demo|prove|coverage|lines|lint|format [ARGS]
 
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -27,7 +27,18 @@ const INPUTS = {
 /** The lock, while something is installed or built. */
 let held;
 
-const COMMANDS = { start, test, build: () => {}, bench, prove, coverage, lines, lint, format };
+const COMMANDS = {
+  start,
+  test,
+  build: () => {},
+  bench,
+  demo,
+  prove,
+  coverage,
+  lines,
+  lint,
+  format,
+};
 
 function note(text) {
   process.stderr.write(`setup: ${text}\n`);
@@ -399,6 +410,10 @@ function start(args) {
 
 function bench(args) {
   return become('bench/run.js', args);
+}
+
+function demo(args) {
+  return become('bench/cluster/demo.js', args);
 }
 
 function prove(args) {

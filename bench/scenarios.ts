@@ -5,6 +5,7 @@ import type { Flow, LoadResult } from '../src/load/result.ts';
 import { BACKLOG_SCENARIOS } from './backlog.ts';
 import type { Bed, Load, Sample } from './bed.ts';
 import { beside } from './beside.ts';
+import { cluster } from './cluster/cluster.ts';
 import { dashboard } from './dashboard.ts';
 import { latency } from './latency.ts';
 import { END_TO_END, STREAM, SYNCHRONOUS } from './loads.ts';
@@ -287,5 +288,6 @@ export const SCENARIOS: readonly Scenario[] = [
   ...RULES_SCENARIOS,
   ...TENANT_SCENARIOS,
   poison,
+  cluster,
   peers,
 ];

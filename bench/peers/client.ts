@@ -22,6 +22,8 @@ export interface ClientPlan {
   inFlight: number;
   /** With one consumer; producers wait while more than this waits for it. */
   backlogMessagesMax: number | undefined;
+  /** Copies of the queue, where the protocol can say that. Default 1. */
+  replicas?: number;
   warmupMs: number;
   durationMs: number;
 }
@@ -70,7 +72,7 @@ const pumpAll = (): void => {
 const common = { port: plan.port, messageBytes: plan.messageBytes, batchMessages, onFailure: fail };
 
 async function run(): Promise<ClientResult> {
-  await speaker.prepare(plan.port);
+  await speaker.prepare(plan.port, plan.replicas);
   for (let index = 0; index < plan.producers; index++) {
     const onMessages = (count: number): void => {
       unconfirmed[index] -= count;

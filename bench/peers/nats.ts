@@ -76,13 +76,13 @@ function publishing(subject: string, reply: string, body: Uint8Array | string): 
 
 const NANOSECONDS = 1e9;
 
-async function prepare(port: number): Promise<void> {
+async function prepare(port: number, replicas = 1): Promise<void> {
   await request(port, `$JS.API.STREAM.CREATE.${STREAM}`, {
     name: STREAM,
     subjects: [SUBJECT],
     retention: 'workqueue',
     storage: 'file',
-    num_replicas: 1,
+    num_replicas: replicas,
   });
   await request(port, `$JS.API.CONSUMER.DURABLE.CREATE.${STREAM}.${CONSUMER}`, {
     stream_name: STREAM,

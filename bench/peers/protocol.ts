@@ -30,8 +30,8 @@ export interface Subscriber {
 
 /** One peer's protocol. */
 export interface Speaker {
-  /** Makes the queue, once, before anybody else connects. */
-  prepare(port: number): Promise<void>;
+  /** Makes the queue, once, before anybody else connects; of so many copies, where it can. */
+  prepare(port: number, replicas?: number): Promise<void>;
   publisher(side: Side): Promise<Publisher>;
   /** Takes and acks as fast as it can. */
   subscriber(side: Side): Promise<Subscriber>;

@@ -88,7 +88,7 @@ async function orFailure<T>(child: Child, what: string, waited: Promise<T>): Pro
 }
 
 /** Ports of loopback that were free a moment ago, all different. */
-async function freePorts(count: number): Promise<number[]> {
+export async function freePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => net.createServer());
   const ports: number[] = [];
   for (const server of servers) {

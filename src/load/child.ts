@@ -16,6 +16,8 @@ export interface ChildOptions {
   cwd?: string;
   /** It has something to clean up and is never killed before it was asked. */
   cleansUp?: boolean;
+  /** Is given every line of JSON that it says. */
+  heard?: ((line: Record<string, unknown>) => void) | undefined;
 }
 
 const READY_MS = 60_000;
@@ -32,6 +34,7 @@ export class Child {
   readonly #process: ChildProcess;
   readonly #script: string;
   readonly #cleansUp: boolean;
+  readonly #heard: ChildOptions['heard'];
   readonly #ended: Promise<void>;
   readonly #waits: { event: string; found: (line: Record<string, unknown>) => void }[] = [];
   #output = '';
@@ -40,6 +43,7 @@ export class Child {
   constructor(script: string, options: ChildOptions = {}) {
     this.#script = script;
     this.#cleansUp = options.cleansUp === true;
+    this.#heard = options.heard;
     this.#process = spawn(process.execPath, [script, ...(options.args ?? [])], {
       stdio: ['pipe', 'pipe', 'pipe'],
       detached: true, // Ctrl-C is for us: a run that is interrupted still sums up
@@ -112,6 +116,7 @@ export class Child {
     this.#line = lines.pop() ?? '';
     for (const line of lines) {
       const parsed = parse(line);
+      if (parsed !== undefined) this.#heard?.(parsed);
       const index = this.#waits.findIndex(({ event }) => event === parsed?.event);
       if (parsed !== undefined && index >= 0) this.#waits.splice(index, 1)[0].found(parsed);
     }
@@ -177,6 +182,8 @@ export interface PrivateBrokerOptions {
   dashboard?: boolean;
   /** Further flags of `thrustmq serve`. */
   flags?: readonly string[];
+  /** Is given every line that it logs. */
+  heard?: (line: Record<string, unknown>) => void;
 }
 
 const LEASH = fileURLToPath(new URL('./leash.js', import.meta.url));
@@ -192,16 +199,20 @@ export async function startBroker(options: PrivateBrokerOptions): Promise<Privat
   const page = dashboard ? ['--dashboard-port', '0'] : ['--no-dashboard'];
   const quiet = [...page, '--log-format', 'json'];
   const place = ['--data-dir', join(folder, 'data'), '--wire', wire];
-  return startIn(folder, [MAIN, 'serve', ...place, ...ports, ...quiet, ...flags]);
+  return startIn(folder, [MAIN, 'serve', ...place, ...ports, ...quiet, ...flags], options.heard);
 }
 
-async function startIn(folder: string, args: readonly string[]): Promise<PrivateBroker> {
+async function startIn(
+  folder: string,
+  args: readonly string[],
+  heard: PrivateBrokerOptions['heard'],
+): Promise<PrivateBroker> {
   const remove = async (): Promise<void> => {
     await rm(folder, { recursive: true, force: true });
     folders.delete(folder);
   };
   const startedMs = performance.now();
-  const child = new Child(LEASH, { args, cwd: folder });
+  const child = new Child(LEASH, { args, cwd: folder, heard });
   try {
     const ready = await child.event('ready', RECOVERED_MS);
     return {
@@ -215,7 +226,7 @@ async function startIn(folder: string, args: readonly string[]): Promise<Private
       crash: async (between = async () => {}) => {
         await child.killed();
         await between();
-        return startIn(folder, args);
+        return startIn(folder, args, heard);
       },
     };
   } catch (error) {

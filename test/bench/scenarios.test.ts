@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Bed } from '../../bench/bed.ts';
+import { findNats } from '../../bench/cluster/servers.ts';
 import type { Figure } from '../../bench/samples.ts';
 import { SCENARIOS } from '../../bench/scenarios.ts';
 import { DEFAULT_PLAN } from '../../src/load/plan.ts';
@@ -37,11 +38,13 @@ const longBed = bedOf(5);
 const MAY_BE_ZERO =
   /heartbeats|processor time|wake-ups|resident|late, |after its due|dead or lost|not delivered/;
 
+const needsNats = findNats() === undefined ? { skip: 'needs nats-server' } : {};
+
 const nothing = ({ name, median }: Figure): boolean => !(median > 0) && !MAY_BE_ZERO.test(name);
 
 describe('scenarios', () => {
   for (const { name, measure } of SCENARIOS)
-    test(name, async () => {
+    test(name, name === 'cluster' ? needsNats : {}, async () => {
       let figures = await measure(bed, () => {});
       if (figures.some(nothing)) figures = await measure(longBed, () => {});
       assert.ok(figures.length >= 3);
