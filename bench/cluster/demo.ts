@@ -65,7 +65,7 @@ function leaving(): { asked: Promise<void>; ask: () => void } {
   const asked = new Promise<void>((resolve) => {
     ask = resolve;
   });
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, ask);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => ask());
   return { asked, ask };
 }
 
