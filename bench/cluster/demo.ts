@@ -1,6 +1,6 @@
-// A cluster to look at: three servers of NATS and three nodes on this machine, a trickle of messages
-// through them, and a key that kills whoever owns the log. `npm run demo`; with `--kills N` it presses
-// the key by itself, N times, and ends.
+// A cluster to look at: three servers of NATS and three nodes on this machine, a trickle of
+// messages through them, and a key that kills whoever owns the log. `npm run demo`; with `--kills N`
+// it presses the key by itself, N times, and ends.
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

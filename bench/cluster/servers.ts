@@ -1,5 +1,5 @@
-// A cluster on this machine: three servers of NATS and three nodes on loopback, each in a process of
-// its own, on folders that are removed at the end. For the benchmark, and to be shown.
+// A cluster on this machine: three servers of NATS and three nodes on loopback, each in a process
+// of its own, on folders that are removed at the end. For the benchmark, and to be shown.
 
 import { spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';

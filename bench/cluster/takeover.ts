@@ -9,7 +9,7 @@ import type { ClusterNodes } from './servers.ts';
 const BUCKET = 5n;
 const ROUND_MS = 10;
 
-/** Publishes one message to the node on this port; whether it is stored. Waits as long as the node. */
+/** Publishes a message to the node on this port, and waits as long as it; whether it is stored. */
 export function publishOne(port: number, text: string): Promise<boolean> {
   const batch = encodeBatch([{ bucket: BUCKET, body: Buffer.from(text) }], 'u64');
   return new Promise((resolve) => {

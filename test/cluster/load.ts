@@ -31,6 +31,7 @@ export class Load implements AsyncDisposable {
   readonly history = new History();
   readonly #producers: RecordingProducer[];
   readonly #consumers: RecordingConsumer[] = [];
+  readonly #consume: (each: number) => void;
 
   constructor(options: LoadOptions) {
     const { intake, exhaust, random, producers = 2, consumers = 2, pauseMs = 2 } = options;
@@ -45,12 +46,20 @@ export class Load implements AsyncDisposable {
           ...{ history, name: `producer ${i}`, nodes: from(intake, i), buckets, pauseMs },
         }),
     );
-    for (const bucket of buckets)
-      for (let i = 0; i < consumers; i++) {
-        const name = `consumer ${i} of ${bucket}`;
-        const nodes = from(exhaust, bucket + i);
-        this.#consumers.push(new RecordingConsumer({ history, name, nodes, bucket, random }));
-      }
+    this.#consume = (each) => {
+      for (const bucket of buckets)
+        for (let i = 0; i < each; i++) {
+          const name = `consumer ${i} of ${bucket}`;
+          const nodes = from(exhaust, bucket + i);
+          this.#consumers.push(new RecordingConsumer({ history, name, nodes, bucket, random }));
+        }
+    };
+    this.#consume(consumers);
+  }
+
+  /** So many further consumers of each bucket. */
+  consume(each = 1): void {
+    this.#consume(each);
   }
 
   /** Resolves once so many further messages are acked to producers. */

@@ -35,7 +35,7 @@ export class Rig implements AsyncDisposable {
   readonly nats: NatsCluster;
   readonly nodes: Nodes;
 
-  private constructor(nats: NatsCluster, nodes: Nodes) {
+  constructor(nats: NatsCluster, nodes: Nodes) {
     this.nats = nats;
     this.nodes = nodes;
   }
