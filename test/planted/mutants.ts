@@ -20,6 +20,7 @@ import { CORE_SETTINGS } from './mutants/core/settings.ts';
 import { CORE_SOURCES } from './mutants/core/sources.ts';
 import { CORE_WAITING } from './mutants/core/waiting.ts';
 import { IO } from './mutants/io.ts';
+import { LOG_BASE } from './mutants/log/base.ts';
 import { LOG_BESIDE } from './mutants/log/beside.ts';
 import { LOG_COMPACTION } from './mutants/log/compaction.ts';
 import { LOG_FOLLOWING } from './mutants/log/following.ts';
@@ -42,6 +43,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...LOG_FOLLOWING,
   ...LOG_INDEX,
   ...LOG_READ_CACHE,
+  ...LOG_BASE,
   ...LOG_BESIDE,
   ...CORE_CLUSTER,
   ...CORE_COMMIT,

@@ -9,9 +9,9 @@
 // A deposed node throws away what it had as an owner and joins anew, from what its disk has. An
 // orderly stop is resigning. Whatever nobody may go on from is stopped.
 
-import { STREAM_RESIGN } from '../../../assembly/layout-cluster.ts';
+import { STREAM_BASE, STREAM_RESIGN, STREAM_SETTING } from '../../../assembly/layout-cluster.ts';
 import { assert } from '../assert.ts';
-import type { Position } from '../ports/basics.ts';
+import type { Failure, Position } from '../ports/basics.ts';
 import type { StreamMessage } from '../ports/stream.ts';
 import type { Place, Verdict } from './counting.ts';
 import { isSignOfLife, jsonOf } from './envelope.ts';
@@ -148,14 +148,21 @@ export class Ownership {
   /** Tells all nodes something that is no batch. */
   setting(json: Uint8Array, done: Done): void {
     if (this.#state !== 'owning') throw new Error(`set while ${this.#state}`);
-    this.#publishing!.setting(json, done);
+    this.#publishing!.tell(STREAM_SETTING, json, done);
   }
 
-  /** Nothing before log position `position` is needed, and the record that says so is durable. */
-  trimmed(position: Position): void {
+  /** Tells all nodes of a base: once that counts, the stream may go up to where the base ends. */
+  base(json: Uint8Array, done: Done): void {
+    if (this.#state !== 'owning') throw new Error(`a base was told of while ${this.#state}`);
+    this.#publishing!.tell(STREAM_BASE, json, done);
+  }
+
+  /** Nothing of the stream before log position `position` is needed, and what says so is durable. */
+  trimmed(position: Position, done: (failure: Failure) => void = () => {}): void {
     const before = this.#reading?.segments.numberOf(position);
     // What stays behind a purge that failed goes with the next.
-    if (before !== undefined) this.#options.stream.purge(before, () => {});
+    if (before === undefined) done(undefined);
+    else this.#options.stream.purge(before, done);
   }
 
   /** Orderly end, with everything published: others need not wait. `done` comes when they know, or
@@ -166,7 +173,7 @@ export class Ownership {
       return;
     }
     this.#state = 'resigning';
-    this.#publishing!.resign(done);
+    this.#publishing!.tell(STREAM_RESIGN, undefined, done);
   }
 
   /** Nothing is called any more. */

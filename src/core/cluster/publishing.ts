@@ -7,8 +7,6 @@ import {
   STREAM_BEAT,
   STREAM_ENVELOPE_BYTES,
   STREAM_PART,
-  STREAM_RESIGN,
-  STREAM_SETTING,
   STREAM_START,
 } from '../../../assembly/layout-cluster.ts';
 import { assert } from '../assert.ts';
@@ -122,12 +120,9 @@ export class Publishing {
     this.#other(STREAM_BEAT, this.#options.json, 0, undefined);
   }
 
-  setting(json: Uint8Array, done: Done): void {
-    this.#other(STREAM_SETTING, json, ++this.#serial, done);
-  }
-
-  resign(done: Done): void {
-    this.#other(STREAM_RESIGN, undefined, ++this.#serial, done);
+  /** A setting, a base or a resign: each counts once. */
+  tell(kind: number, json: Uint8Array | undefined, done: Done): void {
+    this.#other(kind, json, ++this.#serial, done);
   }
 
   /** Nothing more is sent or told; who waits is told that it failed. */

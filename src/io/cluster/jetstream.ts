@@ -12,6 +12,7 @@ import type {
 import { cancel, every, type Timer } from '../../time/timers.ts';
 import { outcomeOf, UNKNOWN } from './append-outcome.ts';
 import { dial, type Nats, StreamRefused } from './nats.ts';
+import { ObjectBucket } from './object-bucket.ts';
 import { judge, madeStream, type StreamOptions, untilThere } from './opening.ts';
 import type { ServerVerdict } from './server-verdict.ts';
 import { StreamReader } from './stream-reader.ts';
@@ -175,6 +176,14 @@ export class JetStreamLink implements ReplicatedStream {
     const subject = `$JS.API.STREAM.LEADER.STEPDOWN.${this.name}`;
     const answer = await this.#nats.connection.request(subject, order, { timeout: 2000 });
     return answer.json<{ success?: boolean }>().success === true;
+  }
+
+  /** The objects of the log's bases; made, if asked for, else undefined if there are none. Rejects
+   * if they cannot be had, which may pass. */
+  objects(make: true): Promise<ObjectBucket>;
+  objects(make: boolean): Promise<ObjectBucket | undefined>;
+  objects(make: boolean): Promise<ObjectBucket | undefined> {
+    return ObjectBucket.open(this.#nats, this.#options, make);
   }
 
   /** Whatever is in flight is in doubt. */

@@ -3,6 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
+import type { Objm } from '@nats-io/obj';
 import type { NatsConnection, NodeConnectionOptions } from '@nats-io/transport-node';
 
 export type {
@@ -12,6 +13,7 @@ export type {
   StreamConfig,
   StreamInfo,
 } from '@nats-io/jetstream';
+export type { ObjectStore as Bucket } from '@nats-io/obj';
 
 /** A cluster cannot be served as things stand, and trying again would not help. */
 export class StreamRefused extends Error {
@@ -38,6 +40,8 @@ export interface Nats {
   connection: NatsConnection;
   publisher: JetStreamClient;
   manager: JetStreamManager;
+  /** Opens buckets of objects. */
+  buckets: Objm;
 }
 
 const DIAL_MS = 2000;
@@ -55,14 +59,15 @@ function read(file: string, what: string): Uint8Array {
 
 async function load() {
   try {
-    const [transport, jetstream] = await Promise.all([
+    const [transport, jetstream, objects] = await Promise.all([
       import('@nats-io/transport-node'),
       import('@nats-io/jetstream'),
+      import('@nats-io/obj'),
     ]);
-    return { transport, jetstream };
+    return { transport, jetstream, objects };
   } catch (error) {
     throw new StreamRefused(
-      `a cluster needs the packages @nats-io/transport-node and @nats-io/jetstream beside ThrustMQ: ${(error as Error).message}`,
+      `a cluster needs the packages @nats-io/transport-node, @nats-io/jetstream and @nats-io/obj beside ThrustMQ: ${(error as Error).message}`,
     );
   }
 }
@@ -73,7 +78,7 @@ async function load() {
  * none could be reached, which may pass.
  */
 export async function dial(access: NatsAccess): Promise<Nats> {
-  const { transport, jetstream } = await load();
+  const { transport, jetstream, objects } = await load();
   const { credsFile, caFile, certFile, keyFile } = access;
   const tls = {
     ...(caFile && { caFile }),
@@ -106,9 +111,11 @@ export async function dial(access: NatsAccess): Promise<Nats> {
       `NATS (${access.servers.join(', ')}) does not let this node in: ${message}; see --cluster-nats-creds`,
     );
   }
+  const publisher = jetstream.jetstream(connection, { timeout: API_MS });
   return {
     connection,
-    publisher: jetstream.jetstream(connection, { timeout: API_MS }),
+    publisher,
+    buckets: new objects.Objm(publisher),
     // It would ask for rights that nothing here needs.
     manager: await jetstream.jetstreamManager(connection, { timeout: API_MS, checkAPI: false }),
   };

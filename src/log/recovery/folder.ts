@@ -68,11 +68,17 @@ export async function renewNext(files: Files, { next }: Recovered): Promise<void
   await settle((done) => files.sync(next.handle, done));
 }
 
+/** What the first segment of a log takes. */
+export type NewLog = Pick<
+  LogOptions,
+  'files' | 'segmentBytes' | 'newLogId' | 'wallMs' | 'newStart' | 'isCopy'
+> & { codec: Pick<LogOptions['codec'], 'zeros'> };
+
 // A log begins with one segment, at position 0 but for one that was repaired; like every later one
 // it is complete before it has its name, so a crash here leaves an empty directory.
-export async function createFirst(options: LogOptions): Promise<void> {
+export async function createFirst(options: NewLog): Promise<void> {
   const { files, codec, segmentBytes, newLogId, wallMs } = options;
-  const { base, epoch } = options.newStart ?? { base: 0, epoch: 0 };
+  const { base, epoch, start = base } = options.newStart ?? { base: 0, epoch: 0 };
   const name = NEXT_NAME;
   const handle = await new Promise<number>((resolve, reject) =>
     files.open(name, true, (failure, opened) =>
@@ -86,7 +92,7 @@ export async function createFirst(options: LogOptions): Promise<void> {
   const header = encodeHeader({
     base,
     bytes: segmentBytes,
-    start: base,
+    start,
     logId: newLogId,
     timeMs,
     epoch,

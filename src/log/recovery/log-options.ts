@@ -45,8 +45,11 @@ export interface LogOptions extends Delays {
    * of types 7 to 10, as nobody knows what follows.
    */
   isCopy?: boolean;
-  /** Where a log that is made new begins, if it takes the place of another one; 0 without it. */
-  newStart?: { base: Position; epoch: number };
+  /**
+   * Where a log that is made new begins, if it takes the place of another one; 0 without it.
+   * `start`: the oldest position that it needs, if segments before this one come from elsewhere.
+   */
+  newStart?: { base: Position; epoch: number; start?: Position };
   /** Monotonic ms with fractions, for measuring. */
   now: () => number;
   wallMs: () => number;

@@ -33,6 +33,9 @@ import { LogError } from '../files/errors.ts';
 /** Name of the log's folder while a repair writes it. */
 export const INCOMPLETE_FOLDER = 'log.incomplete';
 
+/** The same while it is fetched from other nodes: what is left of one is thrown away. */
+export const BUILDING_FOLDER = 'log.building';
+
 const NAME = /^(\d{20})\.log$/;
 const FILL = /^fill-\d+\.tmp$/;
 

@@ -47,7 +47,7 @@ class Stream {
     done(undefined, { first: 1, last: this.messages.length, bytes: 0, created: 'then' });
   }
 
-  purge(): void {}
+  purge(_before: number, _done: (failure: undefined) => void): void {}
 
   connected(): boolean {
     return true;
@@ -236,4 +236,23 @@ test('a success behind the start of another is none', () => {
   parts[0]!.done({ ok: false, why: 'expected' });
   assert.deepEqual(one.told, ['depose']);
   assert.match(done.join(), /epoch 2/);
+});
+
+test('a base is told of by its owner alone, and the stream goes up to where it ends', () => {
+  const { stream, one, two } = followed();
+  const ended: unknown[] = [];
+  const end = (what: string) => (failure: unknown) => ended.push(failure ?? what);
+  one.ownership.base(bytes('{"end":100}'), end('told'));
+  assert.deepEqual(ended, []);
+  stream.answer('stored');
+  assert.deepEqual(ended, ['told']);
+  const purged: number[] = [];
+  stream.purge = (before, done) => {
+    purged.push(before);
+    done(undefined);
+  };
+  one.ownership.trimmed(100, end('purged'));
+  one.ownership.trimmed(50, end('nothing to purge'));
+  assert.deepEqual([purged, ended], [[1], ['told', 'purged', 'nothing to purge']]);
+  assert.throws(() => two.ownership.base(bytes('{}'), end('never')), /while following/);
 });

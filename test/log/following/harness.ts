@@ -92,8 +92,16 @@ class RecordingJournal implements Journal {
   }
 }
 
-/** The batches of a broker that does a bit of everything, in `lives` lives. */
-export async function record(random: Random, lives = 2, acts = 220): Promise<Recorded[]> {
+/**
+ * The batches of a broker that does a bit of everything, in `lives` lives. `old`: its first message
+ * stays, so that no segment goes but by compaction.
+ */
+export async function record(
+  random: Random,
+  lives = 2,
+  acts = 220,
+  old = false,
+): Promise<Recorded[]> {
   const batches: Recorded[] = [];
   let files = new MemoryFiles();
   const clock = { wallMs: TIME_MS };
@@ -104,6 +112,7 @@ export async function record(random: Random, lives = 2, acts = 220): Promise<Rec
       journal: (log) => new RecordingJournal(log, batches),
     });
     await world.settle();
+    if (old && life === 0) world.publish([{ bucket: 99, body: 'old' }]);
     await work(world, random, clock, acts);
     assert.equal(world.failure, undefined);
     files = life % 2 === 0 ? world.files.crash(loseAll) : await world.close();
