@@ -50,7 +50,7 @@ export interface Surroundings {
   codec: Engine;
   foreground: ForegroundTraffic;
   clock: Clock;
-  /** Of a log that is made new; random unless said. */
+  /** LOG_ID, unsigned, of a log that is made new, or a copy; random unless said. */
   logId?: bigint;
 }
 

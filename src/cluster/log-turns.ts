@@ -2,13 +2,12 @@
 // set aside and begun again from what the other nodes have.
 
 import type { Place } from '../core/cluster/counting.ts';
+import type { Bases } from './bases.ts';
 import { LocalLog, type LocalLogOptions } from './local-log.ts';
 
 export interface LogTurnsOptions extends LocalLogOptions {
   local: LocalLog;
-  /** Brings what is to be begun with into the empty log folder; gives where that stands in the
-   * stream, or undefined: it is read from its first message. */
-  build: () => Promise<Place | undefined>;
+  bases: Bases;
   /** A change failed: nothing can be done with the log. */
   failed: (failure: Error) => void;
 }
@@ -39,14 +38,14 @@ export class LogTurns {
 
   /** Sets it aside and begins it anew; then calls back with where that stands in the stream. */
   beginAnew(then: (place: Place | undefined) => void): void {
-    const { folder, log, build } = this.#options;
+    const { folder, log, bases, around } = this.#options;
     this.#next(async () => {
       await this.#local.close();
       const aside = await folder.setLogAside(new Date());
       if (aside !== undefined)
         log.warn({ event: 'log.set-aside', folder: aside }, `the log of before is in ${aside} now`);
-      const place = await build();
-      await this.#open(() => then(place));
+      const found = await bases.build(around.logId);
+      await this.#open(() => then(found?.place));
     });
   }
 

@@ -8,13 +8,13 @@ import { BrokerLife, type BrokerLifeOptions } from '../broker-life.ts';
 import type { ClusterConfig } from '../config/cluster.ts';
 import type { AppendTimes } from '../contract/cluster.ts';
 import { POWERS } from '../contract/snapshot.ts';
-import type { Place } from '../core/cluster/counting.ts';
 import type { Ownership } from '../core/cluster/ownership.ts';
 import type { OwnershipEffects } from '../core/cluster/ownership-options.ts';
-import type { SegmentPlace } from '../core/cluster/segment-places.ts';
 import type { StreamRoom } from '../core/cluster/stream-room.ts';
 import { Histogram } from '../core/metrics/histogram.ts';
+import type { BaseKeeper } from '../log/base/base-keeper.ts';
 import type { OpenedLog } from '../opening.ts';
+import type { Bases } from './bases.ts';
 import { layoutOf, type OwnerIdentity } from './identity.ts';
 import type { LocalLog } from './local-log.ts';
 import { LogTurns, type LogTurnsOptions } from './log-turns.ts';
@@ -22,6 +22,7 @@ import { Notes } from './notes.ts';
 import { OwnerPublisher } from './owner-publisher.ts';
 import { Owners } from './owners.ts';
 import { ownershipOf } from './ownership-of.ts';
+import type { Standing } from './standing.ts';
 
 export interface MemberEvents {
   /** Who owns the log now, as far as is known. */
@@ -39,14 +40,13 @@ export interface MemberOptions extends Omit<LogTurnsOptions, 'failed'> {
   /** The largest message that the servers take, in bytes. */
   maxPayload: number;
   identity: OwnerIdentity;
-  /** Where the log here stands in the stream, if it is remembered. */
-  place: Place | undefined;
-  segments: readonly SegmentPlace[];
+  standing: Standing;
   events: MemberEvents;
 }
 
 export class Member {
   readonly owners: Owners;
+  readonly standing: Standing;
   readonly notes: Notes;
   readonly #options: MemberOptions;
   #ownership: Ownership;
@@ -54,8 +54,8 @@ export class Member {
   #life: BrokerLife | undefined;
   readonly #times = new Histogram();
   #serving = false;
-  #place: Place | undefined;
-  #segments: readonly SegmentPlace[];
+  #keeper: BaseKeeper | undefined;
+
   // After it has stepped down it lets others go first, until then.
   #restUntilMs = Number.NEGATIVE_INFINITY;
   #advancedMs = 0;
@@ -64,8 +64,7 @@ export class Member {
   constructor(options: MemberOptions) {
     this.#options = options;
     this.#log = new LogTurns({ ...options, failed: (failure) => this.#stop(74, failure) });
-    this.#place = options.place;
-    this.#segments = options.segments;
+    this.standing = options.standing;
     const { identity, config, life, events } = options;
     this.notes = new Notes(options.log);
     this.owners = new Owners({
@@ -87,6 +86,10 @@ export class Member {
 
   get identity(): OwnerIdentity {
     return this.#options.identity;
+  }
+
+  get bases(): Bases {
+    return this.#options.bases;
   }
 
   /** Why messages find no room in the stream, or undefined. */
@@ -114,11 +117,6 @@ export class Member {
     return this.#serving ? this.#options.identity : this.owners.other;
   }
 
-  /** Where the log here certainly stands in the stream, and each of its segments. */
-  get standing(): { place: Place | undefined; segments: readonly SegmentPlace[] } {
-    return { place: this.#place, segments: this.#segments };
-  }
-
   #make(): Ownership {
     const { cluster, stream, around, identity, config, maxPayload } = this.#options;
     return ownershipOf({
@@ -127,7 +125,7 @@ export class Member {
       stream,
       maxPayload,
       effects: this.#effects(),
-      logId: BigInt.asUintN(64, around.logId!),
+      logId: around.logId!,
       crc32c: (bytes) => around.codec.checksum(bytes),
       segmentBytes: config.limits.segmentBytes,
       base: () => this.local.follower.log.bases().at(-1)!,
@@ -145,7 +143,8 @@ export class Member {
   /** Begins to read the stream. */
   join(): void {
     const { end } = this.local;
-    this.#ownership.join({ end, place: this.#place, segments: this.#segments });
+    const { place, segments } = this.standing;
+    this.#ownership.join({ end, place, segments });
   }
 
   /** To be called every 50 ms or so. */
@@ -154,20 +153,13 @@ export class Member {
     if (nowMs - this.#advancedMs >= 100) {
       this.#advancedMs = nowMs;
       this.local.advance(nowMs);
-      if (this.#ownership.state !== 'deposed') this.#stand();
+      if (this.#ownership.state !== 'deposed') this.standing.note(this.#ownership, this.local.end);
     }
     this.#ownership.tick(nowMs);
+    if (this.#ownership.state === 'owning') this.#keeper?.advance(nowMs);
     this.notes.state(this.#ownership.state);
     const { failure } = this.local;
     if (failure !== undefined && this.#life === undefined) this.#stop(74, failure);
-  }
-
-  // What was published may not be on this disk yet.
-  #stand(): void {
-    const { place } = this.#ownership;
-    if (place === undefined || place.end > this.local.end) return;
-    this.#place = place;
-    this.#segments = this.#ownership.segments;
   }
 
   #effects(): OwnershipEffects {
@@ -228,8 +220,14 @@ export class Member {
     const { identity, events } = this.#options;
     this.owners.own(epoch);
     this.notes.owning(epoch);
+    this.#keep(epoch);
     this.#serving = true;
     events.owner(identity);
+  }
+
+  #keep(epoch: number): void {
+    const { bases, around } = this.#options;
+    this.#keeper = bases.keeper(this.local.follower.log, this.#ownership, epoch, around.logId!);
   }
 
   #depose(why: string): void {
@@ -243,8 +241,10 @@ export class Member {
   #drop(failure: Error): void {
     const wasServing = this.#serving;
     this.#serving = false;
-    this.#stand();
+    this.standing.note(this.#ownership, this.local.end);
     this.local.depose(failure);
+    void this.#keeper?.end();
+    this.#keeper = undefined;
     this.#life?.drop(failure);
     this.#life = undefined;
     if (wasServing) this.#options.events.owner(undefined);
@@ -254,8 +254,7 @@ export class Member {
     this.notes.rebuilding(why);
     this.#drop(new Error(why));
     this.#log.beginAnew((place) => {
-      this.#place = place;
-      this.#segments = [];
+      this.standing.begin(place);
       this.join();
     });
   }
@@ -293,7 +292,7 @@ export class Member {
     const isCopy = this.#life === undefined;
     this.#end();
     await this.#log.end();
-    this.#stand();
+    this.standing.note(this.#ownership, this.local.end);
     if (isCopy) await this.local.close();
   }
 }

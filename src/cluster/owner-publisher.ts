@@ -8,7 +8,7 @@ import { closesSegment } from '../log/following/batch.ts';
 import type { Publisher } from '../log/following/shipped-journal.ts';
 
 export interface OwnerPublisherOptions {
-  ownership: Pick<Ownership, 'publish' | 'trimmed' | 'isFull' | 'state'>;
+  ownership: Pick<Ownership, 'publish' | 'trimmed' | 'isFull'>;
   /** Why messages find no room in the stream, or undefined. */
   blocked: () => string | undefined;
   /** Takes how long it was until a batch counted, in ms. */
@@ -33,9 +33,9 @@ export class OwnerPublisher implements Publisher {
     });
   }
 
+  // Not while the stream has no leader: what waits for that is acked late, and refused by nobody.
   stalled(): boolean {
-    const { ownership } = this.#options;
-    return ownership.isFull || ownership.state === 'suspended';
+    return this.#options.ownership.isFull;
   }
 
   blocked(): string | undefined {

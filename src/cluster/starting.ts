@@ -7,6 +7,7 @@ import type { ClusterConfig } from '../config/cluster.ts';
 import { StreamRoom, whyNoRoom } from '../core/cluster/stream-room.ts';
 import { DataFolder, StartError } from '../data-folder.ts';
 import { Clock } from '../io/clock.ts';
+import { removeUnfinished } from '../io/cluster/build-folder.ts';
 import { connectStream, type JetStreamLink, StreamRefused } from '../io/cluster/jetstream.ts';
 import { connectionLimits } from '../io/connection-limits.ts';
 import { demandDescriptors } from '../io/descriptors.ts';
@@ -17,12 +18,14 @@ import { surroundings } from '../opening.ts';
 import type { ServerOptions } from '../server.ts';
 import { startErrorOf } from '../start-errors.ts';
 import { sleep } from '../time/timers.ts';
+import { Bases } from './bases.ts';
 import { layoutOf, type OwnerIdentity } from './identity.ts';
 import { LocalLog, type LocalLogOptions } from './local-log.ts';
 import { Member } from './member.ts';
 import { ClusterNode } from './node.ts';
 import { PlaceFile, type Remembered } from './place-file.ts';
 import { NodePorts } from './ports.ts';
+import { Standing } from './standing.ts';
 import { logIdIn } from './stream-log-id.ts';
 
 const SHARD = 0;
@@ -88,8 +91,14 @@ async function openNode(
   if (tooSmall !== undefined) throw new StartError(78, `${tooSmall} (--cluster-max-bytes)`);
   const around = surroundings(clock);
   const { codec } = around;
-  const logId = await logIdOf(link, known, (bytes) => codec.checksum(bytes), options);
-  around.logId = BigInt.asIntN(64, logId);
+  const room = new StreamRoom(link, cluster.stream.maxBytes, segmentBytes);
+  const bases = new Bases({ link, room, folder, codec, segmentBytes, clock, log });
+  removeUnfinished(folder.path);
+  const files = filesIn(path.join(folder.path, 'log'));
+  const found = files === 0 ? await bases.build(known && BigInt(known.logId)) : undefined;
+  const checksum = (bytes: Uint8Array) => codec.checksum(bytes);
+  const logId = found?.logId ?? (await logIdOf(link, known, checksum, options));
+  around.logId = logId;
   const opening: LocalLogOptions = { config, log, folder, around, progress: options.progress };
   const local = await LocalLog.open(opening);
   const notices = new RateLimitedLog(log);
@@ -122,13 +131,15 @@ async function openNode(
       dataDir: () => folder.path,
       listeners: ports.listeners,
     },
-    stream: new StreamRoom(link, cluster.stream.maxBytes, segmentBytes),
+    stream: room,
     maxPayload: link.maxPayload,
     identity: identityOf(options, ports),
     local,
-    place: known?.place,
-    segments: known?.segments ?? [],
-    build: async () => undefined,
+    standing:
+      found === undefined
+        ? new Standing(known?.place, known?.segments ?? [])
+        : new Standing(found.place, []),
+    bases,
     events: {
       owner: (identity) => {
         const address = identity && addressOf(identity.address);

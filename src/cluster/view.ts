@@ -77,7 +77,7 @@ export class View {
         ...notes.counts,
         takeOvers: owners.count,
         voids: member.ownership.voids,
-        baseBytes: 0,
+        baseBytes: member.bases.putBytes,
       },
       takeOvers: [...owners.takeOvers],
       appends: member.appends,
@@ -122,7 +122,7 @@ export class View {
       lag: Math.max(0, (this.#stream?.last ?? 0) - ownership.sequence),
       lagMs: since === undefined ? 0 : Math.round(performance.now() - since),
       blocked: local.follower.log.blocked() ?? null,
-      building: null,
+      building: member.bases.building,
     };
   }
 }
