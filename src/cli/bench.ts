@@ -2,6 +2,7 @@
 // result to standard output. Measures nothing itself.
 
 import { statfs } from 'node:fs/promises';
+import { isIPv6 } from 'node:net';
 import { tmpdir } from 'node:os';
 import Table from 'cli-table3';
 import { type Command, InvalidArgumentError, Option } from 'commander';
@@ -14,7 +15,7 @@ import { checkPlan, DEFAULT_PLAN, type LoadPlan } from '../load/plan.ts';
 import { type LoadResult, REFERENCE_RATE } from '../load/result.ts';
 import { type LoadProgress, runLoad } from '../load/run.ts';
 import { CliError, colorsFor, complain, EXIT, emit, note } from './output.ts';
-import { bucketId, durationMs, resolveTarget, wholeNumber } from './target.ts';
+import { bucketId, durationMs, joined, resolveTarget, wholeNumber } from './target.ts';
 
 const EXAMPLES = `
 Examples:
@@ -72,7 +73,11 @@ export function registerBench(program: Command): void {
   const command = program
     .command('bench')
     .description('measure a broker')
-    .option('-s, --server <HOST>', 'host of the broker (default: 127.0.0.1)')
+    .option(
+      '-s, --server <HOST,...>',
+      'host of the broker, or of several nodes, which connections go to in turn (default: 127.0.0.1)',
+      joined,
+    )
     .option('--intake-port <PORT>', 'port of its intake (default: 1888)', wholeNumber)
     .option('--exhaust-port <PORT>', 'port of its exhaust (default: 2888)', wholeNumber)
     .option('-d, --data-dir <DIR>', "find host and ports in a running broker's data folder")
@@ -151,7 +156,7 @@ async function bench(command: Command, options: BenchOptions): Promise<void> {
   }
 }
 
-type Target = Pick<LoadPlan, 'host' | 'intakePort' | 'exhaustPort' | 'wire'>;
+type Target = Pick<LoadPlan, 'host' | 'hosts' | 'intakePort' | 'exhaustPort' | 'wire'>;
 
 function target(options: BenchOptions, broker: PrivateBroker | undefined): Target {
   if (broker !== undefined) {
@@ -168,13 +173,20 @@ function target(options: BenchOptions, broker: PrivateBroker | undefined): Targe
     { ...common, ...(exhaustPort === undefined ? {} : { port: exhaustPort }) },
     'exhaust',
   );
+  if (intake.hosts?.some((host) => /:\d+$/.test(host) && !isIPv6(host)))
+    throw new CliError(
+      EXIT.usage,
+      '--server takes hosts alone: --intake-port and --exhaust-port say which ports all of them have',
+    );
   return { ...intake, intakePort: intake.port, exhaustPort: exhaust.port };
 }
 
-function planOf(options: BenchOptions, { host, intakePort, exhaustPort, wire }: Target): LoadPlan {
+function planOf(options: BenchOptions, target: Target): LoadPlan {
   const { buckets, count } = options;
+  const { host, hosts, intakePort, exhaustPort, wire } = target;
   return {
     ...{ host, intakePort, exhaustPort, wire },
+    ...(hosts === undefined ? {} : { hosts }),
     producers: options.producers,
     consumers: options.consumers ?? buckets,
     buckets,

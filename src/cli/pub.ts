@@ -18,6 +18,7 @@ Examples:
   thrustmq pub 42 --file photo.jpg         a file as one message
   seq 1000000 | thrustmq pub 42            each line of standard input is a message
   thrustmq pub 42 --file - < photo.jpg     standard input as one message
+  thrustmq pub 42 -H node-1,node-2 "hi"    to a cluster: nodes are tried in turn
 
 A broker that goes away while no message is under way is waited for: the next line goes to the one
 that comes back. If it leaves messages without an answer, this ends: they may be stored or not.

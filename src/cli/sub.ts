@@ -17,6 +17,7 @@ Examples:
   thrustmq sub 42 --count 10 --json        ten messages as JSON lines
   thrustmq sub 42 --wait 1s > backlog.txt  what is there, then stop
   thrustmq sub 42 --no-ack                 print the next batch and leave it in the bucket
+  thrustmq sub 42 -H node-1,node-2:2889    of a cluster: nodes are tried in turn
   thrustmq sub 42 --exec ./handle          run a command for each message, which it reads
   thrustmq sub 42 --exec 'python3 resize.py --size 200' --concurrency 8 --exec-timeout 1m \\
     --on-fail retry:10s --exit 3=reject

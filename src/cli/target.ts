@@ -2,7 +2,7 @@
 // environment, then the usual ports.
 
 import { type Command, InvalidArgumentError } from 'commander';
-import type { Relocatable } from '../client/options.ts';
+import { resolveTarget as clientTarget, type Relocatable } from '../client/options.ts';
 import { meantText, readVariables } from '../config/environment.ts';
 import { parseDuration } from '../core/text/units.ts';
 import { announcedBy } from './announced.ts';
@@ -15,6 +15,8 @@ export interface Target {
   host: string;
   port: number;
   wire: 'u64' | 'u32';
+  /** Several nodes, or one with a port of its own: `host` or `host:port`. */
+  hosts?: string[];
 }
 
 interface TargetOptions {
@@ -28,8 +30,15 @@ const USUAL_PORTS: Record<Side, number> = { intake: 1888, exhaust: 2888, dashboa
 
 /** Adds the options that say where the broker is. */
 export function addTargetOptions(command: Command, side: Side): Command {
+  if (side === 'dashboard')
+    command.option('-H, --host <HOST>', 'host of the broker (default: 127.0.0.1)');
+  else
+    command.option(
+      '-H, --host <HOST,...>',
+      'host of the broker, or of several nodes, each with its :PORT if need be (default: 127.0.0.1)',
+      joined,
+    );
   command
-    .option('-H, --host <HOST>', 'host of the broker (default: 127.0.0.1)')
     .option('-p, --port <PORT>', `port of its ${side} (default: ${USUAL_PORTS[side]})`, wholeNumber)
     .option('-d, --data-dir <DIR>', "find host and ports in a running broker's data folder");
   if (side === 'dashboard')
@@ -57,12 +66,35 @@ export function resolveTarget(
       asked.map(([name]) => `THRUSTMQ_${name}`),
     );
   }
-  const host = options.host ?? hostOf(runtime, side) ?? environment.THRUSTMQ_HOST ?? '127.0.0.1';
+  const named = options.host ?? hostOf(runtime, side) ?? environment.THRUSTMQ_HOST ?? '';
+  const { host, hosts } = nodesOf(named, side);
   return {
-    host: connectHost(host || '127.0.0.1'),
+    ...(hosts === undefined ? {} : { hosts }),
+    host: connectHost(host),
     port: options.port ?? portOf(runtime, side) ?? portFrom(environment, side),
     wire: wireOf(options.wire ?? runtime?.wire ?? (environment.THRUSTMQ_WIRE || 'u64')),
   };
+}
+
+const WITH_PORT = /^(\[[^\]]*\]|[^:]*):\d+$/;
+
+// One host, or those of several nodes.
+function nodesOf(text: string, side: Side): { host: string; hosts?: string[] } {
+  const all = text.split(',').map((one) => one.trim());
+  const [host = '', ...others] = all;
+  if (others.length === 0 && (side === 'dashboard' || !WITH_PORT.test(host)))
+    return { host: host || '127.0.0.1' };
+  if (side === 'dashboard')
+    throw new CliError(
+      EXIT.usage,
+      `"${text}" names several nodes, and a dashboard is of one, which answers for all: --host ${host}`,
+    );
+  try {
+    clientTarget({ hosts: all }, USUAL_PORTS[side]);
+  } catch (error) {
+    throw new CliError(EXIT.usage, (error as Error).message);
+  }
+  return { host, hosts: all };
 }
 
 /**
@@ -72,7 +104,7 @@ export function resolveTarget(
  */
 export function resolveClient(options: TargetOptions, side: Side): Target & Relocatable {
   const target = resolveTarget(options, side);
-  if (options.dataDir === undefined) return target;
+  if (options.dataDir === undefined || target.hosts !== undefined) return target;
   const relocate = () => {
     const { host, port, wire } = resolveTarget(options, side);
     if (wire === target.wire) return { host, port };
@@ -116,6 +148,11 @@ function portFrom(environment: Record<string, string | undefined>, side: Side): 
   const text = environment[`THRUSTMQ_${portVariable(side)}`] ?? '';
   const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
   return port > 0 && port <= 65_535 ? port : USUAL_PORTS[side];
+}
+
+/** Commander: an option that may be there more than once, or name several at once. */
+export function joined(text: string, before: string | undefined): string {
+  return before === undefined ? text : `${before},${text}`;
 }
 
 /** Commander: a whole number of at least 1. */

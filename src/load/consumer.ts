@@ -9,7 +9,7 @@ import { connect, endSocket, LoadError } from './connect.ts';
 import type { Ledger } from './ledger.ts';
 import { type Meter, recordMs } from './meter.ts';
 import { AckPace } from './pacer.ts';
-import { type LoadPlan, stamps } from './plan.ts';
+import { hostOf, type LoadPlan, stamps } from './plan.ts';
 import { FrameScanner } from './scanner.ts';
 import {
   filler,
@@ -77,9 +77,9 @@ export class LoadConsumer {
   }
 
   async connect(): Promise<void> {
-    const { plan, onFailure } = this.#context;
+    const { plan, index, onFailure } = this.#context;
     this.#socket = await connect({
-      host: plan.host,
+      host: hostOf(plan, index),
       port: plan.exhaustPort,
       readBytes: plan.consumers > MANY ? READ_BYTES_MANY : READ_BYTES,
       onBytes: (bytes) => this.#receive(bytes),

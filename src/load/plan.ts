@@ -7,6 +7,8 @@ import { STAMP_BYTES } from './stamp.ts';
 
 export interface LoadPlan {
   host: string;
+  /** Several nodes instead: connections go to them in turn. */
+  hosts?: readonly string[];
   intakePort: number;
   exhaustPort: number;
   wire: Wire;
@@ -74,6 +76,11 @@ export const DEFAULT_PLAN: LoadPlan = {
   backlogMessagesMax: undefined,
   drain: true,
 };
+
+/** The host that a connection goes to, by its number. */
+export function hostOf({ host, hosts }: LoadPlan, index: number): string {
+  return hosts?.[index % hosts.length] ?? host;
+}
 
 const PRODUCERS_MAX = 65_535; // a stamp has 16 bits for the producer
 const RUN_MAX = 65_535; // and as many for the run

@@ -9,7 +9,7 @@ import { connect, endSocket, LoadError } from './connect.ts';
 import type { Ledger } from './ledger.ts';
 import { type Meter, recordMs } from './meter.ts';
 import type { Pacer } from './pacer.ts';
-import type { LoadPlan } from './plan.ts';
+import { hostOf, type LoadPlan } from './plan.ts';
 
 const READ_BYTES = 64 * 1024;
 
@@ -50,9 +50,9 @@ export class LoadProducer {
   }
 
   async connect(): Promise<void> {
-    const { plan, onFailure } = this.#context;
+    const { plan, index, onFailure } = this.#context;
     this.#socket = await connect({
-      host: plan.host,
+      host: hostOf(plan, index),
       port: plan.intakePort,
       readBytes: READ_BYTES,
       onBytes: (bytes) => this.#receive(bytes),

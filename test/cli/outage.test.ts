@@ -52,6 +52,22 @@ test('pub: a line that comes during the outage waits for the broker', async () =
   assert.equal(counts(stdout).published, 2);
 });
 
+test('pub of several nodes goes on through the next', async () => {
+  await using first = await new FakeIntake().start();
+  await using second = await new FakeIntake().start();
+  const nodes = [first, second].flatMap(({ port }) => ['-H', `127.0.0.1:${port}`]);
+  await using program = run(['pub', '1', '--json', ...nodes]);
+  program.child.stdin?.write('before\n');
+  await first.batches.next();
+  await first.stop();
+  await program.errorOutput(/trying again/);
+  program.child.stdin?.end('after\n');
+  const { code, stdout, stderr } = await program.ended;
+  assert.equal(code, 0, stderr);
+  assert.deepEqual([bodies(first), bodies(second)], [['before'], ['after']]);
+  assert.equal(counts(stdout).published, 2);
+});
+
 test('pub: lines that no broker comes back for are not sent, which is not unknown', async () => {
   await using intake = await new FakeIntake().start();
   const args = ['pub', '1', '--json', '--timeout', '300ms', '-p', String(intake.port)];
@@ -130,6 +146,33 @@ test('sub --wait: time counts anew when the broker is back', async () => {
   const { code, stdout, stderr } = await program.ended;
   assert.equal(code, 0, stderr);
   assert.equal(stdout, 'late\n');
+});
+
+test('sub of several nodes goes on through the next', async () => {
+  await using first = await new FakeExhaust().start();
+  await using second = await new FakeExhaust().start();
+  const nodes = `127.0.0.1:${first.port},127.0.0.1:${second.port}`;
+  await using program = run(['sub', '7', '--count', '2', '--host', nodes]);
+  (await first.links.next()).deliver('one');
+  await program.output(/one/);
+  await first.stop();
+  (await second.links.next()).deliver('two');
+  const { code, stdout, stderr } = await program.ended;
+  assert.equal(code, 0, stderr);
+  assert.equal(stdout, 'one\ntwo\n');
+});
+
+test('nodes that are no hosts are wrong usage', async () => {
+  for (const args of [
+    ['pub', '1', 'x', '-H', 'a,b:c'],
+    ['sub', '1', '-H', 'a,'],
+    ['stats', '-H', 'a,b'],
+    ['bench', '--server', 'a:1,b'],
+  ]) {
+    const { code, stderr } = await thrustmq(args);
+    assert.equal(code, 2, `${args}: ${stderr}`);
+    assert.match(stderr, /host/);
+  }
 });
 
 test('sub --wait: a broker that takes connections and is never heard is 69', async () => {

@@ -15,7 +15,7 @@ import {
   removeRuntime,
   writeRuntime,
 } from '../../src/cli/runtime.ts';
-import { bucketId, resolveTarget } from '../../src/cli/target.ts';
+import { bucketId, joined, resolveClient, resolveTarget } from '../../src/cli/target.ts';
 import { FolderLock } from '../../src/io/lock.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'thrustmq target '));
@@ -98,6 +98,25 @@ test('hosts and buckets', () => {
   assert.equal(bucketId('0xff'), 255n);
   for (const text of ['-1', '1.5', '', ' 1', '18446744073709551616', '0x', '1e3'])
     assert.throws(() => bucketId(text), text);
+});
+
+test('several nodes, or one with a port of its own, are hosts of a client', () => {
+  const of = (host: string) => resolveTarget({ host }, 'intake', {});
+  const common = { port: 1888, wire: 'u64' };
+  assert.deepEqual(of('a, b:5'), { ...common, host: 'a', hosts: ['a', 'b:5'] });
+  assert.deepEqual(of('b:5').hosts, ['b:5']);
+  assert.deepEqual(of('[::1]:5').hosts, ['[::1]:5']);
+  for (const one of ['a', '::1', '[::1]', 'fe80::1:5']) assert.equal(of(one).hosts, undefined, one);
+  const environment = { THRUSTMQ_HOST: 'a,b' };
+  assert.deepEqual(resolveTarget({}, 'exhaust', environment).hosts, ['a', 'b']);
+  const usage = (error: unknown) =>
+    error instanceof CliError && error.exitCode === 2 && /--host a$/.test(error.message);
+  assert.throws(() => resolveTarget({}, 'dashboard', environment), usage);
+  assert.equal(resolveTarget({ host: 'a' }, 'dashboard', environment).host, 'a');
+  writeRuntime(folder, { ...INFO, dashboard: 33 });
+  const node = resolveClient({ dataDir: folder, host: 'a,b' }, 'intake');
+  assert.deepEqual([node.hosts, node.relocate], [['a', 'b'], undefined]);
+  assert.equal(joined('b', joined('a', undefined)), 'a,b');
 });
 
 test('a variable that was meant to say where the broker is ends a verb, others do not', () => {

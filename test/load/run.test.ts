@@ -163,6 +163,14 @@ describe('ends', () => {
     await assert.rejects(runLoad(plan), isLoadError('unreachable'));
   });
 
+  test('nobody at one of several nodes', async () => {
+    await using broker = await FaultyBroker.start();
+    const plan = broker.plan({ hosts: ['127.0.0.1', '127.0.0.2'], producers: 1, consumers: 1 });
+    assert.ok((await runLoad(plan)).publish!.messages > 0, 'one of each goes to the first');
+    const two = runLoad({ ...plan, producers: 2 });
+    await assert.rejects(two, (error: Error) => /127\.0\.0\.2:\d+/.test(error.message));
+  });
+
   test('a connection that is cut', async () => {
     const onBatch: Faults['onBatch'] = (socket, batch) => {
       if (batch === 3) socket.destroy();
