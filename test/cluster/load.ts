@@ -26,6 +26,8 @@ export interface LoadOptions {
 // Without any event for so long nothing more is coming: heartbeats alone come every two seconds.
 const SILENT_MS = 30_000;
 const SHOWN = 5;
+// What a load leaves behind, of unknown outcome or with its ack lost, is none of the next one's.
+let nextBucket = 100;
 
 export class Load implements AsyncDisposable {
   readonly history = new History();
@@ -35,7 +37,7 @@ export class Load implements AsyncDisposable {
 
   constructor(options: LoadOptions) {
     const { intake, exhaust, random, producers = 2, consumers = 2, pauseMs = 2 } = options;
-    const buckets = Array.from({ length: options.buckets ?? 8 }, (_, i) => 100 + i);
+    const buckets = Array.from({ length: options.buckets ?? 8 }, () => nextBucket++);
     const { history } = this;
     const from = <T>(list: readonly T[], at: number) =>
       list.map((_, i) => list[(i + at) % list.length]!);
