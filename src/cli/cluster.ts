@@ -1,18 +1,17 @@
-// The verb `cluster`: what the owner says of all nodes, and stepping down for maintenance, through
-// the admin API of any node.
+// The verb `cluster`: what a node knows of all nodes, and stepping down for maintenance, through the
+// admin API of any of them.
 
 import type { Command } from 'commander';
-import { hindrance, owns, TAKEN_OVER } from '../contract/cluster.ts';
+import { type ClusterSnapshot, hindrance, owns, TAKEN_OVER } from '../contract/cluster.ts';
 import { formatDuration, formatSize } from '../core/text/units.ts';
-import type { ClusterAnswer } from '../dashboard/messages.ts';
 import { sleep } from '../time/timers.ts';
 import { type AdminOptions, addAdminVerb } from './admin-verbs.ts';
 import { Dashboard } from './dashboard.ts';
-import { CliError, colorsFor, EXIT, emit, emitDone, note } from './output.ts';
+import { CliError, colorsFor, EXIT, emit, emitDone } from './output.ts';
 import { count, newTable, printable } from './tables.ts';
 
 const EXAMPLES = `
-Any node will do: they pass the question on to the owner.
+Any node will do: the owner tells all of them of the others, and they pass orders on to it.
 
 Examples:
   thrustmq cluster status                    who owns the log, who follows, and how far they are
@@ -24,7 +23,7 @@ const POLL_MS = 250;
 /** A server of NATS that is killed is replaced in up to 9 s; others are much quicker. */
 const PATIENCE_MS = 15_000;
 
-type Node = ClusterAnswer['nodes'][number];
+type Node = ClusterSnapshot['nodes'][number];
 
 /** Adds `cluster` and its verbs. */
 export function registerCluster(program: Command): void {
@@ -41,8 +40,8 @@ export function registerCluster(program: Command): void {
     .action(stepDown);
 }
 
-async function ask(options: AdminOptions): Promise<ClusterAnswer> {
-  return (await new Dashboard(options).get('/api/v1/cluster')) as ClusterAnswer;
+async function ask(options: AdminOptions): Promise<ClusterSnapshot> {
+  return (await new Dashboard(options).get('/api/v1/cluster')) as ClusterSnapshot;
 }
 
 async function status(options: AdminOptions): Promise<void> {
@@ -53,12 +52,9 @@ async function status(options: AdminOptions): Promise<void> {
     return;
   }
   await emit(`${statusText(answer)}\n`);
-  const { asked, unheard } = answer;
-  if (unheard !== undefined)
-    note(`the owner was not heard: this is what node ${asked} sees (${printable(unheard)})`);
 }
 
-function statusText(answer: ClusterAnswer): string {
+function statusText(answer: ClusterSnapshot): string {
   const color = colorsFor(process.stdout);
   const { name, self, owner, ack, takeOvers, counts } = answer;
   const whose = owner === null ? 'no node owns the log' : `node ${owner.node} owns the log`;
@@ -72,20 +68,19 @@ function statusText(answer: ClusterAnswer): string {
   const [last] = takeOvers;
   if (last !== undefined)
     lines.push(
-      `${count(counts.takeOvers)} changes of the owner seen by node ${self.node}; ` +
-        `the last: node ${last.node} at ${last.at}, as ${TAKEN_OVER[last.why]}`,
+      `node ${last.node} owns it since ${last.at}, as ${TAKEN_OVER[last.why]}; ` +
+        `changes of the owner that node ${self.node} has seen: ${count(counts.takeOvers)}`,
     );
-  const odd = Object.entries({ 'appends in doubt': counts.doubts, 'void messages': counts.voids });
-  lines.push(odd.map(([what, many]) => `${count(many)} ${what}`).join(', '));
+  lines.push(`appends in doubt: ${count(counts.doubts)}, void messages: ${count(counts.voids)}`);
   return lines.join('\n');
 }
 
-function ackText({ ack }: ClusterAnswer): string {
+function ackText({ ack }: ClusterSnapshot): string {
   const text = `an ack means: ${printable(ack.means)}`;
   return ack.safe ? text : colorsFor(process.stdout).yellow(`${text} (unsafe)`);
 }
 
-function streamText({ stream }: ClusterAnswer): string {
+function streamText({ stream }: ClusterSnapshot): string {
   const { name, bytes, maxBytes, leader, connected, blocked } = stream;
   const share = Math.round((bytes / Math.max(1, maxBytes)) * 100);
   const led = leader === null ? 'led by no server' : `led by ${printable(leader)}`;
@@ -97,7 +92,7 @@ function streamText({ stream }: ClusterAnswer): string {
   return `stream ${printable(name)}: ${parts.join(', ')}`;
 }
 
-function nodeTable({ nodes, self }: ClusterAnswer): string {
+function nodeTable({ nodes, self }: ClusterSnapshot): string {
   const head = ['node', 'state', 'epoch', 'behind', 'heard', 'version', 'dashboard', 'takes over'];
   const table = newTable(head, ['state', 'version', 'dashboard', 'takes over']);
   for (const node of [...nodes].sort((a, b) => a.node - b.node)) {
@@ -141,7 +136,7 @@ async function stepDown(options: StepDownOptions): Promise<void> {
 }
 
 /** @throws CliError where the log would be without an owner. */
-function refuseAlone({ nodes, owner }: ClusterAnswer): void {
+function refuseAlone({ nodes, owner }: ClusterSnapshot): void {
   const others = nodes.filter(({ node }) => node !== owner?.node);
   if (others.some((node) => hindrance(node) === undefined)) return;
   const whys = others.map((node) => `node ${node.node} ${printable(hindrance(node) ?? '')}`);
@@ -151,19 +146,19 @@ function refuseAlone({ nodes, owner }: ClusterAnswer): void {
   );
 }
 
-type Condition = (now: ClusterAnswer) => boolean;
+type Condition = (now: ClusterSnapshot) => boolean;
 
 const isOwnedAnew =
-  (before: ClusterAnswer): Condition =>
+  (before: ClusterSnapshot): Condition =>
   ({ owner, self }) =>
     owner !== null && self.epoch > before.self.epoch;
 
 const isLedAnew =
-  ({ stream: before }: ClusterAnswer): Condition =>
+  ({ stream: before }: ClusterSnapshot): Condition =>
   ({ stream }) =>
     stream.leader !== null && stream.leader !== before.leader;
 
-async function changed(options: AdminOptions, isDone: Condition): Promise<ClusterAnswer> {
+async function changed(options: AdminOptions, isDone: Condition): Promise<ClusterSnapshot> {
   for (let waitedMs = 0; waitedMs < PATIENCE_MS; waitedMs += POLL_MS) {
     await sleep(POLL_MS);
     try {
@@ -180,13 +175,13 @@ async function changed(options: AdminOptions, isDone: Condition): Promise<Cluste
   );
 }
 
-function ownedText({ owner: before }: ClusterAnswer, { owner, self }: ClusterAnswer): string {
+function ownedText({ owner: before }: ClusterSnapshot, { owner, self }: ClusterSnapshot): string {
   const again = owner!.node === before?.node ? ' again' : '';
   const was = before === null || again !== '' ? '' : `; it was node ${before.node}`;
   return `node ${owner!.node} owns the log${again}, epoch ${self.epoch}${was}`;
 }
 
-function ledText({ stream: before }: ClusterAnswer, { stream }: ClusterAnswer): string {
+function ledText({ stream: before }: ClusterSnapshot, { stream }: ClusterSnapshot): string {
   const was = before.leader === null ? '' : `; it was ${printable(before.leader)}`;
   return `${printable(stream.leader!)} leads the stream${was}`;
 }

@@ -1,11 +1,10 @@
-// What the admin API has for clusters: what the owner says of all nodes, and stepping down.
+// What the admin API has for clusters: what this node knows of them all, and stepping down.
 
 import type { ClusterSnapshot } from '../contract/cluster.ts';
 import type { Command } from '../contract/commands.ts';
 import { whyNoSnapshot } from './absent.ts';
 import { type ApiRoute, type Call, replyTo } from './api-calls.ts';
 import { type DashboardReply, json, problem } from './http.ts';
-import type { ClusterAnswer } from './messages.ts';
 import { QueryError, shown } from './queries.ts';
 
 export const CLUSTER_ROUTES: readonly ApiRoute[] = [
@@ -21,17 +20,10 @@ async function ownView({ ask }: Call): Promise<ClusterSnapshot | DashboardReply>
   return problem(404, 'this broker is no node of a cluster: see --cluster', 'no-cluster');
 }
 
-// The owner hears of all nodes, so that its word is the best; if it is not to be had, that is when
-// somebody wants to know what the others see.
+// Also while there is no owner: then somebody wants to know what the others see.
 async function cluster(call: Call): Promise<DashboardReply> {
   const own = await ownView(call);
-  if ('status' in own) return own;
-  const asked = own.self.node;
-  const outcome = await call.run({ kind: 'cluster' });
-  const answer: ClusterAnswer = outcome.ok
-    ? { ...(outcome.result as ClusterSnapshot), asked }
-    : { ...own, asked, unheard: outcome.detail };
-  return json(200, answer);
+  return 'status' in own ? own : json(200, own);
 }
 
 async function stepDown(call: Call): Promise<DashboardReply> {

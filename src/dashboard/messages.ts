@@ -49,14 +49,6 @@ export interface ClusterView extends ClusterSnapshot {
   readOnly: boolean;
 }
 
-/** What the owner says of the cluster; or the node that was asked, if the owner was not heard. */
-export interface ClusterAnswer extends ClusterSnapshot {
-  /** Number of the node that was asked; `self` is who answers. */
-  asked: number;
-  /** Why it is not the owner that answers. */
-  unheard?: string;
-}
-
 /** A setting as its source wrote it, for people. */
 export interface Setting {
   key: string;

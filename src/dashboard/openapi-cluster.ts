@@ -71,8 +71,6 @@ export const CLUSTER_SCHEMAS: Record<string, Schema> = {
   ClusterNode: object(NODE),
   Cluster: {
     ...object({
-      asked: { ...whole, description: 'number of the node that was asked' },
-      'unheard?': { ...text, description: 'why it is not the owner that answers' },
       name: text,
       self: ref('ClusterNode'),
       owner: {
@@ -126,7 +124,8 @@ export const CLUSTER_SCHEMAS: Record<string, Schema> = {
         diskFreeBytes: orNull(whole),
       }),
     }),
-    description: 'of `self`, the node that answers: the owner if it was heard',
+    description:
+      'as `self` sees it, the node that answers; the others as the owner last told of them',
   },
   StepDown: object({
     of: { enum: ['owner', 'leader'] },

@@ -223,7 +223,7 @@ export const OPENAPI = {
       get: operation('files of the log', 'Segments', [limitTo(ROWS_MAX, 100), after]),
     },
     '/api/v1/cluster': {
-      get: ofCluster('what the owner says of the cluster', 200, 'Cluster', []),
+      get: ofCluster('the cluster as this node sees it', 200, 'Cluster', []),
     },
     '/api/v1/cluster/step-down': {
       post: ofCluster('let another node own the log; ask again for who does', 202, 'StepDown', [

@@ -1,36 +1,30 @@
-// The nodes of the cluster as the owner sees them, the stream between them, what an ack means, who
-// owned the log when, and a way to let another node own it.
+// The nodes of the cluster as the owner told of them, the stream between them, what an ack means,
+// who owned the log when, and a way to let another node own it.
 
 import { useState } from 'preact/hooks';
-import { TAKEN_OVER, type TakeOver } from '../contract/cluster.ts';
-import type { ClusterAnswer } from '../dashboard/messages.ts';
+import { type ClusterSnapshot, TAKEN_OVER, type TakeOver } from '../contract/cluster.ts';
 import { clusterStatus, lagText, ownerHref, readinessOf, standbysOf } from './cluster-words.ts';
 import { ago, bytes, count, milliseconds, NOTHING, percent } from './format.ts';
-import { type Column, Complaint, Facts, Foreign, Panel, Table, Tile } from './parts.tsx';
+import { type Column, Facts, Foreign, Panel, Table, Tile } from './parts.tsx';
 import { StepDownDialog } from './step-down.tsx';
-import { usePolled, useReadOnly } from './store.ts';
+import { useLive, useReadOnly } from './store.ts';
 
-const PERIOD_MS = 1000;
-
-type Node = ClusterAnswer['nodes'][number];
+type Node = ClusterSnapshot['nodes'][number];
 
 export function ClusterScreen() {
-  const { data, problem, refresh } = usePolled<ClusterAnswer>('/cluster', PERIOD_MS);
+  const { cluster: data } = useLive();
   if (data === undefined)
     return (
       <Panel title="Cluster">
-        <Complaint problem={problem} />
-        {problem === undefined && <p class="empty">Asking the owner …</p>}
+        <p class="empty">This broker is no node of a cluster.</p>
       </Panel>
     );
   const { level, text } = clusterStatus(data);
   return (
     <>
       <p class={`status ${level}`}>{text}</p>
-      <Complaint problem={problem} />
-      <Unheard data={data} />
       <Tiles data={data} />
-      <Nodes data={data} refresh={refresh} />
+      <Nodes data={data} />
       <div class="columns even">
         <Ack data={data} />
         <Stream data={data} />
@@ -43,16 +37,7 @@ export function ClusterScreen() {
   );
 }
 
-function Unheard({ data: { unheard, asked } }: { data: ClusterAnswer }) {
-  if (unheard === undefined) return null;
-  return (
-    <p class="complaint" role="alert">
-      The owner was not heard, so this is what node {asked} sees: <Foreign text={unheard} />
-    </p>
-  );
-}
-
-function Tiles({ data }: { data: ClusterAnswer }) {
+function Tiles({ data }: { data: ClusterSnapshot }) {
   const { owner, self, nodes, stream, appends, counts } = data;
   const others = nodes.length - (owner === null ? 0 : 1);
   return (
@@ -110,7 +95,7 @@ function NodeName({ node: { node, address, dashboard } }: { node: Node }) {
   );
 }
 
-function Nodes({ data, refresh }: { data: ClusterAnswer; refresh: () => void }) {
+function Nodes({ data }: { data: ClusterSnapshot }) {
   const [asking, setAsking] = useState<'owner' | 'leader'>();
   const isReadOnly = useReadOnly();
   const rows = [...data.nodes].sort((a, b) => a.node - b.node);
@@ -138,21 +123,13 @@ function Nodes({ data, refresh }: { data: ClusterAnswer; refresh: () => void }) 
         empty="No node has been heard of."
       />
       {asking !== undefined && (
-        <StepDownDialog
-          data={data}
-          of={asking}
-          onClose={() => setAsking(undefined)}
-          onDone={() => {
-            setAsking(undefined);
-            refresh();
-          }}
-        />
+        <StepDownDialog data={data} of={asking} onClose={() => setAsking(undefined)} />
       )}
     </Panel>
   );
 }
 
-function Ack({ data: { ack } }: { data: ClusterAnswer }) {
+function Ack({ data: { ack } }: { data: ClusterSnapshot }) {
   return (
     <Panel
       title="What an ack means"
@@ -176,7 +153,7 @@ function Ack({ data: { ack } }: { data: ClusterAnswer }) {
   );
 }
 
-function Stream({ data: { stream } }: { data: ClusterAnswer }) {
+function Stream({ data: { stream } }: { data: ClusterSnapshot }) {
   const share = percent(stream.bytes, stream.maxBytes);
   return (
     <Panel title="Stream">
@@ -213,7 +190,7 @@ const OVER_COLUMNS: Column<TakeOver>[] = [
   { head: 'Why', cell: ({ why }) => TAKEN_OVER[why] },
 ];
 
-function TakeOvers({ data: { takeOvers, self } }: { data: ClusterAnswer }) {
+function TakeOvers({ data: { takeOvers, self } }: { data: ClusterSnapshot }) {
   return (
     <Panel
       title="Owners, the newest first"
@@ -230,7 +207,7 @@ function TakeOvers({ data: { takeOvers, self } }: { data: ClusterAnswer }) {
   );
 }
 
-function Counts({ data: { counts, passedOn, self } }: { data: ClusterAnswer }) {
+function Counts({ data: { counts, passedOn, self } }: { data: ClusterSnapshot }) {
   return (
     <Panel title={`Node ${self.node} since its start`}>
       <Facts

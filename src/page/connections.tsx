@@ -3,6 +3,7 @@
 import { useRef, useState } from 'preact/hooks';
 import type { ConnectionSnapshot } from '../contract/snapshot.ts';
 import { ago, bytes, count, NOTHING, plural, rate } from './format.ts';
+import { OfOwner } from './of-owner.tsx';
 import { Pager } from './pager.tsx';
 import {
   BucketLink,
@@ -15,7 +16,7 @@ import {
   Value,
 } from './parts.tsx';
 import { change } from './request.ts';
-import { usePolled, useReadOnly } from './store.ts';
+import { useLive, usePolled, useReadOnly } from './store.ts';
 import type { Problem } from './types.ts';
 
 const ROWS = 100;
@@ -31,6 +32,19 @@ interface Answer {
 type Row = ConnectionSnapshot & { rate: number };
 
 export function ConnectionsScreen() {
+  const { cluster } = useLive();
+  if (cluster?.serves !== false) return <OwnConnections />;
+  return (
+    <Panel title="Connections">
+      <p>
+        This node passes {plural(cluster.passedOn.clients, 'client')} on to the owner of the log.
+      </p>
+      <OfOwner what="All connections" />
+    </Panel>
+  );
+}
+
+function OwnConnections() {
   const [cursors, setCursors] = useState<string[]>([]);
   const [closing, setClosing] = useState<ConnectionSnapshot>();
   const [failed, setFailed] = useState<Problem>();

@@ -65,7 +65,7 @@ export function DeadScreen() {
           <Pager next={next} cursors={cursors} setCursors={setCursors} />
         )}
       </Panel>
-      <OfOwner what="The dead are" more="what died since its start" />
+      <OfOwner what="Those that died since the start" />
       {overview !== undefined && (
         <Panel title="Died since the start">
           <SinceStart overview={overview} />

@@ -31,7 +31,7 @@ export function FollowerScreen({ cluster }: { cluster: ClusterView }) {
           keyOf={(row) => row.id}
           empty="Nothing is known to wait in any bucket."
         />
-        <OfOwner what="Buckets, connections and rules are" more="rates, totals and charts" />
+        <OfOwner what="Rates, totals and charts" />
       </Panel>
     </>
   );

@@ -30,6 +30,16 @@ const COLUMNS: Column<SegmentRow>[] = [
 ];
 
 export function LogScreen() {
+  const { cluster } = useLive();
+  if (cluster?.serves !== false) return <OwnLog />;
+  return (
+    <Panel title="Segments">
+      <OfOwner what="Segments, disk and the last recovery" />
+    </Panel>
+  );
+}
+
+function OwnLog() {
   const { data, problem } = usePolled<Answer>('/segments?limit=1000', PERIOD_MS);
   const { overview } = useLive();
   const total = data === undefined ? '' : plural(data.count, 'segment');
@@ -51,7 +61,6 @@ export function LogScreen() {
           <p class="hint">The table holds the newest {ROWS_SHOWN}; the strip holds all.</p>
         )}
       </Panel>
-      <OfOwner what="Segments are" more="its disk and its last recovery" />
       {overview !== undefined && <Storage overview={overview} />}
     </>
   );

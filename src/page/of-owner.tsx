@@ -3,25 +3,18 @@
 import { ownerHref } from './cluster-words.ts';
 import { useLive } from './store.ts';
 
-interface Props {
-  /** What the screen shows all the same, with its verb: "Segments are". */
-  what: string;
-  /** What it cannot show. */
-  more: string;
-}
-
-/** Nothing where the broker is this one. */
-export function OfOwner({ what, more }: Props) {
+/** `what` is on the dashboard of the owner; nothing where the broker is this one. */
+export function OfOwner({ what }: { what: string }) {
   const { cluster } = useLive();
   if (cluster === undefined || cluster.serves) return null;
   const { owner } = cluster;
   if (owner === null)
-    return <p class="hint">No node owns the log now: there is nobody to ask for {more}.</p>;
+    return <p class="hint">{what} are with the owner, and no node owns the log.</p>;
   const href = ownerHref(owner.dashboard);
+  const name = `the dashboard of node ${owner.node}`;
   return (
     <p class="hint">
-      {what} those of node {owner.node}, which owns the log; {more} are on{' '}
-      {href === undefined ? 'its dashboard, if it has one' : <a href={href}>its dashboard</a>}.
+      {what} are on {href === undefined ? name : <a href={href}>{name}</a>}, which owns the log.
     </p>
   );
 }

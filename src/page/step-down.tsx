@@ -2,28 +2,26 @@
 // costs and who would come next, and in which the name of the cluster has to be typed.
 
 import { useState } from 'preact/hooks';
-import type { StepDown } from '../contract/cluster.ts';
-import type { ClusterAnswer } from '../dashboard/messages.ts';
+import type { ClusterSnapshot, StepDown } from '../contract/cluster.ts';
 import { standbysOf } from './cluster-words.ts';
 import { Complaint, Dialog, Field } from './parts.tsx';
 import { change } from './request.ts';
 import type { Problem } from './types.ts';
 
 interface Props {
-  data: ClusterAnswer;
+  data: ClusterSnapshot;
   of: StepDown['of'];
   onClose: () => void;
-  onDone: () => void;
 }
 
-export function StepDownDialog({ data, of, onClose, onDone }: Props) {
+export function StepDownDialog({ data, of, onClose }: Props) {
   const [text, setText] = useState('');
   const [problem, setProblem] = useState<Problem>();
   const isSure = text.trim() === data.name;
   const send = async () => {
     const path = `/cluster/step-down?leader=${of === 'leader' ? 1 : 0}`;
     const result = await change<StepDown>('POST', path);
-    if (result.ok) onDone();
+    if (result.ok) onClose();
     else setProblem(result.problem);
   };
   const isOwner = of === 'owner';
@@ -54,7 +52,7 @@ export function StepDownDialog({ data, of, onClose, onDone }: Props) {
   );
 }
 
-function OwnerWords({ data }: { data: ClusterAnswer }) {
+function OwnerWords({ data }: { data: ClusterSnapshot }) {
   const next = standbysOf(data).map(({ node }) => node);
   return (
     <>
@@ -72,7 +70,7 @@ function OwnerWords({ data }: { data: ClusterAnswer }) {
   );
 }
 
-function LeaderWords({ data: { stream } }: { data: ClusterAnswer }) {
+function LeaderWords({ data: { stream } }: { data: ClusterSnapshot }) {
   return (
     <p>
       {stream.leader === null ? 'No server leads it now.' : `${stream.leader} leads it now.`} Acks
