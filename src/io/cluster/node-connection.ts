@@ -26,11 +26,17 @@ export interface NodeIdentity {
 
 /** What becomes of a connection; never within the call that made it. */
 export interface Joining {
-  /** It is welcome, and `first` came behind the answer. Nobody listens for more of it yet. */
-  joined(socket: net.Socket, first: Buffer): void;
+  /** It is welcome. */
+  joined(socket: net.Socket): void;
+  /** Bytes that came then. What they were read into is used again: they are valid in the call. */
+  read(socket: net.Socket, bytes: Uint8Array): void;
   /** It is gone; `why` says it in a few words. */
   closed(socket: net.Socket, why: string): void;
 }
+
+// All connections read into this one after the other: a buffer for each read costs more than to
+// copy from here what has to wait.
+const READ_INTO = Buffer.allocUnsafeSlow(64 * 1024);
 
 /**
  * Connects to a node for a client, or for orders of its own.
@@ -45,13 +51,18 @@ export function connectTo(
   const { cluster, node, token } = identity;
   const proof = token?.proof() ?? new Uint8Array(PROOF_BYTES);
   const preamble = writePreamble({ ...what, cluster, node, proof });
-  const socket = open(at, identity);
-  hear(socket, joining);
+  const answer = new AnswerReader(joining);
+  const socket = open(at, identity, (bytes) => answer.read(socket, bytes));
+  answer.watch(socket);
   socket.write(preamble);
   return socket;
 }
 
-function open({ host, port }: NodeAddress, { certificates }: NodeIdentity): net.Socket {
+function open(
+  { host, port }: NodeAddress,
+  { certificates }: NodeIdentity,
+  read: (bytes: Uint8Array) => void,
+): net.Socket {
   const to = {
     host,
     port,
@@ -60,30 +71,53 @@ function open({ host, port }: NodeAddress, { certificates }: NodeIdentity): net.
     keepAlive: true,
     keepAliveInitialDelay: KEEP_ALIVE_MS,
   };
-  if (certificates === undefined) return net.connect(to);
-  return tls.connect({ ...to, ...certificates, rejectUnauthorized: true });
+  if (certificates !== undefined)
+    return tls.connect({ ...to, ...certificates, rejectUnauthorized: true }).on('data', read);
+  const callback = (length: number) => {
+    read(READ_INTO.subarray(0, length));
+    return true;
+  };
+  return net.connect({ ...to, onread: { buffer: READ_INTO, callback } });
 }
 
-function hear(socket: net.Socket, joining: Joining): void {
-  let head = Buffer.alloc(0);
-  let why = 'the connection ended';
-  const answer = (chunk: Buffer) => {
-    const used = Math.min(chunk.length, ANSWER.BYTES - head.length);
-    head = Buffer.concat([head, chunk.subarray(0, used)]);
-    if (head.length < ANSWER.BYTES) return;
-    const verdict = readAnswer(head);
+/** Hears the answer, and hands on what comes behind it. */
+class AnswerReader {
+  readonly #joining: Joining;
+  #head = Buffer.alloc(0);
+  #isWelcome = false;
+  #why = 'the connection ended';
+
+  constructor(joining: Joining) {
+    this.#joining = joining;
+  }
+
+  watch(socket: net.Socket): void {
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      this.#why = error.code ?? error.message;
+    });
+    socket.on('end', () => {
+      if (!this.#isWelcome) socket.destroy();
+    });
+    socket.on('close', () => this.#joining.closed(socket, this.#why));
+  }
+
+  read(socket: net.Socket, bytes: Uint8Array): void {
+    if (this.#isWelcome) this.#joining.read(socket, bytes);
+    else if (!socket.destroyed) this.#hear(socket, bytes);
+  }
+
+  #hear(socket: net.Socket, bytes: Uint8Array): void {
+    const used = Math.min(bytes.length, ANSWER.BYTES - this.#head.length);
+    this.#head = Buffer.concat([this.#head, bytes.subarray(0, used)]);
+    if (this.#head.length < ANSWER.BYTES) return;
+    const verdict = readAnswer(this.#head);
     if (verdict !== 'welcome') {
-      why = verdict;
+      this.#why = verdict;
       socket.destroy();
       return;
     }
-    socket.off('data', answer).off('end', over);
-    joining.joined(socket, chunk.subarray(used));
-  };
-  const over = () => socket.destroy();
-  socket.on('error', (error: NodeJS.ErrnoException) => {
-    why = error.code ?? error.message;
-  });
-  socket.on('data', answer).on('end', over);
-  socket.on('close', () => joining.closed(socket, why));
+    this.#isWelcome = true;
+    this.#joining.joined(socket);
+    if (bytes.length > used) this.#joining.read(socket, bytes.subarray(used));
+  }
 }

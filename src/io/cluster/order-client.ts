@@ -57,6 +57,7 @@ export class OrderClient {
   #dashboard: string | null = null;
   #socket: net.Socket | undefined;
   #isJoined = false;
+  #frames = new FrameReader(ANSWER_BYTES_MAX);
   #retry: Timer | undefined;
   #why = '';
   #isStatusAsked = false;
@@ -157,17 +158,17 @@ export class OrderClient {
   }
 
   readonly #joining = {
-    joined: (socket: net.Socket, first: Buffer) => {
+    joined: (socket: net.Socket) => {
       if (socket !== this.#socket) return;
       this.#isJoined = true;
-      const frames = new FrameReader(ANSWER_BYTES_MAX);
-      const take = (chunk: Buffer) => {
-        frames.push(chunk);
-        this.#read(socket, frames);
-      };
-      socket.on('data', take).on('end', () => socket.destroy());
-      take(first);
+      this.#frames = new FrameReader(ANSWER_BYTES_MAX);
+      socket.on('end', () => socket.destroy());
       this.#go();
+    },
+    read: (socket: net.Socket, bytes: Uint8Array) => {
+      if (socket !== this.#socket) return;
+      this.#frames.push(Buffer.from(bytes));
+      this.#read(socket);
     },
     closed: (socket: net.Socket, why: string) => {
       if (socket !== this.#socket) return;
@@ -187,9 +188,9 @@ export class OrderClient {
     });
   }
 
-  #read(socket: net.Socket, frames: FrameReader): void {
+  #read(socket: net.Socket): void {
     while (socket === this.#socket) {
-      const frame = frames.next();
+      const frame = this.#frames.next();
       if (frame === undefined) return;
       const json = frame === 'too-long' ? undefined : readJson(frame.json);
       const answer = json && readOrderAnswer(json);

@@ -81,7 +81,8 @@ export class Splice implements Session {
   /** Tries an owner; throws what `connect` does. */
   join(connect: (joining: Joining) => net.Socket): void {
     this.#owner = connect({
-      joined: (owner, first) => this.#joined(owner, first),
+      joined: (owner) => this.#joined(owner),
+      read: (owner, bytes) => this.#fromOwner(owner, bytes),
       closed: (owner, why) => {
         if (owner !== this.#owner) return;
         this.#owner = undefined;
@@ -98,19 +99,19 @@ export class Splice implements Session {
     owner?.destroy();
   }
 
-  #joined(owner: net.Socket, first: Buffer): void {
+  #joined(owner: net.Socket): void {
     cancel(this.holdTimer);
     this.#isJoined = true;
-    owner.on('data', (chunk: Buffer) => this.#fromOwner(owner, chunk));
     owner.on('end', () => this.#ownerEnded());
-    if (first.length > 0) this.#fromOwner(owner, first);
     this.link.resume();
   }
 
-  // Bytes to the client. The chunk is nobody else's, so it may wait as it is.
-  #fromOwner(owner: net.Socket, chunk: Buffer): void {
+  // Bytes to the client.
+  #fromOwner(owner: net.Socket, bytes: Uint8Array): void {
     if (this.#isLeaving || this.link.destroyed) return;
-    this.link.send(chunk);
+    const copy = copyOf(bytes);
+    this.link.send(copy);
+    if (this.link.queuedBytes === 0) useAgain(copy);
     this.#count();
     if (this.link.queuedBytes > this.#share.bytesMax()) owner.pause();
   }
@@ -120,12 +121,14 @@ export class Splice implements Session {
     this.#owner?.resume();
   }
 
-  /** Bytes of the client. What it was read into is used again, so what waits is a copy. */
+  /** Bytes of the client. */
   receive(chunk: Uint8Array): void {
     this.heardMs = this.#nowMs();
     const owner = this.#owner;
     if (owner === undefined || this.#isLeaving) return;
-    owner.write(Buffer.from(chunk), this.#written);
+    const copy = copyOf(chunk);
+    owner.write(copy, this.#written);
+    if (owner.writableLength === 0) useAgain(copy);
     this.#count();
     if (owner.writableLength <= this.#share.bytesMax() || this.#clientWaits) return;
     this.#clientWaits = true;
@@ -205,6 +208,25 @@ export class Splice implements Session {
     }
     this.#share.gone(this);
   }
+}
+
+// What was read stands in memory that the next read uses, and the system mostly takes it at once:
+// one copy is enough for all then, and what has to wait keeps its own.
+const COPY_BYTES = 64 * 1024;
+const SMALL_BYTES = 4096;
+let spare: Buffer | undefined;
+
+function copyOf(bytes: Uint8Array): Buffer {
+  if (bytes.length <= SMALL_BYTES || bytes.length > COPY_BYTES) return Buffer.from(bytes);
+  const copy = (spare ?? Buffer.allocUnsafeSlow(COPY_BYTES)).subarray(0, bytes.length);
+  spare = undefined;
+  copy.set(bytes);
+  return copy;
+}
+
+function useAgain(copy: Buffer): void {
+  if (copy.buffer.byteLength === COPY_BYTES && copy.length > SMALL_BYTES)
+    spare = Buffer.from(copy.buffer);
 }
 
 // The client has sent all, and the broker is still to have it.

@@ -130,4 +130,22 @@ export const CLUSTER: readonly Mutant[] = [
     test: 'test/io/cluster/nodes.test.ts',
     caughtBy: 'two nodes with one number are told of; one that was started again is not',
   },
+  {
+    name: 'bytes that wait for a client are overwritten by the next',
+    file: 'src/io/cluster/splice.ts',
+    member: 'Splice.#fromOwner',
+    find: 'this.link.queuedBytes === 0',
+    replace: 'true',
+    test: 'test/io/cluster/splicer.test.ts',
+    caughtBy: 'a slow reader holds its sender back, and little is under way',
+  },
+  {
+    name: 'bytes that wait for the owner are overwritten by the next',
+    file: 'src/io/cluster/splice.ts',
+    member: 'Splice.receive',
+    find: 'owner.writableLength === 0',
+    replace: 'true',
+    test: 'test/io/cluster/splicer.test.ts',
+    caughtBy: 'a slow reader holds its sender back, and little is under way',
+  },
 ];
