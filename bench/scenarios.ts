@@ -11,6 +11,7 @@ import { latency } from './latency.ts';
 import { END_TO_END, STREAM, SYNCHRONOUS } from './loads.ts';
 import { residentMiB } from './machine.ts';
 import { many } from './many.ts';
+import { passing } from './passing.ts';
 import { peers } from './peers/peers.ts';
 import { poison } from './poison.ts';
 import { quiet } from './quiet.ts';
@@ -284,6 +285,7 @@ export const SCENARIOS: readonly Scenario[] = [
   dashboard,
   codec,
   beside,
+  passing,
   ...BACKLOG_SCENARIOS,
   ...RULES_SCENARIOS,
   ...TENANT_SCENARIOS,

@@ -313,7 +313,7 @@ test(`no port has more than ${MEMBERS_MAX} members`, () => {
 // Sources aim at so many lines. Those that are larger may shrink, and their bound with them.
 const AIM_LINES = 300;
 const LARGE: Record<string, number> = {
-  'src/cli/bench.ts': 383,
+  'src/cli/bench.ts': 365,
   'src/cli/lifecycle.ts': 333,
   'src/client/connection.ts': 308,
   'src/client/consumer.ts': 310,

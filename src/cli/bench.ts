@@ -2,7 +2,6 @@
 // result to standard output. Measures nothing itself.
 
 import { statfs } from 'node:fs/promises';
-import { isIPv6 } from 'node:net';
 import { tmpdir } from 'node:os';
 import Table from 'cli-table3';
 import { type Command, InvalidArgumentError, Option } from 'commander';
@@ -14,8 +13,9 @@ import type { Latency } from '../load/meter.ts';
 import { checkPlan, DEFAULT_PLAN, type LoadPlan } from '../load/plan.ts';
 import { type LoadResult, REFERENCE_RATE } from '../load/result.ts';
 import { type LoadProgress, runLoad } from '../load/run.ts';
+import { type BenchTarget, type BenchTargetOptions, benchTarget } from './bench-target.ts';
 import { CliError, colorsFor, complain, EXIT, emit, note } from './output.ts';
-import { bucketId, durationMs, joined, resolveTarget, wholeNumber } from './target.ts';
+import { bucketId, durationMs, joined, wholeNumber } from './target.ts';
 
 const EXAMPLES = `
 Examples:
@@ -40,12 +40,7 @@ const TMPFS_MAGIC = 0x0102_1994;
 const LINE_MS = 1000;
 const TERMINAL_MS = 200;
 
-interface BenchOptions {
-  server?: string;
-  intakePort?: number;
-  exhaustPort?: number;
-  dataDir?: string;
-  wire?: 'u64' | 'u32';
+interface BenchOptions extends BenchTargetOptions {
   producers: number;
   consumers?: number;
   buckets: number;
@@ -133,7 +128,7 @@ async function bench(command: Command, options: BenchOptions): Promise<void> {
   const broker = options.spawn ? await spawnBroker(options) : undefined;
   const progress = new Progress(options.quiet === true);
   try {
-    const plan = planOf(options, target(options, broker));
+    const plan = planOf(options, benchTarget(options, broker));
     const result = await runLoad(plan, {
       signal: interrupt.signal,
       progressMs: progress.everyMs,
@@ -156,32 +151,7 @@ async function bench(command: Command, options: BenchOptions): Promise<void> {
   }
 }
 
-type Target = Pick<LoadPlan, 'host' | 'hosts' | 'intakePort' | 'exhaustPort' | 'wire'>;
-
-function target(options: BenchOptions, broker: PrivateBroker | undefined): Target {
-  if (broker !== undefined) {
-    const { intakePort, exhaustPort } = broker;
-    return { host: '127.0.0.1', intakePort, exhaustPort, wire: options.wire ?? 'u64' };
-  }
-  const common = { ...options, ...(options.server === undefined ? {} : { host: options.server }) };
-  const { intakePort, exhaustPort } = options;
-  const intake = resolveTarget(
-    { ...common, ...(intakePort === undefined ? {} : { port: intakePort }) },
-    'intake',
-  );
-  const exhaust = resolveTarget(
-    { ...common, ...(exhaustPort === undefined ? {} : { port: exhaustPort }) },
-    'exhaust',
-  );
-  if (intake.hosts?.some((host) => /:\d+$/.test(host) && !isIPv6(host)))
-    throw new CliError(
-      EXIT.usage,
-      '--server takes hosts alone: --intake-port and --exhaust-port say which ports all of them have',
-    );
-  return { ...intake, intakePort: intake.port, exhaustPort: exhaust.port };
-}
-
-function planOf(options: BenchOptions, target: Target): LoadPlan {
+function planOf(options: BenchOptions, target: BenchTarget): LoadPlan {
   const { buckets, count } = options;
   const { host, hosts, intakePort, exhaustPort, wire } = target;
   return {
