@@ -6,6 +6,7 @@ import { describe, test } from 'node:test';
 import { RECORD_EPOCH_AT } from '../../../assembly/layout.ts';
 import type { Failure, Position } from '../../../src/core/ports/basics.ts';
 import {
+  type LocalJournal,
   type Publisher,
   ShippedJournal,
   ShippedSpace,
@@ -85,6 +86,38 @@ describe('a journal that publishes first', () => {
     assert.equal(fault.fired, 1);
     assert.deepEqual([link.received, bodiesOf(consumer)], [[], []], 'told before it was written');
     assert.match(world.failure!.message, /EIO/);
+  });
+
+  test('while a batch is on its way to the disk, it says so; who waits for rest is told', async () => {
+    const stream = new Stream();
+    stream.silent = true;
+    let written: ((failure: Failure) => void) | undefined;
+    const local: LocalJournal = {
+      placeOf: () => new Uint8Array(64),
+      append: (_position, _bytes, done) => {
+        written = done;
+      },
+      stalled: () => false,
+      syncedPosition: 0,
+      trim: () => {},
+      startPosition: 0,
+    };
+    const journal = new ShippedJournal(local, stream, soon);
+    const told: string[] = [];
+    const turn = () => new Promise(setImmediate);
+    journal.append(4096, 64, () => void told.push('done'));
+    assert.ok(!journal.isWriting, 'published, and not written yet');
+    stream.answer();
+    assert.ok(journal.isWriting);
+    journal.whenRested(() => void told.push('rested'));
+    await turn();
+    assert.equal(told.length, 0);
+    written!(undefined);
+    assert.ok(!journal.isWriting);
+    await turn();
+    journal.whenRested(() => void told.push('again'));
+    await turn();
+    assert.deepEqual(told, ['done', 'rested', 'again']);
   });
 
   test('what was refused is neither written nor acked, and nothing is published after it', async () => {
