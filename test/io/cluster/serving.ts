@@ -3,6 +3,8 @@
 import type { TestContext } from 'node:test';
 import { loadConfig } from '../../../src/config/load.ts';
 import { NodeToken } from '../../../src/io/cluster/node-token.ts';
+import { Nodes } from '../../../src/io/cluster/nodes.ts';
+import { OrderServer } from '../../../src/io/cluster/order-server.ts';
 import { type Server, startServer } from '../../../src/server.ts';
 import { temporaryFolder } from '../../support/broker.ts';
 import { OtherNode, OwnerSide, tokenFile } from './rig.ts';
@@ -29,12 +31,24 @@ export async function startOwner(
     terminal: false,
   });
   const server = await startServer({ config, log, version: '9.9.9' });
+  const nodes = new Nodes(() => {});
+  const orders = new OrderServer({
+    isOwner: () => true,
+    carryOut: (command, done) => server.command(command, done),
+    heard: (status) => {
+      nodes.heard(status, performance.now());
+      return nodes.seen(performance.now());
+    },
+    notice: () => {},
+  });
   const owner = await new OwnerSide({
     token: new NodeToken(tokenFile()),
     adopt: (socket, client) => server.adopt(socket, client.side, client),
+    orders: (socket, from) => orders.adopt(socket, from),
   }).listen();
   t.after(async () => {
     owner.close();
+    orders.drop();
     await server.close();
   });
   return { server, owner, at: { host: '127.0.0.1', port: owner.port } };

@@ -5,10 +5,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createConsumer } from '../../../src/client/consumer.ts';
 import { createProducer } from '../../../src/client/producer.ts';
-import type { Outcome } from '../../../src/contract/commands.ts';
+import type { Command, Outcome } from '../../../src/contract/commands.ts';
 import type { Server } from '../../../src/server.ts';
 import { RawPeer } from '../../support/broker.ts';
 import { batchOf, publish, TestConsumer, texts } from '../../support/client.ts';
+import { OrderingNode } from './orders-rig.ts';
 import { startNode, startOwner } from './serving.ts';
 
 interface Listed {
@@ -87,4 +88,37 @@ test('clients of ours go on at the next owner, by the same node', async (t) => {
   await second;
   assert.equal((await messages.next()).value?.text(), 'two');
   assert.equal(next.server.snapshot().connections.opened.intake, 1);
+});
+
+test("an operator's commands through another node do what they do at the owner", async (t) => {
+  const { server, at } = await startOwner(t);
+  const node = new OrderingNode();
+  t.after(() => node.client.close());
+  node.client.owner(at);
+  const here = (command: Command) =>
+    new Promise<Outcome>((resolve) => server.command(command, resolve));
+  const rule = { kind: 'rule-set', name: 'slow', match: '7', words: ['lease=30s'] } as const;
+  const set = await node.ask({ ...rule, expected: 'none' });
+  assert.ok(set.ok, JSON.stringify(set));
+  const again = await node.ask({ ...rule, expected: 'none' });
+  assert.ok(!again.ok && again.code === 'changed', JSON.stringify(again));
+  const wrong = await node.ask({ ...rule, words: ['lease=never'] });
+  assert.ok(!wrong.ok && wrong.at === 'lease', JSON.stringify(wrong));
+  const passing = await startNode(t, at);
+  assert.deepEqual(await publish(passing.intake, 7n, ['a', 'b']), [1, 1]);
+  const reads: Command[] = [
+    { kind: 'rules', limit: 5 },
+    { kind: 'rule-keys' },
+    { kind: 'bucket-rule', id: '7' },
+    { kind: 'peek', id: '7', limit: 5, bytes: 100 },
+    { kind: 'bucket', id: 'seven' },
+  ];
+  for (const command of reads) {
+    const outcome = await node.ask(command);
+    assert.deepEqual(outcome, JSON.parse(JSON.stringify(await here(command))), command.kind);
+  }
+  assert.deepEqual(
+    (await node.nextHeard()).map(({ node: number, state }) => [number, state]),
+    [[2, 'following']],
+  );
 });
