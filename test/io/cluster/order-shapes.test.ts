@@ -1,4 +1,4 @@
-// Orders and answers as another node may send them: each as it is, and nothing that it has not to be.
+// Orders and answers as another node may send them: as they are, and nothing that they may not be.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
