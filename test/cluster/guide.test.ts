@@ -1,5 +1,5 @@
-// docs/cluster.md as it is written: configurations are accepted, and the cluster on one machine runs,
-// loses its owner and goes on; with no more rights at NATS than the guide lists, for bases, too.
+// docs/cluster.md as it is written: its settings are accepted, its cluster on one machine runs,
+// loses its owner and goes on; with the rights at NATS that the guide lists, for bases, too.
 
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
