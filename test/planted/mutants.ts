@@ -16,6 +16,7 @@ import { CORE_LATER } from './mutants/core/later.ts';
 import { CORE_MEMORY } from './mutants/core/memory.ts';
 import { CORE_MOVING } from './mutants/core/moving.ts';
 import { CORE_OTHERS } from './mutants/core/others.ts';
+import { CORE_PAUSES } from './mutants/core/pauses.ts';
 import { CORE_SETTINGS } from './mutants/core/settings.ts';
 import { CORE_SOURCES } from './mutants/core/sources.ts';
 import { CORE_WAITING } from './mutants/core/waiting.ts';
@@ -59,6 +60,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...CORE_MEMORY,
   ...CORE_MOVING,
   ...CORE_OTHERS,
+  ...CORE_PAUSES,
   ...CORE_SETTINGS,
   ...CORE_WAITING,
 ];

@@ -1,8 +1,8 @@
 // The workload of what rules do: messages that fail and wait, die into a line of their own or
 // another bucket and are given back, have copies, are delayed, expire, are published again; and
-// rules that are set meanwhile. It writes every kind of record that a broker writes of these.
-// Wherever the power goes, each message is in one place, with its copies, and waits as long as it
-// has to; rules that were answered are in force.
+// rules that are set, and a bucket that is paused and resumed meanwhile. It writes every kind of
+// record that a broker writes of these. Wherever the power goes, each message is in one place, with
+// its copies, and waits as long as it has to; rules and pauses that were answered are in force.
 
 import assert from 'node:assert/strict';
 import {
@@ -24,6 +24,7 @@ import { ORIGIN } from '../../src/core/delivery/destination.ts';
 import { kindOf, readHead, settlesFrom } from '../../src/core/records/placed.ts';
 import { OFFSET, TYPE } from '../../src/core/records/rows.ts';
 import { ruleOfWords } from '../../src/core/rules/rule.ts';
+import { settingText } from '../../src/core/segments/settings.ts';
 import { recover, takeInventory } from '../../src/log/recovery/recovery.ts';
 import {
   bodiesOf,
@@ -57,11 +58,14 @@ const PLACES: Record<number, readonly string[]> = {
 };
 const BUCKETS = Object.keys(PLACES).map(Number);
 const ONCE = 7;
+/** Nobody consumes it. */
+const PAUSED = 5;
 /** Of both clocks, between batches: so that retries come back, and messages expire. */
 const STEP_MS = 2000;
 const LIMITS = { limits: { framesMax: 0 } };
 /** Which batch begins with what. */
 const SETS = [1, 3, 4];
+const PAUSES = [1, 2, 4, 5, 7];
 const REDRIVES = [3, 5, 6, 7];
 
 /** What clients know at one step. */
@@ -74,6 +78,9 @@ export interface RuledKnown {
   /** Rules that were asked for, one after the other, and how many of them were answered. */
   asked: number;
   answered: number;
+  /** The same of changes of one bucket, which is paused and resumed in turns. */
+  pausesAsked: number;
+  pausesAnswered: number;
   wallMs: number;
 }
 
@@ -89,6 +96,7 @@ export const RECORD_NAMES = [
   'deferred',
   'ids',
   'settings',
+  'pauses',
   'out of deliveries',
   'rejected',
   'expired',
@@ -115,10 +123,15 @@ class Kinds extends Collector {
     if (type !== RECORD_PLACED) return;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     const { reason } = readHead(view, rows[at + OFFSET]! + RECORD_HEADER_BYTES);
-    if (kindOf(rows, at) === KIND_SETTINGS) this.names.add('settings');
+    if (kindOf(rows, at) === KIND_SETTINGS)
+      this.names.add(settingIn(rows, at, view).startsWith('paused ') ? 'pauses' : 'settings');
     else if (settlesFrom(rows, at)) this.names.add(REASONS.get(reason)!);
     else this.names.add('copies and delays');
   }
+}
+
+function settingIn(rows: Uint32Array, at: number, view: DataView): string {
+  return settingText(view, rows[at + OFFSET]! + RECORD_HEADER_BYTES);
 }
 
 /** A broker that rules do much in, and what its clients saw. */
@@ -129,6 +142,8 @@ class Clients {
   readonly done = new Set<string>();
   asked = 0;
   answered = 0;
+  pausesAsked = 0;
+  pausesAnswered = 0;
   readonly world: World;
   readonly #random: Random;
   readonly #waiting: { bodies: string[]; link: FakeLink }[] = [];
@@ -175,6 +190,14 @@ class Clients {
     );
   }
 
+  pause(): void {
+    const wanted = isPausedAfter(++this.pausesAsked);
+    this.world.broker.pauses.ask(`${PAUSED}`, wanted, (outcome) => {
+      assert.ok(outcome.ok, JSON.stringify(outcome));
+      this.pausesAnswered++;
+    });
+  }
+
   redrive(): void {
     const { broker } = this.world;
     const slot = broker.buckets.open(1, 0, KIND_DEAD);
@@ -214,13 +237,15 @@ class Clients {
 
   get print(): string {
     const { sent, acked, done, asked, answered } = this;
-    return `${sent.length},${acked.size},${done.size},${asked},${answered}`;
+    const pauses = `${this.pausesAsked},${this.pausesAnswered}`;
+    return `${sent.length},${acked.size},${done.size},${asked},${answered},${pauses}`;
   }
 
   get known(): RuledKnown {
-    const { sent, acked, done, asked, answered, clock } = this;
+    const { sent, acked, done, asked, answered, pausesAsked, pausesAnswered, clock } = this;
     const sets = { acked: new Set(acked), done: new Set(done) };
-    return { sent: sent.length, ...sets, asked, answered, wallMs: clock.wallMs };
+    const changes = { asked, answered, pausesAsked, pausesAnswered };
+    return { sent: sent.length, ...sets, ...changes, wallMs: clock.wallMs };
   }
 }
 
@@ -238,6 +263,7 @@ export async function ruledWorkload(
   for (let batch = 0; batch < batches; batch++) {
     clients.publish(batch);
     if (SETS.includes(batch)) clients.setRule();
+    if (PAUSES.includes(batch)) clients.pause();
     if (REDRIVES.includes(batch)) clients.redrive();
     for (let steps = stepsMax / 2 + random.below(stepsMax / 2); steps > 0; steps--) {
       clients.turn();
@@ -292,6 +318,19 @@ function ruleSet({ broker }: World): number {
   return known === undefined ? 0 : Number(/batch=(\d+)/.exec(known.rule.text)![1]);
 }
 
+const isPausedAfter = (changes: number) => changes % 2 === 1;
+
+/** Whether the bucket is paused; where all changes were answered, it is as the last one left it. */
+function isPaused({ broker }: World, { pausesAsked, pausesAnswered }: RuledKnown): boolean {
+  const is = broker.paused.has(`${PAUSED}`);
+  const isOpen = pausesAnswered < pausesAsked;
+  assert.ok(
+    isOpen || is === isPausedAfter(pausesAsked),
+    `paused: ${is} after ${pausesAnswered} to ${pausesAsked} changes`,
+  );
+  return is;
+}
+
 /** A broker starts, lets more messages die and loses power: each is where it belongs both times. */
 async function judge(files: MemoryFiles, known: RuledKnown, all: readonly Sent[]): Promise<void> {
   const sent = all.slice(0, known.sent);
@@ -304,6 +343,7 @@ async function judge(files: MemoryFiles, known: RuledKnown, all: readonly Sent[]
   const world = await World.open(files, options);
   const rule = ruleSet(world);
   assert.ok(known.answered <= rule && rule <= known.asked, `rule ${rule} of ${known.answered}`);
+  const paused = isPaused(world, known);
   const again = sent.filter(({ bucket }) => bucket === ONCE);
   const more = BUCKETS.map((bucket) => ({ bucket, body: `${bucket}-after the crash` }));
   const link = world.publish([...again, ...more]);
@@ -328,7 +368,9 @@ async function judge(files: MemoryFiles, known: RuledKnown, all: readonly Sent[]
   for (const [body, place] of before)
     if (bucketOf(body) !== 1 && bucketOf(body) !== 6) assert.equal(places.get(body), place);
   for (const body of died) assert.equal(places.get(body), '1/1', 'it did not die');
-  assert.equal(ruleSet(await World.open(after, options)), rule, 'another rule than before');
+  const last = await World.open(after, options);
+  assert.equal(ruleSet(last), rule, 'another rule than before');
+  assert.equal(isPaused(last, known), paused, 'another pause than before');
 }
 
 /** Rejects everything that a bucket has ready. */

@@ -11,6 +11,7 @@ const DEATHS_SEED = 0xdead;
 const COPIES_SEED = 0xc0b1;
 const DEDUP_SEED = 0xdd0b;
 const AGES_SEED = 0xa9e;
+const PAUSES_SEED = 0x9a05e;
 
 /** Undefined: that does not happen. */
 export interface Chances {
@@ -29,6 +30,8 @@ export interface Chances {
   readonly dedups: Random | undefined;
   /** How long messages may wait. */
   readonly ages: Random | undefined;
+  /** Buckets that are paused and resumed. */
+  readonly pauses: Random | undefined;
 }
 
 export function chancesOf(seed: number): Chances {
@@ -45,5 +48,6 @@ export function chancesOf(seed: number): Chances {
     copies: maybe(COPIES_SEED, 0.6),
     dedups: maybe(DEDUP_SEED, 0.5),
     ages: maybe(AGES_SEED, 0.6),
+    pauses: maybe(PAUSES_SEED, 0.4),
   };
 }

@@ -35,6 +35,7 @@ import {
   sortOf,
 } from './levels.ts';
 import { Lines } from './lines.ts';
+import type { LogSettings } from './log-settings.ts';
 import {
   type ConsumerModel,
   Expected,
@@ -47,7 +48,6 @@ import {
 import { judgeNumbers, type Numbers } from './numbers.ts';
 import type { Repeats } from './repeats.ts';
 import type { SimRules } from './rules.ts';
-import type { SimSettings } from './settings.ts';
 
 // Time passes in steps of at most 100 ms; then the broker has its usual 50.
 const LEASE_LATE_MS = 150;
@@ -87,8 +87,8 @@ export class Checker {
   mayRefuse = false;
   /** Whether so few marks may wait that one may stand for several failures of a message. */
   coalesces = false;
-  /** Rules that are set while the broker runs. */
-  settings: SimSettings | undefined;
+  /** What is set while the broker runs. */
+  settings: LogSettings | undefined;
   /** Rules that are in force. */
   rules: SimRules | undefined;
   /** Messages that are published again; undefined: none are. */
@@ -265,7 +265,7 @@ export class Checker {
     owner.lastAppended = order;
   }
 
-  // Rules that are set have sequences, too.
+  // What is set has sequences, too.
   #passSettings({ settings }: BatchRead): void {
     while (settings.some(({ sequence }) => sequence === this.#next)) this.#next++;
   }

@@ -39,6 +39,7 @@ export class Follower implements Observer {
   }
 
   delivered(run: Run): void {
+    this.#checker.check(() => this.#checker.settings?.delivered(run));
     this.#move(run, 'held', ['durable', 'ready']);
   }
 

@@ -11,6 +11,7 @@ import { ForegroundTraffic } from '../../src/core/fairness/foreground.ts';
 import { DEFAULT_LIMITS, type Limits } from '../../src/core/limits.ts';
 import type { Codec } from '../../src/core/ports/codec.ts';
 import type { CompactionRequest } from '../../src/core/ports/upkeep.ts';
+import type { Settings } from '../../src/core/segments/settings.ts';
 import { createState, type State } from '../../src/core/segments/state.ts';
 import { TICK_MS } from '../../src/core/timing/alarm.ts';
 import { FileLog } from '../../src/log/file-log.ts';
@@ -141,6 +142,11 @@ export class Life {
 
   get wallMs(): number {
     return this.#setting.wall.ms + this.nowMs;
+  }
+
+  /** What was set while brokers ran. */
+  get settings(): Settings {
+    return this.#state.settings;
   }
 
   get usedCheckpoint(): boolean {

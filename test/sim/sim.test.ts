@@ -51,6 +51,10 @@ const SELDOM: Floor[] = [
   ['discarded', 5],
   ['moved too often', 1],
   ['dead, and its bucket was full', 5],
+  ['buckets paused', 300],
+  ['buckets resumed', 300],
+  ['files of pauses taken over', 5],
+  ['files of pauses left', 1],
 ];
 // The rarest of them comes in about one world of a hundred.
 const WORLDS_MAX = 8 * WORLDS;

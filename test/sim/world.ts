@@ -22,6 +22,7 @@ import { Disk } from './disk.ts';
 import type { FaultKind } from './faults.ts';
 import { BROKEN } from './follower.ts';
 import { Life, limitsOf, type Notice, type Setting } from './life.ts';
+import { LogSettings } from './log-settings.ts';
 import { Repeats } from './repeats.ts';
 import { leftOver, overdue, overstayed } from './rest.ts';
 import { SimRules } from './rules.ts';
@@ -119,13 +120,11 @@ export class SeededWorld {
       rules.hasFewIds = dedups?.chance(0.2) === true;
       const free = this.#buckets.filter(rules.others);
       if (free.length > 0 && changes !== undefined) {
-        const settings = new SimSettings(changes, free, checker.tally);
-        settings.mayRefuse = () => checker.mayRefuse;
-        checker.settings = settings;
-        rules.settings = settings;
+        rules.settings = new SimSettings(changes, free, checker.tally);
       }
       this.#works = leases;
     }
+    this.checker.settings = LogSettings.of(chances, this.#buckets, this.checker);
     this.#setting = {
       codec: options.codec,
       sideCodec: options.sideCodec,
@@ -243,7 +242,7 @@ export class SeededWorld {
     const [later, works, deaths] = [this.#later, this.#works, this.#deaths];
     this.#around = { life, checker, random: this.#random, later, works, deaths, gone };
     checker.now = () => life.nowMs;
-    if (checker.settings !== undefined) checker.settings.force = life.broker.rulesInForce;
+    checker.settings?.opened(life);
     checker.wall = () => life.wallMs;
     this.#leftOut.clear();
     checker.knows = (bucket) => {
@@ -355,7 +354,7 @@ export class SeededWorld {
     else if (choice < 99) this.#trouble();
     else if (random.chance(0.3)) await this.#rest();
     const { rules, settings } = this.checker;
-    if (rules !== undefined) this.checker.check(() => settings?.maybe(rules.common));
+    this.checker.check(() => settings?.maybe(rules?.common));
     await microtasks();
   }
 
@@ -557,6 +556,7 @@ export class SeededWorld {
     if (text.startsWith('the checkpoint does not fit') && !this.#orderly) return;
     const torn = this.#tally.get('power cuts') + this.#tally.get('flip') > 0;
     if (/^the index of .* is made again/.test(text) && torn) return;
+    if (kind === 'pauses.left') return;
     if (kind === 'clock.jumped' && this.#tally.get('clock set') > 0) return;
     if (kind === 'dedup.full' && this.checker.rules?.hasFewIds === true) return;
     if (kind === 'due.read' && torn) return;
@@ -600,6 +600,7 @@ export class SeededWorld {
     // Work beside the broker, as the making of an index again, takes its time.
     for (let i = 0; i < ROUNDS_MAX; i++) {
       if (this.#life.failure !== undefined) return;
+      this.checker.settings?.calm();
       await this.#round();
       if (i >= ROUNDS_MIN && this.#waits() === undefined) break;
     }
@@ -621,7 +622,8 @@ export class SeededWorld {
 
   // Who does not get what it is owed.
   #waits(): string | undefined {
-    const { deaths } = this.checker;
+    const { deaths, settings } = this.checker;
+    const isPausing = settings?.isPausing === true;
     if (!this.#disk.limited) {
       for (const { bucket } of deaths.dying) return `the dead of bucket ${bucket} are not moved`;
       const bucket = deaths.judgeRedrives()[0];
@@ -633,7 +635,7 @@ export class SeededWorld {
       if (model.owed.length > 0) return `producer ${link.id} gets no replies`;
     }
     for (const { link, model, joined } of this.#consumers) {
-      if (link.dead || link.destroyed || !joined || model.heartbeat) continue;
+      if (link.dead || link.destroyed || !joined || model.heartbeat || isPausing) continue;
       if (model.held.length > 0 || this.checker.rules?.isFull(model.bucket)) continue;
       for (const bucket of this.#virtual?.givenTo(model.bucket) ?? [model.bucket]) {
         const waiting = givable(this.checker, bucket, model.bucket, this.#disk.limited);
@@ -747,6 +749,7 @@ export class SeededWorld {
     for (let [rounds, least, since] = [0, left(), 0]; left() > 0; rounds++) {
       if (left() < least) [least, since] = [left(), rounds];
       assert.ok(rounds - since < most, `${left()} are not delivered: ${leftOver(checker)}`);
+      checker.settings?.calm();
       await this.#round();
       const rejects = checker.rules?.isChain === true && rounds < CHAIN_ROUNDS;
       for (const consumer of this.#consumers)

@@ -16,7 +16,7 @@ export class Paused {
   readonly #ids = new Set<string>(); // in force
   readonly #highs = new Map<number, Set<number>>(); // the same, as words: by the low one
   readonly #saved = new Set<string>(); // durably
-  #changes: PauseChange[] = []; // not durable yet, in the order of asking
+  readonly #changes = new Map<string, PauseChange[]>(); // not durable yet, in the order of asking
 
   get count(): number {
     return this.#ids.size;
@@ -34,7 +34,7 @@ export class Paused {
   /** Pauses a bucket, or resumes it, at once; `settle` is to say what became of it. */
   set(id: string, paused: boolean): PauseChange {
     const change = { id, paused };
-    this.#changes.push(change);
+    this.#changes.set(id, [...(this.#changes.get(id) ?? []), change]);
     this.#put(id, paused);
     return change;
   }
@@ -45,10 +45,11 @@ export class Paused {
    */
   settle(change: PauseChange, saved: boolean): void {
     const { id, paused } = change;
-    this.#changes = this.#changes.filter((each) => each !== change);
+    const left = this.#changes.get(id)!.filter((each) => each !== change);
+    if (left.length > 0) this.#changes.set(id, left);
+    else this.#changes.delete(id);
     if (saved) put(this.#saved, id, paused);
-    const later = this.#changes.findLast((each) => each.id === id);
-    this.#put(id, later?.paused ?? this.#saved.has(id));
+    this.#put(id, left.at(-1)?.paused ?? this.#saved.has(id));
   }
 
   /** These are paused durably: by what the log says, or a file. */
