@@ -2,7 +2,7 @@
 // admin API of any of them.
 
 import type { Command } from 'commander';
-import { type ClusterSnapshot, hindrance, owns, TAKEN_OVER } from '../contract/cluster.ts';
+import { type ClusterSnapshot, hindrance, stateText, TAKEN_OVER } from '../contract/cluster.ts';
 import { formatDuration, formatSize } from '../core/text/units.ts';
 import { sleep } from '../time/timers.ts';
 import { type AdminOptions, addAdminVerb } from './admin-verbs.ts';
@@ -92,30 +92,30 @@ function streamText({ stream }: ClusterSnapshot): string {
   return `stream ${printable(name)}: ${parts.join(', ')}`;
 }
 
-function nodeTable({ nodes, self }: ClusterSnapshot): string {
+function nodeTable({ nodes, self, owner }: ClusterSnapshot): string {
   const head = ['node', 'state', 'epoch', 'behind', 'heard', 'version', 'dashboard', 'takes over'];
   const table = newTable(head, ['state', 'version', 'dashboard', 'takes over']);
   for (const node of [...nodes].sort((a, b) => a.node - b.node)) {
-    const { state, epoch, lag, version, dashboard, seenMs } = node;
+    const { epoch, lag, version, dashboard, seenMs } = node;
     const heard = node.node === self.node ? '' : `${formatDuration(Math.round(seenMs))} ago`;
     const where = dashboard === null ? '' : printable(dashboard);
     const behind = lag === 0 ? '0' : `${count(lag)}, ${formatDuration(Math.round(node.lagMs))}`;
     table.push([
       node.node,
-      state,
+      stateText(node),
       epoch,
       behind,
       heard,
       printable(version),
       where,
-      readiness(node),
+      readiness(node, owner?.node),
     ]);
   }
   return table.toString();
 }
 
-function readiness(node: Node): string {
-  if (owns(node)) return 'owns the log';
+function readiness(node: Node, owner: number | undefined): string {
+  if (node.node === owner) return 'owns the log';
   const why = hindrance(node);
   return why === undefined ? 'yes' : `no: ${printable(why)}`;
 }

@@ -52,8 +52,9 @@ export class NodePorts {
   readonly #nodes: NodeListener;
   readonly #orders: OrderServer;
   readonly #heard: Nodes;
-  // As the owner said last.
+  // As the owner said last, and when.
   #told: SeenNode[] = [];
+  #toldMs = 0;
   readonly #readInto: Uint8Array;
   #own: AddressInfo | undefined;
   #isHere = false;
@@ -78,6 +79,7 @@ export class NodePorts {
       status: options.status,
       heard: (nodes) => {
         this.#told = nodes;
+        this.#toldMs = performance.now();
       },
       notice,
     });
@@ -145,16 +147,23 @@ export class NodePorts {
   owner(address: NodeAddress | undefined, isHere: boolean): void {
     this.splicer.owner(address);
     this.orders.owner(isHere ? undefined : address);
+    if (isHere && !this.#isHere) this.#heard.told(this.#asTold(), performance.now());
     this.#isHere = isHere;
     if (!isHere) this.#orders.drop();
   }
 
   /** All nodes that the owner has heard of. */
   nodes(): SeenNode[] {
-    if (!this.#isHere) return this.#told;
+    if (!this.#isHere) return this.#asTold();
     const own = { ...this.#options.status(), seenMs: 0 };
     const others = this.#heard.seen(performance.now()).filter(({ node }) => node !== own.node);
     return [...others, own].sort((a, b) => a.node - b.node);
+  }
+
+  // Nobody says more of them while there is no owner.
+  #asTold(): SeenNode[] {
+    const sinceMs = Math.round(performance.now() - this.#toldMs);
+    return this.#told.map((node) => ({ ...node, seenMs: node.seenMs + sinceMs }));
   }
 
   /** Lets nobody in any more; who is connected stays. */

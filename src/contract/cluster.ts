@@ -136,6 +136,11 @@ export function owns({ state }: Pick<NodeStatus, 'state'>): boolean {
   return SERVING.includes(state);
 }
 
+/** What a node is about as far as that is known: of who is silent only that. */
+export function stateText({ state, seenMs }: NodeStatus & { seenMs: number }): string {
+  return seenMs >= BEHIND_MS ? 'silent' : state;
+}
+
 /** Why a node other than the owner would not take over now; undefined: it would. */
 export function hindrance(node: NodeStatus & { seenMs?: number }): string | undefined {
   const { state, building, blocked, lag, lagMs, seenMs = 0 } = node;

@@ -13,8 +13,8 @@ export function ownerHref(dashboard: string | null): string | undefined {
 }
 
 /** What it would do, were the owner lost now. */
-export function readinessOf(node: Node): string {
-  if (owns(node)) return 'owns the log';
+export function readinessOf(node: Node, owner: number | undefined): string {
+  if (node.node === owner) return 'owns the log';
   const why = hindrance(node);
   return why === undefined ? 'yes' : `no: ${why}`;
 }

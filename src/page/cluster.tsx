@@ -2,7 +2,7 @@
 // who owned the log when, and a way to let another node own it.
 
 import { useState } from 'preact/hooks';
-import { type ClusterSnapshot, TAKEN_OVER, type TakeOver } from '../contract/cluster.ts';
+import { type ClusterSnapshot, stateText, TAKEN_OVER, type TakeOver } from '../contract/cluster.ts';
 import { clusterStatus, lagText, ownerHref, readinessOf, standbysOf } from './cluster-words.ts';
 import { ago, bytes, count, milliseconds, NOTHING, percent } from './format.ts';
 import { type Column, Facts, Foreign, Panel, Table, Tile } from './parts.tsx';
@@ -67,24 +67,24 @@ function Tiles({ data }: { data: ClusterSnapshot }) {
   );
 }
 
-const CALM: readonly string[] = ['owning', 'following'];
+const BADGES: Record<string, string> = { owning: 'note', following: '' };
 
-const COLUMNS: Column<Node>[] = [
-  { head: 'Node', cell: (row) => <NodeName node={row} /> },
-  {
-    head: 'State',
-    cell: ({ state }) => (
-      <span class={`badge ${CALM.includes(state) ? (state === 'owning' ? 'note' : '') : 'warn'}`}>
-        {state}
-      </span>
-    ),
-  },
-  { head: 'Epoch', isNumber: true, isMinor: true, cell: (row) => count(row.epoch) },
-  { head: 'Behind', isNumber: true, cell: lagText },
-  { head: 'Heard', isNumber: true, cell: (row) => ago(row.seenMs) },
-  { head: 'Version', isMinor: true, cell: (row) => <Foreign text={row.version} /> },
-  { head: 'Would take over', cell: (row) => <Foreign text={readinessOf(row)} /> },
-];
+function columnsOf(owner: number | undefined): Column<Node>[] {
+  return [
+    { head: 'Node', cell: (row) => <NodeName node={row} /> },
+    {
+      head: 'State',
+      cell: (row) => (
+        <span class={`badge ${BADGES[stateText(row)] ?? 'warn'}`}>{stateText(row)}</span>
+      ),
+    },
+    { head: 'Epoch', isNumber: true, isMinor: true, cell: (row) => count(row.epoch) },
+    { head: 'Behind', isNumber: true, cell: lagText },
+    { head: 'Heard', isNumber: true, cell: (row) => ago(row.seenMs) },
+    { head: 'Version', isMinor: true, cell: (row) => <Foreign text={row.version} /> },
+    { head: 'Would take over', cell: (row) => <Foreign text={readinessOf(row, owner)} /> },
+  ];
+}
 
 function NodeName({ node: { node, address, dashboard } }: { node: Node }) {
   const href = ownerHref(dashboard);
@@ -117,7 +117,7 @@ function Nodes({ data }: { data: ClusterSnapshot }) {
     >
       <Table
         label="Nodes"
-        columns={COLUMNS}
+        columns={columnsOf(data.owner?.node)}
         rows={rows}
         keyOf={({ node }) => String(node)}
         empty="No node has been heard of."

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ClusterSnapshot, NodeStatus } from '../../src/contract/cluster.ts';
+import { type ClusterSnapshot, type NodeStatus, stateText } from '../../src/contract/cluster.ts';
 import {
   clusterStatus,
   followerStatus,
@@ -81,9 +81,12 @@ test('a node that follows says how far it is, and who owns the log', () => {
 
 test('whether a node would take over, and how far it is behind', () => {
   const [owner, close, far] = fakeCluster().nodes;
-  assert.equal(readinessOf(owner!), 'owns the log');
-  assert.equal(readinessOf(close!), 'yes');
-  assert.equal(readinessOf(far!), 'no: 900 messages of the stream behind');
+  assert.equal(readinessOf(owner!, 1), 'owns the log');
+  assert.equal(readinessOf(close!, 1), 'yes');
+  assert.equal(readinessOf(far!, 1), 'no: 900 messages of the stream behind');
+  assert.equal(readinessOf({ ...owner!, seenMs: 8000 }, 2), 'no: not heard of for 8 s');
+  assert.equal(stateText({ ...owner!, seenMs: 8000 }), 'silent');
+  assert.equal(stateText(owner!), 'owning');
   assert.deepEqual([lagText(close!), lagText(far!)], ['–', '900, 7 s']);
 });
 

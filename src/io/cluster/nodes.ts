@@ -43,6 +43,20 @@ export class Nodes {
     this.#forget(nowMs);
   }
 
+  /** What the owner before had heard: a node that is lost with it, or was before, stays known. */
+  told(nodes: readonly SeenNode[], nowMs: number): void {
+    for (const { seenMs, ...status } of nodes) {
+      const before = this.#heard.get(status.node);
+      const atMs = nowMs - seenMs;
+      if (before !== undefined && before.atMs >= atMs) continue;
+      const process = `${status.address}, started ${status.startedAt}`;
+      this.#heard.set(status.node, { status, atMs, process, earlier: before?.earlier ?? [] });
+    }
+    const inOrder = [...this.#heard].sort(([, one], [, other]) => one.atMs - other.atMs);
+    this.#heard.clear();
+    for (const [node, heard] of inOrder) this.#heard.set(node, heard);
+  }
+
   #twice(node: number, one: string, other: string): void {
     const text = `two nodes have the number ${node}: ${one}, and ${other}. Give one of them another (--cluster-node), and start it again`;
     this.#notice('warn', 'cluster.node-twice', text);

@@ -61,3 +61,26 @@ test('two nodes with one number are told of; one that was started again is not',
   nodes.heard(other, 14);
   assert.equal(notices.lines.length, 2);
 });
+
+test('a new owner knows whom the one before had heard of, and who was lost with it', () => {
+  const nodes = new Nodes(new Notices().notice);
+  nodes.heard(statusOf(3, { lag: 7 }), 1000);
+  nodes.heard(statusOf(4), 5000);
+  nodes.told(
+    [
+      { ...statusOf(1), seenMs: 400 },
+      { ...statusOf(3, { lag: 1 }), seenMs: 100 },
+      { ...statusOf(4, { lag: 9 }), seenMs: 9000 },
+    ],
+    6000,
+  );
+  assert.deepEqual(nodes.seen(7000), [
+    { ...statusOf(1), seenMs: 1400 },
+    { ...statusOf(3, { lag: 1 }), seenMs: 1100 },
+    { ...statusOf(4), seenMs: 2000 },
+  ]);
+  const left = nodes.seen(HOUR_MS + 5700).map(({ node }) => node);
+  assert.deepEqual(left, [3], 'who was silent longest is forgotten first');
+  nodes.heard(statusOf(1), HOUR_MS + 5800);
+  assert.equal(nodes.seen(HOUR_MS + 5800)[0]!.seenMs, 0);
+});
