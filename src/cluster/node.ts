@@ -68,6 +68,8 @@ export class ClusterNode {
     again(TICK_MS, () => member.tick(performance.now()));
     again(LOOK_MS, () => this.#view.look());
     again(SAVE_MS, () => this.#save(() => {}));
+    // Before anything can stand in the log: who has it must know that the stream was there.
+    this.#save(() => {});
     again(PEERS_MS, () => void ports.splicer.look());
     again(LEADER_MS, () => void this.#moveLeader());
     this.#view.look();

@@ -15,6 +15,8 @@ export interface NodeAddress {
 
 // A node that is not there refuses at once; the rest of a round waits.
 const ROUND_MS = 50;
+// Who is refused will be refused again for a while.
+const REFUSED_MS = 50;
 const DIAL_MS = 1000;
 /** Silence after which a client tries another node, ms: a broker's heartbeat is 2 s by default. */
 export const PATIENCE_MS = 3500;
@@ -178,7 +180,8 @@ export class RecordingProducer extends RecordingClient {
   }
 
   protected read(chunk: Uint8Array): void {
-    const { history, pauseMs = 2 } = this.options;
+    const { history } = this.options;
+    const pauseMs = chunk.includes(0) ? REFUSED_MS : (this.options.pauseMs ?? 2);
     for (const byte of chunk) {
       const number = this.#waiting.shift();
       if (number === undefined || byte > 1) {

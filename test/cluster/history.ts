@@ -49,6 +49,8 @@ export class History {
   readonly connections: Connection[] = [];
   /** Bucket of each message. */
   readonly buckets: number[] = [];
+  /** Messages that were refused. */
+  refused = 0;
   readonly #clock: () => number;
   readonly #open = new Set<number>();
   // Acked to a producer, and not yet by a consumer.
@@ -87,7 +89,8 @@ export class History {
   }
 
   answered(connection: number, number: number, isStored: boolean): void {
-    if (isStored && !this.#done.has(number)) this.#owed.add(number);
+    if (!isStored) this.refused++;
+    else if (!this.#done.has(number)) this.#owed.add(number);
     this.#add(isStored ? 'stored' : 'refused', connection, number);
   }
 

@@ -34,8 +34,10 @@ export async function connectStream(options: StreamOptions): Promise<JetStreamLi
   const nats = await untilThere(options, () => dial(options));
   try {
     const info = await untilThere(options, () => madeStream(nats, options));
-    const complaint = whyRefused(info, options, options.createdBefore);
-    if (complaint !== undefined) throw new StreamRefused(complaint);
+    const { createdBefore = info.created } = options;
+    const complaint = whyRefused(info, options, createdBefore);
+    if (complaint !== undefined)
+      throw new StreamRefused(complaint, createdBefore === info.created ? 78 : 74);
     const verdict = await judge(nats, info, options);
     const problem = verdict.problems.map(({ text }) => text).join('\n');
     if (problem !== '') throw new StreamRefused(problem);

@@ -17,11 +17,12 @@ export type { ObjectStore as Bucket } from '@nats-io/obj';
 
 /** A cluster cannot be served as things stand, and trying again would not help. */
 export class StreamRefused extends Error {
-  /** For the process, from sysexits: 78, settings are wrong. */
-  readonly exitCode = 78;
-  constructor(message: string) {
+  /** For the process, from sysexits: 78, settings are wrong; 74, what was stored is gone. */
+  readonly exitCode: 74 | 78;
+  constructor(message: string, exitCode: 74 | 78 = 78) {
     super(message);
     this.name = 'StreamRefused';
+    this.exitCode = exitCode;
   }
 }
 
