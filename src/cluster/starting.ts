@@ -185,10 +185,14 @@ function identityOf({ config, version }: ServerOptions, ports: NodePorts): Owner
     life: randomBytes(8).toString('hex'),
     // Port 0 is any free one.
     address: textOf(advertise.host, advertise.port || ports.cluster!.port),
-    dashboard: enabled && port !== 0 ? textOf(host, port) : null,
+    dashboard: enabled && port !== 0 ? textOf(isAny(host) ? advertise.host : host, port) : null,
     version,
     ...layoutOf(config),
   };
+}
+
+function isAny(host: string): boolean {
+  return host === '0.0.0.0' || host === '::';
 }
 
 function textOf(host: string, port: number): string {

@@ -221,6 +221,7 @@ function buildLimits(
   const plan = planMemory({
     limit,
     dashboard: values.dashboard,
+    cluster: values.cluster !== undefined,
     budgetBytes: values.memory,
     messageBytesMax: values.max_message,
     segmentBytesMin: segmentBytesMin(values.max_message, values.reserve),

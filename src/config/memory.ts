@@ -15,6 +15,8 @@
 //   marks              3 MiB   acks that wait for the log, and failed deliveries a hundredth
 //   buckets          133 MiB   buckets that are known, and what waits in the    what is left
 //                              newest segments: 133 bytes for each bucket
+//   cluster            0 MiB   of a node of a cluster: batches on their way     24 MiB there
+//                              into the stream, or out of it
 //   dedup             17 MiB   ids of messages that were published lately, 30   a twentieth, and
 //                              bytes each, where a rule says dedup              what buckets leave
 //
@@ -35,6 +37,7 @@ const PROCESS_BYTES = 112 * MIB;
 const AREA_BYTES = 8 * MIB;
 const CONNECTION_BYTES = 8 * KIB;
 const FRAME_BYTES = 1088 * KIB;
+const CLUSTER_BYTES = 24 * MIB;
 // One that is settled, and one that came back.
 const MARKS_BYTES = 2 * MARK_BYTES;
 // For each bucket: its columns and its cells in the directory, 80 bytes; three quarters of an entry
@@ -94,6 +97,8 @@ export interface MemoryWishes {
   limit?: MemoryLimit | undefined;
   /** The dashboard runs beside it. */
   dashboard?: boolean;
+  /** It is a node of a cluster. */
+  cluster?: boolean;
 }
 
 /** Caps that follow from the budget, beside those among the limits. */
@@ -152,7 +157,8 @@ function divide(wishes: MemoryWishes, budgetBytes: number): MemoryPlan {
   const { messageBytesMax } = wishes;
   const segmentBytes = wishes.segmentBytes ?? segmentFor(budgetBytes, wishes.segmentBytesMin);
   const areas = AREA_BYTES + 2 * messageBytesMax;
-  const rest = budgetBytes - PROCESS_BYTES - areas - segmentBytes;
+  const cluster = wishes.cluster === true ? CLUSTER_BYTES : 0;
+  const rest = budgetBytes - PROCESS_BYTES - areas - segmentBytes - cluster;
   const share = (part: keyof typeof LEAST, fraction: number, unit: number, least = LEAST[part]) =>
     clamp(Math.floor((rest * fraction) / unit), least, Math.max(least, MOST[part]));
   const connectionsMax = wishes.connectionsMax ?? share('connections', 0.25, CONNECTION_BYTES);
@@ -172,6 +178,7 @@ function divide(wishes: MemoryWishes, budgetBytes: number): MemoryPlan {
     tables: tableBytesMax,
     frames: framesMax * FRAME_BYTES,
     marks: marksMax * MARKS_BYTES,
+    ...(cluster > 0 && { cluster }),
   };
   const left = budgetBytes - Object.values(shares).reduce((sum, bytes) => sum + bytes, 0);
   // Ids take no bucket of those that there must be.

@@ -37,6 +37,14 @@ const leastIn = (text: string) => Number(/at least ([\d.]+) MiB/.exec(text)?.[1]
 const sum = (shares: Record<string, number>) =>
   Object.values(shares).reduce((all, bytes) => all + bytes, 0);
 
+test('a node of a cluster has a share for what is on its way through the stream', () => {
+  const alone = plan({ budgetBytes: 512 * MIB }).memory.shares;
+  const node = plan({ budgetBytes: 512 * MIB, cluster: true }).memory.shares;
+  assert.deepEqual([alone.cluster, node.cluster], [undefined, 24 * MIB]);
+  assert.ok(sum(node) <= 512 * MIB);
+  assert.ok(node.buffers! < alone.buffers!, 'the others make room for it');
+});
+
 test('the shares never add up to more than the budget, whatever it is', () => {
   for (let mib = 180; mib < 20_000; mib = Math.ceil(mib * 1.07)) {
     const { memory, limits } = plan({ budgetBytes: mib * MIB });
