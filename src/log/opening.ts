@@ -99,15 +99,16 @@ export async function recoverFolder(
 }
 
 /**
- * Takes into memory what stands, up to `offset`, in the block of the open segment that the next append
- * begins in: its head is written again with every append to it. Throws LogError `io`.
+ * Takes into memory what stands, up to `offset`, in the block of the open segment that the next
+ * append begins in: its head is written again with every append to it. Of a copy all of the
+ * segment, as what comes for it once more is compared with that. Throws LogError `io`.
  */
 export async function loadImage(
-  { files, codec }: Pick<LogOptions, 'files' | 'codec'>,
+  { files, codec, isCopy = false }: Pick<LogOptions, 'files' | 'codec' | 'isCopy'>,
   { base, handle }: Pick<Segment, 'base' | 'handle'>,
   offset: number,
 ): Promise<void> {
-  const from = blockStart(offset);
+  const from = isCopy ? 0 : blockStart(offset);
   const into = codec.memory.subarray(codec.coldBytes + from, codec.coldBytes + offset);
   const got = await readFully(files, handle, into, from);
   if (got < into.length) throw new LogError('io', `${segmentName(base)} ended while it was read`);

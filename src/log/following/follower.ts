@@ -259,7 +259,6 @@ export class Follower {
         () => {
           this.#over = true;
           this.#replay.finished();
-          this.log.epoch = epoch;
           this.#resume = { ...this.#resume, epoch };
           done(undefined, { resume: this.#resume, inMemory: this.#replay.builder.inMemory });
         },

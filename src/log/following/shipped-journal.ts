@@ -2,6 +2,7 @@
 // here, and only then is it done. So what is on this disk is always a part of what was published,
 // and nothing that others refused ever has to be cut off again.
 
+import { RECORD_EPOCH_AT } from '../../../assembly/layout.ts';
 import type { Failure, Position } from '../../core/ports/basics.ts';
 import type { Journal } from '../../core/ports/journal.ts';
 import type { SegmentSpace } from '../../core/ports/segments.ts';
@@ -22,9 +23,11 @@ export interface Publisher {
   trimmed(position: Position): void;
 }
 
-/** The journal below; `placeOf` gives where the bytes of a batch stand. */
+/** The journal below; `placeOf` gives where the bytes of a batch stand, `epoch` is what segments
+ * say that are made from then on. */
 export type LocalJournal = Journal & {
   placeOf(position: Position, bytes: number): Uint8Array;
+  epoch: number;
 };
 
 export class ShippedJournal implements Journal {
@@ -32,6 +35,7 @@ export class ShippedJournal implements Journal {
   readonly #publisher: Publisher;
   readonly #soon: (call: () => void) => void;
   #failure: Error | undefined;
+  #epoch = 0;
   #writing = false;
   #rested: (() => void)[] = [];
 
@@ -52,9 +56,17 @@ export class ShippedJournal implements Journal {
       this.#failure ??= failure;
       done(this.#failure);
     };
-    this.#publisher.publish(position, this.#local.placeOf(position, bytes), (failure) => {
-      if (failure !== undefined || this.#failure !== undefined) end(failure);
-      else this.#write(position, bytes, end);
+    const image = this.#local.placeOf(position, bytes);
+    // No segment may speak of a life before that has begun: an earlier one may go on.
+    if (this.#epoch === 0)
+      this.#epoch = new DataView(image.buffer, image.byteOffset).getUint32(RECORD_EPOCH_AT, true);
+    this.#publisher.publish(position, image, (failure) => {
+      if (failure !== undefined || this.#failure !== undefined) {
+        end(failure);
+        return;
+      }
+      this.#local.epoch = this.#epoch;
+      this.#write(position, bytes, end);
     });
   }
 

@@ -63,6 +63,22 @@ async function sequenceAfter(i: number): Promise<number | undefined> {
   return i % 25 === 0 ? (await startAfter(batches, i + 1)).next : undefined;
 }
 
+test('opened anew it has all of its open segment in memory, as what comes again is compared', async () => {
+  const copy = await Copy.open(new MemoryFiles(), codec);
+  // So far into a segment that there are whole blocks of it.
+  const count = batches.findIndex(({ position, base }) => position - base > SEGMENT_BYTES / 2);
+  const { base } = batches[count]!;
+  await copy.follow(batches, 0, count);
+  await copy.follower.close();
+  codec.memory.fill(0, codec.coldBytes, codec.coldBytes + SEGMENT_BYTES);
+  const again = await Copy.open(copy.files, codec);
+  const open = batches.slice(0, count).filter((batch) => batch.base === base);
+  assert.ok(open.length > 3, `${open.length} batches`);
+  for (const { position, bytes } of open)
+    assert.deepEqual(again.follower.log.placeOf(position, bytes.length).slice(), bytes);
+  await again.follower.close();
+});
+
 test('wherever it is stopped it goes on', async () => {
   const random = new Random(seed + 3);
   const other = freshEngine();

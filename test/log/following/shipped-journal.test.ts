@@ -93,6 +93,7 @@ describe('a journal that publishes first', () => {
     stream.silent = true;
     let written: ((failure: Failure) => void) | undefined;
     const local: LocalJournal = {
+      epoch: 0,
       placeOf: () => new Uint8Array(64),
       append: (_position, _bytes, done) => {
         written = done;

@@ -79,3 +79,25 @@ test('a log that was taken over is followed no more, and no epoch comes twice', 
   await assert.rejects(copy.takeOver(epoch + 4), /taken over/);
   await copy.follower.close();
 });
+
+test('a segment that is made before an owner has begun does not say that it has', async () => {
+  const batches = await record(new Random(seed + 2), 1, 60);
+  const closing = batches.findIndex(({ base }) => base > batches[0]!.base);
+  const copy = await Copy.open(new MemoryFiles(), codec);
+  const { epoch } = batches[0]!;
+  await copy.follow(batches, 0, closing - 1);
+  // There is room for no segment, and then, once somebody tries to be the owner, there is.
+  copy.files.capacity = copy.files.usedBytes;
+  await copy.follow(batches, closing - 1, closing);
+  await copy.takeOver(epoch + 1);
+  copy.files.capacity = Number.POSITIVE_INFINITY;
+  copy.follower.log.retry();
+  await copy.files.settle();
+  assert.ok(copy.follower.log.nextReady(), 'it was made');
+  // Somebody else was first, and goes on as before.
+  await copy.follower.close();
+  const again = await Copy.open(copy.files, codec);
+  assert.equal(again.follower.epoch, epoch);
+  await again.follow(batches, closing, batches.length);
+  await again.follower.close();
+});

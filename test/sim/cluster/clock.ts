@@ -24,8 +24,8 @@ export class Clock {
     return this.#now;
   }
 
-  count(what: string): void {
-    this.counts[what] = (this.counts[what] ?? 0) + 1;
+  count(what: string, times = 1): void {
+    this.counts[what] = (this.counts[what] ?? 0) + times;
   }
 
   chance(share: number): boolean {
@@ -55,6 +55,20 @@ export class Clock {
       const event = this.#take();
       this.#now = event.atMs;
       event.what();
+    }
+    this.#now = end;
+  }
+
+  /** The same where what happens makes promises: each is kept before anything else happens, and
+   * `kept` called then. */
+  async runAll(ms: number, kept: () => void): Promise<void> {
+    const end = this.#now + ms;
+    while (this.#heap.length > 0 && this.#heap[0]!.atMs <= end) {
+      const event = this.#take();
+      this.#now = event.atMs;
+      event.what();
+      await new Promise((resolve) => setImmediate(resolve));
+      kept();
     }
     this.#now = end;
   }

@@ -1,8 +1,9 @@
 // Worlds of several nodes by hand: node build/test/sim/cluster/main.js --seed N [--seeds N]
-// [--budget 60s]. What happened goes to the standard output, one line of JSON last. Exit code 1 if
-// a world failed.
+// [--budget 60s] [--brokers]. With --brokers nodes are whole brokers with clients. What happened
+// goes to the standard output, one line of JSON last. Exit code 1 if a world failed.
 
 import { parseArgs } from 'node:util';
+import { runBrokers } from './broker-world.ts';
 import { runWorld } from './world.ts';
 
 const { values } = parseArgs({
@@ -10,6 +11,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     seeds: { type: 'string' },
     budget: { type: 'string', default: '0s' },
+    brokers: { type: 'boolean', default: false },
   },
 });
 const first = Number(values.seed);
@@ -26,12 +28,14 @@ const total: Record<string, number> = {};
 let worlds = 0;
 let failures = 0;
 for (; worlds < seeds && (budgetMs === 0 || performance.now() - begun < budgetMs); worlds++) {
-  const verdict = runWorld((first + worlds) >>> 0);
+  const seed = (first + worlds) >>> 0;
+  const verdict = values.brokers ? await runBrokers(seed) : runWorld(seed);
   for (const [what, times] of Object.entries(verdict.counts))
     total[what] = (total[what] ?? 0) + times;
   if (verdict.failure === undefined) continue;
   failures++;
-  const command = `node build/test/sim/cluster/main.js --seed ${verdict.seed}`;
+  const which = values.brokers ? ' --brokers' : '';
+  const command = `node build/test/sim/cluster/main.js${which} --seed ${verdict.seed}`;
   process.stdout.write(`world ${verdict.seed}: ${verdict.failure.stack}\n  ${command}\n\n`);
 }
 for (const what of Object.keys(total).sort())

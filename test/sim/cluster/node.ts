@@ -20,11 +20,12 @@ import {
 } from './batches.ts';
 import type { Clock } from './clock.ts';
 import { Connection, type SimStream } from './stream.ts';
-import { sameBytes, type Truth } from './truth.ts';
+import { sameBytes } from './stream-truth.ts';
+import type { Truth } from './truth.ts';
 
 export const TTL_MS = 2000;
 export const OWN_MS = 1200;
-const BEAT_MS = 500;
+export const BEAT_MS = 500;
 const TICK_MS = 50;
 
 /** What survives the process. */

@@ -2,10 +2,10 @@
 // everything has to come right. In some worlds the stream forgets its end last of all.
 
 import assert from 'node:assert/strict';
-import { DATA_AT } from './batches.ts';
 import { Clock } from './clock.ts';
 import { OWN_MS, SimNode } from './node.ts';
 import { CALM, SimStream } from './stream.ts';
+import { Strikes } from './strikes.ts';
 import { Truth } from './truth.ts';
 
 const NODES = 3;
@@ -27,10 +27,11 @@ export class World {
   #isAtPeace = false;
   #isSilent = false;
   #mayStop = false;
+  readonly #strikes: Strikes<SimNode>;
 
   constructor(seed: number) {
     this.clock = new Clock(seed);
-    this.truth = new Truth(this.clock, DATA_AT, OWN_MS);
+    this.truth = new Truth(this.clock, OWN_MS);
     this.stream = new SimStream(this.clock, (message, sentMs) =>
       this.truth.stored(message, sentMs),
     );
@@ -38,6 +39,7 @@ export class World {
     this.truth.isPatient = !this.isImpatient;
     if (this.isImpatient) this.clock.count('impatient');
     this.nodes = Array.from({ length: NODES }, (_, i) => new SimNode(this, i + 1));
+    this.#strikes = new Strikes(this.clock, this.stream, this.nodes, () => !this.#isAtPeace);
   }
 
   stopped(node: number, code: number, why: string): void {
@@ -53,7 +55,7 @@ export class World {
     this.#every(1000, 5000, () => this.#owner()?.trim());
     this.#every(100, 1500, () => this.stream.remember());
     this.#every(150, 2500, () => {
-      if (!this.#isAtPeace) this.#strike();
+      if (!this.#isAtPeace) this.#strikes.any();
     });
     clock.run(clock.between(10_000, 40_000));
     this.#peace();
@@ -68,10 +70,6 @@ export class World {
       clock.after(clock.between(least, most), again);
     };
     clock.after(clock.between(least, most), again);
-  }
-
-  #any(): SimNode {
-    return this.nodes[this.clock.random.below(NODES)]!;
   }
 
   #owner(): SimNode | undefined {
@@ -89,75 +87,6 @@ export class World {
         producer,
         ++this.#numbers[producer]!,
       ]);
-  }
-
-  #strike(): void {
-    const { clock, stream } = this;
-    const victim = clock.chance(0.5) ? (this.#owner() ?? this.#any()) : this.#any();
-    const strikes: [string, () => void][] = [
-      ['partition', () => this.#forA(300, 6000, (on) => victim.cut(on))],
-      ['pause', () => this.#pause(victim)],
-      ['leaderless', () => this.#forA(300, 6000, (on) => stream.lead(!on))],
-      ['full stream', () => this.#forA(200, 3000, (on) => stream.fill(on))],
-      ['crash', () => this.#crash(victim, 100, 5000)],
-      ['slow disk', () => this.#forA(500, 6000, (on) => victim.slow(on))],
-      ['hung disk', () => this.#hang(victim)],
-      ['resign', () => this.#resign()],
-      ['weather', () => this.#weather()],
-      ['weather', () => this.#weather()],
-    ];
-    const [name, strike] = strikes[clock.random.below(strikes.length)]!;
-    clock.count(name);
-    strike();
-  }
-
-  #forA(least: number, most: number, what: (on: boolean) => void): void {
-    what(true);
-    this.clock.after(this.clock.between(least, most), () => what(false));
-  }
-
-  #weather(): void {
-    const { clock } = this;
-    const some = (most: number) => (clock.chance(0.5) ? clock.between(0, most) : 0);
-    this.#forA(500, 5000, (on) => {
-      this.stream.weather = on
-        ? {
-            lostReply: some(0.3),
-            lostRequest: some(0.2),
-            late: some(0.2),
-            stale: some(0.5),
-            lostFollowing: some(0.05),
-          }
-        : CALM;
-    });
-  }
-
-  #pause(node: SimNode): void {
-    this.#forA(200, 5000, (on) => (on ? node.pause() : node.goOn()));
-  }
-
-  #crash(node: SimNode, least: number, most: number): void {
-    node.crash();
-    this.#restart(node, least, most);
-  }
-
-  #restart(node: SimNode, least: number, most: number): void {
-    this.clock.after(this.clock.between(least, most), () => {
-      if (!node.isUp && node.stoppedWith === undefined) node.start();
-    });
-  }
-
-  #hang(node: SimNode): void {
-    node.hang();
-    this.clock.after(this.clock.between(2000, 8000), () => {
-      if (node.isHung && !this.#isAtPeace) this.#crash(node, 100, 2000);
-    });
-  }
-
-  #resign(): void {
-    const node = this.#owner();
-    node?.resign();
-    if (node !== undefined) this.#restart(node, 2000, 4000);
   }
 
   // Everything works again, but for the disk of one node maybe: one owner, and all have the same.
@@ -211,7 +140,7 @@ export class World {
     if (clock.chance(0.5) && nodes.every((node) => node.end > end))
       for (const node of nodes) {
         clock.count('amnesia, and all start again');
-        this.#crash(node, 10, 1000);
+        this.#strikes.crash(node, 10, 1000);
       }
     clock.run(20_000);
     const open = nodes.filter((node) => node.stoppedWith !== 74);
