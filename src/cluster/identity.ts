@@ -1,6 +1,7 @@
 // What an owner says of itself with its start and its beats, and what of it all nodes must have in
 // common: a node with other segments could not hold the same log.
 
+import { isLoopback } from '../config/address.ts';
 import type { BrokerConfig } from '../config/load.ts';
 
 /** Sizes on which the positions of a log rest. */
@@ -16,7 +17,7 @@ export interface OwnerIdentity extends Layout {
   life: string;
   /** Where nodes reach it, as `host:port`. */
   address: string;
-  /** Of its dashboard, as `host:port`. */
+  /** Of its dashboard, as `host:port`; null: others cannot reach it. */
   dashboard: string | null;
   version: string;
 }
@@ -27,6 +28,23 @@ export function layoutOf({ limits }: Pick<BrokerConfig, 'limits'>): Layout {
     segmentEntries: limits.segmentEntriesMax,
     maxMessage: limits.messageBytesMax,
   };
+}
+
+/** As `host:port`. */
+export function textOf(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+const ANY = ['0.0.0.0', '::'];
+
+/** Where others reach the dashboard of a node that they reach at `advertised`; null: nowhere. */
+export function dashboardAddress(
+  { enabled, host, port }: Pick<BrokerConfig['dashboard'], 'enabled' | 'host' | 'port'>,
+  advertised: string,
+): string | null {
+  if (!enabled || port === 0) return null;
+  if (ANY.includes(host)) return textOf(advertised, port);
+  return isLoopback(host) && !isLoopback(advertised) ? null : textOf(host, port);
 }
 
 /** Undefined: it is no such text. */

@@ -19,7 +19,7 @@ import type { ServerOptions } from '../server.ts';
 import { startErrorOf } from '../start-errors.ts';
 import { sleep } from '../time/timers.ts';
 import { Bases } from './bases.ts';
-import { layoutOf, type OwnerIdentity } from './identity.ts';
+import { dashboardAddress, layoutOf, type OwnerIdentity, textOf } from './identity.ts';
 import { LocalLog, type LocalLogOptions } from './local-log.ts';
 import { Member } from './member.ts';
 import { ClusterNode } from './node.ts';
@@ -179,24 +179,15 @@ async function logIdOf(
 
 function identityOf({ config, version }: ServerOptions, ports: NodePorts): OwnerIdentity {
   const { node, advertise } = config.cluster!;
-  const { enabled, host, port } = config.dashboard;
   return {
     node,
     life: randomBytes(8).toString('hex'),
     // Port 0 is any free one.
     address: textOf(advertise.host, advertise.port || ports.cluster!.port),
-    dashboard: enabled && port !== 0 ? textOf(isAny(host) ? advertise.host : host, port) : null,
+    dashboard: dashboardAddress(config.dashboard, advertise.host),
     version,
     ...layoutOf(config),
   };
-}
-
-function isAny(host: string): boolean {
-  return host === '0.0.0.0' || host === '::';
-}
-
-function textOf(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 function addressOf(text: string): { host: string; port: number } {
