@@ -4,7 +4,7 @@
 
 import type { BrokerConfig } from '../config/load.ts';
 import type { StartSnapshot } from '../contract/snapshot.ts';
-import type { CountedBatch } from '../core/cluster/counting.ts';
+import type { CountedBatch, Place } from '../core/cluster/counting.ts';
 import type { Failure, Position } from '../core/ports/basics.ts';
 import type { DataFolder } from '../data-folder.ts';
 import { openHealing } from '../healing.ts';
@@ -20,6 +20,7 @@ import {
   type Surroundings,
   tellRecovered,
 } from '../opening.ts';
+import type { Bases } from './bases.ts';
 
 export interface LocalLogOptions {
   config: BrokerConfig;
@@ -27,6 +28,7 @@ export interface LocalLogOptions {
   folder: DataFolder;
   /** With the LOG_ID of the cluster. */
   around: Surroundings;
+  bases: Bases;
   progress?: ((progress: StartSnapshot) => void) | undefined;
 }
 
@@ -34,6 +36,8 @@ const soon = (call: () => void) => void setImmediate(call);
 
 export class LocalLog {
   readonly follower: Follower;
+  /** Where it stands in the stream, if it was damaged and is built anew of a base. */
+  readonly built: Place | undefined;
   readonly #options: LocalLogOptions;
   readonly #files: Files;
   readonly #state: ReturnType<typeof emptyState>;
@@ -43,15 +47,18 @@ export class LocalLog {
   #applying = 0;
   #rested: (() => void)[] = [];
 
-  /** Throws as Follower.open does; a damaged log is set aside, and begun anew. */
+  /** Throws as Follower.open and Bases.build do; a damaged log is set aside, and built anew. */
   static open(options: LocalLogOptions): Promise<LocalLog> {
-    const { config, folder, around } = options;
+    const { config, folder, around, bases } = options;
     const { codec } = around;
+    let isAgain = false;
     return openHealing(
       folder,
       options.log,
       () => new Date(),
       async (traces) => {
+        const found = isAgain ? await bases.build(around.logId) : undefined;
+        isAgain = true;
         const begun = performance.now();
         // Nothing of an earlier form may be taken for what the segment holds.
         codec.memory.fill(0, codec.coldBytes, codec.coldBytes + config.limits.segmentBytes);
@@ -64,23 +71,23 @@ export class LocalLog {
         });
         const messages = follower.recovered.resume.sequence - 1;
         const report = tellRecovered(options.log, follower.recovered, messages, begun);
-        return new LocalLog(options, follower, log.files, state, report);
+        const built = found?.place;
+        return new LocalLog({ ...options, follower, built, files: log.files, state, report });
       },
     );
   }
 
   private constructor(
-    options: LocalLogOptions,
-    follower: Follower,
-    files: Files,
-    state: ReturnType<typeof emptyState>,
-    report: OpenedLog['report'],
+    parts: LocalLogOptions &
+      Pick<LocalLog, 'follower' | 'built'> &
+      Pick<OpenedLog, 'report'> & { files: Files; state: ReturnType<typeof emptyState> },
   ) {
-    this.#options = options;
-    this.follower = follower;
-    this.#files = files;
-    this.#state = state;
-    this.#report = report;
+    this.#options = parts;
+    this.follower = parts.follower;
+    this.built = parts.built;
+    this.#files = parts.files;
+    this.#state = parts.state;
+    this.#report = parts.report;
   }
 
   /** Behind the last batch on disk: of a copy; of an owner's log, what is synced. */

@@ -2,12 +2,10 @@
 // set aside and begun again from what the other nodes have.
 
 import type { Place } from '../core/cluster/counting.ts';
-import type { Bases } from './bases.ts';
 import { LocalLog, type LocalLogOptions } from './local-log.ts';
 
 export interface LogTurnsOptions extends LocalLogOptions {
   local: LocalLog;
-  bases: Bases;
   /** A change failed: nothing can be done with the log. */
   failed: (failure: Error) => void;
 }

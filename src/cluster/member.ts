@@ -55,7 +55,6 @@ export class Member {
   readonly #times = new Histogram();
   #serving = false;
   #keeper: BaseKeeper | undefined;
-
   // After it has stepped down it lets others go first, until then.
   #restUntilMs = Number.NEGATIVE_INFINITY;
   #advancedMs = 0;
@@ -220,14 +219,10 @@ export class Member {
     const { identity, events } = this.#options;
     this.owners.own(epoch);
     this.notes.owning(epoch);
-    this.#keep(epoch);
-    this.#serving = true;
-    events.owner(identity);
-  }
-
-  #keep(epoch: number): void {
     const { bases, around } = this.#options;
     this.#keeper = bases.keeper(this.local.follower.log, this.#ownership, epoch, around.logId!);
+    this.#serving = true;
+    events.owner(identity);
   }
 
   #depose(why: string): void {
@@ -237,14 +232,19 @@ export class Member {
     this.#log.reopen(() => this.join());
   }
 
+  /** No base is made any more: the log is about to be closed, which waits for what reads it. */
+  endBases(): void {
+    void this.#keeper?.end();
+    this.#keeper = undefined;
+  }
+
   // The broker is over, without a word to anybody.
   #drop(failure: Error): void {
     const wasServing = this.#serving;
     this.#serving = false;
     this.standing.note(this.#ownership, this.local.end);
     this.local.depose(failure);
-    void this.#keeper?.end();
-    this.#keeper = undefined;
+    this.endBases();
     this.#life?.drop(failure);
     this.#life = undefined;
     if (wasServing) this.#options.events.owner(undefined);
@@ -267,6 +267,7 @@ export class Member {
 
   #end(): void {
     this.#ended = true;
+    this.endBases();
     void this.#log.end();
     this.#ownership.end();
   }

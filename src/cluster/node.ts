@@ -180,6 +180,7 @@ export class ClusterNode {
   // The broker ends in order, and its log is closed; true if it all is on disk.
   #endLife({ stop }: { stop: () => void }): Promise<boolean> {
     const { member, ports } = this.#parts;
+    member.endBases();
     return stopInOrder({
       ...member.life!.parts,
       listeners: { stop, endAll: (withinMs) => ports.listeners.endAll(withinMs) },

@@ -92,15 +92,20 @@ async function openNode(
   const around = surroundings(clock);
   const { codec } = around;
   const room = new StreamRoom(link, cluster.stream.maxBytes, segmentBytes);
-  const bases = new Bases({ link, room, folder, codec, segmentBytes, clock, log });
+  const slackBytes = cluster.baseSlackBytes;
+  const bases = new Bases({ link, room, folder, codec, segmentBytes, slackBytes, clock, log });
   removeUnfinished(folder.path);
   const files = filesIn(path.join(folder.path, 'log'));
   const found = files === 0 ? await bases.build(known && BigInt(known.logId)) : undefined;
   const checksum = (bytes: Uint8Array) => codec.checksum(bytes);
   const logId = found?.logId ?? (await logIdOf(link, known, checksum, options));
   around.logId = logId;
-  const opening: LocalLogOptions = { config, log, folder, around, progress: options.progress };
+  const { progress } = options;
+  const opening: LocalLogOptions = { config, log, folder, around, bases, progress };
   const local = await LocalLog.open(opening);
+  const begun = local.built ?? found?.place;
+  // A log that does not remember where it stands in the stream may end where a base does.
+  const place = begun ?? known?.place ?? (files > 0 ? await bases.find(logId) : undefined)?.place;
   const notices = new RateLimitedLog(log);
   let node: ClusterNode | undefined;
   let member: Member | undefined;
@@ -135,11 +140,7 @@ async function openNode(
     maxPayload: link.maxPayload,
     identity: identityOf(options, ports),
     local,
-    standing:
-      found === undefined
-        ? new Standing(known?.place, known?.segments ?? [])
-        : new Standing(found.place, []),
-    bases,
+    standing: new Standing(place, begun === undefined ? (known?.segments ?? []) : []),
     events: {
       owner: (identity) => {
         const address = identity && addressOf(identity.address);

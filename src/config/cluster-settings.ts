@@ -94,6 +94,12 @@ export const CLUSTER_SHAPE = {
     arg: 'SIZE',
     description: 'most bytes of the stream, on each server of NATS; the same for all nodes',
   }),
+  cluster_base_slack: setting(size, {
+    fallback: '1GiB',
+    arg: 'SIZE',
+    advanced: true,
+    description: 'what the stream may hold beside twice of what is live, before a base is made',
+  }),
   cluster_listen: setting(address, {
     fallback: '127.0.0.1:4888',
     arg: 'HOST:PORT',

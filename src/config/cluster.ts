@@ -23,6 +23,8 @@ export interface ClusterConfig {
   node: number;
   nats: TlsFiles & { servers: string[]; credsFile?: string | undefined; monitors: string[] };
   stream: { maxBytes: number; replicas: number };
+  /** What the stream may hold beside twice of what is live, in bytes, before a base is made. */
+  baseSlackBytes: number;
   accepted: { synced: boolean; unsafeSync: boolean; unsafeServer: boolean };
   listen: NodeAddress;
   advertise: NodeAddress;
@@ -80,6 +82,7 @@ export function buildCluster(
       monitors: values.cluster_nats_monitor,
     },
     stream: { maxBytes: values.cluster_max_bytes, replicas: values.cluster_replicas },
+    baseSlackBytes: values.cluster_base_slack,
     accepted: {
       synced: values.cluster_nats_synced,
       unsafeSync: values.cluster_unsafe_sync,

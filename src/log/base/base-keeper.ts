@@ -25,6 +25,8 @@ export interface BaseKeeperOptions extends BaseIdentity {
   slackBytes?: number | undefined;
   /** How long after one the next may begin, in ms; by default a minute. */
   restMs?: number | undefined;
+  /** A base was made. */
+  made?: (base: MadeBase) => void;
   /** A line for the operator. */
   note: (level: 'info' | 'warn', text: string) => void;
 }
@@ -127,6 +129,7 @@ export class BaseKeeper {
       });
       if (made === undefined) return;
       this.#last = made;
+      this.#options.made?.(made);
       this.#objectBytes = made.bytes;
       const { segments, bytes, putBytes, sequence } = made;
       note(

@@ -1,0 +1,124 @@
+// The stream of a cluster stays small although one old message is never taken, and a node without a
+// log builds itself of the base, over real servers; it has every message that is left.
+
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { createConsumer, createProducer } from '../../src/client/index.ts';
+import type { StreamState } from '../../src/core/ports/stream.ts';
+import { connectStream } from '../../src/io/cluster/jetstream.ts';
+import { SERVERS } from './nats.ts';
+import { CLUSTER, STREAM_BYTES } from './nodes.ts';
+import { Rig } from './rig.ts';
+import { optionsFor } from './stream-options.ts';
+
+const TIMEOUT_MS = 240_000;
+const MIB = 1024 * 1024;
+const BODY = 50_000;
+const BATCH = 20;
+
+for (const { name, program, skip } of SERVERS)
+  test(`${name}: bases of a log`, { skip, timeout: TIMEOUT_MS }, async () => {
+    await using rig = await Rig.start(program!, { flags: ['--cluster-base-slack', '8MiB'] });
+    const { nodes } = rig;
+    const [one, two, three] = nodes.running as [number, number, number];
+    const { node: owner } = await nodes.owner();
+    const late = [one, two, three].find((each) => each !== owner)!;
+    await nodes.stop(late);
+    nodes.forget(late);
+
+    await publish(nodes.intake[owner]!, 7, ['old 1', 'old 2']);
+    const made = nodes.node(owner).line(({ event }) => event === 'cluster.base');
+    let bytes = 0;
+    let isMade = false;
+    const told = made.then((line) => {
+      isMade = true;
+      return line;
+    });
+    // More is published and taken until most of the log is settled, and is made smaller.
+    while (!isMade) {
+      const bodies = Array.from({ length: BATCH }, (_, i) => `${bytes + i}`.padEnd(BODY, '.'));
+      await publish(nodes.intake[owner]!, 8, bodies);
+      await take(nodes.exhaust[owner]!, 8, BATCH);
+      bytes += BATCH * BODY;
+      assert.ok(bytes < 400 * MIB, nodes.tell());
+    }
+    assert.match((await told).msg as string, /^a base of the log was made/);
+    const state = await stateOf(rig);
+    assert.ok(state.first > 1 && state.bytes < bytes, `${state.first}, ${state.bytes}`);
+
+    await publish(nodes.intake[owner]!, 7, ['new']);
+    await nodes.start(late);
+    const built = nodes.node(late).lines.find(({ event }) => event === 'cluster.built');
+    assert.ok(built !== undefined, nodes.tell());
+    const owned = nodes.ownings.length;
+    const other = [one, two, three].find((each) => each !== owner && each !== late)!;
+    await nodes.kill(other);
+    await nodes.stop(owner);
+    assert.equal((await nodes.owner(owned)).node, late);
+    assert.deepEqual(await take(nodes.exhaust[late]!, 7, 3), ['old 1', 'old 2', 'new']);
+
+    // One that lost its log, and one whose log is damaged, are built again.
+    nodes.forget(other);
+    damage(nodes.folders[owner]!);
+    await Promise.all([nodes.start(owner), nodes.start(other)]);
+    assert.equal(nodes.said('log.set-aside').length, 1, nodes.tell());
+    assert.deepEqual(
+      nodes
+        .said('cluster.built')
+        .map(({ node }) => node)
+        .sort(),
+      [0, 1, 2],
+    );
+    await publish(nodes.intake[other]!, 7, ['last']);
+    assert.deepEqual(await take(nodes.exhaust[owner]!, 7, 1), ['last']);
+  });
+
+/** Bends the header of the oldest segment. */
+function damage(dataDir: string): void {
+  const folder = path.join(dataDir, 'log');
+  const [oldest] = fs
+    .readdirSync(folder)
+    .filter((each) => each.endsWith('.log'))
+    .sort();
+  const file = fs.openSync(path.join(folder, oldest!), 'r+');
+  fs.writeSync(file, 'bent', 8);
+  fs.closeSync(file);
+}
+
+type Address = { host: string; port: number };
+
+async function publish(at: Address, bucket: number, bodies: string[]): Promise<void> {
+  const producer = createProducer(at);
+  try {
+    const acks = await producer.sendBatch(bodies.map((body) => ({ bucket, body })));
+    assert.ok([...acks].every(Boolean));
+  } finally {
+    await producer.close();
+  }
+}
+
+async function take(at: Address, bucket: number, count: number): Promise<string[]> {
+  const bodies: string[] = [];
+  const consumer = createConsumer({ ...at, bucket, batchSize: BATCH });
+  for await (const message of consumer) {
+    bodies.push(Buffer.from(message.body).toString());
+    message.ack();
+    if (bodies.length === count) break;
+  }
+  await consumer.close();
+  return bodies;
+}
+
+async function stateOf({ nats }: Rig): Promise<StreamState> {
+  const options = optionsFor(nats, { cluster: CLUSTER, maxBytes: STREAM_BYTES });
+  const link = await connectStream(options);
+  try {
+    return await new Promise((resolve, reject) =>
+      link.state((failure, state) => (state === undefined ? reject(failure) : resolve(state))),
+    );
+  } finally {
+    await link.close();
+  }
+}
