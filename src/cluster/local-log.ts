@@ -9,8 +9,6 @@ import type { Failure, Position } from '../core/ports/basics.ts';
 import type { DataFolder } from '../data-folder.ts';
 import { openHealing } from '../healing.ts';
 import type { Logger } from '../io/logger.ts';
-import type { Files } from '../log/files/files.ts';
-import { standsIn } from '../log/following/comparing.ts';
 import { Follower } from '../log/following/follower.ts';
 import { type Publisher, ShippedJournal, ShippedSpace } from '../log/following/shipped-journal.ts';
 import {
@@ -39,7 +37,6 @@ export class LocalLog {
   /** Where it stands in the stream, if it was damaged and is built anew of a base. */
   readonly built: Place | undefined;
   readonly #options: LocalLogOptions;
-  readonly #files: Files;
   readonly #state: ReturnType<typeof emptyState>;
   readonly #report: OpenedLog['report'];
   #journal: ShippedJournal | undefined;
@@ -63,16 +60,15 @@ export class LocalLog {
         // Nothing of an earlier form may be taken for what the segment holds.
         codec.memory.fill(0, codec.coldBytes, codec.coldBytes + config.limits.segmentBytes);
         const state = emptyState(config);
-        const log = { ...logOptions(options, folder, around), traces };
         const follower = await Follower.open({
-          log,
+          log: { ...logOptions(options, folder, around), traces },
           state,
           segmentEntriesMax: config.limits.segmentEntriesMax,
         });
         const messages = follower.recovered.resume.sequence - 1;
         const report = tellRecovered(options.log, follower.recovered, messages, begun);
         const built = found?.place;
-        return new LocalLog({ ...options, follower, built, files: log.files, state, report });
+        return new LocalLog({ ...options, follower, built, state, report });
       },
     );
   }
@@ -80,12 +76,11 @@ export class LocalLog {
   private constructor(
     parts: LocalLogOptions &
       Pick<LocalLog, 'follower' | 'built'> &
-      Pick<OpenedLog, 'report'> & { files: Files; state: ReturnType<typeof emptyState> },
+      Pick<OpenedLog, 'report'> & { state: ReturnType<typeof emptyState> },
   ) {
     this.#options = parts;
     this.follower = parts.follower;
     this.built = parts.built;
-    this.#files = parts.files;
     this.#state = parts.state;
     this.#report = parts.report;
   }
@@ -106,27 +101,24 @@ export class LocalLog {
 
   /** Takes a batch that counts: writes it, or, if it is there already, compares what can be. */
   apply(batch: CountedBatch, done: (failure: Failure) => void): void {
-    this.#applying++;
     if (batch.position < this.follower.end) {
-      this.#compare(batch)
-        .catch((error: Error) => error)
-        .then((failure) => {
-          this.#under(-1);
-          done(failure);
-        });
+      soon(() => done(this.#compare(batch)));
       return;
     }
+    this.#applying++;
     this.follower.apply(batch, (failure) => {
       this.#under(-1);
       done(failure);
     });
   }
 
-  // Complete segments may have been made smaller here: then records stand elsewhere.
-  async #compare(batch: CountedBatch): Promise<Failure> {
-    const { position } = batch;
-    const base = this.follower.log.bases().at(-1)!;
-    if (position < base || (await standsIn(this.#files, base, batch))) return undefined;
+  // Complete segments may have been made smaller here: then records stand elsewhere. The open one is
+  // in memory as it is on disk.
+  #compare({ position, bytes }: CountedBatch): Failure {
+    const { log } = this.follower;
+    if (position < log.bases().at(-1)!) return undefined;
+    const here = log.placeOf(position, bytes.length);
+    if (here.every((byte, i) => byte === bytes[i])) return undefined;
     return new Error(`the log here has another batch at position ${position} than the stream`);
   }
 

@@ -3,6 +3,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { SEGMENT_DATA_AT } from '../../../assembly/layout.ts';
+import { closesSegment } from '../../../src/log/following/batch.ts';
 import { sharedEngine } from '../../support/engine.ts';
 import { MemoryFiles } from '../../support/memory-files.ts';
 import { Random, seedOf } from '../../support/random.ts';
@@ -74,4 +76,15 @@ test('a batch of another log, or one that leaves sequences out, is refused', asy
   assert.equal(await copy.apply(of(8, end)), undefined);
   assert.equal(copy.follower.sequence, 9);
   await copy.follower.close();
+});
+
+test('which batch closes its segment is told by its own bytes', async () => {
+  const recorded = await record(new Random(seed + 7), 2, 120);
+  const closing = recorded.filter(
+    ({ base }, i) => recorded[i + 1] !== undefined && recorded[i + 1]!.base > base,
+  );
+  assert.ok(closing.length > 0);
+  for (const batch of recorded.slice(0, -1))
+    assert.equal(closesSegment(batch.bytes), closing.includes(batch), `at ${batch.position}`);
+  assert.equal(recorded[0]!.position, SEGMENT_DATA_AT);
 });

@@ -3,9 +3,9 @@
 
 import assert from 'node:assert/strict';
 import { tellOf } from '../../log/following/harness.ts';
+import { ConsumerClient, type Host, ProducerClient } from './broker-clients.ts';
 import { DEAD, TARGETS } from './broker-log.ts';
 import { BrokerNode } from './broker-node.ts';
-import { ConsumerClient, type Host, ProducerClient } from './broker-clients.ts';
 import { BrokerTruth } from './broker-truth.ts';
 import { Clock } from './clock.ts';
 import { OWN_MS } from './node.ts';
