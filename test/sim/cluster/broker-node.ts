@@ -3,6 +3,7 @@
 // it is deposed: its log is closed once its disk is at rest, opened again as a copy, and follows.
 
 import assert from 'node:assert/strict';
+import { FLAG_LAST, RECORD_FLAGS_AT, RECORD_HEADER_BYTES } from '../../../assembly/layout.ts';
 import { crc32c } from '../../../src/codec/crc32c.ts';
 import { PlainCodec } from '../../../src/codec/plain.ts';
 import { Broker } from '../../../src/core/broker.ts';
@@ -23,7 +24,6 @@ import {
   ShippedSpace,
 } from '../../../src/log/following/shipped-journal.ts';
 import type { LogOptions } from '../../../src/log/recovery/log-options.ts';
-import { readBatch } from '../batch.ts';
 import { BrokerDisk } from './broker-disk.ts';
 import { LIMITS, rules, SHAPE } from './broker-log.ts';
 import type { BrokerTruth, Handing } from './broker-truth.ts';
@@ -480,8 +480,9 @@ export class BrokerNode {
   #publisher(form: Form): Publisher {
     return {
       publish: (position, bytes, done) => {
-        const { last } = readBatch(bytes, position);
-        this.#ownership!.publish(position, bytes, last, done);
+        // Its commit record, which has no body, is its last.
+        const flags = bytes[bytes.length - RECORD_HEADER_BYTES + RECORD_FLAGS_AT]!;
+        this.#ownership!.publish(position, bytes, (flags & FLAG_LAST) !== 0, done);
       },
       stalled: () => this.#ownership!.isFull || this.#ownership!.state === 'suspended',
       blocked: () => undefined,
