@@ -1,7 +1,7 @@
 // A peer that runs, and load on it: both in processes of their own, which end with this one.
 
-import { randomUUID } from 'node:crypto';
-import net, { type AddressInfo } from 'node:net';
+import { randomInt, randomUUID } from 'node:crypto';
+import net from 'node:net';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Child } from '../../src/load/child.ts';
@@ -12,6 +12,9 @@ import type { KeepSpec } from './keep.ts';
 import { PORTS_NEEDED, type System } from './systems.ts';
 
 const START_MS = 60_000;
+// Below those that systems give to whoever connects: who comes again finds its own still free.
+const PORT_LEAST = 10_000;
+const PORTS = 20_000;
 
 export interface RunningSystem {
   port: number;
@@ -89,12 +92,18 @@ async function orFailure<T>(child: Child, what: string, waited: Promise<T>): Pro
 
 /** Ports of loopback that were free a moment ago, all different. */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => net.createServer());
-  const ports: number[] = [];
-  for (const server of servers) {
-    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-    ports.push((server.address() as AddressInfo).port);
+  const ports = new Set<number>();
+  while (ports.size < count) {
+    const port = PORT_LEAST + randomInt(PORTS);
+    if (await isFree(port)) ports.add(port);
   }
-  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
-  return ports;
+  return [...ports];
+}
+
+function isFree(port: number): Promise<boolean> {
+  const server = net.createServer();
+  return new Promise((resolve) => {
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
 }

@@ -26,15 +26,20 @@ async function startedFirst(
   first: (nodes: Nodes) => Promise<void>,
 ): Promise<Nodes> {
   const nodes = await Nodes.make({ nats });
-  await first(nodes);
-  assert.equal((await nodes.owner()).node, 0);
-  await Promise.all([nodes.start(1), nodes.start(2)]);
-  return nodes;
+  try {
+    await first(nodes);
+    assert.equal((await nodes.owner()).node, 0);
+    await Promise.all([nodes.start(1), nodes.start(2)]);
+    return nodes;
+  } catch (error) {
+    await nodes[Symbol.asyncDispose]();
+    throw error;
+  }
 }
 
 test('the disk of the owner fails: it ends with 74, and another one goes on', {
   ...needs(needsStrace),
-  timeout: 120_000,
+  timeout: 60_000,
 }, async () => {
   const trace = path.join(temporaryFolder(), 'strace');
   await using nats = await NatsCluster.start(last.program!);
@@ -60,7 +65,7 @@ test('the disk of the owner fails: it ends with 74, and another one goes on', {
 
 test('the disk of the owner is full: refused with 0, consumers go on, service returns', {
   ...needs(needsLoopDisk),
-  timeout: 120_000,
+  timeout: 60_000,
 }, async () => {
   await withDisk(96, async (mount) => {
     await using nats = await NatsCluster.start(last.program!);
@@ -68,8 +73,8 @@ test('the disk of the owner is full: refused with 0, consumers go on, service re
     await using nodes = await startedFirst(nats, async (all) => {
       all.folders[0] = path.join(mount, 'data');
       await all.start(0, { flags: ['--reserve', '1MiB'] });
-      const { bavail, bsize } = fs.statfsSync(mount);
-      fs.writeFileSync(filler, Buffer.alloc(bavail * bsize - 512 * 1024, 1));
+      await all.owner(); // with a full disk it would leave that to others
+      fill(filler);
     });
     await using load = new Rig(nats, nodes).load(random, { consumers: 0 });
     await nodes.node(0).line(({ event }) => event === 'log.full');
@@ -87,7 +92,7 @@ test('the disk of the owner is full: refused with 0, consumers go on, service re
 
 test('NATS comes back with nothing: every node that knew more ends with 74', {
   ...needs({}),
-  timeout: 120_000,
+  timeout: 60_000,
 }, async () => {
   await using rig = await Rig.start(last.program!);
   const { nats, nodes } = rig;
@@ -111,6 +116,21 @@ test('NATS comes back with nothing: every node that knew more ends with 74', {
   const behind = nodes.folders.map((folder) => contentOf(path.join(folder, 'log')));
   assert.deepEqual(behind, before, 'what the nodes have is as it was');
 });
+
+/** Takes all that a disk has, but for a little. */
+function fill(file: string): void {
+  const some = Buffer.alloc(256 * 1024, 1);
+  const fd = fs.openSync(file, 'w');
+  let bytes = 0;
+  try {
+    for (;;) bytes += fs.writeSync(fd, some);
+  } catch (error) {
+    assert.equal((error as NodeJS.ErrnoException).code, 'ENOSPC');
+    fs.ftruncateSync(fd, bytes - 2 * some.length);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
 
 /** The segments that a folder holds, each with a digest of its bytes. */
 function contentOf(folder: string): string[] {
