@@ -33,6 +33,8 @@ test('what was recorded holds a bit of everything', () => {
   assert.ok(batches.length > 300, `${batches.length} batches`);
   assert.ok(bases.size > 5 && trims.size > 2, `${bases.size} segments, ${trims.size} trims`);
   assert.equal(epochs.size, 2);
+  const pauses = batches.filter(({ bytes }) => Buffer.from(bytes).includes('paused bucket='));
+  assert.ok(pauses.length > 0, `${pauses.length} pauses`);
 });
 
 test('after each batch it is what a start finds, byte for byte and message for message', async () => {

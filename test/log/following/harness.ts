@@ -51,6 +51,8 @@ export const RULES = [
   '9 dedup=2s',
 ];
 export const BUCKETS = [5, 6, 7, 8, 9];
+/** Paused and resumed; nobody consumes them. */
+export const PAUSED = ['3', '10', '11'];
 
 /** Takes down every batch that is durable. */
 class RecordingJournal implements Journal {
@@ -145,6 +147,10 @@ async function work(
       const rule = ruleOfWords('a', '4', [words]);
       world.broker.rulesInForce!.changes.ask({ name: 'a', rule, expected: undefined }, () => {});
     }
+    if (random.below(30) === 0) {
+      const bucket = PAUSED[random.below(PAUSED.length)]!;
+      world.broker.pauses.ask(bucket, random.chance(0.6), () => {});
+    }
     const ms = random.below(4) * 60;
     clock.wallMs += ms;
     await world.advance(ms);
@@ -237,7 +243,11 @@ export function tellOf({ buckets, retention, settings }: State, next: number): T
         Number(dead.has(at)),
         Number(placed.has(at)),
       ]);
-  const texts = [...settings.texts].filter(([sequence]) => !settled.has(sequence));
+  const pauses = PAUSED.flatMap((id) =>
+    settings.pausesOf(id).map((sequence): [number, string] => [sequence, id]),
+  );
+  const set = [...settings.texts, ...pauses];
+  const texts = set.filter(([sequence]) => !settled.has(sequence));
   return { next, live: retention.live, messages, texts };
 }
 
