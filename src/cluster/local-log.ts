@@ -112,7 +112,7 @@ export class LocalLog {
     });
   }
 
-  // Complete segments may have been made smaller here: then records stand elsewhere. The open one is
+  // Complete segments may have been made smaller here, so records stand elsewhere. The open one is
   // in memory as it is on disk.
   #compare({ position, bytes }: CountedBatch): Failure {
     const { log } = this.follower;

@@ -150,7 +150,7 @@ export const LOG_FOLLOWING: readonly Mutant[] = [
     name: 'owner calls done what it has not written',
     file: 'src/log/following/shipped-journal.ts',
     member: 'ShippedJournal.append',
-    find: 'this.#local.append(position, bytes, end);',
+    find: 'this.#write(position, bytes, end);',
     replace: 'end(undefined);',
     test: 'test/sim/cluster/brokers.test.ts',
     caughtBy: '5 worlds of three brokers and one stream: every promise holds in each',
