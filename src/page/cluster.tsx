@@ -56,7 +56,7 @@ function Tiles({ data }: { data: ClusterSnapshot }) {
       <Tile
         label="Append, 99 % within"
         text={appends === null ? NOTHING : milliseconds(appends.p99)}
-        detail="until the stream confirms it"
+        detail={appends === null ? 'measured on the owner' : 'until the stream confirms it'}
       />
       <Tile
         label="Changes of the owner"
