@@ -11,7 +11,7 @@ import { STRIKES } from './strikes.ts';
 
 const random = new Random(seedOf('strikes on a cluster'));
 // What differs from one version of NATS to the next; the rest runs on the last of them.
-const ON_EACH = /^kill -9 of (the|both)/;
+const ON_EACH = /^kill -9 of both/;
 const last = SERVERS.findLast(({ program }) => program !== undefined) ?? SERVERS[0];
 
 for (const server of SERVERS) {

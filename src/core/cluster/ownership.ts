@@ -43,6 +43,8 @@ export class Ownership {
   #waitMs = 0;
   #resigned = false;
   #confirmedMs = 0;
+  // When it last said who it is, as owner.
+  #namedMs = 0;
   // No epoch is tried twice: a start that was given up may still come.
   #tried = 0;
 
@@ -232,6 +234,7 @@ export class Ownership {
     if (this.#state === 'campaigning') {
       this.#state = 'owning';
       this.#confirmedMs = sentMs;
+      this.#namedMs = sentMs;
       this.#suspended = false;
       effects.own(this.epoch);
     } else if (this.#suspended && clockMs() - this.#confirmedMs < ownMs) {
@@ -241,17 +244,22 @@ export class Ownership {
   }
 
   // An owner that can't confirm anything delivers no more; one that has nothing to say beats, but
-  // not while its own disk has to answer, so that a disk that hangs falls silent.
+  // not while its own disk has to answer, so that a disk that hangs falls silent. One that always
+  // has something to say beats now and then, too: who joins must hear whose batches they are.
   #watch(nowMs: number): void {
-    const { effects, ownMs, beatMs, isIdle } = this.#options;
+    const { effects, ownMs, ttlMs, beatMs, isIdle } = this.#options;
     const publishing = this.#publishing!;
     if (!this.#suspended && nowMs - this.#confirmedMs >= ownMs) {
       this.#suspended = true;
       effects.suspend();
     }
-    if (!publishing.idle || publishing.doubting || nowMs - publishing.signMs < beatMs) return;
-    if (isIdle()) publishing.beat();
-    else if (this.#suspended) publishing.look();
+    const isSilent = publishing.idle && nowMs - publishing.signMs >= beatMs;
+    const isNamed = nowMs - this.#namedMs < ttlMs;
+    if (publishing.doubting || (isNamed && !isSilent)) return;
+    if (isIdle()) {
+      this.#namedMs = nowMs;
+      publishing.beat();
+    } else if (isSilent && this.#suspended) publishing.look();
   }
 
   #leave(effect: () => void, why: string): void {

@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { STREAM_BEAT, STREAM_KIND_AT } from '../../../assembly/layout-cluster.ts';
 import { crc32c } from '../../../src/codec/crc32c.ts';
 import { Ownership } from '../../../src/core/cluster/ownership.ts';
 import type { OwnershipOptions } from '../../../src/core/cluster/ownership-options.ts';
@@ -182,6 +183,19 @@ test('an owner that hears nothing delivers no more, and goes on when a beat is s
   stream.answer('stored');
   assert.deepEqual(one.told, ['suspend', 'go on']);
   assert.ok(one.mayDeliver());
+});
+
+test('an owner that always has a batch under way still says who it is', () => {
+  const stream = new Stream();
+  const one = owner(stream);
+  const begun = stream.messages.length;
+  for (let position = 105, turn = 0; turn < 50; turn++, position += 4) {
+    one.ownership.publish(position, bytes('1234'), false, () => {});
+    one.after(TICK_MS);
+    while (stream.appends.length > 0) stream.answer('stored');
+  }
+  const kinds = stream.messages.slice(begun).map((message) => message[STREAM_KIND_AT]);
+  assert.equal(kinds.filter((kind) => kind === STREAM_BEAT).length, 1, 'after a TTL');
 });
 
 test('an orderly stop lets others campaign at once', () => {
