@@ -155,13 +155,4 @@ export const LOG_FOLLOWING: readonly Mutant[] = [
     test: 'test/sim/cluster/brokers.test.ts',
     caughtBy: '5 worlds of three brokers and one stream: every promise holds in each',
   },
-  {
-    name: 'owner without confirmation delivers',
-    file: 'src/core/delivery/permission.ts',
-    member: 'Permission.holds',
-    find: 'this.#may()',
-    replace: 'true',
-    test: 'test/sim/cluster/brokers.test.ts',
-    caughtBy: '5 worlds of three brokers and one stream: every promise holds in each',
-  },
 ];
