@@ -6,6 +6,7 @@ import { type ClusterSnapshot, hindrance, stateText, TAKEN_OVER } from '../contr
 import { formatDuration, formatSize } from '../core/text/units.ts';
 import { sleep } from '../time/timers.ts';
 import { type AdminOptions, addAdminVerb } from './admin-verbs.ts';
+import { registerFounding } from './cluster-founding.ts';
 import { Dashboard } from './dashboard.ts';
 import { CliError, colorsFor, EXIT, emit, emitDone } from './output.ts';
 import { count, newTable, printable } from './tables.ts';
@@ -17,7 +18,9 @@ Examples:
   thrustmq cluster status                    who owns the log, who follows, and how far they are
   thrustmq cluster status --json | jq .owner.node
   thrustmq cluster step-down                 another node owns the log, before this one is stopped
-  thrustmq cluster step-down --leader        another server of NATS leads the stream`;
+  thrustmq cluster step-down --leader        another server of NATS leads the stream
+  thrustmq cluster init --data-dir ./data …  a cluster goes on with the log of a single broker
+  thrustmq cluster restore --config FILE     the stream is lost: go on with this node's copy`;
 
 const POLL_MS = 250;
 /** A server of NATS that is killed is replaced in up to 9 s; others are much quicker. */
@@ -38,6 +41,7 @@ export function registerCluster(program: Command): void {
     .option('--leader', 'let another server of NATS lead the stream instead')
     .option('--force', 'also if no other node would take over now')
     .action(stepDown);
+  registerFounding(cluster);
 }
 
 async function ask(options: AdminOptions): Promise<ClusterSnapshot> {

@@ -32,17 +32,24 @@ Examples:
 
 /** Adds `serve`. */
 export function registerServe(program: Command): void {
-  const command = program
-    .command('serve')
-    .description('run a broker')
-    .optionsGroup('Options:')
-    .option('-c, --config <FILE>', 'config file (default: thrustmq.toml or thrustmq.json here)')
+  const command = program.command('serve').description('run a broker').optionsGroup('Options:');
+  addSettings(command)
     .option('--print-config', 'print the settings with their origins and exit')
-    .option('--json', 'short for --log-format json');
+    .option('--json', 'short for --log-format json')
+    .addHelpText('after', EXAMPLES)
+    .action(() => serve(command));
+}
+
+/** Adds what can be set, each with its flag, and the file that says it. */
+export function addSettings(command: Command): Command {
+  command.option(
+    '-c, --config <FILE>',
+    'config file (default: thrustmq.toml or thrustmq.json here)',
+  );
   for (const group of ['Options:', 'Cluster options:', 'Advanced options:'])
     for (const key of SETTING_KEYS.filter((each) => groupOf(each) === group))
       command.addOption(optionOf(key).helpGroup(group));
-  command.addHelpText('after', EXAMPLES).action(() => serve(command));
+  return command;
 }
 
 function groupOf(key: SettingKey): string {
@@ -80,10 +87,10 @@ function flagsOf(command: Command): Partial<Record<SettingKey, unknown>> {
   return flags;
 }
 
-async function serve(command: Command): Promise<void> {
-  let loaded: LoadedConfig;
+/** What is set, by a command that addSettings has seen. Throws CliError. */
+export async function loadSettings(command: Command): Promise<LoadedConfig> {
   try {
-    loaded = await loadConfig({
+    return await loadConfig({
       flags: flagsOf(command),
       configFile: command.opts().config,
       environment: process.env,
@@ -95,6 +102,10 @@ async function serve(command: Command): Promise<void> {
     if (error instanceof ConfigError) throw new CliError(error.exitCode, error.message);
     throw error;
   }
+}
+
+async function serve(command: Command): Promise<void> {
+  const loaded = await loadSettings(command);
   if (command.opts().printConfig === true) {
     await printConfig(loaded);
     return;

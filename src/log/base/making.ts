@@ -37,6 +37,8 @@ export interface MakingOptions extends BaseIdentity {
   cut: Cut;
   /** Where the base ends, which is the first batch of a segment, and in which message it begins. */
   end: { position: Position; sequence: number };
+  /** Of a log that stands still, and ends there, all of it: who wrote the last batch. */
+  all?: { lastEpoch: number };
   epoch: number;
   /** Of this base in this life: counted from 1, and another one for each attempt. */
   number: number;
@@ -71,7 +73,8 @@ const LOOKS = 5;
 export async function makeBase(options: MakingOptions): Promise<MadeBase | undefined> {
   const { objects, cut, end, put } = options;
   try {
-    const pinned = completeBefore(cut, end.position - SEGMENT_DATA_AT);
+    const whole = options.all !== undefined;
+    const pinned = whole ? cut.pinned : completeBefore(cut, end.position - SEGMENT_DATA_AT);
     if (pinned.length === 0) return undefined;
     const before = new Set(put.keys());
     const segments: BaseSegment[] = [];
@@ -121,10 +124,10 @@ function completeBefore({ pinned }: Cut, base: Position): Pinned[] {
 }
 
 function manifestOf(options: MakingOptions, segments: BaseSegment[]): Manifest {
-  const { stream, created, logId, segmentBytes, epoch, number, end } = options;
+  const { stream, created, logId, segmentBytes, epoch, number, end, all } = options;
   const { position, sequence } = end;
   const identity = { stream, created, logId, segmentBytes };
-  return { ...identity, epoch, number, end: position, sequence, segments };
+  return { ...identity, epoch, number, end: position, sequence, ...all, segments };
 }
 
 async function putSegment(options: MakingOptions, pinned: Pinned): Promise<BaseSegment> {
@@ -136,15 +139,13 @@ async function putSegment(options: MakingOptions, pinned: Pinned): Promise<BaseS
   let stored = put.get(object);
   if (stored === undefined) {
     stored = await step(options, () => objects.put(object, piecesOf(options, pinned, cut)));
-    if (stored.bytes !== pinned.bytes)
-      throw new Error(
-        `${object} has ${stored.bytes} bytes, not the ${pinned.bytes} of its segment`,
-      );
+    if (stored.bytes !== pinned.upTo)
+      throw new Error(`${object} has ${stored.bytes} bytes, not the ${pinned.upTo} of its segment`);
     put.set(object, stored);
   }
   pinned.release();
   const { digest, bytes } = stored;
-  return { base, bytes, object, digest, objectBytes: bytes };
+  return { base, bytes: pinned.bytes, object, digest, objectBytes: bytes };
 }
 
 async function* piecesOf(
@@ -152,8 +153,8 @@ async function* piecesOf(
   pinned: Pinned,
   { piece, turn }: Cut,
 ): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < pinned.bytes; ) {
-    const part = new Uint8Array(Math.min(piece(), pinned.bytes - at));
+  for (let at = 0; at < pinned.upTo; ) {
+    const part = new Uint8Array(Math.min(piece(), pinned.upTo - at));
     await step(options, () => pinned.read(part, at));
     yield part;
     at += part.length;

@@ -99,6 +99,11 @@ export function manifestsIn(names: readonly string[], stream: string): ManifestN
     .sort((a, b) => b.epoch - a.epoch || b.number - a.number);
 }
 
+/** Whether an object is one of a base, of this stream or of one that had its name before. */
+export function isOfBase(name: string): boolean {
+  return /^(segment|intent|manifest)-[0-9a-f]{8}-\d{10}-/.test(name);
+}
+
 /** Which life put an object of a stream; undefined: it is of another stream, or none of these. */
 export function epochIn(name: string, stream: string): number | undefined {
   const [, tag, epoch] = /^(?:segment|intent|manifest)-([0-9a-f]{8})-(\d{10})-/.exec(name) ?? [];

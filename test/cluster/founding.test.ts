@@ -1,0 +1,111 @@
+// A cluster that goes on with the log of a single broker, and one whose stream is lost and that
+// goes on with a node's copy, over real servers: nothing that was acked is missing.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createConsumer, createProducer } from '../../src/client/index.ts';
+import { dial } from '../../src/io/cluster/nats.ts';
+import { startBroker } from '../support/broker.ts';
+import { thrustmq } from '../support/process.ts';
+import type { NodeAddress } from './clients.ts';
+import { NatsCluster, SERVERS } from './nats.ts';
+import { CLUSTER, Nodes } from './nodes.ts';
+import { optionsFor } from './stream-options.ts';
+
+const TIMEOUT_MS = 240_000;
+const last = SERVERS.findLast(({ program }) => program !== undefined) ?? SERVERS[0]!;
+
+test(`${last.name}: cluster init and cluster restore`, { ...skipped(), timeout: TIMEOUT_MS }, run);
+
+function skipped(): { skip?: string } {
+  return last.skip === undefined ? {} : { skip: last.skip };
+}
+
+async function run(): Promise<void> {
+  await using nats = await NatsCluster.start(last.program!);
+  await using nodes = await Nodes.make({ nats });
+  const folder = nodes.folders[0]!;
+  const verb = (name: string, node = 0, ...flags: string[]) =>
+    thrustmq([
+      'cluster',
+      name,
+      '--data-dir',
+      nodes.folders[node]!,
+      ...nodes.flagsOf(node),
+      ...flags,
+    ]);
+
+  const single = await startBroker({ dataDir: folder, flags: ['--segment-size', '8MiB'] });
+  await single.line(({ event }) => event === 'ready');
+  const running = await verb('init');
+  assert.equal(running.code, 75, running.stderr);
+  const sent = Array.from({ length: 300 }, (_, i) => `${i}`.padEnd(60_000, '.'));
+  for (let at = 0; at < sent.length; at += 50)
+    await publish(portOf(single.intake), sent.slice(at, at + 50));
+  assert.deepEqual(await take(portOf(single.exhaust), 10), sent.slice(0, 10));
+  await single.stop();
+
+  const begun = await verb('init');
+  assert.equal(begun.code, 0, begun.stderr);
+  assert.match(begun.stdout, /cluster test goes on with it: \d+ segments/);
+  const again = await verb('init');
+  assert.equal(again.code, 78, again.stderr);
+  assert.match(again.stderr, /cluster restore/);
+  await Promise.all([0, 1, 2].map((i) => nodes.start(i)));
+  await nodes.owner();
+  assert.deepEqual(
+    nodes
+      .said('cluster.built')
+      .map(({ node }) => node)
+      .sort(),
+    [1, 2],
+  );
+  await publish(nodes.intake[1]!, ['behind it']);
+  assert.deepEqual(await take(nodes.exhaust[2]!, 40), sent.slice(10, 50));
+
+  // The last one has all that the others have published.
+  for (const i of [0, 2, 1]) await nodes.stop(i);
+  const { manager, connection } = await dial(optionsFor(nats));
+  const full = await verb('restore', 1, '--yes');
+  assert.equal(full.code, 74, full.stderr);
+  assert.match(full.stderr, /has messages .*nats stream rm TMQ_test_0/);
+  await manager.streams.delete(`TMQ_${CLUSTER}_0`);
+  const asked = await verb('restore', 1);
+  assert.equal(asked.code, 1, asked.stderr);
+  assert.match(asked.stderr, /ends at position \d+, behind message 301, as of epoch \d+/);
+  const restored = await verb('restore', 1, '--yes');
+  assert.equal(restored.code, 0, restored.stderr);
+  await connection.close();
+  for (const i of [0, 2]) nodes.forget(i);
+  await Promise.all([0, 1, 2].map((i) => nodes.start(i)));
+  await nodes.owner(nodes.ownings.length > 1 ? 1 : 0);
+  const rest = await take(nodes.exhaust[0]!, 251);
+  const numbers = (bodies: string[]) => bodies.map((body) => body.replace(/\.+$/, ''));
+  assert.deepEqual(numbers(rest), numbers([...sent.slice(50), 'behind it']));
+}
+
+function portOf(port: number): NodeAddress {
+  return { host: '127.0.0.1', port };
+}
+
+async function publish(at: NodeAddress, bodies: string[]): Promise<void> {
+  const producer = createProducer(at);
+  try {
+    const acks = await producer.sendBatch(bodies.map((body) => ({ bucket: 7, body })));
+    assert.ok(acks.every(Boolean));
+  } finally {
+    await producer.close();
+  }
+}
+
+async function take(at: NodeAddress, count: number): Promise<string[]> {
+  const bodies: string[] = [];
+  const consumer = createConsumer({ ...at, bucket: 7, batchSize: 10 });
+  for await (const message of consumer) {
+    bodies.push(Buffer.from(message.body).toString());
+    message.ack();
+    if (bodies.length === count) break;
+  }
+  await consumer.close();
+  return bodies;
+}
