@@ -23,8 +23,8 @@ folder, 78 settings do not fit.`;
 const RESTORE = `
 For a stream that is gone, or is behind what nodes have. Stop all nodes, run this without --yes on
 each machine, and see whose copy ends furthest: what that one does not have is lost. If the stream
-is still there, remove it. Then run it with --yes on that machine alone, and empty the data folders of
-the other nodes, of which you keep copies until you are satisfied: they build themselves anew.
+is still there, remove it. Then run it with --yes on that machine alone, and empty the data folders
+of the other nodes, of which you keep copies until you are satisfied: they build themselves anew.
 
 Examples:
   thrustmq cluster restore --config /etc/thrustmq/thrustmq.toml
