@@ -73,6 +73,10 @@ export class Maintenance {
     };
     this.waiting = new Waiting(parts, log, wallMs, (low, high) => this.search.open(low, high));
     this.windows = new IdWindows({ retention: parts.retention, ids }, wallMs);
+    ids.told = () => {
+      parts.stir();
+      parts.roomAgain();
+    };
     this.indexing = new Indexing({
       buckets,
       retention,
@@ -124,9 +128,7 @@ export class Maintenance {
   /** The batch is applied: what it says of times counts from now on. */
   durable(batch: Batch): void {
     this.waiting.durable(batch);
-    if (batch.idBytes === 0) return;
-    this.#parts.retention.keepIds(batch.base, batch.idsUntilMs, batch.idBytes);
-    this.windows.begun();
+    this.windows.durable(batch);
   }
 
   /** Others had their turn: goes on with what was begun. */

@@ -2,11 +2,11 @@
 // start and when what the log says of rules has changed, which it does when that is durable.
 
 import type { Buckets } from './buckets/buckets.ts';
-import type { RecentIds } from './collections/recent-ids.ts';
+import type { PublishedIds } from './collections/published-ids.ts';
 import type { Batch } from './commit/batch.ts';
 import { DeliveryLimits } from './delivery/delivery-limits.ts';
 import { Expiry } from './delivery/expiry.ts';
-import { idsFull } from './delivery/notices.ts';
+import { IDS_UNREADABLE, idsFull } from './delivery/notices.ts';
 import { Overflow, type OverflowParts } from './delivery/overflow.ts';
 import { Sweeper, type SweeperParts } from './delivery/sweeper.ts';
 import { Copies, type CopiesOptions } from './fairness/copies.ts';
@@ -44,7 +44,7 @@ export interface RulesOptions {
   /** What was set while brokers ran. */
   settings: Settings;
   /** Ids of messages that were published. */
-  ids: RecentIds;
+  ids: PublishedIds;
   /** When messages were stored. */
   times: StoringTimes;
   log: { readonly index: SegmentIndex };
@@ -55,7 +55,7 @@ export class RulesInForce {
   readonly #parts: RuledParts;
   readonly #file: RuleTable;
   readonly #settings: Settings;
-  readonly #ids: RecentIds;
+  readonly #ids: PublishedIds;
   #set: RuleSet;
   #seen: number;
   /** What rules allow of deliveries. */
@@ -117,7 +117,9 @@ export class RulesInForce {
     const { rules } = buckets;
     const copies = new Copies(new Delays(quotas, rules, wallMs), quotas, { rules, wallMs, limits });
     const full = () => notices.notice('warn', 'dedup.full', idsFull(ids.count, ids.bytesMax));
-    return new Dedup(copies, { codec, commit, rules, ids, counters, wallMs, full });
+    const unreadable = () => notices.notice('warn', 'dedup.unreadable', IDS_UNREADABLE);
+    const parts = { codec, commit, rules, ids, counters, wallMs, full, unreadable };
+    return new Dedup(copies, parts);
   }
 
   /** Puts into force what the log says now; `prepared`: a set that may be that. */

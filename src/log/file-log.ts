@@ -18,7 +18,8 @@ import { ReadCache } from './read-cache/read-cache.ts';
 import { readRecords } from './read-cache/read-record.ts';
 import { asSegment } from './recovery/folder.ts';
 import type { LogEvents, LogOptions } from './recovery/log-options.ts';
-import type { Recovered, Sink } from './recovery/recovery.ts';
+import type { Recovered } from './recovery/recovery.ts';
+import type { Sink } from './recovery/sink.ts';
 import type { SegmentDueTimes } from './segment-due-times.ts';
 import { Segments } from './segments/segments.ts';
 import { Watch } from './segments/watch.ts';
@@ -45,7 +46,7 @@ export class FileLog implements Journal, SegmentSpace, RecordReader, LogStatus {
 
   private constructor(
     options: LogOptions,
-    parts: Pick<RecoveredFolder, 'store' | 'due' | 'pace'> & {
+    parts: Pick<RecoveredFolder, 'store' | 'due' | 'ids' | 'pace'> & {
       cold: ReadCache;
       segments: Segments;
       logId: bigint;
@@ -58,7 +59,7 @@ export class FileLog implements Journal, SegmentSpace, RecordReader, LogStatus {
     this.#cold = parts.cold;
     this.#segments = parts.segments;
     this.#pace = parts.pace;
-    this.index = new IndexedSegments(parts.segments, parts.store, parts.due, parts.logId);
+    this.index = new IndexedSegments(options.files, parts);
     this.#writer = new Writer(
       {
         files: options.files,
@@ -71,13 +72,14 @@ export class FileLog implements Journal, SegmentSpace, RecordReader, LogStatus {
       },
       base + offset,
     );
-    const { segments, cold, store, due, pace, logId } = parts;
+    const { segments, cold, store, due, ids, pace, logId } = parts;
     this.#compactor = new Compactor({
       ...options,
       segments,
       cold,
       store,
       due,
+      ids,
       pace,
       logId,
       synced: () => this.#writer.synced,
@@ -120,10 +122,8 @@ export class FileLog implements Journal, SegmentSpace, RecordReader, LogStatus {
     return { log, resume: recovered.resume, recovered };
   }
 
-  static #assemble(
-    options: LogOptions,
-    { recovered, spares, store, due, pace }: RecoveredFolder,
-  ): FileLog {
+  static #assemble(options: LogOptions, opened: RecoveredFolder): FileLog {
+    const { recovered, spares, pace } = opened;
     const { files, codec, segmentBytes, spareBytes, wallMs, coldBytesMax } = options;
     const { resume, logId, next } = recovered;
     const cold = new ReadCache(
@@ -152,7 +152,7 @@ export class FileLog implements Journal, SegmentSpace, RecordReader, LogStatus {
       next === undefined ? undefined : asSegment(next),
       spares,
     );
-    const log: FileLog = new FileLog(options, { cold, segments, store, due, pace, logId }, resume);
+    const log: FileLog = new FileLog(options, { ...opened, cold, segments, logId }, resume);
     if (options.isCopy === true) segments.raise();
     return log;
   }

@@ -4,24 +4,39 @@
 import type { EntrySource, Failure, Found, Position } from '../core/ports/basics.ts';
 import type { FoundNow, IndexQuery, SegmentIndex } from '../core/ports/segment-index.ts';
 import { LogError } from './files/errors.ts';
+import type { Files } from './files/files.ts';
 import { settle } from './files/promises.ts';
+import type { IdRuns } from './index/id-runs.ts';
 import type { IndexStore } from './index/index-store.ts';
 import type { Indexed } from './index/indexed.ts';
 import type { SegmentDueTimes } from './segment-due-times.ts';
 import { keyOf, segmentName } from './segments/segment.ts';
 import type { Segments } from './segments/segments.ts';
 
+export interface IndexedParts {
+  segments: Segments;
+  store: IndexStore;
+  due: SegmentDueTimes;
+  ids: IdRuns;
+  logId: bigint;
+}
+
 export class IndexedSegments implements SegmentIndex {
   readonly #segments: Segments;
   readonly #store: IndexStore;
   readonly due: SegmentDueTimes;
+  readonly #ids: IdRuns;
   readonly #logId: bigint;
 
-  constructor(segments: Segments, store: IndexStore, due: SegmentDueTimes, logId: bigint) {
+  /** `files`: those of the segments. */
+  constructor(files: Files, { segments, store, due, ids, logId }: IndexedParts) {
     this.#segments = segments;
     this.#store = store;
     this.due = due;
     due.over(segments, store, (base) => this.of(base));
+    this.#ids = ids;
+    const start = () => segments.list[0]!.base;
+    ids.over({ files, start, at: (position) => segments.covering(position) });
     this.#logId = logId;
   }
 
@@ -117,6 +132,7 @@ export class IndexedSegments implements SegmentIndex {
 
   /** Ends what is under way and closes the files. */
   async close(): Promise<void> {
+    await this.#ids.close();
     await this.due.close();
     await this.#store.close();
   }

@@ -6,12 +6,14 @@ import { blockStart } from './files/blocks.ts';
 import { LogError } from './files/errors.ts';
 import { settle } from './files/promises.ts';
 import { Throttle } from './files/throttle.ts';
+import { IdRuns } from './index/id-runs.ts';
 import { IndexStore } from './index/index-store.ts';
 import { demandCopy } from './recovery/copies.ts';
 import { refuseLost } from './recovery/earlier.ts';
 import { adopt, createFirst, cutSurplus, dropOdd, renewNext } from './recovery/folder.ts';
 import type { LogOptions } from './recovery/log-options.ts';
-import { type Recovered, recover, type Sink, takeInventory } from './recovery/recovery.ts';
+import { type FoundSegment, type Recovered, recover, takeInventory } from './recovery/recovery.ts';
+import type { Sink } from './recovery/sink.ts';
 import { readFully } from './scan/scan.ts';
 import { SegmentDueTimes } from './segment-due-times.ts';
 import { keyOf, segmentName } from './segments/segment.ts';
@@ -24,6 +26,7 @@ export interface RecoveredFolder {
   spares: Spare[];
   store: IndexStore;
   due: SegmentDueTimes;
+  ids: IdRuns;
   pace: Throttle;
 }
 
@@ -60,6 +63,7 @@ export async function recoverFolder(
   });
   const due = new SegmentDueTimes(options, { pace, logId, noSpace }, inventory.segments);
   await due.open();
+  const ids = await openIds(options, { pace, logId }, inventory.segments, sink);
   const checkpoint = await store.open(inventory.segments);
   if (checkpoint !== undefined) sink.restore(checkpoint);
   let unindexed = false; // from then on entries stay in memory, so all has to be read
@@ -72,6 +76,8 @@ export async function recoverFolder(
       const isOver = known !== undefined && known.idsUntilMs <= options.wallMs();
       return isOver ? { ...known, idsUntilMs: 0 } : known;
     },
+    idBytes: (segment) => ids.has(segment),
+    wallMs: options.wallMs,
     index: async (segment, source) => {
       try {
         await store.make(segment, source);
@@ -95,7 +101,25 @@ export async function recoverFolder(
   await dropOdd(options, recovered);
   await cutSurplus(files, recovered);
   await renewNext(files, recovered);
-  return { recovered, spares, store, due, pace };
+  return { recovered, spares, store, due, ids, pace };
+}
+
+// What left memory of ids: the weaker modes may have lost messages that it tells of.
+async function openIds(
+  options: LogOptions,
+  own: { pace: Throttle; logId: bigint },
+  segments: readonly FoundSegment[],
+  sink: Sink,
+): Promise<IdRuns> {
+  const { indexFiles, files, mode } = options;
+  const ids = new IdRuns({ ...options, ...own, files: indexFiles, synced: mode === 'commit' });
+  sink.olderIds?.(ids);
+  await ids.open({
+    files,
+    start: () => segments[0]!.base,
+    at: (position) => segments.find(({ base, end }) => position >= base && position < end),
+  });
+  return ids;
 }
 
 /**

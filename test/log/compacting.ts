@@ -8,13 +8,9 @@ import { createState } from '../../src/core/segments/state.ts';
 import { type CompactOptions, compact } from '../../src/log/compaction/compact.ts';
 import { type Compacted, removeReplaced, swap } from '../../src/log/compaction/swap.ts';
 import { open } from '../../src/log/files/promises.ts';
-import {
-  type Recovered,
-  recover,
-  type Sink,
-  takeInventory,
-} from '../../src/log/recovery/recovery.ts';
+import { type Recovered, recover, takeInventory } from '../../src/log/recovery/recovery.ts';
 import { Replay } from '../../src/log/recovery/replay.ts';
+import type { Sink } from '../../src/log/recovery/sink.ts';
 import { segmentName } from '../../src/log/segments/segment.ts';
 import type { MemoryFiles } from '../support/memory-files.ts';
 import { paceOf } from '../support/pace.ts';

@@ -12,21 +12,10 @@ import { walk } from '../../src/log/scan/scan.ts';
 import { baseOf, keyOf } from '../../src/log/segments/segment.ts';
 import { type Doubt, type Fate, MemoryFiles } from '../support/memory-files.ts';
 import { Random, seedOf } from '../support/random.ts';
-import {
-  codec,
-  type FakeLink,
-  indexOf,
-  LOG_ID,
-  SEGMENT_BYTES,
-  TIME_MS,
-  World,
-  type WorldOptions,
-} from './harness.ts';
+import { BUCKET, PLAIN, Story } from './dedup-story.ts';
+import { codec, type FakeLink, indexOf, LOG_ID, SEGMENT_BYTES } from './harness.ts';
 
 const seed = seedOf('log/dedup.test');
-const BUCKET = 7;
-const PLAIN = 8;
-const RULES = ['7 dedup=1h'];
 
 /** Ids that records say, segment by segment. */
 async function idsIn(files: MemoryFiles): Promise<number[]> {
@@ -45,49 +34,6 @@ async function idsIn(files: MemoryFiles): Promise<number[]> {
     counts.push(count);
   }
   return counts;
-}
-
-class Story {
-  readonly clock = { wallMs: TIME_MS };
-  readonly options: WorldOptions;
-  world!: World;
-
-  constructor(options: WorldOptions = {}) {
-    this.options = { rules: RULES, clock: this.clock, ...options };
-  }
-
-  async begin(files = new MemoryFiles()): Promise<void> {
-    this.world = await World.open(files, this.options);
-  }
-
-  async send(bucket: number, ...bodies: string[]): Promise<number[]> {
-    const link: FakeLink = this.world.publish(bodies.map((body) => ({ bucket, body })));
-    await this.world.settle();
-    return link.received;
-  }
-
-  /** Publishes until so many segments are there. */
-  async fill(segments: number, from = 0): Promise<string[]> {
-    const bodies: string[] = [];
-    for (let i = from; this.world.log.bases().length < segments; i++) {
-      const some = Array.from({ length: 10 }, (_, k) => `${i}.${k}`.padEnd(200, '-'));
-      bodies.push(...some);
-      assert.ok((await this.send(BUCKET, ...some)).every((byte) => byte === 1));
-      await this.world.advance(100);
-    }
-    return bodies;
-  }
-
-  async rest(ms: number): Promise<void> {
-    for (let i = 0; i < ms; i += 100) {
-      this.clock.wallMs += 100;
-      await this.world.advance(100);
-    }
-  }
-
-  get duplicates(): number {
-    return this.world.broker.counters.duplicateMessages;
-  }
 }
 
 test('a start knows what was published, and forgets it when the window is over', async () => {

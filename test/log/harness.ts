@@ -73,13 +73,9 @@ import type { Files } from '../../src/log/files/files.ts';
 import { IDLE } from '../../src/log/files/throttle.ts';
 import type { Checkpoint, KnownSegment } from '../../src/log/index/checkpoint.ts';
 import type { LogOptions } from '../../src/log/recovery/log-options.ts';
-import {
-  type Recovered,
-  recover,
-  type Sink,
-  takeInventory,
-} from '../../src/log/recovery/recovery.ts';
+import { type Recovered, recover, takeInventory } from '../../src/log/recovery/recovery.ts';
 import { Replay } from '../../src/log/recovery/replay.ts';
+import type { Sink } from '../../src/log/recovery/sink.ts';
 import { encodeHeader, keyOf, segmentName } from '../../src/log/segments/segment.ts';
 import type { SyncMode } from '../../src/log/segments/writer.ts';
 import { forgetRules, sharedEngine } from '../support/engine.ts';
@@ -494,6 +490,8 @@ export interface WorldOptions {
   clock?: { wallMs: number };
   /** Rules, each as words: `7 rate=10`. */
   rules?: readonly string[];
+  /** Memory for ids of messages; without it there is no bound. */
+  idBytesMax?: number;
   /** Another journal in the place of the log's own, which it is given. */
   journal?: (log: FileLog) => Journal;
   /** The same of its segments. */
@@ -581,6 +579,7 @@ export class World {
   static async open(files: MemoryFiles, options: WorldOptions = {}): Promise<World> {
     forgetRules(codec);
     const state = createState(7);
+    state.ids.bytesMax = options.idBytesMax ?? state.ids.bytesMax;
     const replay = new CountingReplay(state);
     const later: (() => void)[] = [];
     const notes: string[] = [];

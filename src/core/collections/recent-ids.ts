@@ -3,17 +3,19 @@
 // so that no publish waits for a large table to be made. An id is never forgotten before its time;
 // what is too much is for the caller to turn away.
 //
-//   directory, by the low bits of an id ──► page: slots of 24 bytes, found by its second word
+//   directory, by the high bits of an id ──► page: slots of 24 bytes, found by its second word
 //
 //   slot, u32 each:  id 0 … 3 │ time, low │ time, high: 11 bits │ window: 16 bits, shifted by 5
 //
-// A page that is full loses what is over, then grows by a quarter, then becomes two.
+// A page that is full loses what is over, then grows by a quarter, then becomes two. Pages are in
+// the order of their ids, so that a table can be written to disk in order, page by page.
 
 import { assert } from '../assert.ts';
 
 /** Words of an id. */
 export const ID_WORDS = 4;
-const SLOT_WORDS = 6;
+/** Words of a slot. */
+export const SLOT_WORDS = 6;
 const TIME = 4;
 const KEPT = 5;
 const WINDOW_BITS = 21;
@@ -53,7 +55,7 @@ class Page {
   count = 0;
   /** When the first of its ids may be over, in ms since 1970: not before. */
   firstMs = Number.POSITIVE_INFINITY;
-  /** Low bits of an id that its ids have in common. */
+  /** High bits of an id that its ids have in common. */
   readonly depth: number;
 
   constructor(depth: number, slots: number) {
@@ -88,12 +90,21 @@ class Page {
     return ((((second >>> 0) * this.slots) / TWO_32) >>> 0) * SLOT_WORDS;
   }
 
-  get isFull(): boolean {
-    return this.count >= this.slots * LOAD_MAX;
+  /** Its slots that are taken, by the first word of their ids. */
+  inOrder(): Uint32Array {
+    const { words } = this;
+    const order: number[] = [];
+    for (let slot = 0; slot < words.length; slot += SLOT_WORDS)
+      if (words[slot + KEPT] !== 0) order.push(slot);
+    order.sort((a, b) => words[a]! - words[b]!);
+    const slots = new Uint32Array(order.length * SLOT_WORDS);
+    for (const [i, slot] of order.entries())
+      slots.set(words.subarray(slot, slot + SLOT_WORDS), i * SLOT_WORDS);
+    return slots;
   }
 
-  timeOf(slot: number): number {
-    return (this.words[slot + KEPT]! >>> WINDOW_BITS) * TWO_32 + this.words[slot + TIME]!;
+  get isFull(): boolean {
+    return this.count >= this.slots * LOAD_MAX;
   }
 
   /** Takes the slot at `at` of another table, which has its id once. */
@@ -110,10 +121,19 @@ class Page {
   }
 }
 
+/** When the id in a slot was published, in ms since 1970. */
+export function timeOf(words: Uint32Array, slot: number): number {
+  return (words[slot + KEPT]! >>> WINDOW_BITS) * TWO_32 + words[slot + TIME]!;
+}
+
+/** For how long the id in a slot is known from then on, in ms. */
+export function keptMs(words: Uint32Array, slot: number): number {
+  return windowMs(words[slot + KEPT]!);
+}
+
 /** Until when the id in a slot is known, in ms since 1970. */
-function untilMs(words: Uint32Array, slot: number): number {
-  const kept = words[slot + KEPT]!;
-  return (kept >>> WINDOW_BITS) * TWO_32 + words[slot + TIME]! + windowMs(kept);
+export function untilMs(words: Uint32Array, slot: number): number {
+  return timeOf(words, slot) + keptMs(words, slot);
 }
 
 export class RecentIds {
@@ -132,7 +152,7 @@ export class RecentIds {
 
   // The page of the id whose words stand at `at`.
   #pageOf(ids: Uint32Array, at: number): Page {
-    return this.#directory[ids[at]! & (this.#directory.length - 1)]!;
+    return this.#directory[Math.floor(((ids[at]! >>> 0) / TWO_32) * this.#directory.length)]!;
   }
 
   /**
@@ -143,7 +163,7 @@ export class RecentIds {
     const page = this.#pageOf(ids, at);
     const slot = page.find(ids, at);
     const kept = page.words[slot + KEPT]!;
-    return kept !== 0 && page.timeOf(slot) + Math.min(ms, windowMs(kept)) > nowMs;
+    return kept !== 0 && timeOf(page.words, slot) + Math.min(ms, windowMs(kept)) > nowMs;
   }
 
   /** Whether an id that is new can be added within `bytesMax`. */
@@ -180,7 +200,7 @@ export class RecentIds {
     return this.#window;
   }
 
-  // Makes room in the page of an id, and gives that page.
+  // Makes room in the page of an id.
   #grow(page: Page, ids: Uint32Array, at: number, nowMs: number): Page {
     this.#clean(page, nowMs);
     if (page.count <= page.slots * LOAD_NEW) return page;
@@ -219,22 +239,23 @@ export class RecentIds {
   #split(page: Page): void {
     const { depth, words } = page;
     if (depth === this.#depth) {
-      this.#directory = [...this.#directory, ...this.#directory];
+      this.#directory = this.#directory.flatMap((each) => [each, each]);
       this.#depth++;
     }
-    const bit = 2 ** depth;
+    const bit = 2 ** (DEPTH_MAX - depth);
     const halves = [0, bit].map((is) => {
       let count = 0;
       for (let slot = 0; slot < words.length; slot += SLOT_WORDS)
-        if (words[slot + KEPT] !== 0 && (words[slot]! & bit) === is) count++;
+        if (words[slot + KEPT] !== 0 && (words[slot]! & bit) >>> 0 === is) count++;
       const half = new Page(depth + 1, Math.max(SLOTS_MIN, Math.ceil(count / LOAD_NEW)));
       for (let slot = 0; slot < words.length; slot += SLOT_WORDS)
-        if (words[slot + KEPT] !== 0 && (words[slot]! & bit) === is)
+        if (words[slot + KEPT] !== 0 && (words[slot]! & bit) >>> 0 === is)
           half.take(words, slot, untilMs(words, slot));
       return half;
     });
-    for (let i = this.#first(page); i < this.#directory.length; i += bit)
-      this.#directory[i] = halves[(i & bit) === 0 ? 0 : 1]!;
+    const places = 2 ** (this.#depth - depth);
+    const first = this.#first(page);
+    for (let i = 0; i < places; i++) this.#directory[first + i] = halves[i < places / 2 ? 0 : 1]!;
     this.#pages[this.#pages.indexOf(page)] = halves[0]!;
     this.#pages.push(halves[1]!);
     this.bytes += bytesOf(halves[0]!) + bytesOf(halves[1]!) - bytesOf(page);
@@ -244,6 +265,15 @@ export class RecentIds {
     const at = this.#directory.indexOf(page);
     assert(at >= 0, 'a page of ids is in no directory');
     return at;
+  }
+
+  /** All of its slots, by the first word of their ids, a page at a time; nothing may be added. */
+  *inOrder(): Generator<Uint32Array> {
+    let before: Page | undefined;
+    for (const page of this.#directory) {
+      if (page !== before) yield page.inOrder();
+      before = page;
+    }
   }
 
   /** Drops what is over in the next `pages` pages; gives whether something is known yet. */
@@ -265,6 +295,4 @@ export class RecentIds {
   }
 }
 
-function bytesOf(page: Page): number {
-  return page.words.byteLength;
-}
+const bytesOf = (page: Page): number => page.words.byteLength;

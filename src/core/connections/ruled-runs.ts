@@ -51,6 +51,10 @@ export class RuledRuns {
     const { codec, counters, limits, rules } = this.#host;
     const { wire } = this.#owner.link;
     const run = rules!.ask(at, wire);
+    if (run.waits) {
+      this.#owner.wait();
+      return undefined;
+    }
     if (run.skip > 0) return this.#known(run, end);
     const more = run.dueMs > 0 || run.copies.length > 0 || run.behindBytes > 0;
     if (run.take > 0 && more) return this.#placed(run, end);

@@ -42,6 +42,10 @@ export function idsFull(count: number, bytes: number): string {
   return `messages are refused where a rule says dedup: ${count} ids in their windows fill the ${formatSize(bytes)} that they may take. Give the broker more memory (--memory), or make windows shorter`;
 }
 
+/** Nobody can tell whether messages are new. */
+export const IDS_UNREADABLE =
+  'messages are refused where a rule says dedup: the ids of earlier ones cannot be read back from disk, so that they may be stored already. Check the disk; the next start makes these ids again from the log';
+
 /** The index of a segment cannot be written. */
 export function notIndexed(base: Position, failure: Error): string {
   return `the index of the segment at position ${base} cannot be written: ${failure.message}. What it would hold stays in memory, and producers are held back when that is too much; it is tried again each second`;

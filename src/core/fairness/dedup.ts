@@ -5,13 +5,15 @@
 //   run ──► known ────────────► skip: their answer waits for all that is on its way
 //       └─► new ──► quotas … ─► taken; their ids stand in the same batch, behind them
 //       └─► new, and no memory for their ids: refused
+//       └─► not sure before the disk was read: the producer waits
 //
 // What is known is looked up first, so that no bound refuses what is stored. Ids are known from
 // when they are packed: if that is lost, so is everybody who might be told of it.
 
 import { RESULT_ID, RUN_MESSAGES_MAX } from '../../../assembly/layout.ts';
 import type { BucketRules } from '../buckets/bucket-rules.ts';
-import { ID_WORDS, type RecentIds } from '../collections/recent-ids.ts';
+import { NO_ROOM, type PublishedIds, ROOM } from '../collections/published-ids.ts';
+import { ID_WORDS } from '../collections/recent-ids.ts';
 import type { Commit } from '../commit/commit.ts';
 import type { Counters } from '../metrics/counters.ts';
 import type { MessageIds } from '../ports/codec.ts';
@@ -23,12 +25,14 @@ export interface DedupParts {
   readonly codec: Pick<MessageIds, 'identify' | 'result'>;
   readonly commit: Pick<Commit, 'ids'>;
   readonly rules: Pick<BucketRules, 'for'>;
-  readonly ids: RecentIds;
+  readonly ids: PublishedIds;
   readonly counters: Counters;
   /** Ms since 1970, since windows survive the process. */
   readonly wallMs: () => number;
   /** New messages are refused, because there is no room for their ids. */
   readonly full: () => void;
+  /** Messages are refused, because nobody can tell whether they are new. */
+  readonly unreadable: () => void;
 }
 
 export class Dedup implements IntakePolicy {
@@ -55,7 +59,7 @@ export class Dedup implements IntakePolicy {
     this.#count = 0;
     const { dedupMs } = this.#parts.rules.for(run.low, run.high);
     if (dedupMs > 0) this.#look(run, dedupMs);
-    if (run.skip > 0 || run.take === 0) return;
+    if (run.waits || run.skip > 0 || run.take === 0) return;
     this.#inner.admit(run);
     if (run.take > 0 && this.#count > 0)
       run.behindBytes += idRecordBytes(Math.min(run.take, this.#count));
@@ -63,38 +67,50 @@ export class Dedup implements IntakePolicy {
 
   // Narrows the run to its first messages of which the same is to become.
   #look(run: WatchedRun, dedupMs: number): void {
-    const { ids, wallMs } = this.#parts;
-    this.#timeMs = wallMs();
+    this.#timeMs = this.#parts.wallMs();
     this.#windowS = Math.ceil(dedupMs / 1000);
     this.#run.clear();
     let place = run.at;
-    let [known, turned, bytes, count] = [0, 0, 0, 0];
-    while (known + turned + count < run.messages) {
+    let first: Fate | typeof NONE = NONE;
+    let [bytes, count] = [0, 0];
+    while (count < run.messages) {
       const next = run.behind(place, run.payloadAt(place));
       this.#identify(place, next, run.wire, count);
-      const at = count * ID_WORDS;
-      if (ids.has(this.#ids, at, this.#timeMs, dedupMs)) {
-        if (count + turned > 0) break;
-        known++;
-      } else if (!ids.hasRoom(this.#ids, at, this.#timeMs)) {
-        if (count + known > 0) break;
-        turned++;
-      } else {
-        // One that is in the run before is asked about again when that is packed.
-        if (known + turned > 0 || !this.#run.add(count)) break;
-        bytes += run.payloadAt(place);
-        count++;
-      }
+      const fate = this.#fateOf(count, dedupMs);
+      if (fate !== first && count > 0) break;
+      // One that is in the run before is asked about again when that is packed.
+      if (fate === TAKEN && !this.#run.add(count)) break;
+      first = fate;
+      bytes += run.payloadAt(place);
+      count++;
       place = next;
     }
-    run.skip = known;
-    run.take = count;
-    run.refuse = turned;
-    if (turned > 0) this.#parts.full();
-    if (count === 0) return;
+    run.skip = first === SKIPPED ? count : 0;
+    run.take = first === TAKEN ? count : 0;
+    run.refuse = first === REFUSED ? count : 0;
+    run.waits = first === WAITS || first === SOON;
+    if (first !== TAKEN) return;
     this.#count = count;
     run.messages = count;
     run.bytes = bytes;
+  }
+
+  // What becomes of the `i`-th message.
+  #fateOf(i: number, dedupMs: number): Fate {
+    const { ids, full, unreadable } = this.#parts;
+    const at = i * ID_WORDS;
+    const known = ids.find(this.#ids, at, this.#timeMs, dedupMs);
+    if (known === 'known') return SKIPPED;
+    if (known === 'unsure') return WAITS;
+    if (known === 'failed') {
+      unreadable();
+      return REFUSED;
+    }
+    const room = ids.room(this.#ids, at, this.#timeMs);
+    if (room === ROOM) return TAKEN;
+    if (room !== NO_ROOM) return SOON;
+    full();
+    return REFUSED;
   }
 
   #identify(place: number, end: number, wire: number, i: number): void {
@@ -116,9 +132,19 @@ export class Dedup implements IntakePolicy {
     };
     for (let i = 0; i < messages; i++)
       ids.add(this.#ids, i * ID_WORDS, this.#timeMs, this.#windowS);
+    ids.packed(idRecordBytes(messages));
     commit.ids(published, run.low, run.high);
   }
 }
+
+// What becomes of the first messages of a run.
+const NONE = 0;
+const SKIPPED = 1;
+const TAKEN = 2;
+const REFUSED = 3;
+const WAITS = 4;
+const SOON = 5;
+type Fate = typeof SKIPPED | typeof TAKEN | typeof REFUSED | typeof WAITS | typeof SOON;
 
 const SLOTS = 2 * RUN_MESSAGES_MAX;
 

@@ -46,6 +46,8 @@ export class WatchedRun {
   refuse = 0;
   /** So many of the first are stored already, and answered so: then the others are not decided. */
   skip = 0;
+  /** Nothing is decided yet: it is asked again when there may be room. */
+  waits = false;
   /** Bytes of records that the policy packs itself, when it is told what was `packed`, at most. */
   behindBytes = 0;
   /** What is packed is not ready before this time, in ms since 1970; at first 0: at once. */
@@ -90,7 +92,7 @@ export interface IntakePolicy {
   readonly watched: WatchedBuckets;
   /**
    * Answers in `skip`, `take`, `refuse`, `dueMs` and `copies` of the run: at least one message in
-   * all, and no more than there are. It is asked again about messages that found no room or were
+   * all, and no more than there are; or in `waits`. It is asked again about messages that found no room or were
    * not taken in one go, so it counts in `packed`. The run is used again afterwards.
    */
   admit(run: WatchedRun): void;
@@ -127,6 +129,7 @@ export class IntakeRules {
     run.take = run.messages;
     run.refuse = 0;
     run.skip = 0;
+    run.waits = false;
     run.behindBytes = 0;
     run.dueMs = 0;
     run.copies = NO_COPIES;
@@ -135,7 +138,10 @@ export class IntakeRules {
     this.#policy.admit(run);
     const decided = run.skip + run.take + run.refuse;
     assert(run.take >= 0 && run.refuse >= 0, 'a policy answered with fewer than no messages');
-    assert(decided > 0 && decided <= messages, 'a policy answered about none, or about others');
+    assert(
+      run.waits ? decided === 0 : decided > 0 && decided <= messages,
+      'a policy answered about none, or about others',
+    );
     assert(
       run.skip === 0 || decided === run.skip,
       'a policy answered about more than what it skips',

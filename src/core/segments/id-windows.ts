@@ -2,7 +2,8 @@
 // not be known any more, in memory and in segments. Between two looks nothing is over, so that the
 // log is given back at times that are known before.
 
-import type { RecentIds } from '../collections/recent-ids.ts';
+import type { PublishedIds } from '../collections/published-ids.ts';
+import type { Batch } from '../commit/batch.ts';
 import type { Retention } from './retention.ts';
 
 // Between two looks, at most: the clock may have been set.
@@ -10,12 +11,12 @@ const LOOK_MS = 10_000;
 const SWEEP_PAGES = 256;
 
 export interface WindowsParts {
-  readonly retention: Pick<Retention, 'look'>;
-  readonly ids: RecentIds;
+  readonly retention: Pick<Retention, 'look' | 'keepIds'>;
+  readonly ids: PublishedIds;
 }
 
 export class IdWindows {
-  readonly ids: RecentIds;
+  readonly ids: PublishedIds;
   readonly #retention: WindowsParts['retention'];
   readonly #wallMs: () => number;
   /** When to look again, in the broker's monotonic ms. */
@@ -27,8 +28,11 @@ export class IdWindows {
     this.#wallMs = wallMs;
   }
 
-  /** Ids became durable that are to be known for a time. */
-  begun(): void {
+  /** A batch became durable, maybe with ids that are to be known for a time. */
+  durable({ base, offset, bytes, idBytes, idsUntilMs }: Batch): void {
+    if (idBytes === 0) return;
+    this.#retention.keepIds(base, idsUntilMs, idBytes);
+    this.ids.durable(base, base + offset + bytes, idBytes, this.#wallMs());
     if (this.dueMs === Number.POSITIVE_INFINITY) this.dueMs = 0;
   }
 

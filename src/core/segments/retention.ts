@@ -103,6 +103,12 @@ export class Retention {
     segment.idBytes += bytes;
   }
 
+  /** Bytes of the records of ids in the segment at `base`. */
+  idBytesOf(base: Position): number {
+    const segment = this.#segments[this.#indexAt(base)];
+    return segment?.base === base ? segment.idBytes : 0;
+  }
+
   /** The wall clock shows `wallMs`. Gives when the next ids are over, if any are to be known. */
   look(wallMs: number): number {
     let next = Number.POSITIVE_INFINITY;

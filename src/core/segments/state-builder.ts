@@ -47,6 +47,9 @@ export class StateBuilder {
   /** Segments whose entries are in memory. */
   readonly inMemory: InMemory[] = [];
   readonly #entry = emptyDueEntry();
+  // Whether the ids of the segment that is read are known without it.
+  #knowsIds = false;
+  #base: Position = 0;
   // The last segment of a checkpoint: what is found up to its end is known, and maybe more.
   #toldTo: Position = -1;
   records = 0;
@@ -64,9 +67,14 @@ export class StateBuilder {
     return this.#retention.live - this.#settings.size;
   }
 
-  /** A segment begins whose records follow; `sparse`: it was compacted. */
-  segment(base: Position, sparse = false): void {
+  /**
+   * A segment begins whose records follow; `sparse`: it was compacted; `knowsIds`: all of its ids are
+   * on disk beside the log.
+   */
+  segment(base: Position, sparse = false, knowsIds = false): void {
     this.#apply.segment(base, sparse, base <= this.#toldTo);
+    this.#knowsIds = knowsIds;
+    this.#base = base;
     this.inMemory.push({ base, from: this.#buckets.entries.end });
   }
 
@@ -96,7 +104,11 @@ export class StateBuilder {
 
   /** A segment that a checkpoint and an index on disk know; its records do not follow. */
   known(segment: KnownState): void {
+    const { base, idsUntilMs = 0, idBytes } = segment;
     this.#apply.known(segment);
+    this.#knowsIds = false;
+    this.#base = base;
+    if (idBytes !== undefined && idsUntilMs > 0) this.#retention.keepIds(base, idsUntilMs, idBytes);
   }
 
   /**
@@ -150,7 +162,10 @@ export class StateBuilder {
   // The segment of `position` holds ids of messages that were published.
   #published(ids: RecordedIds, position: Position): void {
     const { words, count, timeMs, windowS } = ids;
-    for (let i = 0; i < count; i++) this.#state.ids.add(words, i * ID_WORDS, timeMs, windowS);
+    if (!this.#knowsIds) {
+      for (let i = 0; i < count; i++) this.#state.ids.add(words, i * ID_WORDS, timeMs, windowS);
+      this.#state.ids.read(this.#base, position);
+    }
     this.#retention.keepIds(position, untilOf(ids), idRecordBytes(count));
   }
 
@@ -206,6 +221,11 @@ export class StateBuilder {
     this.#heads.clear();
     this.#positions = [];
     this.#marks = [];
+  }
+
+  /** What is known of messages that were published. */
+  get ids(): State<unknown>['ids'] {
+    return this.#state.ids;
   }
 
   /** Segments whose records must be counted again, because marks spoke of what is not in them. */

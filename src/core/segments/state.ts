@@ -3,7 +3,7 @@
 
 import { Buckets } from '../buckets/buckets.ts';
 import { noOutcomes } from '../collections/outcomes.ts';
-import { RecentIds } from '../collections/recent-ids.ts';
+import { PublishedIds } from '../collections/published-ids.ts';
 import type { Position } from '../ports/basics.ts';
 import type { CheckpointSource } from '../ports/upkeep.ts';
 import { Retention } from './retention.ts';
@@ -15,7 +15,7 @@ export interface State<Waiter = never> {
   buckets: Buckets<Waiter>;
   retention: Retention;
   settings: Settings;
-  ids: RecentIds;
+  ids: PublishedIds;
   times: StoringTimes;
 }
 
@@ -27,16 +27,21 @@ export interface KnownState {
   end: number;
   messages: number;
   live: number;
+  /** Until when ids in it are to be known, in ms since 1970, or 0; and bytes of their records, if
+   * these are known without reading them. */
+  idsUntilMs?: number;
+  idBytes?: number | undefined;
 }
 
 /** An empty state; `hashSeed` is for the bucket directory, random in production. */
 export function createState(hashSeed: number, slotsMax?: number): State {
   const buckets: Buckets<never> = new Buckets(hashSeed, noOutcomes(), slotsMax);
+  const retention = new Retention();
   return {
     buckets,
-    retention: new Retention(),
+    retention,
     settings: new Settings(),
-    ids: new RecentIds(),
+    ids: new PublishedIds((base) => retention.idBytesOf(base)),
     times: new StoringTimes(),
   };
 }

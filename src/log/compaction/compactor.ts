@@ -23,6 +23,9 @@ export interface CompactorOptions {
     replace(base: Position, entries: DueSource): void;
     drop(base: Position): void;
   };
+  ids: {
+    compacted(base: Position, end: Position, identity: number, bases: readonly Position[]): void;
+  };
   logId: bigint;
   wallMs: () => number;
   pace: Throttle;
@@ -116,7 +119,7 @@ export class Compactor {
   }
 
   #replace(made: Compacted, moved: CompactionRequest['moved']): Map<string, Segment> {
-    const { segments, cold, store, due, indexed } = this.#options;
+    const { segments, cold, store, due, ids, indexed } = this.#options;
     const { base, bytes, end, handle, identity, places, entries } = made;
     const segment = { base, bytes, end, handle, identity, places, reads: 0, retired: false };
     const replaced = new Map<string, Segment>();
@@ -124,6 +127,12 @@ export class Compactor {
     cold.forget(base, end);
     store.replace(indexed(base), entries);
     due.replace(base, made.due);
+    ids.compacted(
+      base,
+      end,
+      identity,
+      old.map((each) => each.base),
+    );
     moved(base, end, entries);
     for (const [i, each] of old.entries()) {
       if (each.base !== base) store.drop(each.base);

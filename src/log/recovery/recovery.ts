@@ -25,16 +25,8 @@ import { sequenceOf, TYPE } from '../../core/records/rows.ts';
 import { COPIED, HOW_TO_REPAIR, LogError } from '../files/errors.ts';
 import type { Files } from '../files/files.ts';
 import { list, open, settle } from '../files/promises.ts';
-import type { Checkpoint, KnownSegment } from '../index/checkpoint.ts';
-import type { ReadRecord, VisitRecords } from '../read-cache/read-record.ts';
-import {
-  lookBeyond,
-  readFully,
-  type Scannable,
-  type Visitor,
-  type Walk,
-  walk,
-} from '../scan/scan.ts';
+import type { KnownSegment } from '../index/checkpoint.ts';
+import { lookBeyond, readFully, type Scannable, type Walk, walk } from '../scan/scan.ts';
 import {
   baseOf,
   decodeHeader,
@@ -47,22 +39,7 @@ import {
 import { readIds } from './ids.ts';
 import { makeEnd, removeSegment, settleNames } from './log-end.ts';
 import { Progress, type Tell } from './progress.ts';
-
-/** Takes the records of the log in order; core/segments/state-builder.ts. */
-export interface Sink extends Visitor {
-  /** A segment begins whose records follow; `sparse`: it is compacted, sequences are missing. */
-  segment(base: Position, sparse: boolean): void;
-  /** A segment that need not be read. */
-  known(segment: KnownSegment): void;
-  /** The last segment is complete and another one follows: `index` writes its entries to disk. */
-  sealed(index: (source: SegmentEntries) => Promise<void>): Promise<void>;
-  /** What was seen since the last commit never happened. */
-  drop(): void;
-  /** What a checkpoint says of messages, before anything else. */
-  restore(checkpoint: Checkpoint): void;
-  /** All of it was seen; `visit` gives the records of a segment that was indexed, `read` one. */
-  finish(visit: VisitRecords, read: ReadRecord): Promise<void>;
-}
+import type { Sink } from './sink.ts';
 
 /** What spares recovery the reading of most segments. */
 export interface Shortcuts {
@@ -71,6 +48,11 @@ export interface Shortcuts {
   /** What is known of a complete segment; undefined: it has to be read. Of `idsUntilMs` 0 its ids
    * need not be. */
   known(segment: FoundSegment): Promise<KnownSegment | undefined>;
+  /** Bytes of the records of ids in a segment, all of which are on disk beside the log; undefined:
+   * they have to be read. */
+  idBytes(segment: FoundSegment): number | undefined;
+  /** Ms since 1970. */
+  wallMs(): number;
   /** Writes the entries of a segment that was read to disk. */
   index(segment: FoundSegment, source: SegmentEntries): Promise<void>;
 }
@@ -240,8 +222,12 @@ export async function recover(
     const known =
       tail < segments.length - READ_ALWAYS ? await shortcuts?.known(segment) : undefined;
     if (known !== undefined) {
-      sink.known(known);
-      if (known.idsUntilMs > 0) await readIds(files, codec, segment, sink);
+      const idBytes = shortcuts?.idBytes(segment);
+      sink.known({ ...known, idBytes });
+      if (known.idsUntilMs > 0 && idBytes === undefined) {
+        await readIds(files, codec, segment, sink);
+        await sink.shrinkIds?.(segment.end, shortcuts?.wallMs() ?? 0);
+      }
       // Not the highest epoch of its records, but none behind it has a lower one.
       epoch = Math.max(epoch, segment.header.epoch);
       sequence = Math.max(sequence, known.end);
@@ -249,7 +235,8 @@ export async function recover(
       told.next();
       continue;
     }
-    sink.segment(segment.base, segment.header.end !== undefined);
+    const knowsIds = shortcuts?.idBytes(segment) !== undefined;
+    sink.segment(segment.base, segment.header.end !== undefined, knowsIds);
     state = await walk(files, codec, segment, epoch, visitor);
     walks.push(state);
     sink.drop();
@@ -258,8 +245,10 @@ export async function recover(
     records += state.records;
     told.next();
     if (!state.last) break;
-    if (shortcuts !== undefined && tail + 1 < segments.length)
-      await sink.sealed((source) => shortcuts.index(segment, source));
+    if (shortcuts === undefined || tail + 1 === segments.length) continue;
+    await sink.sealed((source) => shortcuts.index(segment, source));
+    // What is in the last two may not be on disk yet.
+    if (tail < segments.length - 2) await sink.shrinkIds?.(segment.end, shortcuts.wallMs());
   }
   if (state === undefined) throw new LogError('missing', 'the log has no segments');
   if (tail === segments.length) {

@@ -1,15 +1,16 @@
 // The replay of a log, as recovery drives it: waits for the indexes that it makes and visits on the
 // way. What records mean is decided by its builder (core/segments/state-builder.ts).
 
-import { RECORD_HEADER_BYTES } from '../../../assembly/layout.ts';
+import { RECORD_HEADER_BYTES, SEGMENT_DATA_AT } from '../../../assembly/layout.ts';
 import type { Found, Position } from '../../core/ports/basics.ts';
+import type { OlderIds } from '../../core/ports/older-ids.ts';
 import type { SegmentEntries } from '../../core/records/due.ts';
 import type { State } from '../../core/segments/state.ts';
 import { StateBuilder } from '../../core/segments/state-builder.ts';
 import { HOW_TO_REPAIR, LogError } from '../files/errors.ts';
 import type { Checkpoint, KnownSegment } from '../index/checkpoint.ts';
 import type { ReadRecord, VisitRecords } from '../read-cache/read-record.ts';
-import type { Sink } from './recovery.ts';
+import type { Sink } from './sink.ts';
 
 export class Replay implements Sink {
   readonly builder: StateBuilder;
@@ -19,8 +20,18 @@ export class Replay implements Sink {
     this.builder = new StateBuilder(state);
   }
 
-  segment(base: Position, sparse = false): void {
-    this.builder.segment(base, sparse);
+  segment(base: Position, sparse = false, knowsIds = false): void {
+    this.builder.segment(base, sparse, knowsIds);
+  }
+
+  olderIds(ids: OlderIds): void {
+    this.builder.ids.older = ids;
+  }
+
+  async shrinkIds(base: Position, nowMs: number): Promise<void> {
+    const { ids } = this.builder;
+    const end = base + SEGMENT_DATA_AT;
+    if (ids.isLarge) await new Promise<void>((done) => ids.shrink(base, end, nowMs, done));
   }
 
   known(segment: KnownSegment): void {

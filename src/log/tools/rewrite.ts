@@ -26,7 +26,7 @@ import { FileLog } from '../file-log.ts';
 import { LogError } from '../files/errors.ts';
 import type { Files } from '../files/files.ts';
 import { WITHOUT_INDEXES } from '../files/no-files.ts';
-import type { Sink } from '../recovery/recovery.ts';
+import type { Sink } from '../recovery/sink.ts';
 import { countOf, type LiveRun, type PlacedRun } from './live-pass.ts';
 
 export interface RewriterOptions {
