@@ -27,7 +27,12 @@ const ONCE = 2;
 const isOnce = (seed: number) => seed % 3 === 1;
 /** Another third are of what rules do to messages (crash-rules.ts). */
 const isRuled = (seed: number) => seed % 3 === 2;
-const rulesOf = (seed: number) => (isOnce(seed) ? { rules: [`${ONCE} dedup=1h`] } : {});
+/** So many are published before there, to another bucket, that a few more ids leave memory. */
+const BEFORE = 50;
+const ELSEWHERE = 9;
+const ID_BYTES = 4000;
+const ONCE_RULES = [`${ONCE} dedup=1h`, `${ELSEWHERE} dedup=1h`];
+const rulesOf = (seed: number) => (isOnce(seed) ? { rules: ONCE_RULES, idBytesMax: ID_BYTES } : {});
 
 /** What clients know at one step. */
 interface Known {
@@ -55,6 +60,8 @@ type Places = ReadonlyMap<string, Place>;
 interface Made extends Workload {
   /** States before each moment. */
   from: number[];
+  /** Ids that have left memory at the end. */
+  idsOnDisk: number;
   states: number;
 }
 
@@ -66,14 +73,17 @@ async function made(seed: number): Promise<Made> {
     from.push(states);
     states += moment.states;
   }
-  return { ...(of as Workload), from, states };
+  const idsOnDisk = 'idsOnDisk' in of ? of.idsOnDisk : 0;
+  return { ...(of as Workload), from, idsOnDisk, states };
 }
 
 /** A few batches, acks and returns on small segments, and the disk at each step of them. */
-async function workload(seed: number): Promise<Workload<Known>> {
+async function workload(seed: number): Promise<Workload<Known> & { idsOnDisk: number }> {
   const random = new Random(seed);
   const files = new MemoryFiles();
   const world = await World.open(files, rulesOf(seed));
+  const many = Array.from({ length: BEFORE }, (_, i) => ({ bucket: ELSEWHERE, body: `${i}` }));
+  if (isOnce(seed)) world.publish(many);
   await world.settle();
   files.auto = false;
   const moments = new Moments<Known>(files);
@@ -122,7 +132,8 @@ async function workload(seed: number): Promise<Workload<Known>> {
   }
   files.kill();
   const of = (left: MemoryFiles, known: Known) => judge(left, known, places, seed);
-  return { moments: moments.all, judge: of };
+  const idsOnDisk = world.broker.maintenance.windows.ids.countOnDisk;
+  return { moments: moments.all, judge: of, idsOnDisk };
 }
 
 // What clients know only grows: its sizes tell what it is.
@@ -228,6 +239,7 @@ export class Crashes implements Part {
       const { states } = of;
       assert.ok(states <= CASES, `a workload of ${states} states: only ${CASES} would be tried`);
       count(this.counts, isRuled(each) ? 'workloads of rules' : 'workloads');
+      if (of.idsOnDisk > 0) count(this.counts, 'workloads with ids on disk');
       this.#made.set(each, of);
     }
     if (at >= of.states) return;

@@ -23,7 +23,7 @@ test('a small budget: every part runs and holds', async () => {
   const only = PART_NAMES.filter((name) => !apart.includes(name));
   const once = {
     sim: ['worlds'],
-    crash: ['states'],
+    crash: ['states', 'workloads with ids on disk'],
     truncate: ['truncations'],
     flip: ['flips'],
     directory: ['pairs of accidents', 'misplaced records', 'refused'],

@@ -149,6 +149,10 @@ export class Life {
     return this.#state.settings;
   }
 
+  get idsOnDisk(): number {
+    return this.#state.ids.countOnDisk;
+  }
+
   get usedCheckpoint(): boolean {
     return this.#replay.checkpoint !== undefined;
   }

@@ -40,6 +40,7 @@ const SELDOM: Floor[] = [
   ['given back', 300],
   ['redrives to the end', 300],
   ['acks of what was published again', 200],
+  ['ids on disk', 500],
   ['dead as too much', 500],
   ['dropped: dead-keep', 50],
   ['redelivered after a move', 50],

@@ -54,6 +54,9 @@ export class IdCover {
   #log: IdSegments | undefined;
   #next = 1;
   #trusted = true;
+  // Whether the list on disk says less than this.
+  #changed = false;
+  #saving: Promise<void> = Promise.resolve();
 
   constructor(
     options: Pick<IdRunsOptions, 'files' | 'logId' | 'crc32c' | 'note' | 'synced'>,
@@ -111,7 +114,7 @@ export class IdCover {
       const got = await readFully(files, handle, content, 0);
       const found = decodeIdList(content.subarray(0, got), logId, crc32c);
       if (found === undefined)
-        note('warn', `${ID_LIST_NAME} is damaged: ids are read from the log`);
+        note('warn', `${ID_LIST_NAME} is made again from the log: it is damaged`);
       return found?.synced === true && synced ? found : undefined;
     } finally {
       await settle((done) => files.close(handle, done));
@@ -194,6 +197,7 @@ export class IdCover {
 
   /** A file has ids of these segments; undefined: all that there were are over. */
   add(parts: readonly LeavingPart[], number: number | undefined): void {
+    this.#changed = true;
     for (const { base, complete, idBytes } of parts) {
       const segment = this.#log!.at(base);
       if (segment?.base !== base || this.#mixed.has(base)) continue;
@@ -207,6 +211,7 @@ export class IdCover {
 
   /** Files became one, or are over. */
   replaced(old: readonly number[], by: number | undefined): void {
+    this.#changed = true;
     for (const segment of this.#segments.values()) {
       const rest = segment.runs.filter((number) => !old.includes(number));
       if (rest.length === segment.runs.length) continue;
@@ -216,6 +221,7 @@ export class IdCover {
 
   /** One segment stands for others now. */
   compacted(base: number, end: number, identity: number, bases: readonly number[]): void {
+    if (this.#runs().length > 0) this.#changed = true;
     for (const { upTo } of this.#runs())
       if (upTo.position > base && upTo.position <= end) {
         upTo.identity = identity;
@@ -240,10 +246,19 @@ export class IdCover {
     await settle((done) => files.syncDirectory(done));
   }
 
-  /** Writes the list. */
-  async save(): Promise<void> {
+  /** Writes the list, if it says something new. */
+  save(): Promise<void> {
+    const result = this.#saving.then(() => this.#save());
+    this.#saving = result.catch(() => {
+      this.#changed = true;
+    });
+    return result;
+  }
+
+  async #save(): Promise<void> {
     const { files, logId, crc32c, synced } = this.#options;
-    if (!this.#trusted) return;
+    if (!this.#trusted || !this.#changed) return;
+    this.#changed = false;
     const start = this.#log!.start();
     for (const known of [this.#segments, this.#mixed])
       for (const base of known.keys()) if (base < start) known.delete(base);

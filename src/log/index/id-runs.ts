@@ -214,8 +214,8 @@ export class IdRuns implements OlderIds {
   /** One segment stands for those from `base` to before `end` now; those were based at `bases`. */
   compacted(base: number, end: number, identity: number, bases: readonly number[]): void {
     this.#cover.compacted(base, end, identity, bases);
-    if (this.#runs.length === 0) return;
-    this.#alone(() => this.#cover.save()).catch((failure: Error) => this.#noted(failure));
+    // Until then a start takes what is there for something else.
+    if (!this.#closed) this.#cover.save().catch((failure: Error) => this.#noted(failure));
   }
 
   // The next start makes them again from the log.
@@ -234,6 +234,8 @@ export class IdRuns implements OlderIds {
     this.#closed = true;
     await this.#working;
     await this.#looks.close();
+    // What was said last may not be on disk; without it the next start takes longer.
+    await this.#cover.save().catch(() => {});
     const { files } = this.#options;
     for (const { handle, retired } of this.#runs)
       if (!retired) await new Promise<void>((resolve) => files.close(handle, () => resolve()));

@@ -4,11 +4,13 @@
 import {
   MESSAGE_SIZE_BYTES,
   RECORD_HEADER_BYTES,
+  RECORD_IDS,
   RECORD_PLACED,
 } from '../../../assembly/layout.ts';
 import { SequenceSet } from '../../core/collections/sequence-set.ts';
 import type { Position } from '../../core/ports/basics.ts';
 import type { RecordScanner } from '../../core/ports/codec.ts';
+import { idsIn, type RecordedIds } from '../../core/records/ids.ts';
 import {
   type Deferral,
   type Head,
@@ -48,6 +50,9 @@ export interface LiveRun {
   chunk: Uint8Array;
 }
 
+/** Ids of messages of a bucket that were published. */
+export type BucketIds = RecordedIds & { low: number; high: number };
+
 /** Messages of a placed record. */
 export interface PlacedRun {
   kind: number;
@@ -66,6 +71,7 @@ export interface PlacedRun {
 export class LivePass {
   readonly #survey: Survey;
   readonly #taken = new SequenceSet();
+  readonly #ids: BucketIds[] = [];
   /** Messages that were passed over because they are settled or not needed. */
   settled = 0;
   /** Records whose checksum holds over a body that cannot be: no accident of the disk. */
@@ -84,6 +90,32 @@ export class LivePass {
     }
   }
 
+  /** Ids that were passed since the last call, of messages none of which is lost. */
+  ids(): BucketIds[] {
+    return this.#ids.splice(0);
+  }
+
+  // Whoever publishes a message again that is lost must not be told that it is stored.
+  #noteIds(
+    segment: ToolSegment,
+    rows: Uint32Array,
+    at: number,
+    base: Position,
+    chunk: Uint8Array,
+  ): void {
+    const { start, torn, partial, doubtful } = this.#survey;
+    const position = base + rows[at + OFFSET]!;
+    const batch = position - rows[at + BACK]!;
+    if (position < start || batch === torn?.position) return;
+    if (partial.has(batch) || doubtful.has(batch)) return;
+    // In a segment that was compacted their messages may be in other batches.
+    const { header } = segment;
+    if (header === undefined) return;
+    if (header.end !== undefined && !this.#survey.isIntact(segment)) return;
+    const ids = idsIn(rows, at, chunk, rows[at + OFFSET]! + RECORD_HEADER_BYTES);
+    this.#ids.push({ ...ids, low: rows[at + BUCKET_LOW]!, high: rows[at + BUCKET_HIGH]! });
+  }
+
   async read(
     files: FilesToRead,
     codec: RecordScanner,
@@ -99,8 +131,9 @@ export class LivePass {
       epoch,
       {
         record: (rows, at, position, bytes) => {
-          if (holdsMessages(rows[at + TYPE]!))
-            this.#record(segment, rows, at, position, bytes, take);
+          const type = rows[at + TYPE]!;
+          if (holdsMessages(type)) this.#record(segment, rows, at, position, bytes, take);
+          else if (type === RECORD_IDS) this.#noteIds(segment, rows, at, position, bytes);
         },
         commit: () => {},
         ...(chunk === undefined ? {} : { chunk }),

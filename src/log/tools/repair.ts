@@ -312,7 +312,7 @@ async function copy(
 ): Promise<void> {
   const pass = new LivePass(survey);
   const doubtful = new Map<OpenBatch, number>();
-  let runs: LiveRun[] = [];
+  const runs: LiveRun[] = [];
   let epoch = 0;
   const take = (run: LiveRun) => {
     runs.push(run);
@@ -322,8 +322,8 @@ async function copy(
     if (batch !== undefined) doubtful.set(batch, (doubtful.get(batch) ?? 0) + countOf(run));
   };
   const write = async () => {
-    for (const run of runs) await rewriter?.write(run);
-    runs = [];
+    for (const run of runs.splice(0)) await rewriter?.write(run);
+    for (const ids of pass.ids()) await rewriter?.ids(ids);
   };
   for (const [at, segment] of segments.entries()) {
     if (!segment.skip) epoch = await pass.read(files, codec, segment, epoch, take, write);

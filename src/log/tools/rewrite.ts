@@ -1,5 +1,5 @@
-// Writes messages into a new log as a broker would: through the same group commit, into segments
-// made the same way. What differs is that they keep the sequences they had.
+// Writes messages into a new log as a broker would: through the same group commit, into such
+// segments. What differs is that they keep the sequences they had.
 
 import {
   BLOCK_BYTES,
@@ -21,13 +21,14 @@ import { place } from '../../core/commit/placing.ts';
 import { DEFAULT_LIMITS } from '../../core/limits.ts';
 import type { Position } from '../../core/ports/basics.ts';
 import type { Codec } from '../../core/ports/codec.ts';
+import { idRecordBytes, untilOf } from '../../core/records/ids.ts';
 import type { Deferral } from '../../core/records/placed.ts';
 import { FileLog } from '../file-log.ts';
 import { LogError } from '../files/errors.ts';
 import type { Files } from '../files/files.ts';
 import { WITHOUT_INDEXES } from '../files/no-files.ts';
 import type { Sink } from '../recovery/sink.ts';
-import { countOf, type LiveRun, type PlacedRun } from './live-pass.ts';
+import { type BucketIds, countOf, type LiveRun, type PlacedRun } from './live-pass.ts';
 
 export interface RewriterOptions {
   /** An empty folder. */
@@ -59,7 +60,7 @@ const NOBODY: Sink = {
 };
 
 const HEAD_BYTES = 8 + WIRE_U32;
-// What stands in a segment beside its largest record: header, commit, and what closes it.
+// Beside the largest record of a segment: header, commit, and what closes it.
 const AROUND_BYTES = SEGMENT_DATA_AT + 8 * RECORD_HEADER_BYTES;
 
 /** Segment size for a log that had segments of `found` bytes and records of `bodyBytesMax`. */
@@ -95,6 +96,7 @@ export class Rewriter {
   readonly #log: FileLog;
   readonly #commit: Commit;
   readonly #events: Events;
+  readonly #wallMs: () => number;
   #sequence = 1;
 
   private constructor(options: RewriterOptions, log: FileLog, events: Events) {
@@ -102,6 +104,7 @@ export class Rewriter {
     this.#codec = codec;
     this.#log = log;
     this.#events = events;
+    this.#wallMs = wallMs;
     const failed = (failure: Error) => events.fail(failure);
     this.#commit = new Commit({
       codec,
@@ -208,6 +211,15 @@ export class Rewriter {
     this.#commit.defer(deferral);
   }
 
+  /** Writes ids of messages that were published, unless that need not be known any more. */
+  async ids({ low, high, ...ids }: BucketIds): Promise<void> {
+    if (untilOf(ids) <= this.#wallMs()) return;
+    await this.#untilMayPlace();
+    const size = idRecordBytes(ids.count);
+    while (this.#commit.allow(size, size) < this.#codec.writeAt() + size) await this.#room(size);
+    this.#commit.ids(ids, low, high);
+  }
+
   /** Writes the messages of a run. Throws LogError `io`, or what the system says. */
   async write(run: LiveRun): Promise<void> {
     if (run.placed !== undefined) return this.#place(run, run.placed);
@@ -257,8 +269,9 @@ export class Rewriter {
     }
   }
 
-  async #room(): Promise<void> {
-    const answer = this.#commit.makeRoom();
+  async #room(least = 0): Promise<void> {
+    if (this.#events.failure !== undefined) throw this.#events.failure;
+    const answer = this.#commit.makeRoom(least);
     // An append without space has failed already: it is the next segment that there is none for.
     if (answer === 'refuse') throw noSpace(this.#log.blocked()!);
     if (answer === 'wait') {

@@ -7,6 +7,7 @@
 
 import {
   MESSAGE_SIZE_BYTES,
+  RECORD_COMMIT,
   RECORD_DEFERRED,
   RECORD_HEADER_BYTES,
   RECORD_IDS,
@@ -53,6 +54,8 @@ export interface OpenBatch {
   /** Sequences of those that are there: from (inclusive) to (exclusive); equal if none are. */
   fromSequence: number;
   toSequence: number;
+  /** Records of it that are there. */
+  records: number;
 }
 
 const SUMS = [
@@ -67,6 +70,7 @@ const SUMS = [
   'lastMs',
 ] as const;
 
+const NONE = { messages: 0, fromSequence: 0, toSequence: 0, records: 0 };
 // What was known before a segment was read.
 interface Before {
   base: Position;
@@ -109,6 +113,7 @@ export class Survey {
   #marks: Mark[] = [];
   #trim = 0;
   readonly #before: Before[] = [];
+  readonly partial = new Set<Position>(); // batches of which a record is lost, but not the last
 
   /** Reads the next segment; gives whether the log says that it goes on behind it. */
   read(files: FilesToRead, codec: RecordScanner, segment: ToolSegment): Promise<boolean> {
@@ -169,6 +174,10 @@ export class Survey {
     );
   }
 
+  /** Whether all of a segment is as it was written. */
+  isIntact = ({ base }: ToolSegment): boolean =>
+    !this.#verifier.suspects.some(({ segment }) => segment.base === base);
+
   /** Gives what `log verify` says. */
   report(looked: Looked): VerifyReport {
     this.#end();
@@ -201,7 +210,7 @@ export class Survey {
     const type = rows[at + TYPE]!;
     const batch = chunk + rows[at + OFFSET]! - rows[at + BACK]!;
     if (this.#open !== undefined && this.#open.position !== batch) this.#doubt(this.#open);
-    this.#open ??= { segment, position: batch, messages: 0, fromSequence: 0, toSequence: 0 };
+    this.#open ??= { segment, position: batch, ...NONE };
     this.#noteEpoch(rows[at + EPOCH]!, type);
     const count = rows[at + COUNT]!;
     const body = rows[at + OFFSET]! + RECORD_HEADER_BYTES;
@@ -224,9 +233,11 @@ export class Survey {
       this.#trim = Math.max(this.#trim, sequenceOf(rows, at));
     } else {
       // A commit or a start: a scan hands on no other type.
+      if (type === RECORD_COMMIT && count !== this.#open.records) this.partial.add(batch);
       this.#noteSequences(segment, sequenceOf(rows, at), 0);
       this.#noteTime((BigInt(rows[at + BUCKET_HIGH]!) << 32n) | BigInt(rows[at + BUCKET_LOW]!));
     }
+    this.#open.records++;
   }
 
   #noteEpoch(epoch: number, type: number): void {
