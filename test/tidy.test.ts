@@ -480,7 +480,6 @@ const NO_TEST_OF_ITS_OWN: Record<string, string> = {
   'src/log/index/due-reader.ts': 'due-file.test and due-index.test read every byte',
   'src/log/index/due-writer.ts': 'due-file.test and due-index.test: what was written is read',
   'src/log/index/id-cover.ts': 'dedup-on-disk.test: starts over files that are whole, and not',
-  'src/log/index/id-looks.ts': 'dedup-on-disk.test asks for what is there, and what cannot be read',
   'src/log/index/id-runs.ts': 'dedup-on-disk.test: brokers over it, life after life',
   'src/log/index/in-turn.ts': 'indexes.test and due-index.test: names change one by one',
   'src/log/index/index-writer.ts': 'indexes.test writes with it: crashes, failures, short writes',

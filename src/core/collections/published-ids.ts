@@ -18,10 +18,10 @@ export const NO_ROOM = 2;
 
 export type Room = typeof ROOM | typeof ROOM_SOON | typeof NO_ROOM;
 
-// Tables take half of the memory, one that fills and one that leaves; what finds the others takes
+// Of the memory: a table that fills, and as much for one that leaves; what finds the others takes
 // the rest.
-const TABLES = 4;
-const OLDER = 2;
+const TABLE = 1 / 8;
+const OLDER = 3 / 4;
 
 const NO_OLDER_IDS: OlderIds = {
   count: 0,
@@ -96,12 +96,12 @@ export class PublishedIds {
 
   set bytesMax(bytes: number) {
     this.#bytesMax = bytes;
-    this.#older.bytesMax = bytes / OLDER;
+    this.#older.bytesMax = bytes * OLDER;
     this.#bound();
   }
 
   #bound(): void {
-    this.#recent.bytesMax = this.#older.takes ? this.#bytesMax / TABLES : this.#bytesMax;
+    this.#recent.bytesMax = this.#older.takes ? this.#bytesMax * TABLE : this.#bytesMax;
   }
 
   /** Whether the id whose words stand at `at` was published less than `ms` ago, and in its window. */
@@ -152,7 +152,7 @@ export class PublishedIds {
   /** Whether the table is larger than it is to be, as a start may make it. */
   get isLarge(): boolean {
     const { count, bytes } = this.#recent;
-    return this.#older.takes && count > 0 && bytes > this.#bytesMax / TABLES;
+    return this.#older.takes && count > 0 && bytes > this.#bytesMax * TABLE;
   }
 
   /**

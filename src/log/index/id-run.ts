@@ -75,24 +75,45 @@ export function idSlots(
 }
 
 const BLOCK_WORDS = 16;
-const BITS = 12;
+/** Bits of a filter for each id: the most that are of use, and the least. */
+const BITS_MAX = 12;
+const BITS_MIN = 4;
 
 /**
- * Blocks of 512 bits, and 6 bits in one of them for each id: of those that were not added it takes
- * about one in 200 for one that may have been, at 12 bits an id.
+ * Blocks of 512 bits, and 6 bits in one of them for each id. Of those that were not added it takes
+ * about one in 200 for one that may have been, if it has 12 bits an id; one in 35 if it has 8.
  */
 export class IdFilter {
   readonly #words: Uint32Array;
   readonly #blocks: number;
 
-  constructor(count: number) {
-    this.#blocks = Math.max(1, Math.ceil((count * BITS) / (BLOCK_WORDS * 32)));
-    this.#words = new Uint32Array(this.#blocks * BLOCK_WORDS);
+  readonly #count: number;
+
+  private constructor(blocks: number, count: number) {
+    this.#blocks = blocks;
+    this.#count = count;
+    this.#words = new Uint32Array(blocks * BLOCK_WORDS);
   }
 
-  /** Bytes that one for so many ids takes. */
-  static bytesFor(count: number): number {
-    return Math.max(1, Math.ceil((count * BITS) / (BLOCK_WORDS * 32))) * BLOCK_WORDS * 4;
+  /** One for so many ids, in so much memory at most; undefined: that is too little to be of use. */
+  static within(bytes: number, count: number): IdFilter | undefined {
+    const bits = Math.min(BITS_MAX, (bytes * 8) / Math.max(1, count));
+    // They become half as many, and that again.
+    const fours = Math.max(1, Math.ceil((count * bits) / (4 * BLOCK_WORDS * 32)));
+    return bits < BITS_MIN ? undefined : new IdFilter(4 * fours, count);
+  }
+
+  /** The same in half of the memory, with more that was not added; undefined: that is of no use. */
+  halved(): IdFilter | undefined {
+    const blocks = this.#blocks / 2;
+    const isUseful = blocks * BLOCK_WORDS * 32 >= this.#count * BITS_MIN;
+    if (!isUseful || !Number.isInteger(blocks)) return undefined;
+    const half = new IdFilter(blocks, this.#count);
+    // Neighbours become one, since where a block is found is a part of the whole.
+    for (let block = 0; block < this.#blocks; block++)
+      for (let word = 0; word < BLOCK_WORDS; word++)
+        half.#words[(block >> 1) * BLOCK_WORDS + word]! |= this.#words[block * BLOCK_WORDS + word]!;
+    return half;
   }
 
   get bytes(): number {

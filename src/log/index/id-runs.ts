@@ -20,6 +20,14 @@ const closedError = () => givenUp('the ids are closed');
 
 // Files of a level that become one of the next.
 const MERGED = 4;
+// What one filter may have of the memory for all of them.
+const FILTER = 0.8;
+
+function bytesOf(runs: readonly IdRun[]): number {
+  let sum = 0;
+  for (const { firsts, filter } of runs) sum += firsts.byteLength + (filter?.bytes ?? 0);
+  return sum;
+}
 
 export class IdRuns implements OlderIds {
   readonly #options: IdRunsOptions;
@@ -69,9 +77,7 @@ export class IdRuns implements OlderIds {
   }
 
   get bytes(): number {
-    let sum = 0;
-    for (const { firsts, filter } of this.#runs) sum += firsts.byteLength + (filter?.bytes ?? 0);
-    return sum;
+    return bytesOf(this.#runs);
   }
 
   /** Files that there are. */
@@ -157,13 +163,17 @@ export class IdRuns implements OlderIds {
 
   // Without one, each id is looked up there.
   #filterFor(count: number): IdFilter | undefined {
-    return IdFilter.bytesFor(count) <= this.bytesMax / 2 ? new IdFilter(count) : undefined;
+    return IdFilter.within(FILTER * this.bytesMax, count);
   }
 
-  // The largest go without a filter where there is no memory for all.
+  // Where there is no memory for all filters, the largest become half, or go.
   #bound(): void {
-    const largest = [...this.#runs].sort((a, b) => b.count - a.count);
-    for (const run of largest) if (this.bytes > this.bytesMax) run.filter = undefined;
+    while (this.bytes > this.bytesMax) {
+      const filtered = this.#runs.filter(({ filter }) => filter !== undefined);
+      const [largest] = filtered.sort((a, b) => b.filter!.bytes - a.filter!.bytes);
+      if (largest === undefined) return;
+      largest.filter = largest.filter!.halved();
+    }
   }
 
   async #merge(nowMs: number): Promise<void> {

@@ -47,7 +47,7 @@ test('a filter has all that was added, and of others about one in 200, at 1.5 by
   const random = new Random(seed);
   const count = 50_000;
   const ids = Uint32Array.from({ length: 8 * count }, () => random.next());
-  const filter = new IdFilter(count);
+  const filter = IdFilter.within(1e9, count)!;
   for (let i = 0; i < count; i++) filter.add(ids, 4 * i);
   let wrong = 0;
   for (let i = 0; i < count; i++) {
@@ -55,6 +55,24 @@ test('a filter has all that was added, and of others about one in 200, at 1.5 by
     if (filter.mayHave(ids, 4 * (count + i))) wrong++;
   }
   assert.ok(wrong < count / 120, `${wrong} of ${count}`);
-  assert.equal(filter.bytes, IdFilter.bytesFor(count));
   assert.ok(filter.bytes <= 1.51 * count, `${filter.bytes} bytes`);
+  const small = IdFilter.within(count, count)!;
+  assert.ok(small.bytes <= count + 256);
+  for (let i = 0; i < count; i++) small.add(ids, 4 * i);
+  let often = 0;
+  for (let i = 0; i < count; i++) {
+    assert.ok(small.mayHave(ids, 4 * i));
+    if (small.mayHave(ids, 4 * (count + i))) often++;
+  }
+  assert.ok(often > 0 && often < count / 20, `${often} of ${count}`);
+  assert.equal(IdFilter.within(count / 3, count), undefined, 'too small to be of use');
+  const half = filter.halved()!;
+  assert.equal(half.bytes, filter.bytes / 2);
+  let more = 0;
+  for (let i = 0; i < count; i++) {
+    assert.ok(half.mayHave(ids, 4 * i));
+    if (half.mayHave(ids, 4 * (count + i))) more++;
+  }
+  assert.ok(more > wrong && more < count / 8, `${more} of ${count}`);
+  assert.equal(half.halved(), undefined, 'half of it is of no use');
 });

@@ -5,6 +5,9 @@ import type { Mutant } from '../../mutant.ts';
 const TEST = 'test/core/fairness/dedup.test.ts';
 const IDS_TEST = 'test/core/collections/recent-ids.test.ts';
 const LOG_TEST = 'test/log/dedup.test.ts';
+const PUBLISHED_TEST = 'test/core/collections/published-ids.test.ts';
+const DISK_TEST = 'test/log/dedup-on-disk.test.ts';
+const LOOKS_TEST = 'test/log/index/id-looks.test.ts';
 
 export const CORE_DEDUP: readonly Mutant[] = [
   {
@@ -27,9 +30,9 @@ export const CORE_DEDUP: readonly Mutant[] = [
   },
   {
     name: 'ids do not hold their segment',
-    file: 'src/core/maintenance.ts',
-    member: 'Maintenance.durable',
-    find: 'this.#parts.retention.keepIds(batch.base, batch.idsUntilMs, batch.idBytes);',
+    file: 'src/core/segments/id-windows.ts',
+    member: 'IdWindows.durable',
+    find: 'this.#retention.keepIds(base, idsUntilMs, idBytes);',
     replace: '',
     test: TEST,
     caughtBy: 'a segment with ids stays until they are over, and then goes by itself',
@@ -133,5 +136,95 @@ export const CORE_DEDUP: readonly Mutant[] = [
     replace: '',
     test: LOG_TEST,
     caughtBy: 'ids are made with the id of the log, which nobody is told',
+  },
+  {
+    name: 'ids leave memory before all of them are durable',
+    file: 'src/core/collections/published-ids.ts',
+    member: 'PublishedIds.#write',
+    find: 'if (this.#durableBytes < leaving.dueBytes) return;',
+    replace: '',
+    test: PUBLISHED_TEST,
+    caughtBy: 'leaves when all of it is durable, and is known all the time',
+  },
+  {
+    name: 'ids that are on their way to disk are not known',
+    file: 'src/core/collections/published-ids.ts',
+    member: 'PublishedIds.find',
+    find: "if (this.#leaving?.table.has(ids, at, nowMs, ms) === true) return 'known';",
+    replace: '',
+    test: PUBLISHED_TEST,
+    caughtBy: 'leaves when all of it is durable, and is known all the time',
+  },
+  {
+    name: 'a segment whose ids go on is said to be on disk',
+    file: 'src/core/collections/published-ids.ts',
+    member: 'PublishedIds.#write',
+    find: 'return { base, complete: base < openBase, idBytes: this.#idBytesOf(base) };',
+    replace: 'return { base, complete: base <= openBase, idBytes: this.#idBytesOf(base) };',
+    test: PUBLISHED_TEST,
+    caughtBy: 'says of a segment that it has the rest of it only if nothing of it comes later',
+  },
+  {
+    name: 'an id that the filter has is taken for known',
+    file: 'src/log/index/id-runs.ts',
+    member: 'IdRuns.find',
+    find: "return isIn ? 'known' : 'new';",
+    replace: "return 'known';",
+    test: DISK_TEST,
+    caughtBy: 'windows end on disk, too, and the files go',
+  },
+  {
+    name: 'what was looked up before a file came is believed after it',
+    file: 'src/log/index/id-looks.ts',
+    member: 'IdLooks.forget',
+    find: 'this.#answers.clear();',
+    replace: '',
+    test: LOOKS_TEST,
+    caughtBy: 'what was found before another file came is asked again',
+  },
+  {
+    name: 'a page of ids without its checksum',
+    file: 'src/log/index/id-run.ts',
+    member: 'idSlots',
+    find: 'if (view.getUint32(0, true) !== crc32c(page.subarray(4, ID_PAGE_BYTES)) >>> 0) return undefined;',
+    replace: '',
+    test: 'test/log/index/id-run.test.ts',
+    caughtBy: 'a page is what was written, or nothing',
+  },
+  {
+    name: 'ids on disk believed beside an older copy of the log',
+    file: 'src/log/index/id-cover.ts',
+    member: 'IdCover.open',
+    find: 'const why = await this.#doubt(listed, found!);',
+    replace: 'const why = undefined;',
+    test: DISK_TEST,
+    caughtBy: 'believes nothing that an older copy of the log does not hold',
+  },
+  {
+    name: 'a segment counts although a file with ids of it is lost',
+    file: 'src/log/index/id-cover.ts',
+    member: 'IdCover.open',
+    find: 'segment.runs.every((number) => believed.has(number))',
+    replace: 'true',
+    test: DISK_TEST,
+    caughtBy: 'makes ids again from the log: a file of ids that is gone',
+  },
+  {
+    name: 'files that become one lose the end of the shortest',
+    file: 'src/log/index/id-reader.ts',
+    member: 'merged',
+    find: 'least.at === slots.length',
+    replace: 'least.at >= slots.length - SLOT_WORDS',
+    test: 'test/log/index/id-writer.test.ts',
+    caughtBy: 'several files become one',
+  },
+  {
+    name: 'repair says of lost messages that they are stored',
+    file: 'src/log/tools/live-pass.ts',
+    member: 'LivePass.#noteIds',
+    find: 'if (partial.has(batch) || doubtful.has(batch)) return;',
+    replace: '',
+    test: 'test/log/tools/repair-ids.test.ts',
+    caughtBy: 'what is lost is stored when it is published again, and all else once',
   },
 ];
