@@ -463,6 +463,7 @@ const NO_TEST_OF_ITS_OWN: Record<string, string> = {
   'src/core/records/ids.ts': 'dedup.test reads what it packs, and log/dedup.test starts with it',
   'src/core/segments/id-windows.ts': 'dedup.test: what is over goes, and all is at rest',
   'src/core/records/due.ts': 'columns, which due-file.test and due-times.test fill and read',
+  'src/core/segments/restoring.ts': 'state-builder.test and every start with a checkpoint: pages',
   'src/core/segments/state.ts': 'only puts the parts together that the other tests use',
   'src/log/compaction/compactor.ts':
     'file-log.test, lives.test, compact-crash.test: in service, cut short',

@@ -15,7 +15,7 @@ import {
 import { KIND_SETTINGS } from '../../../assembly/layout-placed.ts';
 import type { Buckets } from '../buckets/buckets.ts';
 import { ID_WORDS } from '../collections/recent-ids.ts';
-import type { NumberPage, Position } from '../ports/basics.ts';
+import type { Position } from '../ports/basics.ts';
 import { DueEntries, emptyDueEntry, type SegmentEntries } from '../records/due.ts';
 import { dueOfDeferral, dueOfPlaced } from '../records/due-of.ts';
 import { idRecordBytes, idsIn, type RecordedIds, untilOf } from '../records/ids.ts';
@@ -23,6 +23,7 @@ import { type Mark, marksIn } from '../records/marks.ts';
 import { type Deferral, deferralsIn, type Head, kindOf, readHead } from '../records/placed.ts';
 import { COUNT, OFFSET, ROW_WORDS, RowList, sequenceOf, TYPE, timeOf } from '../records/rows.ts';
 import { Apply } from './apply.ts';
+import { type KnownMessages, restoreMessages } from './restoring.ts';
 import type { Retention } from './retention.ts';
 import { type Settings, settingText, unreadSettings } from './settings.ts';
 import type { KnownState, State } from './state.ts';
@@ -67,10 +68,8 @@ export class StateBuilder {
     return this.#retention.live - this.#settings.size;
   }
 
-  /**
-   * A segment begins whose records follow; `sparse`: it was compacted; `knowsIds`: all of its ids are
-   * on disk beside the log.
-   */
+  /** A segment begins whose records follow; `sparse`: it was compacted; `knowsIds`: all of its ids
+   * are on disk beside the log. */
   segment(base: Position, sparse = false, knowsIds = false): void {
     this.#apply.segment(base, sparse, base <= this.#toldTo);
     this.#knowsIds = knowsIds;
@@ -79,26 +78,8 @@ export class StateBuilder {
   }
 
   /** Takes over what a checkpoint says of messages. */
-  restore(checkpoint: {
-    segments: readonly Pick<KnownState, 'base'>[];
-    settled: [number: number, bits: Uint32Array | undefined][];
-    attempts: [number: number, page: number | Uint16Array][];
-    waiting: [number: number, bits: Uint32Array | undefined][];
-    placed: [number: number, bits: Uint32Array | undefined][];
-    dead: [number: number, bits: Uint32Array | undefined][];
-    settings: [number: number, bits: Uint32Array | undefined][];
-    turns: [number: number, page: NumberPage][];
-    levels: [number: number, page: NumberPage][];
-    stored: [end: number, least: number, most: number][];
-  }): void {
-    for (const row of checkpoint.stored) this.#state.times.restore(row);
-    const { settled, attempts, turns, levels, ...sets } = this.#buckets.outcomes;
-    for (const name of ['waiting', 'placed', 'dead', 'settings'] as const)
-      for (const [number, bits] of checkpoint[name]) sets[name].restore(number, bits);
-    for (const [number, page] of checkpoint.turns) turns.restore(number, page);
-    for (const [number, page] of checkpoint.levels) levels.restore(number, page);
-    for (const [number, bits] of checkpoint.settled) settled.restore(number, bits);
-    for (const [number, page] of checkpoint.attempts) attempts.restore(number, page);
+  restore(checkpoint: KnownMessages): void {
+    restoreMessages(this.#state, checkpoint);
     this.#toldTo = checkpoint.segments.at(-1)?.base ?? -1;
   }
 
@@ -304,9 +285,8 @@ export class StateBuilder {
     for (const sequence of this.#settings.sequences())
       if (settled.has(sequence)) this.#settings.remove(sequence);
     this.#apply.forgetGone();
-    const memoryFrom = this.inMemory[0]?.base ?? 0;
     const oldest = this.#retention.oldestLive();
-    const forgetful = oldest !== undefined && oldest.base < memoryFrom;
+    const forgetful = oldest !== undefined && oldest.base < (this.inMemory[0]?.base ?? 0);
     // Marks were read before it was known which messages are the oldest that are there; of those
     // before them it may be on disk that they wait, and not any more that they are settled. The
     // oldest segments may hold none.
