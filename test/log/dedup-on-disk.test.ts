@@ -116,6 +116,9 @@ describe('a start', () => {
     const copy = (await story.world.close()).clone();
     await story.begin(copy.clone());
     const late = await story.fill(14, 1000);
+    assert.ok(
+      idsOf(story).bytes <= FEW_BYTES + 8192 && idsOf(story).countOnDisk > early.length + 300,
+    );
     const files = await story.world.close();
     const index = indexOf(copy);
     index.clear();

@@ -22,6 +22,8 @@ export type Room = typeof ROOM | typeof ROOM_SOON | typeof NO_ROOM;
 // the rest.
 const TABLE = 1 / 8;
 const OLDER = 3 / 4;
+// That of one that is new.
+const TABLE_BYTES_MIN = 2048;
 
 const NO_OLDER_IDS: OlderIds = {
   count: 0,
@@ -101,7 +103,9 @@ export class PublishedIds {
   }
 
   #bound(): void {
-    this.#recent.bytesMax = this.#older.takes ? this.#bytesMax * TABLE : this.#bytesMax;
+    this.#recent.bytesMax = this.#older.takes
+      ? Math.max(TABLE_BYTES_MIN, this.#bytesMax * TABLE)
+      : this.#bytesMax;
   }
 
   /** Whether the id whose words stand at `at` was published less than `ms` ago, and in its window. */
@@ -113,7 +117,8 @@ export class PublishedIds {
 
   /** Whether an id that is new can be added. */
   room(ids: Uint32Array, at: number, nowMs: number): Room {
-    if (this.#recent.hasRoom(ids, at, nowMs)) return ROOM;
+    // What is added together may make it larger than it is to be.
+    if (!this.isLarge && this.#recent.hasRoom(ids, at, nowMs)) return ROOM;
     if (!this.#older.takes) return NO_ROOM;
     if (this.#leaving !== undefined) return this.#leaving.failed ? NO_ROOM : ROOM_SOON;
     this.#leave();
@@ -149,10 +154,10 @@ export class PublishedIds {
     this.#bases.add(base);
   }
 
-  /** Whether the table is larger than it is to be, as a start may make it. */
+  /** Whether the table is larger than it is to be, and may leave. */
   get isLarge(): boolean {
-    const { count, bytes } = this.#recent;
-    return this.#older.takes && count > 0 && bytes > this.#bytesMax * TABLE;
+    const { bytes, bytesMax } = this.#recent;
+    return bytes > bytesMax && this.#older.takes;
   }
 
   /**
