@@ -7,6 +7,7 @@ import type { Bed, Load, Sample } from './bed.ts';
 import { beside } from './beside.ts';
 import { cluster } from './cluster/cluster.ts';
 import { dashboard } from './dashboard.ts';
+import { dedup } from './dedup.ts';
 import { latency } from './latency.ts';
 import { END_TO_END, STREAM, SYNCHRONOUS } from './loads.ts';
 import { residentMiB } from './machine.ts';
@@ -288,6 +289,7 @@ export const SCENARIOS: readonly Scenario[] = [
   passing,
   ...BACKLOG_SCENARIOS,
   ...RULES_SCENARIOS,
+  dedup,
   ...TENANT_SCENARIOS,
   poison,
   cluster,

@@ -35,6 +35,7 @@ export class IdRuns implements OlderIds {
   readonly #looks: IdLooks;
   #runs: IdRun[] = [];
   #working: Promise<void> = Promise.resolve();
+  #merging: Promise<void> | undefined;
   #closed = false;
   bytesMax = Number.POSITIVE_INFINITY;
   told: () => void = () => {};
@@ -127,10 +128,8 @@ export class IdRuns implements OlderIds {
     }).then(
       () => {
         done(undefined);
-        this.#alone(async () => {
-          await this.#cover.save();
-          await this.#merge(nowMs);
-        }).catch((failure: Error) => this.#noted(failure));
+        this.#cover.save().catch((failure: Error) => this.#noted(failure));
+        this.#mergeSoon(nowMs);
       },
       (failure: Error) => {
         this.#noted(failure);
@@ -176,19 +175,40 @@ export class IdRuns implements OlderIds {
     }
   }
 
-  async #merge(nowMs: number): Promise<void> {
+  // One after the other, while others leave memory: nobody waits for it.
+  #mergeSoon(nowMs: number): void {
+    if (this.#closed || this.#merging !== undefined) return;
+    this.#merging = this.#mergeAll(nowMs)
+      .catch((failure: Error) => this.#noted(failure))
+      .then(() => {
+        this.#merging = undefined;
+      });
+  }
+
+  async #mergeAll(nowMs: number): Promise<void> {
     for (let level = 0; level <= Math.max(-1, ...this.#runs.map((run) => run.level)); level++) {
       const some = this.#runs.filter((run) => run.level === level).slice(0, MERGED);
       if (some.length < MERGED) continue;
-      const count = some.reduce((sum, run) => sum + run.count, 0);
-      const plan = this.#plan(count, nowMs);
-      const written = await writeRun(plan, merged(plan, some));
-      const upTo = some.map((run) => run.upTo).reduce((a, b) => (a.position > b.position ? a : b));
-      const run = written && { ...written, level: level + 1, upTo, reads: 0, retired: false };
-      this.#replace(some, run);
-      await this.#cover.save();
-      for (const each of some) this.#retire(each);
+      for (const run of some) run.reads++;
+      try {
+        await this.#merge(some, level, nowMs);
+      } finally {
+        for (const run of some) this.#readDone(run);
+      }
+      level = -1; // the smallest first
     }
+  }
+
+  async #merge(some: readonly IdRun[], level: number, nowMs: number): Promise<void> {
+    const count = some.reduce((sum, run) => sum + run.count, 0);
+    const plan = this.#plan(count, nowMs);
+    const written = await writeRun(plan, merged(plan, some));
+    const upTo = some.map((run) => run.upTo).reduce((a, b) => (a.position > b.position ? a : b));
+    const run = written && { ...written, level: level + 1, upTo, reads: 0, retired: false };
+    this.#replace(some, run);
+    await this.#cover.save().finally(() => {
+      for (const each of some) this.#retire(each);
+    });
   }
 
   #replace(old: readonly IdRun[], run: IdRun | undefined): void {
@@ -202,6 +222,7 @@ export class IdRuns implements OlderIds {
   }
 
   #retire(run: IdRun): void {
+    if (run.retired) return;
     run.retired = true;
     if (run.reads === 0) this.#remove(run);
   }
@@ -215,10 +236,12 @@ export class IdRuns implements OlderIds {
     const over = this.#runs.filter(({ untilMs }) => untilMs <= nowMs);
     if (over.length === 0 || this.#closed) return;
     this.#replace(over, undefined);
-    this.#alone(async () => {
-      await this.#cover.save();
-      for (const run of over) this.#retire(run);
-    }).catch((failure: Error) => this.#noted(failure));
+    this.#cover
+      .save()
+      .finally(() => {
+        for (const run of over) this.#retire(run);
+      })
+      .catch((failure: Error) => this.#noted(failure));
   }
 
   /** One segment stands for those from `base` to before `end` now; those were based at `bases`. */
@@ -243,6 +266,7 @@ export class IdRuns implements OlderIds {
     if (this.#closed) return;
     this.#closed = true;
     await this.#working;
+    await this.#merging;
     await this.#looks.close();
     // What was said last may not be on disk; without it the next start takes longer.
     await this.#cover.save().catch(() => {});
