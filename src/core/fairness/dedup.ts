@@ -89,10 +89,22 @@ export class Dedup implements IntakePolicy {
     run.take = first === TAKEN ? count : 0;
     run.refuse = first === REFUSED ? count : 0;
     run.waits = first === WAITS || first === SOON;
+    if (first === WAITS) this.#lookAhead(run, place, run.messages - count, dedupMs);
     if (first !== TAKEN) return;
     this.#count = count;
     run.messages = count;
     run.bytes = bytes;
+  }
+
+  // The rest of a run that waits is looked up with it, as far as nobody is sure.
+  #lookAhead(run: WatchedRun, from: number, messages: number, dedupMs: number): void {
+    let place = from;
+    for (let i = 0; i < messages; i++) {
+      const next = run.behind(place, run.payloadAt(place));
+      this.#identify(place, next, run.wire, 0);
+      this.#parts.ids.find(this.#ids, 0, this.#timeMs, dedupMs);
+      place = next;
+    }
   }
 
   // What becomes of the `i`-th message.
