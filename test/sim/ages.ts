@@ -25,6 +25,12 @@ export function expiredMs(message: Message, { rules, wall }: Aged): number {
   return keptMs === 0 ? Number.NEGATIVE_INFINITY : wall() - message.storedMs - keptMs;
 }
 
+/** Whether a message is to be moved for its age, and not dropped: that needs room on the disk. */
+export function isKeptOfAge(message: Message, aged: Aged): boolean {
+  const { expired, dead_letter } = aged.rules?.of(message.bucket) ?? {};
+  return expired !== 'drop' && dead_letter !== 'drop' && expiredMs(message, aged) >= 0;
+}
+
 /** A message goes for its age. */
 export function judgeExpired(message: Message, aged: Aged): void {
   const ms = expiredMs(message, aged);

@@ -346,9 +346,9 @@ export class Life {
       discard(part, reason, by);
     };
     const giveBack = settlement.giveBack.bind(settlement);
-    settlement.giveBack = (part, charged) => {
+    settlement.giveBack = (part, charged, by) => {
       checker.check(() => checker.decisions.gaveBack(part.sequence, part.count, charged));
-      giveBack(part, charged);
+      giveBack(part, charged, by);
     };
     const rejected = dying.rejected.bind(dying);
     dying.rejected = (sequence, count) => {

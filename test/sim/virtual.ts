@@ -3,6 +3,7 @@
 
 import { type Rule, ruleOfWords } from '../../src/core/rules/rule.ts';
 import { Random } from '../support/random.ts';
+import { isKeptOfAge } from './ages.ts';
 import type { Checker } from './checker.ts';
 
 /** Most messages in a delivery, unless a rule says otherwise. */
@@ -94,7 +95,8 @@ export function givable(
 ): number {
   const { deaths, lines, rules } = checker;
   const line = lines.of(bucket);
-  if (isLimited && line.some((each) => deaths.isDoomed(each))) return 0;
+  if (isLimited && line.some((each) => deaths.isDoomed(each) || isKeptOfAge(each, checker)))
+    return 0;
   if (bucket !== consumed && rules?.isFull(bucket)) return 0;
   return checker.isHeldInOrder(bucket) ? 0 : line.filter((each) => !each.doubtful).length;
 }

@@ -293,7 +293,7 @@ export class Mover {
   stop(): void {
     while (this.#queue.runs > 0) {
       const { part, order } = this.#queue.shift();
-      this.#parts.settlement.giveBack(part, isCharged(order.reason));
+      this.#parts.settlement.giveBack(part, isCharged(order.reason), order.by);
     }
   }
 }

@@ -205,11 +205,13 @@ export class Settlement {
     if (this.#following.active) this.#following.settled(part, 0, count, 'moved', by);
   }
 
-  /** dying -> ready: they cannot be moved; `charged`: by what they were taken for. */
-  giveBack(part: Slice, charged: boolean): void {
+  /** dying -> ready: they cannot be moved; `charged`: by what they were taken for, `by`: of whom. */
+  giveBack(part: Slice, charged: boolean, by?: Holder): void {
     const { sequence, count, attempts } = part;
     this.#buckets.requeue(part);
     if (charged) this.#commit.requeue(sequence, count, attempts);
+    if (by !== undefined && this.#following.active)
+      this.#following.requeued(part, 0, count, attempts, 'failed', by);
   }
 
   /** dying -> aside: they cannot be read. */
@@ -225,11 +227,10 @@ export class Settlement {
 
   /** ready -> gone: the first `count` messages of what `peek` gave are not wanted any more. */
   purge(next: Slice, count: number): void {
-    const { slot, position, sequence, first, messages, bodyBytes, attempts, level } = next;
+    const part = { ...next, count };
     this.#buckets.take(next, count);
-    const part = { slot, position, sequence, first, count, messages, bodyBytes, attempts, level };
     this.#settle(part, 0, count, 'purged', undefined);
-    this.#parts.dying.gone(sequence, count);
+    this.#parts.dying.gone(part.sequence, count);
     this.#counters.purgedMessages += count;
   }
 

@@ -130,6 +130,26 @@ describe('a life', () => {
     ]);
   });
 
+  test('what a stop keeps from being moved is ready again; then it may be dropped', () => {
+    const notes = new Notes();
+    const rules = ['7 max_deliveries=1 max_messages=1 overflow=drop-oldest'];
+    const world = brokerOf({ observer: notes, rules, resume: { places: true } });
+    world.publish(7, 'a');
+    const consumer = world.consumer(7, 1);
+    const { peer } = consumer.link;
+    notes.take();
+    const producer = world.producer();
+    producer.send(batch('u64', [7, 'b']));
+    world.turn();
+    consumer.send(acks(0));
+    world.broker.close();
+    const before = notes.take().filter(([event]) => event !== 'sealed' && event !== 'durable');
+    assert.deepEqual(before, [['requeued', 7, 1, 1, peer, 'failed', 1]]);
+    world.settle();
+    const after = notes.take().filter(([event]) => event !== 'sealed' && event !== 'durable');
+    assert.deepEqual(after, [['settled', 7, 1, 1, 'dropped', 1]]);
+  });
+
   test('why a lost link was closed is known by then', () => {
     const closed: string[] = [];
     const notes = new Notes();
