@@ -18,8 +18,8 @@
 //   cluster            0 MiB   of a node of a cluster: batches on their way     24 MiB there
 //                              into the stream, or out of it
 //   dedup             17 MiB   ids of messages that were published lately,      a twentieth, and
-//                              where a rule says dedup: 30 bytes each of the    what buckets leave
-//                              newest, 1.5 of those that are on disk
+//                              where a rule says dedup: 32 bytes each of the    what buckets leave
+//                              newest, 3 at most of those that are on disk
 //
 // Where a control group limits memory, the default is what it leaves beside the dashboard and the
 // files that the system caches. The dashboard is a process of its own and not part of the budget.

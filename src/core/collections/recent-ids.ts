@@ -3,155 +3,56 @@
 // so that no publish waits for a large table to be made. An id is never forgotten before its time;
 // what is too much is for the caller to turn away.
 //
-//   directory, by the high bits of an id ──► page: slots of 24 bytes, found by its second word
+//   directory, by the high bits of an id ──► page (id-page.ts): slots of 24 bytes, a tag for each
 //
-//   slot, u32 each:  id 0 … 3 │ time, low │ time, high: 11 bits │ window: 16 bits, shifted by 5
-//
-// A page that is full loses what is over, then grows by a quarter, then becomes two. Pages are in
+// A page that is full loses what is over, then grows by two fifths, then becomes two. Pages are in
 // the order of their ids, so that a table can be written to disk in order, page by page.
 
 import { assert } from '../assert.ts';
+import {
+  DEPTH_MAX,
+  IdPage,
+  KEPT,
+  keptMs,
+  LOAD_NEW,
+  packWindow,
+  SLOT_BYTES,
+  SLOTS_MIN,
+  TIME,
+  timeOf,
+  WINDOW_BITS,
+  windowMs,
+} from './id-page.ts';
 
-/** Words of an id. */
-export const ID_WORDS = 4;
-/** Words of a slot. */
-export const SLOT_WORDS = 6;
-const TIME = 4;
-const KEPT = 5;
-const WINDOW_BITS = 21;
-const SHIFT_BITS = 5;
-const MANTISSA_MAX = 2 ** (WINDOW_BITS - SHIFT_BITS) - 1;
 const TWO_32 = 2 ** 32;
 // The year 2248.
 const TIME_MAX = 2 ** (64 - WINDOW_BITS) - 1;
-
-const SLOTS_MIN = 64;
 const SLOTS_MAX = 1024;
-const LOAD_MAX = 0.9;
-const LOAD_NEW = 0.72;
-const DEPTH_MAX = 31;
+const GROWTH = 1.4;
 // What one more id may make the table grow by, at most.
-const STEP_BYTES = SLOTS_MAX * SLOT_WORDS * 4;
-
-/** The same number of seconds, or a little more, as it is kept: never 0. */
-export function packWindow(seconds: number): number {
-  let shift = 0;
-  let mantissa = Math.max(1, Math.ceil(seconds));
-  while (mantissa > MANTISSA_MAX) {
-    mantissa = Math.ceil(mantissa / 2);
-    shift++;
-  }
-  return mantissa * 2 ** SHIFT_BITS + shift;
-}
-
-function windowMs(kept: number): number {
-  const window = kept & (2 ** WINDOW_BITS - 1);
-  return (window >>> SHIFT_BITS) * 2 ** (window & (2 ** SHIFT_BITS - 1)) * 1000;
-}
-
-class Page {
-  words: Uint32Array;
-  slots: number;
-  count = 0;
-  /** When the first of its ids may be over, in ms since 1970: not before. */
-  firstMs = Number.POSITIVE_INFINITY;
-  /** High bits of an id that its ids have in common. */
-  readonly depth: number;
-
-  constructor(depth: number, slots: number) {
-    this.depth = depth;
-    this.slots = slots;
-    this.words = new Uint32Array(slots * SLOT_WORDS);
-  }
-
-  /** Where the slot of an id begins, or the free one where it would go. */
-  find(ids: Uint32Array, at: number): number {
-    const { words } = this;
-    const first = ids[at]!;
-    const second = ids[at + 1]!;
-    const third = ids[at + 2]!;
-    const fourth = ids[at + 3]!;
-    let slot = this.#home(second);
-    while (words[slot + KEPT] !== 0) {
-      if (
-        words[slot + 1] === second &&
-        words[slot] === first &&
-        words[slot + 2] === third &&
-        words[slot + 3] === fourth
-      )
-        break;
-      slot += SLOT_WORDS;
-      if (slot === words.length) slot = 0;
-    }
-    return slot;
-  }
-
-  #home(second: number): number {
-    return ((((second >>> 0) * this.slots) / TWO_32) >>> 0) * SLOT_WORDS;
-  }
-
-  /** Its slots that are taken, by the first word of their ids. */
-  inOrder(): Uint32Array {
-    const { words } = this;
-    const order: number[] = [];
-    for (let slot = 0; slot < words.length; slot += SLOT_WORDS)
-      if (words[slot + KEPT] !== 0) order.push(slot);
-    order.sort((a, b) => words[a]! - words[b]!);
-    const slots = new Uint32Array(order.length * SLOT_WORDS);
-    for (const [i, slot] of order.entries())
-      slots.set(words.subarray(slot, slot + SLOT_WORDS), i * SLOT_WORDS);
-    return slots;
-  }
-
-  get isFull(): boolean {
-    return this.count >= this.slots * LOAD_MAX;
-  }
-
-  /** Takes the slot at `at` of another table, which has its id once. */
-  take(from: Uint32Array, at: number, untilMs: number): void {
-    const { words } = this;
-    let slot = this.#home(from[at + 1]!);
-    while (words[slot + KEPT] !== 0) {
-      slot += SLOT_WORDS;
-      if (slot === words.length) slot = 0;
-    }
-    for (let i = 0; i < SLOT_WORDS; i++) words[slot + i] = from[at + i]!;
-    this.count++;
-    if (untilMs < this.firstMs) this.firstMs = untilMs;
-  }
-}
-
-/** When the id in a slot was published, in ms since 1970. */
-export function timeOf(words: Uint32Array, slot: number): number {
-  return (words[slot + KEPT]! >>> WINDOW_BITS) * TWO_32 + words[slot + TIME]!;
-}
-
-/** For how long the id in a slot is known from then on, in ms. */
-export function keptMs(words: Uint32Array, slot: number): number {
-  return windowMs(words[slot + KEPT]!);
-}
-
-/** Until when the id in a slot is known, in ms since 1970. */
-export function untilMs(words: Uint32Array, slot: number): number {
-  return timeOf(words, slot) + keptMs(words, slot);
-}
+const STEP_BYTES = SLOTS_MAX * SLOT_BYTES;
 
 export class RecentIds {
-  #directory: Page[] = [new Page(0, SLOTS_MIN)];
+  #directory: IdPage[] = [new IdPage(0, SLOTS_MIN)];
   #depth = 0;
   // Each once.
-  #pages: Page[] = [...this.#directory];
+  #pages: IdPage[] = [...this.#directory];
   #swept = 0;
-  #seconds = 0;
-  #window = packWindow(0);
+  // What the last id was added with, and what a slot says of that.
+  #seconds = -1;
+  #window = 0;
+  #timeMs = -1;
+  #timeLow = 0;
+  #timeHigh = 0;
+  #untilMs = 0;
   /** Ids that are known; some of them may be over. */
   count = 0;
   /** That it takes, and that it may take: what is beyond has no room, and is added all the same. */
-  bytes = bytesOf(this.#pages[0]!);
+  bytes = this.#pages[0]!.bytes;
   bytesMax = Number.POSITIVE_INFINITY;
 
   // The page of the id whose words stand at `at`.
-  #pageOf(ids: Uint32Array, at: number): Page {
+  #pageOf(ids: Uint32Array, at: number): IdPage {
     return this.#directory[Math.floor(((ids[at]! >>> 0) / TWO_32) * this.#directory.length)]!;
   }
 
@@ -162,8 +63,9 @@ export class RecentIds {
   has(ids: Uint32Array, at: number, nowMs: number, ms: number): boolean {
     const page = this.#pageOf(ids, at);
     const slot = page.find(ids, at);
-    const kept = page.words[slot + KEPT]!;
-    return kept !== 0 && timeOf(page.words, slot) + Math.min(ms, windowMs(kept)) > nowMs;
+    if (slot < 0) return false;
+    const { words } = page;
+    return timeOf(words, slot) + Math.min(ms, keptMs(words, slot)) > nowMs;
   }
 
   /** Whether an id that is new can be added within `bytesMax`. */
@@ -178,33 +80,35 @@ export class RecentIds {
   add(ids: Uint32Array, at: number, timeMs: number, windowS: number): void {
     let page = this.#pageOf(ids, at);
     if (page.isFull) page = this.#grow(page, ids, at, timeMs);
-    const slot = page.find(ids, at);
-    const { words } = page;
-    if (words[slot + KEPT] === 0) {
-      page.count++;
+    // Neighbours have the same.
+    if (timeMs !== this.#timeMs || windowS !== this.#seconds) this.#prepare(timeMs, windowS);
+    let slot = page.find(ids, at);
+    if (slot < 0) {
+      slot = -1 - slot;
+      page.fill(slot, ids, at);
       this.count++;
     }
-    const time = Math.max(0, Math.min(timeMs, TIME_MAX));
-    for (let i = 0; i < ID_WORDS; i++) words[slot + i] = ids[at + i]!;
-    words[slot + TIME] = time % TWO_32;
-    words[slot + KEPT] = Math.floor(time / TWO_32) * 2 ** WINDOW_BITS + this.#packed(windowS);
-    page.firstMs = Math.min(page.firstMs, untilMs(words, slot));
+    const { words } = page;
+    words[slot + TIME] = this.#timeLow;
+    words[slot + KEPT] = this.#timeHigh + this.#window;
+    if (this.#untilMs < page.firstMs) page.firstMs = this.#untilMs;
   }
 
-  // Neighbours have the same.
-  #packed(seconds: number): number {
-    if (seconds !== this.#seconds) {
-      this.#seconds = seconds;
-      this.#window = packWindow(seconds);
-    }
-    return this.#window;
+  #prepare(timeMs: number, seconds: number): void {
+    const time = Math.max(0, Math.min(timeMs, TIME_MAX));
+    this.#timeMs = timeMs;
+    this.#seconds = seconds;
+    this.#timeLow = time % TWO_32;
+    this.#timeHigh = Math.floor(time / TWO_32) * 2 ** WINDOW_BITS;
+    this.#window = packWindow(seconds);
+    this.#untilMs = time + windowMs(this.#window);
   }
 
   // Makes room in the page of an id.
-  #grow(page: Page, ids: Uint32Array, at: number, nowMs: number): Page {
+  #grow(page: IdPage, ids: Uint32Array, at: number, nowMs: number): IdPage {
     this.#clean(page, nowMs);
     if (page.count <= page.slots * LOAD_NEW) return page;
-    const slots = Math.ceil(page.slots * 1.25);
+    const slots = Math.ceil(page.slots * GROWTH);
     if (slots <= SLOTS_MAX || page.depth === DEPTH_MAX) {
       this.#renew(page, slots, nowMs);
       return page;
@@ -214,54 +118,36 @@ export class RecentIds {
   }
 
   // Drops what is over.
-  #clean(page: Page, nowMs: number): void {
+  #clean(page: IdPage, nowMs: number): void {
     if (page.firstMs <= nowMs) this.#renew(page, page.slots, nowMs);
   }
 
   // A page is made anew, with so many slots, without what is over.
-  #renew(page: Page, slots: number, nowMs: number): void {
-    const { words, count } = page;
-    this.bytes -= bytesOf(page);
-    page.slots = slots;
-    page.words = new Uint32Array(slots * SLOT_WORDS);
-    page.count = 0;
-    page.firstMs = Number.POSITIVE_INFINITY;
-    for (let slot = 0; slot < words.length; slot += SLOT_WORDS) {
-      if (words[slot + KEPT] === 0) continue;
-      const until = untilMs(words, slot);
-      if (until > nowMs) page.take(words, slot, until);
-    }
-    this.bytes += bytesOf(page);
-    this.count += page.count - count;
+  #renew(page: IdPage, slots: number, nowMs: number): void {
+    const anew = new IdPage(page.depth, slots);
+    anew.renew(page, nowMs);
+    this.bytes += anew.bytes - page.bytes;
+    this.count += anew.count - page.count;
+    page.become(anew);
   }
 
   // One bit more tells its ids apart.
-  #split(page: Page): void {
-    const { depth, words } = page;
+  #split(page: IdPage): void {
+    const { depth } = page;
     if (depth === this.#depth) {
       this.#directory = this.#directory.flatMap((each) => [each, each]);
       this.#depth++;
     }
-    const bit = 2 ** (DEPTH_MAX - depth);
-    const halves = [0, bit].map((is) => {
-      let count = 0;
-      for (let slot = 0; slot < words.length; slot += SLOT_WORDS)
-        if (words[slot + KEPT] !== 0 && (words[slot]! & bit) >>> 0 === is) count++;
-      const half = new Page(depth + 1, Math.max(SLOTS_MIN, Math.ceil(count / LOAD_NEW)));
-      for (let slot = 0; slot < words.length; slot += SLOT_WORDS)
-        if (words[slot + KEPT] !== 0 && (words[slot]! & bit) >>> 0 === is)
-          half.take(words, slot, untilMs(words, slot));
-      return half;
-    });
+    const halves = page.split();
     const places = 2 ** (this.#depth - depth);
     const first = this.#first(page);
     for (let i = 0; i < places; i++) this.#directory[first + i] = halves[i < places / 2 ? 0 : 1]!;
-    this.#pages[this.#pages.indexOf(page)] = halves[0]!;
-    this.#pages.push(halves[1]!);
-    this.bytes += bytesOf(halves[0]!) + bytesOf(halves[1]!) - bytesOf(page);
+    this.#pages[this.#pages.indexOf(page)] = halves[0];
+    this.#pages.push(halves[1]);
+    this.bytes += halves[0].bytes + halves[1].bytes - page.bytes;
   }
 
-  #first(page: Page): number {
+  #first(page: IdPage): number {
     const at = this.#directory.indexOf(page);
     assert(at >= 0, 'a page of ids is in no directory');
     return at;
@@ -269,7 +155,7 @@ export class RecentIds {
 
   /** All of its slots, by the first word of their ids, a page at a time; nothing may be added. */
   *inOrder(): Generator<Uint32Array> {
-    let before: Page | undefined;
+    let before: IdPage | undefined;
     for (const page of this.#directory) {
       if (page !== before) yield page.inOrder();
       before = page;
@@ -287,12 +173,10 @@ export class RecentIds {
   }
 
   #clear(): void {
-    this.#directory = [new Page(0, SLOTS_MIN)];
+    this.#directory = [new IdPage(0, SLOTS_MIN)];
     this.#depth = 0;
     this.#pages = [...this.#directory];
     this.#swept = 0;
-    this.bytes = bytesOf(this.#pages[0]!);
+    this.bytes = this.#pages[0]!.bytes;
   }
 }
-
-const bytesOf = (page: Page): number => page.words.byteLength;

@@ -12,8 +12,8 @@
 
 import { RESULT_ID, RUN_MESSAGES_MAX } from '../../../assembly/layout.ts';
 import type { BucketRules } from '../buckets/bucket-rules.ts';
+import { ID_WORDS } from '../collections/id-page.ts';
 import { NO_ROOM, type PublishedIds, ROOM } from '../collections/published-ids.ts';
-import { ID_WORDS } from '../collections/recent-ids.ts';
 import type { Commit } from '../commit/commit.ts';
 import type { Counters } from '../metrics/counters.ts';
 import type { MessageIds } from '../ports/codec.ts';
@@ -164,26 +164,29 @@ const SLOTS = 2 * RUN_MESSAGES_MAX;
 class RunIds {
   readonly #ids: Uint32Array;
   readonly #slots = new Uint16Array(SLOTS); // number of an id, from 1 on
-  readonly #used: number[] = [];
+  // Those that are taken.
+  readonly #used = new Uint16Array(RUN_MESSAGES_MAX);
+  #count = 0;
 
   constructor(ids: Uint32Array) {
     this.#ids = ids;
   }
 
   clear(): void {
-    for (const slot of this.#used) this.#slots[slot] = 0;
-    this.#used.length = 0;
+    for (let i = 0; i < this.#count; i++) this.#slots[this.#used[i]!] = 0;
+    this.#count = 0;
   }
 
   // False: one before the `i`-th is the same.
   add(i: number): boolean {
+    const slots = this.#slots;
     let slot = this.#ids[i * ID_WORDS + 1]! & (SLOTS - 1);
-    while (this.#slots[slot] !== 0) {
-      if (this.#isSame(i, this.#slots[slot]! - 1)) return false;
+    while (slots[slot] !== 0) {
+      if (this.#isSame(i, slots[slot]! - 1)) return false;
       slot = (slot + 1) & (SLOTS - 1);
     }
-    this.#slots[slot] = i + 1;
-    this.#used.push(slot);
+    slots[slot] = i + 1;
+    this.#used[this.#count++] = slot;
     return true;
   }
 

@@ -22,7 +22,7 @@ export interface LeavingPart {
 /** Ids that leave memory. They must not change until they have. */
 export interface LeavingIds {
   count: number;
-  /** Their slots (collections/recent-ids.ts) by the first word of the id, a piece at a time. */
+  /** Their slots (collections/id-page.ts) by the first word of the id, a piece at a time. */
   inOrder(): Iterable<Uint32Array>;
   parts: readonly LeavingPart[];
   /** Position behind the batch that the last of them became durable with. */

@@ -14,7 +14,7 @@ import {
 } from '../../../assembly/layout.ts';
 import { KIND_SETTINGS } from '../../../assembly/layout-placed.ts';
 import type { Buckets } from '../buckets/buckets.ts';
-import { ID_WORDS } from '../collections/recent-ids.ts';
+import { ID_WORDS } from '../collections/id-page.ts';
 import type { Position } from '../ports/basics.ts';
 import { DueEntries, emptyDueEntry, type SegmentEntries } from '../records/due.ts';
 import { dueOfDeferral, dueOfPlaced } from '../records/due-of.ts';

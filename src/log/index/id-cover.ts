@@ -9,7 +9,7 @@ import {
   RECORD_POSITION_AT,
   SEGMENT_DATA_AT,
 } from '../../../assembly/layout.ts';
-import { SLOT_WORDS } from '../../core/collections/recent-ids.ts';
+import { SLOT_WORDS } from '../../core/collections/id-page.ts';
 import type { LeavingPart } from '../../core/ports/older-ids.ts';
 import { type Files, type Handle, writeAll } from '../files/files.ts';
 import { list, open, settle } from '../files/promises.ts';

@@ -1,7 +1,7 @@
 // Looks ids up in files: many at a time, a page of each file that may have it. What was found is
 // kept until those who wait have asked again; so much of it as fits into a bounded memory.
 
-import { ID_WORDS, keptMs, SLOT_WORDS, timeOf } from '../../core/collections/recent-ids.ts';
+import { ID_WORDS, keptMs, SLOT_WORDS, timeOf } from '../../core/collections/id-page.ts';
 import { readIdPages } from './id-reader.ts';
 import { ID_PAGE_BYTES } from './id-run.ts';
 import type { IdRun, IdRunsOptions } from './id-writer.ts';

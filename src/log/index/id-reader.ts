@@ -1,7 +1,7 @@
 // Reads files of ids: pages of them, each as it was written or not at all; or several in order, as
 // one.
 
-import { SLOT_WORDS } from '../../core/collections/recent-ids.ts';
+import { SLOT_WORDS } from '../../core/collections/id-page.ts';
 import type { Files } from '../files/files.ts';
 import { readFully } from '../scan/scan.ts';
 import { ID_PAGE_BYTES, idRunName, idSlots, PAGE_SLOTS } from './id-run.ts';

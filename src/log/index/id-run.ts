@@ -4,7 +4,7 @@
 //   000012.ids   file number 12
 //
 // Pages of 4096 bytes of up to 170 slots of 24 bytes, by the first word of the id; ids with the
-// same one stand in one page. A slot is as in memory (core/collections/recent-ids.ts): the id, when
+// same one stand in one page. A slot is as in memory (core/collections/id-page.ts): the id, when
 // it was published, and for how long that counts. Little-endian; CRC32C.
 //
 //   at  0   4    CRC      of bytes 4 ... 4095
@@ -13,7 +13,7 @@
 //      12   4    NUMBER   of the file
 //      16   ...  slots; zeros follow
 
-import { SLOT_WORDS } from '../../core/collections/recent-ids.ts';
+import { SLOT_WORDS } from '../../core/collections/id-page.ts';
 import type { Checksum } from './index-file.ts';
 
 export const ID_PAGE_BYTES = 4096;
@@ -76,12 +76,17 @@ export function idSlots(
 
 const BLOCK_WORDS = 16;
 /** Bits of a filter for each id: the most that are of use, and the least. */
-const BITS_MAX = 12;
+const BITS_MAX = 24;
 const BITS_MIN = 4;
+// So many of them are set for it.
+const BITS_SET = 8;
+// Which of an id's words say where they are, 9 bits of one at a time.
+const WORDS = [3, 1, 0];
 
 /**
- * Blocks of 512 bits, and 6 bits in one of them for each id. Of those that were not added it takes
- * about one in 200 for one that may have been, if it has 12 bits an id; one in 35 if it has 8.
+ * Blocks of 512 bits, and 8 bits in one of them for each id. Of those that were not added it takes
+ * about one in 10,000 for one that may have been, if it has 24 bits an id; one in 200 if it has 12,
+ * one in 35 if it has 8. Each of these is a read, and whoever publishes waits for it.
  */
 export class IdFilter {
   readonly #words: Uint32Array;
@@ -127,15 +132,19 @@ export class IdFilter {
   add(ids: Uint32Array, at: number): void {
     const words = this.#words;
     const block = this.#block(ids[at + 2]!);
-    for (let bits = ids[at + 3]!, i = 0; i < 6; i++, bits = i === 3 ? ids[at + 1]! : bits >>> 9)
+    for (let i = 0, bits = 0; i < BITS_SET; i++, bits >>>= 9) {
+      if (i % 3 === 0) bits = ids[at + WORDS[i / 3]!]!;
       words[block + ((bits >>> 5) & 15)]! |= 1 << (bits & 31);
+    }
   }
 
   mayHave(ids: Uint32Array, at: number): boolean {
     const words = this.#words;
     const block = this.#block(ids[at + 2]!);
-    for (let bits = ids[at + 3]!, i = 0; i < 6; i++, bits = i === 3 ? ids[at + 1]! : bits >>> 9)
+    for (let i = 0, bits = 0; i < BITS_SET; i++, bits >>>= 9) {
+      if (i % 3 === 0) bits = ids[at + WORDS[i / 3]!]!;
       if ((words[block + ((bits >>> 5) & 15)]! & (1 << (bits & 31))) === 0) return false;
+    }
     return true;
   }
 }

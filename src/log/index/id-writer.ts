@@ -1,7 +1,7 @@
 // Writes a file of ids from slots in order: some that leave memory, or those of several files that
 // become one. A piece at a time, so that others go on meanwhile.
 
-import { SLOT_WORDS, untilMs } from '../../core/collections/recent-ids.ts';
+import { SLOT_WORDS, untilMs } from '../../core/collections/id-page.ts';
 import { type Files, type Handle, writeAll } from '../files/files.ts';
 import { settle } from '../files/promises.ts';
 import type { Throttle } from '../files/throttle.ts';
@@ -188,7 +188,8 @@ class RunWriter {
       else this.#begin(kept);
     }
     if (this.#full === PIECE_PAGES) return false;
-    this.#words.set(piece.subarray(at, at + SLOT_WORDS), this.#slotAt(this.#slots));
+    const to = this.#slotAt(this.#slots);
+    for (let i = 0; i < SLOT_WORDS; i++) this.#words[to + i] = piece[at + i]!;
     this.#slots++;
     this.#count++;
     if (until > this.#untilMs) this.#untilMs = until;

@@ -3,13 +3,13 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { SLOT_WORDS } from '../../../src/core/collections/id-page.ts';
 import {
   NO_ROOM,
   PublishedIds,
   ROOM,
   ROOM_SOON,
 } from '../../../src/core/collections/published-ids.ts';
-import { SLOT_WORDS } from '../../../src/core/collections/recent-ids.ts';
 import type { Known, LeavingIds, OlderIds } from '../../../src/core/ports/older-ids.ts';
 
 const TIME_MS = 1_700_000_000_000;

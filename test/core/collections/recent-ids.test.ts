@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { ID_WORDS, packWindow, RecentIds } from '../../../src/core/collections/recent-ids.ts';
+import { ID_WORDS, packWindow } from '../../../src/core/collections/id-page.ts';
+import { RecentIds } from '../../../src/core/collections/recent-ids.ts';
 import { Random, seedOf } from '../../support/random.ts';
 
 const seed = seedOf('core/collections/recent-ids.test');

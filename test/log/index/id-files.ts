@@ -1,7 +1,8 @@
 // Slots of ids, and files of them, for the tests of what is on disk of windows.
 
 import { crc32c } from '../../../src/codec/crc32c.ts';
-import { RecentIds, SLOT_WORDS } from '../../../src/core/collections/recent-ids.ts';
+import { SLOT_WORDS } from '../../../src/core/collections/id-page.ts';
+import { RecentIds } from '../../../src/core/collections/recent-ids.ts';
 import { IDLE, Throttle } from '../../../src/log/files/throttle.ts';
 import type { RunPlan } from '../../../src/log/index/id-writer.ts';
 import { Folder } from '../../support/folder.ts';

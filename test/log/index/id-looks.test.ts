@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { SLOT_WORDS } from '../../../src/core/collections/recent-ids.ts';
+import { SLOT_WORDS } from '../../../src/core/collections/id-page.ts';
 import { IdLooks } from '../../../src/log/index/id-looks.ts';
 import { ID_PAGE_BYTES, idRunName } from '../../../src/log/index/id-run.ts';
 import { type IdRun, writeRun } from '../../../src/log/index/id-writer.ts';

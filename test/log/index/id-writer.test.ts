@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { SLOT_WORDS } from '../../../src/core/collections/recent-ids.ts';
+import { SLOT_WORDS } from '../../../src/core/collections/id-page.ts';
 import { merged, readIdPages } from '../../../src/log/index/id-reader.ts';
 import { ID_PAGE_BYTES, idRunName, PAGE_SLOTS } from '../../../src/log/index/id-run.ts';
 import {
