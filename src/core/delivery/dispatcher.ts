@@ -236,10 +236,13 @@ export class Dispatcher {
 
   // Whether something is to be given that may be delivered: what is next and dead is handed on.
   #isAlive(slot: number, share: Subscription<Receiver>): boolean {
-    const { dying } = this.#parts;
+    const { dying, limitsOfRules } = this.#parts;
+    // One after the other: a suspect may come next, which is met only behind what is dead.
+    const inOrder = dying.isPossible && limitsOfRules?.isInOrder(slot) === true;
+    const choose = inOrder ? () => this.#isReady(slot, share) : undefined;
     for (;;) {
       if (!this.#isReady(slot, share)) return false;
-      const head = dying.isPossible ? dying.clear(slot) : 'alive';
+      const head = dying.isPossible ? dying.clear(slot, choose) : 'alive';
       if (head !== 'empty') return head === 'alive';
     }
   }

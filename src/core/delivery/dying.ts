@@ -114,12 +114,15 @@ export class Dying {
 
   /**
    * Takes what is next in a line out of it as long as it is dead. 'waits': there is more, which the
-   * mover has no room for or which is for another turn; the bucket is dispatched then.
+   * mover has no room for or which is for another turn; the bucket is dispatched then. `choose` is
+   * asked what is next once something was taken, where that may be another part of the line; false:
+   * nothing.
    */
-  clear(slot: number): LineHead {
+  clear(slot: number, choose?: () => boolean): LineHead {
     const { buckets, settlement, mover, rulesInForce } = this.#parts;
     if (this.mayExpire) rulesInForce!.expiry.look();
     for (let runs = 0; ; runs++) {
+      if (runs > 0 && choose?.() === false) return 'empty';
       const next = buckets.peek(slot);
       if (next === undefined) return 'empty';
       const [count, reason] = this.#deadIn(next);

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { encodeBatch } from '../../../src/codec/wire.ts';
-import { acks, bytesOf } from '../../support/world.ts';
+import { acks, bytesOf, rulesOf } from '../../support/world.ts';
 import { countsOf, texts, worldOf } from './ages.ts';
 
 test('what waited longer than it may is given to nobody, what waited as long by a ms is', () => {
@@ -40,6 +40,26 @@ test('a delivery ends where the rest of the line is too old, and begins behind i
   assert.deepEqual(texts(world.consumer(2)), ['a', 'b']);
   world.pass(100);
   assert.deepEqual(countsOf(world), [0, 2, 2, 0]);
+});
+
+test('where one comes after the other, what is too old leaves in that order, suspects, too', () => {
+  const world = worldOf(['2 ttl=10s']);
+  world.publish(2, 'a', 'b', 'c');
+  const [first, second] = [world.consumer(2, 1), world.consumer(2, 1)];
+  assert.deepEqual([texts(first), texts(second)], [['a'], ['b']]);
+  world.broker.rulesInForce!.use(rulesOf('2 ttl=10s max_in_flight=1'));
+  second.vanish();
+  const taken: number[] = [];
+  const { mover } = world.broker;
+  const take = mover.take.bind(mover);
+  mover.take = (part, order) => {
+    for (let i = 0; i < part.count; i++) taken.push(part.sequence + i);
+    return take(part, order);
+  };
+  world.wallMs += 10_000;
+  first.send(acks(0));
+  assert.deepEqual(taken, [1, 2, 3]);
+  assert.deepEqual(texts(first), []);
 });
 
 test('what a consumer holds is looked at when it comes back', () => {

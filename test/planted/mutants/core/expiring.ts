@@ -4,6 +4,16 @@ import type { Mutant } from '../../mutant.ts';
 
 export const CORE_EXPIRING: readonly Mutant[] = [
   {
+    name: 'what is too old leaves before a suspect that is older',
+    file: 'src/core/delivery/dying.ts',
+    member: 'Dying.clear',
+    find: 'runs > 0 && choose?.() === false',
+    replace: 'false',
+    test: 'test/core/delivery/expiry.test.ts',
+    caughtBy:
+      'where one comes after the other, what is too old leaves in that order, suspects, too',
+  },
+  {
     name: 'what expired given away behind what did not',
     file: 'src/core/connections/delivery-frames.ts',
     member: 'DeliveryFrames.pack',
