@@ -10,7 +10,7 @@ import { SYSTEMS } from '../peers/systems.ts';
 import { absent, type Figure, figure, ratio } from '../samples.ts';
 import type { Scenario } from '../scenario.ts';
 import type { AppendResult, AppendSpec } from './appends.ts';
-import { caughtUp, selfOf, watchLag } from './following.ts';
+import { caughtUp, positionOf, watchLag } from './following.ts';
 import { ClusterNodes, findNats, NatsServers } from './servers.ts';
 import { takeOver } from './takeover.ts';
 
@@ -84,22 +84,23 @@ async function catchUp(bed: Bed, nodes: ClusterNodes): Promise<number> {
   const { node: owner } = await nodes.owner();
   const node = (owner + 1) % nodes.nodes.length;
   const { pid } = nodes.nodes[node]!;
-  const from = BigInt((await selfOf(nodes.dashboards[node]!)).position);
+  const dashboard = nodes.dashboards[owner]!;
+  const from = await positionOf(dashboard, node + 1);
   process.kill(pid, 'SIGSTOP');
   try {
     await bed.measure(startedOf(nodes, owner), STREAM);
   } finally {
     process.kill(pid, 'SIGCONT');
   }
-  const end = BigInt((await selfOf(nodes.dashboards[owner]!)).position);
-  const ms = await caughtUp(nodes.dashboards[node]!, end);
+  const end = await positionOf(dashboard, owner + 1);
+  const ms = await caughtUp(dashboard, node + 1, end);
   return Number(end - from) / 1e6 / (ms / 1000);
 }
 
 async function onNodes(bed: Bed, nodes: ClusterNodes) {
   const { node } = await nodes.owner();
   const started = startedOf(nodes, node);
-  const lag = watchLag(nodes.dashboards.filter((_, i) => i !== node));
+  const lag = watchLag(nodes.dashboards[node]!);
   const stream = await bed.measure(started, STREAM);
   const lagMs = await lag.stop();
   const client = await bed.measure(started, SYNCHRONOUS);
