@@ -290,6 +290,8 @@ export class Member {
 
   /** Nothing more is done here. A copy's files are closed; an owner's log is whoever stops it's. */
   async end(): Promise<void> {
+    // A candidate whose start does not count yet has told nobody anything.
+    if (!this.#serving) this.#drop(new Error('this node stops'));
     const isCopy = this.#life === undefined;
     this.#end();
     await this.#log.end();
