@@ -160,9 +160,14 @@ export class PublishedIds {
     return bytes > bytesMax && this.#older.takes;
   }
 
+  /** Whether ids are on their way out of memory. */
+  get isLeaving(): boolean {
+    return this.#leaving !== undefined;
+  }
+
   /**
-   * Makes it smaller during a start, before what stands at `base` is read; all before is durable.
-   * `done` when it is, or cannot be.
+   * Makes it smaller while a log is read, up to `end` in the segment at `base`; all before that is
+   * durable. `done` when it is, or cannot be.
    */
   shrink(base: Position, end: Position, nowMs: number, done: () => void): void {
     this.#openBase = base;

@@ -21,6 +21,8 @@ export interface FollowedUpkeepOptions {
   soon: (call: () => void) => void;
   /** A line for the operator. */
   note: (level: 'warn', text: string) => void;
+  /** Where the log ends: all before that is durable. */
+  at: () => { base: Position; end: Position };
   /** Something ended that somebody may wait for. */
   changed: () => void;
   /** It cannot be known what the log holds. */
@@ -101,12 +103,21 @@ export class FollowedUpkeep {
     const { log, state } = this.#options;
     state.retention.nowMs = nowMs;
     this.#windows.advance(nowMs);
+    this.#shrinkIds();
     this.#indexing.advance(nowMs);
     if (nowMs - this.#retriedMs >= RETRY_MS) {
       this.#retriedMs = nowMs;
       log.retry();
     }
     if (!this.#counting && !this.#ending) this.#compaction.advance(nowMs, log.full);
+  }
+
+  // What is on its way and fails is tried again with the windows.
+  #shrinkIds(): void {
+    const { state, at, wallMs } = this.#options;
+    if (!state.ids.isLarge || state.ids.isLeaving || this.#ending) return;
+    const { base, end } = at();
+    state.ids.shrink(base, end, wallMs(), () => {});
   }
 
   /**

@@ -74,6 +74,7 @@ export class Follower {
       wallMs,
       soon,
       note,
+      at: () => ({ base: this.#resume.base, end: this.end }),
       changed: () => this.#changed(),
       failed: (failure) => this.#failed(failure),
     });

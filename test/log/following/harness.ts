@@ -278,8 +278,10 @@ export class Copy {
     codec: Engine,
     wallMs = TIME_MS,
     others: Partial<LogOptions> = {},
+    idBytesMax = Number.POSITIVE_INFINITY,
   ): Promise<Copy> {
     const state = createState(11);
+    state.ids.bytesMax = Math.min(state.ids.bytesMax, idBytesMax);
     const notes: string[] = [];
     const next = (call: () => void) => void setImmediate(call);
     const log = {
