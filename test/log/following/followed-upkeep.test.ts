@@ -7,7 +7,7 @@ import { sharedEngine } from '../../support/engine.ts';
 import { loseAll, MemoryFiles } from '../../support/memory-files.ts';
 import { Random, seedOf } from '../../support/random.ts';
 import { indexOf, TIME_MS } from '../harness.ts';
-import { assertHolds, Copy, record, startAfter, tellOf } from './harness.ts';
+import { assertHolds, Copy, RULES, record, startAfter, tellOf } from './harness.ts';
 
 const seed = seedOf('log/following/followed-upkeep.test');
 const codec = sharedEngine('a log that is opened begins with the key and the open segment');
@@ -48,21 +48,23 @@ test('its own indexes, checkpoints and compactions change nothing of what it hol
 
 test('ids that find no memory leave it for the disk, and are known after a start, too', async () => {
   const idBytesMax = 4000;
+  const rules = RULES.map((rule) => rule.replace('dedup=2s', 'dedup=1h'));
+  const recorded = await record(new Random(seed + 5), 2, 220, false, rules);
   const open = (files: MemoryFiles) => Copy.open(files, codec, TIME_MS, {}, idBytesMax);
   const copy = await open(new MemoryFiles());
   const { ids } = copy.state;
   let most = 0;
-  for (const [i, batch] of batches.entries()) {
+  for (const [i, batch] of recorded.entries()) {
     assert.equal(await copy.apply(batch), undefined);
     if (i % 4 === 0) await copy.advance(100);
     most = Math.max(most, ids.bytes);
   }
   assert.ok(ids.countOnDisk > ids.count / 2, `${ids.countOnDisk} of ${ids.count} on disk`);
   assert.ok(most < 2 * idBytesMax, `${most} bytes in memory`);
+  await copy.follower.close();
   const again = await open(copy.files.crash(loseAll));
   assert.ok(again.state.ids.count >= ids.count, `${again.state.ids.count} of ${ids.count}`);
   assert.deepEqual([copy.notes, again.notes], [[], []]);
-  await copy.follower.close();
   await again.follower.close();
 });
 

@@ -103,13 +103,14 @@ export async function record(
   lives = 2,
   acts = 220,
   old = false,
+  rules: readonly string[] = RULES,
 ): Promise<Recorded[]> {
   const batches: Recorded[] = [];
   let files = new MemoryFiles();
   const clock = { wallMs: TIME_MS };
   for (let life = 0; life < lives; life++) {
     const world = await World.open(files, {
-      rules: RULES,
+      rules: [...rules],
       clock,
       journal: (log) => new RecordingJournal(log, batches),
     });
