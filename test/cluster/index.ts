@@ -85,7 +85,7 @@ function onLoopback(strike: Strike): FaultRun {
     full: { runs: 1, points: strike.full },
     run: async (options) => {
       await using rig = await Rig.start(program!);
-      return runOn(strike, rig, options);
+      return await runOn(strike, rig, options);
     },
   };
 }
@@ -99,7 +99,7 @@ function inNetworks(at: number, name: string, full: number): FaultRun {
     run: async (options) => {
       using networks = new Networks();
       await using rig = await Rig.start(program!, { places: networks.places });
-      return runOn(strikesIn(networks)[at]!, rig, options);
+      return await runOn(strikesIn(networks)[at]!, rig, options);
     },
   };
 }
