@@ -16,7 +16,7 @@ import { ObjectBucket } from './object-bucket.ts';
 import { judge, madeStream, type StreamOptions, untilThere } from './opening.ts';
 import type { ServerVerdict } from './server-verdict.ts';
 import { StreamReader } from './stream-reader.ts';
-import { streamName, subjectOf, whyRefused } from './stream-settings.ts';
+import { isAnother, streamName, subjectOf, whyRefused } from './stream-settings.ts';
 
 export { StreamRefused } from './nats.ts';
 export type { StreamOptions } from './opening.ts';
@@ -37,7 +37,7 @@ export async function connectStream(options: StreamOptions): Promise<JetStreamLi
     const { createdBefore = info.created } = options;
     const complaint = whyRefused(info, options, createdBefore);
     if (complaint !== undefined)
-      throw new StreamRefused(complaint, createdBefore === info.created ? 78 : 74);
+      throw new StreamRefused(complaint, isAnother(info.created, createdBefore) ? 74 : 78);
     const verdict = await judge(nats, info, options);
     const problem = verdict.problems.map(({ text }) => text).join('\n');
     if (problem !== '') throw new StreamRefused(problem);

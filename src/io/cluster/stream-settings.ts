@@ -67,6 +67,14 @@ const same = (wanted: unknown, found: unknown): boolean =>
   JSON.stringify(wanted) === JSON.stringify(found) ||
   (found === undefined && (wanted === false || wanted === 0 || wanted === -1));
 
+// Each server of an old version tells the time at which it made its own copy.
+const COPIES_APART_MS = 100;
+
+/** Whether a stream was made at another time than the one that is known. */
+export function isAnother(created: string, createdBefore: string): boolean {
+  return Math.abs(Date.parse(created) - Date.parse(createdBefore)) > COPIES_APART_MS;
+}
+
 /** Why this stream is not used, and what to do, in a sentence; undefined: it is as it must be. */
 export function whyRefused(
   { config, created }: StreamInfo,
@@ -78,7 +86,7 @@ export function whyRefused(
   const wanted = streamConfig(choice);
   if (found.description !== DESCRIPTION)
     return `stream ${name} was not made by ThrustMQ (its description is "${found.description ?? ''}"): give the cluster another name, or remove the stream if nobody needs it`;
-  if (createdBefore !== undefined && created !== createdBefore)
+  if (createdBefore !== undefined && isAnother(created, createdBefore))
     return `stream ${name} was made anew at ${created}; this node knows the one of ${createdBefore}: bring back that stream, or restore the cluster from a node's log`;
   if (found.max_bytes !== wanted.max_bytes)
     return `stream ${name} may hold ${found.max_bytes} bytes, --cluster-max-bytes says ${wanted.max_bytes}: give all nodes the same, or change the stream (nats stream edit ${name} --max-bytes)`;

@@ -35,6 +35,12 @@ test('as it was made, and with defaults left out or said, it is taken', () => {
   for (const changed of [{}, spared, said]) assert.equal(refusal(changed, CREATED), undefined);
 });
 
+test('servers of old versions may tell times that are a little apart', () => {
+  const apart = (ms: number) => new Date(Date.parse(CREATED) + ms).toISOString();
+  assert.equal(refusal({}, apart(16)), undefined);
+  assert.match(refusal({}, apart(1000))!, /was made anew/);
+});
+
 test('a stream that was made anew is refused', () => {
   assert.match(refusal({}, '2025-01-01T00:00:00Z')!, /was made anew at 2026-.* the one of 2025-/);
 });
