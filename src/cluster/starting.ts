@@ -169,7 +169,7 @@ async function logIdOf(
   if (known !== undefined) return BigInt(known.logId);
   for (;;) {
     try {
-      return await logIdIn(link, link.name, crc32c);
+      return await logIdIn(link, link.logId, crc32c);
     } catch (error) {
       const text = `cannot read the stream yet: ${(error as Error).message}; trying again`;
       log.warn({ event: 'cluster.nats' }, text);

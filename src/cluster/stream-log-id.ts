@@ -1,20 +1,19 @@
-// Which log a cluster's stream holds: what its first messages say; of an empty stream what follows
-// from its own name and time, so that all nodes that come to it begin the same log.
+// Which log a cluster's stream holds: what its first messages say; of an empty stream what it was
+// made for, so that all nodes that come to it begin the same log.
 
-import { createHash } from 'node:crypto';
 import { type Checksum, logIdOf } from '../core/cluster/envelope.ts';
 import type { ReplicatedStream, StreamState } from '../core/ports/stream.ts';
 
 /** Messages that are looked at: strangers may have put some in front. */
 const LOOKED_MAX = 100;
 
-/** LOG_ID, unsigned. Rejects with what the stream says, or if nothing in it can be read yet. */
+/** LOG_ID, unsigned; `madeFor`: of the stream. Rejects with what the stream says, or if nothing in it can be read yet. */
 export async function logIdIn(
   stream: Pick<ReplicatedStream, 'state' | 'read'>,
-  name: string,
+  madeFor: bigint,
   crc32c: Checksum,
 ): Promise<bigint> {
-  const { first, last, created } = await stateOf(stream);
+  const { first, last } = await stateOf(stream);
   const end = Math.min(last + 1, first + LOOKED_MAX);
   for (let sequence = first; sequence < end; sequence++) {
     const id = await idAt(stream, sequence, crc32c);
@@ -22,7 +21,7 @@ export async function logIdIn(
   }
   // A server that is behind has none of them yet: another log must not be begun for that.
   if (last >= first) throw new Error(`messages ${first} to ${last} of the stream say no log yet`);
-  return createHash('sha256').update(`${name} ${created}`).digest().readBigUInt64LE();
+  return madeFor;
 }
 
 function stateOf(stream: Pick<ReplicatedStream, 'state'>): Promise<StreamState> {

@@ -11,12 +11,12 @@ import type {
 } from '../../core/ports/stream.ts';
 import { cancel, every, type Timer } from '../../time/timers.ts';
 import { outcomeOf, UNKNOWN } from './append-outcome.ts';
-import { dial, type Nats, StreamRefused } from './nats.ts';
+import { dial, type Nats, type StreamInfo, StreamRefused } from './nats.ts';
 import { ObjectBucket } from './object-bucket.ts';
 import { judge, madeStream, type StreamOptions, untilThere } from './opening.ts';
 import type { ServerVerdict } from './server-verdict.ts';
 import { StreamReader } from './stream-reader.ts';
-import { isAnother, streamName, subjectOf, whyRefused } from './stream-settings.ts';
+import { isAnother, logIdIn, streamName, subjectOf, whyRefused } from './stream-settings.ts';
 
 export { StreamRefused } from './nats.ts';
 export type { StreamOptions } from './opening.ts';
@@ -42,7 +42,7 @@ export async function connectStream(options: StreamOptions): Promise<JetStreamLi
     const problem = verdict.problems.map(({ text }) => text).join('\n');
     if (problem !== '') throw new StreamRefused(problem);
     for (const text of verdict.warnings) options.warn(text);
-    return new JetStreamLink(nats, options, info.created, verdict);
+    return new JetStreamLink(nats, options, info, verdict);
   } catch (error) {
     await nats.connection.close();
     throw error;
@@ -56,6 +56,8 @@ export class JetStreamLink implements ReplicatedStream {
   /** When the stream was made. */
   readonly created: string;
   readonly name: string;
+  /** LOG_ID, unsigned, that it was made for. */
+  readonly logId: bigint;
   readonly #nats: Nats;
   readonly #options: StreamOptions;
   readonly #subject: string;
@@ -67,10 +69,11 @@ export class JetStreamLink implements ReplicatedStream {
   #isConnected = true;
 
   /** Use connectStream. */
-  constructor(nats: Nats, options: StreamOptions, created: string, verdict: ServerVerdict) {
+  constructor(nats: Nats, options: StreamOptions, info: StreamInfo, verdict: ServerVerdict) {
     this.#nats = nats;
     this.#options = options;
-    this.created = created;
+    this.created = info.created;
+    this.logId = logIdIn(info.config)!;
     this.#verdict = verdict;
     this.name = streamName(options);
     this.#subject = subjectOf(options);

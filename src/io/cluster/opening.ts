@@ -1,6 +1,7 @@
 // Opens the stream of a cluster: waits for servers that are away, makes it if there is none,
 // reads it, and judges the servers that hold it.
 
+import { randomBytes } from 'node:crypto';
 import { sleep } from '../../time/timers.ts';
 import { codeOf, type Nats, type NatsAccess, type StreamInfo, StreamRefused } from './nats.ts';
 import { askMonitors, judgeServers, type ServerVerdict } from './server-verdict.ts';
@@ -64,7 +65,8 @@ export async function madeStream({ manager }: Nats, options: StreamOptions): Pro
       74,
     );
   try {
-    await manager.streams.add(streamConfig(options) as never);
+    const logId = randomBytes(8).readBigUInt64LE();
+    await manager.streams.add(streamConfig(options, logId) as never);
   } catch (error) {
     // Another node was first; what it made is looked at like any other.
     if (codeOf(error as Error) !== NAME_IN_USE) throw refusedFor(error as Error, name);

@@ -14,7 +14,8 @@ export interface StreamChoice {
   replicas: number;
 }
 
-const DESCRIPTION = 'ThrustMQ log, format 1';
+// Who makes the stream says of which log it is to be: all nodes that find it empty begin the same.
+const DESCRIPTION = /^ThrustMQ log, format 1, id ([0-9a-f]{16})$/;
 // The least that servers take; no message has an id.
 const DUPLICATE_WINDOW_NS = 100_000_000;
 
@@ -27,11 +28,17 @@ export function subjectOf({ cluster, shard }: StreamChoice): string {
   return `tmq.${cluster}.${shard}`;
 }
 
-/** What the stream is made with. */
-export function streamConfig(choice: StreamChoice) {
+/** LOG_ID, unsigned, that a stream was made for; undefined: it is none of ThrustMQ. */
+export function logIdIn({ description }: Pick<StreamConfig, 'description'>): bigint | undefined {
+  const found = DESCRIPTION.exec(description ?? '');
+  return found === null ? undefined : BigInt(`0x${found[1]}`);
+}
+
+/** What the stream is made with, for a log of that LOG_ID, unsigned. */
+export function streamConfig(choice: StreamChoice, logId: bigint) {
   return {
     name: streamName(choice),
-    description: DESCRIPTION,
+    description: `ThrustMQ log, format 1, id ${logId.toString(16).padStart(16, '0')}`,
     subjects: [subjectOf(choice)],
     retention: 'limits',
     storage: 'file',
@@ -83,9 +90,10 @@ export function whyRefused(
 ): string | undefined {
   const name = streamName(choice);
   const found = config as StreamConfig & Record<string, unknown>;
-  const wanted = streamConfig(choice);
-  if (found.description !== DESCRIPTION)
+  const logId = logIdIn(found);
+  if (logId === undefined)
     return `stream ${name} was not made by ThrustMQ (its description is "${found.description ?? ''}"): give the cluster another name, or remove the stream if nobody needs it`;
+  const wanted = streamConfig(choice, logId);
   if (createdBefore !== undefined && isAnother(created, createdBefore))
     return `stream ${name} was made anew at ${created}; this node knows the one of ${createdBefore}: bring back that stream, or restore the cluster from a node's log`;
   if (found.max_bytes !== wanted.max_bytes)

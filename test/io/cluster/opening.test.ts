@@ -50,7 +50,7 @@ for (const { name, program, skip } of SERVERS) {
     );
 
     await t.test('a setting that could lose messages', async () => {
-      const wanted = streamConfig(options);
+      const wanted = streamConfig(options, 7n);
       for (const [changed, pattern] of [
         [{ max_age: 3_600_000_000_000 }, /max_age is 3600000000000, not 0.*nats stream edit/],
         [{ max_msgs: 10 }, /max_msgs is 10, not -1/],
@@ -64,7 +64,7 @@ for (const { name, program, skip } of SERVERS) {
     });
 
     await t.test('one made by others', async () => {
-      const { description, ...bare } = streamConfig({ ...options, cluster: 'other' });
+      const { description, ...bare } = streamConfig({ ...options, cluster: 'other' }, 7n);
       assert.match(description, /ThrustMQ/);
       await manager.streams.add(bare as never);
       await refuses({ cluster: 'other' }, /TMQ_other_0 was not made by ThrustMQ.*another name/);

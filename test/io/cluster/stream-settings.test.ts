@@ -4,17 +4,19 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { StreamInfo } from '../../../src/io/cluster/nats.ts';
 import {
+  logIdIn,
   streamConfig,
   streamName,
   subjectOf,
   whyRefused,
 } from '../../../src/io/cluster/stream-settings.ts';
 
+const ID = 0x00ab_cdef_0123_4567n;
 const CHOICE = { cluster: 'prod', shard: 0, maxBytes: 2 ** 30, replicas: 3 };
 const CREATED = '2026-01-02T03:04:05.678Z';
 
 function refusal(changed: Record<string, unknown>, createdBefore?: string): string | undefined {
-  const config = { ...streamConfig(CHOICE), ...changed };
+  const config = { ...streamConfig(CHOICE, ID), ...changed };
   return whyRefused({ config, created: CREATED } as unknown as StreamInfo, CHOICE, createdBefore);
 }
 
@@ -73,4 +75,16 @@ test('every other setting is refused and named', () => {
     const pattern = new Map<string, RegExp>(Object.entries(spoken)).get(key) ?? new RegExp(key);
     assert.match(refusal({ [key]: value }) ?? '', pattern, key);
   }
+});
+
+test('a stream says which log it was made for; what says none is not ours', () => {
+  const of = (description: string | undefined) => logIdIn({ description } as never);
+  assert.equal(of(streamConfig(CHOICE, ID).description), ID);
+  const others = [
+    undefined,
+    '',
+    'ThrustMQ log, format 1',
+    'ThrustMQ log, format 2, id 00abcdef01234567',
+  ];
+  for (const other of others) assert.equal(of(other), undefined, other);
 });

@@ -44,7 +44,7 @@ export const CLUSTER: readonly Mutant[] = [
     name: 'a stream made anew is taken for the one that was known',
     file: 'src/io/cluster/stream-settings.ts',
     member: 'whyRefused',
-    find: 'createdBefore !== undefined && created !== createdBefore',
+    find: 'createdBefore !== undefined && isAnother(created, createdBefore)',
     replace: 'false',
     test: 'test/io/cluster/stream-settings.test.ts',
     caughtBy: 'a stream that was made anew is refused',
