@@ -45,6 +45,7 @@ export interface MemberOptions extends Omit<LogTurnsOptions, 'failed'> {
 }
 
 export class Member {
+  readonly identity: OwnerIdentity;
   readonly owners: Owners;
   readonly standing: Standing;
   readonly notes: Notes;
@@ -65,6 +66,7 @@ export class Member {
     this.#log = new LogTurns({ ...options, failed: (failure) => this.#stop(74, failure) });
     this.standing = options.standing;
     const { identity, config, life, events } = options;
+    this.identity = identity;
     this.notes = new Notes(options.log);
     this.owners = new Owners({
       identity,
@@ -81,10 +83,6 @@ export class Member {
 
   get ownership(): Ownership {
     return this.#ownership;
-  }
-
-  get identity(): OwnerIdentity {
-    return this.#options.identity;
   }
 
   get bases(): Bases {
@@ -290,8 +288,7 @@ export class Member {
 
   /** Nothing more is done here. A copy's files are closed; an owner's log is whoever stops it's. */
   async end(): Promise<void> {
-    // A candidate whose start does not count yet has told nobody anything.
-    if (!this.#serving) this.#drop(new Error('this node stops'));
+    if (!this.#serving) this.#drop(new Error('this node stops')); // a candidate has told nobody
     const isCopy = this.#life === undefined;
     this.#end();
     await this.#log.end();

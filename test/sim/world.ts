@@ -9,6 +9,7 @@ import { LogError } from '../../src/log/files/errors.ts';
 import { MemoryFiles } from '../support/memory-files.ts';
 import { Random } from '../support/random.ts';
 import { Bodies } from './bodies.ts';
+import { isOfCache } from './caches.ts';
 import { chancesOf } from './chances.ts';
 import { Checker } from './checker.ts';
 import {
@@ -552,18 +553,11 @@ export class SeededWorld {
       this.#leaseOver(fields.peer!, count!);
       return;
     }
-    // Caches are never synced, and segments may have been compacted or given back since.
-    if (text.startsWith('the checkpoint does not fit') && !this.#orderly) return;
     const torn = this.#tally.get('power cuts') + this.#tally.get('flip') > 0;
-    if (/^the index of .* is made again/.test(text) && torn) return;
+    if (isOfCache(kind, text, torn, this.#orderly)) return;
     if (kind === 'pauses.left') return;
-    // Their list may not say of a segment yet that it is another one, or name what has gone.
-    if (/ids\S* is made again from the log/.test(text) && (torn || !this.#orderly)) return;
     if (kind === 'clock.jumped' && this.#tally.get('clock set') > 0) return;
     if (kind === 'dedup.full' && this.checker.rules?.hasFewIds === true) return;
-    if (kind === 'due.read' && torn) return;
-    const isReread = text.endsWith('the due times of the segment are read from the log');
-    if (isReread && (torn || !this.#orderly)) return;
     const broke = text.includes(BROKEN);
     if (broke) this.#tally.add('observers that broke');
     assert.ok(excused || broke, `nothing was wrong, but: ${text}`);
