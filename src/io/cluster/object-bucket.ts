@@ -3,20 +3,40 @@
 
 import type { ObjectStore, StoredObject } from '../../log/base/objects.ts';
 import { deadline } from '../../time/deadline.ts';
-import { cancel, type Timer } from '../../time/timers.ts';
+import { cancel, sleep, type Timer } from '../../time/timers.ts';
 import { type Bucket, codeOf, type Nats } from './nats.ts';
 import { type StreamChoice, streamName } from './stream-settings.ts';
 
 const STREAM_NOT_FOUND = 10_059;
+const WRONG_LAST_SEQUENCE = 10_071;
 // Appends go over the same connection, and wait for no more than this.
 const CHUNK_BYTES = 256 * 1024;
 const ANSWER_MS = 5000;
+/** Until somebody leads it, it is asked so often, each time for so long and with such a rest. */
+const LED_TRIES = 50;
+const LED_ASKED_MS = 1000;
+const LED_REST_MS = 100;
 /** So long nothing may come of an object that is being read. */
 const SILENCE_MS = 10_000;
 
 /** `TMQ_<cluster>_<shard>_base`. */
 export function bucketName(choice: StreamChoice): string {
   return `${streamName(choice)}_base`;
+}
+
+// The bucket was made a moment ago, and not every server knows yet who takes its objects. What
+// expects a last number that nothing has is refused by its leader, and stored by nobody.
+async function untilLed({ publisher }: Nats, name: string): Promise<void> {
+  const expect = { lastSequence: Number.MAX_SAFE_INTEGER };
+  for (let tries = 1; ; tries++) {
+    try {
+      await publisher.publish(`$O.${name}.C.nothing`, '', { expect, timeout: LED_ASKED_MS });
+    } catch (error) {
+      if (codeOf(error as Error) === WRONG_LAST_SEQUENCE) return;
+      if (tries === LED_TRIES) throw error;
+    }
+    await sleep(LED_REST_MS);
+  }
 }
 
 export class ObjectBucket implements ObjectStore {
@@ -39,8 +59,10 @@ export class ObjectBucket implements ObjectStore {
   ): Promise<ObjectBucket | undefined> {
     const name = bucketName(choice);
     const { replicas } = choice;
-    if (make) await answered(nats.buckets.create(name, { storage: 'file' as never, replicas }));
-    else if (!(await isThere(nats, name))) return undefined;
+    if (make) {
+      await answered(nats.buckets.create(name, { storage: 'file' as never, replicas }));
+      await untilLed(nats, name);
+    } else if (!(await isThere(nats, name))) return undefined;
     const bucket = await answered(nats.buckets.open(name, false));
     const { config } = await answered(nats.manager.streams.info(`OBJ_${name}`));
     const odd = [
