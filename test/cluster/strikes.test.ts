@@ -28,7 +28,11 @@ for (const server of SERVERS) {
       test(strike.name, { timeout: 120_000 }, async () => {
         const measured = new Measured();
         const { load, judgement } = await strikeOnce(strike, rig, { random, measured });
-        load.assertFine(judgement);
+        try {
+          load.assertFine(judgement);
+        } catch (error) {
+          throw new Error(`${(error as Error).message}\n${rig.nodes.tell(40)}`, { cause: error });
+        }
         console.log(`${strike.name}: ${summary(judgement)}${measured}`);
       });
     }
