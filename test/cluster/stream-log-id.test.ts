@@ -1,5 +1,5 @@
-// Which log a stream holds: its messages say it, whatever strangers put before them; of an empty one
-// what it was made for, whoever comes.
+// Which log a stream holds: its messages say it, whatever strangers put before them; of an empty
+// one what it was made for, whoever comes.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
