@@ -28,7 +28,7 @@ const isOnce = (seed: number) => seed % 3 === 1;
 /** Another third are of what rules do to messages (crash-rules.ts). */
 const isRuled = (seed: number) => seed % 3 === 2;
 /** So many are published before there, to another bucket, that a few more ids leave memory. */
-const BEFORE = 50;
+const BEFORE = 56;
 const ELSEWHERE = 9;
 const ID_BYTES = 4000;
 const ONCE_RULES = [`${ONCE} dedup=1h`, `${ELSEWHERE} dedup=1h`];
