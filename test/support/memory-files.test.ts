@@ -1,4 +1,5 @@
-// Disks in memory share their bytes until one of them changes: nobody else sees the change.
+// Disks in memory share their bytes until one of them changes: nobody else sees the change. Calls
+// that waited for a test are not forgotten when calls happen by themselves again.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -71,4 +72,35 @@ test('two disks have one fingerprint if they are the same, with all that is in d
   await settled();
   assert.notEqual(named.fingerprint(), print, 'a name in doubt');
   assert.equal(named.crash(loseAll).fingerprint(), print);
+});
+
+test('calls that wait happen, in order, once calls happen by themselves again', async () => {
+  const files = disk();
+  const happened: string[] = [];
+  const remove = (name: string) => files.remove(name, () => happened.push(name));
+  files.auto = false;
+  remove('one');
+  remove('two');
+  await settled();
+  assert.deepEqual(happened, []);
+  files.auto = true;
+  assert.deepEqual(happened, [], 'within the assignment');
+  await settled();
+  assert.deepEqual(happened, ['one', 'two']);
+  files.auto = false;
+  remove('three');
+  remove('four');
+  files.auto = true;
+  remove('five');
+  await settled();
+  assert.deepEqual(happened, ['one', 'two', 'three', 'four', 'five']);
+  assert.equal(files.pending.length, 0);
+  // One that no longer may before its turn has come waits again.
+  remove('six');
+  files.auto = false;
+  await settled();
+  assert.equal(files.pending.length, 1);
+  files.auto = true;
+  await settled();
+  assert.equal(happened.at(-1), 'six');
 });

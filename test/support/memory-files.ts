@@ -268,12 +268,31 @@ export class MemoryFiles implements Files {
   #dead = false;
   /** Calls that have not happened yet, oldest first. */
   readonly pending: Pending[] = [];
-  /** Whether calls happen by themselves, in order, right after the caller is done. */
-  auto = true;
+  #auto = true;
   /** Bytes that all files together may have. */
   capacity = Number.POSITIVE_INFINITY;
 
   // --- what tests ask and do ------------------------------------------------------------------
+
+  /**
+   * Whether calls happen by themselves, in order, right after the caller is done. Once it is set,
+   * so do those that wait: otherwise each further call would only make way for one of them, and
+   * the last ones would never happen.
+   */
+  get auto(): boolean {
+    return this.#auto;
+  }
+
+  set auto(auto: boolean) {
+    const begins = auto && !this.#auto;
+    this.#auto = auto;
+    if (begins) for (let i = 0; i < this.pending.length; i++) this.#stepSoon();
+  }
+
+  // As queueMicrotask, without the async context that it makes each time.
+  #stepSoon(): void {
+    void SOON.then(() => this.#auto && this.step());
+  }
 
   /** Calls made so far. */
   count(op: Op): number {
@@ -680,8 +699,7 @@ export class MemoryFiles implements Files {
       if (armed.code !== undefined) fault = failure(armed.code, op);
     }
     this.pending.push({ op, name, run: () => effect(fault, short) });
-    // As queueMicrotask, without the async context that it makes each time.
-    if (this.auto) void SOON.then(() => this.auto && this.step());
+    if (this.#auto) this.#stepSoon();
   }
 }
 
