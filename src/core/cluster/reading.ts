@@ -46,6 +46,8 @@ const CHECK_MS = 1000;
 const FOLLOW_MS = 250;
 /** So many looks in a row must say it before it is believed that the stream has lost something. */
 const STRIKES = 3;
+/** And over so long, in ms: one that led it and is cut off answers as if it did for up to 20 s. */
+const STRUCK_MS = 30_000;
 
 export class Reading {
   readonly #options: ReadingOptions;
@@ -64,6 +66,7 @@ export class Reading {
   // What was seen at the last look: the stream can't be behind that.
   #mark = 0;
   #strikes = 0;
+  #struckMs = 0;
   #gaps = 0;
   #checkMs = Number.NEGATIVE_INFINITY;
   #followMs = 0;
@@ -188,7 +191,10 @@ export class Reading {
   }
 
   #strike(why: string): void {
-    if (++this.#strikes >= STRIKES) this.#options.events.stop(74, `the stream went back: ${why}`);
+    const nowMs = this.#options.clockMs();
+    if (this.#strikes++ === 0) this.#struckMs = nowMs;
+    if (this.#strikes < STRIKES || nowMs - this.#struckMs < STRUCK_MS) return;
+    this.#options.events.stop(74, `the stream went back: ${why}`);
   }
 
   #follow(): void {

@@ -164,7 +164,7 @@ class BrokersWorld {
     await this.#run(200);
     const { size } = truth.acked;
     for (const node of nodes) if (clock.chance(0.3)) this.#strikes.crash(node, 10, 1000);
-    await this.#run(20_000);
+    await this.#run(50_000);
     const open = nodes.filter((node) => node.stoppedWith !== 74);
     assert.ok(open.length === 0, `nodes go on: ${this.#states()}`);
     assert.equal(truth.acked.size, size, 'something is acked by a stream that went back');

@@ -41,6 +41,8 @@ const FLOORS: [what: string, times: number][] = [
   ['another number expected', 100],
   ['stale reads', 1],
   ['stale states', 1],
+  ['server left behind', 3],
+  ['left behind', 20],
   ['followers behind', 20],
   ['followings lost', 10],
   ['impatient', 1],

@@ -33,6 +33,7 @@ export class SimStream {
   isLeaderless = false;
   isFull = false;
   readonly connections: Connection[] = [];
+  #behind: Connection | undefined;
   #past = { first: 1, last: 0 };
 
   constructor(clock: Clock, stored: (message: StreamMessage, sentMs: number) => void) {
@@ -90,6 +91,14 @@ export class SimStream {
     for (let i = 0; i < count; i++) this.#messages.delete(this.last--);
   }
 
+  /** One who asks is answered by a server that was left behind. */
+  leaveBehind(on: boolean): void {
+    const { first, last, connections } = this;
+    if (this.#behind !== undefined) this.#behind.past = undefined;
+    this.#behind = on ? connections[this.clock.random.below(connections.length)] : undefined;
+    if (this.#behind !== undefined) this.#behind.past = { first, last };
+  }
+
   state(stale: boolean) {
     const { first, last } = stale ? this.#past : this;
     if (stale && last < this.last) this.clock.count('stale states');
@@ -104,6 +113,8 @@ export class Connection implements ReplicatedStream {
   readonly #deliver: (what: () => void) => void;
   isCut = false;
   isOver = false;
+  /** What its server knew of the stream when it was left behind. */
+  past: { first: number; last: number } | undefined;
   #arrivesMs = 0;
   #waking: (() => void) | undefined;
 
@@ -247,7 +258,11 @@ export class Connection implements ReplicatedStream {
     );
     const isStale = clock.chance(weather.stale);
     clock.after(clock.between(0.2, 3), () => {
-      if (!this.isCut) this.#answer(() => reply([undefined, this.#stream.state(isStale)]));
+      if (this.isCut) return;
+      const { past } = this;
+      if (past !== undefined && past.last < this.#stream.last) clock.count('left behind');
+      const state = { ...this.#stream.state(isStale), ...past };
+      this.#answer(() => reply([undefined, state]));
     });
   }
 

@@ -44,6 +44,7 @@ export class Strikes<Node extends Victim> {
       ['partition', (victim) => this.forA(300, 6000, (on) => victim.cut(on))],
       ['pause', (victim) => this.#pause(victim)],
       ['leaderless', () => this.forA(300, 6000, (on) => stream.lead(!on))],
+      ['server left behind', () => this.forA(4000, 20_000, (on) => stream.leaveBehind(on))],
       ['full stream', () => this.forA(200, 3000, (on) => stream.fill(on))],
       ['crash', (victim) => this.crash(victim, 100, 5000)],
       ['slow disk', (victim) => this.forA(500, 6000, (on) => victim.slow(on))],

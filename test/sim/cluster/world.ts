@@ -108,7 +108,7 @@ export class World {
     }
     hung?.hang();
     if (hung !== undefined) clock.count('hung for good');
-    clock.run(20_000);
+    clock.run(50_000);
     const acked = clock.counts.acked ?? 0;
     clock.run(3000);
     const states = () => nodes.map((node) => node.says).join(', ');
@@ -142,7 +142,7 @@ export class World {
         clock.count('amnesia, and all start again');
         this.#strikes.crash(node, 10, 1000);
       }
-    clock.run(20_000);
+    clock.run(50_000);
     const open = nodes.filter((node) => node.stoppedWith !== 74);
     assert.ok(open.length === 0, `node ${open[0]?.number} goes on: ${open[0]?.says}`);
     assert.equal(truth.acked.size, acked, 'something is acked by a stream that went back');
