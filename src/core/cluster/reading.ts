@@ -11,6 +11,7 @@ import {
   type Place,
   type Verdict,
 } from './counting.ts';
+import { Repeated } from './repeated.ts';
 import { type SegmentPlace, SegmentPlaces } from './segment-places.ts';
 
 /** What a node knows of itself when it begins to read. */
@@ -44,10 +45,6 @@ export interface ReadingOptions extends CountingOptions {
 
 const CHECK_MS = 1000;
 const FOLLOW_MS = 250;
-/** So many looks in a row must say it before it is believed that the stream has lost something. */
-const STRIKES = 3;
-/** And over so long, in ms: one that led it and is cut off answers as if it did for up to 20 s. */
-const STRUCK_MS = 30_000;
 
 export class Reading {
   readonly #options: ReadingOptions;
@@ -65,9 +62,8 @@ export class Reading {
   #goal = 0;
   // What was seen at the last look: the stream can't be behind that.
   #mark = 0;
-  #strikes = 0;
-  #struckMs = 0;
-  #gaps = 0;
+  readonly #wentBack = new Repeated();
+  readonly #gap = new Repeated();
   #checkMs = Number.NEGATIVE_INFINITY;
   #followMs = 0;
   #created: string | undefined;
@@ -91,7 +87,7 @@ export class Reading {
 
   /** Whether nothing that was stored is known to be missing here. */
   get isCurrent(): boolean {
-    return this.drained && this.#following !== undefined && this.#gaps === 0;
+    return this.drained && this.#following !== undefined && !this.#gap.isSaid;
   }
 
   /** Behind the last batch that is applied, or that this node published and counted itself. */
@@ -152,7 +148,7 @@ export class Reading {
       this.#strike(`it is empty, and the log here ends at ${end}`);
       return;
     }
-    this.#strikes = 0;
+    this.#wentBack.unsaid();
     this.#created = state.created;
     const empty: Place = { sequence: 0, epoch: 0, end: beginning, serial: 0 };
     const from = place ?? (state.first === 1 ? empty : undefined);
@@ -184,17 +180,15 @@ export class Reading {
       this.#strike(`it ends at log position ${counting.end}, here is ${this.#saved.end}`);
       return;
     }
-    this.#strikes = 0;
+    this.#wentBack.unsaid();
     this.#mark = counting.sequence;
     if (!this.#joined) this.#goal = Math.max(this.#goal, state.last);
     this.#maybeJoined();
   }
 
   #strike(why: string): void {
-    const nowMs = this.#options.clockMs();
-    if (this.#strikes++ === 0) this.#struckMs = nowMs;
-    if (this.#strikes < STRIKES || nowMs - this.#struckMs < STRUCK_MS) return;
-    this.#options.events.stop(74, `the stream went back: ${why}`);
+    const { events, clockMs } = this.#options;
+    if (this.#wentBack.said(clockMs())) events.stop(74, `the stream went back: ${why}`);
   }
 
   #follow(): void {
@@ -227,12 +221,12 @@ export class Reading {
     if (verdict.is === 'stop') events.stop(verdict.code, verdict.why);
     if (verdict.is === 'gap') {
       // Purged, which the look at the stream tells; or heard wrong, and then it is asked for again.
-      if (++this.#gaps > STRIKES)
+      if (this.#gap.said(clockMs()))
         events.stop(74, `message ${counting.sequence + 1} of the stream is missing`);
       else this.#unfollow(clockMs() + CHECK_MS);
     }
     if (verdict.is === 'gap' || verdict.is === 'stop') return false;
-    this.#gaps = 0;
+    this.#gap.unsaid();
     if (verdict.is === 'counts') this.#take(verdict, message);
     this.#maybeJoined();
     this.#paused = this.#queued >= queueBytes;
