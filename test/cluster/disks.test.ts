@@ -39,7 +39,7 @@ async function startedFirst(
 
 test('the disk of the owner fails: it ends with 74, and another one goes on', {
   ...needs(needsStrace),
-  timeout: 60_000,
+  timeout: 180_000,
 }, async () => {
   const trace = path.join(temporaryFolder(), 'strace');
   await using nats = await NatsCluster.start(last.program!);
@@ -65,7 +65,7 @@ test('the disk of the owner fails: it ends with 74, and another one goes on', {
 
 test('the disk of the owner is full: refused with 0, consumers go on, service returns', {
   ...needs(needsLoopDisk),
-  timeout: 60_000,
+  timeout: 180_000,
 }, async () => {
   await withDisk(96, async (mount) => {
     await using nats = await NatsCluster.start(last.program!);
@@ -92,7 +92,7 @@ test('the disk of the owner is full: refused with 0, consumers go on, service re
 
 test('NATS comes back with nothing: every node that knew more ends with 74', {
   ...needs({}),
-  timeout: 60_000,
+  timeout: 180_000,
 }, async () => {
   await using rig = await Rig.start(last.program!);
   const { nats, nodes } = rig;

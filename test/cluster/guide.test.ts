@@ -80,7 +80,7 @@ test('servers take the configuration of the guide', { skip: skip ?? false }, () 
 
 test('the cluster of the guide runs with the rights of the guide, and loses its owner', {
   skip: skip ?? false,
-  timeout: 120_000,
+  timeout: 300_000,
 }, async () => {
   const folder = temporaryFolder();
   const first = await freeRange();

@@ -26,7 +26,7 @@ describe(`networks that are cut, ${last.name}`, needs, () => {
   });
 
   for (const [at, { name }] of PARTITIONS.entries())
-    test(name, { timeout: 120_000 }, async () => {
+    test(name, { timeout: 300_000 }, async () => {
       const measured = new Measured();
       const strike = strikesIn(networks)[at]!;
       const { load, judgement } = await strikeOnce(strike, rig, { random, measured });

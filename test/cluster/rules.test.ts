@@ -46,7 +46,7 @@ const needs = last.skip === undefined ? {} : { skip: last.skip };
 
 test('rules outlive their owner: nothing early, nothing twice', {
   ...needs,
-  timeout: 60_000,
+  timeout: 180_000,
 }, async () => {
   const config = path.join(temporaryFolder(), 'rules.toml');
   fs.writeFileSync(config, RULES);
