@@ -3,6 +3,7 @@
 
 import type { AddressInfo } from 'node:net';
 import { WIRE_U32, WIRE_U64 } from '../assembly/layout.ts';
+import { authority } from './config/address.ts';
 import type { BrokerConfig, Listener } from './config/load.ts';
 import type { Side } from './contract/snapshot.ts';
 import { StartError } from './data-folder.ts';
@@ -50,6 +51,5 @@ export function cannotListen(host: string, port: number, cause: NodeJS.ErrnoExce
     cause.code === 'EADDRINUSE'
       ? 'another program uses that port; stop it or choose another port (0 = any free one)'
       : cause.message;
-  const where = `${host.includes(':') ? `[${host}]` : host}:${port}`;
-  return new StartError(1, `cannot listen on ${where}: ${hint}`, { cause });
+  return new StartError(1, `cannot listen on ${authority(host, port)}: ${hint}`, { cause });
 }

@@ -73,13 +73,11 @@ export async function openLog(
   clock: Clock,
 ): Promise<OpenedLog> {
   const begun = performance.now();
-  const { codec, foreground } = surroundings(clock);
+  const around = surroundings(clock);
+  const { codec, foreground } = around;
   const state = emptyState(options.config);
   const replay = new Replay(state);
-  const opened = await FileLog.open(
-    logOptions(options, folder, { codec, foreground, clock }),
-    replay,
-  );
+  const opened = await FileLog.open(logOptions(options, folder, around), replay);
   const { recovered, resume } = opened;
   const report = tellRecovered(options.log, recovered, replay.builder.messages, begun);
   return {

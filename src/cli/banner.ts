@@ -1,7 +1,8 @@
 // What a person sees first of a broker: where things are, and two lines to paste.
 
 import { basename, relative } from 'node:path';
-import { authority, connectHost, type RuntimeInfo } from './runtime.ts';
+import { authority } from '../config/address.ts';
+import { connectHost, type RuntimeInfo } from './runtime.ts';
 
 export function banner(info: RuntimeInfo): string {
   const host = connectHost(info.host);

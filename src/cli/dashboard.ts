@@ -1,10 +1,10 @@
 // The verbs' way to the admin API of a running broker: finds the dashboard, brings the token along,
 // and turns what goes wrong into a sentence and an exit code.
 
+import { authority } from '../config/address.ts';
 import { readFirstLine } from '../config/text-file.ts';
 import { signalAfter } from '../time/deadline.ts';
 import { CliError, EXIT } from './output.ts';
-import { authority } from './runtime.ts';
 import { refuseMisspelled, resolveTarget } from './target.ts';
 
 export interface DashboardTarget {

@@ -59,8 +59,3 @@ export function connectHost(bound: string): string {
   if (bound === '0.0.0.0') return '127.0.0.1';
   return bound === '::' || bound === '[::]' ? '::1' : bound.replace(/^\[|\]$/g, '');
 }
-
-/** `host:port` as it stands in a URL. */
-export function authority(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-}

@@ -1,7 +1,7 @@
 // What an owner says of itself with its start and its beats, and what of it all nodes must have in
 // common: a node with other segments could not hold the same log.
 
-import { isLoopback } from '../config/address.ts';
+import { authority, isLoopback } from '../config/address.ts';
 import type { BrokerConfig } from '../config/load.ts';
 
 /** Sizes on which the positions of a log rest. */
@@ -30,11 +30,6 @@ export function layoutOf({ limits }: Pick<BrokerConfig, 'limits'>): Layout {
   };
 }
 
-/** As `host:port`. */
-export function textOf(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-}
-
 const ANY = ['0.0.0.0', '::'];
 
 /** Where others reach the dashboard of a node that they reach at `advertised`; null: nowhere. */
@@ -43,8 +38,8 @@ export function dashboardAddress(
   advertised: string,
 ): string | null {
   if (!enabled || port === 0) return null;
-  if (ANY.includes(host)) return textOf(advertised, port);
-  return isLoopback(host) && !isLoopback(advertised) ? null : textOf(host, port);
+  if (ANY.includes(host)) return authority(advertised, port);
+  return isLoopback(host) && !isLoopback(advertised) ? null : authority(host, port);
 }
 
 /** Undefined: it is no such text. */

@@ -214,10 +214,9 @@ export class Member {
   }
 
   #own(epoch: number): void {
-    const { identity, events } = this.#options;
+    const { identity, events, bases, around } = this.#options;
     this.owners.own(epoch);
     this.notes.owning(epoch);
-    const { bases, around } = this.#options;
     this.#keeper = bases.keeper(this.local.follower.log, this.#ownership, epoch, around.logId!);
     this.#serving = true;
     events.owner(identity);

@@ -172,18 +172,18 @@ export class ClusterNode {
     done(begun({ of: 'owner', from: String(member.identity.node) }));
     options.log.info({ event: 'cluster.steps-down' }, 'this node lets another one own the log');
     const restMs = REST_TTLS * options.config.cluster!.ttlMs;
-    await this.#endLife({ stop: () => {} });
+    await this.#endLife();
     member.stepDown(restMs);
     this.#stepsDown = false;
   }
 
   // The broker ends in order, and its log is closed; true if it all is on disk.
-  #endLife({ stop }: { stop: () => void }): Promise<boolean> {
+  #endLife(): Promise<boolean> {
     const { member, ports } = this.#parts;
     member.endBases();
     return stopInOrder({
       ...member.life!.parts,
-      listeners: { stop, endAll: (withinMs) => ports.listeners.endAll(withinMs) },
+      listeners: { stop: () => {}, endAll: (withinMs) => ports.listeners.endAll(withinMs) },
       stopped: this.stopped,
       resign: () => this.#resign(),
     });
@@ -250,7 +250,7 @@ export class ClusterNode {
     ports.stop();
     const life = member.life;
     let isWhole = true;
-    if (life !== undefined) isWhole = await this.#endLife({ stop: () => {} });
+    if (life !== undefined) isWhole = await this.#endLife();
     ports.close();
     await member.end();
     await new Promise<void>((resolve) => this.#save(resolve));

@@ -3,6 +3,7 @@
 
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
+import { authority } from '../config/address.ts';
 import type { ClusterConfig } from '../config/cluster.ts';
 import { StreamRoom, whyNoRoom } from '../core/cluster/stream-room.ts';
 import { DataFolder, StartError } from '../data-folder.ts';
@@ -19,7 +20,7 @@ import type { ServerOptions } from '../server.ts';
 import { startErrorOf } from '../start-errors.ts';
 import { sleep } from '../time/timers.ts';
 import { Bases } from './bases.ts';
-import { dashboardAddress, layoutOf, type OwnerIdentity, textOf } from './identity.ts';
+import { dashboardAddress, layoutOf, type OwnerIdentity } from './identity.ts';
 import { LocalLog, type LocalLogOptions } from './local-log.ts';
 import { Member } from './member.ts';
 import { ClusterNode } from './node.ts';
@@ -184,7 +185,7 @@ function identityOf({ config, version }: ServerOptions, ports: NodePorts): Owner
     node,
     life: randomBytes(8).toString('hex'),
     // Port 0 is any free one.
-    address: textOf(advertise.host, advertise.port || ports.cluster!.port),
+    address: authority(advertise.host, advertise.port || ports.cluster!.port),
     dashboard: dashboardAddress(config.dashboard, advertise.host),
     version,
     ...layoutOf(config),

@@ -2,7 +2,8 @@
 // made for, so that all nodes that come to it begin the same log.
 
 import { type Checksum, logIdOf } from '../core/cluster/envelope.ts';
-import type { ReplicatedStream, StreamState } from '../core/ports/stream.ts';
+import type { ReplicatedStream } from '../core/ports/stream.ts';
+import { messageIn, stateOf } from '../log/base/finding.ts';
 
 /** Messages that are looked at: strangers may have put some in front. */
 const LOOKED_MAX = 100;
@@ -16,29 +17,11 @@ export async function logIdIn(
   const { first, last } = await stateOf(stream);
   const end = Math.min(last + 1, first + LOOKED_MAX);
   for (let sequence = first; sequence < end; sequence++) {
-    const id = await idAt(stream, sequence, crc32c);
+    const message = await messageIn(stream, sequence);
+    const id = message && logIdOf(message.bytes, crc32c);
     if (id !== undefined) return id;
   }
   // A server that is behind has none of them yet: another log must not be begun for that.
   if (last >= first) throw new Error(`messages ${first} to ${last} of the stream say no log yet`);
   return madeFor;
-}
-
-function stateOf(stream: Pick<ReplicatedStream, 'state'>): Promise<StreamState> {
-  return new Promise((resolve, reject) =>
-    stream.state((failure, state) => (state === undefined ? reject(failure) : resolve(state))),
-  );
-}
-
-function idAt(
-  stream: Pick<ReplicatedStream, 'read'>,
-  sequence: number,
-  crc32c: Checksum,
-): Promise<bigint | undefined> {
-  return new Promise((resolve, reject) =>
-    stream.read(sequence, (failure, message) => {
-      if (failure !== undefined) reject(failure);
-      else resolve(message && logIdOf(message.bytes, crc32c));
-    }),
-  );
 }

@@ -51,3 +51,8 @@ export function parseListener(raw: string): ListenerText {
   }
   return result;
 }
+
+/** `host:port` as people and URLs write it. */
+export function authority(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}

@@ -4,16 +4,18 @@
 import type { Distribution } from './snapshot.ts';
 
 /** What a node is about; only who is owning, doubting or suspended has a broker that serves. */
-export type NodeState =
-  | 'joining'
-  | 'following'
-  | 'campaigning'
-  | 'owning'
-  | 'doubting'
-  | 'suspended'
-  | 'resigning'
-  | 'deposed'
-  | 'stopped';
+export const NODE_STATES = [
+  'joining',
+  'following',
+  'campaigning',
+  'owning',
+  'doubting',
+  'suspended',
+  'resigning',
+  'deposed',
+  'stopped',
+] as const;
+export type NodeState = (typeof NODE_STATES)[number];
 
 /** What a node tells of itself. */
 export interface NodeStatus {

@@ -1,21 +1,9 @@
 // What a node says of its cluster as Prometheus text: of itself, of the stream, and of the other
 // nodes as far as it hears of them, which the owner does of all.
 
-import { type ClusterSnapshot, hindrance, type NodeState, owns } from '../contract/cluster.ts';
+import { type ClusterSnapshot, hindrance, NODE_STATES, owns } from '../contract/cluster.ts';
 import { POWERS } from '../contract/snapshot.ts';
 import { type Labels, SECONDS, type Text } from './metrics-text.ts';
-
-const STATES: readonly NodeState[] = [
-  'joining',
-  'following',
-  'campaigning',
-  'owning',
-  'doubting',
-  'suspended',
-  'resigning',
-  'deposed',
-  'stopped',
-];
 
 /** Series of one node. */
 export function ofCluster(text: Text, cluster: ClusterSnapshot): void {
@@ -35,7 +23,7 @@ function ofNode(text: Text, { name, self, owner, ack, passedOn }: ClusterSnapsho
     'cluster_state',
     'gauge',
     'What the node is about: 1 for that state, 0 for the others.',
-    STATES.map((state) => [{ state }, state === self.state ? 1 : 0]),
+    NODE_STATES.map((state) => [{ state }, state === self.state ? 1 : 0]),
   );
   const known = 'Number of the node that owns the log, as far as this one knows; 0: none.';
   gauge('owner_node', known, owner?.node ?? 0);

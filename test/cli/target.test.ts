@@ -8,7 +8,6 @@ import { after, test } from 'node:test';
 import { identityHere } from '../../src/cli/announced.ts';
 import { CliError } from '../../src/cli/output.ts';
 import {
-  authority,
   connectHost,
   type RuntimeInfo,
   readRuntime,
@@ -16,6 +15,7 @@ import {
   writeRuntime,
 } from '../../src/cli/runtime.ts';
 import { bucketId, joined, resolveClient, resolveTarget } from '../../src/cli/target.ts';
+import { authority } from '../../src/config/address.ts';
 import { FolderLock } from '../../src/io/lock.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'thrustmq target '));

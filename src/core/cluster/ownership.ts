@@ -10,6 +10,7 @@
 // orderly stop is resigning. Whatever nobody may go on from is stopped.
 
 import { STREAM_BASE, STREAM_RESIGN, STREAM_SETTING } from '../../../assembly/layout-cluster.ts';
+import type { NodeState } from '../../contract/cluster.ts';
 import { assert } from '../assert.ts';
 import type { Failure, Position } from '../ports/basics.ts';
 import type { StreamMessage } from '../ports/stream.ts';
@@ -19,17 +20,6 @@ import type { OwnershipOptions } from './ownership-options.ts';
 import { type Done, Publishing } from './publishing.ts';
 import { Reading, type Saved } from './reading.ts';
 import type { SegmentPlace } from './segment-places.ts';
-
-export type OwnershipState =
-  | 'joining'
-  | 'following'
-  | 'campaigning'
-  | 'owning'
-  | 'doubting'
-  | 'suspended'
-  | 'resigning'
-  | 'deposed'
-  | 'stopped';
 
 export class Ownership {
   readonly #options: OwnershipOptions;
@@ -54,7 +44,7 @@ export class Ownership {
     this.#options = options;
   }
 
-  get state(): OwnershipState {
+  get state(): NodeState {
     if (this.#state !== 'owning') return this.#state;
     if (this.#suspended) return 'suspended';
     return this.#publishing!.doubting ? 'doubting' : 'owning';

@@ -1,7 +1,7 @@
 // Orders and answers as they are read from another node, which may be newer or older: JSON that is
 // what it has to be, field by field, or nothing. What is not known is left out.
 
-import type { NodeState, NodeStatus } from '../../contract/cluster.ts';
+import { NODE_STATES, type NodeStatus } from '../../contract/cluster.ts';
 import type { Command, CommandKind, Outcome, Refusal } from '../../contract/commands.ts';
 import type { Order, OrderAnswer, SeenNode } from '../../contract/orders.ts';
 
@@ -65,25 +65,13 @@ const COMMANDS: CommandFields = {
   'cluster-step-down': { leader: perhaps(flag) },
 };
 
-const STATES: Record<NodeState, true> = {
-  joining: true,
-  following: true,
-  campaigning: true,
-  owning: true,
-  doubting: true,
-  suspended: true,
-  resigning: true,
-  deposed: true,
-  stopped: true,
-};
-
 const STATUS: Fields<NodeStatus> = {
   node: whole,
   address: short,
   dashboard: orNull(short),
   version: short,
   startedAt: short,
-  state: (value) => typeof value === 'string' && Object.hasOwn(STATES, value),
+  state: (value) => (NODE_STATES as readonly unknown[]).includes(value),
   epoch: whole,
   position: short,
   sequence: whole,

@@ -187,17 +187,26 @@ function placeBefore(
 }
 
 async function messageAt({ stream }: FindingOptions, sequence: number): Promise<StreamMessage> {
-  const message = await new Promise<StreamMessage | undefined>((resolve, reject) =>
+  const message = await messageIn(stream, sequence);
+  if (message !== undefined) return message;
+  throw new LogError('missing', `message ${sequence} of the stream is not there`);
+}
+
+/** A message with bytes of its own; undefined: it is not there, or not yet seen. */
+export function messageIn(
+  stream: Pick<ReplicatedStream, 'read'>,
+  sequence: number,
+): Promise<StreamMessage | undefined> {
+  return new Promise((resolve, reject) =>
     stream.read(sequence, (failure, found) => {
       if (failure !== undefined) reject(failure);
       else resolve(found && { sequence: found.sequence, bytes: found.bytes.slice() });
     }),
   );
-  if (message !== undefined) return message;
-  throw new LogError('missing', `message ${sequence} of the stream is not there`);
 }
 
-function stateOf(stream: Pick<ReplicatedStream, 'state'>): Promise<StreamState> {
+/** Rejects with what the stream says. */
+export function stateOf(stream: Pick<ReplicatedStream, 'state'>): Promise<StreamState> {
   return new Promise((resolve, reject) =>
     stream.state((failure, state) => (state === undefined ? reject(failure) : resolve(state))),
   );
