@@ -9,7 +9,7 @@ import type { Failure, Position } from '../core/ports/basics.ts';
 import type { DataFolder } from '../data-folder.ts';
 import { openHealing } from '../healing.ts';
 import type { Logger } from '../io/logger.ts';
-import { Follower } from '../log/following/follower.ts';
+import { type Applied, Follower } from '../log/following/follower.ts';
 import { type Publisher, ShippedJournal, ShippedSpace } from '../log/following/shipped-journal.ts';
 import {
   emptyState,
@@ -27,6 +27,8 @@ export interface LocalLogOptions {
   /** With the LOG_ID of the cluster. */
   around: Surroundings;
   bases: Bases;
+  /** Up to where the log here was synced at an earlier time; undefined: nobody remembers. */
+  syncedTo: () => Position | undefined;
   progress?: ((progress: StartSnapshot) => void) | undefined;
 }
 
@@ -61,7 +63,7 @@ export class LocalLog {
         codec.memory.fill(0, codec.coldBytes, codec.coldBytes + config.limits.segmentBytes);
         const state = emptyState(config);
         const follower = await Follower.open({
-          log: { ...logOptions(options, folder, around), traces },
+          log: { ...logOptions(options, folder, around), traces, syncedTo: options.syncedTo() },
           state,
           segmentEntriesMax: config.limits.segmentEntriesMax,
         });
@@ -99,16 +101,20 @@ export class LocalLog {
     return this.#applying > 0 || this.#journal?.isWriting === true;
   }
 
-  /** Takes a batch that counts: writes it, or, if it is there already, compares what can be. */
-  apply(batch: CountedBatch, done: (failure: Failure) => void): void {
-    if (batch.position < this.follower.end) {
-      soon(() => done(this.#compare(batch)));
+  /**
+   * Takes batches that count, or the first few of them: writes them, or, if the first is there
+   * already, compares what can be.
+   */
+  apply(batches: readonly CountedBatch[], done: Applied): void {
+    const [first] = batches;
+    if (first !== undefined && first.position < this.follower.end) {
+      soon(() => done(this.#compare(first), 1));
       return;
     }
     this.#applying++;
-    this.follower.apply(batch, (failure) => {
+    this.follower.apply(batches, (failure, count) => {
       this.#under(-1);
-      done(failure);
+      done(failure, count);
     });
   }
 

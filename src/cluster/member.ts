@@ -161,7 +161,7 @@ export class Member {
 
   #effects(): OwnershipEffects {
     return {
-      apply: (batch, done) => this.local.apply(batch, done),
+      apply: (batches, done) => this.local.apply(batches, done),
       said: (kind, json, epoch, node) =>
         this.owners.said(kind, json, epoch, node, this.#ownership.state === 'joining'),
       campaign: (epoch) => void this.#campaign(epoch),

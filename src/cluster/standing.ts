@@ -6,9 +6,13 @@ import type { Ownership } from '../core/cluster/ownership.ts';
 import type { SegmentPlace } from '../core/cluster/segment-places.ts';
 import type { Position } from '../core/ports/basics.ts';
 
+type Stood = Pick<Ownership, 'place' | 'segments'>;
+
 export class Standing {
   #place: Place | undefined;
   #segments: readonly SegmentPlace[];
+  // What is on its way to this disk: an owner publishes ahead of that.
+  #next: { place: Place; segments: readonly SegmentPlace[] } | undefined;
 
   constructor(place: Place | undefined, segments: readonly SegmentPlace[]) {
     this.#place = place;
@@ -24,16 +28,25 @@ export class Standing {
     return this.#segments;
   }
 
-  /** Takes what was read or published, unless it is not on this disk yet, which ends at `end`. */
-  note({ place, segments }: Pick<Ownership, 'place' | 'segments'>, end: Position): void {
-    if (place === undefined || place.end > end) return;
-    this.#place = place;
-    this.#segments = segments;
+  /** Takes what was read or published, once it is on this disk, which ends at `end` now. */
+  note({ place, segments }: Stood, end: Position): void {
+    const told = place && {
+      place,
+      segments: segments.filter(({ sequence }) => sequence <= place.sequence),
+    };
+    const reached = [told, this.#next].find((each) => each !== undefined && each.place.end <= end);
+    if (reached !== undefined) {
+      this.#place = reached.place;
+      this.#segments = reached.segments;
+      this.#next = undefined;
+    }
+    if (reached !== told) this.#next ??= told;
   }
 
   /** The log was begun anew. */
   begin(place: Place | undefined): void {
     this.#place = place;
     this.#segments = [];
+    this.#next = undefined;
   }
 }

@@ -102,14 +102,15 @@ async function openNode(
   const logId = found?.logId ?? (await logIdOf(link, known, checksum, options));
   around.logId = logId;
   const { progress } = options;
-  const opening: LocalLogOptions = { config, log, folder, around, bases, progress };
+  let member: Member | undefined;
+  const syncedTo = () => (member?.standing.place ?? known?.place)?.end;
+  const opening: LocalLogOptions = { config, log, folder, around, bases, syncedTo, progress };
   const local = await LocalLog.open(opening);
   const begun = local.built ?? found?.place;
   // A log that does not remember where it stands in the stream may end where a base does.
   const place = begun ?? known?.place ?? (files > 0 ? await bases.find(logId) : undefined)?.place;
   const notices = new RateLimitedLog(log);
   let node: ClusterNode | undefined;
-  let member: Member | undefined;
   const ports = new NodePorts({
     config,
     cluster,

@@ -31,6 +31,8 @@ export class FileLog implements Journal, SegmentSpace, RecordReader, LogStatus {
   readonly ports: LogPorts & { readonly due: SegmentDueTimes };
   readonly index: IndexedSegments;
   readonly upkeep: LogUpkeep;
+  readonly depth = 1;
+  readonly aheadBytes = Number.POSITIVE_INFINITY;
   readonly segmentBytes: number;
   readonly #options: LogOptions;
   readonly #segments: Segments;
@@ -72,16 +74,10 @@ export class FileLog implements Journal, SegmentSpace, RecordReader, LogStatus {
       },
       base + offset,
     );
-    const { segments, cold, store, due, ids, pace, logId } = parts;
+    const { segments, store, due } = parts;
     this.#compactor = new Compactor({
       ...options,
-      segments,
-      cold,
-      store,
-      due,
-      ids,
-      pace,
-      logId,
+      ...parts,
       synced: () => this.#writer.synced,
       indexed: (base) => this.index.of(base),
       swapped: () => this.#givingBack.goOn(),

@@ -69,6 +69,7 @@ export async function recoverFolder(
   let unindexed = false; // from then on entries stay in memory, so all has to be read
   const recovered = await recover(files, codec, inventory, sink, progress, {
     start: checkpoint?.start ?? 0,
+    syncedTo: options.syncedTo,
     // The weaker modes may have lost what an index tells of.
     known: async (segment) => {
       const known =

@@ -18,6 +18,8 @@ interface Batch {
 
 /** Sends each batch to somebody, who confirms at once or when the test says so. */
 class ConfirmedJournal implements Journal {
+  readonly depth = 1;
+  readonly aheadBytes = Number.POSITIVE_INFINITY;
   readonly #local: FileLog;
   readonly sent: Batch[] = [];
   readonly trims: Position[] = [];

@@ -39,6 +39,7 @@ import { FakeDueLog } from './due-log.ts';
 
 interface Append {
   position: Position;
+  length: number;
   place: number;
   /** What is written: the batch, and its first block from its start on. */
   block: Uint8Array;
@@ -127,7 +128,10 @@ export class FakeLog implements Journal, SegmentSpace, RecordReader, SegmentInde
   checkpointed: Checkpoint | undefined;
   readonly #windows = new Map<Position, number>();
   #windowAt = 0;
-  #pending: Append | undefined;
+  /** How many appends it takes before the first is done. */
+  depth = 1;
+  aheadBytes = Number.POSITIVE_INFINITY;
+  readonly #pending: Append[] = [];
   #failure: Error | undefined;
   syncedPosition = 0;
   /** Whether there is a next segment, now and after each roll. */
@@ -173,10 +177,12 @@ export class FakeLog implements Journal, SegmentSpace, RecordReader, SegmentInde
   }
 
   append(position: Position, bytes: number, done: (failure: Failure) => void): void {
-    assert.equal(this.#pending, undefined, 'two appends at once');
-    const end = this.durable.at(-1);
+    assert.ok(this.#pending.length < this.depth, 'too many appends at once');
+    const before = this.#pending.at(-1);
+    const durable = this.durable.at(-1);
+    const end = before ?? (durable && { ...durable, length: durable.bytes.length });
     if (end !== undefined) {
-      const { length } = end.bytes;
+      const { length } = end;
       const base = this.#bases.filter((b) => b <= position).at(-1)!;
       const follows = position === end.position + length || position === base + SEGMENT_DATA_AT;
       assert.ok(follows, 'an append leaves a gap');
@@ -185,7 +191,7 @@ export class FakeLog implements Journal, SegmentSpace, RecordReader, SegmentInde
     const place = this.#codec.coldBytes + position - base;
     const head = (position - base) % BLOCK_BYTES;
     const block = this.#copy(place - head, head + bytes);
-    this.#pending = { position, place, head, block, done };
+    this.#pending.push({ position, length: bytes, place, head, block, done });
   }
 
   #copy(place: number, bytes: number): Uint8Array {
@@ -193,14 +199,17 @@ export class FakeLog implements Journal, SegmentSpace, RecordReader, SegmentInde
   }
 
   get appending(): boolean {
-    return this.#pending !== undefined;
+    return this.#pending.length > 0;
   }
 
-  /** Ends the append in flight. Nobody may have written over its bytes meanwhile. */
+  get underWay(): number {
+    return this.#pending.length;
+  }
+
+  /** Ends the oldest append in flight. Nobody may have written over its bytes meanwhile. */
   complete(failure?: Error): void {
-    const append = this.#pending;
+    const append = this.#pending.shift();
     assert.ok(append !== undefined, 'no append is in flight');
-    this.#pending = undefined;
     const { position, place, head, block, done } = append;
     const now = this.#copy(place - head, block.length);
     assert.deepEqual(now, block, 'bytes changed while being written');

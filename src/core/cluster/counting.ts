@@ -30,7 +30,7 @@ export interface Place {
 /** A commit batch that counts, whole. */
 export interface CountedBatch {
   readonly position: Position;
-  /** The reader's own copy. */
+  /** They stay as they are: of a message that was heard, or the reader's own copy of several. */
   readonly bytes: Uint8Array;
   readonly epoch: number;
   /** Number in the stream of its first part. */
@@ -178,10 +178,11 @@ export class Counting {
     if (offset === 0) {
       this.#first = this.#sequence;
       this.#batchBytes = batchBytes;
-      this.#bytes = part && new Uint8Array(batchBytes);
+      const isWhole = part?.length === batchBytes;
+      this.#bytes = isWhole ? part : part && new Uint8Array(batchBytes);
     }
     if (part === undefined) this.#bytes = undefined;
-    else this.#bytes?.set(part, offset);
+    else if (part.length < batchBytes) this.#bytes?.set(part, offset);
     this.#staged = offset + envelope.partBytes;
     if (this.#staged < batchBytes) return { is: 'counts', envelope, batch: undefined };
     const { epoch } = envelope;

@@ -6,9 +6,9 @@ import type { CountedBatch, CountingOptions } from './counting.ts';
 
 /** What it brings about; not within `join`, `publish` or `setting`. */
 export interface OwnershipEffects {
-  /** A batch that counts, while this node does not own: into its log, or compared if it is
-   * there. */
-  apply(batch: CountedBatch, done: (failure: Failure) => void): void;
+  /** Batches that count, while this node does not own, or the first few of them: into its log, or
+   * compared if they are there. `done` is given how many. */
+  apply(batches: readonly CountedBatch[], done: (failure: Failure, count: number) => void): void;
   /** What another said beside its batches: a kind of layout-cluster.ts, and its JSON, valid within
    * the call. */
   said(kind: number, json: Uint8Array, epoch: number, node: number): void;

@@ -101,7 +101,7 @@ export class Ownership {
         beginning,
         queueBytes,
         events: {
-          apply: (batch, done) => this.#options.effects.apply(batch, done),
+          apply: (batches, done) => this.#options.effects.apply(batches, done),
           heard: (verdict, message) => this.#listen(verdict, message),
           joined: () => {
             if (this.#state === 'joining') this.#state = 'following';
@@ -184,7 +184,10 @@ export class Ownership {
   #listen({ envelope }: Verdict & { is: 'counts' }, message: StreamMessage): void {
     const { kind, epoch, node } = envelope;
     if (isSignOfLife(kind)) this.#heard();
-    if (kind === STREAM_RESIGN) this.#resigned = true;
+    if (kind === STREAM_RESIGN) {
+      this.#resigned = true;
+      this.#reading?.applyAll();
+    }
     this.#options.effects.said(kind, jsonOf(message.bytes, envelope), epoch, node);
   }
 

@@ -24,8 +24,9 @@ export interface Saved {
 }
 
 export interface ReadingEvents {
-  /** Takes a batch that counts; those that are in the log already are to be compared with it. */
-  apply(batch: CountedBatch, done: (failure: Failure) => void): void;
+  /** Takes batches that count, or the first few; those that are in the log already are to be
+   * compared with it. `done` is given how many. */
+  apply(batches: readonly CountedBatch[], done: (failure: Failure, count: number) => void): void;
   heard(verdict: Verdict & { is: 'counts' }, message: StreamMessage): void;
   /** Everything that was there when reading began is applied. */
   joined(): void;
@@ -43,6 +44,9 @@ export interface ReadingOptions extends CountingOptions {
   readonly queueBytes: number;
 }
 
+/** Small batches wait for each other until so many bytes are there, or a tick comes: nobody waits
+ * for a copy's disk, and whoever may need it shares it with the servers. */
+const TOGETHER_BYTES = 256 * 1024;
 const CHECK_MS = 1000;
 const FOLLOW_MS = 250;
 
@@ -97,6 +101,7 @@ export class Reading {
 
   tick(nowMs: number): void {
     if (this.#ended) return;
+    this.applyAll();
     if (nowMs >= this.#checkMs) this.#check(nowMs);
     const wanted = this.#follows && this.#following === undefined;
     if (wanted && nowMs >= this.#followMs) this.#follow();
@@ -247,32 +252,38 @@ export class Reading {
       this.segments.add(verdict.batch, verdict.envelope.closes);
       this.#queue.push(verdict.batch);
       this.#queued += verdict.batch.bytes.length;
-      this.#apply();
+      if (this.#queued >= TOGETHER_BYTES || !this.#joined) this.applyAll();
     }
     this.#options.events.heard(verdict, message);
   }
 
-  #apply(): void {
-    const batch = this.#queue[0];
-    if (this.#applying || batch === undefined || this.#ended) return;
-    this.#queue.shift();
+  /** Has what waits applied, however little that is. */
+  applyAll(): void {
+    if (this.#applying || this.#queue.length === 0 || this.#ended) return;
     this.#applying = true;
-    this.#options.events.apply(batch, (failure) => {
+    const { length } = this.#queue;
+    this.#options.events.apply(this.#queue, (failure, count) => {
       this.#applying = false;
       if (this.#ended) return;
       if (failure !== undefined) {
         this.#options.events.stop(74, failure.message);
         return;
       }
-      this.#place = batch.place;
-      this.#queued -= batch.bytes.length;
-      if (this.#paused && this.#queued < this.#options.queueBytes) {
-        this.#paused = false;
-        this.#following?.resume();
-      }
-      this.#apply();
+      this.#applied(count);
+      const isMore = count < length || this.#queued >= TOGETHER_BYTES;
+      if (isMore || !this.#joined) this.applyAll();
       this.#maybeJoined();
     });
+  }
+
+  #applied(count: number): void {
+    const applied = this.#queue.splice(0, count);
+    for (const { bytes } of applied) this.#queued -= bytes.length;
+    this.#place = applied.at(-1)!.place;
+    if (this.#paused && this.#queued < this.#options.queueBytes) {
+      this.#paused = false;
+      this.#following?.resume();
+    }
   }
 
   #maybeJoined(): void {

@@ -1,6 +1,6 @@
 // Group commit: messages and marks gather in the open batch in the ring; a sealed batch is written
-// and synced, one at a time; when it is durable its acks are released, in `#appended` and nowhere
-// else. Decides when to seal and when to go on to the next segment.
+// and synced, one at a time, or large ones as many as the journal takes (appends.ts); when it is
+// durable its acks are released, in `#appended` and nowhere else. Decides when to seal and roll.
 //
 //   open ──seal──► sealed ──append──► in flight ──durable──► acks released, messages delivered
 //        publish: producers wait and the disk is idle      acks: marks have waited long enough
@@ -23,6 +23,7 @@ import type { Journal, Resume } from '../ports/journal.ts';
 import type { SegmentSpace } from '../ports/segments.ts';
 import { packIds, type RecordedIds, untilOf } from '../records/ids.ts';
 import type { Deferral, Head } from '../records/placed.ts';
+import { Appends } from './appends.ts';
 import { Batch, type Reason, type Replyable } from './batch.ts';
 import { CommitDue } from './due.ts';
 import { CLOSING_BYTES, OpenSegment } from './open-segment.ts';
@@ -35,12 +36,10 @@ export class Commit {
   readonly #space: SegmentSpace;
   readonly #options: CommitOptions;
   readonly marks: UnwrittenMarks;
-  // Two at most: the rest of a full segment, and what opened the next.
-  readonly #sealed: Batch[] = [];
+  readonly #sealed: Appends;
   readonly #spare: Batch[] = [];
   #open = new Batch();
   #opened = 0; // batches so far
-  #inFlight: Batch | undefined;
   readonly #segment: OpenSegment;
   #hotFrom = 0;
   #epoch = 0;
@@ -57,6 +56,7 @@ export class Commit {
     this.#space = options.space;
     this.#options = options;
     this.#segment = new OpenSegment(options);
+    this.#sealed = new Appends(options, (failure) => this.#appended(failure));
     this.#due = new CommitDue(options);
     this.marks = new UnwrittenMarks(options, this.#segment);
   }
@@ -88,7 +88,7 @@ export class Commit {
   }
 
   get idle(): boolean {
-    return this.#inFlight === undefined && this.#sealed.length === 0 && this.#open.records === 0;
+    return this.#sealed.isEmpty && this.#open.records === 0;
   }
 
   /** Whether the disk has no room for what was accepted already. */
@@ -117,7 +117,7 @@ export class Commit {
 
   /** Whether a message larger than a quantum is being written, or about to be. */
   get writesLarge(): boolean {
-    return this.#inFlight?.large === true || this.#sealed.some(({ large }) => large);
+    return this.#sealed.hasLarge;
   }
 
   /** Whether the rest of the open segment must do until it is known whether there is a next one. */
@@ -171,7 +171,7 @@ export class Commit {
    */
   reply(to: Replyable, token: number): boolean {
     if (this.#failure !== undefined) return true;
-    const batch = this.#open.rows.count > 0 ? this.#open : (this.#sealed.at(-1) ?? this.#inFlight);
+    const batch = this.#open.rows.count > 0 ? this.#open : this.#sealed.last;
     if (batch === undefined) return false;
     batch.replyTo.push(to);
     batch.tokens.push(token);
@@ -277,26 +277,28 @@ export class Commit {
   }
 
   #pump(proofDue = false): void {
-    if (this.#inFlight !== undefined || this.#failure !== undefined) return;
-    if (this.#sealed.length === 0) {
-      const reason = this.#reason(proofDue);
-      if (reason === undefined) return;
-      if (this.#segment.room() < 2 * CLOSING_BYTES) {
-        if (!this.#space.nextReady()) return; // comes again with segmentChanged
-        this.#roll(!this.#space.mayGrow());
-        if (this.#sealed.length === 0) return;
-      } else {
-        this.#seal(reason, 0);
-        this.#begin();
-      }
+    const sealed = this.#sealed;
+    while (this.#failure === undefined && sealed.hasRoom) {
+      if (!sealed.waits && !this.#sealNext(proofDue)) return;
+      this.reasons[sealed.next().reason]++;
     }
-    const batch = this.#sealed.shift()!;
-    this.#inFlight = batch;
-    batch.begunMs = this.#options.nowMs();
-    this.reasons[batch.reason]++;
-    this.#journal.append(batch.base + batch.offset, batch.bytes, (failure) =>
-      this.#appended(failure),
-    );
+  }
+
+  // Whether there is a batch that is worth to be written now.
+  #sealNext(proofDue: boolean): boolean {
+    const isNext = this.#sealed.isResting;
+    const bytes = this.#codec.writeAt() - this.#open.offset;
+    const reason = isNext || this.#sealed.isWorth(bytes) ? this.#reason(proofDue) : undefined;
+    if (reason === undefined) return false;
+    if (this.#segment.room() < 2 * CLOSING_BYTES) {
+      // Comes again with segmentChanged, or when nothing is in flight any more.
+      if (!isNext || !this.#space.nextReady()) return false;
+      this.#roll(!this.#space.mayGrow());
+    } else {
+      this.#seal(reason, 0);
+      this.#begin();
+    }
+    return true;
   }
 
   // Completes the open batch; the caller begins the next one.
@@ -313,7 +315,7 @@ export class Commit {
     open.stamp(codec.sequence(), wallMs());
     codec.packControl(RECORD_COMMIT, flags, open.end, open.storedMs, open.records);
     open.close(codec.writeAt(), reason, (flags & FLAG_LAST) !== 0);
-    this.#sealed.push(open);
+    this.#sealed.add(open);
     if (following?.active) following.sealed(open);
   }
 
@@ -328,11 +330,9 @@ export class Commit {
   }
 
   #appended(failure: Failure): void {
-    const batch = this.#inFlight;
-    assert(batch !== undefined, 'an append ended that was never begun');
-    this.#inFlight = undefined;
-    const { events, following, nowMs } = this.#options;
-    batch.tookMs = nowMs() - batch.begunMs;
+    const batch = this.#sealed.ended();
+    if (this.#failure !== undefined) return; // of one before it, and was told
+    const { events, following } = this.#options;
     if (failure !== undefined) {
       this.#failure = failure;
       events.failed(failure);

@@ -5,12 +5,17 @@
 import type { Failure, Position } from './basics.ts';
 
 /**
- * One append in flight, nothing beside it. The bytes stand in the ring of the codec's memory, at
- * their offset in the open segment, and do not change from the call on, so they may be read, sent
- * elsewhere and written again before `done`. Whoever replaces this port lets the segment files be
- * written too, as records are read back from those.
+ * `depth` appends in flight, nothing beside them. The bytes stand in the ring of the codec's
+ * memory, at their offset in the open segment, and do not change from the call on, so they may be
+ * read, sent elsewhere and written again before `done`. Whoever replaces this port lets the segment
+ * files be written too, as records are read back from those.
  */
 export interface Journal {
+  /** How many appends it takes before the first of them is done, at this time: at least 1. They are
+   * done in their order, and each is synced before the next one is written: a batch may say so. */
+  readonly depth: number;
+  /** From so many bytes on a batch is worth an append behind those that are in flight. */
+  readonly aheadBytes: number;
   /**
    * Writes the `bytes` bytes that stand in the ring for `position` and makes them durable as the
    * sync mode says. They are one whole commit batch and lie in one segment. `done` comes later,

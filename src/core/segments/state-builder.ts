@@ -19,13 +19,14 @@ import type { Position } from '../ports/basics.ts';
 import { DueEntries, emptyDueEntry, type SegmentEntries } from '../records/due.ts';
 import { dueOfDeferral, dueOfPlaced } from '../records/due-of.ts';
 import { idRecordBytes, idsIn, type RecordedIds, untilOf } from '../records/ids.ts';
-import { type Mark, marksIn } from '../records/marks.ts';
+import { marksIn } from '../records/marks.ts';
 import { type Deferral, deferralsIn, type Head, kindOf, readHead } from '../records/placed.ts';
-import { COUNT, OFFSET, ROW_WORDS, RowList, sequenceOf, TYPE, timeOf } from '../records/rows.ts';
+import { COUNT, OFFSET, ROW_WORDS, sequenceOf, TYPE, timeOf } from '../records/rows.ts';
 import { Apply } from './apply.ts';
 import { type KnownMessages, restoreMessages } from './restoring.ts';
 import type { Retention } from './retention.ts';
 import { type Settings, settingText, unreadSettings } from './settings.ts';
+import { Staged } from './staged.ts';
 import type { KnownState, State } from './state.ts';
 
 /** A segment whose entries are in memory: where these begin, and what it says of times. */
@@ -41,10 +42,8 @@ export class StateBuilder {
   readonly #settings: Settings;
   readonly #state: State<unknown>;
   readonly #apply: Apply;
-  readonly #rows = new RowList();
-  #positions: Position[] = []; // of the first byte of the chunk that each staged row came from
-  readonly #heads = new Map<number, Head>(); // of staged rows that have one
-  #marks: (() => void)[] = [];
+  #staged = new Staged();
+  readonly #whole: Staged[] = []; // batches before it that count together with it
   /** Segments whose entries are in memory. */
   readonly inMemory: InMemory[] = [];
   readonly #entry = emptyDueEntry();
@@ -116,28 +115,26 @@ export class StateBuilder {
   record(rows: Uint32Array, at: number, chunk: Position, bytes: Uint8Array): void {
     const type = rows[at + TYPE]!;
     this.records++;
+    const { marks } = this.#staged;
     const body = rows[at + OFFSET]! + RECORD_HEADER_BYTES;
     const count = rows[at + COUNT]!;
     if (type === RECORD_MESSAGES || type === RECORD_PLACED) {
-      this.#rows.add(rows.subarray(at, at + ROW_WORDS), 1);
-      this.#positions.push(chunk);
+      this.#staged.add(rows, at, chunk);
       if (type === RECORD_PLACED) this.#stageHead(rows, at, bytes, body);
     } else if (type === RECORD_SETTLED) {
-      for (const mark of marksIn(bytes, body, count)) this.#settled(mark);
+      for (const mark of marksIn(bytes, body, count)) marks.push(() => this.#apply.settled(mark));
     } else if (type === RECORD_RETURNED) {
-      for (const mark of marksIn(bytes, body, count))
-        this.#marks.push(() => this.#apply.returned(mark));
+      for (const mark of marksIn(bytes, body, count)) marks.push(() => this.#apply.returned(mark));
     } else if (type === RECORD_DEFERRED) {
       for (const deferral of deferralsIn(bytes, body, count)) this.#deferred(deferral);
     } else if (type === RECORD_IDS) {
       const ids = idsIn(rows, at, bytes, body);
-      this.#marks.push(() => this.#published(ids, chunk));
-    } else if (type === RECORD_COMMIT) this.#stored(sequenceOf(rows, at), timeOf(rows, at));
-  }
-
-  // Compaction leaves it to a later batch to say when messages were stored.
-  #stored(end: number, ms: number): void {
-    if (ms > 0) this.#marks.push(() => this.#state.times.note(end, ms));
+      marks.push(() => this.#published(ids, chunk));
+    } else if (type === RECORD_COMMIT) {
+      // Compaction leaves it to a later batch to say when messages were stored.
+      const [end, ms] = [sequenceOf(rows, at), timeOf(rows, at)];
+      if (ms > 0) marks.push(() => this.#state.times.note(end, ms));
+    }
   }
 
   // The segment of `position` holds ids of messages that were published.
@@ -150,12 +147,8 @@ export class StateBuilder {
     this.#retention.keepIds(position, untilOf(ids), idRecordBytes(count));
   }
 
-  #settled(mark: Mark): void {
-    this.#marks.push(() => this.#apply.settled(mark));
-  }
-
   #deferred(deferral: Deferral): void {
-    this.#marks.push(() => {
+    this.#staged.marks.push(() => {
       this.#apply.deferred(deferral);
       if (dueOfDeferral(deferral, this.#entry)) this.#due.add(this.#entry);
     });
@@ -165,23 +158,33 @@ export class StateBuilder {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     const head = readHead(view, body);
     if (kindOf(rows, at) === KIND_SETTINGS) head.text = settingText(view, body);
-    this.#heads.set(this.#rows.count - 1, head);
+    this.#staged.heads.set(this.#staged.rows.count - 1, head);
     const from = this.#apply.from(rows, at, head);
-    if (from !== undefined) this.#settled(from);
+    if (from !== undefined) this.#staged.marks.push(() => this.#apply.settled(from));
+  }
+
+  /** The batch is complete, and counts with the one that is staged behind it from now on. */
+  whole(): void {
+    this.#whole.push(this.#staged);
+    this.#staged = new Staged();
   }
 
   /** The batch is complete: what was staged counts. */
   commit(): void {
-    const { words } = this.#rows;
-    for (let i = 0; i < this.#rows.count; i++) {
-      const at = i * ROW_WORDS;
-      const position = this.#positions[i]! + words[at + OFFSET]!;
-      const head = this.#heads.get(i);
-      if (head === undefined) this.#apply.messages(words, at, position);
-      else this.#placed(words, at, position, head);
-    }
-    for (const mark of this.#marks) mark();
+    for (const before of this.#whole.splice(0)) this.#count(before);
+    this.#count(this.#staged);
     this.drop();
+  }
+
+  #count({ rows: { words, count }, positions, heads, marks }: Staged): void {
+    for (let i = 0; i < count; i++) {
+      const at = i * ROW_WORDS;
+      const position = positions[i]! + words[at + OFFSET]!;
+      const head = heads.get(i);
+      if (head !== undefined) this.#placed(words, at, position, head);
+      else this.#apply.messages(words, at, position);
+    }
+    for (const mark of marks) mark();
   }
 
   #placed(words: Uint32Array, at: number, position: Position, head: Head): void {
@@ -196,15 +199,12 @@ export class StateBuilder {
     return last.due;
   }
 
-  /** The batch turned out to be incomplete: what was staged never happened. */
+  /** The batch turned out to be incomplete: what was staged of it never happened. */
   drop(): void {
-    this.#rows.clear();
-    this.#heads.clear();
-    this.#positions = [];
-    this.#marks = [];
+    this.#staged.clear();
   }
 
-  /** What is known of messages that were published. */
+  /** Of messages that were published. */
   get ids(): State<unknown>['ids'] {
     return this.#state.ids;
   }

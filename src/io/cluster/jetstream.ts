@@ -97,7 +97,8 @@ export class JetStreamLink implements ReplicatedStream {
       queueMicrotask(() => done(UNKNOWN));
       return;
     }
-    const bytes = new Uint8Array(envelope.length + (body?.length ?? 0));
+    // Not filled with zeros first, which is felt where it is a MiB.
+    const bytes = Buffer.allocUnsafeSlow(envelope.length + (body?.length ?? 0));
     bytes.set(envelope);
     if (body !== undefined) bytes.set(body, envelope.length);
     const once: Done = (appended) => {

@@ -1,11 +1,13 @@
-// A log that somebody else goes on writing: whole commit batches come, one at a time, are looked
+// A log that somebody else goes on writing: whole commit batches come, a few at a time, are looked
 // at by the rules of a recovery, written and synced here, and only then become state. So a copy is
 // what a start would read from it, at any time, and who is to be the owner goes on as after one.
 //
 //   apply ─► checked ─► room for it ─► written and synced ─► state ─► LAST: rolled, indexed ─► done
 //
-// Each batch is synced before the next one is written, as one that says PROOF claims that of all
-// before it, here as where it was made. One that says LAST waits until the next segment is there.
+// What comes together is written and synced together: nobody waits for a copy's disk, and syncs are
+// what it costs. A batch that says PROOF claims that all before it was synced first, which is not
+// true here then: a start takes damage in what was written last for a tear (LogOptions.syncedTo).
+// One that says LAST waits until the next segment is there, and ends what is written together.
 
 import { RECORD_HEADER_BYTES, SEGMENT_DATA_AT } from '../../../assembly/layout.ts';
 import type { Failure, Position } from '../../core/ports/basics.ts';
@@ -15,9 +17,9 @@ import type { InMemory } from '../../core/segments/state-builder.ts';
 import { FileLog } from '../file-log.ts';
 import type { LogOptions } from '../recovery/log-options.ts';
 import type { Recovered } from '../recovery/recovery.ts';
-import { segmentName } from '../segments/segment.ts';
-import { checkBatch, type FollowedBatch, type Said } from './batch.ts';
+import type { FollowedBatch } from './batch.ts';
 import { FollowedUpkeep } from './followed-upkeep.ts';
+import { type Group, gather } from './gathering.ts';
 import { EndlessReplay } from './replay.ts';
 
 export interface FollowerOptions {
@@ -37,6 +39,9 @@ export interface TakenOver {
 
 /** Two records of a broker that is about to begin, and what closes a segment. */
 const CLOSING_BYTES = 4 * RECORD_HEADER_BYTES;
+
+/** How many of the batches are applied, or why none can be. */
+export type Applied = (failure: Failure, count: number) => void;
 
 export class Follower {
   readonly log: FileLog;
@@ -131,32 +136,31 @@ export class Follower {
   }
 
   /**
-   * Takes the next batch; its bytes are copied within the call. `done` comes later, when it is on
-   * disk and part of the state. After LogError `damaged` or `version` nothing has changed: it was
-   * none of this log. After any other failure all further ones fail, too. One at a time.
+   * Takes the next batches, or the first few; their bytes are copied within the call. `done` comes
+   * later, when so many are on disk and part of the state: at least one, or it failed. After
+   * LogError `damaged` or `version` nothing has changed: the first one was none of this log. After
+   * any other failure all further ones fail, too. One call at a time.
    */
-  apply(batch: FollowedBatch, done: (failure: Failure) => void): void {
+  apply(batches: readonly FollowedBatch[], done: Applied): void {
     const { soon } = this.#options.log;
     const failure = this.#failure ?? this.#refusal();
     if (failure !== undefined) {
-      soon(() => done(failure));
+      soon(() => done(failure, 0));
       return;
     }
-    let said: Said;
+    let group: Group;
     try {
-      said = this.#check(batch);
+      const behind = { resume: this.#resume, isBegun: this.#isBegun };
+      group = gather(batches, this.#options.log.codec, this.#replay, behind);
     } catch (error) {
-      this.#replay.drop();
-      soon(() => done(error as Error));
+      soon(() => done(error as Error, 0));
       return;
     }
-    const { position, bytes, epoch } = batch;
-    const { length } = bytes;
     this.#busy = true;
     this.#when(
-      () => !said.last || (this.log.nextReady() && !this.#upkeep.lags),
-      () => this.#write(position, length, epoch, said, done),
-      done,
+      () => !group.last || (this.log.nextReady() && !this.#upkeep.lags),
+      () => this.#write(group, done),
+      (failed) => done(failed, 0),
     );
   }
 
@@ -165,50 +169,21 @@ export class Follower {
     return this.#busy ? new Error('bug: two batches at once') : undefined;
   }
 
-  // Its bytes stay in the ring, where they are written from, only if they hold.
-  #check(batch: FollowedBatch): Said {
-    const { codec } = this.#options.log;
-    const { base, segmentBytes: bytes, places = false, epoch, sequence } = this.#resume;
-    const name = segmentName(base);
-    const fits = batch.position === this.end && batch.position + batch.bytes.length <= base + bytes;
-    const place = codec.coldBytes + this.#resume.offset;
-    if (fits) codec.memory.set(batch.bytes, place);
-    const before = {
-      segment: { name, base, bytes, places },
-      end: this.end,
-      epoch,
-      sequence,
-      isBegun: this.#isBegun,
-    };
-    try {
-      return checkBatch(codec, place, batch, before, this.#replay);
-    } catch (error) {
-      if (fits) codec.memory.fill(0, place, place + batch.bytes.length);
-      throw error;
-    }
-  }
-
-  #write(
-    position: Position,
-    bytes: number,
-    epoch: number,
-    said: Said,
-    done: (failure: Failure) => void,
-  ): void {
-    this.log.append(position, bytes, (failure) => {
+  #write(group: Group, done: Applied): void {
+    this.log.append(group.position, group.bytes, (failure) => {
       this.#busy = false;
       if (failure !== undefined) {
         this.#failure ??= failure;
         this.#replay.drop();
-        done(this.#failure);
+        done(this.#failure, 0);
         return;
       }
-      this.#durable(bytes, epoch, said);
-      done(undefined);
+      this.#durable(group);
+      done(undefined, group.count);
     });
   }
 
-  #durable(bytes: number, epoch: number, { last, sequence, trim }: Said): void {
+  #durable({ bytes, epoch, last, sequence, trim }: Group): void {
     const { offset } = this.#resume;
     this.#resume = { ...this.#resume, offset: offset + bytes, epoch, sequence };
     this.#isBegun = true;

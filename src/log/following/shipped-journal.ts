@@ -1,6 +1,7 @@
 // The journal of a log of which there are other copies: each batch is published first, then written
 // here, and only then is it done. So what is on this disk is always a part of what was published,
-// and nothing that others refused ever has to be cut off again.
+// and nothing that others refused ever has to be cut off again. While one is written, those behind
+// it are being published already.
 
 import { RECORD_EPOCH_AT } from '../../../assembly/layout.ts';
 import type { Failure, Position } from '../../core/ports/basics.ts';
@@ -10,9 +11,10 @@ import type { SegmentSpace } from '../../core/ports/segments.ts';
 /** Makes batches known to others, in one order. */
 export interface Publisher {
   /**
-   * Publishes a batch, one at a time. The bytes do not change, and may be sent again until `done`.
-   * That comes later, never within the call, and at most once: without a failure it is published
-   * for certain, with one it may be or not, and this owner's life is over.
+   * Publishes a batch, behind those that are under way. The bytes do not change, and may be sent
+   * again until `done`. That comes later, never within the call, in the order of the batches, and at
+   * most once: without a failure it is published for certain, with one it may be or not, and this
+   * owner's life is over.
    */
   publish(position: Position, bytes: Uint8Array, done: (failure: Failure) => void): void;
   /** Whether a batch waits for longer than usual: nothing more should be accepted. */
@@ -25,25 +27,51 @@ export interface Publisher {
 
 /** The journal below; `placeOf` gives where the bytes of a batch stand, `epoch` is what segments
  * say that are made from then on. */
-export type LocalJournal = Journal & {
+export type LocalJournal = Omit<Journal, 'depth' | 'aheadBytes'> & {
   placeOf(position: Position, bytes: number): Uint8Array;
   epoch: number;
 };
 
+/** So many batches are on their way at once, small ones alone: servers take large ones for less. */
+const DEPTH = 4;
+const AHEAD_BYTES = 768 * 1024;
+
+interface Append {
+  readonly position: Position;
+  readonly bytes: number;
+  readonly done: (failure: Failure) => void;
+  isPublished: boolean;
+}
+
 export class ShippedJournal implements Journal {
+  readonly aheadBytes: number;
   readonly #local: LocalJournal;
   readonly #publisher: Publisher;
   readonly #soon: (call: () => void) => void;
   #failure: Error | undefined;
   #epoch = 0;
+  #isBegun = false;
   #writing = false;
+  // Those that are on their way, in their order.
+  readonly #appends: Append[] = [];
   #rested: (() => void)[] = [];
 
   /** `soon` calls back in a turn of its own. */
-  constructor(local: LocalJournal, publisher: Publisher, soon: (call: () => void) => void) {
+  constructor(
+    local: LocalJournal,
+    publisher: Publisher,
+    soon: (call: () => void) => void,
+    aheadBytes = AHEAD_BYTES,
+  ) {
+    this.aheadBytes = aheadBytes;
     this.#local = local;
     this.#publisher = publisher;
     this.#soon = soon;
+  }
+
+  // The first is what makes this node the owner, and nothing follows it before that counts.
+  get depth(): number {
+    return this.#isBegun ? DEPTH : 1;
   }
 
   append(position: Position, bytes: number, done: (failure: Failure) => void): void {
@@ -52,30 +80,38 @@ export class ShippedJournal implements Journal {
       this.#soon(() => done(failure));
       return;
     }
-    const end = (failure: Failure) => {
-      this.#failure ??= failure;
-      done(this.#failure);
-    };
     const image = this.#local.placeOf(position, bytes);
     // No segment may speak of a life before that has begun: an earlier one may go on.
     if (this.#epoch === 0)
       this.#epoch = new DataView(image.buffer, image.byteOffset).getUint32(RECORD_EPOCH_AT, true);
+    const append: Append = { position, bytes, done, isPublished: false };
+    this.#appends.push(append);
     this.#publisher.publish(position, image, (failure) => {
-      if (failure !== undefined || this.#failure !== undefined) {
-        end(failure);
-        return;
-      }
-      this.#local.epoch = this.#epoch;
-      this.#write(position, bytes, end);
+      this.#failure ??= failure;
+      append.isPublished = true;
+      this.#writeNext();
     });
   }
 
-  #write(position: Position, bytes: number, done: (failure: Failure) => void): void {
+  // Each is synced here before the next one is written, as that claims it.
+  #writeNext(): void {
+    if (this.#writing) return;
+    if (this.#failure !== undefined) {
+      for (const { done } of this.#appends.splice(0)) done(this.#failure);
+      return;
+    }
+    const next = this.#appends[0];
+    if (next?.isPublished !== true) return;
+    this.#local.epoch = this.#epoch;
     this.#writing = true;
-    this.#local.append(position, bytes, (failure) => {
+    this.#local.append(next.position, next.bytes, (failure) => {
       this.#writing = false;
       for (const call of this.#rested.splice(0)) this.#soon(call);
-      done(failure);
+      this.#failure ??= failure;
+      this.#isBegun = true;
+      this.#appends.shift();
+      next.done(this.#failure);
+      this.#writeNext();
     });
   }
 

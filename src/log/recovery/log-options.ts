@@ -46,6 +46,12 @@ export interface LogOptions extends Delays {
    */
   isCopy?: boolean;
   /**
+   * Of a copy that wrote batches together: what is before was synced. What is damaged behind it
+   * is cut off with all that follows, as a torn end is: it can be had again. Absent: a record that
+   * says so proves what is before it to have been synced.
+   */
+  syncedTo?: Position | undefined;
+  /**
    * Where a log that is made new begins, if it takes the place of another one; 0 without it.
    * `start`: the oldest position that it needs, if segments before this one come from elsewhere.
    */

@@ -26,7 +26,7 @@ import { COPIED, HOW_TO_REPAIR, LogError } from '../files/errors.ts';
 import type { Files } from '../files/files.ts';
 import { list, open, settle } from '../files/promises.ts';
 import type { KnownSegment } from '../index/checkpoint.ts';
-import { lookBeyond, readFully, type Scannable, type Walk, walk } from '../scan/scan.ts';
+import { readFully, type Scannable, type Walk, walk } from '../scan/scan.ts';
 import {
   baseOf,
   decodeHeader,
@@ -40,9 +40,11 @@ import { readIds } from './ids.ts';
 import { makeEnd, removeSegment, settleNames } from './log-end.ts';
 import { Progress, type Tell } from './progress.ts';
 import type { Sink } from './sink.ts';
+import { damaged, proveTorn } from './torn.ts';
 
-/** What spares recovery the reading of most segments. */
+/** What is known beforehand, which spares recovery the reading of most segments. */
 export interface Shortcuts {
+  syncedTo: Position | undefined; // as LogOptions say it
   /** Position before which nothing is needed, as far as is known. */
   start: Position;
   /** What is known of a complete segment; undefined: it has to be read. Of `idsUntilMs` 0 its ids
@@ -263,7 +265,7 @@ export async function recover(
   const later = segments.slice(tail + 1);
   if (segment.header.end !== undefined)
     throw damaged(segment, state, 'the segment is compacted, which was synced before it was used');
-  const torn = await proveTorn(files, codec, segment, state, later);
+  const torn = await proveTorn(files, codec, segment, state, later, shortcuts?.syncedTo);
   // After that: what says that older segments were given back may stand behind the damage.
   checkStart(segments[0]!, older.at(-1), start);
   const keep = torn.later === 0 ? later.slice(0, 1) : [];
@@ -297,49 +299,5 @@ function checkStart(oldest: FoundSegment, before: FoundSegment | undefined, star
   throw new LogError(
     'missing',
     `the log has no positions ${from} to ${oldest.base - 1}: the segments before ${oldest.name} are missing. Put them back, or, ${HOW_TO_REPAIR}. ${COPIED}`,
-  );
-}
-
-/** Records behind the last complete batch, none of which was ever acked. */
-interface Torn {
-  /** Where they end in their segment; the end of the last complete batch if there are none. */
-  end: number;
-  /** Bytes of them in later segments, which the weaker sync modes let overtake this one. */
-  later: number;
-}
-
-async function proveTorn(
-  files: Files,
-  codec: RecordScanner,
-  segment: FoundSegment,
-  state: Walk,
-  later: FoundSegment[],
-): Promise<Torn> {
-  const bad = state.stopped;
-  const beyond = await lookBeyond(files, codec, segment, state.committed, bad, state.epoch);
-  if (beyond.proof >= 0)
-    throw damaged(
-      segment,
-      state,
-      `the record at offset ${beyond.proof} behind it was written after it had been synced`,
-    );
-  const torn: Torn = { end: beyond.end, later: 0 };
-  for (const next of later) {
-    const found = await lookBeyond(files, codec, next, SEGMENT_DATA_AT, 0, state.epoch);
-    if (found.proof >= 0)
-      throw damaged(
-        segment,
-        state,
-        `${next.name} behind it holds records that were written after it had been synced`,
-      );
-    torn.later += found.end - SEGMENT_DATA_AT;
-  }
-  return torn;
-}
-
-function damaged(segment: FoundSegment, state: Walk, proof: string): LogError {
-  return new LogError(
-    'damaged',
-    `${segment.name} is damaged at offset ${state.stopped} (log position ${segment.base + state.stopped}, after sequence ${state.sequence}): the bytes there are not what was written and acked; ${proof}. Nothing was changed. thrustmq log verify says more. Restore the file from a copy, or, ${HOW_TO_REPAIR}. ${COPIED}`,
   );
 }

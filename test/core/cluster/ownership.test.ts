@@ -81,9 +81,10 @@ function node(stream: Stream, number: number, changed: Partial<OwnershipOptions>
   const ownership: Ownership = new Ownership({
     stream,
     effects: {
-      apply: (batch, done) => {
-        tell(`apply ${batch.position}`);
-        held.push(() => done(undefined));
+      apply: (batches, done) => {
+        tell(`apply ${batches.map(({ position }) => position).join(', ')}`);
+        const { length } = batches;
+        held.push(() => done(undefined, length));
       },
       said: () => {},
       campaign: (epoch) => tell(`campaign ${epoch}`),

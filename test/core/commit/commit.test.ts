@@ -230,6 +230,42 @@ describe('batches', () => {
     assert.equal(bench.commit.reasons.publish, 2);
   });
 
+  test('where the journal takes more, what is large goes behind what is in flight, in order', () => {
+    const bench = new Bench();
+    const told: number[] = [];
+    const to = { done: (token: number) => void told.push(token) };
+    bench.log.depth = 3;
+    bench.log.aheadBytes = 2000;
+    const pack = (size: number, token: number) => {
+      bench.pack(new Uint8Array(size));
+      bench.commit.reply(to, token);
+      bench.commit.flush();
+    };
+    pack(100, 1);
+    pack(900, 2);
+    assert.equal(bench.log.underWay, 1, 'what is small waits');
+    pack(900, 3);
+    pack(900, 4);
+    assert.equal(bench.log.underWay, 2, 'not from so many bytes on');
+    pack(900, 5);
+    pack(900, 6);
+    pack(900, 7);
+    pack(900, 8);
+    pack(900, 9);
+    pack(900, 10);
+    assert.equal(bench.log.underWay, 3, 'more than the journal takes');
+    assert.deepEqual(told, []);
+    const at = bench.commit.durablePosition;
+    bench.log.complete();
+    assert.deepEqual(told, [1]);
+    assert.ok(bench.commit.durablePosition > at);
+    assert.equal(bench.log.underWay, 3, 'it goes on');
+    bench.finish();
+    assert.deepEqual(told, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    assert.ok(bench.commit.idle);
+    assert.equal(bench.commit.durablePosition, bench.commit.endPosition);
+  });
+
   test('nothing to say, nothing written', () => {
     const bench = new Bench({ strict: false });
     bench.advance(10_000);
@@ -406,6 +442,26 @@ describe('failure', () => {
     assert.equal(bench.log.appending, false);
     assert.deepEqual(replies, []);
     assert.equal(bench.commit.failure?.message, 'EIO');
+  });
+
+  test('of one of several in flight, it is told once, and no reply of those behind it is given', () => {
+    const bench = new Bench();
+    bench.log.depth = 3;
+    bench.log.aheadBytes = 500;
+    const replies: number[] = [];
+    const to = { done: (token: number) => void replies.push(token) };
+    for (const token of [1, 2, 3]) {
+      bench.pack(new Uint8Array(900));
+      bench.commit.reply(to, token);
+      bench.commit.flush();
+    }
+    assert.equal(bench.log.underWay, 3);
+    bench.log.complete();
+    bench.log.complete(new Error('EIO'));
+    bench.log.complete();
+    assert.deepEqual(replies, [1]);
+    assert.equal(bench.events.filter((event) => event.startsWith('failed')).length, 1);
+    assert.equal(bench.log.appending, false);
   });
 
   test('a reply with nothing on its way may be given at once', () => {

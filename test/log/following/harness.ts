@@ -56,6 +56,8 @@ export const PAUSED = ['3', '10', '11'];
 
 /** Takes down every batch that is durable. */
 class RecordingJournal implements Journal {
+  readonly depth = 1;
+  readonly aheadBytes = Number.POSITIVE_INFINITY;
   readonly #log: FileLog;
   readonly #batches: Recorded[];
 
@@ -301,7 +303,8 @@ export class Copy {
   apply(batch: FollowedBatch): Promise<Failure> {
     return new Promise((resolve) => {
       let within = true;
-      this.follower.apply(batch, (failure) => {
+      this.follower.apply([batch], (failure, count) => {
+        assert.equal(count, failure === undefined ? 1 : 0);
         assert.ok(!within, 'told within the call');
         resolve(failure);
       });

@@ -23,26 +23,23 @@ class Stream implements Publisher {
   readonly trims: Position[] = [];
   silent = false;
   full = false;
-  #waiting: ((failure: Failure) => void) | undefined;
+  readonly #waiting: ((failure: Failure) => void)[] = [];
 
   publish(position: Position, bytes: Uint8Array, done: (failure: Failure) => void): void {
-    assert.equal(this.#waiting, undefined, 'two at once');
     const copied = bytes.slice();
     const epoch = new DataView(copied.buffer).getUint32(RECORD_EPOCH_AT, true);
     const base = Math.floor(position / SEGMENT_BYTES) * SEGMENT_BYTES;
     this.batches.push({ position, bytes: copied, epoch, base, trim: 0 });
-    this.#waiting = done;
+    this.#waiting.push(done);
     if (!this.silent) setImmediate(() => this.answer());
   }
 
   answer(failure?: Error): void {
-    const waiting = this.#waiting;
-    this.#waiting = undefined;
-    waiting?.(failure);
+    this.#waiting.shift()?.(failure);
   }
 
   get waits(): boolean {
-    return this.#waiting !== undefined;
+    return this.#waiting.length > 0;
   }
 
   stalled(): boolean {
@@ -119,6 +116,45 @@ describe('a journal that publishes first', () => {
     journal.whenRested(() => void told.push('again'));
     await turn();
     assert.deepEqual(told, ['done', 'rested', 'again']);
+  });
+
+  test('the next are published while one is written, and written one by one, in order', async () => {
+    const stream = new Stream();
+    stream.silent = true;
+    const writing: ((failure: Failure) => void)[] = [];
+    const local: LocalJournal = {
+      epoch: 0,
+      placeOf: () => new Uint8Array(64).fill(7),
+      append: (_position, _bytes, done) => void writing.push(done),
+      stalled: () => false,
+      syncedPosition: 0,
+      trim: () => {},
+      startPosition: 0,
+    };
+    const journal = new ShippedJournal(local, stream, soon);
+    const told: string[] = [];
+    const append = (name: string) =>
+      journal.append(4096, 64, (failure) => void told.push(failure?.message ?? name));
+    assert.equal(journal.depth, 1, 'it is nobody yet, and something follows the start');
+    append('start');
+    stream.answer();
+    writing.shift()!(undefined);
+    assert.deepEqual(told.splice(0), ['start']);
+    assert.ok(journal.depth > 2);
+    for (const name of ['a', 'b', 'c']) append(name);
+    assert.equal(stream.batches.length, 4, 'published one behind the other');
+    assert.equal(writing.length, 0, 'written before it is published');
+    stream.answer();
+    stream.answer();
+    assert.equal(writing.length, 1, 'two are written at once');
+    writing.shift()!(undefined);
+    assert.deepEqual(told, ['a']);
+    assert.equal(writing.length, 1);
+    journal.fail(new Error('deposed'));
+    writing.shift()!(undefined);
+    assert.deepEqual(told, ['a', 'deposed', 'deposed']);
+    stream.answer();
+    assert.deepEqual([told.length, writing.length], [3, 0]);
   });
 
   test('what was refused is neither written nor acked, and nothing is published after it', async () => {

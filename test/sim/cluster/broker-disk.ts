@@ -11,7 +11,8 @@ import { sameBytes } from './stream-truth.ts';
 export class BrokerDisk {
   readonly #clock: Clock;
   #files = new MemoryFiles();
-  #fault: Fault | undefined;
+  // Since the process began.
+  #faults: Fault[] = [];
   #isBusy = false;
   isSlow = false;
   isHung = false;
@@ -61,7 +62,8 @@ export class BrokerDisk {
     if (torn > 0) clock.count('torn tails');
     this.isHung = false;
     this.isPaused = false;
-    this.#fault = undefined;
+    this.#disarm();
+    this.#faults = [];
   }
 
   /** All files are set aside. */
@@ -86,18 +88,22 @@ export class BrokerDisk {
   break(): void {
     const op = this.#clock.chance(0.5) ? 'sync' : 'write';
     const nth = 1 + this.#clock.random.below(5);
-    this.#fault = this.#files.fail({ op, nth, name: /^[^/]*$/, code: 'EIO' });
+    this.#faults.push(this.#files.fail({ op, nth, name: /^[^/]*$/, code: 'EIO' }));
   }
 
   heal(): void {
     this.fill(false);
     this.isSlow = false;
-    if (this.#fault !== undefined) this.#fault.times = 0;
+    this.#disarm();
+  }
+
+  #disarm(): void {
+    for (const fault of this.#faults) fault.times = 0;
   }
 
   /** Whether a call has failed since the process began. */
   get hasFailed(): boolean {
-    return (this.#fault?.fired ?? 0) > 0;
+    return this.#faults.some(({ fired }) => fired > 0);
   }
 
   /** A batch that was called done is on it, whatever happens. */

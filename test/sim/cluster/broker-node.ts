@@ -17,7 +17,8 @@ import type { Failure, Position } from '../../../src/core/ports/basics.ts';
 import type { Link } from '../../../src/core/ports/link.ts';
 import { createState, type State } from '../../../src/core/segments/state.ts';
 import { TICK_MS as BROKER_TICK_MS } from '../../../src/core/timing/alarm.ts';
-import { Follower, type TakenOver } from '../../../src/log/following/follower.ts';
+import { LogError } from '../../../src/log/files/errors.ts';
+import { type Applied, Follower, type TakenOver } from '../../../src/log/following/follower.ts';
 import {
   type Publisher,
   ShippedJournal,
@@ -275,9 +276,18 @@ export class BrokerNode {
 
   #opened(life: number, error: Error): void {
     if (life !== this.#life) return;
+    const isTorn = error instanceof LogError && error.code === 'damaged';
     if (this.disk.hasFailed || /ENOSPC/.test(error.message))
       this.enter(life, () => this.#stop(74, error.message));
-    else this.#world.fail(new Error(`node ${this.number} cannot open its log`, { cause: error }));
+    else if (isTorn && this.#saved.place === undefined) this.enter(life, () => this.#heal());
+    else this.#world.fail(new Error(`node ${this.number} cannot open its log: ${error.stack}`));
+  }
+
+  // It does not remember what of its log was synced: that is set aside, and begun anew.
+  #heal(): void {
+    this.#world.clock.count('set aside');
+    this.disk.empty();
+    this.#open();
   }
 
   #logOptions(foreground: ForegroundTraffic): LogOptions {
@@ -295,6 +305,7 @@ export class BrokerNode {
       segmentBytes: LIMITS.segmentBytes,
       spareBytes: 0,
       newLogId: SHAPE.logId,
+      syncedTo: this.#saved.place?.end,
       now: () => this.#clockMs(),
       wallMs: () => this.#wallMs(),
       later: (call) => this.#after(25, call),
@@ -329,7 +340,7 @@ export class BrokerNode {
   #effects(): OwnershipEffects {
     const { clock } = this.#world;
     return {
-      apply: (batch, done) => this.#apply(this.#form!, batch, done),
+      apply: (batches, done) => this.#apply(this.#form!, batches, done),
       said: () => {},
       campaign: (epoch) => this.#campaign(this.#form!, epoch),
       own: (epoch) => {
@@ -361,13 +372,14 @@ export class BrokerNode {
     };
   }
 
-  #apply(form: Form, batch: CountedBatch, done: (failure: Failure) => void): void {
-    const { position, bytes, place } = batch;
+  #apply(form: Form, batches: readonly CountedBatch[], done: Applied): void {
+    const { clock, truth } = this.#world;
     const { follower } = form;
-    this.#world.truth.holds(this.number, position, bytes);
+    const { position, bytes } = batches[0]!;
+    for (const batch of batches) truth.holds(this.number, batch.position, batch.bytes);
     if (position < follower.end) {
-      this.#world.clock.count('compared');
-      this.#after(0.1, () => done(undefined));
+      clock.count('compared');
+      this.#after(0.1, () => done(undefined, 1));
       const { log } = follower;
       if (position < log.bases().at(-1)!) return;
       const here = log.placeOf(position, bytes.length);
@@ -375,14 +387,16 @@ export class BrokerNode {
       return;
     }
     form.writing++;
-    follower.apply(batch, (failure) => {
-      this.#world.clock.count('applied');
-      if (failure === undefined) {
-        assert.equal(follower.end, place.end, 'both know where the next batch goes');
-        this.disk.holds(position, bytes, follower.log.bases());
-      }
+    const given = [...batches];
+    follower.apply(batches, (failure, count) => {
+      clock.count('applied');
+      if (count > 1) clock.count('applied together');
+      for (const each of given.slice(0, count))
+        this.disk.holds(each.position, each.bytes, follower.log.bases());
+      if (failure === undefined)
+        assert.equal(follower.end, given[count - 1]!.place.end, 'both know where the next goes');
       this.#wrote(form);
-      if (!form.isOver) done(failure);
+      if (!form.isOver) done(failure, count);
       if (failure === undefined) this.#stand(form);
     });
   }
@@ -428,7 +442,9 @@ export class BrokerNode {
       },
     };
     const soon = (call: () => void) => this.#after(0.01, call);
-    const journal = new ShippedJournal(local, publisher, soon);
+    // Batches go out one behind the other in some lives.
+    const aheadBytes = this.#world.clock.chance(0.7) ? 300 : undefined;
+    const journal = new ShippedJournal(local, publisher, soon, aheadBytes);
     form.journal = journal;
     const ports = { ...log.ports, journal, space: new ShippedSpace(log, publisher) };
     const broker: Broker = new Broker({
@@ -478,11 +494,16 @@ export class BrokerNode {
   }
 
   #publisher(form: Form): Publisher {
+    let underWay = 0;
     return {
       publish: (position, bytes, done) => {
+        if (underWay++ > 0) this.#world.clock.count('published ahead');
         // Its commit record, which has no body, is its last.
         const flags = bytes[bytes.length - RECORD_HEADER_BYTES + RECORD_FLAGS_AT]!;
-        this.#ownership!.publish(position, bytes, (flags & FLAG_LAST) !== 0, done);
+        this.#ownership!.publish(position, bytes, (flags & FLAG_LAST) !== 0, (failure) => {
+          underWay--;
+          done(failure);
+        });
       },
       stalled: () => this.#ownership!.isFull || this.#ownership!.state === 'suspended',
       blocked: () => undefined,
@@ -630,7 +651,7 @@ export class BrokerNode {
       else if (!isReady) this.crash();
       else {
         this.#world.clock.count('resigned');
-        this.#ownership!.resign(() => this.crash());
+        this.#ownership!.resign(() => this.#after(0, () => this.crash()));
       }
     };
     look(100);

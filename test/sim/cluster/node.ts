@@ -271,8 +271,10 @@ export class SimNode {
     const soon = (what: () => void) =>
       clock.after(clock.between(0.1, 3), () => this.#enter(life, what));
     return {
-      apply: (batch: CountedBatch, done: (failure: Error | undefined) => void) =>
-        this.#apply(life, batch, done),
+      apply: (
+        batches: readonly CountedBatch[],
+        done: (failure: Error | undefined, count: number) => void,
+      ) => this.#apply(life, batches[0]!, (failure) => done(failure, 1)),
       said: (kind: number, json: Uint8Array) => {
         if (kind === STREAM_SETTING) this.#hearSetting(json);
       },

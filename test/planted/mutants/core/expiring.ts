@@ -117,7 +117,7 @@ export const CORE_EXPIRING: readonly Mutant[] = [
   {
     name: 'times of storing not read from the log',
     file: 'src/core/segments/state-builder.ts',
-    member: 'StateBuilder.#stored',
+    member: 'StateBuilder.record',
     find: 'ms > 0',
     replace: 'ms < 0',
     test: 'test/log/expiring.test.ts',
