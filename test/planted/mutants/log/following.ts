@@ -166,15 +166,6 @@ export const LOG_FOLLOWING: readonly Mutant[] = [
     caughtBy: 'the next are published while one is written, and written one by one, in order',
   },
   {
-    name: 'a batch that closes its segment does not end what is written together',
-    file: 'src/log/following/gathering.ts',
-    member: 'gather',
-    find: 'group.last || (!isFirst && group.bytes + batch.bytes.length > TOGETHER_BYTES)',
-    replace: '!isFirst && group.bytes + batch.bytes.length > TOGETHER_BYTES',
-    test: 'test/log/following/gathering.test.ts',
-    caughtBy: 'some at a time come to what each alone comes to; none is behind one that closes',
-  },
-  {
     name: 'one that does not fit takes those before it with it',
     file: 'src/core/segments/state-builder.ts',
     member: 'StateBuilder.whole',
