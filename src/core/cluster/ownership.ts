@@ -120,8 +120,8 @@ export class Ownership {
   tick(nowMs: number): void {
     this.#reading?.tick(nowMs);
     if (this.#state === 'following' && this.#mayCampaign(nowMs)) this.#campaign();
-    if (this.#state === 'owning') this.#watch(nowMs);
     this.#publishing?.tick(nowMs);
+    if (this.#state === 'owning') this.#watch(nowMs);
   }
 
   /**
@@ -236,9 +236,10 @@ export class Ownership {
     }
   }
 
-  // An owner that can't confirm anything delivers no more; one that has nothing to say beats, but
-  // not while its own disk has to answer, so that a disk that hangs falls silent. One that always
-  // has something to say beats now and then, too: who joins must hear whose batches they are.
+  // An owner that can't confirm anything delivers no more; one that has said nothing for a while
+  // beats, also behind what takes long to be stored, as others hear only what is. But not while
+  // its own disk has to answer, so that a disk that hangs falls silent. One that always has
+  // something to say beats now and then, too: who joins must hear whose batches they are.
   #watch(nowMs: number): void {
     const { effects, ownMs, ttlMs, beatMs, isIdle } = this.#options;
     const publishing = this.#publishing!;
@@ -246,7 +247,7 @@ export class Ownership {
       this.#suspended = true;
       effects.suspend();
     }
-    const isSilent = publishing.idle && nowMs - publishing.signMs >= beatMs;
+    const isSilent = nowMs - publishing.signMs >= beatMs;
     const isNamed = nowMs - this.#namedMs < ttlMs;
     if (publishing.doubting || (isNamed && !isSilent)) return;
     if (isIdle()) {

@@ -49,10 +49,13 @@ interface Item {
   /** When it was sent first and last; what was found by reading may be the first. */
   firstMs: number;
   lastMs: number;
-  /** Of its PubAck. */
+  /** Of its PubAck, and when what that answers was sent. */
   sequence: number;
+  sentMs: number;
 }
 
+/** What has no answer for so long is looked for, and sent again; its answer counts all the same. */
+const PATIENCE_MS = 500;
 /** How long what is in doubt rests before it is looked at again, and a full stream, in ms. */
 const RETRY_MS = 50;
 const FULL_MS = 250;
@@ -65,7 +68,7 @@ export class Publishing {
   #bytes = 0;
   #serial = 0;
   #signMs: number;
-  // Replies to what was sent before a doubt say nothing any more.
+  // That something was not stored says nothing any more of what was sent before a doubt.
   #generation = 0;
   #doubting = false;
   #asking = false;
@@ -76,10 +79,6 @@ export class Publishing {
   constructor(options: PublishingOptions) {
     this.#options = options;
     this.#signMs = options.clockMs();
-  }
-
-  get idle(): boolean {
-    return this.#chain.length === 0;
   }
 
   get doubting(): boolean {
@@ -137,7 +136,11 @@ export class Publishing {
   }
 
   tick(nowMs: number): void {
-    if (this.#doubting && !this.#asking && nowMs >= this.#retryMs) this.#ask();
+    const first = this.#chain[0];
+    if (this.#doubting) {
+      if (!this.#asking && nowMs >= this.#retryMs) this.#ask();
+    } else if (first !== undefined && this.#sent > 0 && nowMs - first.lastMs >= PATIENCE_MS)
+      this.#doubt();
   }
 
   #other(kind: number, json: Uint8Array | undefined, offset: number, done: Done | undefined): void {
@@ -158,7 +161,8 @@ export class Publishing {
     const fields = { ...said, logId, epoch, node, partBytes };
     const envelope = new Uint8Array(STREAM_ENVELOPE_BYTES);
     writeEnvelope(envelope, fields, body, crc32c);
-    this.#chain.push({ envelope, body, fields, done, firstMs: -1, lastMs: -1, sequence: -1 });
+    const notSent = { firstMs: -1, lastMs: -1, sequence: -1, sentMs: -1 };
+    this.#chain.push({ envelope, body, fields, done, ...notSent });
   }
 
   // Sends what there is room for. While something is in doubt, only `#again` sends.
@@ -180,41 +184,44 @@ export class Publishing {
     this.#sent++;
     this.#bytes += item.body?.length ?? 0;
     item.sequence = -1;
-    item.lastMs = clockMs();
-    if (item.firstMs < 0) item.firstMs = item.lastMs;
-    if (isSignOfLife(item.fields.kind)) this.#signMs = item.lastMs;
+    const sentMs = clockMs();
+    item.lastMs = sentMs;
+    if (item.firstMs < 0) item.firstMs = sentMs;
+    if (isSignOfLife(item.fields.kind)) this.#signMs = sentMs;
     stream.append(item.envelope, item.body, expect, (appended) => {
-      if (generation === this.#generation && !this.#ended) this.#replied(item, expect, appended);
+      // What was sent more than once may count by now.
+      if (this.#ended || !this.#chain.includes(item)) return;
+      if (appended.ok && appended.sequence === expect + 1) this.#stored(item, expect + 1, sentMs);
+      else if (generation === this.#generation) this.#failed(appended);
     });
   }
 
-  #replied(item: Item, expect: number, appended: Appended): void {
-    if (!appended.ok) {
-      if (appended.why === 'refused') {
-        this.#options.events.stop(78, appended.text);
-        return;
-      }
+  #failed(appended: Appended): void {
+    if (appended.ok) this.#doubt();
+    else if (appended.why === 'refused') this.#options.events.stop(78, appended.text);
+    else {
       this.#full = appended.why === 'full';
       this.#doubt(this.#full ? FULL_MS : this.#doubting ? RETRY_MS : 0);
-      return;
     }
-    if (appended.sequence !== expect + 1) {
-      this.#doubt();
-      return;
-    }
+  }
+
+  // However late it is told: it is true for ever, and it counts where all before it does.
+  #stored(item: Item, sequence: number, sentMs: number): void {
     this.#full = false;
-    item.sequence = appended.sequence;
+    item.sequence = sequence;
+    item.sentMs = sentMs;
     const { counting } = this.#options;
-    while (this.#chain[0]?.sequence === counting.sequence + 1) this.#confirm(this.#chain[0]);
-    // What was sent again is there: nothing is in doubt any more.
-    this.#doubting = false;
+    while (this.#chain[0]?.sequence === counting.sequence + 1) {
+      this.#confirm(this.#chain[0]);
+      this.#doubting = false; // what is still on its way was sent behind it, or is sent again
+    }
     this.#send();
   }
 
   #confirm(item: Item): void {
     const verdict = this.#options.counting.count(item.fields, undefined);
     assert(verdict.is === 'counts', `what was stored as the next does not count`);
-    this.#gone(item, verdict, item.lastMs);
+    this.#gone(item, verdict, item.sentMs);
   }
 
   #gone(item: Item, verdict: Verdict, sentMs: number): void {
@@ -257,7 +264,7 @@ export class Publishing {
     const first = this.#chain[0];
     if (first !== undefined) {
       this.#generation++;
-      this.#retryMs = Number.POSITIVE_INFINITY;
+      this.#retryMs = this.#options.clockMs() + PATIENCE_MS;
       this.#append(first);
     } else {
       this.#doubting = false;

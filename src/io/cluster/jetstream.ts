@@ -21,7 +21,8 @@ import { isAnother, logIdIn, streamName, subjectOf, whyRefused } from './stream-
 export { StreamRefused } from './nats.ts';
 export type { StreamOptions } from './opening.ts';
 
-const APPEND_MS = 500;
+// Whoever appends loses patience long before; an answer that comes later than that still counts.
+const APPEND_MS = 5000;
 const JUDGE_MS = 60_000;
 const JUDGEMENTS_TO_REPEAT = 60;
 

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { STREAM_BEAT, STREAM_KIND_AT } from '../../../assembly/layout-cluster.ts';
+import { STREAM_BEAT, STREAM_KIND_AT, STREAM_PART } from '../../../assembly/layout-cluster.ts';
 import { crc32c } from '../../../src/codec/crc32c.ts';
 import { Ownership } from '../../../src/core/cluster/ownership.ts';
 import type { OwnershipOptions } from '../../../src/core/cluster/ownership-options.ts';
@@ -133,8 +133,8 @@ function node(stream: Stream, number: number, changed: Partial<OwnershipOptions>
 const bytes = (text: string) => new TextEncoder().encode(text);
 
 /** A node that owns an empty stream. */
-function owner(stream: Stream) {
-  const one = node(stream, 1);
+function owner(stream: Stream, changed: Partial<OwnershipOptions> = {}) {
+  const one = node(stream, 1, changed);
   one.after(2100);
   assert.deepEqual(one.told, ['campaign 1']);
   one.ownership.publish(100, bytes('start'), false, () => {});
@@ -178,7 +178,8 @@ test('an owner that hears nothing delivers no more, and goes on when a beat is s
   one.after(1300);
   assert.ok(!one.mayDeliver());
   assert.deepEqual(one.told, ['suspend']);
-  assert.equal(stream.appends.length, 1, 'one beat is under way');
+  const sent = new Set(stream.appends.map(({ bytes }) => bytes.toString()));
+  assert.equal(sent.size, 1, 'one beat is under way, however often it was sent');
   stream.answer('unknown');
   one.after(100);
   stream.answer('stored');
@@ -197,6 +198,18 @@ test('an owner that always has a batch under way still says who it is', () => {
   }
   const kinds = stream.messages.slice(begun).map((message) => message[STREAM_KIND_AT]);
   assert.equal(kinds.filter((kind) => kind === STREAM_BEAT).length, 1, 'after a TTL');
+});
+
+test('an owner is heard behind what takes long to be stored', () => {
+  const stream = new Stream();
+  const one = owner(stream, { beatMs: 200 });
+  one.ownership.publish(105, bytes('1234'), false, () => {});
+  one.after(200);
+  const kinds = stream.appends.map((each) => each.bytes[STREAM_KIND_AT]);
+  assert.deepEqual(kinds, [STREAM_PART, STREAM_BEAT]);
+  stream.answer('stored');
+  stream.answer('stored');
+  assert.equal(one.ownership.state, 'owning');
 });
 
 test('an orderly stop lets others campaign at once', () => {
@@ -270,4 +283,70 @@ test('a base is told of by its owner alone, and the stream goes up to where it e
   one.ownership.trimmed(50, end('nothing to purge'));
   assert.deepEqual([purged, ended], [[1], ['told', 'purged', 'nothing to purge']]);
   assert.throws(() => two.ownership.base(bytes('{}'), end('never')), /while following/);
+});
+
+/** An owner and one who follows it, on a stream that takes `lateMs` for each answer. */
+function slow(lateMs: number) {
+  const { stream, one, two } = followed();
+  const due: { atMs: number; what: () => void }[] = [];
+  const counts = { done: 0, again: 0 };
+  let nowMs = 0;
+  let position = 105;
+  const late = (what: () => void) => due.push({ atMs: nowMs + lateMs, what });
+  const read = stream.read.bind(stream);
+  stream.read = (sequence, done) => late(() => read(sequence, done));
+  stream.append = (envelope, body, expect, done) => {
+    const bytes = Buffer.concat([envelope, body ?? envelope.subarray(0, 0)]);
+    late(() => {
+      if (expect === stream.messages.length)
+        done({ ok: true, sequence: stream.messages.push(bytes) });
+      else {
+        counts.again++;
+        done({ ok: false, why: 'expected' });
+      }
+    });
+  };
+  const publish = () =>
+    one.ownership.publish(position, bytes('1234'), false, (failure) => {
+      if (failure !== undefined) return;
+      counts.done++;
+      position += 4;
+      publish();
+    });
+  publish();
+  const after = (ms: number) => {
+    for (const until = nowMs + ms; nowMs < until; ) {
+      nowMs += TICK_MS;
+      while (due.length > 0 && due[0]!.atMs <= nowMs) due.shift()!.what();
+      stream.tell();
+      for (const applied of two.held.splice(0)) applied();
+      one.after(TICK_MS);
+      two.after(TICK_MS);
+    }
+  };
+  return { one, two, counts, after, end: () => position };
+}
+
+test('who waits long for each answer stays the owner, and gets on', () => {
+  // Longer than it may deliver without an answer, but others hear of it.
+  const lateMs = 1300;
+  const { one, two, counts, after } = slow(lateMs);
+  after(60_000);
+  assert.deepEqual(one.told, ['suspend'], 'what it hears is too old to deliver by');
+  assert.ok(!two.told.some((what) => what.startsWith('campaign')), two.told.at(-1));
+  assert.ok(counts.again > 10, 'it lost its patience');
+  const turnMs = 60_000 / counts.done;
+  assert.ok(turnMs <= lateMs + 2 * TICK_MS, `${turnMs} ms for each batch`);
+});
+
+test('who is heard of too seldom loses nothing to whoever is as slow', () => {
+  const { one, two, counts, after, end } = slow(2600);
+  const isCandidate = () => two.told.some((what) => what.startsWith('campaign'));
+  while (!isCandidate()) after(TICK_MS);
+  two.ownership.publish(end(), bytes('start'), false, () => {});
+  const before = counts.done;
+  after(20_000);
+  assert.equal(two.told.at(-1), 'depose', 'the other one was first');
+  assert.deepEqual(one.told, ['suspend']);
+  assert.ok(counts.done > before + 5);
 });

@@ -5,6 +5,7 @@ import type { Appended, ReplicatedStream, StreamMessage } from '../../../src/cor
 import type { Clock } from './clock.ts';
 
 const TIMEOUT_MS = 500;
+const APPEND_TIMEOUT_MS = 3000;
 
 /** How often something goes wrong, 0 … 1, for one request. */
 export interface Weather {
@@ -143,7 +144,7 @@ export class Connection implements ReplicatedStream {
     bytes.set(envelope);
     if (body !== undefined) bytes.set(body, envelope.length);
     const sentMs = clock.nowMs;
-    const reply = this.#once(done, { ok: false, why: 'unknown' });
+    const reply = this.#once(done, { ok: false, why: 'unknown' }, APPEND_TIMEOUT_MS);
     if (clock.chance(weather.lostRequest)) {
       clock.count('requests lost');
       return;
@@ -179,14 +180,14 @@ export class Connection implements ReplicatedStream {
   }
 
   // Calls back once: with a reply, or when it has waited for long enough.
-  #once<T>(done: (reply: T) => void, late: T): (reply: T) => void {
+  #once<T>(done: (reply: T) => void, late: T, timeoutMs = TIMEOUT_MS): (reply: T) => void {
     let over = false;
     const once = (reply: T) => {
       if (over || this.isOver) return;
       over = true;
       done(reply);
     };
-    this.#stream.clock.after(TIMEOUT_MS, () => this.#deliver(() => once(late)));
+    this.#stream.clock.after(timeoutMs, () => this.#deliver(() => once(late)));
     return once;
   }
 
