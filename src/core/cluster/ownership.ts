@@ -262,7 +262,8 @@ export class Ownership {
     this.#reading?.end();
     this.#publishing?.end(why);
     this.#publishing = undefined;
-    effect();
+    // Who hears that its publish or resign failed may have ended all of this.
+    if (this.state !== 'stopped') effect();
   }
 
   #stop(code: number, why: string): void {

@@ -230,6 +230,17 @@ test('an orderly stop lets others campaign at once', () => {
   assert.deepEqual(two.told, ['apply 100', 'campaign 2']);
 });
 
+test('who ends as its resign fails hears nothing more', () => {
+  const { stream, one, two } = followed();
+  two.after(2000);
+  one.ownership.resign(() => one.ownership.end());
+  const resign = stream.appends.shift()!;
+  two.ownership.publish(105, bytes('start'), false, () => {});
+  stream.answer('stored');
+  resign.done({ ok: false, why: 'expected' });
+  assert.deepEqual([one.ownership.state, one.told], ['stopped', []]);
+});
+
 test('a batch is done when all its parts are stored in one unbroken row', () => {
   const stream = new Stream();
   const one = owner(stream);
