@@ -157,7 +157,9 @@ export class JetStreamLink implements ReplicatedStream {
       const { first_seq, last_seq, bytes, messages } = state;
       const first = messages === 0 ? last_seq + 1 : first_seq;
       const leader = cluster?.leader === undefined ? {} : { leader: cluster.leader };
-      done(undefined, { first, last: last_seq, bytes, created, ...leader });
+      // Whichever copy it is that now tells when it was made.
+      const made = isAnother(created, this.created) ? created : this.created;
+      done(undefined, { first, last: last_seq, bytes, created: made, ...leader });
     }, done);
   }
 

@@ -184,4 +184,13 @@ export const CLUSTER: readonly Mutant[] = [
     test: 'test/cli/cluster.test.ts',
     caughtBy: 'step-down where nobody would take over: refused, unless it is forced',
   },
+  {
+    name: 'a stream is another one as soon as another copy of it leads',
+    file: 'src/io/cluster/jetstream.ts',
+    member: 'JetStreamLink.state',
+    find: 'isAnother(created, this.created) ? created : this.created',
+    replace: 'created',
+    test: 'test/io/cluster/link.test.ts',
+    caughtBy: 'another copy that leads the stream may tell another time; another stream is told',
+  },
 ];
