@@ -274,9 +274,10 @@ export class Member {
     this.#ownership.resign(() => done());
   }
 
-  /** The owner has ended in order: lets others go first for `restMs`, and follows. */
-  stepDown(restMs: number): void {
+  /** The owner of `life` has ended in order: lets others go first for `restMs`, and follows. */
+  stepDown(life: BrokerLife, restMs: number): void {
     this.#restUntilMs = performance.now() + restMs;
+    if (life !== this.#life) return; // another one was first, and is followed already, or soon
     this.#ownership.end();
     this.#drop(new Error('it has stepped down'));
     this.#log.reopen(() => {

@@ -2,6 +2,7 @@
 // may own the log.
 
 import type { AddressInfo } from 'node:net';
+import type { BrokerLife } from '../broker-life.ts';
 import type { ClusterSnapshot, NodeStatus, StepDown } from '../contract/cluster.ts';
 import type { Command, Outcome } from '../contract/commands.ts';
 import type { Snapshot } from '../contract/snapshot.ts';
@@ -50,7 +51,7 @@ export class ClusterNode {
   #closing: Promise<void> | undefined;
   #failure: Error | undefined;
   #saved = '';
-  #stepsDown = false;
+  #stepsDown: Promise<void> | undefined;
 
   constructor(parts: NodeParts) {
     this.#parts = parts;
@@ -71,7 +72,7 @@ export class ClusterNode {
     // Before anything can stand in the log: who has it must know that the stream was there.
     this.#save(() => {});
     again(PEERS_MS, () => void ports.splicer.look());
-    again(LEADER_MS, () => void this.#moveLeader());
+    again(LEADER_MS, () => void this.#avoidLeader());
     this.#view.look();
   }
 
@@ -101,7 +102,7 @@ export class ClusterNode {
   }
 
   // One machine that is lost should not cost the owner and, after that, the stream's leader.
-  async #moveLeader(): Promise<void> {
+  async #avoidLeader(): Promise<void> {
     const { link, member, options } = this.#parts;
     const avoided = options.config.cluster?.avoidServer;
     if (avoided === undefined || member.life === undefined) return;
@@ -142,8 +143,9 @@ export class ClusterNode {
   carryOut(command: Command, done: (outcome: Outcome) => void): void {
     const { life } = this.#parts.member;
     if (life === undefined) done(failed('this node does not own the log any more: ask again'));
-    else if (command.kind === 'cluster-step-down') void this.#stepDown(command.leader, done);
-    else life.command(command, done);
+    else if (command.kind !== 'cluster-step-down') life.command(command, done);
+    else if (command.leader === true) void this.#moveLeader(done);
+    else this.#stepDown(life, done);
   }
 
   /** What this node tells the others of itself. */
@@ -151,38 +153,39 @@ export class ClusterNode {
     return this.#view.status();
   }
 
-  async #stepDown(isOfLeader: boolean | undefined, done: (outcome: Outcome) => void) {
-    const { link, member, options } = this.#parts;
-    if (isOfLeader === true) {
-      try {
-        const from = (await link.leader()) ?? null;
-        const isDone = await link.stepDownLeader();
-        done(isDone ? begun({ of: 'leader', from }) : failed('the stream has no leader now'));
-      } catch (error) {
-        done(failed((error as Error).message));
-      }
-      return;
+  async #moveLeader(done: (outcome: Outcome) => void): Promise<void> {
+    const { link } = this.#parts;
+    try {
+      const from = (await link.leader()) ?? null;
+      const isDone = await link.stepDownLeader();
+      done(isDone ? begun({ of: 'leader', from }) : failed('the stream has no leader now'));
+    } catch (error) {
+      done(failed((error as Error).message));
     }
-    if (member.life === undefined || this.#closing !== undefined || this.#stepsDown) {
+  }
+
+  #stepDown(life: BrokerLife, done: (outcome: Outcome) => void): void {
+    const { member, options } = this.#parts;
+    if (this.#closing !== undefined || this.#stepsDown !== undefined) {
       done({ ok: false, code: 'conflict', detail: 'this node is giving up the log already' });
       return;
     }
-    this.#stepsDown = true;
     // Said before it is over: whoever asked over the network is disconnected by then.
     done(begun({ of: 'owner', from: String(member.identity.node) }));
     options.log.info({ event: 'cluster.steps-down' }, 'this node lets another one own the log');
     const restMs = REST_TTLS * options.config.cluster!.ttlMs;
-    await this.#endLife();
-    member.stepDown(restMs);
-    this.#stepsDown = false;
+    this.#stepsDown = this.#endLife(life).then(() => {
+      this.#stepsDown = undefined;
+      member.stepDown(life, restMs);
+    });
   }
 
   // The broker ends in order, and its log is closed; true if it all is on disk.
-  #endLife(): Promise<boolean> {
+  #endLife(life: BrokerLife): Promise<boolean> {
     const { member, ports } = this.#parts;
     member.endBases();
     return stopInOrder({
-      ...member.life!.parts,
+      ...life.parts,
       listeners: { stop: () => {}, endAll: (withinMs) => ports.listeners.endAll(withinMs) },
       stopped: this.stopped,
       resign: () => this.#resign(),
@@ -248,9 +251,9 @@ export class ClusterNode {
   async #close(): Promise<void> {
     const { member, ports, link, folder } = this.#parts;
     ports.stop();
-    const life = member.life;
-    let isWhole = true;
-    if (life !== undefined) isWhole = await this.#endLife();
+    await this.#stepsDown;
+    const { life } = member;
+    const isWhole = life === undefined || (await this.#endLife(life));
     ports.close();
     await member.end();
     await new Promise<void>((resolve) => this.#save(resolve));

@@ -39,7 +39,7 @@ export class FileLog implements Journal, SegmentSpace, RecordReader, LogStatus {
   readonly #writer: Writer;
   readonly #cold: ReadCache;
   #events: LogEvents | undefined;
-  #closed = false;
+  #closing: Promise<void> | undefined;
   #epoch: number;
   readonly #compactor: Compactor;
   readonly #givingBack: GivingBack;
@@ -301,10 +301,8 @@ export class FileLog implements Journal, SegmentSpace, RecordReader, LogStatus {
     this.#writer.syncNow(done);
   }
 
-  /**
-   * Looks whether what is written can be found again; to be called twice a second. From the first
-   * call on nothing is called done on the strength of a look that is older than TRUST_MS.
-   */
+  /** Looks whether what is written can be found again; to be called twice a second. From the first
+   * call on nothing is called done on the strength of a look that is older than TRUST_MS. */
   look(): void {
     this.#watch.look();
   }
@@ -323,19 +321,20 @@ export class FileLog implements Journal, SegmentSpace, RecordReader, LogStatus {
   pin(done: (failure: Failure, cut: Cut | undefined) => void): void {
     this.#writer.syncNow((failure) => {
       const { synced } = this.#writer;
-      if (failure !== undefined || this.#closed) done(failure ?? closedError(), undefined);
+      if (failure ?? this.#closing) done(failure ?? closedError(), undefined);
       else done(undefined, cutAt(this.#options.files, this.#segments, synced, this.#pace));
     });
   }
 
   /** Closes the files once what is made, synced or read has ended; no append may be in flight. */
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#watch.end();
-    await this.#compactor.close();
-    await this.index.close();
-    await new Promise<void>((resolve) => this.#writer.close(resolve));
-    await new Promise<void>((resolve) => this.#segments.close(resolve));
+  close(): Promise<void> {
+    this.#closing ??= (async () => {
+      this.#watch.end();
+      await this.#compactor.close();
+      await this.index.close();
+      await new Promise<void>((resolve) => this.#writer.close(resolve));
+      await new Promise<void>((resolve) => this.#segments.close(resolve));
+    })();
+    return this.#closing;
   }
 }

@@ -469,6 +469,25 @@ test('closed at any moment of a compaction: it is done or given up, and nothing 
   assert.deepEqual([...said].sort(), ['false', 'the log is being closed', 'true']);
 });
 
+test('a log is closed when it is, however often that is asked for', async () => {
+  const world = await World.open(await (await mixed()).close());
+  const { files, log } = world;
+  await world.settle();
+  files.auto = false;
+  compact(world, { bases: log.bases().slice(0, 3) });
+  while (files.pending.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  const told: string[] = [];
+  const first = log.close().then(() => told.push('first'));
+  const second = log.close().then(() => told.push('second'));
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(told, [], 'what was read has not ended');
+  files.auto = true;
+  while (files.step());
+  await world.settle();
+  await Promise.all([first, second]);
+  assert.deepEqual([files.openHandles, told], [0, ['first', 'second']]);
+});
+
 test('a compaction fails after its segment has its name: no file stays open, nothing is lost', async () => {
   const world = await mixed();
   const { files, log } = world;

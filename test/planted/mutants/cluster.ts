@@ -193,4 +193,13 @@ export const CLUSTER: readonly Mutant[] = [
     test: 'test/io/cluster/link.test.ts',
     caughtBy: 'another copy that leads the stream may tell another time; another stream is told',
   },
+  {
+    name: 'who steps down and was deposed meanwhile ends what follows',
+    file: 'src/cluster/member.ts',
+    member: 'Member.stepDown',
+    find: 'life !== this.#life',
+    replace: 'false',
+    test: 'test/cluster/member.test.ts',
+    caughtBy: 'an owner that steps down, and finds that another one was first, follows',
+  },
 ];
