@@ -170,6 +170,13 @@ export class BrokerLife {
     return { accept, readInto: codec.inbox.subarray(codec.inbox.length - INBOX_READ_BYTES) };
   }
 
+  /** The same where others may take the connection, or hold it; undefined: it is not wanted now.
+   * Consumers that a suspended broker turns away would come again and again. */
+  accept(side: Side): ListenOptions['accept'] | undefined {
+    const isTurnedAway = side === 'exhaust' && this.#broker.permission.isSuspended;
+    return isTurnedAway ? undefined : this.doorTo(side).accept;
+  }
+
   /** Carries out an operator's command; `done` comes once, now or later. */
   command(command: Command, done: (outcome: Outcome) => void): void {
     this.#admin.ask(command, done);

@@ -34,7 +34,8 @@ export interface NodePortsOptions {
   limits: Limits;
   /** Where all sockets of clients read into. */
   inbox: Uint8Array;
-  /** What the broker here does with a client of a side; undefined: another node owns the log. */
+  /** What the broker here does with a client of a side; undefined: it takes none now, or another
+   * node owns the log. Such clients are held until one takes them. */
   accept: (side: Side) => ((link: Link) => Session | undefined) | undefined;
   /** Carries out a command that another node passes on; the broker is here. */
   carryOut: (command: Command, done: (outcome: Outcome) => void) => void;
@@ -66,7 +67,7 @@ export class NodePorts {
     this.#readInto = inbox.subarray(inbox.length - INBOX_READ_BYTES);
     const proofs = proofsOf(cluster);
     const who = { cluster: cluster.name, node: String(cluster.node), ...proofs };
-    const isOwner = () => options.accept('intake') !== undefined;
+    const isOwner = (side: Side = 'intake') => options.accept(side) !== undefined;
     this.splicer = new Splicer({
       ...who,
       limits,
@@ -85,7 +86,7 @@ export class NodePorts {
     });
     this.#heard = new Nodes(notice);
     this.#orders = new OrderServer({
-      isOwner,
+      isOwner: () => isOwner(),
       carryOut: options.carryOut,
       heard: (status) => {
         this.#heard.heard(status, performance.now());

@@ -118,7 +118,7 @@ async function openNode(
     inbox: codec.inbox,
     carryOut: (command, done) => node!.carryOut(command, done),
     status: () => node!.status(),
-    accept: (side) => member?.life?.doorTo(side).accept,
+    accept: (side) => member?.life?.accept(side),
     notice: (level, kind, text) => notices.write(kind, {}, text, level),
   });
   try {

@@ -164,3 +164,18 @@ test('an owner that steps down, and finds that another one was first, follows', 
   assert.deepEqual(one.stops, []);
   assert.equal(two.member.ownership.state, 'owning');
 });
+
+test('consumers wait for an owner that is suspended, and producers are served', async () => {
+  const stream = new Stream();
+  const one = await memberOf(stream, 1);
+  await one.until('owning');
+  const sides = () =>
+    (['intake', 'exhaust'] as const).filter((side) => one.member.life?.accept(side));
+  assert.deepEqual(sides(), ['intake', 'exhaust']);
+  one.port.isCut = true;
+  await one.until('suspended');
+  assert.deepEqual(sides(), ['intake']);
+  one.port.isCut = false;
+  await one.until('owning');
+  assert.deepEqual(sides(), ['intake', 'exhaust']);
+});

@@ -5,6 +5,7 @@
 
 import net from 'node:net';
 import tls from 'node:tls';
+import type { Side } from '../../contract/snapshot.ts';
 import { deadline } from '../../time/deadline.ts';
 import { cancel } from '../../time/timers.ts';
 import type { NodeToken } from './node-token.ts';
@@ -44,8 +45,8 @@ export interface NodeListenerOptions {
   /** Open at once, those of clients that were passed on included. */
   connectionsMax: number;
   preambleMs?: number;
-  /** Whether this node serves clients now. */
-  isOwner: () => boolean;
+  /** Whether this node serves clients of a side now. */
+  isOwner: (side: Side) => boolean;
   /** A client that another node passes on; its bytes wait in the socket, which is paused. */
   adopt: (socket: net.Socket, client: Preamble) => void;
   /** The same of a node that has orders; also where this node serves no clients, and may say so. */
@@ -164,7 +165,7 @@ export class NodeListener {
       return 'token';
     }
     if (cluster !== this.#options.cluster) return 'cluster';
-    return side === 'orders' || isOwner() ? 'welcome' : 'not-owner';
+    return side === 'orders' || isOwner(side) ? 'welcome' : 'not-owner';
   }
 
   #refuse(socket: net.Socket, verdict: Verdict): void {

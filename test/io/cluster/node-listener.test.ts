@@ -123,6 +123,16 @@ test('others are told why not, and closed', async (t) => {
   assert.ok(!said.includes(TOKEN));
 });
 
+test('a node may take clients of one side, and none of the other', async (t) => {
+  const owner = await ownerSide(t, { isOwner: (side) => side === 'intake' });
+  assert.equal(await answerTo(owner.port, preambleOf(TOKEN, { side: 'exhaust' })), 'not-owner');
+  assert.equal(await answerTo(owner.port, preambleOf(TOKEN, { side: 'intake' })), 'welcome');
+  assert.deepEqual(
+    owner.adopted.map(({ client }) => client.side),
+    ['intake'],
+  );
+});
+
 test('a proof that differs in any one byte is no proof', async (t) => {
   const owner = await ownerSide(t);
   for (const at of [0, 15, 31]) {

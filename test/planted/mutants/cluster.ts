@@ -202,4 +202,22 @@ export const CLUSTER: readonly Mutant[] = [
     test: 'test/cluster/member.test.ts',
     caughtBy: 'an owner that steps down, and finds that another one was first, follows',
   },
+  {
+    name: 'consumers of a suspended owner are turned away again and again',
+    file: 'src/broker-life.ts',
+    member: 'BrokerLife.accept',
+    find: "side === 'exhaust' && this.#broker.permission.isSuspended",
+    replace: 'false',
+    test: 'test/cluster/member.test.ts',
+    caughtBy: 'consumers wait for an owner that is suspended, and producers are served',
+  },
+  {
+    name: 'who takes producers only says that it takes consumers',
+    file: 'src/io/cluster/node-listener.ts',
+    member: 'NodeListener.#judge',
+    find: 'isOwner(side)',
+    replace: "isOwner('intake')",
+    test: 'test/io/cluster/node-listener.test.ts',
+    caughtBy: 'a node may take clients of one side, and none of the other',
+  },
 ];
