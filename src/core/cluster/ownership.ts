@@ -37,6 +37,8 @@ export class Ownership {
   #namedMs = 0;
   // No epoch is tried twice: a start that was given up may still come.
   #tried = 0;
+  // Of an owner that was campaigned against although it was alive; -1: none was.
+  #vainEpoch = -1;
 
   constructor(options: OwnershipOptions) {
     const { ownMs, ttlMs, beatMs } = options;
@@ -193,7 +195,9 @@ export class Ownership {
 
   #mayCampaign(nowMs: number): boolean {
     const { ttlMs, isAble, stream } = this.#options;
-    const wait = this.#waitMs + (this.#resigned ? 0 : ttlMs);
+    // Who is heard of so seldom is waited for longer: to try in vain costs a node its place.
+    const silenceMs = this.epoch === this.#vainEpoch ? 2 * ttlMs : ttlMs;
+    const wait = this.#waitMs + (this.#resigned ? 0 : silenceMs);
     if (nowMs - this.#heardMs < wait) return false;
     return this.#reading!.isCurrent && stream.connected() && isAble();
   }
@@ -211,7 +215,10 @@ export class Ownership {
       epoch,
       events: {
         confirmed: (verdict, sentMs) => this.#confirmed(verdict, sentMs),
-        lost: (why) => this.#leave(() => effects.depose(why), why),
+        lost: (why, its) => {
+          if (its < epoch) this.#vainEpoch = its;
+          this.#leave(() => effects.depose(why), why);
+        },
         stop: (code, why) => this.#stop(code, why),
       },
     });

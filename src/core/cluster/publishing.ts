@@ -19,8 +19,8 @@ import { type Checksum, type Envelope, isSignOfLife, writeEnvelope } from './env
 export interface PublishingEvents {
   /** A message counts that was sent at `sentMs`, or later. */
   confirmed(verdict: Verdict, sentMs: number): void;
-  /** Somebody else's message counts: this node owns no more, or never did. */
-  lost(why: string): void;
+  /** Somebody else's message counts, of that epoch: this node owns no more, or never did. */
+  lost(why: string, epoch: number): void;
   stop(code: number, why: string): void;
 }
 
@@ -288,7 +288,8 @@ export class Publishing {
     }
     if (envelope.epoch === epoch && envelope.node === node && envelope.kind === STREAM_BEAT)
       return true;
-    events.lost(`message ${message.sequence} of epoch ${envelope.epoch}, node ${envelope.node}`);
+    const { epoch: its, node: whose } = envelope;
+    events.lost(`message ${message.sequence} of epoch ${its}, node ${whose}`, its);
     return false;
   }
 }

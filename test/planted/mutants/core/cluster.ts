@@ -167,6 +167,15 @@ export const CORE_CLUSTER: readonly Mutant[] = [
     caughtBy: 'who waits long for each answer stays the owner, and gets on',
   },
   {
+    name: 'who campaigned in vain against a slow owner does so again and again',
+    file: 'src/core/cluster/ownership.ts',
+    member: 'Ownership.#mayCampaign',
+    find: '2 * ttlMs',
+    replace: 'ttlMs',
+    test: 'test/core/cluster/ownership.test.ts',
+    caughtBy: 'who is heard of too seldom loses nothing to whoever is as slow',
+  },
+  {
     name: 'an owner is silent while something takes long to be stored',
     file: 'src/core/cluster/ownership.ts',
     member: 'Ownership.#watch',
