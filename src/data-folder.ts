@@ -43,7 +43,7 @@ export class DataFolder {
   readonly #log: Logger;
   readonly #home: Home;
   readonly #lock: FolderLock | undefined;
-  readonly #files: NodeFiles[] = [];
+  readonly #files = new Map<string, NodeFiles>();
   #released = false;
 
   /**
@@ -92,10 +92,12 @@ export class DataFolder {
     return this.#home.path;
   }
 
-  /** The files of a folder in it; `memory` as in io/files.ts. */
+  /** The files of a folder in it, once nothing uses those that were given before; `memory` as in
+   * io/files.ts. */
   files(name: string, memory?: ArrayBufferLike): NodeFiles {
+    this.#files.get(name)?.letGo();
     const files = new NodeFiles(() => path.join(this.path, name), false, memory);
-    this.#files.push(files);
+    this.#files.set(name, files);
     return files;
   }
 
@@ -165,10 +167,11 @@ export class DataFolder {
    * files that are open are closed first: nothing may be under way. Throws what the system says.
    */
   async setLogAside(now: Date): Promise<string | undefined> {
-    for (const files of this.#files.splice(0)) {
+    for (const files of this.#files.values()) {
       for (const handle of files.handles) await settle((done) => files.close(handle, done));
       files.letGo();
     }
+    this.#files.clear();
     return setLogAside(this.path, now);
   }
 
@@ -176,7 +179,7 @@ export class DataFolder {
   release(): void {
     if (this.#released) return;
     this.#released = true;
-    for (const files of this.#files) files.letGo();
+    for (const files of this.#files.values()) files.letGo();
     this.#lock?.release();
     this.#home?.close();
   }

@@ -3,6 +3,8 @@
 
 import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
+import fs from 'node:fs';
+import path from 'node:path';
 import { after, test } from 'node:test';
 import type { Bases } from '../../src/cluster/bases.ts';
 import { layoutOf } from '../../src/cluster/identity.ts';
@@ -143,7 +145,20 @@ async function memberOf(stream: Stream, node: number) {
   const until = async (state: string) => {
     while (member.ownership.state !== state && stops.length === 0) await once(events, 'tick');
   };
-  return { member, port, stops, until, said: (event: string) => once(events, event) };
+  const said = (event: string) => once(events, event);
+  return { member, port, stops, until, said, foldersOpen: () => foldersOpen(dataDir) };
+}
+
+// Folders of a data folder that this process has open, each as often as it does.
+function foldersOpen(dataDir: string): string[] {
+  const names = fs.readdirSync('/proc/self/fd').map((fd) => {
+    try {
+      return path.relative(dataDir, fs.readlinkSync(`/proc/self/fd/${fd}`));
+    } catch {
+      return ''; // that of the listing itself
+    }
+  });
+  return names.filter((name) => name === 'log' || name === 'index').sort();
 }
 
 test('an owner that steps down, and finds that another one was first, follows', async () => {
@@ -162,6 +177,8 @@ test('an owner that steps down, and finds that another one was first, follows', 
   one.member.stepDown(life!, 1000);
   await one.until('following');
   assert.deepEqual(one.stops, []);
+  if (process.platform === 'linux')
+    assert.deepEqual(one.foldersOpen(), ['index', 'log'], 'of the log before nothing is open');
   assert.equal(two.member.ownership.state, 'owning');
 });
 

@@ -220,4 +220,13 @@ export const CLUSTER: readonly Mutant[] = [
     test: 'test/io/cluster/node-listener.test.ts',
     caughtBy: 'a node may take clients of one side, and none of the other',
   },
+  {
+    name: 'a log that is opened anew leaves its folders open each time',
+    file: 'src/data-folder.ts',
+    member: 'DataFolder.files',
+    find: 'this.#files.get(name)?.letGo();',
+    replace: '',
+    test: 'test/cluster/member.test.ts',
+    caughtBy: 'an owner that steps down, and finds that another one was first, follows',
+  },
 ];
