@@ -41,11 +41,16 @@ export async function strikeOnce(
 ): Promise<{ load: Load; judgement: Judgement }> {
   await using load = rig.load(random);
   await load.acked(SOME);
-  try {
+  const struck = async () => {
     measured.add(await strike.run(rig, load, random));
     await load.acked(SOME);
     assert.equal(rig.nodes.running.length, 3, 'a node ended by itself');
     return { load, judgement: await load.judge() };
+  };
+  // A node that cannot go on, as the servers have lost something, would be waited for in vain.
+  const failed = rig.nodes.failed.then((why): never => assert.fail(why));
+  try {
+    return await Promise.race([struck(), failed]);
   } catch (error) {
     throw new Error(`${strike.name}: ${(error as Error).message}\n${rig.nodes.tell()}`, {
       cause: error,

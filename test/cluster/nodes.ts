@@ -63,6 +63,11 @@ export class Nodes implements AsyncDisposable {
   // Who owned, and has said since that it does no more.
   readonly #deposed = new Set<number>();
   #changed: (() => void)[] = [];
+  #fails: (why: string) => void = () => {};
+  /** Resolves once a node has ended by itself with a failure, with what it said last. */
+  readonly failed = new Promise<string>((resolve) => {
+    this.#fails = resolve;
+  });
 
   private constructor(options: NodesOptions, ports: number[]) {
     const { count = 3, places = LOOPBACK } = options;
@@ -133,7 +138,9 @@ export class Nodes implements AsyncDisposable {
     const ready = await broker.line(({ event }) => event === 'ready');
     this.#pids[i] = ready.pid as number;
     void this.#watch(i, broker);
-    void broker.exited.then(() => {
+    void broker.exited.then((code) => {
+      if (typeof code === 'number' && code !== 0)
+        this.#fails(`node ${i} ended by itself, with ${code}: ${broker.lines.at(-1)?.msg}`);
       if (this.#running[i] === broker) this.#running[i] = undefined;
       this.#deposed.add(i);
       this.#wake();
