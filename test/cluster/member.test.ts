@@ -106,7 +106,7 @@ async function memberOf(stream: Stream, node: number) {
   const around = { ...surroundings(clock), logId: LOG_ID };
   const keeper = { advance: () => {}, end: async () => {} };
   const bases = { build: async () => undefined, keeper: () => keeper } as unknown as Bases;
-  const opening = { config, log, folder, around, bases };
+  const opening = { config, log, folder, around, bases, syncedTo: () => undefined };
   const port = stream.port();
   const identity = { node, life: `life ${node}`, address: `127.0.0.1:${node}`, dashboard: null };
   const member = new Member({

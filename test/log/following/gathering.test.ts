@@ -14,6 +14,7 @@ import {
   assertHolds,
   batchesBefore,
   Copy,
+  type Recorded,
   record,
   segmentsOf,
   startAfter,
@@ -30,6 +31,8 @@ function apply(copy: Copy, given: readonly FollowedBatch[]): Promise<[Failure, n
     copy.follower.apply(given, (failure, count) => resolve([failure, count]));
   });
 }
+
+type Four = [Recorded, Recorded, Recorded, Recorded];
 
 const closes = ({ bytes }: FollowedBatch) =>
   (bytes[bytes.length - RECORD_HEADER_BYTES + RECORD_FLAGS_AT]! & FLAG_LAST) !== 0;
@@ -61,17 +64,17 @@ test('some at a time come to what each alone comes to; none is behind one that c
 
 test('what does not fit is told alone, and those before it are there', async () => {
   const copy = await Copy.open(new MemoryFiles(), codec);
-  const bent = { ...batches[2]!, bytes: batches[2]!.bytes.slice() };
+  const at = batches.findIndex((_, i) => !batches.slice(i, i + 4).some(closes));
+  await copy.follow(batches, 0, at);
+  const [first, second, third, fourth] = [0, 1, 2, 3].map((i) => batches[at + i]!) as Four;
+  const bent = { ...third, bytes: third.bytes.slice() };
   bent.bytes[bent.bytes.length - 1]! ^= 1;
-  assert.deepEqual(await apply(copy, [batches[0]!, batches[1]!, bent, batches[3]!]), [
-    undefined,
-    2,
-  ]);
-  const [failure, count] = await apply(copy, [bent, batches[3]!]);
+  assert.deepEqual(await apply(copy, [first, second, bent, fourth]), [undefined, 2]);
+  const [failure, count] = await apply(copy, [bent, fourth]);
   assert.match(failure!.message, /is no batch of this log/);
   assert.equal(count, 0);
-  assert.deepEqual(await apply(copy, batches.slice(2, 4)), [undefined, 2]);
-  const { state, next } = await startAfter(batches, 4);
+  assert.deepEqual(await apply(copy, [third, fourth]), [undefined, 2]);
+  const { state, next } = await startAfter(batches, at + 4);
   assert.deepEqual(copy.tell(), tellOf(state, next));
   await copy.follower.close();
 });
