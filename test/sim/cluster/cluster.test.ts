@@ -8,13 +8,13 @@ import { fileURLToPath } from 'node:url';
 import { seedOf } from '../../support/random.ts';
 import { runWorld } from './world.ts';
 
-const WORLDS = 12;
+const WORLDS = 60;
 /** As many as it takes until everything has struck often enough, and no more than that. */
-const WORLDS_MAX = 10 * WORLDS;
+const WORLDS_MAX = 5 * WORLDS;
 
 const FLOORS: [what: string, times: number][] = [
-  ['acked', 10_000],
-  ['delivered', 5000],
+  ['acked', 50_000],
+  ['delivered', 25_000],
   ['took over', 50],
   ['deposed', 10],
   ['suspended', 20],

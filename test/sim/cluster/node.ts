@@ -12,11 +12,13 @@ import {
   BATCH_BYTES_MAX,
   batchOf,
   DATA_AT,
+  ITEMS_MAX,
   type Item,
   isFull,
   itemsOf,
   LOG_ID,
   nextSegment,
+  SEGMENT_BYTES,
 } from './batches.ts';
 import type { Clock } from './clock.ts';
 import { Connection, type SimStream } from './stream.ts';
@@ -27,6 +29,7 @@ export const TTL_MS = 2000;
 export const OWN_MS = 1200;
 export const BEAT_MS = 500;
 const TICK_MS = 50;
+const FILLER_MAX = BATCH_BYTES_MAX - batchOf([], 0, 0).length - ITEMS_MAX * 4;
 
 /** What survives the process. */
 interface Disk {
@@ -41,6 +44,8 @@ export interface NodeWorld {
   readonly stream: SimStream;
   readonly truth: Truth;
   readonly isImpatient: boolean;
+  /** How much longer it is from one thing to the next that clients do. */
+  readonly pace: number;
   stopped(node: number, code: number, why: string): void;
 }
 
@@ -50,7 +55,7 @@ export class SimNode {
   readonly #rate: number;
   readonly #startMs: number;
   #disk: Disk = { batches: new Map(), end: DATA_AT, place: undefined, segments: [] };
-  #log: string[] = [];
+  #log: Item[] = [];
   #next = 0;
   #life = 0;
   #isUp = false;
@@ -129,9 +134,9 @@ export class SimNode {
         this.#world.isImpatient ? clock.between(-TTL_MS - 300, 100) : clock.between(0, 100),
       ownMs: OWN_MS,
       beatMs: BEAT_MS,
-      partBytes: 250,
-      inFlightBytes: 1000,
-      queueBytes: 3000,
+      partBytes: 50,
+      inFlightBytes: 200,
+      queueBytes: 600,
       isIdle: () => !this.#isWriting,
       isAble: () => !this.#isHung,
     });
@@ -149,7 +154,7 @@ export class SimNode {
       () => this.#ownership!.tick(this.#clockMs()),
     );
     every(
-      () => clock.between(5, 40),
+      () => clock.between(5, 40) * this.#world.pace,
       () => this.#deliver(),
     );
   }
@@ -221,8 +226,8 @@ export class SimNode {
       if (!this.#isServing) return;
       const { clock } = this.#world;
       const keep = clock.chance(0.1) ? clock.random.below(3) : 20 + clock.random.below(20);
-      const base = Math.floor(this.#disk.end / 4000) - keep;
-      if (base > 0) this.#ownership!.trimmed(base * 4000 + DATA_AT);
+      const segment = Math.floor(this.#disk.end / SEGMENT_BYTES) - keep;
+      if (segment > 0) this.#ownership!.trimmed(segment * SEGMENT_BYTES + DATA_AT);
     });
   }
 
@@ -358,13 +363,13 @@ export class SimNode {
     this.#isWriting = true;
     const segments = this.#ownership!.segments.slice();
     const written = () => {
-      disk.batches.set(position, bytes.slice());
+      disk.batches.set(position, bytes);
       disk.end = place.end;
       if (clock.chance(0.3)) {
         disk.place = place;
         disk.segments = segments.filter(({ sequence }) => sequence <= place.sequence);
       }
-      for (const [producer, number] of itemsOf(bytes)) this.#log.push(`${producer}:${number}`);
+      for (const item of itemsOf(bytes)) this.#log.push(item);
     };
     this.#torn = written;
     if (this.#isHung) {
@@ -386,7 +391,7 @@ export class SimNode {
 
   #pump(): void {
     if (this.#isPublishing || this.#queue.length === 0 || !this.#isServing) return;
-    this.#publish(this.#queue.splice(0, 12));
+    this.#publish(this.#queue.splice(0, ITEMS_MAX));
   }
 
   #publish(items: Item[]): void {
@@ -394,7 +399,7 @@ export class SimNode {
     const life = this.#life;
     this.#isPublishing = true;
     const salt = this.number * 1e6 + life * 1000 + ++this.#salt;
-    const filler = clock.random.below(items.length === 0 ? 100 : 1300);
+    const filler = clock.random.below(items.length === 0 || clock.chance(0.5) ? 20 : FILLER_MAX);
     const bytes = batchOf(items, salt, filler);
     const position = this.#disk.end;
     const closes = isFull(position + bytes.length);
@@ -403,8 +408,8 @@ export class SimNode {
       this.#write(life, position, bytes, this.#ownership!.place!, () => {
         this.#isPublishing = false;
         if (!this.#isServing) return;
-        for (const [producer, number] of items) truth.ack(`${producer}:${number}`);
-        clock.counts.acked = (clock.counts.acked ?? 0) + items.length;
+        for (const item of items) truth.ack(item);
+        clock.count('acked', items.length);
         this.#pump();
       });
     });

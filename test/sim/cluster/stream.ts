@@ -24,6 +24,13 @@ export const CALM: Weather = {
   lostFollowing: 0,
 };
 
+interface Request {
+  readonly untilMs: number;
+  isOver: boolean;
+  /** No answer came in time. */
+  readonly late: () => void;
+}
+
 export class SimStream {
   readonly clock: Clock;
   readonly #messages = new Map<number, Uint8Array>();
@@ -34,6 +41,8 @@ export class SimStream {
   isLeaderless = false;
   isFull = false;
   readonly connections: Connection[] = [];
+  // All wait equally long, so their time is over in their order: one event of the clock for all.
+  #requests: Request[] = [];
   #behind: Connection | undefined;
   #past = { first: 1, last: 0 };
 
@@ -53,6 +62,22 @@ export class SimStream {
   /** What the servers said of themselves a while ago. */
   remember(): void {
     this.#past = { first: this.first, last: this.last };
+  }
+
+  /** Calls `late` of a request that has waited for long enough. */
+  wait(request: Request): void {
+    this.#requests.push(request);
+    if (this.#requests.length === 1) this.clock.after(TIMEOUT_MS, () => this.#timedOut());
+  }
+
+  #timedOut(): void {
+    const { nowMs } = this.clock;
+    const isOpen = (request: Request) => !request.isOver && request.untilMs > nowMs;
+    const first = this.#requests.findIndex(isOpen);
+    const over = this.#requests.splice(0, first < 0 ? this.#requests.length : first);
+    const next = this.#requests[0];
+    if (next !== undefined) this.clock.after(next.untilMs - nowMs, () => this.#timedOut());
+    for (const request of over) if (!request.isOver) request.late();
   }
 
   append(bytes: Uint8Array, expect: number, sentMs: number): Appended {
@@ -180,14 +205,18 @@ export class Connection implements ReplicatedStream {
   }
 
   // Calls back once: with a reply, or when it has waited for long enough.
-  #once<T>(done: (reply: T) => void, late: T, timeoutMs = TIMEOUT_MS): (reply: T) => void {
-    let over = false;
+  #once<T>(done: (reply: T) => void, late: T): (reply: T) => void {
     const once = (reply: T) => {
-      if (over || this.isOver) return;
-      over = true;
+      if (request.isOver || this.isOver) return;
+      request.isOver = true;
       done(reply);
     };
-    this.#stream.clock.after(timeoutMs, () => this.#deliver(() => once(late)));
+    const request = {
+      untilMs: this.#stream.clock.nowMs + TIMEOUT_MS,
+      isOver: false,
+      late: () => this.#deliver(() => once(late)),
+    };
+    this.#stream.wait(request);
     return once;
   }
 

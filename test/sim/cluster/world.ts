@@ -2,6 +2,7 @@
 // everything has to come right. In some worlds the stream forgets its end last of all.
 
 import assert from 'node:assert/strict';
+import { itemOf, PRODUCERS } from './batches.ts';
 import { Clock } from './clock.ts';
 import { OWN_MS, SimNode } from './node.ts';
 import { CALM, SimStream } from './stream.ts';
@@ -9,7 +10,8 @@ import { Strikes } from './strikes.ts';
 import { Truth } from './truth.ts';
 
 const NODES = 3;
-const PRODUCERS = 4;
+/** In peace so much less is asked of it: what has to come right does so as well. */
+const CALM_PACE = 20;
 
 export interface Verdict {
   seed: number;
@@ -23,6 +25,8 @@ export class World {
   readonly truth: Truth;
   readonly nodes: SimNode[];
   isImpatient: boolean;
+  /** How much longer it is from one thing to the next that clients do. */
+  pace = 1;
   readonly #numbers = new Array<number>(PRODUCERS).fill(0);
   #isAtPeace = false;
   #isSilent = false;
@@ -50,7 +54,12 @@ export class World {
   run(): void {
     const { clock, nodes } = this;
     for (const node of nodes) clock.after(clock.between(0, 500), () => node.start());
-    this.#every(5, 40, () => this.#produce());
+    this.#every(
+      5,
+      40,
+      () => this.#produce(),
+      () => this.pace,
+    );
     this.#every(300, 1500, () => this.#owner()?.set());
     this.#every(1000, 5000, () => this.#owner()?.trim());
     this.#every(100, 1500, () => this.stream.remember());
@@ -63,11 +72,11 @@ export class World {
     if (clock.chance(0.3)) this.#amnesia();
   }
 
-  #every(least: number, most: number, what: () => void): void {
+  #every(least: number, most: number, what: () => void, pace = () => 1): void {
     const { clock } = this;
     const again = () => {
       what();
-      clock.after(clock.between(least, most), again);
+      clock.after(clock.between(least, most) * pace(), again);
     };
     clock.after(clock.between(least, most), again);
   }
@@ -83,10 +92,9 @@ export class World {
     if (serving.length === 0) return;
     const producer = this.clock.random.below(PRODUCERS);
     for (let i = this.clock.random.below(4); i >= 0; i--)
-      serving[this.clock.random.below(serving.length)]!.send([
-        producer,
-        ++this.#numbers[producer]!,
-      ]);
+      serving[this.clock.random.below(serving.length)]!.send(
+        itemOf(producer, ++this.#numbers[producer]!),
+      );
   }
 
   // Everything works again, but for the disk of one node maybe: one owner, and all have the same.
@@ -94,6 +102,7 @@ export class World {
     const { clock, stream, nodes } = this;
     this.#isAtPeace = true;
     this.isImpatient = false;
+    this.pace = CALM_PACE;
     clock.run(8000);
     stream.lead(true);
     stream.fill(false);

@@ -82,7 +82,7 @@ export const CORE_CLUSTER: readonly Mutant[] = [
     find: 'item.sequence = sequence;',
     replace: 'item.sequence = sequence; item.done?.(undefined);',
     test: 'test/sim/cluster/cluster.test.ts',
-    caughtBy: '12 worlds of three nodes and one stream: every promise holds in each',
+    caughtBy: '60 worlds of three nodes and one stream: every promise holds in each',
   },
   {
     name: 'success behind a failure confirmed',
@@ -91,7 +91,7 @@ export const CORE_CLUSTER: readonly Mutant[] = [
     find: 'while (this.#chain[0]?.sequence === counting.sequence + 1) { this.#confirm(this.#chain[0]); this.#doubting = false; }',
     replace: 'this.#gone(item, counting.count(item.fields, undefined), sentMs);',
     test: 'test/sim/cluster/cluster.test.ts',
-    caughtBy: '12 worlds of three nodes and one stream: every promise holds in each',
+    caughtBy: '60 worlds of three nodes and one stream: every promise holds in each',
   },
   {
     name: 'another last number taken for another owner',
@@ -100,7 +100,7 @@ export const CORE_CLUSTER: readonly Mutant[] = [
     find: "this.#full = appended.why === 'full';",
     replace: "if (appended.why === 'expected') { this.#options.events.lost('another'); return; }",
     test: 'test/sim/cluster/cluster.test.ts',
-    caughtBy: '12 worlds of three nodes and one stream: every promise holds in each',
+    caughtBy: '60 worlds of three nodes and one stream: every promise holds in each',
   },
   {
     name: 'another last number taken for the own message, unread',
@@ -109,7 +109,7 @@ export const CORE_CLUSTER: readonly Mutant[] = [
     find: "this.#full = appended.why === 'full';",
     replace: "if (appended.why === 'expected') { this.#confirm(item); return; }",
     test: 'test/sim/cluster/cluster.test.ts',
-    caughtBy: '12 worlds of three nodes and one stream: every promise holds in each',
+    caughtBy: '60 worlds of three nodes and one stream: every promise holds in each',
   },
   {
     name: 'bytes composed anew after a doubt',
@@ -119,7 +119,7 @@ export const CORE_CLUSTER: readonly Mutant[] = [
     replace:
       'if (first.body !== undefined) { first.body[first.body.length - 1]! ^= 1; writeEnvelope(first.envelope, first.fields, first.body, this.#options.crc32c); } this.#append(first);',
     test: 'test/sim/cluster/cluster.test.ts',
-    caughtBy: '12 worlds of three nodes and one stream: every promise holds in each',
+    caughtBy: '60 worlds of three nodes and one stream: every promise holds in each',
   },
   {
     name: "another's message taken for the own one",
@@ -128,7 +128,7 @@ export const CORE_CLUSTER: readonly Mutant[] = [
     find: 'isSame(each.envelope, message.bytes)',
     replace: 'each.fields.kind === envelope.kind',
     test: 'test/sim/cluster/cluster.test.ts',
-    caughtBy: '12 worlds of three nodes and one stream: every promise holds in each',
+    caughtBy: '60 worlds of three nodes and one stream: every promise holds in each',
   },
   {
     name: 'publishes of a deposed owner confirmed',
@@ -137,7 +137,7 @@ export const CORE_CLUSTER: readonly Mutant[] = [
     find: 'done?.(new Error(why))',
     replace: 'done?.(undefined)',
     test: 'test/sim/cluster/cluster.test.ts',
-    caughtBy: '12 worlds of three nodes and one stream: every promise holds in each',
+    caughtBy: '60 worlds of three nodes and one stream: every promise holds in each',
   },
   {
     name: 'lease of an owner counted from the answer',
@@ -146,7 +146,7 @@ export const CORE_CLUSTER: readonly Mutant[] = [
     find: 'item.sentMs',
     replace: 'this.#options.clockMs() + 100',
     test: 'test/sim/cluster/cluster.test.ts',
-    caughtBy: '12 worlds of three nodes and one stream: every promise holds in each',
+    caughtBy: '60 worlds of three nodes and one stream: every promise holds in each',
   },
   {
     name: 'lease of an owner counted from when a message was sent once more',
@@ -200,7 +200,7 @@ export const CORE_CLUSTER: readonly Mutant[] = [
     find: 'if (isIdle()) { this.#namedMs = nowMs; publishing.beat(); } else if (isSilent && this.#suspended) publishing.look();',
     replace: 'this.#namedMs = nowMs; publishing.beat();',
     test: 'test/sim/cluster/cluster.test.ts',
-    caughtBy: '12 worlds of three nodes and one stream: every promise holds in each',
+    caughtBy: '60 worlds of three nodes and one stream: every promise holds in each',
   },
   {
     name: 'who joins an owner that is never idle does not hear who that is',
@@ -218,7 +218,7 @@ export const CORE_CLUSTER: readonly Mutant[] = [
     find: "this.#state === 'owning' && fresh && !this.#suspended",
     replace: "this.#state === 'owning'",
     test: 'test/sim/cluster/cluster.test.ts',
-    caughtBy: '12 worlds of three nodes and one stream: every promise holds in each',
+    caughtBy: '60 worlds of three nodes and one stream: every promise holds in each',
   },
   {
     name: 'settings taken for a sign of life',
@@ -227,7 +227,7 @@ export const CORE_CLUSTER: readonly Mutant[] = [
     find: 'isSignOfLife(kind)',
     replace: 'true',
     test: 'test/sim/cluster/cluster.test.ts',
-    caughtBy: '12 worlds of three nodes and one stream: every promise holds in each',
+    caughtBy: '60 worlds of three nodes and one stream: every promise holds in each',
   },
   {
     name: 'stream that went back not noticed',
@@ -236,7 +236,7 @@ export const CORE_CLUSTER: readonly Mutant[] = [
     find: 'state.last < this.#mark',
     replace: 'false',
     test: 'test/sim/cluster/cluster.test.ts',
-    caughtBy: '12 worlds of three nodes and one stream: every promise holds in each',
+    caughtBy: '60 worlds of three nodes and one stream: every promise holds in each',
   },
   {
     name: 'stream filled without a reserve',
