@@ -28,19 +28,13 @@ export class Standing {
     return this.#segments;
   }
 
-  /** Takes what was read or published, once it is on this disk, which ends at `end` now. */
-  note({ place, segments }: Stood, end: Position): void {
-    const told = place && {
-      place,
-      segments: segments.filter(({ sequence }) => sequence <= place.sequence),
-    };
-    const reached = [told, this.#next].find((each) => each !== undefined && each.place.end <= end);
-    if (reached !== undefined) {
-      this.#place = reached.place;
-      this.#segments = reached.segments;
-      this.#next = undefined;
-    }
-    if (reached !== told) this.#next ??= told;
+  /** Takes of what was read or published as much as is on this disk, which ends at `end`. An owner
+   * at work is always a few batches ahead of it. */
+  note(ownership: Pick<Ownership, 'placeAt' | 'segments'>, end: Position): void {
+    const place = ownership.placeAt(end);
+    if (place === undefined) return;
+    this.#place = place;
+    this.#segments = ownership.segments;
   }
 
   /** The log was begun anew. */

@@ -49,16 +49,27 @@ test('what is no such file is refused with what to do', () => {
   }
 });
 
-test('where a log stands is never behind its own end', () => {
+test('where a log stands is never behind its own end, however far ahead its owner is', () => {
   const standing = new Standing(undefined, []);
-  const place = { sequence: 7, epoch: 3, end: 8192, serial: 1 };
+  const places = [8192, 9000, 9500].map((end, i) => ({
+    sequence: 7 + i,
+    epoch: 3,
+    end,
+    serial: 1,
+  }));
   const segments = [{ position: 4096, sequence: 5 }];
-  standing.note({ place, segments }, 8191);
+  const owner = {
+    placeAt: (end: number) => places.findLast((place) => place.end <= end),
+    segments,
+  };
+  standing.note(owner, 8191);
   assert.equal(standing.place, undefined, 'published, and not on this disk');
-  standing.note({ place, segments }, 8192);
-  assert.deepEqual([standing.place, standing.segments], [place, segments]);
-  standing.note({ place: undefined, segments: [] }, 9000);
-  assert.equal(standing.place, place);
+  standing.note(owner, 8192);
+  assert.deepEqual([standing.place, standing.segments], [places[0], segments]);
+  standing.note(owner, 9400);
+  assert.equal(standing.place, places[1], 'two are published, one of them is on this disk');
+  standing.note({ placeAt: () => undefined, segments: [] }, 9000);
+  assert.equal(standing.place, places[1]);
   standing.begin(undefined);
   assert.deepEqual([standing.place, standing.segments], [undefined, []]);
 });

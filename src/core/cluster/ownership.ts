@@ -63,6 +63,12 @@ export class Ownership {
     return this.#reading?.place;
   }
 
+  /** The same behind the last batch that ends at `end` or before it, where the own disk ends, which
+   * may be a few batches behind. */
+  placeAt(end: Position): Place | undefined {
+    return this.#reading?.placeAt(end);
+  }
+
   get segments(): readonly SegmentPlace[] {
     return this.#reading?.segments.all ?? [];
   }
@@ -127,16 +133,25 @@ export class Ownership {
   }
 
   /**
-   * Publishes a commit batch at `position`, the start first; `closes`: it closes its segment. `done`
-   * is called when it counts, and all before it; or with a failure when this node owns no more. The
-   * bytes stay as they are until then.
+   * Publishes a commit batch at `position`, the start first; `closes`: it closes its segment. More
+   * may be published before it counts, each where the one before it ends. `done` is called when it
+   * counts, and all before it; or with a failure when this node owns no more: in the order of the
+   * batches, and none counts behind one that failed. The bytes stay as they are until then.
    */
   publish(position: Position, bytes: Uint8Array, closes: boolean, done: Done): void {
-    const start = this.#state === 'campaigning' && !this.#started;
-    if (this.#publishing === undefined || (this.#state === 'campaigning' && !start))
+    if (this.#state !== 'campaigning' && this.#state !== 'owning')
       throw new Error(`published while ${this.#state}`);
+    const publishing = this.#publishing!;
+    const start = !this.#started;
     this.#started = true;
-    this.#publishing.batch(position, bytes, closes, start, done);
+    publishing.batch(position, bytes, closes, start, done);
+    // One that always has something to say says who it is now and then, too: who joins must hear
+    // whose batches they are. Beside a batch that is no further sign of life.
+    const nowMs = this.#options.clockMs();
+    if (this.#state === 'owning' && nowMs - this.#namedMs >= this.#options.ttlMs) {
+      this.#namedMs = nowMs;
+      publishing.beat();
+    }
   }
 
   /** Tells all nodes something that is no batch. */
@@ -243,24 +258,20 @@ export class Ownership {
     }
   }
 
-  // An owner that can't confirm anything delivers no more; one that has said nothing for a while
-  // beats, also behind what takes long to be stored, as others hear only what is. But not while
-  // its own disk has to answer, so that a disk that hangs falls silent. One that always has
-  // something to say beats now and then, too: who joins must hear whose batches they are.
+  // An owner that can't confirm anything delivers no more; one that has nothing to say beats, but
+  // not while its own disk has to answer, so that a disk that hangs falls silent.
   #watch(nowMs: number): void {
-    const { effects, ownMs, ttlMs, beatMs, isIdle } = this.#options;
+    const { effects, ownMs, beatMs, isIdle } = this.#options;
     const publishing = this.#publishing!;
     if (!this.#suspended && nowMs - this.#confirmedMs >= ownMs) {
       this.#suspended = true;
       effects.suspend();
     }
-    const isSilent = nowMs - publishing.signMs >= beatMs;
-    const isNamed = nowMs - this.#namedMs < ttlMs;
-    if (publishing.doubting || (isNamed && !isSilent)) return;
+    if (publishing.doubting || !publishing.idle || nowMs - publishing.signMs < beatMs) return;
     if (isIdle()) {
       this.#namedMs = nowMs;
       publishing.beat();
-    } else if (isSilent && this.#suspended) publishing.look();
+    } else if (this.#suspended) publishing.look();
   }
 
   #leave(effect: () => void, why: string): void {

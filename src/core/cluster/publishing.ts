@@ -1,12 +1,15 @@
 // An owner's messages on their way into the stream, in one chain: each expects the number that the
 // one before it gets. Only what stands in an unbroken prefix is confirmed, since a success behind a
 // failure may have found another owner's number. Any failure is a doubt: what stands there is read,
-// by the rule that all readers go by, and the rest of the same bytes is sent again.
+// by the rule that all readers go by, and the rest of the same bytes is sent again. A start and a
+// resign are sent alone: what is behind a start would speak of an epoch that may never begin, and a
+// resign says that nothing more comes.
 
 import {
   STREAM_BEAT,
   STREAM_ENVELOPE_BYTES,
   STREAM_PART,
+  STREAM_RESIGN,
   STREAM_START,
 } from '../../../assembly/layout-cluster.ts';
 import { assert } from '../assert.ts';
@@ -173,6 +176,7 @@ export class Publishing {
       const item = this.#chain[this.#sent]!;
       const bytes = item.body?.length ?? 0;
       if (this.#sent > 0 && this.#bytes + bytes > inFlightBytes) return;
+      if (this.#sent > 0 && (isAlone(item) || isAlone(this.#chain[0]!))) return;
       this.#append(item);
     }
   }
@@ -292,6 +296,10 @@ export class Publishing {
     events.lost(`message ${message.sequence} of epoch ${its}, node ${whose}`, its);
     return false;
   }
+}
+
+function isAlone({ fields: { kind } }: Item): boolean {
+  return kind === STREAM_START || kind === STREAM_RESIGN;
 }
 
 function isSame(envelope: Uint8Array, message: Uint8Array): boolean {

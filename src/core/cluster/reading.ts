@@ -49,6 +49,8 @@ export interface ReadingOptions extends CountingOptions {
 const TOGETHER_BYTES = 256 * 1024;
 const CHECK_MS = 1000;
 const FOLLOW_MS = 250;
+/** More than an owner has batches under way, to the stream and to its disk. */
+const PLACES_MAX = 64;
 
 export class Reading {
   readonly #options: ReadingOptions;
@@ -71,7 +73,8 @@ export class Reading {
   #checkMs = Number.NEGATIVE_INFINITY;
   #followMs = 0;
   #created: string | undefined;
-  #place: Place | undefined;
+  // Behind the last batches, the newest last.
+  readonly #places: Place[] = [];
 
   constructor(options: ReadingOptions, saved: Saved) {
     this.#options = options;
@@ -96,7 +99,12 @@ export class Reading {
 
   /** Behind the last batch that is applied, or that this node published and counted itself. */
   get place(): Place | undefined {
-    return this.#place;
+    return this.#places.at(-1);
+  }
+
+  /** Behind the last batch that ends at `end` or before it, of the last few. */
+  placeAt(end: Position): Place | undefined {
+    return this.#places.findLast((place) => place.end <= end);
   }
 
   tick(nowMs: number): void {
@@ -123,7 +131,12 @@ export class Reading {
   note(verdict: Verdict): void {
     if (verdict.is !== 'counts' || verdict.batch === undefined) return;
     this.segments.add(verdict.batch, verdict.envelope.closes);
-    this.#place = verdict.batch.place;
+    this.#passed(verdict.batch.place);
+  }
+
+  #passed(place: Place): void {
+    this.#places.push(place);
+    if (this.#places.length > PLACES_MAX) this.#places.shift();
   }
 
   #check(nowMs: number): void {
@@ -158,7 +171,7 @@ export class Reading {
     const empty: Place = { sequence: 0, epoch: 0, end: beginning, serial: 0 };
     const from = place ?? (state.first === 1 ? empty : undefined);
     this.#counting = new Counting(this.#options, from, state.first - 1);
-    this.#place = from;
+    if (from !== undefined) this.#passed(from);
     this.#goal = state.last;
     this.#mark = saved?.sequence ?? 0;
     this.#follow();
@@ -269,9 +282,13 @@ export class Reading {
         this.#options.events.stop(74, failure.message);
         return;
       }
-      this.#applied(count);
-      const isMore = count < length || this.#queued >= TOGETHER_BYTES;
-      if (isMore || !this.#joined) this.applyAll();
+      this.#passed(batch.place);
+      this.#queued -= batch.bytes.length;
+      if (this.#paused && this.#queued < this.#options.queueBytes) {
+        this.#paused = false;
+        this.#following?.resume();
+      }
+      this.#apply();
       this.#maybeJoined();
     });
   }

@@ -3,7 +3,13 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { STREAM_BEAT, STREAM_KIND_AT, STREAM_PART } from '../../../assembly/layout-cluster.ts';
+import {
+  STREAM_BEAT,
+  STREAM_KIND_AT,
+  STREAM_PART,
+  STREAM_RESIGN,
+  STREAM_START,
+} from '../../../assembly/layout-cluster.ts';
 import { crc32c } from '../../../src/codec/crc32c.ts';
 import { Ownership } from '../../../src/core/cluster/ownership.ts';
 import type { OwnershipOptions } from '../../../src/core/cluster/ownership-options.ts';
@@ -97,7 +103,7 @@ function node(stream: Stream, number: number, changed: Partial<OwnershipOptions>
     },
     logId: LOG,
     crc32c,
-    nextSegment: () => 0,
+    nextSegment: () => 200,
     batchBytesMax: 1000,
     clockMs: () => nowMs,
     node: number,
@@ -200,16 +206,19 @@ test('an owner that always has a batch under way still says who it is', () => {
   assert.equal(kinds.filter((kind) => kind === STREAM_BEAT).length, 1, 'after a TTL');
 });
 
-test('an owner is heard behind what takes long to be stored', () => {
+test('one whose disk is never at rest says who it is beside its batches', () => {
   const stream = new Stream();
-  const one = owner(stream, { beatMs: 200 });
-  one.ownership.publish(105, bytes('1234'), false, () => {});
-  one.after(200);
-  const kinds = stream.appends.map((each) => each.bytes[STREAM_KIND_AT]);
-  assert.deepEqual(kinds, [STREAM_PART, STREAM_BEAT]);
-  stream.answer('stored');
-  stream.answer('stored');
-  assert.equal(one.ownership.state, 'owning');
+  const one = owner(stream, { isIdle: () => false });
+  const begun = stream.messages.length;
+  for (let position = 105, turn = 0; turn < 50; turn++, position += 4) {
+    one.ownership.publish(position, bytes('1234'), false, () => {});
+    one.after(TICK_MS);
+    while (stream.appends.length > 0) stream.answer('stored');
+  }
+  const kinds = stream.messages.slice(begun).map((message) => message[STREAM_KIND_AT]);
+  assert.equal(kinds.filter((kind) => kind === STREAM_BEAT).length, 1, 'after a TTL');
+  one.after(1000);
+  assert.equal(stream.appends.length, 0, 'but does not beat with nothing else to say');
 });
 
 test('an orderly stop lets others campaign at once', () => {
@@ -258,6 +267,108 @@ test('a batch is done when all its parts are stored in one unbroken row', () => 
   first!.done({ ok: false, why: 'unknown' });
   assert.deepEqual(done, ['undefined']);
   assert.equal(stream.appends.length, 0, 'nothing had to be sent again');
+});
+
+const kindsOf = (appends: { bytes: Uint8Array }[]) =>
+  appends.map((append) => append.bytes[STREAM_KIND_AT]);
+
+test('batches behind a start are not sent before it counts', () => {
+  const stream = new Stream();
+  const one = node(stream, 1);
+  one.after(2100);
+  const done: string[] = [];
+  const tell = (what: string) => (failure: unknown) => done.push(failure ? `no ${what}` : what);
+  one.ownership.publish(100, bytes('start'), false, tell('start'));
+  one.ownership.publish(105, bytes('1234'), false, tell('second'));
+  one.ownership.publish(109, bytes('5678'), false, tell('third'));
+  assert.deepEqual(kindsOf(stream.appends), [STREAM_START]);
+  stream.answer('stored');
+  assert.deepEqual(done, ['start']);
+  assert.deepEqual(
+    stream.appends.map(({ expect }) => expect),
+    [1, 2],
+  );
+  stream.answer('stored');
+  stream.answer('stored');
+  assert.deepEqual(done, ['start', 'second', 'third']);
+});
+
+test('batches behind a start of which another was first are never sent, and fail in order', () => {
+  const { stream, two } = followed();
+  two.after(2000);
+  const done: string[] = [];
+  const tell = (what: string) => (failure: unknown) => done.push(failure ? `no ${what}` : what);
+  two.ownership.publish(105, bytes('start'), false, tell('start'));
+  two.ownership.publish(110, bytes('1234'), false, tell('second'));
+  const other = node(stream, 3);
+  other.after(50);
+  stream.tell();
+  other.held.shift()!();
+  other.after(2100);
+  other.ownership.publish(105, bytes('START'), false, () => {});
+  stream.appends.splice(1).forEach((append) => void stream.appends.unshift(append));
+  stream.answer('stored');
+  stream.answer('expected');
+  assert.deepEqual(two.told.at(-1), 'depose');
+  assert.deepEqual(done, ['no start', 'no second']);
+  assert.equal(stream.appends.length, 0);
+});
+
+test('of several batches none is done before those in front of it', () => {
+  const stream = new Stream();
+  const one = owner(stream);
+  const done: number[] = [];
+  // Two closes its segment: the next stands where one begins.
+  one.ownership.publish(105, bytes('12345678'), false, () => done.push(1));
+  one.ownership.publish(113, bytes('1234'), true, () => done.push(2));
+  one.ownership.publish(200, bytes('1234'), false, () => done.push(3));
+  const [a, b, c, d] = stream.appends.splice(0);
+  for (const { bytes } of [a!, b!, c!, d!]) stream.messages.push(bytes);
+  d!.done({ ok: true, sequence: 5 });
+  c!.done({ ok: true, sequence: 4 });
+  assert.deepEqual(done, []);
+  assert.equal(one.ownership.place!.end, 105);
+  a!.done({ ok: true, sequence: 2 });
+  assert.deepEqual(done, []);
+  b!.done({ ok: true, sequence: 3 });
+  assert.deepEqual(done, [1, 2, 3]);
+  // The own disk may be as many behind.
+  const ends = [112, 113, 199, 200, 204].map((end) => one.ownership.placeAt(end)?.sequence);
+  assert.deepEqual(ends, [1, 3, 3, 4, 5]);
+  assert.deepEqual(one.ownership.place, { sequence: 5, epoch: 1, end: 204, serial: 0 });
+});
+
+test('a batch whose number was free only as the one in front of it failed is sent again', () => {
+  const stream = new Stream();
+  const one = owner(stream);
+  const done: number[] = [];
+  one.ownership.publish(105, bytes('1234'), false, () => done.push(1));
+  one.ownership.publish(109, bytes('5678'), false, () => done.push(2));
+  const [first, second] = stream.appends.splice(0);
+  // Somebody of no epoch took the number of the first; that of the second holds again.
+  stream.messages.push(stream.messages[0]!, second!.bytes);
+  second!.done({ ok: true, sequence: 3 });
+  first!.done({ ok: false, why: 'expected' });
+  assert.deepEqual(done, []);
+  stream.answer('stored');
+  assert.deepEqual(done, [1]);
+  stream.answer('stored');
+  assert.deepEqual(done, [1, 2]);
+  assert.equal(one.ownership.voids, 2);
+});
+
+test('a resign waits for the batches in front of it', () => {
+  const stream = new Stream();
+  const one = owner(stream);
+  const done: string[] = [];
+  one.ownership.publish(105, bytes('1234'), false, () => done.push('batch'));
+  one.ownership.resign(() => done.push('resigned'));
+  assert.deepEqual(kindsOf(stream.appends), [STREAM_PART]);
+  assert.throws(() => one.ownership.publish(109, bytes('1'), false, () => {}), /while resigning/);
+  stream.answer('stored');
+  assert.deepEqual(kindsOf(stream.appends), [STREAM_RESIGN]);
+  stream.answer('stored');
+  assert.deepEqual(done, ['batch', 'resigned']);
 });
 
 test('a success behind the start of another is none', () => {

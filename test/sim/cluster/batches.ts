@@ -29,6 +29,9 @@ export function isFull(end: number): boolean {
   return (end % SEGMENT_BYTES) + BATCH_BYTES_MAX > SEGMENT_BYTES;
 }
 
+/** What may stand behind the items of a batch. */
+export const FILLER_MAX = BATCH_BYTES_MAX - 8 - ITEMS_MAX * 4;
+
 /** `salt`: so that no two composed batches are alike. */
 export function batchOf(items: readonly Item[], salt: number, filler: number): Uint8Array {
   const bytes = new Uint8Array(8 + items.length * 4 + filler);

@@ -10,17 +10,15 @@ import { Ownership } from '../../../src/core/cluster/ownership.ts';
 import type { SegmentPlace } from '../../../src/core/cluster/segment-places.ts';
 import {
   BATCH_BYTES_MAX,
-  batchOf,
   DATA_AT,
-  ITEMS_MAX,
   type Item,
-  isFull,
   itemsOf,
   LOG_ID,
   nextSegment,
   SEGMENT_BYTES,
 } from './batches.ts';
 import type { Clock } from './clock.ts';
+import { Pipeline } from './pipeline.ts';
 import { Connection, type SimStream } from './stream.ts';
 import { sameBytes } from './stream-truth.ts';
 import type { Truth } from './truth.ts';
@@ -29,7 +27,6 @@ export const TTL_MS = 2000;
 export const OWN_MS = 1200;
 export const BEAT_MS = 500;
 const TICK_MS = 50;
-const FILLER_MAX = BATCH_BYTES_MAX - batchOf([], 0, 0).length - ITEMS_MAX * 4;
 
 /** What survives the process. */
 interface Disk {
@@ -46,6 +43,9 @@ export interface NodeWorld {
   readonly isImpatient: boolean;
   /** How much longer it is from one thing to the next that clients do. */
   readonly pace: number;
+  /** How many batches an owner has under way. */
+  readonly depth: number;
+  readonly inFlightBytes: number;
   stopped(node: number, code: number, why: string): void;
 }
 
@@ -67,10 +67,9 @@ export class SimNode {
   #connection: Connection | undefined;
   #isServing = false;
   #epoch = 0;
-  #isPublishing = false;
+  #pipeline: Pipeline | undefined;
   #isWriting = false;
   #rejoins = false;
-  #queue: Item[] = [];
   #torn: (() => void) | undefined;
   #salt = 0;
   #settings = 0;
@@ -135,9 +134,9 @@ export class SimNode {
       ownMs: OWN_MS,
       beatMs: BEAT_MS,
       partBytes: 50,
-      inFlightBytes: 200,
+      inFlightBytes: this.#world.inFlightBytes,
       queueBytes: 600,
-      isIdle: () => !this.#isWriting,
+      isIdle: () => !this.#isWriting && this.#pipeline?.isIdle !== false,
       isAble: () => !this.#isHung,
     });
     this.#join();
@@ -204,9 +203,7 @@ export class SimNode {
   /** An item of a producer that takes this node for the owner. */
   send(item: Item): void {
     this.#enter(this.#life, () => {
-      if (!this.#isServing) return;
-      this.#queue.push(item);
-      this.#pump();
+      if (this.#isServing) this.#pipeline!.take(item);
     });
   }
 
@@ -231,13 +228,16 @@ export class SimNode {
     });
   }
 
-  /** An orderly stop, if it owns and has nothing under way. */
+  /** An orderly stop, if it owns and has nothing under way; or whatever it has, which is worse. */
   resign(): void {
     this.#enter(this.#life, () => {
-      const isBusy = this.#isPublishing || this.#isWriting;
-      if (!this.#isServing || isBusy || this.#ownership!.state !== 'owning') return;
-      this.#world.clock.count('resigned');
+      const { clock } = this.#world;
+      const isBusy = this.#pipeline?.size !== 0 || this.#isWriting;
+      const isOwning = /owning|doubting|suspended/.test(this.#ownership!.state);
+      if (!this.#isServing || !isOwning || (isBusy && clock.chance(0.5))) return;
+      clock.count(isBusy ? 'resigned at work' : 'resigned');
       this.#isServing = false;
+      this.#pipeline!.close();
       this.#ownership!.resign(() => this.crash());
     });
   }
@@ -286,7 +286,7 @@ export class SimNode {
       campaign: () => {
         clock.count('campaigns');
         soon(() => {
-          if (this.#ownership!.state === 'campaigning') this.#publish([]);
+          if (this.#ownership!.state === 'campaigning') this.#begin(life);
         });
       },
       own: (epoch: number) => {
@@ -321,8 +321,8 @@ export class SimNode {
 
   #forget(): void {
     this.#isServing = false;
-    this.#isPublishing = false;
-    this.#queue = [];
+    this.#pipeline?.end();
+    this.#pipeline = undefined;
   }
 
   // Joins anew once its disk is at rest.
@@ -389,30 +389,29 @@ export class SimNode {
     });
   }
 
-  #pump(): void {
-    if (this.#isPublishing || this.#queue.length === 0 || !this.#isServing) return;
-    this.#publish(this.#queue.splice(0, ITEMS_MAX));
-  }
-
-  #publish(items: Item[]): void {
-    const { clock, truth } = this.#world;
-    const life = this.#life;
-    this.#isPublishing = true;
-    const salt = this.number * 1e6 + life * 1000 + ++this.#salt;
-    const filler = clock.random.below(items.length === 0 || clock.chance(0.5) ? 20 : FILLER_MAX);
-    const bytes = batchOf(items, salt, filler);
-    const position = this.#disk.end;
-    const closes = isFull(position + bytes.length);
-    this.#ownership!.publish(position, bytes, closes, (failure) => {
-      if (failure !== undefined) return;
-      this.#write(life, position, bytes, this.#ownership!.place!, () => {
-        this.#isPublishing = false;
-        if (!this.#isServing) return;
+  // Its first batch is the start; what it has to say besides may come right behind it.
+  #begin(life: number): void {
+    const { clock, truth, depth } = this.#world;
+    const ownership = this.#ownership!;
+    const pipeline = new Pipeline({
+      clock,
+      depth,
+      position: this.#disk.end,
+      salt: () => this.number * 1e6 + life * 1000 + ++this.#salt,
+      publish: (...batch) => ownership.publish(...batch),
+      place: () => ownership.place!,
+      write: (position, bytes, place, done) =>
+        this.#write(life, position, bytes, place, () => {
+          assert.equal(ownership.placeAt(this.#disk.end), place, 'where the disk stands');
+          done();
+        }),
+      written: (items) => {
         for (const item of items) truth.ack(item);
         clock.count('acked', items.length);
-        this.#pump();
-      });
+      },
     });
+    this.#pipeline = pipeline;
+    for (let i = clock.random.below(depth); i >= 0; i--) pipeline.empty();
   }
 
   // As long as nobody settles anything, something can be handed out.

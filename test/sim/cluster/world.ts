@@ -27,6 +27,9 @@ export class World {
   isImpatient: boolean;
   /** How much longer it is from one thing to the next that clients do. */
   pace = 1;
+  /** Of some worlds one at a time. */
+  readonly depth: number;
+  readonly inFlightBytes: number;
   readonly #numbers = new Array<number>(PRODUCERS).fill(0);
   #isAtPeace = false;
   #isSilent = false;
@@ -40,6 +43,8 @@ export class World {
       this.truth.stored(message, sentMs),
     );
     this.isImpatient = this.clock.chance(0.3);
+    this.depth = 1 + this.clock.random.below(4);
+    this.inFlightBytes = this.clock.chance(0.5) ? 200 : 1500;
     this.truth.isPatient = !this.isImpatient;
     if (this.isImpatient) this.clock.count('impatient');
     this.nodes = Array.from({ length: NODES }, (_, i) => new SimNode(this, i + 1));
