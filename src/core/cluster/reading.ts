@@ -152,14 +152,12 @@ export class Reading {
     const { beginning } = this.#options;
     const { end } = this.#saved;
     const saved = this.#saved.place;
-    // What was saved may be ahead of a disk that lost its last writes.
-    const place = saved !== undefined && saved.end <= end ? saved : undefined;
+    // What was saved may be ahead of a disk that lost its last writes; or so old that the stream
+    // was purged past it, and the log may go further: then all that is there is read, and compared.
+    const isUsable = saved !== undefined && saved.end <= end && state.first <= saved.sequence + 1;
+    const place = isUsable ? saved : undefined;
     if (saved !== undefined && state.last < saved.sequence) {
       this.#strike(`it ends at ${state.last}, and ${saved.sequence} was seen here`);
-      return;
-    }
-    if (place !== undefined && state.first > place.sequence + 1) {
-      this.#options.events.rebuild(`it begins at ${state.first}, behind what is here`);
       return;
     }
     if (state.last === 0 && end > beginning) {

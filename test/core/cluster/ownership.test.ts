@@ -13,6 +13,7 @@ import {
 import { crc32c } from '../../../src/codec/crc32c.ts';
 import { Ownership } from '../../../src/core/cluster/ownership.ts';
 import type { OwnershipOptions } from '../../../src/core/cluster/ownership-options.ts';
+import type { Saved } from '../../../src/core/cluster/reading.ts';
 import type { Appended, StreamMessage, StreamState } from '../../../src/core/ports/stream.ts';
 
 const LOG = 5n;
@@ -21,6 +22,8 @@ const TICK_MS = 50;
 /** A stream whose messages are all there; appends are answered when the test says so. */
 class Stream {
   readonly messages: Uint8Array[] = [];
+  /** Number of the first that was not purged. */
+  first = 1;
   readonly appends: { bytes: Uint8Array; expect: number; done: (a: Appended) => void }[] = [];
   #hear: ((message: StreamMessage) => boolean) | undefined;
   #next = 1;
@@ -51,7 +54,7 @@ class Stream {
   }
 
   state(done: (failure: undefined, state: StreamState) => void): void {
-    done(undefined, { first: 1, last: this.messages.length, bytes: 0, created: 'then' });
+    done(undefined, { first: this.first, last: this.messages.length, bytes: 0, created: 'then' });
   }
 
   purge(_before: number, _done: (failure: undefined) => void): void {}
@@ -79,7 +82,14 @@ class Stream {
   }
 }
 
-function node(stream: Stream, number: number, changed: Partial<OwnershipOptions> = {}) {
+const EMPTY: Saved = { end: 100, place: undefined, segments: [] };
+
+function node(
+  stream: Stream,
+  number: number,
+  changed: Partial<OwnershipOptions> = {},
+  saved = EMPTY,
+) {
   const told: string[] = [];
   const held: (() => void)[] = [];
   let nowMs = 1000;
@@ -121,7 +131,7 @@ function node(stream: Stream, number: number, changed: Partial<OwnershipOptions>
     isAble: () => true,
     ...changed,
   });
-  ownership.join({ end: 100, place: undefined, segments: [] });
+  ownership.join(saved);
   return {
     ownership,
     told,
@@ -386,6 +396,27 @@ test('a success behind the start of another is none', () => {
   parts[0]!.done({ ok: false, why: 'expected' });
   assert.deepEqual(one.told, ['depose']);
   assert.match(done.join(), /epoch 2/);
+});
+
+test('a log that goes further than the stream begins is not built anew, however old its place', () => {
+  const stream = new Stream();
+  const one = owner(stream);
+  for (const position of [105, 109])
+    one.ownership.publish(position, bytes('1234'), false, () => {});
+  while (stream.appends.length > 0) stream.answer('stored');
+  stream.first = 3;
+  const place = { sequence: 1, epoch: 1, end: 105, serial: 0 };
+  const two = node(stream, 2, {}, { end: 113, place, segments: [] });
+  two.after(50);
+  stream.tell();
+  assert.deepEqual(two.told, ['apply 109']);
+  two.held.shift()!();
+  two.after(1000);
+  assert.equal(two.ownership.state, 'following');
+  const three = node(stream, 3, {}, { end: 105, place, segments: [] });
+  three.after(50);
+  stream.tell();
+  assert.deepEqual(three.told, ['rebuild']);
 });
 
 test('a base is told of by its owner alone, and the stream goes up to where it ends', () => {

@@ -193,7 +193,7 @@ export class SimNode {
   }
 
   hang(): void {
-    this.#isHung = true;
+    this.#isHung = this.#isUp;
   }
 
   cut(isCut: boolean): void {
@@ -238,7 +238,12 @@ export class SimNode {
       clock.count(isBusy ? 'resigned at work' : 'resigned');
       this.#isServing = false;
       this.#pipeline!.close();
-      this.#ownership!.resign(() => this.crash());
+      this.#ownership!.resign(() => {
+        this.crash();
+        clock.after(clock.between(500, 3000), () => {
+          if (!this.#isUp && this.stoppedWith === undefined) this.start();
+        });
+      });
     });
   }
 

@@ -195,6 +195,16 @@ export const CORE_CLUSTER: readonly Mutant[] = [
     caughtBy: 'of several batches none is done before those in front of it',
   },
   {
+    name: 'place gone on from that the stream was purged past',
+    file: 'src/core/cluster/reading.ts',
+    member: 'Reading.#begin',
+    find: 'state.first <= saved.sequence + 1',
+    replace: 'true',
+    test: 'test/core/cluster/ownership.test.ts',
+    caughtBy:
+      'a log that goes further than the stream begins is not built anew, however old its place',
+  },
+  {
     name: 'candidate ahead of its own disk',
     file: 'src/core/cluster/ownership.ts',
     member: 'Ownership.#mayCampaign',
