@@ -18,7 +18,8 @@ import type { Place, Verdict } from './counting.ts';
 import { isSignOfLife, jsonOf } from './envelope.ts';
 import type { OwnershipOptions } from './ownership-options.ts';
 import { type Done, Publishing } from './publishing.ts';
-import { Reading, type Saved } from './reading.ts';
+import { Reading } from './reading.ts';
+import type { Saved } from './reading-options.ts';
 import type { SegmentPlace } from './segment-places.ts';
 
 export class Ownership {

@@ -2,47 +2,12 @@
 // to its own log, and the look at the stream itself once a second, which must never be behind what
 // was seen of it. No single answer says so: servers that are out of date answer, too.
 
-import type { Failure, Position } from '../ports/basics.ts';
-import type { ReplicatedStream, StreamMessage, StreamState } from '../ports/stream.ts';
-import {
-  type CountedBatch,
-  Counting,
-  type CountingOptions,
-  type Place,
-  type Verdict,
-} from './counting.ts';
+import type { Position } from '../ports/basics.ts';
+import type { StreamMessage, StreamState } from '../ports/stream.ts';
+import { type CountedBatch, Counting, type Place, type Verdict } from './counting.ts';
+import type { ReadingOptions, Saved } from './reading-options.ts';
 import { Repeated } from './repeated.ts';
-import { type SegmentPlace, SegmentPlaces } from './segment-places.ts';
-
-/** What a node knows of itself when it begins to read. */
-export interface Saved {
-  /** Where its log ends: every batch before that is on its disk, and none behind it. */
-  readonly end: Position;
-  /** A place at `end` or before it, where one is known; without one all of the stream is read. */
-  readonly place: Place | undefined;
-  readonly segments: readonly SegmentPlace[];
-}
-
-export interface ReadingEvents {
-  /** Takes batches that count, or the first few; those that are in the log already are to be
-   * compared with it. `done` is given how many. */
-  apply(batches: readonly CountedBatch[], done: (failure: Failure, count: number) => void): void;
-  heard(verdict: Verdict & { is: 'counts' }, message: StreamMessage): void;
-  /** Everything that was there when reading began is applied. */
-  joined(): void;
-  rebuild(why: string): void;
-  stop(code: number, why: string): void;
-}
-
-export interface ReadingOptions extends CountingOptions {
-  readonly stream: Pick<ReplicatedStream, 'follow' | 'state'>;
-  readonly events: ReadingEvents;
-  readonly clockMs: () => number;
-  /** Where a log begins that has no batch. */
-  readonly beginning: Position;
-  /** Batches that may wait to be applied, in bytes; one more is taken. */
-  readonly queueBytes: number;
-}
+import { SegmentPlaces } from './segment-places.ts';
 
 /** Small batches wait for each other until so many bytes are there, or a tick comes: nobody waits
  * for a copy's disk, and whoever may need it shares it with the servers. */
@@ -154,10 +119,14 @@ export class Reading {
     const saved = this.#saved.place;
     // What was saved may be ahead of a disk that lost its last writes; or so old that the stream
     // was purged past it, and the log may go further: then all that is there is read, and compared.
-    const isUsable = saved !== undefined && saved.end <= end && state.first <= saved.sequence + 1;
-    const place = isUsable ? saved : undefined;
+    const isPurged = saved !== undefined && state.first > saved.sequence + 1;
+    const place = saved !== undefined && saved.end <= end && !isPurged ? saved : undefined;
     if (saved !== undefined && state.last < saved.sequence) {
       this.#strike(`it ends at ${state.last}, and ${saved.sequence} was seen here`);
+      return;
+    }
+    if (isPurged && end === beginning) {
+      this.#options.events.rebuild(`it begins at ${state.first}, and here is nothing`);
       return;
     }
     if (state.last === 0 && end > beginning) {
@@ -171,7 +140,7 @@ export class Reading {
     this.#counting = new Counting(this.#options, from, state.first - 1);
     if (from !== undefined) this.#passed(from);
     this.#goal = state.last;
-    this.#mark = saved?.sequence ?? 0;
+    this.#mark = Math.max(this.#mark, saved?.sequence ?? 0);
     this.#follow();
     this.#maybeJoined();
   }
@@ -188,7 +157,12 @@ export class Reading {
       return;
     }
     if (state.first > counting.sequence + 1) {
-      events.rebuild(`it begins at ${state.first}, behind ${counting.sequence}`);
+      // What it was purged past may be in the log, which is still being compared.
+      const { end } = this.#saved;
+      if (end > this.#options.beginning && (counting.end ?? 0) < end) {
+        this.hold();
+        this.#begin(state);
+      } else events.rebuild(`it begins at ${state.first}, behind ${counting.sequence}`);
       return;
     }
     const isShort = !this.#joined && this.drained && counting.sequence >= state.last;

@@ -13,7 +13,7 @@ import {
 import { crc32c } from '../../../src/codec/crc32c.ts';
 import { Ownership } from '../../../src/core/cluster/ownership.ts';
 import type { OwnershipOptions } from '../../../src/core/cluster/ownership-options.ts';
-import type { Saved } from '../../../src/core/cluster/reading.ts';
+import type { Saved } from '../../../src/core/cluster/reading-options.ts';
 import type { Appended, StreamMessage, StreamState } from '../../../src/core/ports/stream.ts';
 
 const LOG = 5n;
@@ -417,6 +417,30 @@ test('a log that goes further than the stream begins is not built anew, however 
   three.after(50);
   stream.tell();
   assert.deepEqual(three.told, ['rebuild']);
+  const begun = { sequence: 0, epoch: 0, end: 100, serial: 0 };
+  const four = node(stream, 4, {}, { end: 100, place: begun, segments: [] });
+  four.after(50);
+  assert.deepEqual(four.told, ['rebuild']);
+});
+
+test('nor if the stream is purged further while the log is being compared', () => {
+  const stream = new Stream();
+  const one = owner(stream);
+  const two = node(stream, 2, {}, { end: 113, place: undefined, segments: [] });
+  two.after(50);
+  stream.tell();
+  assert.deepEqual(two.told, ['apply 100']);
+  for (const position of [105, 109])
+    one.ownership.publish(position, bytes('1234'), false, () => {});
+  while (stream.appends.length > 0) stream.answer('stored');
+  stream.first = 3;
+  two.after(1000);
+  two.held.shift()!();
+  stream.tell();
+  assert.deepEqual(two.told, ['apply 100', 'apply 109']);
+  two.held.shift()!();
+  two.after(1000);
+  assert.equal(two.ownership.state, 'following');
 });
 
 test('a base is told of by its owner alone, and the stream goes up to where it ends', () => {

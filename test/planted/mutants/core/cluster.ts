@@ -198,11 +198,20 @@ export const CORE_CLUSTER: readonly Mutant[] = [
     name: 'place gone on from that the stream was purged past',
     file: 'src/core/cluster/reading.ts',
     member: 'Reading.#begin',
-    find: 'state.first <= saved.sequence + 1',
-    replace: 'true',
+    find: 'saved !== undefined && saved.end <= end && !isPurged',
+    replace: 'saved !== undefined && saved.end <= end',
     test: 'test/core/cluster/ownership.test.ts',
     caughtBy:
       'a log that goes further than the stream begins is not built anew, however old its place',
+  },
+  {
+    name: 'log that is being compared set aside as the stream is purged',
+    file: 'src/core/cluster/reading.ts',
+    member: 'Reading.#look',
+    find: 'this.hold(); this.#begin(state);',
+    replace: "events.rebuild('purged');",
+    test: 'test/core/cluster/ownership.test.ts',
+    caughtBy: 'nor if the stream is purged further while the log is being compared',
   },
   {
     name: 'candidate ahead of its own disk',
