@@ -328,9 +328,8 @@ export class BrokerNode {
   // Remembered now and then. What was published may not be on this disk yet.
   #stand(form: Form): void {
     if (form.isOver || !this.#world.clock.chance(0.3)) return;
-    const place = this.#ownership?.place;
-    const end = form.journal?.syncedPosition ?? form.follower.end;
-    if (place === undefined || place.end > end) return;
+    const place = this.#ownership?.placeAt(form.journal?.syncedPosition ?? form.follower.end);
+    if (place === undefined) return;
     const segments = this.#ownership!.segments.filter(({ sequence }) => sequence <= place.sequence);
     this.#saved = { place, segments };
   }
