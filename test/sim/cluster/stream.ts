@@ -3,6 +3,7 @@
 
 import type { Appended, ReplicatedStream, StreamMessage } from '../../../src/core/ports/stream.ts';
 import type { Clock } from './clock.ts';
+import { Timeouts } from './timeouts.ts';
 
 const TIMEOUT_MS = 500;
 const APPEND_TIMEOUT_MS = 3000;
@@ -24,13 +25,6 @@ export const CALM: Weather = {
   lostFollowing: 0,
 };
 
-interface Request {
-  readonly untilMs: number;
-  isOver: boolean;
-  /** No answer came in time. */
-  readonly late: () => void;
-}
-
 export class SimStream {
   readonly clock: Clock;
   readonly #messages = new Map<number, Uint8Array>();
@@ -41,14 +35,14 @@ export class SimStream {
   isLeaderless = false;
   isFull = false;
   readonly connections: Connection[] = [];
-  // All wait equally long, so their time is over in their order: one event of the clock for all.
-  #requests: Request[] = [];
+  readonly requests: Timeouts;
   #behind: Connection | undefined;
   #past = { first: 1, last: 0 };
 
   constructor(clock: Clock, stored: (message: StreamMessage, sentMs: number) => void) {
     this.clock = clock;
     this.#stored = stored;
+    this.requests = new Timeouts(clock, TIMEOUT_MS);
   }
 
   lead(on: boolean): void {
@@ -62,22 +56,6 @@ export class SimStream {
   /** What the servers said of themselves a while ago. */
   remember(): void {
     this.#past = { first: this.first, last: this.last };
-  }
-
-  /** Calls `late` of a request that has waited for long enough. */
-  wait(request: Request): void {
-    this.#requests.push(request);
-    if (this.#requests.length === 1) this.clock.after(TIMEOUT_MS, () => this.#timedOut());
-  }
-
-  #timedOut(): void {
-    const { nowMs } = this.clock;
-    const isOpen = (request: Request) => !request.isOver && request.untilMs > nowMs;
-    const first = this.#requests.findIndex(isOpen);
-    const over = this.#requests.splice(0, first < 0 ? this.#requests.length : first);
-    const next = this.#requests[0];
-    if (next !== undefined) this.clock.after(next.untilMs - nowMs, () => this.#timedOut());
-    for (const request of over) if (!request.isOver) request.late();
   }
 
   append(bytes: Uint8Array, expect: number, sentMs: number): Appended {
@@ -205,18 +183,17 @@ export class Connection implements ReplicatedStream {
   }
 
   // Calls back once: with a reply, or when it has waited for long enough.
-  #once<T>(done: (reply: T) => void, late: T): (reply: T) => void {
+  #once<T>(
+    done: (reply: T) => void,
+    late: T,
+    requests = this.#stream.requests,
+  ): (reply: T) => void {
     const once = (reply: T) => {
       if (request.isOver || this.isOver) return;
       request.isOver = true;
       done(reply);
     };
-    const request = {
-      untilMs: this.#stream.clock.nowMs + TIMEOUT_MS,
-      isOver: false,
-      late: () => this.#deliver(() => once(late)),
-    };
-    this.#stream.wait(request);
+    const request = requests.wait(() => this.#deliver(() => once(late)));
     return once;
   }
 
