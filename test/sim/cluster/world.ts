@@ -147,7 +147,7 @@ export class World {
     this.#mayStop = true;
     stream.forget(count);
     // What counted before is still being written, and acked.
-    clock.run(30);
+    clock.run(60);
     const acked = truth.acked.size;
     // Those who have seen nothing of what was lost could go on, rightly as far as they know.
     const end = truth.endAt[stream.last + 1] ?? truth.end;
