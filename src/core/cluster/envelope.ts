@@ -20,6 +20,7 @@ import {
   STREAM_OFFSET_AT,
   STREAM_PART,
   STREAM_POSITION_AT,
+  STREAM_RESIGN,
   STREAM_SETTING,
   STREAM_START,
   STREAM_VERSION,
@@ -140,6 +141,16 @@ function isSound({ kind, batchBytes, offset, partBytes, position }: Envelope): b
  * does not: it passes by the disk. */
 export function isSignOfLife(kind: number): boolean {
   return kind !== STREAM_SETTING && kind !== STREAM_BASE;
+}
+
+/** Whether messages of this kind are sent with nothing of the same owner beside them. */
+export function isAlone(kind: number): boolean {
+  return kind === STREAM_START || kind === STREAM_RESIGN;
+}
+
+/** Whether a message is the one that begins with this envelope, which says what its body is. */
+export function isSame(envelope: Uint8Array, message: Uint8Array): boolean {
+  return envelope.every((byte, i) => message[i] === byte);
 }
 
 /** What the sender wrote in front of the part, as text; of a message that was read. */

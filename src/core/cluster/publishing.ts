@@ -9,40 +9,14 @@ import {
   STREAM_BEAT,
   STREAM_ENVELOPE_BYTES,
   STREAM_PART,
-  STREAM_RESIGN,
   STREAM_START,
 } from '../../../assembly/layout-cluster.ts';
 import { assert } from '../assert.ts';
 import type { Position } from '../ports/basics.ts';
-import type { Appended, ReplicatedStream, StreamMessage } from '../ports/stream.ts';
-import type { Counting, Verdict } from './counting.ts';
-import { type Checksum, type Envelope, isSignOfLife, writeEnvelope } from './envelope.ts';
-
-/** What is told of them; never within a call from outside, but for `confirmed`. */
-export interface PublishingEvents {
-  /** A message counts that was sent at `sentMs`, or later. */
-  confirmed(verdict: Verdict, sentMs: number): void;
-  /** Somebody else's message counts, of that epoch: this node owns no more, or never did. */
-  lost(why: string, epoch: number): void;
-  stop(code: number, why: string): void;
-}
-
-export interface PublishingOptions {
-  readonly stream: Pick<ReplicatedStream, 'append' | 'read'>;
-  readonly counting: Counting;
-  readonly crc32c: Checksum;
-  readonly logId: bigint;
-  readonly node: number;
-  readonly epoch: number;
-  /** JSON of the owner, which start and beats carry. */
-  readonly json: Uint8Array;
-  readonly partBytes: number;
-  readonly inFlightBytes: number;
-  readonly clockMs: () => number;
-  readonly events: PublishingEvents;
-}
-
-export type Done = (failure: Error | undefined) => void;
+import type { Appended, StreamMessage } from '../ports/stream.ts';
+import type { Verdict } from './counting.ts';
+import { type Envelope, isAlone, isSame, isSignOfLife, writeEnvelope } from './envelope.ts';
+import type { Done, PublishingOptions } from './publishing-options.ts';
 
 interface Item {
   readonly envelope: Uint8Array;
@@ -176,7 +150,8 @@ export class Publishing {
       const item = this.#chain[this.#sent]!;
       const bytes = item.body?.length ?? 0;
       if (this.#sent > 0 && this.#bytes + bytes > inFlightBytes) return;
-      if (this.#sent > 0 && (isAlone(item) || isAlone(this.#chain[0]!))) return;
+      const [kind, first] = [item.fields.kind, this.#chain[0]!.fields.kind];
+      if (this.#sent > 0 && (isAlone(kind) || isAlone(first))) return;
       this.#append(item);
     }
   }
@@ -296,12 +271,4 @@ export class Publishing {
     events.lost(`message ${message.sequence} of epoch ${its}, node ${whose}`, its);
     return false;
   }
-}
-
-function isAlone({ fields: { kind } }: Item): boolean {
-  return kind === STREAM_START || kind === STREAM_RESIGN;
-}
-
-function isSame(envelope: Uint8Array, message: Uint8Array): boolean {
-  return envelope.every((byte, i) => message[i] === byte);
 }
