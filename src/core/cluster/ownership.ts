@@ -138,12 +138,12 @@ export class Ownership {
    * Publishes a commit batch at `position`, the start first; `closes`: it closes its segment. More
    * may be published before it counts, each where the one before it ends. `done` is called when it
    * counts, and all before it; or with a failure when this node owns no more: in the order of the
-   * batches, and none counts behind one that failed. The bytes stay as they are until then.
+   * batches, and none counts behind one that failed. Behind a resign nothing is sent: that fails as
+   * this ends. The bytes stay as they are until then.
    */
   publish(position: Position, bytes: Uint8Array, closes: boolean, done: Done): void {
-    if (this.#state !== 'campaigning' && this.#state !== 'owning')
-      throw new Error(`published while ${this.#state}`);
-    const publishing = this.#publishing!;
+    const publishing = this.#publishing;
+    if (publishing === undefined) throw new Error(`published while ${this.#state}`);
     const start = !this.#started;
     this.#started = true;
     publishing.batch(position, bytes, closes, start, done);

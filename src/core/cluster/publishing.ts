@@ -9,6 +9,7 @@ import {
   STREAM_BEAT,
   STREAM_ENVELOPE_BYTES,
   STREAM_PART,
+  STREAM_RESIGN,
   STREAM_START,
 } from '../../../assembly/layout-cluster.ts';
 import { assert } from '../assert.ts';
@@ -52,6 +53,7 @@ export class Publishing {
   #retryMs = 0;
   #ended = false;
   #full = false;
+  #resigned = false;
 
   constructor(options: PublishingOptions) {
     this.#options = options;
@@ -144,7 +146,7 @@ export class Publishing {
 
   // Sends what there is room for. While something is in doubt, only `#again` sends.
   #send(): void {
-    if (this.#doubting || this.#ended) return;
+    if (this.#doubting || this.#ended || this.#resigned) return;
     const { inFlightBytes } = this.#options;
     while (this.#sent < this.#chain.length) {
       const item = this.#chain[this.#sent]!;
@@ -210,6 +212,7 @@ export class Publishing {
       this.#sent--;
       this.#bytes -= item.body?.length ?? 0;
     }
+    if (item.fields.kind === STREAM_RESIGN) this.#resigned = true;
     this.#options.events.confirmed(verdict, sentMs);
     item.done?.(undefined);
   }
@@ -241,7 +244,7 @@ export class Publishing {
   // Nothing stands there, as far as is known: only an append tells for sure.
   #again(): void {
     const first = this.#chain[0];
-    if (first !== undefined) {
+    if (first !== undefined && !this.#resigned) {
       this.#generation++;
       this.#retryMs = this.#options.clockMs() + PATIENCE_MS;
       this.#append(first);

@@ -374,11 +374,14 @@ test('a resign waits for the batches in front of it', () => {
   one.ownership.publish(105, bytes('1234'), false, () => done.push('batch'));
   one.ownership.resign(() => done.push('resigned'));
   assert.deepEqual(kindsOf(stream.appends), [STREAM_PART]);
-  assert.throws(() => one.ownership.publish(109, bytes('1'), false, () => {}), /while resigning/);
+  one.ownership.publish(109, bytes('1'), false, (failure) => done.push(failure!.message));
   stream.answer('stored');
   assert.deepEqual(kindsOf(stream.appends), [STREAM_RESIGN]);
   stream.answer('stored');
   assert.deepEqual(done, ['batch', 'resigned']);
+  assert.equal(stream.appends.length, 0, 'nothing goes behind a resign');
+  one.ownership.end();
+  assert.deepEqual(done, ['batch', 'resigned', 'ended']);
 });
 
 test('a success behind the start of another is none', () => {
