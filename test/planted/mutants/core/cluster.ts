@@ -214,6 +214,15 @@ export const CORE_CLUSTER: readonly Mutant[] = [
     caughtBy: 'nor if the stream is purged further while the log is being compared',
   },
   {
+    name: 'batch sent behind a resign',
+    file: 'src/core/cluster/publishing.ts',
+    member: 'Publishing.#send',
+    find: 'this.#doubting || this.#ended || this.#resigned',
+    replace: 'this.#doubting || this.#ended',
+    test: 'test/core/cluster/ownership.test.ts',
+    caughtBy: 'a resign waits for the batches in front of it',
+  },
+  {
     name: 'candidate ahead of its own disk',
     file: 'src/core/cluster/ownership.ts',
     member: 'Ownership.#mayCampaign',
