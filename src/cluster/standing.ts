@@ -6,13 +6,9 @@ import type { Ownership } from '../core/cluster/ownership.ts';
 import type { SegmentPlace } from '../core/cluster/segment-places.ts';
 import type { Position } from '../core/ports/basics.ts';
 
-type Stood = Pick<Ownership, 'place' | 'segments'>;
-
 export class Standing {
   #place: Place | undefined;
   #segments: readonly SegmentPlace[];
-  // What is on its way to this disk: an owner publishes ahead of that.
-  #next: { place: Place; segments: readonly SegmentPlace[] } | undefined;
 
   constructor(place: Place | undefined, segments: readonly SegmentPlace[]) {
     this.#place = place;
@@ -41,6 +37,5 @@ export class Standing {
   begin(place: Place | undefined): void {
     this.#place = place;
     this.#segments = [];
-    this.#next = undefined;
   }
 }

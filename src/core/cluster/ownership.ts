@@ -260,8 +260,9 @@ export class Ownership {
     }
   }
 
-  // An owner that can't confirm anything delivers no more; one that has nothing to say beats, but
-  // not while its own disk has to answer, so that a disk that hangs falls silent.
+  // An owner that can't confirm anything delivers no more; one that has said nothing for a while
+  // beats, also behind what takes long to be stored, as others hear only what is. But not while
+  // its own disk has to answer, so that a disk that hangs falls silent.
   #watch(nowMs: number): void {
     const { effects, ownMs, beatMs, isIdle } = this.#options;
     const publishing = this.#publishing!;
@@ -269,7 +270,7 @@ export class Ownership {
       this.#suspended = true;
       effects.suspend();
     }
-    if (publishing.doubting || !publishing.idle || nowMs - publishing.signMs < beatMs) return;
+    if (publishing.doubting || nowMs - publishing.signMs < beatMs) return;
     if (isIdle()) {
       this.#namedMs = nowMs;
       publishing.beat();

@@ -8,8 +8,8 @@ import type { Checksum } from './envelope.ts';
 export interface PublishingEvents {
   /** A message counts that was sent at `sentMs`, or later. */
   confirmed(verdict: Verdict, sentMs: number): void;
-  /** Somebody else's message counts: this node owns no more, or never did. */
-  lost(why: string): void;
+  /** Somebody else's message counts, of that epoch: this node owns no more, or never did. */
+  lost(why: string, epoch: number): void;
   stop(code: number, why: string): void;
 }
 

@@ -15,8 +15,9 @@ export interface Saved {
 }
 
 export interface ReadingEvents {
-  /** Takes a batch that counts; those that are in the log already are to be compared with it. */
-  apply(batch: CountedBatch, done: (failure: Failure) => void): void;
+  /** Takes batches that count, or the first few; those that are in the log already are to be
+   * compared with it. `done` is given how many. */
+  apply(batches: readonly CountedBatch[], done: (failure: Failure, count: number) => void): void;
   heard(verdict: Verdict & { is: 'counts' }, message: StreamMessage): void;
   /** Everything that was there when reading began is applied. */
   joined(): void;

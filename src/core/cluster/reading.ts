@@ -254,21 +254,18 @@ export class Reading {
         this.#options.events.stop(74, failure.message);
         return;
       }
-      this.#passed(batch.place);
-      this.#queued -= batch.bytes.length;
-      if (this.#paused && this.#queued < this.#options.queueBytes) {
-        this.#paused = false;
-        this.#following?.resume();
-      }
-      this.#apply();
+      this.#applied(count);
+      const isMore = count < length || this.#queued >= TOGETHER_BYTES;
+      if (isMore || !this.#joined) this.applyAll();
       this.#maybeJoined();
     });
   }
 
   #applied(count: number): void {
-    const applied = this.#queue.splice(0, count);
-    for (const { bytes } of applied) this.#queued -= bytes.length;
-    this.#place = applied.at(-1)!.place;
+    for (const { bytes, place } of this.#queue.splice(0, count)) {
+      this.#queued -= bytes.length;
+      this.#passed(place);
+    }
     if (this.#paused && this.#queued < this.#options.queueBytes) {
       this.#paused = false;
       this.#following?.resume();

@@ -231,6 +231,18 @@ test('one whose disk is never at rest says who it is beside its batches', () => 
   assert.equal(stream.appends.length, 0, 'but does not beat with nothing else to say');
 });
 
+test('an owner is heard behind what takes long to be stored', () => {
+  const stream = new Stream();
+  const one = owner(stream, { beatMs: 200 });
+  one.ownership.publish(105, bytes('1234'), false, () => {});
+  one.after(200);
+  const kinds = stream.appends.map((each) => each.bytes[STREAM_KIND_AT]);
+  assert.deepEqual(kinds, [STREAM_PART, STREAM_BEAT]);
+  stream.answer('stored');
+  stream.answer('stored');
+  assert.equal(one.ownership.state, 'owning');
+});
+
 test('an orderly stop lets others campaign at once', () => {
   const stream = new Stream();
   const one = owner(stream);

@@ -36,6 +36,7 @@ export class SimStream {
   isFull = false;
   readonly connections: Connection[] = [];
   readonly requests: Timeouts;
+  readonly appends: Timeouts;
   #behind: Connection | undefined;
   #past = { first: 1, last: 0 };
 
@@ -43,6 +44,7 @@ export class SimStream {
     this.clock = clock;
     this.#stored = stored;
     this.requests = new Timeouts(clock, TIMEOUT_MS);
+    this.appends = new Timeouts(clock, APPEND_TIMEOUT_MS);
   }
 
   lead(on: boolean): void {
@@ -147,7 +149,7 @@ export class Connection implements ReplicatedStream {
     bytes.set(envelope);
     if (body !== undefined) bytes.set(body, envelope.length);
     const sentMs = clock.nowMs;
-    const reply = this.#once(done, { ok: false, why: 'unknown' }, APPEND_TIMEOUT_MS);
+    const reply = this.#once(done, { ok: false, why: 'unknown' }, this.#stream.appends);
     if (clock.chance(weather.lostRequest)) {
       clock.count('requests lost');
       return;

@@ -176,11 +176,11 @@ export const LOG_FOLLOWING: readonly Mutant[] = [
   },
   {
     name: 'a place is remembered that is not on this disk',
-    file: 'src/cluster/standing.ts',
-    member: 'Standing.note',
-    find: 'each.place.end <= end',
-    replace: 'each.place.end > 0',
-    test: 'test/cluster/standing.test.ts',
-    caughtBy: 'an owner publishes ahead of its disk: a place is taken when the disk has come to it',
+    file: 'src/core/cluster/reading.ts',
+    member: 'Reading.placeAt',
+    find: 'place.end <= end',
+    replace: 'place.end > 0',
+    test: 'test/sim/cluster/brokers.test.ts',
+    caughtBy: '5 worlds of three brokers and one stream: every promise holds in each',
   },
 ];
