@@ -15,8 +15,7 @@ import type { FileLog } from '../log/file-log.ts';
 import { LogError } from '../log/files/errors.ts';
 import { sleep } from '../time/timers.ts';
 import type { Engine } from '../wasm/engine.ts';
-
-const REST_MS = 500;
+import { REST_MS, untilAnswered } from './again.ts';
 
 export interface BasesOptions {
   link: JetStreamLink;
@@ -73,18 +72,8 @@ export class Bases {
     return this.#tried(async () => findPlace(await this.#finding(logId)));
   }
 
-  async #tried(call: () => Promise<Found | undefined>): Promise<Found | undefined> {
-    for (;;) {
-      try {
-        return await call();
-      } catch (error) {
-        const { message, syscall } = error as NodeJS.ErrnoException;
-        if (error instanceof LogError || syscall !== undefined) throw refusal(error as Error);
-        const text = `cannot read the bases of the log yet: ${message}; trying again`;
-        this.#options.log.warn({ event: 'cluster.nats' }, text);
-        await sleep(REST_MS);
-      }
-    }
+  #tried(call: () => Promise<Found | undefined>): Promise<Found | undefined> {
+    return untilAnswered(this.#options.log, 'the bases of the log', call, refusal);
   }
 
   async #finding(logId: bigint | undefined): Promise<FindingOptions> {
@@ -145,7 +134,9 @@ export class Bases {
   }
 }
 
-function refusal(error: Error): StartError {
+function refusal(error: Error): StartError | undefined {
+  const { syscall } = error as NodeJS.ErrnoException;
+  if (!(error instanceof LogError) && syscall === undefined) return undefined;
   const isOther = error instanceof LogError && ['other', 'version'].includes(error.code);
   const text = `the log cannot be built from what the other nodes have put: ${error.message}`;
   return new StartError(isOther ? 78 : 74, text, { cause: error });

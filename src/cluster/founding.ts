@@ -9,7 +9,7 @@ import { STREAM_BASE, STREAM_ENVELOPE_BYTES } from '../../assembly/layout-cluste
 import type { BrokerConfig } from '../config/load.ts';
 import { writeEnvelope } from '../core/cluster/envelope.ts';
 import type { Position } from '../core/ports/basics.ts';
-import type { Appended, StreamMessage, StreamState } from '../core/ports/stream.ts';
+import type { Appended, StreamMessage } from '../core/ports/stream.ts';
 import { DataFolder, StartError } from '../data-folder.ts';
 import { Clock } from '../io/clock.ts';
 import { connectStream, type JetStreamLink, StreamRefused } from '../io/cluster/jetstream.ts';
@@ -17,8 +17,10 @@ import { streamName } from '../io/cluster/stream-settings.ts';
 import { NodeFiles } from '../io/files.ts';
 import type { Logger } from '../io/logger.ts';
 import type { Cut } from '../log/backup.ts';
+import { stateOf } from '../log/base/finding.ts';
 import { type MadeBase, makeBase } from '../log/base/making.ts';
 import { epochIn, isOfBase, streamTag } from '../log/base/manifest.ts';
+import type { ObjectStore } from '../log/base/objects.ts';
 import { LogError } from '../log/files/errors.ts';
 import { open, settle } from '../log/files/promises.ts';
 import { Follower } from '../log/following/follower.ts';
@@ -26,9 +28,9 @@ import { readFully } from '../log/scan/scan.ts';
 import { baseOf, decodeHeader } from '../log/segments/segment.ts';
 import { emptyState, logOptions, surroundings } from '../opening.ts';
 import { startErrorOf } from '../start-errors.ts';
-import { PlaceFile } from './place-file.ts';
-
-const SHARD = 0;
+import { isCopy } from './copies.ts';
+import { PlaceFile, type Remembered } from './place-file.ts';
+import { streamOptions } from './stream-options.ts';
 
 export interface FoundingOptions {
   config: BrokerConfig;
@@ -38,13 +40,18 @@ export interface FoundingOptions {
   purpose: 'init' | 'restore';
 }
 
-/** What the log holds that is to be the cluster's. */
+/** The log that is to be the cluster's. */
 export interface LogFound {
   logId: bigint;
   end: Position;
   /** Sequence number behind the last message. */
   sequence: number;
   epoch: number;
+  /** When a segment was last written to, in wall-clock ms. */
+  writtenMs: number;
+  /** What the node of the folder remembers, and where. */
+  known: Remembered | undefined;
+  placeFile: PlaceFile;
 }
 
 /**
@@ -54,7 +61,7 @@ export interface LogFound {
  */
 export async function found(
   options: FoundingOptions,
-  agree: (found: LogFound, stream: string) => boolean,
+  agree: (found: LogFound, stream: string) => Promise<boolean>,
 ): Promise<MadeBase | undefined> {
   const { config, log, version, purpose } = options;
   const folder = new DataFolder({ config, log, version });
@@ -69,6 +76,7 @@ export async function found(
         `${folder.path} is the folder of a node of cluster ${known.cluster}: see thrustmq cluster restore`,
       );
     const logId = await logIdIn(folder.path);
+    const written = writtenMs(folder.path);
     const around = surroundings(new Clock());
     around.logId = logId;
     const crc32c = (bytes: Uint8Array) => around.codec.checksum(bytes);
@@ -78,17 +86,11 @@ export async function found(
       segmentEntriesMax: config.limits.segmentEntriesMax,
     });
     const { end, sequence, epoch } = follower;
-    const { name, nats, stream, accepted, node } = config.cluster!;
-    const wanted = streamName({ ...stream, cluster: name, shard: SHARD });
-    if (!agree({ logId, end, sequence, epoch }, wanted)) return undefined;
-    link = await connectStream({
-      ...nats,
-      ...stream,
-      ...accepted,
-      cluster: name,
-      shard: SHARD,
-      warn: (text) => log.warn({ event: 'cluster.nats' }, text),
-    });
+    const { name, node } = config.cluster!;
+    const wanted = streamOptions(config.cluster!, log);
+    const what = { logId, end, sequence, epoch, writtenMs: written, known, placeFile };
+    if (!(await agree(what, streamName(wanted)))) return undefined;
+    link = await connectStream(wanted);
     await demandEmpty(link);
     const objects = await link.objects(true);
     const made = await makeBase({
@@ -108,13 +110,12 @@ export async function found(
       purge: async () => {},
       isOver: () => false,
     });
-    const remembered = { cluster: name, node, created: link.created, logId: String(logId) };
+    const { created } = link;
+    const { nodes, isTold } = known ?? {};
+    const remembered = { cluster: name, node, created, logId: String(logId), nodes, isTold };
     const place = { sequence: 1, epoch, end, serial: 1 };
     await settle((done) => placeFile.save({ ...remembered, place, segments: [] }, done));
-    // Those of a stream that is gone are of no use to this one.
-    const tag = streamTag(link, crc32c);
-    for (const object of (await objects.held()).names)
-      if (isOfBase(object) && epochIn(object, tag) === undefined) await objects.remove(object);
+    await clean(objects, streamTag(link, crc32c));
     return made;
   } catch (error) {
     throw refusalOf(error, config.dataDir);
@@ -125,10 +126,28 @@ export async function found(
   }
 }
 
+// Bases of a stream that is gone are of no use to this one; and what nodes told of their copies is
+// settled.
+async function clean(objects: ObjectStore, tag: string): Promise<void> {
+  for (const object of (await objects.held()).names)
+    if (isCopy(object) || (isOfBase(object) && epochIn(object, tag) === undefined))
+      await objects.remove(object);
+}
+
+function segmentsIn(folder: string): string[] {
+  const names = fs.existsSync(folder) ? fs.readdirSync(folder) : [];
+  return names.filter((name) => baseOf(name) !== undefined).sort();
+}
+
+function writtenMs(dataDir: string): number {
+  const folder = path.join(dataDir, 'log');
+  const times = segmentsIn(folder).map((name) => fs.statSync(path.join(folder, name)).mtimeMs);
+  return Math.max(0, ...times);
+}
+
 async function logIdIn(dataDir: string): Promise<bigint> {
   const folder = path.join(dataDir, 'log');
-  const names = fs.existsSync(folder) ? fs.readdirSync(folder) : [];
-  const name = names.filter((each) => baseOf(each) !== undefined).sort()[0];
+  const [name] = segmentsIn(folder);
   if (name === undefined) throw new StartError(74, `there is no log in ${dataDir}`);
   const files = new NodeFiles(folder, true);
   const { handle } = await open(files, name);
@@ -139,12 +158,6 @@ async function logIdIn(dataDir: string): Promise<bigint> {
   } finally {
     await settle((done) => files.close(handle, done));
   }
-}
-
-function stateOf(link: JetStreamLink): Promise<StreamState> {
-  return new Promise((resolve, reject) =>
-    link.state((failure, state) => (state === undefined ? reject(failure) : resolve(state))),
-  );
 }
 
 async function demandEmpty(link: JetStreamLink): Promise<void> {

@@ -52,9 +52,11 @@ export class ClusterNode {
   #failure: Error | undefined;
   #saved = '';
   #stepsDown: Promise<void> | undefined;
+  readonly #known: Set<number>;
 
   constructor(parts: NodeParts) {
     this.#parts = parts;
+    this.#known = new Set(parts.remembered.nodes);
     this.#view = new View({ ...parts, dataDir: () => parts.folder.path });
     this.stopped = new Promise((resolve) => {
       this.#stop = resolve;
@@ -112,9 +114,11 @@ export class ClusterNode {
   }
 
   #save(done: () => void): void {
-    const { member, placeFile, remembered, notices } = this.#parts;
+    const { member, placeFile, ports, remembered, notices } = this.#parts;
     const { place, segments } = member.standing;
-    const what = { ...remembered, place, segments };
+    for (const { node } of ports.nodes()) this.#known.add(node);
+    const nodes = [...this.#known].sort((a, b) => a - b);
+    const what = { ...remembered, nodes, place, segments };
     const text = JSON.stringify(what);
     if (text === this.#saved) {
       done();

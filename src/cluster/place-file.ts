@@ -1,6 +1,6 @@
 // What a node remembers of the stream from one start to the next, in cluster.json: which stream it
 // is, and where in it the log here ends. The place is a shortcut: without the file the stream is
-// read from its first message.
+// read from its first message. Beside it what a restore of the cluster has to know.
 
 import type { Place } from '../core/cluster/counting.ts';
 import type { SegmentPlace } from '../core/cluster/segment-places.ts';
@@ -15,6 +15,10 @@ export interface Remembered {
   logId: string;
   place?: Place | undefined;
   segments: readonly SegmentPlace[];
+  /** Numbers of all nodes that were ever heard of. */
+  nodes?: readonly number[] | undefined;
+  /** Whether others may have been told how far the log here goes (copies.ts). */
+  isTold?: boolean | undefined;
 }
 
 const NAME = 'cluster.json';
@@ -49,7 +53,8 @@ export class PlaceFile {
   }
 }
 
-function isWhole({ cluster, node, created, logId, place, segments }: Remembered): boolean {
+function isWhole(said: Remembered): boolean {
+  const { cluster, node, created, logId, place, segments, nodes = [] } = said;
   const isPlace =
     place === undefined || [place.sequence, place.epoch, place.end].every(Number.isSafeInteger);
   return (
@@ -58,6 +63,8 @@ function isWhole({ cluster, node, created, logId, place, segments }: Remembered)
     /^\d{1,20}$/.test(logId) &&
     isPlace &&
     Array.isArray(segments) &&
+    Array.isArray(nodes) &&
+    nodes.every(Number.isSafeInteger) &&
     segments.every((one) => [one.position, one.sequence].every(Number.isSafeInteger))
   );
 }

@@ -18,8 +18,9 @@ import { LogError } from '../log/files/errors.ts';
 import { surroundings } from '../opening.ts';
 import type { ServerOptions } from '../server.ts';
 import { startErrorOf } from '../start-errors.ts';
-import { sleep } from '../time/timers.ts';
+import { untilAnswered } from './again.ts';
 import { Bases } from './bases.ts';
+import { mayBeTold, takeBackCopy } from './copies.ts';
 import { dashboardAddress, layoutOf, type OwnerIdentity } from './identity.ts';
 import { LocalLog, type LocalLogOptions } from './local-log.ts';
 import { Member } from './member.ts';
@@ -28,9 +29,7 @@ import { PlaceFile, type Remembered } from './place-file.ts';
 import { NodePorts } from './ports.ts';
 import { Standing } from './standing.ts';
 import { logIdIn } from './stream-log-id.ts';
-
-const SHARD = 0;
-const RETRY_MS = 500;
+import { streamOptions } from './stream-options.ts';
 
 /**
  * Starts a node; waits while NATS is away. Rejects with StartError: as a broker does, and 78 where
@@ -45,6 +44,7 @@ export async function startNode(options: ServerOptions): Promise<ClusterNode> {
     const placeFile = new PlaceFile(() => folder.path);
     const known = rememberedBy(placeFile, options.config.cluster!);
     link = await connect(options, known);
+    await takeBack(options, link, known);
     const node = await openNode(options, folder, link, placeFile, known);
     node.begin();
     return node;
@@ -66,16 +66,23 @@ function rememberedBy(file: PlaceFile, { name }: ClusterConfig): Remembered | un
 
 function connect(options: ServerOptions, known: Remembered | undefined): Promise<JetStreamLink> {
   const { config, log } = options;
-  const { name, nats, stream, accepted } = config.cluster!;
   return connectStream({
-    ...nats,
-    ...stream,
-    ...accepted,
-    cluster: name,
-    shard: SHARD,
+    ...streamOptions(config.cluster!, log),
     createdBefore: known?.created,
-    warn: (text) => log.warn({ event: 'cluster.nats' }, text),
   });
+}
+
+// Its log is about to change.
+async function takeBack(
+  { config, log }: ServerOptions,
+  link: JetStreamLink,
+  known: Remembered | undefined,
+): Promise<void> {
+  if (!mayBeTold(known)) return;
+  const { node } = config.cluster!;
+  await untilAnswered(log, 'what was told of this node', async () =>
+    takeBackCopy(await link.objects(false), node),
+  );
 }
 
 async function openNode(
@@ -156,6 +163,7 @@ async function openNode(
     node: cluster.node,
     created: link.created,
     logId: String(logId),
+    nodes: known?.nodes,
   };
   node = new ClusterNode({ options, folder, link, member, ports, placeFile, remembered, notices });
   return node;
@@ -169,15 +177,7 @@ async function logIdOf(
   { log }: ServerOptions,
 ): Promise<bigint> {
   if (known !== undefined) return BigInt(known.logId);
-  for (;;) {
-    try {
-      return await logIdIn(link, link.logId, crc32c);
-    } catch (error) {
-      const text = `cannot read the stream yet: ${(error as Error).message}; trying again`;
-      log.warn({ event: 'cluster.nats' }, text);
-      await sleep(RETRY_MS);
-    }
-  }
+  return untilAnswered(log, 'the stream', () => logIdIn(link, link.logId, crc32c));
 }
 
 function identityOf({ config, version }: ServerOptions, ports: NodePorts): OwnerIdentity {

@@ -50,6 +50,25 @@ export async function connectStream(options: StreamOptions): Promise<JetStreamLi
   }
 }
 
+/**
+ * The objects of the log's bases, also where there is no stream; as JetStreamLink.objects gives
+ * them. Waits, and warns, while they cannot be had.
+ * @throws StreamRefused where an operator is needed.
+ */
+export async function connectObjects(
+  options: StreamOptions,
+  make: boolean,
+): Promise<{ objects: ObjectBucket | undefined; close(): Promise<void> }> {
+  const nats = await untilThere(options, () => dial(options));
+  try {
+    const objects = await untilThere(options, () => ObjectBucket.open(nats, options, make));
+    return { objects, close: () => nats.connection.close() };
+  } catch (error) {
+    await nats.connection.close();
+    throw error;
+  }
+}
+
 type Done = (appended: Appended) => void;
 
 /** A stream that was found to be as it must be. */

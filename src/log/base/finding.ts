@@ -17,7 +17,7 @@ import type { Position } from '../../core/ports/basics.ts';
 import type { ReplicatedStream, StreamMessage, StreamState } from '../../core/ports/stream.ts';
 import { LogError } from '../files/errors.ts';
 import { decodeManifest, type Manifest, manifestsIn, streamTag } from './manifest.ts';
-import type { ObjectStore } from './objects.ts';
+import { getWhole, type ObjectStore } from './objects.ts';
 
 export interface FindingOptions {
   /** Undefined: there are none, as no base was ever made. */
@@ -93,25 +93,14 @@ async function newest(options: FindingOptions, created: string): Promise<Manifes
   const all = manifestsIn(names, streamTag({ created }, crc32c));
   const found = all.find(({ kind }) => kind === 'manifest');
   if (found === undefined) return undefined;
-  const pieces: Uint8Array[] = [];
-  const got = await objects.get(found.name, (piece) => void pieces.push(piece.slice()));
-  if (got === undefined) throw new LogError('missing', `${found.name} is gone`);
-  const manifest = decodeManifest(joined(pieces), found.name);
+  const bytes = await getWhole(objects, found.name);
+  if (bytes === undefined) throw new LogError('missing', `${found.name} is gone`);
+  const manifest = decodeManifest(bytes, found.name);
   const { epoch, number, sequence } = manifest;
   const isOne = epoch === found.epoch && number === found.number && sequence === found.sequence;
   if (!isOne || manifest.created !== created)
     throw new LogError('damaged', `${found.name} holds the manifest of another base`);
   return manifest;
-}
-
-function joined(pieces: Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(pieces.reduce((bytes, piece) => bytes + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
 }
 
 function refuseOther(options: FindingOptions, manifest: Manifest): void {

@@ -29,7 +29,7 @@ import {
   segmentObject,
   streamTag,
 } from './manifest.ts';
-import type { ObjectStore, StoredObject } from './objects.ts';
+import { type ObjectStore, putWhole, type StoredObject } from './objects.ts';
 
 export interface MakingOptions extends BaseIdentity {
   objects: ObjectStore;
@@ -81,10 +81,10 @@ export async function makeBase(options: MakingOptions): Promise<MadeBase | undef
     for (const each of pinned) segments.push(await putSegment(options, each));
     const bytes = encodeManifest(manifestOf(options, segments));
     const name = namer(options);
-    await step(options, () => objects.put(name('intent'), once(bytes)));
+    await step(options, () => putWhole(objects, name('intent'), bytes));
     await refuseOlder(options, name('intent'));
     await step(options, () => options.tell(messageOf(options, name('manifest'), bytes)));
-    await step(options, () => objects.put(name('manifest'), once(bytes)));
+    await step(options, () => putWhole(objects, name('manifest'), bytes));
     await step(options, options.purge);
     await clean(options, new Set([name('manifest'), ...segments.map(({ object }) => object)]));
     const fresh = segments.filter(({ object }) => !before.has(object));
@@ -160,10 +160,6 @@ async function* piecesOf(
     at += part.length;
     await turn();
   }
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }
 
 // What was stored before the own intent is seen with it. Whoever stores one behind it tells of it

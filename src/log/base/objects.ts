@@ -23,3 +23,33 @@ export interface ObjectStore {
   ): Promise<StoredObject | undefined>;
   remove(name: string): Promise<void>;
 }
+
+/** Puts an object of that many bytes. */
+export function putWhole(
+  objects: Pick<ObjectStore, 'put'>,
+  name: string,
+  bytes: Uint8Array,
+): Promise<StoredObject> {
+  return objects.put(name, once(bytes));
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
+
+/** All bytes of an object; undefined if there is none. Rejects as `get` does. */
+export async function getWhole(
+  objects: Pick<ObjectStore, 'get'>,
+  name: string,
+): Promise<Uint8Array | undefined> {
+  const pieces: Uint8Array[] = [];
+  const found = await objects.get(name, (piece) => void pieces.push(piece.slice()));
+  if (found === undefined) return undefined;
+  const whole = new Uint8Array(pieces.reduce((bytes, piece) => bytes + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
+}

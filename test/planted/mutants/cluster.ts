@@ -5,6 +5,15 @@ import type { Mutant } from '../mutant.ts';
 
 export const CLUSTER: readonly Mutant[] = [
   {
+    name: 'copy told to others, and not remembered as told',
+    file: 'src/cluster/copies.ts',
+    member: 'tellCopy',
+    find: '{ ...known, isTold: true }',
+    replace: 'known',
+    test: 'test/cluster/copies.test.ts',
+    caughtBy: 'it is remembered before it is told',
+  },
+  {
     name: 'a failed store passes for a full one',
     file: 'src/io/cluster/append-outcome.ts',
     member: 'outcomeOf',

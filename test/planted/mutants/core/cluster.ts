@@ -4,6 +4,33 @@ import type { Mutant } from '../../mutant.ts';
 
 export const CORE_CLUSTER: readonly Mutant[] = [
   {
+    name: 'cluster restored from a copy though another one goes further',
+    file: 'src/core/cluster/copies.ts',
+    member: 'whyNot',
+    find: 'other.end > own.end',
+    replace: 'other.end > own.end + 100',
+    test: 'test/core/cluster/copies.test.ts',
+    caughtBy: 'one that ends earlier may not, whoever wrote the rest',
+  },
+  {
+    name: 'cluster restored from a copy that is longer, but was not gone on with',
+    file: 'src/core/cluster/copies.ts',
+    member: 'whyNot',
+    find: 'isFurther || isLater',
+    replace: 'isFurther',
+    test: 'test/core/cluster/copies.test.ts',
+    caughtBy: 'copies that have parted name each other, whichever is asked',
+  },
+  {
+    name: 'cluster restored though a node has not told of its copy',
+    file: 'src/core/cluster/copies.ts',
+    member: 'against',
+    find: "[{ why: 'silent', node }]",
+    replace: '[]',
+    test: 'test/core/cluster/copies.test.ts',
+    caughtBy: 'nodes that any copy knows of have to tell of theirs',
+  },
+  {
     name: 'old owner counted again, as the epoch is not looked at',
     file: 'src/core/cluster/counting.ts',
     member: 'Counting.count',

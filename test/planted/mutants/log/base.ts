@@ -19,7 +19,7 @@ export const LOG_BASE: readonly Mutant[] = [
     name: 'stream purged before the manifest of its base is there',
     file: 'src/log/base/making.ts',
     member: 'makeBase',
-    find: "objects.put(name('manifest'), once(bytes))",
+    find: "putWhole(objects, name('manifest'), bytes)",
     replace: 'Promise.resolve()',
     test: MAKING,
     caughtBy: 'what is built of a base, and of what came behind it, is the whole log',
