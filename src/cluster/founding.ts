@@ -129,7 +129,8 @@ export async function found(
 // Bases of a stream that is gone are of no use to this one; and what nodes told of their copies is
 // settled.
 async function clean(objects: ObjectStore, tag: string): Promise<void> {
-  for (const object of (await objects.held()).names)
+  const { names, unfinished } = await objects.held();
+  for (const object of [...names, ...unfinished])
     if (isCopy(object) || (isOfBase(object) && epochIn(object, tag) === undefined))
       await objects.remove(object);
 }

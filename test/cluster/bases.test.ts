@@ -6,8 +6,10 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { createConsumer, createProducer } from '../../src/client/index.ts';
-import type { StreamState } from '../../src/core/ports/stream.ts';
-import { connectStream } from '../../src/io/cluster/jetstream.ts';
+import { crc32c } from '../../src/codec/crc32c.ts';
+import { connectStream, type JetStreamLink } from '../../src/io/cluster/jetstream.ts';
+import { stateOf } from '../../src/log/base/finding.ts';
+import { segmentObject, streamTag } from '../../src/log/base/manifest.ts';
 import { SERVERS } from './nats.ts';
 import { CLUSTER, STREAM_BYTES } from './nodes.ts';
 import { Rig } from './rig.ts';
@@ -28,6 +30,7 @@ for (const { name, program, skip } of SERVERS)
     await nodes.stop(late);
     nodes.forget(late);
 
+    await leave(rig);
     await publish(nodes.intake[owner]!, 7, ['old 1', 'old 2']);
     const made = nodes.node(owner).line(({ event }) => event === 'cluster.base');
     let bytes = 0;
@@ -45,7 +48,8 @@ for (const { name, program, skip } of SERVERS)
       assert.ok(bytes < 400 * MIB, nodes.tell());
     }
     assert.match((await told).msg as string, /^a base of the log was made/);
-    const state = await stateOf(rig);
+    assert.deepEqual(await linked(rig, async (link) => (await heldBy(link)).unfinished), []);
+    const state = await linked(rig, stateOf);
     assert.ok(state.first > 1 && state.bytes < bytes, `${state.first}, ${state.bytes}`);
 
     await publish(nodes.intake[owner]!, 7, ['new']);
@@ -111,13 +115,31 @@ async function take(at: Address, bucket: number, count: number): Promise<string[
   return bodies;
 }
 
-async function stateOf({ nats }: Rig): Promise<StreamState> {
-  const options = optionsFor(nats, { cluster: CLUSTER, maxBytes: STREAM_BYTES });
-  const link = await connectStream(options);
+/** What an owner leaves that is lost in the middle of a base: pieces of a segment. */
+async function leave(rig: Rig): Promise<void> {
+  const link = await connectStream(optionsOf(rig));
+  const name = segmentObject(streamTag(link, crc32c), 1, 0, 1);
+  const bucket = await link.objects(true);
+  await new Promise<void>((stored) => {
+    async function* endless(): AsyncGenerator<Uint8Array> {
+      yield new Uint8Array(MIB);
+      stored();
+      await new Promise(() => {});
+    }
+    void bucket.put(name, endless());
+  });
+  await link.close();
+  assert.deepEqual(await linked(rig, async (other) => (await heldBy(other)).unfinished), [name]);
+}
+
+const heldBy = async (link: JetStreamLink) => (await link.objects(true)).held();
+
+const optionsOf = ({ nats }: Rig) => optionsFor(nats, { cluster: CLUSTER, maxBytes: STREAM_BYTES });
+
+async function linked<T>(rig: Rig, call: (link: JetStreamLink) => Promise<T>): Promise<T> {
+  const link = await connectStream(optionsOf(rig));
   try {
-    return await new Promise((resolve, reject) =>
-      link.state((failure, state) => (state === undefined ? reject(failure) : resolve(state))),
-    );
+    return await call(link);
   } finally {
     await link.close();
   }

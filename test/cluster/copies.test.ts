@@ -38,7 +38,7 @@ const copy = (node: number): ToldCopy => ({
 function objects(putting: () => void = () => {}): ObjectStore {
   const held = new Map<string, Uint8Array>();
   return {
-    held: async () => ({ names: [...held.keys()], bytes: 0 }),
+    held: async () => ({ names: [...held.keys()], unfinished: [], bytes: 0 }),
     put: async (name, pieces) => {
       putting();
       for await (const piece of pieces) held.set(name, piece);

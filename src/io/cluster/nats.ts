@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
 import type { Objm } from '@nats-io/obj';
-import type { NatsConnection, NodeConnectionOptions } from '@nats-io/transport-node';
+import type { MsgHdrs, NatsConnection, NodeConnectionOptions } from '@nats-io/transport-node';
 
 export type {
   Consumer,
@@ -43,6 +43,8 @@ export interface Nats {
   manager: JetStreamManager;
   /** Opens buckets of objects. */
   buckets: Objm;
+  /** Of a message that takes the place of what its subject had. */
+  replacing: MsgHdrs;
 }
 
 const DIAL_MS = 2000;
@@ -113,10 +115,13 @@ export async function dial(access: NatsAccess): Promise<Nats> {
     );
   }
   const publisher = jetstream.jetstream(connection, { timeout: API_MS });
+  const replacing = transport.headers();
+  replacing.set('Nats-Rollup', 'sub');
   return {
     connection,
     publisher,
     buckets: new objects.Objm(publisher),
+    replacing,
     // It would ask for rights that nothing here needs.
     manager: await jetstream.jetstreamManager(connection, { timeout: API_MS, checkAPI: false }),
   };

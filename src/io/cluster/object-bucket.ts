@@ -1,7 +1,12 @@
 // Objects of a log's bases in a bucket of NATS, with as many copies as the stream has. The client
 // checks digests; what it leaves to wait for ever, as chunks that are gone, is given up here.
+//
+//   $O.<bucket>.C.<name>.<put>   chunks of an object, whose name is told, so that those of a put
+//                                that was cut off are known for what they are
+//   $O.<bucket>.M.<name>         that it is there as a whole, and of which put
 
-import type { ObjectStore, StoredObject } from '../../log/base/objects.ts';
+import { createHash, randomBytes } from 'node:crypto';
+import type { Held, ObjectStore, StoredObject } from '../../log/base/objects.ts';
 import { deadline } from '../../time/deadline.ts';
 import { cancel, sleep, type Timer } from '../../time/timers.ts';
 import { type Bucket, codeOf, type Nats } from './nats.ts';
@@ -12,6 +17,8 @@ const WRONG_LAST_SEQUENCE = 10_071;
 // Appends go over the same connection, and wait for no more than this.
 const CHUNK_BYTES = 256 * 1024;
 const ANSWER_MS = 5000;
+/** Of what tells one put of a name from others. */
+const PUT_BYTES = 8;
 /** Until somebody leads it, it is asked so often, each time for so long and with such a rest. */
 const LED_TRIES = 50;
 const LED_ASKED_MS = 1000;
@@ -75,17 +82,51 @@ export class ObjectBucket implements ObjectStore {
     throw new Error(`bucket ${name} would not keep the base of a log: ${odd}`);
   }
 
-  async held(): Promise<{ names: string[]; bytes: number }> {
-    const filter = { subjects_filter: `$O.${this.#name}.M.>` };
+  async held(): Promise<Held> {
+    const filter = { subjects_filter: `$O.${this.#name}.>` };
     const info = await answered(this.#nats.manager.streams.info(`OBJ_${this.#name}`, filter));
-    const subjects = Object.keys(info.state.subjects ?? {});
-    return { names: subjects.map(nameIn), bytes: info.state.bytes };
+    const parts = Object.keys(info.state.subjects ?? {}).map((each) => each.split('.').slice(2));
+    const names = parts.filter(([kind]) => kind === 'M').map(([, coded]) => nameOf(coded!));
+    const pieces = parts.filter(({ length }) => length === 3).map(([, coded]) => nameOf(coded!));
+    const unfinished = [...new Set(pieces)].filter((name) => !names.includes(name));
+    return { names, unfinished, bytes: info.state.bytes };
   }
 
+  // As the client does it, which gives chunks a name by chance alone.
   async put(name: string, pieces: AsyncIterable<Uint8Array>): Promise<StoredObject> {
-    const meta = { name, options: { max_chunk_size: CHUNK_BYTES } };
-    const { digest, size } = await this.#bucket.put(meta, streamOf(pieces));
-    return { digest, bytes: size };
+    const before = await answered(this.#bucket.info(name));
+    if (before === null) await this.#purge('C', `${codeOfName(name)}.*`);
+    const nuid = `${codeOfName(name)}.${randomBytes(PUT_BYTES).toString('hex')}`;
+    const hash = createHash('sha256');
+    const { max_payload: most = CHUNK_BYTES } = this.#nats.connection.info ?? {};
+    const chunkBytes = Math.min(CHUNK_BYTES, most);
+    let size = 0;
+    let chunks = 0;
+    try {
+      for await (const chunk of chunked(pieces, chunkBytes)) {
+        await this.#nats.publisher.publish(`$O.${this.#name}.C.${nuid}`, chunk);
+        hash.update(chunk);
+        size += chunk.length;
+        chunks += 1;
+      }
+      const digest = `SHA-256=${padded(hash.digest())}`;
+      const options = { max_chunk_size: chunkBytes };
+      const said = { name, description: '', options, bucket: this.#name, nuid, size, chunks };
+      const meta = { ...said, metadata: {}, mtime: new Date().toISOString(), digest };
+      const subject = `$O.${this.#name}.M.${codeOfName(name)}`;
+      const { replacing: headers } = this.#nats;
+      await this.#nats.publisher.publish(subject, JSON.stringify(meta), { headers });
+      if (before !== null) await this.#purge('C', before.nuid);
+      return { digest, bytes: size };
+    } catch (error) {
+      await this.#purge('C', nuid).catch(() => {}); // then it goes with the next base
+      throw error;
+    }
+  }
+
+  async #purge(kind: 'C' | 'M', rest: string): Promise<void> {
+    const filter = `$O.${this.#name}.${kind}.${rest}`;
+    await answered(this.#nats.manager.streams.purge(`OBJ_${this.#name}`, { filter }));
   }
 
   async get(
@@ -108,11 +149,11 @@ export class ObjectBucket implements ObjectStore {
     return { digest: found.info.digest, bytes: found.info.size };
   }
 
-  // The client leaves a note of each object that was removed, for ever.
+  // The client would leave a note of it for ever. Whoever looks meanwhile finds pieces without an
+  // object, never an object without pieces.
   async remove(name: string): Promise<void> {
-    await answered(this.#bucket.delete(name));
-    const filter = subjectOf(this.#name, name);
-    await answered(this.#nats.manager.streams.purge(`OBJ_${this.#name}`, { filter }));
+    await this.#purge('M', codeOfName(name));
+    await this.#purge('C', `${codeOfName(name)}.*`);
   }
 }
 
@@ -126,25 +167,38 @@ async function isThere({ manager }: Nats, name: string): Promise<boolean> {
   }
 }
 
-// As NATS lays buckets out: names are base64 in subjects.
-function subjectOf(bucket: string, name: string): string {
-  const coded = Buffer.from(name).toString('base64').replaceAll('+', '-').replaceAll('/', '_');
-  return `$O.${bucket}.M.${coded}`;
+// As NATS lays buckets out: names are base64 in subjects, with what pads it.
+function codeOfName(name: string): string {
+  return padded(Buffer.from(name));
 }
 
-function nameIn(subject: string): string {
-  return Buffer.from(subject.slice(subject.lastIndexOf('.') + 1), 'base64url').toString();
+function padded(bytes: Buffer): string {
+  return bytes.toString('base64').replaceAll('+', '-').replaceAll('/', '_');
 }
 
-function streamOf(pieces: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
-  const iterator = pieces[Symbol.asyncIterator]();
-  return new ReadableStream({
-    async pull(controller) {
-      const { done, value } = await iterator.next();
-      if (done === true) controller.close();
-      else controller.enqueue(value);
-    },
-  });
+function nameOf(coded: string): string {
+  return Buffer.from(coded, 'base64url').toString();
+}
+
+/** The same bytes in chunks, each as large as one may be, but for the last. */
+async function* chunked(
+  pieces: AsyncIterable<Uint8Array>,
+  chunkBytes: number,
+): AsyncGenerator<Uint8Array> {
+  let chunk = new Uint8Array(chunkBytes);
+  let filled = 0;
+  for await (const piece of pieces)
+    for (let at = 0; at < piece.length; ) {
+      const part = piece.subarray(at, at + chunkBytes - filled);
+      chunk.set(part, filled);
+      at += part.length;
+      filled += part.length;
+      if (filled < chunkBytes) continue;
+      yield chunk;
+      chunk = new Uint8Array(chunkBytes);
+      filled = 0;
+    }
+  if (filled > 0) yield chunk.subarray(0, filled);
 }
 
 function answered<T>(asked: Promise<T>): Promise<T> {

@@ -7,12 +7,14 @@
 //   4  a message says so in the stream: it counts only for who owns the log, and all before it
 //   5  the manifest, under its name: from now on nodes build from it
 //   6  the stream goes, up to the message where the base ends
-//   7  objects of this life and earlier ones that the manifest does not name
+//   7  objects of this life and earlier ones that the manifest does not name, whole or not
 //
 // Whatever stops between two steps, there is a manifest, or none, and a stream that goes on where
 // it ends. An owner that was replaced meanwhile does no harm: either the next one finds its intent
 // (3), and makes none that ends earlier, or the message of 4 comes behind that one's start, and
 // does not count. What it removes is of its own life or earlier ones; no object is ever taken over.
+// A put of an earlier life may go on while its pieces are removed (7): what comes of it is broken,
+// and nobody builds of it, as there is a manifest of a later life by then.
 
 import { SEGMENT_DATA_AT, SEGMENT_HEADER_BYTES } from '../../../assembly/layout.ts';
 import type { Position } from '../../core/ports/basics.ts';
@@ -189,8 +191,8 @@ async function clean(options: MakingOptions, named: ReadonlySet<string>): Promis
   const { objects, put, epoch, crc32c } = options;
   const stream = streamTag(options, crc32c);
   for (const name of put.keys()) if (!named.has(name)) put.delete(name);
-  const { names } = await step(options, () => objects.held());
-  for (const name of names) {
+  const { names, unfinished } = await step(options, () => objects.held());
+  for (const name of [...names, ...unfinished]) {
     const of = epochIn(name, stream);
     if (of === undefined || of > epoch || named.has(name)) continue;
     await step(options, () => objects.remove(name));

@@ -8,9 +8,19 @@ export interface StoredObject {
   readonly bytes: number;
 }
 
+export interface Held {
+  /** Of the objects. */
+  names: string[];
+  /** Of those of which there are pieces alone: they are being put, or whoever put them is gone. */
+  unfinished: string[];
+  /** Of all of it. */
+  bytes: number;
+}
+
+/** One at a time puts or removes an object of a name. */
 export interface ObjectStore {
-  /** Names of the objects, and bytes of all of them, as of after any call that has ended. */
-  held(): Promise<{ names: string[]; bytes: number }>;
+  /** What there is, as of after any call that has ended. */
+  held(): Promise<Held>;
   /** An object of that name is replaced when this one is there as a whole. */
   put(name: string, pieces: AsyncIterable<Uint8Array>): Promise<StoredObject>;
   /**
@@ -21,6 +31,7 @@ export interface ObjectStore {
     name: string,
     take: (piece: Uint8Array) => Promise<void> | void,
   ): Promise<StoredObject | undefined>;
+  /** Also what came of a put that has not ended, and never does so as a whole then. */
   remove(name: string): Promise<void>;
 }
 

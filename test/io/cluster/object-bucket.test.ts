@@ -12,6 +12,7 @@ import { optionsFor } from '../../cluster/stream-options.ts';
 
 const TIMEOUT_MS = 120_000;
 const STREAM = 'OBJ_TMQ_test_0_base';
+const NOTHING = { names: [], unfinished: [], bytes: 0 };
 
 async function* inPieces(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
@@ -43,6 +44,7 @@ for (const { name, program, skip } of SERVERS)
     const link = await connectStream(optionsFor(nats));
     try {
       await put(t, link);
+      await cut(t, link, nats);
       await damage(t, link, nats);
     } finally {
       await link.close();
@@ -78,7 +80,7 @@ async function put(t: Tests, link: JetStreamLink): Promise<void> {
     await bucket.remove('segment-1');
     await bucket.remove('manifest');
     await bucket.remove('manifest');
-    assert.deepEqual(await bucket.held(), { names: [], bytes: 0 });
+    assert.deepEqual(await bucket.held(), NOTHING);
     assert.equal(await got(bucket, 'manifest'), undefined);
   });
 
@@ -89,13 +91,59 @@ async function put(t: Tests, link: JetStreamLink): Promise<void> {
       throw new Error('the disk failed');
     }
     await assert.rejects(bucket.put('segment-3', broken()), /the disk failed/);
-    assert.deepEqual(await bucket.held(), { names: [], bytes: 0 });
+    assert.deepEqual(await bucket.held(), NOTHING);
     const taken = bucket.put('segment-3', inPieces(randomBytes(600_000), 5000));
     await taken;
     const fails = bucket.get('segment-3', () => {
       throw new Error('no space');
     });
     await assert.rejects(fails, /no space/);
+    await bucket.remove('segment-3');
+  });
+}
+
+/** A put of which two chunks are stored when its process is gone. */
+async function cutOff(name: string, nats: NatsCluster): Promise<void> {
+  const link = await connectStream(optionsFor(nats));
+  const bucket = await link.objects(true);
+  await new Promise<void>((stored) => {
+    async function* endless(): AsyncGenerator<Uint8Array> {
+      yield randomBytes(600_000);
+      stored();
+      await new Promise(() => {});
+    }
+    void bucket.put(name, endless());
+  });
+  await link.close();
+}
+
+async function cut(t: Tests, link: JetStreamLink, nats: NatsCluster): Promise<void> {
+  await t.test('what is left of a put that was cut off is told, and goes by its name', async () => {
+    const bucket = await link.objects(true);
+    await cutOff('segment-5', nats);
+    const left = await bucket.held();
+    assert.deepEqual([left.names, left.unfinished], [[], ['segment-5']]);
+    assert.ok(left.bytes > 500_000, `${left.bytes}`);
+    assert.equal(await got(bucket, 'segment-5'), undefined);
+    await bucket.put('other', inPieces(randomBytes(1000), 100));
+    await bucket.remove('segment-5');
+    const after = await bucket.held();
+    assert.deepEqual([after.names, after.unfinished], [['other'], []]);
+    await bucket.remove('other');
+    assert.deepEqual(await bucket.held(), NOTHING);
+  });
+
+  await t.test('the next put of that name leaves nothing of it', async () => {
+    const bucket = await link.objects(true);
+    await cutOff('segment-6', nats);
+    const bytes = randomBytes(1000);
+    await bucket.put('segment-6', inPieces(bytes, 100));
+    const held = await bucket.held();
+    assert.deepEqual([held.names, held.unfinished], [['segment-6'], []]);
+    assert.ok(held.bytes < 10_000, `${held.bytes}`);
+    assert.ok((await got(bucket, 'segment-6'))!.equals(bytes));
+    await bucket.remove('segment-6');
+    assert.deepEqual(await bucket.held(), NOTHING);
   });
 }
 

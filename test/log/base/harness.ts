@@ -31,6 +31,8 @@ export const CREATED = '2026-11-30T08:00:00Z';
 /** Each call is told to `before`, which may wait or fail. */
 export class MemoryObjects implements ObjectStore {
   readonly objects = new Map<string, Uint8Array>();
+  /** Pieces of what is being put, or of a put that was cut off. */
+  readonly pieces = new Map<string, Uint8Array[]>();
   readonly calls: string[] = [];
   before: (call: string) => Promise<void> | void = () => {};
 
@@ -47,17 +49,25 @@ export class MemoryObjects implements ObjectStore {
     return [...this.objects.keys()].sort();
   }
 
-  async held(): Promise<{ names: string[]; bytes: number }> {
+  async held() {
     await this.#call('held');
-    return { names: this.names, bytes: this.bytes };
+    const unfinished = [...this.pieces.keys()].filter((name) => !this.objects.has(name));
+    return { names: this.names, unfinished, bytes: this.bytes };
   }
 
   async put(name: string, pieces: AsyncIterable<Uint8Array>): Promise<StoredObject> {
     await this.#call(`put ${name}`);
     const parts: Uint8Array[] = [];
-    for await (const piece of pieces) parts.push(piece.slice());
+    this.pieces.set(name, []);
+    for await (const piece of pieces) {
+      parts.push(piece.slice());
+      this.pieces.get(name)?.push(piece.slice());
+    }
     const bytes = new Uint8Array(Buffer.concat(parts));
-    this.objects.set(name, bytes);
+    await this.#call(`finish ${name}`);
+    // What was removed meanwhile is not there.
+    this.objects.set(name, new Uint8Array(Buffer.concat(this.pieces.get(name) ?? [])));
+    this.pieces.delete(name);
     return { digest: digestOf(bytes), bytes: bytes.length };
   }
 
@@ -72,6 +82,7 @@ export class MemoryObjects implements ObjectStore {
   async remove(name: string): Promise<void> {
     await this.#call(`remove ${name}`);
     this.objects.delete(name);
+    this.pieces.delete(name);
   }
 }
 

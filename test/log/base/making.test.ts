@@ -108,9 +108,11 @@ test('wherever it stops, a node builds itself, and the next owner puts all in or
   assert.ok(all.made !== undefined && all.steps.length > 8);
   await all.maker.copy.follower.close();
   let older = 0;
+  let cutOff = 0;
   for (let upTo = 0; upTo < all.steps.length; upTo++) {
     const why = `stopped before ${all.steps[upTo]}`;
     const { stream, maker, objects, first, made } = await secondBase(upTo);
+    const cut = objects.pieces.size > 0;
     assert.equal(made, undefined, why);
     const found = await assertBuilds(batches, objects, stream, why);
     if (found?.end === first.end) older++;
@@ -118,10 +120,13 @@ test('wherever it stops, a node builds itself, and the next owner puts all in or
     const again = (await next.make(objects))!;
     assert.equal(stream.first, again.sequence, why);
     assert.equal(objects.names.length, again.segments + 1, why);
+    assert.deepEqual([...objects.pieces.keys()], [], why);
+    cutOff += cut ? 1 : 0;
     await assertBuilds(batches, objects, stream, `${why}, then put in order`);
     await Promise.all([maker, next].map(({ copy }) => copy.follower.close()));
   }
   assert.ok(older > 3 && older < all.steps.length, `${older} built of the older base`);
+  assert.ok(cutOff > 3, `${cutOff} stopped in the middle of a put`);
 });
 
 test('an owner that was replaced between two steps, and goes on, does no harm', async () => {

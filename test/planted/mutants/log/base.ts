@@ -7,6 +7,15 @@ const BUILDING = 'test/log/base/building.test.ts';
 
 export const LOG_BASE: readonly Mutant[] = [
   {
+    name: 'pieces of a put that was cut off left among the objects',
+    file: 'src/log/base/making.ts',
+    member: 'clean',
+    find: '[...names, ...unfinished]',
+    replace: 'names',
+    test: MAKING,
+    caughtBy: 'wherever it stops, a node builds itself, and the next owner puts all in order',
+  },
+  {
     name: 'stream purged before the base message counts',
     file: 'src/log/base/making.ts',
     member: 'makeBase',
