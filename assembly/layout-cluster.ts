@@ -7,8 +7,8 @@
 //   16  u64  position in the log: of the batch; with all other kinds the end of the log
 //   24  u32  epoch of the owner that sent it
 //   28  u32  batch: bytes of the whole batch; else zero
-//   32  u32  offset of this part in its batch; of settings, base and resign a serial number, which
-//            counts from 1 in each epoch; else zero
+//   32  u32  offset of this part in its batch; of base and resign a serial number, which counts
+//             from 1 in each epoch; else zero
 //   36  u32  node number of the sender
 //   40  u8   version
 //   41  u8   kind; STREAM_CLOSES is set in it where the batch closes its segment
@@ -19,7 +19,7 @@
 //   start    JSON of the owner | its first batch, whole
 //   part     a piece of a commit batch, which may be all of it
 //   beat     JSON of the owner: nothing to write, but alive
-//   setting  JSON
+//   (4)      nothing: nobody ever sent one, and it does not count
 //   base     JSON
 //   resign   nothing: the owner has ended, others need not wait
 
@@ -43,7 +43,7 @@ export const STREAM_ENVELOPE_BYTES: u32 = 48;
 export const STREAM_START: u32 = 1;
 export const STREAM_PART: u32 = 2;
 export const STREAM_BEAT: u32 = 3;
-export const STREAM_SETTING: u32 = 4;
+export const STREAM_UNUSED: u32 = 4; // nobody ever sent one
 export const STREAM_BASE: u32 = 5;
 export const STREAM_RESIGN: u32 = 6;
 export const STREAM_KIND_MAX: u32 = 6;

@@ -3,9 +3,9 @@
 
 import type { AddressInfo } from 'node:net';
 import { WIRE_U32, WIRE_U64 } from '../assembly/layout.ts';
-import { authority } from './config/address.ts';
 import type { BrokerConfig, Listener } from './config/load.ts';
 import type { Side } from './contract/snapshot.ts';
+import { authority } from './core/text/address.ts';
 import { StartError } from './data-folder.ts';
 import type { ListenOptions } from './io/tcp/link.ts';
 import type { Listeners } from './io/tcp/listeners.ts';

@@ -1,7 +1,7 @@
 // What a person sees first of a broker: where things are, and two lines to paste.
 
 import { basename, relative } from 'node:path';
-import { authority } from '../config/address.ts';
+import { authority } from '../core/text/address.ts';
 import { connectHost, type RuntimeInfo } from './runtime.ts';
 
 export function banner(info: RuntimeInfo): string {

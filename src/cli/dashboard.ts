@@ -1,8 +1,8 @@
 // The verbs' way to the admin API of a running broker: finds the dashboard, brings the token along,
 // and turns what goes wrong into a sentence and an exit code.
 
-import { authority } from '../config/address.ts';
 import { readFirstLine } from '../config/text-file.ts';
+import { authority } from '../core/text/address.ts';
 import { signalAfter } from '../time/deadline.ts';
 import { CliError, EXIT } from './output.ts';
 import { refuseMisspelled, resolveTarget } from './target.ts';

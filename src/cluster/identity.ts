@@ -1,8 +1,9 @@
 // What an owner says of itself with its start and its beats, and what of it all nodes must have in
 // common: a node with other segments could not hold the same log.
 
-import { authority, isLoopback } from '../config/address.ts';
+import { isLoopback } from '../config/address.ts';
 import type { BrokerConfig } from '../config/load.ts';
+import { authority } from '../core/text/address.ts';
 
 /** Sizes on which the positions of a log rest. */
 export interface Layout {

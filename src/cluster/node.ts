@@ -138,8 +138,7 @@ export class ClusterNode {
 
   /** Carries out an operator's command; `done` comes once, now or later. */
   command(command: Command, done: (outcome: Outcome) => void): void {
-    if (command.kind === 'cluster') done({ ok: true, result: this.cluster() });
-    else if (this.#parts.member.life !== undefined) this.carryOut(command, done);
+    if (this.#parts.member.life !== undefined) this.carryOut(command, done);
     else this.#parts.ports.orders.ask(command, done);
   }
 

@@ -13,9 +13,9 @@ import type { Side } from '../contract/snapshot.ts';
 import type { Session } from '../core/connections/session.ts';
 import type { Limits } from '../core/limits.ts';
 import type { Link } from '../core/ports/link.ts';
+import type { HostPort } from '../core/text/address.ts';
 import { StartError } from '../data-folder.ts';
 import { type Addresses, cannotListen, type Door, openDoors } from '../doors.ts';
-import type { NodeAddress } from '../io/cluster/node-connection.ts';
 import { type NodeCertificates, NodeListener, type Notice } from '../io/cluster/node-listener.ts';
 import { NodeToken } from '../io/cluster/node-token.ts';
 import { Nodes } from '../io/cluster/nodes.ts';
@@ -145,7 +145,7 @@ export class NodePorts {
   }
 
   /** Who owns the log; undefined: nobody is known to. */
-  owner(address: NodeAddress | undefined, isHere: boolean): void {
+  owner(address: HostPort | undefined, isHere: boolean): void {
     this.splicer.owner(address);
     this.orders.owner(isHere ? undefined : address);
     if (isHere && !this.#isHere) this.#heard.told(this.#asTold(), performance.now());

@@ -3,9 +3,9 @@
 
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
-import { authority } from '../config/address.ts';
 import type { ClusterConfig } from '../config/cluster.ts';
 import { StreamRoom, whyNoRoom } from '../core/cluster/stream-room.ts';
+import { authority, parseAuthority } from '../core/text/address.ts';
 import { DataFolder, StartError } from '../data-folder.ts';
 import { Clock } from '../io/clock.ts';
 import { removeUnfinished } from '../io/cluster/build-folder.ts';
@@ -152,7 +152,7 @@ async function openNode(
     standing: new Standing(place, begun === undefined ? (known?.segments ?? []) : []),
     events: {
       owner: (identity) => {
-        const address = identity && addressOf(identity.address);
+        const address = identity && parseAuthority(identity.address);
         ports.owner(address, identity !== undefined && identity === member?.identity);
       },
       stop: (code, why) => node?.fail(code, why),
@@ -191,11 +191,6 @@ function identityOf({ config, version }: ServerOptions, ports: NodePorts): Owner
     version,
     ...layoutOf(config),
   };
-}
-
-function addressOf(text: string): { host: string; port: number } {
-  const at = text.lastIndexOf(':');
-  return { host: text.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(text.slice(at + 1)) };
 }
 
 function refusalOf(error: unknown, dataDir: string, files: number): unknown {

@@ -1,13 +1,12 @@
 // Addresses as people write them: hosts, listeners, and whether one can be reached from elsewhere.
 
 import { BlockList, isIPv6 } from 'node:net';
+import { type HostPort, parseAuthority } from '../core/text/address.ts';
 
 export type Wire = 'u64' | 'u32';
 
 /** One listening address before its wire and host defaults are filled in. */
-export interface ListenerText {
-  host: string;
-  port: number;
+export interface ListenerText extends HostPort {
   wire?: Wire | undefined;
 }
 
@@ -40,19 +39,13 @@ export function isLoopback(host: string): boolean {
  */
 export function parseListener(raw: string): ListenerText {
   const [address, ...options] = raw.trim().split(',');
-  const match = /^(?:\[([0-9a-f:.%a-z]+)\]|([^:[\]]+)):(\d{1,5})$/i.exec(address);
-  const port = match ? Number(match[3]) : Number.NaN;
-  if (!match || !(port <= 65_535))
+  const found = parseAuthority(address);
+  if (found === undefined)
     throw new RangeError(`"${raw}" is not HOST:PORT[,wire=u64|u32] (IPv6: [::1]:1888)`);
-  const result: ListenerText = { host: canonicalHost(match[1] ?? match[2]), port };
+  const result: ListenerText = { host: canonicalHost(found.host), port: found.port };
   for (const option of options) {
     if (option === 'wire=u64' || option === 'wire=u32') result.wire = option.slice(5) as Wire;
     else throw new RangeError(`"${option}" in "${raw}" is unknown; only wire=u64 or wire=u32 fits`);
   }
   return result;
-}
-
-/** `host:port` as people and URLs write it. */
-export function authority(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

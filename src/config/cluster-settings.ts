@@ -2,6 +2,7 @@
 // is made of their values, and which go together, is cluster.ts.
 
 import type * as z from 'zod';
+import { type HostPort, parseAuthority } from '../core/text/address.ts';
 import {
   boolean,
   derived,
@@ -15,18 +16,11 @@ import {
   token,
 } from './setting-types.ts';
 
-/** HOST:PORT of this node for others; an IPv6 address stands in brackets. */
-export interface NodeAddress {
-  host: string;
-  port: number;
-}
-
-function parseAddress(raw: string | number): NodeAddress {
-  const match = /^(?:\[([0-9a-fA-F:.%\w]+)\]|([^\s:[\]/]+)):(\d{1,5})$/.exec(String(raw).trim());
-  const port = Number(match?.[3]);
-  if (match === null || port > 65_535)
+function parseAddress(raw: string | number): HostPort {
+  const found = parseAuthority(String(raw).trim());
+  if (found === undefined)
     throw new RangeError(`must be HOST:PORT (IPv6: [::1]:4888), not "${raw}"`);
-  return { host: match[1] ?? match[2]!, port };
+  return found;
 }
 
 const address = parsed(parseAddress);

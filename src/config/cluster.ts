@@ -1,13 +1,9 @@
 // What the settings of a cluster say together: the configuration of this node, or what is refused.
 
 import { resolve } from 'node:path';
+import type { HostPort } from '../core/text/address.ts';
 import { isLoopback } from './address.ts';
-import {
-  CLUSTER_SHAPE,
-  type ClusterKey,
-  type ClusterValues,
-  type NodeAddress,
-} from './cluster-settings.ts';
+import { CLUSTER_SHAPE, type ClusterKey, type ClusterValues } from './cluster-settings.ts';
 import { ConfigError } from './config-file.ts';
 import { readFirstLine } from './text-file.ts';
 
@@ -26,8 +22,8 @@ export interface ClusterConfig {
   /** What the stream may hold beside twice of what is live, in bytes, before a base is made. */
   baseSlackBytes: number;
   accepted: { synced: boolean; unsafeSync: boolean; unsafeServer: boolean };
-  listen: NodeAddress;
-  advertise: NodeAddress;
+  listen: HostPort;
+  advertise: HostPort;
   /** What nodes show each other: one of these at least, unless only this machine can reach them.
    * The file is read again when it changes. */
   token?: string | undefined;

@@ -68,8 +68,6 @@ export type Command =
   | { kind: 'backup'; into: string }
   | { kind: 'backup-state' }
   | { kind: 'backup-cancel' }
-  /** Of a node of a cluster: its ClusterSnapshot, with all nodes that the owner has heard of. */
-  | { kind: 'cluster' }
   /** Lets another node own the log; or, with `leader`, another server lead the stream: StepDown. */
   | { kind: 'cluster-step-down'; leader?: boolean | undefined };
 

@@ -19,8 +19,8 @@ export type OrderAnswer =
   | { refused: 'not-owner' };
 
 /**
- * Commands that are about the very node that is asked, and stay there: its connections, its files,
- * and how it sees the cluster. All others go to the owner of the log.
+ * Commands that are about the very node that is asked, and stay there: its connections and its
+ * files. All others go to the owner of the log.
  */
 export const IS_LOCAL: Record<CommandKind, boolean> = {
   buckets: false,
@@ -44,6 +44,5 @@ export const IS_LOCAL: Record<CommandKind, boolean> = {
   backup: true, // into a folder of the node's host
   'backup-state': true,
   'backup-cancel': true,
-  cluster: true,
   'cluster-step-down': false,
 };

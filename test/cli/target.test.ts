@@ -15,7 +15,7 @@ import {
   writeRuntime,
 } from '../../src/cli/runtime.ts';
 import { bucketId, joined, resolveClient, resolveTarget } from '../../src/cli/target.ts';
-import { authority } from '../../src/config/address.ts';
+import { authority } from '../../src/core/text/address.ts';
 import { FolderLock } from '../../src/io/lock.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'thrustmq target '));

@@ -4,9 +4,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  STREAM_BASE,
   STREAM_BEAT,
   STREAM_RESIGN,
-  STREAM_SETTING,
   STREAM_START,
 } from '../../assembly/layout-cluster.ts';
 import { misfit, type OwnerIdentity, readIdentity } from '../../src/cluster/identity.ts';
@@ -105,7 +105,7 @@ test('what is no identity, or no word of an owner, changes nothing', () => {
   const { told, all } = owners();
   for (const text of ['', 'null', '7', '{"address":1}', '{"life":"x"}', '\u0000'])
     all.said(STREAM_BEAT, new TextEncoder().encode(text), 1, 2, false);
-  all.said(STREAM_SETTING, json(identity(2)), 1, 2, false);
+  all.said(STREAM_BASE, json(identity(2)), 1, 2, false);
   assert.deepEqual([told, all.other], [[], undefined]);
   assert.equal(readIdentity(new TextEncoder().encode('[]')), undefined);
 });

@@ -8,7 +8,6 @@ import {
   STREAM_BEAT,
   STREAM_PART,
   STREAM_RESIGN,
-  STREAM_SETTING,
   STREAM_START,
 } from '../../../assembly/layout-cluster.ts';
 import { assert } from '../assert.ts';
@@ -23,7 +22,7 @@ export interface Place {
   readonly epoch: number;
   /** Log position behind the last complete batch. */
   readonly end: Position;
-  /** Of the last setting, base or resign of the epoch; undefined where that was not seen. */
+  /** Of the last base or resign of the epoch; undefined where that was not seen. */
   readonly serial: number | undefined;
 }
 
@@ -98,7 +97,7 @@ export class Counting {
     return this.#staged;
   }
 
-  /** Serial number of the last setting, base or resign of this epoch. */
+  /** Serial number of the last base or resign of this epoch. */
   get serial(): number {
     return this.#serial ?? 0;
   }
@@ -166,7 +165,7 @@ export class Counting {
   // Of what is told once, each has the next number: one that was sent again counts once.
   #other(envelope: Envelope): Verdict {
     const { kind, offset } = envelope;
-    if (kind === STREAM_SETTING || kind === STREAM_BASE || kind === STREAM_RESIGN) {
+    if (kind === STREAM_BASE || kind === STREAM_RESIGN) {
       if (offset !== (this.#serial ?? offset - 1) + 1) return this.#void('serial');
       this.#serial = offset;
     } else assert(kind === STREAM_BEAT, `kind ${kind} of a message is not told apart`);

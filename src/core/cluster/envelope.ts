@@ -21,8 +21,8 @@ import {
   STREAM_PART,
   STREAM_POSITION_AT,
   STREAM_RESIGN,
-  STREAM_SETTING,
   STREAM_START,
+  STREAM_UNUSED,
   STREAM_VERSION,
   STREAM_VERSION_AT,
 } from '../../../assembly/layout-cluster.ts';
@@ -44,7 +44,7 @@ export interface Fields {
   readonly position: Position;
   /** Bytes of the whole batch; 0 where there is none. */
   readonly batchBytes: number;
-  /** Of this part in its batch, in bytes; or the serial number of a setting, base or resign. */
+  /** Of this part in its batch, in bytes; or the serial number of a base or resign. */
   readonly offset: number;
   /** Bytes of JSON in front of the part. */
   readonly jsonBytes: number;
@@ -130,17 +130,17 @@ function fieldsOf(view: DataView, bodyBytes: number): Envelope {
 
 // Whether the fields fit each other, so that nobody behind has to look at them again.
 function isSound({ kind, batchBytes, offset, partBytes, position }: Envelope): boolean {
-  if (kind < STREAM_START || kind > STREAM_KIND_MAX || partBytes < 0) return false;
-  if (!Number.isSafeInteger(position)) return false;
+  if (kind < STREAM_START || kind > STREAM_KIND_MAX || kind === STREAM_UNUSED) return false;
+  if (partBytes < 0 || !Number.isSafeInteger(position)) return false;
   if (kind === STREAM_START) return partBytes > 0 && offset === 0 && partBytes === batchBytes;
   if (kind === STREAM_PART) return partBytes > 0 && offset + partBytes <= batchBytes;
   return partBytes === 0 && batchBytes === 0;
 }
 
-/** Whether a message of this kind says that its sender works, disk and all. What operators order
+/** Whether a message of this kind says that its sender works, disk and all. What is told of a base
  * does not: it passes by the disk. */
 export function isSignOfLife(kind: number): boolean {
-  return kind !== STREAM_SETTING && kind !== STREAM_BASE;
+  return kind !== STREAM_BASE;
 }
 
 /** Whether messages of this kind are sent with nothing of the same owner beside them. */

@@ -4,7 +4,7 @@ import type { Failure, Position } from '../ports/basics.ts';
 import type { ReplicatedStream } from '../ports/stream.ts';
 import type { CountedBatch, CountingOptions } from './counting.ts';
 
-/** What it brings about; not within `join`, `publish` or `setting`. */
+/** What it brings about; not within `join`, `publish` or `base`. */
 export interface OwnershipEffects {
   /** Batches that count, while this node does not own, or the first few of them: into its log, or
    * compared if they are there. `done` is given how many. */

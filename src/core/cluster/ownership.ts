@@ -9,7 +9,7 @@
 // A deposed node throws away what it had as an owner and joins anew, from what its disk has. An
 // orderly stop is resigning. Whatever nobody may go on from is stopped.
 
-import { STREAM_BASE, STREAM_RESIGN, STREAM_SETTING } from '../../../assembly/layout-cluster.ts';
+import { STREAM_BASE, STREAM_RESIGN } from '../../../assembly/layout-cluster.ts';
 import type { NodeState } from '../../contract/cluster.ts';
 import { assert } from '../assert.ts';
 import type { Failure, Position } from '../ports/basics.ts';
@@ -154,12 +154,6 @@ export class Ownership {
       this.#namedMs = nowMs;
       publishing.beat();
     }
-  }
-
-  /** Tells all nodes something that is no batch. */
-  setting(json: Uint8Array, done: Done): void {
-    if (this.#state !== 'owning') throw new Error(`set while ${this.#state}`);
-    this.#publishing!.tell(STREAM_SETTING, json, done);
   }
 
   /** Tells all nodes of a base: once that counts, the stream may go up to where the base ends. */

@@ -98,7 +98,7 @@ export class Publishing {
     this.#other(STREAM_BEAT, this.#options.json, 0, undefined);
   }
 
-  /** A setting, a base or a resign: each counts once. */
+  /** A base or a resign: each counts once. */
   tell(kind: number, json: Uint8Array | undefined, done: Done): void {
     this.#other(kind, json, ++this.#serial, done);
   }

@@ -3,16 +3,12 @@
 
 import net from 'node:net';
 import tls from 'node:tls';
+import type { HostPort } from '../../core/text/address.ts';
 import type { NodeCertificates } from './node-listener.ts';
 import type { NodeToken } from './node-token.ts';
 import { ANSWER, type Client, PROOF_BYTES, readAnswer, writePreamble } from './preamble.ts';
 
 const KEEP_ALIVE_MS = 10_000;
-
-export interface NodeAddress {
-  host: string;
-  port: number;
-}
 
 /** What a node shows to others. */
 export interface NodeIdentity {
@@ -43,7 +39,7 @@ const READ_INTO = Buffer.allocUnsafeSlow(64 * 1024);
  * @throws Error where this node cannot say who it is: its token file is not right
  */
 export function connectTo(
-  at: NodeAddress,
+  at: HostPort,
   identity: NodeIdentity,
   what: Client | { side: 'orders' },
   joining: Joining,
@@ -59,7 +55,7 @@ export function connectTo(
 }
 
 function open(
-  { host, port }: NodeAddress,
+  { host, port }: HostPort,
   { certificates }: NodeIdentity,
   read: (bytes: Uint8Array) => void,
 ): net.Socket {

@@ -6,9 +6,10 @@ import type net from 'node:net';
 import type { NodeStatus } from '../../contract/cluster.ts';
 import { CHANGES, type Command, type Outcome, type Refusal } from '../../contract/commands.ts';
 import { IS_LOCAL, type Order, type OrderAnswer, type SeenNode } from '../../contract/orders.ts';
+import { authority, type HostPort } from '../../core/text/address.ts';
 import { deadline } from '../../time/deadline.ts';
 import { after, cancel, every, type Timer } from '../../time/timers.ts';
-import { connectTo, type NodeAddress, type NodeIdentity } from './node-connection.ts';
+import { connectTo, type NodeIdentity } from './node-connection.ts';
 import type { Notice } from './node-listener.ts';
 import {
   ANSWER_BYTES_MAX,
@@ -54,7 +55,7 @@ export class OrderClient {
   readonly #ticker: Timer;
   #number = 0;
   #waitingBytes = 0;
-  #owner: NodeAddress | undefined;
+  #owner: HostPort | undefined;
   #dashboard: string | null = null;
   #socket: net.Socket | undefined;
   #isJoined = false;
@@ -69,7 +70,7 @@ export class OrderClient {
   }
 
   /** Where the owner is; undefined: nobody knows, or it is this node. */
-  owner(address: NodeAddress | undefined): void {
+  owner(address: HostPort | undefined): void {
     const before = this.#owner;
     if (before?.host === address?.host && before?.port === address?.port) return;
     const why = `${this.#ownerText} is not the owner any more`;
@@ -111,9 +112,13 @@ export class OrderClient {
     return { ok: false, code: 'too-many', detail };
   }
 
-  get #ownerText(): string {
+  get #ownerAddress(): string {
     const { host = '', port = 0 } = this.#owner ?? {};
-    const at = `the owner at ${host.includes(':') ? `[${host}]` : host}:${port}`;
+    return authority(host, port);
+  }
+
+  get #ownerText(): string {
+    const at = `the owner at ${this.#ownerAddress}`;
     return this.#dashboard === null ? at : `${at}, whose dashboard is at ${this.#dashboard}`;
   }
 
@@ -215,8 +220,7 @@ export class OrderClient {
   }
 
   #hear(nodes: SeenNode[]): void {
-    const { host = '', port = 0 } = this.#owner ?? {};
-    const its = nodes.find(({ address }) => address === `${host}:${port}`);
+    const its = nodes.find(({ address }) => address === this.#ownerAddress);
     this.#dashboard = its?.dashboard ?? null;
     this.#options.heard(nodes);
   }

@@ -61,7 +61,6 @@ const COMMANDS: CommandFields = {
   backup: { into: text },
   'backup-state': none,
   'backup-cancel': none,
-  cluster: none,
   'cluster-step-down': { leader: perhaps(flag) },
 };
 

@@ -6,11 +6,12 @@ import type { Side } from '../../contract/snapshot.ts';
 import { Admission, type AdmissionLimits } from '../../core/connections/admission.ts';
 import type { Session } from '../../core/connections/session.ts';
 import * as notices from '../../core/delivery/notices.ts';
+import type { HostPort } from '../../core/text/address.ts';
 import { deadline } from '../../time/deadline.ts';
 import { after, cancel, type Timer } from '../../time/timers.ts';
 import { retransmissions } from '../peers.ts';
 import { RETRANSMISSIONS_MIN } from '../tcp/silence.ts';
-import { connectTo, type NodeAddress, type NodeIdentity } from './node-connection.ts';
+import { connectTo, type NodeIdentity } from './node-connection.ts';
 import type { Notice } from './node-listener.ts';
 import { type ClientLink, type Share, Splice } from './splice.ts';
 
@@ -36,7 +37,7 @@ export class Splicer implements Share {
   readonly #options: SplicerOptions;
   readonly #admission: Admission;
   readonly #splices = new Set<Splice>();
-  #owner: NodeAddress | undefined;
+  #owner: HostPort | undefined;
   #heldBytes = 0;
 
   constructor(options: SplicerOptions) {
@@ -55,7 +56,7 @@ export class Splicer implements Share {
   }
 
   /** Where the owner is; undefined: nobody knows. Clients of another one are closed. */
-  owner(address: NodeAddress | undefined): void {
+  owner(address: HostPort | undefined): void {
     const before = this.#owner;
     if (before?.host === address?.host && before?.port === address?.port) return;
     this.#owner = address;

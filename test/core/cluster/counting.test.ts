@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  STREAM_BASE,
   STREAM_BEAT,
   STREAM_ENVELOPE_BYTES,
   STREAM_PART,
-  STREAM_SETTING,
   STREAM_START,
   STREAM_VERSION_AT,
 } from '../../../assembly/layout-cluster.ts';
@@ -37,7 +37,7 @@ const start = (epoch: number, position = 500) =>
   message({ kind: STREAM_START, epoch, position }, 'start');
 const part = (epoch: number, text: string, fields: Partial<Fields> = {}) =>
   message({ kind: STREAM_PART, epoch, ...fields }, text);
-const setting = (epoch: number, offset: number) => message({ kind: STREAM_SETTING, epoch, offset });
+const told = (epoch: number, offset: number) => message({ kind: STREAM_BASE, epoch, offset });
 
 /** What each message means to a reader who stands at `place`: a word each. */
 function heard(messages: Uint8Array[], place: Place | undefined = PLACE): string[] {
@@ -121,10 +121,14 @@ test('old epochs, other places, other sizes and damage are void', () => {
 });
 
 test('what is told once counts once, in its order, in each epoch', () => {
-  assert.deepEqual(
-    heard([setting(3, 2), setting(3, 1), setting(3, 1), setting(3, 2), start(4), setting(4, 1)]),
-    ['serial', 'counts', 'serial', 'counts', 'start 15 to 505', 'counts'],
-  );
+  assert.deepEqual(heard([told(3, 2), told(3, 1), told(3, 1), told(3, 2), start(4), told(4, 1)]), [
+    'serial',
+    'counts',
+    'serial',
+    'counts',
+    'start 15 to 505',
+    'counts',
+  ]);
 });
 
 test('a missing number changes nothing; a missing start and a newer version stop', () => {
@@ -144,6 +148,6 @@ test('who finds a purged stream begins with its first batch', () => {
   assert.equal(counting.end, undefined);
   assert.equal(counting.hear({ sequence: 11, bytes: part(3, 'abc') }).is, 'counts');
   assert.deepEqual([counting.epoch, counting.end], [3, 503]);
-  assert.equal(counting.hear({ sequence: 12, bytes: setting(3, 5) }).is, 'counts');
-  assert.equal(counting.hear({ sequence: 13, bytes: setting(3, 5) }).is, 'void');
+  assert.equal(counting.hear({ sequence: 12, bytes: told(3, 5) }).is, 'counts');
+  assert.equal(counting.hear({ sequence: 13, bytes: told(3, 5) }).is, 'void');
 });

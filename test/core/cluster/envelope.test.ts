@@ -9,6 +9,7 @@ import {
   STREAM_KIND_AT,
   STREAM_PART,
   STREAM_START,
+  STREAM_UNUSED,
   STREAM_VERSION_AT,
 } from '../../../assembly/layout-cluster.ts';
 import { crc32c } from '../../../src/codec/crc32c.ts';
@@ -74,6 +75,7 @@ test('another log, another version and what does not fit itself are told apart',
     { ...PART, kind: STREAM_START },
     { ...PART, kind: STREAM_BEAT, batchBytes: 0, offset: 0 },
     { ...PART, kind: 9 },
+    { ...PART, kind: STREAM_UNUSED, batchBytes: 0, offset: 1, jsonBytes: 40 },
     { ...PART, kind: 0 },
     { ...PART, jsonBytes: 41 },
     { ...PART, position: 2 ** 60 },

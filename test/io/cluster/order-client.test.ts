@@ -100,7 +100,6 @@ test('what is about one node stays there, and names the owner', async (t) => {
     { kind: 'backup', into: '/tmp/x' },
     { kind: 'backup-state' },
     { kind: 'backup-cancel' },
-    { kind: 'cluster' },
   ];
   const kinds = Object.entries(IS_LOCAL).flatMap(([kind, isLocal]) => (isLocal ? [kind] : []));
   assert.deepEqual(kinds.sort(), local.map(({ kind }) => kind).sort());

@@ -40,7 +40,6 @@ const COMMANDS: { [Kind in CommandKind]: Whole<Kind> } = {
   backup: { kind: 'backup', into: '/x' },
   'backup-state': { kind: 'backup-state' },
   'backup-cancel': { kind: 'backup-cancel' },
-  cluster: { kind: 'cluster' },
   'cluster-step-down': { kind: 'cluster-step-down', leader: true },
 };
 

@@ -19,7 +19,7 @@ const FLOORS: [what: string, times: number][] = [
   ['deposed', 10],
   ['suspended', 20],
   ['went on', 10],
-  ['settings', 200],
+  ['told of bases', 200],
   ['starts', 50],
   ['partition', 10],
   ['pause', 10],

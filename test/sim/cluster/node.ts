@@ -3,7 +3,7 @@
 // hang. A whole broker can take the place of both: it is driven by the same effects.
 
 import assert from 'node:assert/strict';
-import { STREAM_SETTING } from '../../../assembly/layout-cluster.ts';
+import { STREAM_BASE } from '../../../assembly/layout-cluster.ts';
 import { crc32c } from '../../../src/codec/crc32c.ts';
 import type { CountedBatch, Place } from '../../../src/core/cluster/counting.ts';
 import { Ownership } from '../../../src/core/cluster/ownership.ts';
@@ -72,8 +72,8 @@ export class SimNode {
   #rejoins = false;
   #torn: (() => void) | undefined;
   #salt = 0;
-  #settings = 0;
-  #settingHeard = '';
+  #told = 0;
+  #baseHeard = '';
   stoppedWith: number | undefined;
 
   constructor(world: NodeWorld, number: number) {
@@ -207,13 +207,14 @@ export class SimNode {
     });
   }
 
-  set(): void {
+  /** Tells of a base, of which there is none: all that counts is that it is told once. */
+  tell(): void {
     this.#enter(this.#life, () => {
       const ownership = this.#ownership!;
       if (!this.#isServing || !/owning|doubting|suspended/.test(ownership.state)) return;
-      const json = JSON.stringify({ epoch: ownership.epoch, setting: ++this.#settings });
-      const counts = () => this.#world.clock.count('settings');
-      ownership.setting(new TextEncoder().encode(json), (failure) => failure ?? counts());
+      const json = JSON.stringify({ epoch: ownership.epoch, base: ++this.#told });
+      const counts = () => this.#world.clock.count('told of bases');
+      ownership.base(new TextEncoder().encode(json), (failure) => failure ?? counts());
     });
   }
 
@@ -272,7 +273,7 @@ export class SimNode {
     const { end, place, segments } = this.#disk;
     const { clock } = this.#world;
     const isKnown = clock.chance(0.8);
-    this.#settingHeard = '';
+    this.#baseHeard = '';
     this.#ownership!.join({ end, place: isKnown ? place : undefined, segments });
   }
 
@@ -286,7 +287,7 @@ export class SimNode {
         done: (failure: Error | undefined, count: number) => void,
       ) => this.#apply(life, batches[0]!, (failure) => done(failure, 1)),
       said: (kind: number, json: Uint8Array) => {
-        if (kind === STREAM_SETTING) this.#hearSetting(json);
+        if (kind === STREAM_BASE) this.#hearBase(json);
       },
       campaign: () => {
         clock.count('campaigns');
@@ -336,11 +337,11 @@ export class SimNode {
     else soon(() => this.#join());
   }
 
-  #hearSetting(json: Uint8Array): void {
-    const { epoch, setting } = JSON.parse(new TextDecoder().decode(json));
-    const heard = `${String(epoch).padStart(6)}:${String(setting).padStart(6)}`;
-    assert.ok(heard > this.#settingHeard, `setting ${heard} after ${this.#settingHeard}`);
-    this.#settingHeard = heard;
+  #hearBase(json: Uint8Array): void {
+    const { epoch, base } = JSON.parse(new TextDecoder().decode(json));
+    const heard = `${String(epoch).padStart(6)}:${String(base).padStart(6)}`;
+    assert.ok(heard > this.#baseHeard, `base ${heard} after ${this.#baseHeard}`);
+    this.#baseHeard = heard;
   }
 
   #apply(life: number, batch: CountedBatch, done: (failure: Error | undefined) => void): void {

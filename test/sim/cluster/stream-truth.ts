@@ -4,9 +4,9 @@
 
 import assert from 'node:assert/strict';
 import {
+  STREAM_BASE,
   STREAM_PART,
   STREAM_RESIGN,
-  STREAM_SETTING,
   STREAM_START,
 } from '../../../assembly/layout-cluster.ts';
 import { crc32c } from '../../../src/codec/crc32c.ts';
@@ -71,7 +71,7 @@ export abstract class StreamTruth {
       return;
     }
     this.endAt[sequence] = this.end;
-    if (kind !== STREAM_SETTING) this.sentMs[epoch] = Math.max(this.sentMs[epoch] ?? 0, sentMs);
+    if (kind !== STREAM_BASE) this.sentMs[epoch] = Math.max(this.sentMs[epoch] ?? 0, sentMs);
     if (kind === STREAM_RESIGN) this.#closedBy = `epoch ${epoch} resigned`;
     if (kind !== STREAM_PART && !isStart) return;
     if (position !== this.end || offset !== this.#stagedBytes) {

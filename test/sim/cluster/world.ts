@@ -65,7 +65,7 @@ export class World {
       () => this.#produce(),
       () => this.pace,
     );
-    this.#every(300, 1500, () => this.#owner()?.set());
+    this.#every(300, 1500, () => this.#owner()?.tell());
     this.#every(1000, 5000, () => this.#owner()?.trim());
     this.#every(100, 1500, () => this.stream.remember());
     this.#every(150, 2500, () => {

@@ -76,7 +76,7 @@ export const CORE_CLUSTER: readonly Mutant[] = [
     caughtBy: 'a batch in parts counts when its last one has come, and names the first',
   },
   {
-    name: 'setting that was sent again counted twice',
+    name: 'base that was told again counted twice',
     file: 'src/core/cluster/counting.ts',
     member: 'Counting.#other',
     find: 'offset !== (this.#serial ?? offset - 1) + 1',
