@@ -178,6 +178,7 @@ export async function startFakeServer(options: {
     setInterval(() => {}, 1000); // as a recovery that reads files would
     return new Promise(() => {});
   }
+  if (fault === 'start-told') await new Promise((resolve) => process.once('SIGUSR2', resolve));
   const open = (listeners: { host: string; port: number }[]) => Promise.all(listeners.map(listen));
   const servers = {
     intake: await open(options.config.intake),

@@ -190,7 +190,12 @@ test('a closed reader of the log does not end the broker', async () => {
 });
 
 test('the dashboard is in the ready line, answers, and goes with the broker', async () => {
-  await using broker = start({ dashboard: true, dashboard_port: 0, dashboard_transport: 'node' });
+  const flags = { dashboard: true, dashboard_port: 0, dashboard_transport: 'node' };
+  await using broker = start(flags, 'start-told');
+  // A ready line does not wait for ever; so the start takes as long as the dashboard needs.
+  await broker.program.output(/"event":"dashboard.listening"/);
+  assert.ok(!broker.program.stdout.includes('"event":"ready"'));
+  broker.program.child.kill('SIGUSR2');
   const { dashboard } = await broker.ready();
   assert.ok(dashboard);
   const reply = await fetch(`http://127.0.0.1:${dashboard}/dash`);
