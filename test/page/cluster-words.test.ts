@@ -29,6 +29,9 @@ test('a cluster: from all is well to nobody serves', () => {
   const alone = saying({ nodes: three.slice(0, 1) });
   const said = 'Node 1 owns the log; no other node would take over';
   assert.deepEqual(alone, { level: 'bad', text: said });
+  // Others may have heard of it before it was the owner.
+  const late = saying({ nodes: [{ ...fakeNode(1, { state: 'following' }), seenMs: 0 }] });
+  assert.deepEqual(late, { level: 'bad', text: said });
   const doubting = saying({ self: fakeNode(1, { state: 'doubting' }) });
   assert.deepEqual([doubting.level, /^Publishes wait/.test(doubting.text)], ['warn', true]);
   const full = { ...fakeCluster().stream, blocked: 'the stream holds 16 GiB' };

@@ -5,6 +5,15 @@ import type { Mutant } from '../mutant.ts';
 
 export const CLUSTER: readonly Mutant[] = [
   {
+    name: 'page of a node that follows told that it serves',
+    file: 'src/dashboard/live.ts',
+    member: 'Live.#news',
+    find: '{ ...cluster, serves: snapshot !== undefined, readOnly }',
+    replace: '{ ...cluster, serves: true, readOnly }',
+    test: 'test/dashboard/cluster.test.ts',
+    caughtBy: 'pages are pushed the cluster, and the overview while it owns the log',
+  },
+  {
     name: 'copy told to others, and not remembered as told',
     file: 'src/cluster/copies.ts',
     member: 'tellCopy',
