@@ -47,12 +47,12 @@ export class ClusterNode {
   readonly #parts: NodeParts;
   readonly #timers: Timer[] = [];
   readonly #view: View;
+  readonly #known: Set<number>;
   #stop!: (how: Stopped) => void;
   #closing: Promise<void> | undefined;
   #failure: Error | undefined;
   #saved = '';
   #stepsDown: Promise<void> | undefined;
-  readonly #known: Set<number>;
 
   constructor(parts: NodeParts) {
     this.#parts = parts;

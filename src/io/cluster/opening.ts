@@ -61,7 +61,7 @@ export async function madeStream({ manager }: Nats, options: StreamOptions): Pro
   }
   if (options.createdBefore !== undefined)
     throw new StreamRefused(
-      `stream ${name}, which this node knows, is gone: bring it back, or restore the cluster from a node's log`,
+      `stream ${name}, which this node knows, is gone: bring it back, or restore the cluster from a node's log (thrustmq cluster restore)`,
       74,
     );
   try {

@@ -95,7 +95,7 @@ export function whyRefused(
     return `stream ${name} was not made by ThrustMQ (its description is "${found.description ?? ''}"): give the cluster another name, or remove the stream if nobody needs it`;
   const wanted = streamConfig(choice, logId);
   if (createdBefore !== undefined && isAnother(created, createdBefore))
-    return `stream ${name} was made anew at ${created}; this node knows the one of ${createdBefore}: bring back that stream, or restore the cluster from a node's log`;
+    return `stream ${name} was made anew at ${created}; this node knows the one of ${createdBefore}: bring back that stream, or restore the cluster from a node's log (thrustmq cluster restore)`;
   if (found.max_bytes !== wanted.max_bytes)
     return `stream ${name} may hold ${found.max_bytes} bytes, --cluster-max-bytes says ${wanted.max_bytes}: give all nodes the same, or change the stream (nats stream edit ${name} --max-bytes)`;
   if (found.num_replicas !== wanted.num_replicas)
