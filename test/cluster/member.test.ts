@@ -146,7 +146,7 @@ async function memberOf(stream: Stream, node: number) {
     while (member.ownership.state !== state && stops.length === 0) await once(events, 'tick');
   };
   const said = (event: string) => once(events, event);
-  return { member, port, stops, until, said, foldersOpen: () => foldersOpen(dataDir) };
+  return { member, port, dataDir, stops, until, said, foldersOpen: () => foldersOpen(dataDir) };
 }
 
 // Folders of a data folder that this process has open, each as often as it does.
@@ -195,4 +195,40 @@ test('consumers wait for an owner that is suspended, and producers are served', 
   one.port.isCut = false;
   await one.until('owning');
   assert.deepEqual(sides(), ['intake', 'exhaust']);
+});
+
+// Files of its log that this process has open.
+function logsOpen(dataDir: string): string[] {
+  return fs
+    .readdirSync('/proc/self/fd')
+    .map((fd) => {
+      try {
+        return path.relative(dataDir, fs.readlinkSync(`/proc/self/fd/${fd}`));
+      } catch {
+        return ''; // that of the listing itself
+      }
+    })
+    .filter((name) => /^log\/.*\.log$/.test(name));
+}
+
+test('a candidate that is stopped closes the log that it had taken over', async () => {
+  const stream = new Stream();
+  const one = await memberOf(stream, 1);
+  await one.until('following');
+  // Its broker has begun with the first append, of which it never hears.
+  const begun = new Promise<void>((resolve) => {
+    one.port.isCut = true;
+    const { append } = one.port;
+    one.port.append = (...said) => {
+      append(...said);
+      resolve();
+    };
+  });
+  await begun;
+  assert.equal(one.member.ownership.state, 'campaigning');
+  assert.equal(one.member.life, undefined, 'it serves nobody');
+  assert.notDeepEqual(logsOpen(one.dataDir), []);
+  await one.member.end();
+  assert.deepEqual(one.stops, []);
+  assert.deepEqual(logsOpen(one.dataDir), []);
 });

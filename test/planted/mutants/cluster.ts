@@ -247,4 +247,13 @@ export const CLUSTER: readonly Mutant[] = [
     test: 'test/cluster/member.test.ts',
     caughtBy: 'an owner that steps down, and finds that another one was first, follows',
   },
+  {
+    name: 'candidate that is stopped leaves the log open that it had taken over',
+    file: 'src/cluster/member.ts',
+    member: 'Member.end',
+    find: '!this.#serving',
+    replace: 'false',
+    test: 'test/cluster/member.test.ts',
+    caughtBy: 'a candidate that is stopped closes the log that it had taken over',
+  },
 ];
