@@ -12,10 +12,11 @@ const ENVELOPE_BYTES = 1024;
 const PART_BYTES_MAX = 900 * 1024;
 const IN_FLIGHT_BYTES = 4 * 1024 * 1024;
 const QUEUE_BYTES = 16 * 1024 * 1024;
-/** Between the first tries of two nodes, in ms; and how much chance adds. */
-const RANK_MS = 150;
+/** Between the first tries of two nodes, in ms; and how much chance adds. Who tries although
+ * another one does is not first, and follows again: a longer wait is time without an owner. */
+const RANK_MS = 100;
 const RANKS = 5;
-const JITTER_MS = 100;
+const JITTER_MS = 50;
 
 export interface OwnedLog
   extends Pick<OwnershipOptions, 'stream' | 'effects' | 'logId' | 'crc32c' | 'isIdle' | 'isAble'> {

@@ -10,9 +10,14 @@ import { PARTITIONS, strikesIn } from './partitions.ts';
 import { Rig } from './rig.ts';
 import { type Figures, SOME, STRIKES, type Strike } from './strikes.ts';
 
-/** What was measured of a strike, ms, by name. */
+/** What was measured of a strike, ms, by name; of what has a bound, how often it was more. */
 export class Measured {
   readonly #values = new Map<string, number[]>();
+  readonly #bounds: Figures;
+
+  constructor({ bounds = {} }: Pick<Strike, 'bounds'> = {}) {
+    this.#bounds = bounds;
+  }
 
   add(figures: Figures): void {
     for (const [name, ms] of Object.entries(figures)) {
@@ -27,7 +32,10 @@ export class Measured {
       .map(([name, values]) => {
         const sorted = values.sort((a, b) => a - b).map(Math.round);
         const middle = sorted[sorted.length >> 1];
-        return `; ${name} ${middle} ms (${sorted[0]} to ${sorted.at(-1)}, ${sorted.length} times)`;
+        const bound = this.#bounds[name];
+        const over = sorted.filter((ms) => bound !== undefined && ms > bound).length;
+        const judged = bound === undefined ? '' : `, ${over} of them over ${bound} ms`;
+        return `; ${name}: median ${middle} ms, ${sorted[0]} to ${sorted.at(-1)}, ${sorted.length} times${judged}`;
       })
       .join('');
   }
@@ -64,10 +72,12 @@ async function runOn(
   { points, untilMs, random }: FaultOptions,
 ): Promise<Verdict> {
   const tally = new Tally(strike.name);
-  const measured = new Measured();
+  const measured = new Measured(strike);
   const notes: string[] = [];
   for (let i = 0; i < points && (i === 0 || performance.now() < untilMs); i++) {
-    const { judgement } = await strikeOnce(strike, rig, { random, measured });
+    const { judgement } = await strikeOnce(strike, rig, { random, measured }).catch((error) => {
+      throw new Error(`${error.message}\nin round ${i + 1}${measured}`, { cause: error });
+    });
     tally.fire();
     const { problems } = judgement;
     const lost = problems.filter(({ wrong }) => wrong === 'lost').length;

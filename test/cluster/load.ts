@@ -75,6 +75,18 @@ export class Load implements AsyncDisposable {
     });
   }
 
+  /** Resolves once a message is acked on a connection that is made from now on. */
+  async ackedAnew(): Promise<void> {
+    const { events, connections } = this.history;
+    const from = connections.length;
+    let seen = events.length;
+    await this.history.until(() => {
+      for (; seen < events.length; seen++)
+        if (events[seen]!.kind === 'stored' && events[seen]!.connection >= from) return true;
+      return false;
+    });
+  }
+
   /** Publishes no more, waits for all that was acked, and judges. */
   async judge(rules: Partial<Rules> = {}): Promise<Judgement> {
     await Promise.all(this.#producers.map((producer) => producer.finish()));

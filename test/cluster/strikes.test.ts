@@ -26,7 +26,7 @@ for (const server of SERVERS) {
     for (const strike of STRIKES) {
       if (server !== last && !ON_EACH.test(strike.name)) continue;
       test(strike.name, { timeout: 300_000 }, async () => {
-        const measured = new Measured();
+        const measured = new Measured(strike);
         const { load, judgement } = await strikeOnce(strike, rig, { random, measured });
         try {
           load.assertFine(judgement);

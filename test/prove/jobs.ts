@@ -57,7 +57,7 @@ async function runJob(options: ProveOptions): Promise<Result> {
   const { seed, full } = options;
   const text = `the process of ${name} ended with ${signal ?? code} before it was done`;
   const replay = `npm run prove -- --only ${name} --seed ${seed}${full === undefined ? '' : ' --full'}`;
-  const nothing = { ran: 0, of: null, seconds: 0, counts: {}, skipped: [] };
+  const nothing = { ran: 0, of: null, seconds: 0, counts: {}, skipped: [], notes: [] };
   return { name, ...nothing, failure: { text, replay } };
 }
 

@@ -1,12 +1,20 @@
 // The command of proof: npm run prove -- [--budget 60s | --full [--share S]] [--seed S]
-// [--only PART,…] [--case N] [--planted] [--jobs N]. First line: seed and commit; then a table;
+// [--only PART,…] [--case N] [--planted] [--jobs N], or --only PART --rounds N [--named TEXT] for
+// runs with real processes. First line: seed and commit; then a table;
 // last a line of JSON. Ends with 1 if anything failed, with the command that runs it again; with 2
 // for wrong usage.
 
 import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { proveIn, withLines } from './jobs.ts';
-import { PART_NAMES, type PartName, type ProveOptions, prove, tableOf } from './prove.ts';
+import {
+  PART_NAMES,
+  type PartName,
+  type ProveOptions,
+  prove,
+  type Result,
+  tableOf,
+} from './prove.ts';
 
 const UNITS: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000 };
 
@@ -40,6 +48,8 @@ function optionsOf(): { options: ProveOptions; jobs: number } {
     full: { type: 'boolean' },
     share: { type: 'string', default: '1' },
     jobs: { type: 'string', default: '1' },
+    rounds: { type: 'string' },
+    named: { type: 'string' },
   } as const;
   let values: ReturnType<typeof parseArgs<{ options: typeof options }>>['values'];
   try {
@@ -63,17 +73,39 @@ function optionsOf(): { options: ProveOptions; jobs: number } {
   const jobs = whole('jobs', values.jobs);
   if (jobs < 1 || (index !== undefined && jobs > 1))
     wrong('--jobs is a number of processes, at least 1, and one where a case is given');
-  return { options: { seed, budgetMs, only, index, full }, jobs };
+  const { named } = values;
+  const rounds = values.rounds === undefined ? undefined : whole('rounds', values.rounds);
+  if ((rounds !== undefined || named !== undefined) && !isOneOfProcesses(only, jobs))
+    wrong(`--rounds and --named need one part: --only ${WITH_PROCESSES.join(' or ')}`);
+  if (rounds === 0 || (rounds !== undefined && full !== undefined))
+    wrong('--rounds is a number of rounds, at least 1, and does not go with --full');
+  return { options: { seed, budgetMs, only, index, full, rounds, named }, jobs };
 }
 
-const { options, jobs } = optionsOf();
+const WITH_PROCESSES: readonly PartName[] = ['cluster', 'kill', 'faults'];
+
+function isOneOfProcesses(only: readonly PartName[], jobs: number): boolean {
+  return only.length === 1 && WITH_PROCESSES.includes(only[0]!) && jobs === 1;
+}
+
+async function run({ options, jobs }: ReturnType<typeof optionsOf>): Promise<Result[]> {
+  try {
+    return await (jobs > 1 ? proveIn(jobs, options) : prove(withLines(options)));
+  } catch (error) {
+    if (error instanceof RangeError) wrong(error.message);
+    throw error;
+  }
+}
+
+const given = optionsOf();
+const { options } = given;
 const git = spawnSync('git', ['rev-parse', '--short=12', 'HEAD'], { encoding: 'utf8' });
 const commit = git.status === 0 ? git.stdout.trim() : null;
 process.stdout.write(
   `seed ${options.seed}, commit ${commit ?? 'unknown: this is no git clone'}\n\n`,
 );
 
-const results = await (jobs > 1 ? proveIn(jobs, options) : prove(withLines(options)));
+const results = await run(given);
 process.stdout.write(`\n${tableOf(results)}\n`);
 const failures = results.flatMap(({ failure }) => failure ?? []);
 for (const { text, replay } of failures)

@@ -66,6 +66,7 @@ interface FaultRun {
     ackedLost: number;
     altered: number;
     ackAfterFailedSync: number;
+    note: string;
   }>;
 }
 
@@ -74,21 +75,31 @@ export class Faults implements Part {
   readonly name: string;
   readonly counts: Counts = {};
   readonly skipped: string[] = [];
+  readonly notes: string[] = [];
   readonly cases: number;
   readonly least: number;
   readonly #runs: readonly FaultRun[];
   readonly #share: number | undefined;
+  readonly #rounds: number | undefined;
   // Of `--full`: the run of each case, and behind them what is repeated until there is enough.
   readonly #listed: { run: FaultRun; at: number }[];
   readonly #repeated: FaultRun | undefined;
 
-  constructor(name: string, runs: readonly FaultRun[], { full }: PartOptions) {
+  /** @throws RangeError if none of the runs is named so */
+  constructor(name: string, runs: readonly FaultRun[], options: PartOptions) {
+    const { full, rounds, named = '' } = options;
     this.name = name;
     this.#share = full;
-    this.skipped = runs.flatMap((each) =>
+    this.#rounds = rounds;
+    const wanted = runs.filter((each) => each.name.includes(named));
+    if (wanted.length === 0 && named !== '')
+      throw new RangeError(
+        `no run of ${name} has "${named}" in its name; there are: ${runs.map((each) => each.name).join('; ')}`,
+      );
+    this.skipped = wanted.flatMap((each) =>
       each.skip === undefined ? [] : [`${each.name}: ${each.skip}`],
     );
-    this.#runs = runs.filter(({ skip }) => skip === undefined);
+    this.#runs = wanted.filter(({ skip }) => skip === undefined);
     this.#repeated = this.#runs.find((each) => each.full.more === true);
     const listed = this.#runs.flatMap((run) =>
       Array.from({ length: run === this.#repeated ? 0 : run.full.runs }, (_, at) => ({ run, at })),
@@ -96,7 +107,8 @@ export class Faults implements Part {
     this.#listed = full === undefined ? [] : listed.slice(0, Math.ceil(listed.length * full));
     this.least = this.#listed.length;
     const isEndless = full === undefined || this.#repeated !== undefined;
-    this.cases = isEndless ? Number.POSITIVE_INFINITY : this.#listed.length;
+    const listedCases = isEndless ? Number.POSITIVE_INFINITY : this.#listed.length;
+    this.cases = rounds === undefined ? listedCases : this.#runs.length;
   }
 
   static async of(name: 'kill' | 'faults' | 'cluster', options: PartOptions): Promise<Faults> {
@@ -119,15 +131,21 @@ export class Faults implements Part {
     const verdict = await run.run({ points, untilMs, random, ...(slice && { slice }) });
     count(this.counts, this.name === 'kill' ? 'kills' : 'faults fired', verdict.fired);
     count(this.counts, run.counted ?? run.name, verdict.fired);
-    const { ackedLost, altered, ackAfterFailedSync } = verdict;
+    const { ackedLost, altered, ackAfterFailedSync, note } = verdict;
+    if (this.#rounds !== undefined) this.notes.push(`${run.name}: ${note}`);
     count(this.counts, 'acked messages lost', ackedLost);
     count(this.counts, 'altered', altered);
     count(this.counts, 'acks after a failed sync', ackAfterFailedSync);
     const wrong = { ackedLost, altered, ackAfterFailedSync };
-    assert.deepEqual(wrong, { ackedLost: 0, altered: 0, ackAfterFailedSync: 0 }, run.name);
+    assert.deepEqual(
+      wrong,
+      { ackedLost: 0, altered: 0, ackAfterFailedSync: 0 },
+      `${run.name}: ${note}`,
+    );
   }
 
   #planOf(index: number): { run: FaultRun; points: number; slice?: { at: number; of: number } } {
+    if (this.#rounds !== undefined) return { run: this.#runs[index]!, points: this.#rounds };
     if (this.#share !== undefined) {
       const { run, at } = this.#listed[index] ?? { run: this.#repeated!, at: 0 };
       const { points: all, runs, more } = run.full;

@@ -23,6 +23,8 @@ export interface Part {
   readonly counts: Counts;
   /** What cannot run here, and why. */
   readonly skipped: string[];
+  /** What was measured, for people. */
+  readonly notes?: string[];
   /** Runs one case. Rejects with what is wrong. */
   run(options: CaseOptions): Promise<void>;
   /** The first case from `index` on that is not known to be empty. */
@@ -38,6 +40,10 @@ export type Targets = Readonly<Record<string, number>>;
 export interface PartOptions {
   /** Until this share of the full counts is reached; undefined: until the time is up. */
   full: number | undefined;
+  /** Of runs with real processes: each once, with so many points, however long that takes. */
+  rounds?: number | undefined;
+  /** Only those whose name contains this. */
+  named?: string | undefined;
 }
 
 /** Share of the budget, what `--full` asks for beside all cases, and how the part is made. */

@@ -99,7 +99,7 @@ test('full counts of kills and faults: each slice once, then as many runs as are
   const made: { points: number; slice?: { at: number; of: number } }[] = [];
   const run = async (given: (typeof made)[number]) => {
     made.push({ points: given.points, ...(given.slice && { slice: given.slice }) });
-    return { fired: 2, ackedLost: 0, altered: 0, ackAfterFailedSync: 0 };
+    return { fired: 2, ackedLost: 0, altered: 0, ackAfterFailedSync: 0, note: '' };
   };
   const runs = [
     { name: 'kill each', small: 1, full: { runs: 2, points: 7 }, run },
@@ -132,7 +132,8 @@ test('full counts of kills and faults: each slice once, then as many runs as are
 });
 
 test('what went wrong in a run of faults is said, and counted by its name', async () => {
-  const run = async () => ({ fired: 1, ackedLost: 3, altered: 0, ackAfterFailedSync: 0 });
+  const found = { fired: 1, ackedLost: 3, altered: 0, ackAfterFailedSync: 0 };
+  const run = async () => ({ ...found, note: 'message 5 is gone' });
   const each = {
     name: 'power cut',
     counted: 'power cuts',
@@ -143,8 +144,37 @@ test('what went wrong in a run of faults is said, and counted by its name', asyn
   const faults = new Faults('faults', [each], { full: undefined });
   const options = { seed: 1, budgetMs: 0, only: ['faults'] as const };
   const [result] = await prove({ ...options, made: { faults } });
-  assert.match(result!.failure!.text, /power cut/);
+  assert.match(result!.failure!.text, /power cut: message 5 is gone/);
   assert.deepEqual([result!.counts['power cuts'], result!.counts['acked messages lost']], [1, 3]);
+});
+
+test('rounds: each run that is named so, once, with so many points, and what it measured', async () => {
+  const seen: [string, number][] = [];
+  const each = (name: string) => ({
+    name,
+    small: 1,
+    full: { runs: 1, points: 1 },
+    run: async ({ points }: { points: number }) => {
+      seen.push([name, points]);
+      const nothing = { ackedLost: 0, altered: 0, ackAfterFailedSync: 0 };
+      return { fired: points, ...nothing, note: `median of ${points}` };
+    },
+  });
+  const options = { seed: 1, budgetMs: 0, only: ['cluster'] as const, rounds: 7, named: 'kill' };
+  const all = [each('kill one'), each('stop one'), each('kill two')];
+  const faults = new Faults('cluster', all, { full: undefined, rounds: 7, named: 'kill' });
+  const results = await prove({ ...options, made: { cluster: faults } });
+  const whole = [
+    ['kill one', 7],
+    ['kill two', 7],
+  ];
+  assert.deepEqual(seen, whole);
+  assert.match(
+    tableOf(results),
+    /holds.*2 of 2 cases.*\nkill one: median of 7\nkill two: median of 7$/,
+  );
+  const nobody = () => new Faults('cluster', all, { full: undefined, named: 'nobody' });
+  assert.throws(nobody, /no run of cluster has "nobody" in its name.*kill one; stop one/);
 });
 
 test('parts in processes of their own: one table, one line of JSON, the same counts', () => {

@@ -38,6 +38,10 @@ export interface ProveOptions {
   only: readonly PartName[];
   /** Until the full counts, or this share of them, are reached; the budget does not matter then. */
   full?: number | undefined;
+  /** Of runs with real processes: each once, with so many points; the budget does not matter. */
+  rounds?: number | undefined;
+  /** Only those of them whose name contains this. */
+  named?: string | undefined;
   /** What parts have to count at least once, however much time that takes. */
   once?: Partial<Record<PartName, readonly string[]>>;
   /** One case alone, of the one part that is named. */
@@ -54,20 +58,23 @@ export interface Result {
   seconds: number;
   counts: Counts;
   skipped: string[];
+  /** What was measured, for people. */
+  notes: string[];
   failure?: { text: string; replay: string };
 }
 
 /** Runs the parts one after the other. A part ends with its first failure, the others still run. */
 export async function prove(options: ProveOptions): Promise<Result[]> {
   const results: Result[] = [];
-  const endMs = performance.now() + options.budgetMs;
+  const { full, rounds, named } = options;
+  const endMs = performance.now() + (rounds === undefined ? options.budgetMs : Infinity);
   let weights = options.only.reduce((sum, name) => sum + PARTS[name].weight, 0);
   for (const name of options.only) {
     const { weight, make }: PartPlan = PARTS[name];
     const begun = performance.now();
     const untilMs = begun + Math.max(0, ((endMs - begun) * weight) / weights);
     weights -= weight;
-    const part = options.made?.[name] ?? (await make({ full: options.full }));
+    const part = options.made?.[name] ?? (await make({ full, rounds, named }));
     results.push(await runPart(part, name, untilMs, options));
   }
   return results;
@@ -92,11 +99,11 @@ async function runPart(
   part: Part,
   name: PartName,
   budgetEndMs: number,
-  { seed, index, full, once }: ProveOptions,
+  { seed, index, full, once, rounds, named }: ProveOptions,
 ): Promise<Result> {
   const begun = performance.now();
-  const { counts, skipped } = part;
-  const result: Result = { name, ran: 0, of: null, seconds: 0, counts, skipped };
+  const { counts, skipped, notes = [] } = part;
+  const result: Result = { name, ran: 0, of: null, seconds: 0, counts, skipped, notes };
   const idle = part instanceof Faults && part.idle;
   const { full: targets = {} }: PartPlan = PARTS[name];
   const limit = {
@@ -105,8 +112,11 @@ async function runPart(
   };
   const untilMs = full === undefined ? budgetEndMs : Number.POSITIVE_INFINITY;
   let at = index ?? 0;
-  const replay = () =>
-    `npm run prove -- --only ${name} --seed ${seed} --case ${at}${full === undefined ? '' : ' --full'}`;
+  const chosen =
+    (full === undefined ? '' : ' --full') +
+    (named === undefined ? '' : ` --named "${named}"`) +
+    (rounds === undefined ? '' : ` --rounds ${rounds}`);
+  const replay = () => `npm run prove -- --only ${name} --seed ${seed} --case ${at}${chosen}`;
   try {
     // At least one case, however small the budget is.
     for (; !idle && at < part.cases; at = part.next?.(at + 1) ?? at + 1) {
@@ -148,6 +158,7 @@ export function tableOf(results: readonly Result[]): string {
         .join('  ')
         .trimEnd(),
     )
+    .concat(results.flatMap(({ notes }) => notes))
     .concat(results.flatMap(({ skipped }) => skipped.map((why) => `skipped: ${why}`)))
     .join('\n');
 }
