@@ -346,7 +346,8 @@ const replay: Scenario = {
   },
 };
 
-function folderBytes(folder: string): number {
+/** What the files in a folder take of the disk; those that go meanwhile are left out. */
+export function folderBytes(folder: string): number {
   let bytes = 0;
   for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue;
@@ -365,7 +366,7 @@ function backlogOf(bed: Bed, share: number): number {
 }
 
 /** A number of messages that slices and batches divide. */
-function rounded(messages: number): number {
+export function rounded(messages: number): number {
   return Math.max(1, Math.round(messages / (SLICES * 1000))) * SLICES * 1000;
 }
 

@@ -5,6 +5,7 @@ import type { Flow, LoadResult } from '../src/load/result.ts';
 import { BACKLOG_SCENARIOS } from './backlog.ts';
 import type { Bed, Load, Sample } from './bed.ts';
 import { beside } from './beside.ts';
+import { clusterChurn } from './cluster/churn.ts';
 import { cluster } from './cluster/cluster.ts';
 import { dashboard } from './dashboard.ts';
 import { dedup } from './dedup.ts';
@@ -293,5 +294,6 @@ export const SCENARIOS: readonly Scenario[] = [
   ...TENANT_SCENARIOS,
   poison,
   cluster,
+  clusterChurn,
   peers,
 ];

@@ -12,7 +12,7 @@ import { freePorts } from '../peers/running.ts';
 import { findProgram } from '../peers/systems.ts';
 
 export const SIZE = 3;
-const CLUSTER = 'here';
+export const CLUSTER = 'here';
 const START_MS = 60_000;
 const BYTES = '8GiB';
 
@@ -44,10 +44,18 @@ export class NatsServers {
   readonly program: NatsProgram;
   readonly ports: readonly number[];
   readonly monitors: readonly string[];
+  /** Where each keeps what it stores. */
+  readonly folders: readonly string[];
   readonly #keepers: Child[];
 
-  private constructor(program: NatsProgram, ports: readonly number[], keepers: Child[]) {
+  private constructor(
+    program: NatsProgram,
+    ports: readonly number[],
+    folders: readonly string[],
+    keepers: Child[],
+  ) {
     this.program = program;
+    this.folders = folders;
     this.ports = ports.slice(0, SIZE);
     this.monitors = ports.slice(2 * SIZE).map((port) => `http://127.0.0.1:${port}`);
     this.#keepers = keepers;
@@ -60,11 +68,12 @@ export class NatsServers {
   /** Settles when they take connections; their folders are made inside `dir`. */
   static async start(program: NatsProgram, dir: string): Promise<NatsServers> {
     const ports = await freePorts(3 * SIZE);
-    const keepers = [0, 1, 2].map((i) => {
-      const args = [JSON.stringify(specOf(program, { dir, ports, i }))];
+    const folders = [0, 1, 2].map(() => join(resolve(dir), `nats-${randomUUID()}`));
+    const keepers = folders.map((folder, i) => {
+      const args = [JSON.stringify(specOf(program, { folder, ports, i }))];
       return new Child(KEEP, { args, cleansUp: true });
     });
-    const servers = new NatsServers(program, ports, keepers);
+    const servers = new NatsServers(program, ports, folders, keepers);
     try {
       await Promise.all(keepers.map((keeper) => keeper.event('ready', START_MS)));
       return servers;
@@ -81,9 +90,8 @@ export class NatsServers {
 
 function specOf(
   { file, syncs }: NatsProgram,
-  { dir, ports, i }: { dir: string; ports: readonly number[]; i: number },
+  { folder, ports, i }: { folder: string; ports: readonly number[]; i: number },
 ): KeepSpec {
-  const folder = join(resolve(dir), `nats-${randomUUID()}`);
   const config = join(folder, 'nats.conf');
   const routes = [0, 1, 2].map((at) => `"nats://127.0.0.1:${ports[at + SIZE]}"`).join(', ');
   const text = `server_name: n${i}

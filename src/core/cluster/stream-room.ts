@@ -105,7 +105,11 @@ export class StreamRoom implements ReplicatedStream {
   }
 
   purge(before: number, done: (failure: Failure) => void): void {
-    this.#stream.purge(before, done);
+    this.#stream.purge(before, (failure) => {
+      // What it holds now is known before anybody takes it for full still.
+      if (failure === undefined) this.state(() => {});
+      done(failure);
+    });
   }
 
   connected(): boolean {

@@ -23,7 +23,7 @@ export interface BaseKeeperOptions extends BaseIdentity {
   crc32c: (bytes: Uint8Array) => number;
   /** What may lie about beside twice of what is live; by default 1 GiB. */
   slackBytes?: number | undefined;
-  /** How long after one the next may begin, in ms; by default a minute. */
+  /** How long after one the next may begin, in ms, at the least; by default a second. */
   restMs?: number | undefined;
   /** A base was made. */
   made?: (base: MadeBase) => void;
@@ -32,7 +32,10 @@ export interface BaseKeeperOptions extends BaseIdentity {
 }
 
 const SLACK_BYTES = 1024 * 1024 * 1024;
-const REST_MS = 60_000;
+// One is due once the stream has grown by more than it costs. A longer rest would let the stream
+// grow by whatever is published meanwhile.
+const REST_MS = 1000;
+const FAILED_REST_MS = 10_000;
 const LOOK_MS = 1000;
 
 export class BaseKeeper {
@@ -62,18 +65,20 @@ export class BaseKeeper {
     if (this.#over || this.#working !== undefined || nowMs < this.#nextMs) return;
     this.#nextMs = nowMs + LOOK_MS;
     if (this.#objectBytes === undefined) {
-      this.#work(this.#ask(), LOOK_MS);
+      this.#work(this.#ask());
       return;
     }
     const end = this.#end();
     if (end !== undefined && this.#isDue(end.position, this.#objectBytes))
-      this.#work(this.#make(end), this.#options.restMs ?? REST_MS);
+      this.#work(this.#make(end));
   }
 
-  #work(work: Promise<void>, restMs: number): void {
-    this.#working = work.finally(() => {
+  // It rests for as long as it worked: half of the time may go into bases, not all of it.
+  #work(work: Promise<number>): void {
+    const begunMs = this.#nowMs;
+    this.#working = work.then((restMs) => {
       this.#working = undefined;
-      this.#nextMs = this.#nowMs + restMs;
+      this.#nextMs = this.#nowMs + Math.max(restMs, this.#nowMs - begunMs);
     });
   }
 
@@ -92,13 +97,15 @@ export class BaseKeeper {
     );
   }
 
-  async #ask(): Promise<void> {
+  // These never reject, and give the least rest behind them, in ms.
+  async #ask(): Promise<number> {
     try {
       const objects = await this.#options.objects(false);
       this.#objectBytes = (await objects?.held())?.bytes ?? 0;
     } catch {
       // Asked again.
     }
+    return LOOK_MS;
   }
 
   #isDue(position: Position, objects: number): boolean {
@@ -112,8 +119,8 @@ export class BaseKeeper {
     return isBaseDue({ stream, behind, files, objects, blockedFrom }, slackBytes);
   }
 
-  async #make(end: { position: Position; sequence: number }): Promise<void> {
-    const { note, ownership } = this.#options;
+  async #make(end: { position: Position; sequence: number }): Promise<number> {
+    const { note, ownership, restMs = REST_MS } = this.#options;
     try {
       const objects = await this.#options.objects(true);
       const made = await makeBase({
@@ -127,7 +134,7 @@ export class BaseKeeper {
         purge: () => settled((done) => ownership.trimmed(end.position, done)),
         isOver: () => this.#over,
       });
-      if (made === undefined) return;
+      if (made === undefined) return restMs;
       this.#last = made;
       this.#options.made?.(made);
       this.#objectBytes = made.bytes;
@@ -136,12 +143,14 @@ export class BaseKeeper {
         'info',
         `a base of the log was made: ${segments} segments, ${bytes} bytes, ${putBytes} of them put now; the stream begins at message ${sequence}`,
       );
+      return restMs;
     } catch (error) {
       if (!this.#over)
         note(
           'warn',
           `no base of the log was made: ${(error as Error).message}; trying again later`,
         );
+      return Math.max(restMs, FAILED_REST_MS);
     }
   }
 

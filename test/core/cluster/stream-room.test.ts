@@ -30,8 +30,10 @@ class Stream implements ReplicatedStream {
   read(sequence: number) {
     this.others.push(`read ${sequence}`);
   }
-  purge(before: number) {
+  readonly purges: ((failure: Error | undefined) => void)[] = [];
+  purge(before: number, done: (failure: Error | undefined) => void) {
     this.others.push(`purge ${before}`);
+    this.purges.push(done);
   }
   connected() {
     return false;
@@ -111,6 +113,21 @@ test('servers without room block until something is stored again', () => {
   assert.equal(room.blocked(), 'the servers of the stream have no room for it');
   append(KIB);
   stream.appends.shift()!({ ok: true, sequence: 1 });
+  assert.equal(room.blocked(), undefined);
+});
+
+test('what a purge has left is looked for at once', () => {
+  const { stream, room, look } = rig(64 * MIB, 4 * MIB);
+  look(room.blockedFrom + 1);
+  const ended: unknown[] = [];
+  room.purge(9, (failure) => ended.push(failure));
+  room.purge(9, (failure) => ended.push(failure?.message));
+  stream.purges.shift()!(undefined);
+  stream.purges.shift()!(new Error('timed out'));
+  assert.deepEqual(ended, [undefined, 'timed out']);
+  assert.equal(stream.states.length, 1);
+  stream.say(MIB);
+  assert.equal(room.bytes, MIB);
   assert.equal(room.blocked(), undefined);
 });
 

@@ -119,6 +119,42 @@ test('what fails is said and tried again later', async () => {
   await maker.copy.follower.close();
 });
 
+test('the next one may begin after as long a time as the last one took', async () => {
+  const made = await rig({ restMs: undefined });
+  const { objects, room, notes, maker } = made;
+  await advance(made, 0);
+  room.bytes = 1e7;
+  let letGo = () => {};
+  objects.before = () => new Promise<void>((resolve) => (letGo = resolve));
+  await advance(made, 2000);
+  await advance(made, 7000);
+  objects.before = () => {};
+  letGo();
+  await advance(made, 7050);
+  assert.equal(notes.length, 1);
+  await advance(made, 12_099);
+  assert.equal(notes.length, 1);
+  await advance(made, 12_101);
+  assert.equal(notes.length, 2, 'the stream is as large as before');
+  await maker.copy.follower.close();
+});
+
+test('one that failed is tried again after ten seconds', async () => {
+  const made = await rig({ restMs: undefined });
+  const { objects, room, notes, maker } = made;
+  await advance(made, 0);
+  room.bytes = 1e7;
+  objects.before = () => {
+    throw new Error('no room');
+  };
+  await advance(made, 2000);
+  await advance(made, 11_999);
+  assert.equal(notes.length, 1);
+  await advance(made, 12_001);
+  assert.equal(notes.length, 2);
+  await maker.copy.follower.close();
+});
+
 test('remains of earlier lives are a reason, too, once they are known', async () => {
   const made = await rig();
   const { objects, notes, maker } = made;

@@ -357,4 +357,13 @@ export const CORE_CLUSTER: readonly Mutant[] = [
     test: 'test/core/cluster/stream-room.test.ts',
     caughtBy: 'a further segment of messages has to fit, and the reserve behind it',
   },
+  {
+    name: 'stream taken for full although it was purged',
+    file: 'src/core/cluster/stream-room.ts',
+    member: 'StreamRoom.purge',
+    find: 'if (failure === undefined) this.state(() => {});',
+    replace: '',
+    test: 'test/core/cluster/stream-room.test.ts',
+    caughtBy: 'what a purge has left is looked for at once',
+  },
 ];

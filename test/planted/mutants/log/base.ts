@@ -105,4 +105,13 @@ export const LOG_BASE: readonly Mutant[] = [
     test: 'test/core/cluster/base-due.test.ts',
     caughtBy: 'a log that is live all over stays in the stream, however full that is',
   },
+  {
+    name: 'bases made without a rest as long as each takes',
+    file: 'src/log/base/base-keeper.ts',
+    member: 'BaseKeeper.#work',
+    find: 'Math.max(restMs, this.#nowMs - begunMs)',
+    replace: 'restMs',
+    test: 'test/log/base/base-keeper.test.ts',
+    caughtBy: 'the next one may begin after as long a time as the last one took',
+  },
 ];
