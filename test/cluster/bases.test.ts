@@ -5,7 +5,6 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { createConsumer, createProducer } from '../../src/client/index.ts';
 import { crc32c } from '../../src/codec/crc32c.ts';
 import { connectStream, type JetStreamLink } from '../../src/io/cluster/jetstream.ts';
 import { stateOf } from '../../src/log/base/finding.ts';
@@ -14,6 +13,7 @@ import { SERVERS } from './nats.ts';
 import { CLUSTER, STREAM_BYTES } from './nodes.ts';
 import { Rig } from './rig.ts';
 import { optionsFor } from './stream-options.ts';
+import { publish, take } from './traffic.ts';
 
 const TIMEOUT_MS = 240_000;
 const MIB = 1024 * 1024;
@@ -89,30 +89,6 @@ function damage(dataDir: string): void {
   const file = fs.openSync(path.join(folder, oldest!), 'r+');
   fs.writeSync(file, 'bent', 8);
   fs.closeSync(file);
-}
-
-type Address = { host: string; port: number };
-
-async function publish(at: Address, bucket: number, bodies: string[]): Promise<void> {
-  const producer = createProducer(at);
-  try {
-    const acks = await producer.sendBatch(bodies.map((body) => ({ bucket, body })));
-    assert.ok([...acks].every(Boolean));
-  } finally {
-    await producer.close();
-  }
-}
-
-async function take(at: Address, bucket: number, count: number): Promise<string[]> {
-  const bodies: string[] = [];
-  const consumer = createConsumer({ ...at, bucket, batchSize: BATCH });
-  for await (const message of consumer) {
-    bodies.push(Buffer.from(message.body).toString());
-    message.ack();
-    if (bodies.length === count) break;
-  }
-  await consumer.close();
-  return bodies;
 }
 
 /** What an owner leaves that is lost in the middle of a base: pieces of a segment. */

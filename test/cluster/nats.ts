@@ -144,6 +144,14 @@ export class NatsCluster implements AsyncDisposable {
     this.#processes[i] = undefined;
   }
 
+  /** Gives running servers other further lines of configuration. */
+  async reload(config: string): Promise<void> {
+    for (const i of [0, 1, 2]) {
+      this.#configure(i, config);
+      await this.signal(i, 'SIGHUP');
+    }
+  }
+
   /** Removes what a server has stored; only while it does not run. */
   forget(i: number): void {
     fs.rmSync(path.join(this.#folder, `n${i}`), { recursive: true, force: true });
@@ -163,8 +171,8 @@ export class NatsCluster implements AsyncDisposable {
     return path.join(this.#folder, `n${i}.conf`);
   }
 
-  #configure(i: number): void {
-    const { syncs = true, config = '' } = this.#options;
+  #configure(i: number, config = this.#options.config ?? ''): void {
+    const { syncs = true } = this.#options;
     const sync = syncs && this.#program.syncs ? 'sync_interval: always' : '';
     const { host } = this.#places[i]!;
     const routes = [0, 1, 2]

@@ -13,6 +13,8 @@ export interface RigOptions {
   /** Further flags of every node. */
   flags?: readonly string[];
   places?: readonly Place[];
+  /** Further lines of every server's configuration. */
+  config?: string;
 }
 
 /** Of the stream, as one server tells it. */
@@ -42,10 +44,14 @@ export class Rig implements AsyncDisposable {
 
   /** Settles when one of the nodes owns. */
   static async start(program: ServerProgram, options: RigOptions = {}): Promise<Rig> {
-    const { places } = options;
-    const nats = await NatsCluster.start(program, places === undefined ? {} : { places });
+    const { config, ...others } = options;
+    const { places } = others;
+    const nats = await NatsCluster.start(program, {
+      ...(places && { places }),
+      ...(config !== undefined && { config }),
+    });
     try {
-      const rig = new Rig(nats, await Nodes.start({ nats, ...options }));
+      const rig = new Rig(nats, await Nodes.start({ nats, ...others }));
       await rig.nodes.owner();
       return rig;
     } catch (error) {

@@ -9,9 +9,10 @@ import type {
   StreamMessage,
   StreamState,
 } from '../../core/ports/stream.ts';
+import { deadline } from '../../time/deadline.ts';
 import { cancel, every, type Timer } from '../../time/timers.ts';
 import { outcomeOf, UNKNOWN } from './append-outcome.ts';
-import { dial, type Nats, type StreamInfo, StreamRefused } from './nats.ts';
+import { dial, isNoEntry, type Nats, type StreamInfo, StreamRefused } from './nats.ts';
 import { ObjectBucket } from './object-bucket.ts';
 import { judge, madeStream, type StreamOptions, untilThere } from './opening.ts';
 import type { ServerVerdict } from './server-verdict.ts';
@@ -25,6 +26,9 @@ export type { StreamOptions } from './opening.ts';
 const APPEND_MS = 5000;
 const JUDGE_MS = 60_000;
 const JUDGEMENTS_TO_REPEAT = 60;
+/** While the servers do not let this node in, it is said so often. */
+const NO_ENTRY_MS = 60_000;
+const STAYS_MS = 1500;
 
 /**
  * Connects, makes the stream if there is none, and checks it and its servers. Waits, and warns,
@@ -87,6 +91,8 @@ export class JetStreamLink implements ReplicatedStream {
   #verdict: ServerVerdict;
   #judgements = 0;
   #isConnected = true;
+  // Since the servers do not let it in, if they do not: when that was said last.
+  #noEntryMs: number | undefined;
 
   /** Use connectStream. */
   constructor(nats: Nats, options: StreamOptions, info: StreamInfo, verdict: ServerVerdict) {
@@ -229,13 +235,37 @@ export class JetStreamLink implements ReplicatedStream {
   }
 
   async #watch(): Promise<void> {
-    for await (const { type } of this.#nats.connection.status()) {
-      if (type === 'reconnect') this.#isConnected = true;
+    for await (const status of this.#nats.connection.status()) {
+      const { type } = status;
+      if (type === 'reconnect') this.#enters();
+      if (type === 'error' && isNoEntry(status.error)) this.#noEntry(status.error);
       if (type !== 'disconnect' && type !== 'staleConnection') continue;
       this.#isConnected = false;
       this.#doubt();
       for (const reader of this.#readers) reader.disconnected();
     }
+  }
+
+  // Credentials that have just ended let it in once more, sometimes, for the rest of a second.
+  #enters(): void {
+    this.#isConnected = true;
+    const since = this.#noEntryMs;
+    if (since === undefined) return;
+    deadline(STAYS_MS, () => {
+      if (this.#noEntryMs !== since || !this.#isConnected) return;
+      this.#noEntryMs = undefined;
+      this.#options.warn('NATS lets this node in again');
+    }).unref();
+  }
+
+  // The client goes on trying, with the credentials that the file then has.
+  #noEntry({ message }: Error): void {
+    const now = performance.now();
+    if (this.#noEntryMs !== undefined && now - this.#noEntryMs < NO_ENTRY_MS) return;
+    this.#noEntryMs = now;
+    this.#options.warn(
+      `NATS does not let this node in any more: ${message}; trying again, with what --cluster-nats-creds then has`,
+    );
   }
 
   async #judge(): Promise<void> {

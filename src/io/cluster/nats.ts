@@ -2,9 +2,11 @@
 // not one of a cluster never reads it.
 
 import { readFileSync } from 'node:fs';
+import { createSecureContext } from 'node:tls';
 import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
 import type { Objm } from '@nats-io/obj';
 import type { MsgHdrs, NatsConnection, NodeConnectionOptions } from '@nats-io/transport-node';
+import { Credentials } from './credentials.ts';
 
 export type {
   Consumer,
@@ -34,6 +36,8 @@ export interface NatsAccess {
   caFile?: string | undefined;
   certFile?: string | undefined;
   keyFile?: string | undefined;
+  /** Gets sentences for the log. */
+  warn: (text: string) => void;
 }
 
 /** A connection, and what speaks over it. */
@@ -52,12 +56,73 @@ const DIAL_MS = 2000;
 const PING_MS = 1000;
 const API_MS = 2000;
 
-function read(file: string, what: string): Uint8Array {
+// The client reads them again each time that it connects; here it is said what is wrong with them.
+function tlsOf({ caFile, certFile, keyFile }: NatsAccess) {
+  const files = { caFile, certFile, keyFile };
+  const given = Object.entries(files).filter(([, file]) => file !== undefined);
+  if (given.length === 0) return undefined;
+  const read = (file: string | undefined) => (file ? { pem: readFileSync(file) } : undefined);
   try {
-    return readFileSync(file);
+    const [ca, cert, key] = [caFile, certFile, keyFile].map(read);
+    createSecureContext({
+      ...(ca && { ca: ca.pem }),
+      ...(cert && { cert: cert.pem }),
+      ...(key && { key: key.pem }),
+    });
   } catch (error) {
-    throw new StreamRefused(`cannot read the ${what} for NATS: ${(error as Error).message}`);
+    throw new StreamRefused(
+      `cannot use the certificates for NATS (--cluster-nats-ca, -cert and -key): ${(error as Error).message}`,
+    );
   }
+  return Object.fromEntries(given) as Record<string, string>;
+}
+
+type Transport = typeof import('@nats-io/transport-node');
+
+function authenticatorOf({ credsFile, warn }: NatsAccess, { credsAuthenticator }: Transport) {
+  if (credsFile === undefined) return {};
+  try {
+    const check = (bytes: Uint8Array): void => void credsAuthenticator(bytes)('nonce');
+    const credentials = new Credentials({ file: credsFile, check, warn });
+    return { authenticator: credsAuthenticator(() => credentials.current()) };
+  } catch (error) {
+    throw new StreamRefused(
+      `cannot use the credentials for NATS (--cluster-nats-creds): ${(error as Error).message}`,
+    );
+  }
+}
+
+const UNTRUSTED = /^(CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|INVALID_CA|ERR_TLS_CERT_)/;
+const NOT_TAKEN = /ALERT_(CERTIFICATE_|BAD_CERTIFICATE|UNKNOWN_CA|UNSUPPORTED_CERTIFICATE)/;
+
+/** Whether the servers say that they do not let this node in: for another reason than that they, or
+ * this node, were too slow. */
+export function isNoEntry({ name, message }: Error): boolean {
+  if (/timeout/i.test(message)) return false;
+  const isKnown = name === 'AuthorizationError' || name === 'UserAuthenticationExpiredError';
+  return isKnown || /authentication (expired|revoked)/i.test(message);
+}
+
+// With TLS 1.3 a server only falls silent where it takes no certificate of this node.
+function told(error: Error, usesTls: boolean): Error {
+  if (!usesTls || error.name !== 'TimeoutError') return error;
+  const text = 'no answer within 2 s, as of servers that want another certificate of this node';
+  return new Error(`${text} (--cluster-nats-cert)`, { cause: error });
+}
+
+/** Why no server will ever take this node as it is set up; undefined: it may pass. */
+function whyNever(error: Error): string | undefined {
+  const { message, cause } = error;
+  const { code } = error as NodeJS.ErrnoException;
+  const codes = `${code ?? (cause as NodeJS.ErrnoException | undefined)?.code ?? ''}`;
+  if (isNoEntry(error)) return `does not let this node in: ${message}; see --cluster-nats-creds`;
+  if (UNTRUSTED.test(codes))
+    return `shows a certificate that is not trusted here: ${message}; see --cluster-nats-ca`;
+  if (NOT_TAKEN.test(codes))
+    return `does not take the certificate of this node, or wants one: ${message}; see --cluster-nats-cert`;
+  if (/does not support 'tls'/.test(message))
+    return 'does not speak TLS: leave out --cluster-nats-ca, -cert and -key, or let it';
+  return undefined;
 }
 
 async function load() {
@@ -82,13 +147,7 @@ async function load() {
  */
 export async function dial(access: NatsAccess): Promise<Nats> {
   const { transport, jetstream, objects } = await load();
-  const { credsFile, caFile, certFile, keyFile } = access;
-  const tls = {
-    ...(caFile && { caFile }),
-    ...(certFile && { certFile }),
-    ...(keyFile && { keyFile }),
-  };
-  for (const file of Object.values(tls)) read(file, 'TLS file');
+  const tls = tlsOf(access);
   const options: NodeConnectionOptions = {
     servers: [...access.servers],
     name: 'thrustmq',
@@ -99,20 +158,19 @@ export async function dial(access: NatsAccess): Promise<Nats> {
     timeout: DIAL_MS,
     // Servers that were unreachable when it began may be the ones that serve next.
     ignoreAuthErrorAbort: true,
-    ...(Object.keys(tls).length > 0 && { tls }),
-    ...(credsFile && {
-      authenticator: transport.credsAuthenticator(read(credsFile, 'credentials')),
-    }),
+    ...(tls && { tls }),
+    ...authenticatorOf(access, transport),
   };
   let connection: NatsConnection;
   try {
+    // Servers that let nobody in still name each other, and the client goes round them for ever.
+    const first = await transport.connect({ ...options, ignoreClusterUpdates: true });
+    await first.close();
     connection = await transport.connect(options);
   } catch (error) {
-    const { name, message } = error as Error;
-    if (name !== 'AuthorizationError' && name !== 'UserAuthenticationExpiredError') throw error;
-    throw new StreamRefused(
-      `NATS (${access.servers.join(', ')}) does not let this node in: ${message}; see --cluster-nats-creds`,
-    );
+    const why = whyNever(error as Error);
+    if (why === undefined) throw told(error as Error, tls !== undefined);
+    throw new StreamRefused(`NATS (${access.servers.join(', ')}) ${why}`);
   }
   const publisher = jetstream.jetstream(connection, { timeout: API_MS });
   const replacing = transport.headers();

@@ -16,7 +16,8 @@ export interface StreamOptions extends NatsAccess, StreamChoice {
   synced: boolean;
   unsafeSync: boolean;
   unsafeServer: boolean;
-  /** Gets sentences for the log: why it waits, and what is unsafe, repeated each hour. */
+  /** Gets sentences for the log: why it waits, who is let in no more, and what is unsafe, repeated
+   * each hour. */
   warn: (text: string) => void;
   /** Ends the wait for servers that are away. */
   signal?: AbortSignal | undefined;

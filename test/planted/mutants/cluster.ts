@@ -32,6 +32,15 @@ export const CLUSTER: readonly Mutant[] = [
     caughtBy: 'whatever does not say for sure leaves a doubt',
   },
   {
+    name: 'credentials for NATS that were replaced are not used',
+    file: 'src/io/cluster/credentials.ts',
+    member: 'Credentials.current',
+    find: 'this.#good = this.#read();',
+    replace: '',
+    test: 'test/io/cluster/credentials.test.ts',
+    caughtBy: 'what the file has when a node connects is what it shows',
+  },
+  {
     name: 'servers that do not sync are served if it is stated that they do',
     file: 'src/io/cluster/server-verdict.ts',
     member: 'judgeSync',
