@@ -121,7 +121,7 @@ test('a node that no server would take ends with 78, and says why', options, asy
       /does not let this node/,
     ],
     [[...tls.flags, ...shows(none)], /cannot use the credentials.*unable to parse/],
-    [[...tls.flags, ...shows(path.join(folder, 'gone'))], /cannot use the credentials.*ENOENT/],
+    [[...tls.flags, ...shows(path.join(folder, 'gone'))], /cannot read the credentials.*ENOENT/],
     [
       [...trusts(file('bent.ca', ca)).slice(0, 4), '--cluster-nats-key', none],
       /cannot use the cert/,

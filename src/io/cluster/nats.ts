@@ -86,8 +86,10 @@ function authenticatorOf({ credsFile, warn }: NatsAccess, { credsAuthenticator }
     const credentials = new Credentials({ file: credsFile, check, warn });
     return { authenticator: credsAuthenticator(() => credentials.current()) };
   } catch (error) {
+    const { message, syscall } = error as NodeJS.ErrnoException;
+    const verb = syscall === undefined ? 'use' : 'read';
     throw new StreamRefused(
-      `cannot use the credentials for NATS (--cluster-nats-creds): ${(error as Error).message}`,
+      `cannot ${verb} the credentials for NATS: ${message}; see --cluster-nats-creds`,
     );
   }
 }
