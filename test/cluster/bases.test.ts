@@ -67,14 +67,11 @@ for (const { name, program, skip } of SERVERS)
     nodes.forget(other);
     damage(nodes.folders[owner]!);
     await Promise.all([nodes.start(owner), nodes.start(other)]);
-    assert.equal(nodes.said('log.set-aside').length, 1, nodes.tell());
-    assert.deepEqual(
-      nodes
-        .said('cluster.built')
-        .map(({ node }) => node)
-        .sort(),
-      [0, 1, 2],
-    );
+    // Who builds itself while the next base is made already may have to do so again.
+    const said = (event: string) => nodes.said(event).map(({ node }) => node);
+    const damaged = said('log.set-aside').filter((node) => node === owner);
+    assert.equal(damaged.length, 1, nodes.tell());
+    assert.deepEqual([...new Set(said('cluster.built'))].sort(), [0, 1, 2]);
     await publish(nodes.intake[other]!, 7, ['last']);
     assert.deepEqual(await take(nodes.exhaust[owner]!, 7, 1), ['last']);
   });
