@@ -139,7 +139,7 @@ export class Commit {
    */
   makeRoom(least = 0): 'again' | 'wait' | 'refuse' {
     if (this.stalled) return 'refuse';
-    if (this.#segment.limit(least) < this.#segment.end()) return 'wait';
+    if (this.#segment.isBehind || this.#segment.limit(least) < this.#segment.end()) return 'wait';
     const lag = this.#options.lag();
     if (lag !== 'none') return lag;
     if (this.#space.mayGrow()) {

@@ -97,8 +97,12 @@ export class OpenSegment {
   /** Whether the next one may hold them and may be begun, for their sake; if not, sees to it. */
   mayTurnToPlace(): boolean {
     this.raise();
-    // What is not on disk yet of the segment before is in the ring still.
-    return this.#isRaised && this.durable >= this.base;
+    return this.#isRaised && !this.isBehind;
+  }
+
+  /** Whether some of the segment before is not on disk yet: it is in the ring still. */
+  get isBehind(): boolean {
+    return this.durable < this.base;
   }
 
   /**

@@ -191,8 +191,8 @@ export const CORE_CLUSTER: readonly Mutant[] = [
     member: 'Publishing.#send',
     find: 'isAlone(kind) || isAlone(first)',
     replace: 'isAlone(kind)',
-    test: 'test/sim/cluster/cluster.test.ts',
-    caughtBy: '60 worlds of three nodes and one stream: every promise holds in each',
+    test: 'test/core/cluster/ownership.test.ts',
+    caughtBy: 'batches behind a start are not sent before it counts',
   },
   {
     name: 'resign sent before all that was published counts',

@@ -174,13 +174,4 @@ export const LOG_FOLLOWING: readonly Mutant[] = [
     test: 'test/log/following/gathering.test.ts',
     caughtBy: 'some at a time come to what each alone comes to; none is behind one that closes',
   },
-  {
-    name: 'a place is remembered that is not on this disk',
-    file: 'src/core/cluster/reading.ts',
-    member: 'Reading.placeAt',
-    find: 'place.end <= end',
-    replace: 'place.end > 0',
-    test: 'test/sim/cluster/brokers.test.ts',
-    caughtBy: '5 worlds of three brokers and one stream: every promise holds in each',
-  },
 ];
