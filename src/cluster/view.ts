@@ -4,6 +4,7 @@
 import { statfs } from 'node:fs';
 import type { ClusterSnapshot, NodeStatus } from '../contract/cluster.ts';
 import type { SeenNode } from '../contract/orders.ts';
+import { Lag } from '../core/cluster/lag.ts';
 import type { StreamState } from '../core/ports/stream.ts';
 import type { JetStreamLink } from '../io/cluster/jetstream.ts';
 import type { ServerOptions } from '../server.ts';
@@ -22,7 +23,7 @@ export class View {
   readonly #options: ViewOptions;
   readonly #startedAt = new Date().toISOString();
   #stream: StreamState | undefined;
-  #behindSinceMs: number | undefined;
+  readonly #lag = new Lag();
   #diskFreeBytes: number | null = null;
   /** Grows with what is new in it. */
   changes = 0;
@@ -33,14 +34,12 @@ export class View {
 
   /** Looks at stream and disk; about once a second. */
   look(): void {
-    const { link, member, dataDir } = this.#options;
+    const { link, dataDir } = this.#options;
     link.state((failure, state) => {
       if (failure !== undefined || state === undefined) return;
       if (state.last !== this.#stream?.last) this.changes++;
       this.#stream = state;
-      const isBehind = state.last > member.ownership.sequence;
-      if (!isBehind) this.#behindSinceMs = undefined;
-      else this.#behindSinceMs ??= performance.now();
+      this.#lag.saw(state.last, performance.now());
     });
     statfs(dataDir(), (failure, stats) => {
       this.#diskFreeBytes = failure === null ? stats.bavail * stats.bsize : null;
@@ -108,7 +107,6 @@ export class View {
   status(): NodeStatus {
     const { member, options } = this.#options;
     const { ownership, local, identity } = member;
-    const since = this.#behindSinceMs;
     return {
       node: identity.node,
       address: identity.address,
@@ -120,7 +118,7 @@ export class View {
       position: String(local.end),
       sequence: ownership.sequence,
       lag: Math.max(0, (this.#stream?.last ?? 0) - ownership.sequence),
-      lagMs: since === undefined ? 0 : Math.round(performance.now() - since),
+      lagMs: Math.round(this.#lag.ms(ownership.sequence, performance.now())),
       blocked: local.follower.log.blocked() ?? null,
       building: member.bases.building,
     };

@@ -34,7 +34,8 @@ export interface NodeStatus {
   position: string;
   /** Number in the stream of the last message that it has heard. */
   sequence: number;
-  /** Messages of the stream that it knows of and has not on its disk, and since when. */
+  /** Messages of the stream that it knows of and has not heard, and how long ago the oldest of them
+   * was seen to be there, in ms: under load a few are always on their way. */
   lag: number;
   lagMs: number;
   /** Why it could not own the log now, or has no room for more (a full disk, …); null: nothing. */

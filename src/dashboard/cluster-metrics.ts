@@ -29,7 +29,11 @@ function ofNode(text: Text, { name, self, owner, ack, passedOn }: ClusterSnapsho
   gauge('owner_node', known, owner?.node ?? 0);
   gauge('epoch', 'Of the owner that it knows of: each take-over raises it.', self.epoch);
   gauge('lag_messages', 'Messages of the stream that are not on its disk.', self.lag);
-  gauge('lag_seconds', 'Since when that is so.', self.lagMs * SECONDS);
+  gauge(
+    'lag_seconds',
+    'How long ago the oldest of them was seen in the stream.',
+    self.lagMs * SECONDS,
+  );
   const blocked = 'Whether something, such as a full disk, keeps it from owning the log.';
   gauge('blocked', blocked, self.blocked === null ? 0 : 1);
   const { building } = self;

@@ -38,7 +38,10 @@ const NODE: Record<string, Schema> = {
   position: { ...big, description: 'in the log, behind the last batch on its disk' },
   sequence: { ...whole, description: 'in the stream, of the last message it has heard' },
   lag: { ...whole, description: 'messages of the stream that are not on its disk' },
-  lagMs: { ...number, description: 'since when that is so' },
+  lagMs: {
+    ...number,
+    description: 'how long ago the oldest of them was seen in the stream, in ms',
+  },
   blocked: { ...orNull(text), description: 'why it could not own the log now' },
   building: {
     anyOf: [object({ bytes: whole, bytesTotal: whole }), { type: 'null' }],

@@ -366,4 +366,13 @@ export const CORE_CLUSTER: readonly Mutant[] = [
     test: 'test/core/cluster/stream-room.test.ts',
     caughtBy: 'what a purge has left is looked for at once',
   },
+  {
+    name: 'who is behind by what was stored just now has been so since the load began',
+    file: 'src/core/cluster/lag.ts',
+    member: 'Lag.ms',
+    find: '(this.#looks[0]?.last ?? Infinity) <= sequence',
+    replace: '(this.#looks.at(-1)?.last ?? Infinity) <= sequence',
+    test: 'test/core/cluster/lag.test.ts',
+    caughtBy: 'who stands still falls behind, and is on time when it has come up',
+  },
 ];
