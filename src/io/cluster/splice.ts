@@ -40,6 +40,8 @@ export class Splice implements Session {
   closedFor: CloseReason = 'peer';
   holdTimer: Timer | undefined;
   retryTimer: Timer | undefined;
+  /** How often the owner that is known has taken it not. */
+  refusals = 0;
   #endTimer: Timer | undefined;
   readonly #share: Share;
   readonly #nowMs: () => number;

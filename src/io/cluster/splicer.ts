@@ -18,6 +18,8 @@ import { type ClientLink, type Share, Splice } from './splice.ts';
 /** How long a client waits for an owner, in ms. */
 const HOLD_MS = 10_000;
 const RETRY_MS = 200;
+// The first time. A new owner may be known here before it knows itself that its start counts.
+const RETRY_SOON_MS = 10;
 // What one client may have under way in each direction, where there is memory for it.
 const SHARE_BYTES_MAX = 128 * 1024;
 const SHARE_BYTES_MIN = 4096;
@@ -27,6 +29,7 @@ export interface SplicerOptions extends NodeIdentity {
   /** What all clients together may have under way; beyond twice of it, who holds most goes. */
   bytesMax: number;
   holdMs?: number;
+  /** How long it is waited at most between two tries at an owner that takes no client. */
   retryMs?: number;
   /** Monotonic ms. */
   nowMs: () => number;
@@ -60,9 +63,11 @@ export class Splicer implements Share {
     const before = this.#owner;
     if (before?.host === address?.host && before?.port === address?.port) return;
     this.#owner = address;
-    for (const splice of [...this.#splices])
+    for (const splice of [...this.#splices]) {
+      splice.refusals = 0;
       if (splice.isJoined) splice.leave();
       else this.#tryNow(splice);
+    }
   }
 
   /** A client is connected; undefined: it was turned away. */
@@ -120,7 +125,9 @@ export class Splicer implements Share {
     const { host = '', port = 0 } = this.#owner ?? {};
     const text = `the owner at ${host}:${port} takes no client: ${why}`;
     this.#options.notice('warn', 'cluster.owner', text);
-    const timer: Timer = after(this.#options.retryMs ?? RETRY_MS, () => this.#tryNow(splice));
+    const { retryMs = RETRY_MS } = this.#options;
+    const ms = Math.min(retryMs, RETRY_SOON_MS * 2 ** splice.refusals++);
+    const timer: Timer = after(ms, () => this.#tryNow(splice));
     splice.retryTimer = timer;
   }
 

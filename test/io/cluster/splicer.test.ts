@@ -121,6 +121,18 @@ test('an owner that is not there, or does not own yet, is tried again', async (t
   assert.equal(String(await read(socket, 5)), 'waits');
 });
 
+test('an owner that is about to own is tried again soon, not only when it is waited for', async (t) => {
+  const { owner, node } = await pair(t, { node: { retryMs: 1_000_000 } });
+  owner.isOwner = false;
+  node.splicer.owner(at(owner));
+  using peer = await RawPeer.connect(node.intake);
+  peer.send(Buffer.from('waits'));
+  await node.notices.like(/cluster.owner: .*not-owner/);
+  owner.isOwner = true;
+  const { socket } = await owner.next();
+  assert.equal(String(await read(socket, 5)), 'waits');
+});
+
 test('what is no owner of ours gets no byte of a client', async (t) => {
   const wrong = new NodeToken(tokenFile('another token of the same kind'));
   const { owner, node } = await pair(t, { node: { token: wrong, holdMs: 60 } });
