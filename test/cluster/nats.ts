@@ -29,16 +29,19 @@ function look(command: string): ServerProgram | undefined {
   return { command, version, syncs: major > 2 || minor >= 10 };
 }
 
-/** The server of this machine, and a current one: `THRUSTMQ_NATS_SERVER`, or one that was brought. */
+/** The server of this machine, and a current one: `THRUSTMQ_NATS_SERVER`, or one that was brought.
+ * With THRUSTMQ_TEST_NATS=current that one alone. */
 export const SERVERS: { name: string; program: ServerProgram | undefined; skip?: string }[] = [
   { name: 'nats-server of the system', command: 'nats-server' },
   { name: 'current nats-server', command: process.env.THRUSTMQ_NATS_SERVER ?? BROUGHT },
-].map(({ name, command }) => {
-  const program = look(command);
-  return program === undefined
-    ? { name, program, skip: `needs ${name} (.ci/nats-server brings it)` }
-    : { name: `${name}, ${program.version}`, program };
-});
+]
+  .filter(({ name }) => name.startsWith(process.env.THRUSTMQ_TEST_NATS ?? ''))
+  .map(({ name, command }) => {
+    const program = look(command);
+    return program === undefined
+      ? { name, program, skip: `needs ${name} (.ci/nats-server brings it)` }
+      : { name: `${name}, ${program.version}`, program };
+  });
 
 // Below those that systems give to whoever connects: a program that comes again finds its own free.
 const PORT_LEAST = 10_000;
