@@ -1,5 +1,6 @@
 // Shapes of what the admin API answers about clusters, for its OpenAPI document.
 
+import { NODE_STATES } from '../contract/cluster.ts';
 import {
   big,
   flag,
@@ -21,17 +22,7 @@ const NODE: Record<string, Schema> = {
   version: text,
   startedAt: time,
   state: {
-    enum: [
-      'joining',
-      'following',
-      'campaigning',
-      'owning',
-      'doubting',
-      'suspended',
-      'resigning',
-      'deposed',
-      'stopped',
-    ],
+    enum: [...NODE_STATES],
     description: 'owning, doubting, suspended, resigning: it has the broker',
   },
   epoch: { ...whole, description: 'of the owner that it knows of; 0: none yet' },

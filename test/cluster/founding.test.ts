@@ -6,7 +6,6 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createConsumer, createProducer } from '../../src/client/index.ts';
 import { toldCopies } from '../../src/cluster/copies.ts';
 import type { Remembered } from '../../src/cluster/place-file.ts';
 import { connectObjects } from '../../src/io/cluster/jetstream.ts';
@@ -17,8 +16,10 @@ import type { NodeAddress } from './clients.ts';
 import { NatsCluster, SERVERS } from './nats.ts';
 import { CLUSTER, Nodes } from './nodes.ts';
 import { optionsFor } from './stream-options.ts';
+import { publish, take } from './traffic.ts';
 
 const TIMEOUT_MS = 240_000;
+const BUCKET = 7;
 const last = SERVERS.findLast(({ program }) => program !== undefined) ?? SERVERS[0]!;
 
 test(`${last.name}: cluster init and cluster restore`, { ...skipped(), timeout: TIMEOUT_MS }, run);
@@ -47,8 +48,8 @@ async function run(): Promise<void> {
   assert.equal(running.code, 75, running.stderr);
   const sent = Array.from({ length: 300 }, (_, i) => `${i}`.padEnd(60_000, '.'));
   for (let at = 0; at < sent.length; at += 50)
-    await publish(portOf(single.intake), sent.slice(at, at + 50));
-  assert.deepEqual(await take(portOf(single.exhaust), 10), sent.slice(0, 10));
+    await publish(portOf(single.intake), BUCKET, sent.slice(at, at + 50));
+  assert.deepEqual(await take(portOf(single.exhaust), BUCKET, 10), sent.slice(0, 10));
   await single.stop();
 
   const begun = await verb('init');
@@ -66,13 +67,13 @@ async function run(): Promise<void> {
       .sort(),
     [1, 2],
   );
-  await publish(nodes.intake[1]!, ['behind it']);
-  assert.deepEqual(await take(nodes.exhaust[2]!, 40), sent.slice(10, 50));
+  await publish(nodes.intake[1]!, BUCKET, ['behind it']);
+  assert.deepEqual(await take(nodes.exhaust[2]!, BUCKET, 40), sent.slice(10, 50));
 
   // The last one has all that the others have published.
   await Promise.all([0, 1, 2].map((i) => knowing(nodes.folders[i]!)));
   await nodes.stop(0);
-  await publish(nodes.intake[1]!, ['without one']);
+  await publish(nodes.intake[1]!, BUCKET, ['without one']);
   for (const i of [2, 1]) await nodes.stop(i);
   const { manager, connection } = await dial(optionsFor(nats));
   const early = await verb('restore', 1, '--yes');
@@ -114,7 +115,7 @@ async function run(): Promise<void> {
   for (const i of [0, 2]) nodes.forget(i);
   await Promise.all([0, 1, 2].map((i) => nodes.start(i)));
   await nodes.owner(nodes.ownings.length > 1 ? 1 : 0);
-  const rest = await take(nodes.exhaust[0]!, 252);
+  const rest = await take(nodes.exhaust[0]!, BUCKET, 252);
   const numbers = (bodies: string[]) => bodies.map((body) => body.replace(/\.+$/, ''));
   assert.deepEqual(numbers(rest), numbers([...sent.slice(50), 'behind it', 'without one']));
 
@@ -151,26 +152,4 @@ async function knowing(folder: string): Promise<void> {
 
 function portOf(port: number): NodeAddress {
   return { host: '127.0.0.1', port };
-}
-
-async function publish(at: NodeAddress, bodies: string[]): Promise<void> {
-  const producer = createProducer(at);
-  try {
-    const acks = await producer.sendBatch(bodies.map((body) => ({ bucket: 7, body })));
-    assert.ok(acks.every(Boolean));
-  } finally {
-    await producer.close();
-  }
-}
-
-async function take(at: NodeAddress, count: number): Promise<string[]> {
-  const bodies: string[] = [];
-  const consumer = createConsumer({ ...at, bucket: 7, batchSize: 10 });
-  for await (const message of consumer) {
-    bodies.push(Buffer.from(message.body).toString());
-    message.ack();
-    if (bodies.length === count) break;
-  }
-  await consumer.close();
-  return bodies;
 }

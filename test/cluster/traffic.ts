@@ -20,7 +20,7 @@ export async function publish(at: NodeAddress, bucket: number, bodies: string[])
 /** Takes and acks so many messages of a bucket. */
 export async function take(at: NodeAddress, bucket: number, count: number): Promise<string[]> {
   const bodies: string[] = [];
-  const consumer = createConsumer({ ...at, bucket, batchSize: BATCH });
+  const consumer = createConsumer({ ...at, bucket, batchSize: Math.min(BATCH, count) });
   for await (const message of consumer) {
     bodies.push(Buffer.from(message.body).toString());
     message.ack();
