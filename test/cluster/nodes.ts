@@ -62,6 +62,8 @@ export class Nodes implements AsyncDisposable {
   readonly #pids: number[] = [];
   // Who owned, and has said since that it does no more.
   readonly #deposed = new Set<number>();
+  // Who owns, and is not suspended.
+  readonly #serving = new Set<number>();
   #changed: (() => void)[] = [];
   #fails: (why: string) => void = () => {};
   /** Resolves once a node has ended by itself with a failure, with what it said last. */
@@ -143,6 +145,7 @@ export class Nodes implements AsyncDisposable {
         this.#fails(`node ${i} ended by itself, with ${code}: ${broker.lines.at(-1)?.msg}`);
       if (this.#running[i] === broker) this.#running[i] = undefined;
       this.#deposed.add(i);
+      this.#serving.delete(i);
       this.#wake();
     });
   }
@@ -180,6 +183,12 @@ export class Nodes implements AsyncDisposable {
     }
   }
 
+  /** Resolves once no node delivers or acks: none owns, or who does is suspended. */
+  async nobodyServes(): Promise<void> {
+    while (this.#serving.size > 0)
+      await new Promise<void>((resolve) => this.#changed.push(resolve));
+  }
+
   /** Every line of every node that has one of these events. */
   said(event: string): { node: number; line: LogLine }[] {
     return this.running.flatMap((node) =>
@@ -213,10 +222,13 @@ export class Nodes implements AsyncDisposable {
       ]);
       if (line === undefined) return;
       seen.add(line);
-      if (line.event === 'cluster.owning') {
+      const { event = '' } = line;
+      if (['cluster.owning', 'cluster.goes-on'].includes(event)) this.#serving.add(node);
+      if (['cluster.suspended', 'cluster.deposed'].includes(event)) this.#serving.delete(node);
+      if (event === 'cluster.owning') {
         this.#deposed.delete(node);
         this.ownings.push({ node, ms: performance.now(), line });
-      } else if (line.event === 'cluster.deposed') this.#deposed.add(node);
+      } else if (event === 'cluster.deposed') this.#deposed.add(node);
       this.#wake();
     }
   }
