@@ -179,14 +179,18 @@ export class Nodes implements AsyncDisposable {
       const last = this.ownings.at(-1);
       if (this.ownings.length > after && last !== undefined && !this.#deposed.has(last.node))
         return last;
-      await new Promise<void>((resolve) => this.#changed.push(resolve));
+      await this.#change();
     }
   }
 
   /** Resolves once no node delivers or acks: none owns, or who does is suspended. */
   async nobodyServes(): Promise<void> {
-    while (this.#serving.size > 0)
-      await new Promise<void>((resolve) => this.#changed.push(resolve));
+    while (this.#serving.size > 0) await this.#change();
+  }
+
+  /** Resolves once a node knows that it owns no more. */
+  async deposed(node: number): Promise<void> {
+    while (!this.#deposed.has(node)) await this.#change();
   }
 
   /** Every line of every node that has one of these events. */
@@ -231,6 +235,10 @@ export class Nodes implements AsyncDisposable {
       } else if (event === 'cluster.deposed') this.#deposed.add(node);
       this.#wake();
     }
+  }
+
+  #change(): Promise<void> {
+    return new Promise((resolve) => this.#changed.push(resolve));
   }
 
   #wake(): void {

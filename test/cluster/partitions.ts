@@ -24,7 +24,7 @@ async function cutOwner(rig: Rig, load: Load, networks: Networks, cut: (owner: n
   await load.acked(SOME);
   assert.ok(networks.dropped() > 0, 'nothing was cut');
   networks.heal();
-  await nodes.node(node).line(({ event }) => event === 'cluster.deposed');
+  await nodes.deposed(node);
   await rig.whole();
   await load.acked(SOME);
   return { 'until the next ack': ms };

@@ -99,7 +99,7 @@ async function stopOwner(rig: Rig, load: Load, random: Random) {
   assert.notEqual(next.node, node);
   await load.acked(SOME);
   nodes.signal(node, 'SIGCONT');
-  await nodes.node(node).line(({ event }) => event === 'cluster.deposed');
+  await nodes.deposed(node);
   return {};
 }
 
