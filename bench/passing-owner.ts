@@ -19,6 +19,7 @@ const nodes = new NodeListener({
   host: '127.0.0.1',
   port: 0,
   cluster: 'bench',
+  logId: 0n,
   token: new NodeToken(process.argv[2]!),
   connectionsMax: 1000,
   isOwner: () => true,
@@ -28,6 +29,7 @@ const nodes = new NodeListener({
     socket.resume();
   },
   orders: (socket) => socket.destroy(),
+  follows: (socket) => socket.destroy(),
   notice: () => {},
 });
 const { port } = await nodes.listen();

@@ -16,12 +16,15 @@ import type { Link } from '../core/ports/link.ts';
 import type { HostPort } from '../core/text/address.ts';
 import { StartError } from '../data-folder.ts';
 import { type Addresses, cannotListen, type Door, openDoors } from '../doors.ts';
+import type { Relay } from '../io/cluster/jetstream.ts';
 import { type NodeCertificates, NodeListener, type Notice } from '../io/cluster/node-listener.ts';
 import { NodeToken } from '../io/cluster/node-token.ts';
 import { Nodes } from '../io/cluster/nodes.ts';
 import { OrderClient } from '../io/cluster/order-client.ts';
 import { OrderServer } from '../io/cluster/order-server.ts';
 import type { Preamble } from '../io/cluster/preamble.ts';
+import { RelayClient } from '../io/cluster/relay-client.ts';
+import { RelayServer } from '../io/cluster/relay-server.ts';
 import { Splicer } from '../io/cluster/splicer.ts';
 import { Listeners } from '../io/tcp/listeners.ts';
 
@@ -32,6 +35,10 @@ export interface NodePortsOptions {
   config: BrokerConfig;
   cluster: ClusterConfig;
   limits: Limits;
+  /** LOG_ID, unsigned. */
+  logId: bigint;
+  /** The largest message that the servers of the stream take, in bytes. */
+  maxPayload: number;
   /** Where all sockets of clients read into. */
   inbox: Uint8Array;
   /** What the broker here does with a client of a side; undefined: it takes none now, or another
@@ -49,9 +56,13 @@ export class NodePorts {
   readonly addresses: Addresses = { intake: [], exhaust: [] };
   readonly splicer: Splicer;
   readonly orders: OrderClient;
+  /** Between the owner's stream and those of the nodes that follow. */
+  readonly relay: Relay;
   readonly #options: NodePortsOptions;
   readonly #nodes: NodeListener;
   readonly #orders: OrderServer;
+  readonly #relayServer: RelayServer;
+  readonly #relayClient: RelayClient;
   readonly #heard: Nodes;
   // As the owner said last, and when.
   #told: SeenNode[] = [];
@@ -62,7 +73,7 @@ export class NodePorts {
 
   /** @throws StartError 78 where this node could not say who it is. */
   constructor(options: NodePortsOptions) {
-    const { cluster, limits, notice, inbox } = options;
+    const { cluster, limits, notice, inbox, logId, maxPayload } = options;
     this.#options = options;
     this.#readInto = inbox.subarray(inbox.length - INBOX_READ_BYTES);
     const proofs = proofsOf(cluster);
@@ -84,6 +95,12 @@ export class NodePorts {
       },
       notice,
     });
+    this.#relayServer = new RelayServer({ notice });
+    this.#relayClient = new RelayClient({ ...who, logId, bytesMax: maxPayload, notice });
+    this.relay = {
+      stored: (sequence, bytes) => this.#relayServer.stored(sequence, bytes),
+      source: this.#relayClient,
+    };
     this.#heard = new Nodes(notice);
     this.#orders = new OrderServer({
       isOwner: () => isOwner(),
@@ -97,11 +114,13 @@ export class NodePorts {
     this.#nodes = new NodeListener({
       ...cluster.listen,
       cluster: cluster.name,
+      logId,
       ...proofs,
       connectionsMax: limits.connectionsMax,
       isOwner,
       adopt: (socket, client) => this.#adopt(socket, client),
       orders: (socket, from) => this.#orders.adopt(socket, from),
+      follows: (socket, from) => this.#relayServer.adopt(socket, from),
       notice,
     });
   }
@@ -147,10 +166,14 @@ export class NodePorts {
   /** Who owns the log; undefined: nobody is known to. */
   owner(address: HostPort | undefined, isHere: boolean): void {
     this.splicer.owner(address);
-    this.orders.owner(isHere ? undefined : address);
+    const elsewhere = isHere ? undefined : address;
+    this.orders.owner(elsewhere);
+    this.#relayClient.owner(elsewhere);
     if (isHere && !this.#isHere) this.#heard.told(this.#asTold(), performance.now());
     this.#isHere = isHere;
-    if (!isHere) this.#orders.drop();
+    if (isHere) return;
+    this.#orders.drop();
+    this.#relayServer.drop();
   }
 
   /** All nodes that the owner has heard of. */
@@ -177,6 +200,8 @@ export class NodePorts {
   close(): void {
     this.stop();
     this.orders.close();
+    this.#relayClient.owner(undefined);
+    this.#relayServer.drop();
     this.#orders.drop();
     this.splicer.close();
     this.listeners.destroyAll();

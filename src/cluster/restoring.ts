@@ -2,7 +2,7 @@
 
 import type { BrokerConfig } from '../config/load.ts';
 import { type Against, against } from '../core/cluster/copies.ts';
-import { connectObjects } from '../io/cluster/jetstream.ts';
+import { connectObjects } from '../io/cluster/object-bucket.ts';
 import type { Logger } from '../io/logger.ts';
 import { hex } from '../log/base/finding.ts';
 import { type ToldCopy, tellCopy, toldCopies } from './copies.ts';

@@ -122,6 +122,8 @@ async function openNode(
     config,
     cluster,
     limits: connectionLimits(config.limits, log),
+    logId,
+    maxPayload: link.maxPayload,
     inbox: codec.inbox,
     carryOut: (command, done) => node!.carryOut(command, done),
     status: () => node!.status(),
@@ -135,6 +137,7 @@ async function openNode(
     await local.close();
     throw error;
   }
+  link.relayBy(ports.relay);
   member = new Member({
     ...opening,
     cluster,

@@ -45,7 +45,11 @@ export const SERVERS: { name: string; program: ServerProgram | undefined; skip?:
 
 // Below those that systems give to whoever connects: a program that comes again finds its own free.
 const PORT_LEAST = 10_000;
-const PORTS = 20_000;
+// Test files run beside each other, each a process: what one has found free, and not yet taken, is
+// none of another's.
+const PORTS = 200;
+const SHARES = 100;
+const FIRST_PORT = PORT_LEAST + (process.pid % SHARES) * PORTS;
 
 async function isFree(port: number): Promise<boolean> {
   const server = net.createServer().listen(port, '127.0.0.1');
@@ -62,7 +66,7 @@ async function isFree(port: number): Promise<boolean> {
 export async function freePorts(count: number): Promise<number[]> {
   const ports = new Set<number>();
   while (ports.size < count) {
-    const port = PORT_LEAST + randomInt(PORTS);
+    const port = FIRST_PORT + randomInt(PORTS);
     if (await isFree(port)) ports.add(port);
   }
   return [...ports];

@@ -15,8 +15,9 @@ import { outcomeOf, UNKNOWN } from './append-outcome.ts';
 import { dial, isNoEntry, type Nats, type StreamInfo, StreamRefused } from './nats.ts';
 import { ObjectBucket } from './object-bucket.ts';
 import { judge, madeStream, type StreamOptions, untilThere } from './opening.ts';
+import type { RelaySource } from './relayed.ts';
 import type { ServerVerdict } from './server-verdict.ts';
-import { StreamReader } from './stream-reader.ts';
+import { type Heard, StreamReader } from './stream-reader.ts';
 import { isAnother, logIdIn, streamName, subjectOf, whyRefused } from './stream-settings.ts';
 
 export { StreamRefused } from './nats.ts';
@@ -54,26 +55,15 @@ export async function connectStream(options: StreamOptions): Promise<JetStreamLi
   }
 }
 
-/**
- * The objects of the log's bases, also where there is no stream; as JetStreamLink.objects gives
- * them. Waits, and warns, while they cannot be had.
- * @throws StreamRefused where an operator is needed.
- */
-export async function connectObjects(
-  options: StreamOptions,
-  make: boolean,
-): Promise<{ objects: ObjectBucket | undefined; close(): Promise<void> }> {
-  const nats = await untilThere(options, () => dial(options));
-  try {
-    const objects = await untilThere(options, () => ObjectBucket.open(nats, options, make));
-    return { objects, close: () => nats.connection.close() };
-  } catch (error) {
-    await nats.connection.close();
-    throw error;
-  }
-}
-
 type Done = (appended: Appended) => void;
+
+/** How nodes spare the servers what they can tell each other. */
+export interface Relay {
+  /** The stream has confirmed this message, under this number. */
+  stored(sequence: number, bytes: Uint8Array): void;
+  /** What it has confirmed to another node. */
+  source: RelaySource;
+}
 
 /** A stream that was found to be as it must be. */
 export class JetStreamLink implements ReplicatedStream {
@@ -91,6 +81,7 @@ export class JetStreamLink implements ReplicatedStream {
   #verdict: ServerVerdict;
   #judgements = 0;
   #isConnected = true;
+  #relay: Relay | undefined;
   // Since the servers do not let it in, if they do not: when that was said last.
   #noEntryMs: number | undefined;
 
@@ -117,6 +108,11 @@ export class JetStreamLink implements ReplicatedStream {
     return this.#nats.connection.info?.max_payload ?? 0;
   }
 
+  /** Whoever follows from now on hears other nodes, too, and they hear of what is appended. */
+  relayBy(relay: Relay): void {
+    this.#relay = relay;
+  }
+
   append(envelope: Uint8Array, body: Uint8Array | undefined, expect: number, done: Done): void {
     // What is given to a client that is not connected is sent once it is, however late.
     if (!this.#isConnected) {
@@ -133,11 +129,12 @@ export class JetStreamLink implements ReplicatedStream {
     this.#pending.add(once);
     this.#nats.publisher
       .publish(this.#subject, bytes, { expect: { lastSequence: expect }, timeout: APPEND_MS })
-      .then(
+      .then(({ seq }): Appended => {
         // Another number than the next is nothing that was asked for.
-        ({ seq }): Appended => (seq === expect + 1 ? { ok: true, sequence: seq } : UNKNOWN),
-        outcomeOf,
-      )
+        if (seq !== expect + 1) return UNKNOWN;
+        this.#relay?.stored(seq, bytes);
+        return { ok: true, sequence: seq };
+      }, outcomeOf)
       .then(once);
   }
 
@@ -146,7 +143,7 @@ export class JetStreamLink implements ReplicatedStream {
     hear: (message: StreamMessage) => boolean,
     lost: (why: string) => void,
   ): { stop(): void; resume(): void } {
-    const reader: StreamReader = new StreamReader(this.#nats, this.name, from, {
+    const heard: Heard = {
       hear,
       lost: (why) => {
         this.#readers.delete(reader);
@@ -159,7 +156,8 @@ export class JetStreamLink implements ReplicatedStream {
           return undefined;
         }
       },
-    });
+    };
+    const reader = new StreamReader(this.#nats, this.name, from, heard, this.#relay?.source);
     this.#readers.add(reader);
     return {
       resume: () => reader.resume(),

@@ -6,7 +6,14 @@ import tls from 'node:tls';
 import type { HostPort } from '../../core/text/address.ts';
 import type { NodeCertificates } from './node-listener.ts';
 import type { NodeToken } from './node-token.ts';
-import { ANSWER, type Client, PROOF_BYTES, readAnswer, writePreamble } from './preamble.ts';
+import {
+  ANSWER,
+  type Client,
+  type Following,
+  PROOF_BYTES,
+  readAnswer,
+  writePreamble,
+} from './preamble.ts';
 
 const KEEP_ALIVE_MS = 10_000;
 
@@ -35,13 +42,13 @@ export interface Joining {
 const READ_INTO = Buffer.allocUnsafeSlow(64 * 1024);
 
 /**
- * Connects to a node for a client, or for orders of its own.
+ * Connects to a node for a client, for orders of its own, or to follow the stream.
  * @throws Error where this node cannot say who it is: its token file is not right
  */
 export function connectTo(
   at: HostPort,
   identity: NodeIdentity,
-  what: Client | { side: 'orders' },
+  what: Client | { side: 'orders' } | Following,
   joining: Joining,
 ): net.Socket {
   const { cluster, node, token } = identity;

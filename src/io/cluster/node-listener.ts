@@ -1,7 +1,7 @@
 // The cluster port: takes connections of other nodes, makes sure that they are nodes of this
-// cluster, and hands each on as a connection of the client it is for, or as one with orders. Nobody
-// listens unless asked, and never for everybody: nodes prove themselves by certificate, token or
-// both.
+// cluster, and hands each on as a connection of the client it is for, as one with orders, or as one
+// that follows the stream. Nobody listens unless asked, and never for everybody: nodes prove
+// themselves by certificate, token or both.
 
 import net from 'node:net';
 import tls from 'node:tls';
@@ -15,6 +15,7 @@ import {
   PREAMBLE_VERSION,
   type Preamble,
   readPreamble,
+  type StreamPreamble,
   type Verdict,
   writeAnswer,
 } from './preamble.ts';
@@ -39,6 +40,8 @@ export interface NodeListenerOptions {
   host: string;
   port: number;
   cluster: string;
+  /** LOG_ID, unsigned. */
+  logId: bigint;
   /** At least one of both. */
   token?: NodeToken | undefined;
   certificates?: NodeCertificates | undefined;
@@ -51,8 +54,12 @@ export interface NodeListenerOptions {
   adopt: (socket: net.Socket, client: Preamble) => void;
   /** The same of a node that has orders; also where this node serves no clients, and may say so. */
   orders: (socket: net.Socket, from: OrdersPreamble) => void;
+  /** The same of a node that follows what the stream confirms to this one. */
+  follows: (socket: net.Socket, from: StreamPreamble) => void;
   notice: Notice;
 }
+
+type Came = Preamble | OrdersPreamble | StreamPreamble;
 
 const TEXTS: Record<Exclude<Verdict, 'welcome' | 'not-owner'>, string> = {
   'not-a-node': 'is no node: the cluster port is for nodes only',
@@ -142,7 +149,7 @@ export class NodeListener {
     socket.on('data', data).on('end', end).on('close', decided);
   }
 
-  #decide(socket: net.Socket, read: Preamble | OrdersPreamble | Verdict, behind: Buffer): void {
+  #decide(socket: net.Socket, read: Came | Verdict, behind: Buffer): void {
     const verdict = typeof read === 'string' ? read : this.#judge(read);
     if (typeof read === 'string' || verdict !== 'welcome') {
       this.#refuse(socket, verdict);
@@ -152,12 +159,14 @@ export class NodeListener {
     if (behind.length > 0) socket.unshift(behind);
     socket.write(writeAnswer('welcome'));
     if (read.side === 'orders') this.#options.orders(socket, read);
+    else if (read.side === 'stream') this.#options.follows(socket, read);
     else this.#options.adopt(socket, read);
   }
 
   // Who has no token learns nothing else.
-  #judge({ proof, cluster, side }: Preamble | OrdersPreamble): Verdict {
+  #judge(from: Came): Verdict {
     const { token, isOwner } = this.#options;
+    const { proof, cluster, side } = from;
     try {
       if (token?.matches(proof) === false) return 'token';
     } catch (error) {
@@ -165,7 +174,9 @@ export class NodeListener {
       return 'token';
     }
     if (cluster !== this.#options.cluster) return 'cluster';
-    return side === 'orders' || isOwner(side) ? 'welcome' : 'not-owner';
+    if (side === 'orders') return 'welcome';
+    if (side === 'stream' && from.logId !== this.#options.logId) return 'cluster';
+    return isOwner(side === 'stream' ? 'intake' : side) ? 'welcome' : 'not-owner';
   }
 
   #refuse(socket: net.Socket, verdict: Verdict): void {

@@ -9,7 +9,8 @@ import { createHash, randomBytes } from 'node:crypto';
 import type { Held, ObjectStore, StoredObject } from '../../log/base/objects.ts';
 import { deadline } from '../../time/deadline.ts';
 import { cancel, sleep, type Timer } from '../../time/timers.ts';
-import { type Bucket, codeOf, type Nats } from './nats.ts';
+import { type Bucket, codeOf, dial, type Nats } from './nats.ts';
+import { type StreamOptions, untilThere } from './opening.ts';
 import { type StreamChoice, streamName } from './stream-settings.ts';
 
 const STREAM_NOT_FOUND = 10_059;
@@ -215,5 +216,24 @@ async function within<T>(asked: Promise<T>, ms: number, why: string): Promise<T>
     return await Promise.race([asked, over]);
   } finally {
     cancel(late);
+  }
+}
+
+/**
+ * The objects of the log's bases, also where there is no stream; as JetStreamLink.objects gives
+ * them. Waits, and warns, while they cannot be had.
+ * @throws StreamRefused where an operator is needed.
+ */
+export async function connectObjects(
+  options: StreamOptions,
+  make: boolean,
+): Promise<{ objects: ObjectBucket | undefined; close(): Promise<void> }> {
+  const nats = await untilThere(options, () => dial(options));
+  try {
+    const objects = await untilThere(options, () => ObjectBucket.open(nats, options, make));
+    return { objects, close: () => nats.connection.close() };
+  } catch (error) {
+    await nats.connection.close();
+    throw error;
   }
 }

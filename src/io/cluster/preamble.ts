@@ -6,6 +6,7 @@
 //                          ◄───────  answer, 8 bytes: welcome, or why not and the end
 //     a client's bytes     ◄──────►  the broker's bytes
 //     or orders            ◄──────►  answers to them
+//     or nothing           ◄───────  what the stream confirms to the owner
 
 import net from 'node:net';
 import type { Side } from '../../contract/snapshot.ts';
@@ -14,10 +15,10 @@ import type { Side } from '../../contract/snapshot.ts';
 export const PREAMBLE = {
   MAGIC: 0, // 4: `TMQP`
   VERSION: 4, // u8
-  SIDE: 5, // u8: 0 intake, 1 exhaust, 2 orders: there is no client then
+  SIDE: 5, // u8: 0 intake, 1 exhaust; 2 orders, 3 stream: there is no client then
   DIALECT: 6, // u8: bytes of Length, 4 or 8
   FAMILY: 7, // u8: of the client's address, 4 or 6
-  ADDRESS: 8, // 16: an IPv4 address in the first 4
+  ADDRESS: 8, // 16: an IPv4 address in the first 4; of `stream`, LOG_ID in the first 8
   PORT: 24, // u16: the client's
   CLUSTER_BYTES: 26, // u8
   NODE_BYTES: 27, // u8
@@ -36,7 +37,7 @@ export const PROOF_BYTES = 32;
 export const NAME_BYTES_MAX = 64;
 
 const MAGIC = Buffer.of(0x54, 0x4d, 0x51, 0x50);
-const SIDES = ['intake', 'exhaust', 'orders'] as const;
+const SIDES = ['intake', 'exhaust', 'orders', 'stream'] as const;
 
 /** What the owner says, by the number it sends. */
 export const VERDICTS = [
@@ -75,13 +76,23 @@ export type Preamble = Client & From;
 /** No client comes: the node itself has orders. */
 export type OrdersPreamble = { side: 'orders' } & From;
 
+/** No client comes: the node follows the stream of the log with this LOG_ID, unsigned. */
+export type StreamPreamble = Following & From;
+export interface Following {
+  side: 'stream';
+  logId: bigint;
+}
+
+type AnyPreamble = Preamble | OrdersPreamble | StreamPreamble;
+
 /** Writes a preamble. Throws RangeError for a name of another length, or what is no address. */
-export function writePreamble(of: Preamble | OrdersPreamble): Buffer {
+export function writePreamble(of: AnyPreamble): Buffer {
   const bytes = Buffer.alloc(PREAMBLE.BYTES);
   MAGIC.copy(bytes, PREAMBLE.MAGIC);
   bytes[PREAMBLE.VERSION] = PREAMBLE_VERSION;
   bytes[PREAMBLE.SIDE] = SIDES.indexOf(of.side);
-  if (of.side !== 'orders') writeClient(bytes, of);
+  if (of.side === 'stream') bytes.writeBigUInt64LE(of.logId, PREAMBLE.ADDRESS);
+  else if (of.side !== 'orders') writeClient(bytes, of);
   bytes[PREAMBLE.CLUSTER_BYTES] = writeName(bytes, PREAMBLE.CLUSTER, of.cluster);
   bytes[PREAMBLE.NODE_BYTES] = writeName(bytes, PREAMBLE.NODE, of.node);
   bytes.set(of.proof.subarray(0, PROOF_BYTES), PREAMBLE.PROOF);
@@ -107,7 +118,7 @@ function writeName(into: Buffer, at: number, name: string): number {
  * Reads what came so far: a preamble, or what is wrong with it, as soon as that is certain;
  * undefined: it is not whole. Never looks behind its own bytes.
  */
-export function readPreamble(bytes: Buffer): Preamble | OrdersPreamble | Verdict | undefined {
+export function readPreamble(bytes: Buffer): AnyPreamble | Verdict | undefined {
   const begun = Math.min(bytes.length, MAGIC.length);
   if (!bytes.subarray(0, begun).equals(MAGIC.subarray(0, begun))) return 'not-a-node';
   if (bytes.length <= PREAMBLE.VERSION) return undefined;
@@ -120,9 +131,13 @@ export function readPreamble(bytes: Buffer): Preamble | OrdersPreamble | Verdict
   if (!side || !cluster || !node || bytes.readUInt32LE(PREAMBLE.RESERVED) !== 0) return 'malformed';
   const proof = Buffer.from(bytes.subarray(PREAMBLE.PROOF, PREAMBLE.PROOF + PROOF_BYTES));
   const from = { node, cluster, proof };
-  if (side !== 'orders') return readClient(bytes, side, from) ?? 'malformed';
-  const isNobody = isZero(bytes.subarray(PREAMBLE.DIALECT, PREAMBLE.CLUSTER_BYTES));
-  return isNobody ? { side, ...from } : 'malformed';
+  if (side === 'intake' || side === 'exhaust') return readClient(bytes, side, from) ?? 'malformed';
+  const client = Buffer.from(bytes.subarray(PREAMBLE.DIALECT, PREAMBLE.CLUSTER_BYTES));
+  const logId = bytes.readBigUInt64LE(PREAMBLE.ADDRESS);
+  const at = PREAMBLE.ADDRESS - PREAMBLE.DIALECT;
+  if (side === 'stream') client.fill(0, at, at + 8);
+  if (!isZero(client)) return 'malformed';
+  return side === 'stream' ? { side, logId, ...from } : { side, ...from };
 }
 
 function readClient(bytes: Buffer, side: Side, from: From): Preamble | undefined {

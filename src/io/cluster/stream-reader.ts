@@ -1,25 +1,17 @@
-// Hears a stream from a number on, in order. A consumer brings messages fastest, but lives on one
-// server and needs the leader of all to be made; so while there is none, messages are got one by
-// one by their numbers, of which any server is asked that has a copy.
+// Hears a stream from a number on, in order. At its end the owner relays what comes, which costs
+// the servers nothing; further back, or without an owner, a consumer brings messages fastest. That
+// lives on one server and needs the leader of all to be made; so while there is none, messages are
+// got one by one by their numbers, of which any server is asked that has a copy.
 
 import type { StreamMessage } from '../../core/ports/stream.ts';
-import { sleep } from '../../time/timers.ts';
-import {
-  type Consumer,
-  type ConsumerMessages,
-  codeOf,
-  type DeliverPolicy,
-  type Nats,
-} from './nats.ts';
+import { after, cancel, sleep } from '../../time/timers.ts';
+import { codeOf, type Nats } from './nats.ts';
+import { Relayed, type RelaySource } from './relayed.ts';
+import { StreamConsumer } from './stream-consumer.ts';
 
-// Asked for in bytes, never in messages: a consumer of many large ones has stalled.
-const PULL_BYTES = 16 * 1024 * 1024;
-// The client asks for more as messages come in, heard or not: when so much waits to be heard, the
-// consumer is ended, and another one made later.
+// Whoever brings messages asks for more as they come in, heard or not: when so much waits to be
+// heard, it is ended, and asked again later.
 const QUEUE_BYTES_MAX = 16 * 1024 * 1024;
-/** The server says so often that it is there; twice missed, the consumer is given up. */
-const SILENCE_MS = 500;
-const PULL_MS = 30_000;
 /** So long a consumer may take to be made before messages are got without it. */
 const MAKING_MS = 500;
 const MAKE_AGAIN_MS = 1000;
@@ -29,21 +21,18 @@ const LOOK_MS = 25;
 const FAILED_MS = 100;
 /** After so many looks it is asked whether what is looked for was purged. */
 const LOOKS_TO_ASK = 8;
+/** The relay has brought nothing for so long: the stream is looked at, for an owner that is cut off
+ * from it, or is one no more, does not say so. */
+const QUIET_MS = 200;
+const RELAY_AGAIN_MS = 1000;
 
 const STREAM_NOT_FOUND = 10_059;
-
-/** What the client tells of a consumer that no more can be trusted to come from. */
-const ENDS = ['heartbeats_missed', 'consumer_not_found', 'consumer_deleted', 'reset'];
 
 export interface Heard {
   hear: (message: StreamMessage) => boolean;
   lost: (why: string) => void;
   /** The first number that is still there; undefined if that cannot be told now. */
   firstNow: () => Promise<number | undefined>;
-}
-
-interface Feed {
-  ended: Promise<void>;
 }
 
 export class StreamReader {
@@ -57,14 +46,16 @@ export class StreamReader {
   #isPaused = false;
   #isStopped = false;
   #wake: () => void = () => {};
-  /** Tells messages of the consumer from those of one that was ended. */
-  #token: object | undefined;
-  #end: () => void = () => {};
+  #consumer: StreamConsumer | undefined;
+  readonly #relay: RelaySource | undefined;
+  #relayed: Relayed | undefined;
+  #relayMs = 0;
   #looks = 0;
 
   /** Begins at once; nothing is heard within this call. */
-  constructor(nats: Nats, stream: string, from: number, heard: Heard) {
+  constructor(nats: Nats, stream: string, from: number, heard: Heard, relay?: RelaySource) {
     this.#nats = nats;
+    this.#relay = relay;
     this.#stream = stream;
     this.#last = from - 1;
     this.#heard = heard;
@@ -75,6 +66,7 @@ export class StreamReader {
     this.#isStopped = true;
     this.#queue.length = 0;
     this.#end();
+    this.#relayed?.end();
     this.#wake();
   }
 
@@ -95,6 +87,7 @@ export class StreamReader {
       if (made === undefined) await this.#until(sleep(MAKE_AGAIN_MS));
       else await made.ended;
       await this.#room();
+      await this.#listen();
     }
   }
 
@@ -109,6 +102,11 @@ export class StreamReader {
     return over;
   }
 
+  #end(): void {
+    this.#consumer?.end();
+    this.#consumer = undefined;
+  }
+
   // --- hearing --------------------------------------------------------------------------------
 
   #arrive(sequence: number, bytes: Uint8Array): void {
@@ -121,7 +119,15 @@ export class StreamReader {
     }
     this.#queue.push({ sequence, bytes });
     this.#queuedBytes += bytes.length;
-    if (this.#queuedBytes > QUEUE_BYTES_MAX) this.#end();
+    if (this.#queuedBytes <= QUEUE_BYTES_MAX) return;
+    this.#end();
+    this.#relayed?.end();
+  }
+
+  /** A message came from the stream itself. */
+  #came(sequence: number, bytes: Uint8Array): void {
+    this.#arrive(sequence, bytes);
+    this.#relayed?.passed();
   }
 
   /** Hears what waits, until it is too much again. */
@@ -154,48 +160,74 @@ export class StreamReader {
   // --- through a consumer ---------------------------------------------------------------------
 
   // It begins behind the last that came: it leaves no gap to what is got by number meanwhile.
-  async #make(): Promise<Feed | undefined> {
+  async #make(): Promise<StreamConsumer | undefined> {
     if (this.#nats.connection.isClosed()) this.#fail('the connection to NATS was closed');
     if (this.#isStopped) return undefined;
-    const token = {};
-    this.#token = token;
+    const came = (sequence: number, bytes: Uint8Array, isNearEnd: () => boolean): void => {
+      this.#came(sequence, bytes);
+      if (this.#mayRelay && isNearEnd()) this.#startRelay();
+    };
     try {
-      const consumer = await this.#nats.publisher.consumers.get(this.#stream, {
-        deliver_policy: 'by_start_sequence' as DeliverPolicy,
-        opt_start_seq: this.#last + 1,
-      });
-      const messages = await consumer.consume({
-        max_bytes: PULL_BYTES,
-        idle_heartbeat: SILENCE_MS,
-        expires: PULL_MS,
-        callback: (message) => {
-          if (this.#token === token) this.#arrive(message.seq, message.data);
-        },
-      });
-      return this.#feed(consumer, messages, token);
+      const from = this.#last + 1;
+      const consumer = await StreamConsumer.make(this.#nats, this.#stream, from, came);
+      this.#consumer = consumer;
+      if (this.#isStopped || this.#relayed?.isInTouch) this.#end();
+      return consumer;
     } catch (error) {
       if (codeOf(error as Error) === STREAM_NOT_FOUND) this.#fail('the stream is gone');
       return undefined;
     }
   }
 
-  #feed(consumer: Consumer, messages: ConsumerMessages, token: object): Feed {
-    const ended = new Promise<void>((resolve) => {
-      this.#end = () => {
-        if (this.#token === token) this.#token = undefined;
-        messages.stop();
-        consumer.delete().catch(() => {}); // it goes by itself, later
-        this.#end = () => {};
+  // --- through the relay ----------------------------------------------------------------------
+
+  get #mayRelay(): boolean {
+    const isFree = this.#relay !== undefined && this.#relayed === undefined && !this.#isStopped;
+    return isFree && performance.now() >= this.#relayMs;
+  }
+
+  #startRelay(): void {
+    this.#relayMs = performance.now() + RELAY_AGAIN_MS;
+    this.#relayed = Relayed.of(this.#relay!, {
+      last: () => this.#last,
+      arrive: (sequence, bytes) => this.#arrive(sequence, bytes),
+      inTouch: () => this.#end(),
+      ended: () => {
+        this.#relayed = undefined;
+        this.#relayMs = performance.now() + RELAY_AGAIN_MS;
+        this.#wake();
+      },
+    });
+  }
+
+  /** Lets the relay bring what comes, for as long as it does; the stream is looked at beside it. */
+  async #listen(): Promise<void> {
+    while (!this.#isStopped && this.#relayed?.isInTouch) {
+      const before = this.#last;
+      await this.#quiet();
+      const isHeard = !this.#isPaused && this.#queue.length === 0;
+      if (!this.#isStopped && isHeard && this.#last === before) await this.#lookBeside();
+    }
+  }
+
+  #quiet(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = after(QUIET_MS, resolve);
+      this.#wake = () => {
+        cancel(timer);
         resolve();
       };
     });
-    const end = this.#end;
-    void (async () => {
-      for await (const { type } of messages.status()) if (ENDS.includes(type)) end();
-    })();
-    messages.closed().then(end, end);
-    if (this.#isStopped) end();
-    return { ended };
+  }
+
+  // A failure says nothing: the relay may know the way to a stream that this node does not reach.
+  async #lookBeside(): Promise<void> {
+    const seq = this.#last + 1;
+    const get = this.#nats.manager.direct.getMessage(this.#stream, { seq });
+    const found = await get.catch(() => undefined);
+    if (found === undefined || this.#last >= seq) return;
+    if (found !== null) this.#came(found.seq, found.data);
+    this.#relayed?.looked(found !== null);
   }
 
   // --- by numbers -----------------------------------------------------------------------------
@@ -213,13 +245,14 @@ export class StreamReader {
       const found = await get;
       if (found instanceof Error) return sleep(FAILED_MS);
       if (found === null) return this.#look();
-      this.#arrive(found.seq, found.data);
+      this.#came(found.seq, found.data);
     }
   }
 
   /** What is next is not there: not yet, or not on the server that was asked, or no more. */
   async #look(): Promise<void> {
     this.#looks += 1;
+    if (this.#mayRelay) this.#startRelay();
     if (this.#looks % LOOKS_TO_ASK !== 0) return sleep(LOOK_MS);
     const first = await this.#heard.firstNow();
     if (first !== undefined && first - 1 > this.#last) this.#last = first - 1;

@@ -65,8 +65,25 @@ test('a node with orders says who it is, and names no client', () => {
     bent[at] = 4;
     assert.equal(readPreamble(bent), 'malformed', `byte ${at}`);
   }
-  bytes[PREAMBLE.SIDE] = 3;
+  bytes[PREAMBLE.SIDE] = 4;
   assert.equal(readPreamble(bytes), 'malformed');
+});
+
+test('a node that follows the stream says of which log, and names no client', () => {
+  const logId = 0xfedc_ba98_7654_3210n;
+  const follows = { side: 'stream', logId, node: 'nöd', cluster: 'prod', proof: PROOF } as const;
+  const bytes = writePreamble(follows);
+  const [magic, version, , , , , , ...from] = GOLDEN;
+  const id = '1032547698badcfe';
+  const head = [magic, version, '03', zeros(2), id, zeros(10), ...from];
+  assert.equal(bytes.toString('hex'), head.join(''));
+  assert.deepEqual(readPreamble(bytes), { ...follows, proof: Buffer.from(PROOF) });
+  for (let at = PREAMBLE.DIALECT; at < PREAMBLE.CLUSTER_BYTES; at++) {
+    if (at >= PREAMBLE.ADDRESS && at < PREAMBLE.ADDRESS + 8) continue;
+    const bent = Buffer.from(bytes);
+    bent[at] = 4;
+    assert.equal(readPreamble(bent), 'malformed', `byte ${at}`);
+  }
 });
 
 test('answers are these bytes', () => {

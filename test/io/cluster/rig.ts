@@ -13,12 +13,13 @@ import {
   type Notice,
 } from '../../../src/io/cluster/node-listener.ts';
 import { NodeToken } from '../../../src/io/cluster/node-token.ts';
-import type { OrdersPreamble, Preamble } from '../../../src/io/cluster/preamble.ts';
+import type { OrdersPreamble, Preamble, StreamPreamble } from '../../../src/io/cluster/preamble.ts';
 import { Splicer, type SplicerOptions } from '../../../src/io/cluster/splicer.ts';
 import type { SocketLink } from '../../../src/io/tcp/link.ts';
 import { Listeners } from '../../../src/io/tcp/listeners.ts';
 import { temporaryFolder } from '../../support/broker.ts';
 
+export const LOG_ID = 0xfedc_ba98_7654_3210n;
 export const TOKEN = 'a token of more than 16 characters';
 
 /** A token file that only its owner may read. */
@@ -63,6 +64,8 @@ export class OwnerSide {
   readonly adopted: Adopted[] = [];
   /** Connections with orders. */
   readonly ordering: Ordering[] = [];
+  /** Of nodes that follow the stream. */
+  readonly following: { socket: net.Socket; from: StreamPreamble }[] = [];
   readonly #door = new EventEmitter();
   isOwner = true;
   /** Ends connections that their clients have ended. */
@@ -74,6 +77,7 @@ export class OwnerSide {
       host: '127.0.0.1',
       port: 0,
       cluster: 'prod',
+      logId: LOG_ID,
       connectionsMax: 100,
       isOwner: () => this.isOwner,
       adopt: (socket, client) => {
@@ -86,6 +90,11 @@ export class OwnerSide {
         socket.on('error', () => {});
         this.ordering.push({ socket, from });
         this.#door.emit('ordering');
+      },
+      follows: (socket, from) => {
+        socket.on('error', () => {});
+        this.following.push({ socket, from });
+        this.#door.emit('following');
       },
       notice: this.notices.notice,
       ...options,
@@ -109,9 +118,16 @@ export class OwnerSide {
     return this.ordering.shift()!;
   }
 
+  /** The next one of a node that follows. */
+  async nextFollowing(): Promise<{ socket: net.Socket; from: StreamPreamble }> {
+    while (this.following.length === 0) await once(this.#door, 'following');
+    return this.following.shift()!;
+  }
+
   close(): void {
     this.listener.close();
-    for (const { socket } of [...this.adopted, ...this.ordering]) socket.destroy();
+    const all = [...this.adopted, ...this.ordering, ...this.following];
+    for (const { socket } of all) socket.destroy();
   }
 }
 
