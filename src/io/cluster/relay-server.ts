@@ -14,7 +14,7 @@ const CONNECTIONS_MAX = 16;
 const TOGETHER_MS = 20;
 const TOGETHER_BYTES = 256 * 1024;
 /** What may wait for a node to read it. All nodes share the bytes of what waits for them. */
-const UNREAD_BYTES_MAX = 16 * 1024 * 1024;
+const UNREAD_BYTES_MAX = 8 * 1024 * 1024;
 /** How long a node may take for the rest when all is over. */
 const REST_MS = 1000;
 

@@ -19,7 +19,7 @@ export interface RelaySource {
 }
 
 /** What waits for something that the relay did not bring; beyond it the relay is given up. */
-const WAITING_BYTES_MAX = 16 * 1024 * 1024;
+const WAITING_BYTES_MAX = 8 * 1024 * 1024;
 /** So often in a row the stream may have what the relay has not brought. */
 const MISSES_MAX = 2;
 

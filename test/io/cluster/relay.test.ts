@@ -155,6 +155,7 @@ test('who does not read is closed, and others hear on', async (t) => {
   // More than the system takes for a socket that is not read.
   let sequence = 0;
   while (relay.open === 2) {
+    assert.ok(sequence < 200, 'all of it waits');
     relay.stored(++sequence, Buffer.alloc(300_000));
     await ear.until(() => ear.heard.length === sequence);
   }
@@ -189,7 +190,8 @@ test('no owner, another log, another owner: it ends, once, and may be asked agai
   side.isOwner = true;
   const foreign = new Ear();
   clientOf(t, side.port, LOG_ID + 1n).client.listen(foreign);
-  await foreign.until(() => foreign.isEnded);
+  const opened = open(1).then(() => assert.fail('it is let in'));
+  await Promise.race([foreign.until(() => foreign.isEnded), opened]);
   await side.notices.like(/belongs to another cluster/);
 
   const ear = new Ear();

@@ -97,7 +97,7 @@ test('what passes what waits is in touch with it, too', () => {
 test('what waits is bounded: then it ends, and is in touch no more', () => {
   const reader = new Reader();
   reader.fromRelay(1);
-  const size = 4 * 1024 * 1024;
+  const size = 2 * 1024 * 1024;
   for (let sequence = 3; sequence <= 6; sequence++) reader.fromRelay(sequence, size);
   assert.equal(reader.ends, 0);
   reader.fromRelay(6, size); // the same again is no more
