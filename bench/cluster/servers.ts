@@ -7,8 +7,8 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Child, type PrivateBroker, startBroker } from '../../src/load/child.ts';
+import { freePorts } from '../free-ports.ts';
 import type { KeepSpec } from '../peers/keep.ts';
-import { freePorts } from '../peers/running.ts';
 import { findProgram } from '../peers/systems.ts';
 
 export const SIZE = 3;

@@ -1,20 +1,17 @@
 // A peer that runs, and load on it: both in processes of their own, which end with this one.
 
-import { randomInt, randomUUID } from 'node:crypto';
-import net from 'node:net';
+import { randomUUID } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Child } from '../../src/load/child.ts';
 import { runWindow } from '../bed.ts';
 import { type Cores, CpuWatch } from '../cpu.ts';
+import { freePorts } from '../free-ports.ts';
 import type { ClientPlan, ClientResult } from './client.ts';
 import type { KeepSpec } from './keep.ts';
 import { PORTS_NEEDED, type System } from './systems.ts';
 
 const START_MS = 60_000;
-// Below those that systems give to whoever connects: who comes again finds its own still free.
-const PORT_LEAST = 10_000;
-const PORTS = 20_000;
 
 export interface RunningSystem {
   port: number;
@@ -88,22 +85,4 @@ async function orFailure<T>(child: Child, what: string, waited: Promise<T>): Pro
   } catch (error) {
     throw new Error(`${what}: ${why ?? (error as Error).message}`);
   }
-}
-
-/** Ports of loopback that were free a moment ago, all different. */
-export async function freePorts(count: number): Promise<number[]> {
-  const ports = new Set<number>();
-  while (ports.size < count) {
-    const port = PORT_LEAST + randomInt(PORTS);
-    if (await isFree(port)) ports.add(port);
-  }
-  return [...ports];
-}
-
-function isFree(port: number): Promise<boolean> {
-  const server = net.createServer();
-  return new Promise((resolve) => {
-    server.once('error', () => resolve(false));
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
-  });
 }

@@ -3,10 +3,10 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { freePorts } from '../../bench/free-ports.ts';
 import { startBroker, temporaryFolder } from '../support/broker.ts';
 import { Random, seedOf } from '../support/random.ts';
 import { Load, summary } from './load.ts';
-import { freePorts } from './nats.ts';
 
 const random = new Random(seedOf('clients of a cluster'));
 

@@ -3,13 +3,12 @@
 // their process ids.
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import fs from 'node:fs';
-import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { freePorts } from '../../bench/free-ports.ts';
 
 export interface ServerProgram {
   command: string;
@@ -42,35 +41,6 @@ export const SERVERS: { name: string; program: ServerProgram | undefined; skip?:
       ? { name, program, skip: `needs ${name} (.ci/nats-server brings it)` }
       : { name: `${name}, ${program.version}`, program };
   });
-
-// Below those that systems give to whoever connects: a program that comes again finds its own free.
-const PORT_LEAST = 10_000;
-// Test files run beside each other, each a process: what one has found free, and not yet taken, is
-// none of another's.
-const PORTS = 200;
-const SHARES = 100;
-const FIRST_PORT = PORT_LEAST + (process.pid % SHARES) * PORTS;
-
-async function isFree(port: number): Promise<boolean> {
-  const server = net.createServer().listen(port, '127.0.0.1');
-  try {
-    await once(server, 'listening');
-    await once(server.close(), 'close');
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** Ports of loopback that were free a moment ago, all different. */
-export async function freePorts(count: number): Promise<number[]> {
-  const ports = new Set<number>();
-  while (ports.size < count) {
-    const port = FIRST_PORT + randomInt(PORTS);
-    if (await isFree(port)) ports.add(port);
-  }
-  return [...ports];
-}
 
 export interface ClusterOptions {
   /** `sync_interval: always`, where the server knows it. */

@@ -4,6 +4,7 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
+import { freePorts } from '../../bench/free-ports.ts';
 import {
   type BrokerProcess,
   type LogLine,
@@ -11,7 +12,7 @@ import {
   temporaryFolder,
 } from '../support/broker.ts';
 import type { NodeAddress } from './clients.ts';
-import { freePorts, LOOPBACK, type NatsCluster, type Place } from './nats.ts';
+import { LOOPBACK, type NatsCluster, type Place } from './nats.ts';
 
 export interface NodesOptions {
   nats: NatsCluster;

@@ -41,7 +41,7 @@ export class RelayServer {
     return this.#peers.size;
   }
 
-  /** A node that follows, over this socket, which is paused. It hears what is stored from now on. */
+  /** A node that follows, over this paused socket. It hears what is stored from now on. */
   adopt(socket: net.Socket, { node }: StreamPreamble): void {
     const name = `node ${node} at ${socket.remoteAddress ?? 'an unknown address'}`;
     socket.on('error', () => {});
@@ -59,7 +59,7 @@ export class RelayServer {
     socket.resume();
   }
 
-  /** The stream has this message under this number, for certain. The bytes do not change any more. */
+  /** The stream has this message under this number. The bytes do not change any more. */
   stored(sequence: number, bytes: Uint8Array): void {
     if (this.#peers.size === 0) return;
     this.#gathered.push(relayHead(sequence, bytes.length), bytes);

@@ -14,7 +14,7 @@ import { optionsFor } from '../../cluster/stream-options.ts';
 
 const TIMEOUT_MS = 120_000;
 
-/** An owner, and a node that follows it, with a relay between them that is in the hands of a test. */
+/** An owner, and a node that follows it; the relay between them is in the hands of a test. */
 class Pair {
   readonly owner: JetStreamLink;
   readonly node: JetStreamLink;
