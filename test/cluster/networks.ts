@@ -48,6 +48,12 @@ export class Networks implements Disposable {
     this.#nft(to, 'add', 'rule', 'inet', 'cuts', 'in', ...rule);
   }
 
+  /** The same of what a port of `from` sends, and of nothing else. */
+  mute(from: number, to: number, port: number): void {
+    const what = ['ip', 'saddr', this.#hosts[from]!, 'tcp', 'sport', String(port)];
+    this.#nft(to, 'add', 'rule', 'inet', 'cuts', 'in', ...what, 'counter', 'name', 'kept', 'drop');
+  }
+
   /** Nothing between one and the others, in both directions; clients still reach all. */
   isolate(one: number): void {
     for (const other of ALL.filter((each) => each !== one)) {

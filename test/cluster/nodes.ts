@@ -63,6 +63,7 @@ export class Nodes implements AsyncDisposable {
   readonly #pids: number[] = [];
   // Who owned, and has said since that it does no more.
   readonly #deposed = new Set<number>();
+  readonly #depositions: number[] = [];
   // Who owns, and is not suspended.
   readonly #serving = new Set<number>();
   #changed: (() => void)[] = [];
@@ -109,6 +110,11 @@ export class Nodes implements AsyncDisposable {
   /** A running node. */
   node(i: number): BrokerProcess {
     return this.#running[i]!;
+  }
+
+  /** Where node `i` takes other nodes. */
+  clusterPort(i: number): number {
+    return this.#ports[i * 4 + 2]!;
   }
 
   /** How to start node `i`. */
@@ -189,9 +195,14 @@ export class Nodes implements AsyncDisposable {
     while (this.#serving.size > 0) await this.#change();
   }
 
-  /** Resolves once a node knows that it owns no more. */
-  async deposed(node: number): Promise<void> {
-    while (!this.#deposed.has(node)) await this.#change();
+  /** How often a node was deposed, and said so. */
+  depositions(node: number): number {
+    return this.#depositions.filter((each) => each === node).length;
+  }
+
+  /** Resolves once a node was deposed more often than `before`, whoever owns by then. */
+  async deposed(node: number, before: number): Promise<void> {
+    while (this.depositions(node) <= before) await this.#change();
   }
 
   /** Every line of every node that has one of these events. */
@@ -233,7 +244,10 @@ export class Nodes implements AsyncDisposable {
       if (event === 'cluster.owning') {
         this.#deposed.delete(node);
         this.ownings.push({ node, ms: performance.now(), line });
-      } else if (event === 'cluster.deposed') this.#deposed.add(node);
+      } else if (event === 'cluster.deposed') {
+        this.#deposed.add(node);
+        this.#depositions.push(node);
+      }
       this.#wake();
     }
   }

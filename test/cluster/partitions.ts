@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Random } from '../support/random.ts';
 import type { Load } from './load.ts';
 import type { Networks } from './networks.ts';
+import { TTL_MS } from './nodes.ts';
 import type { Rig } from './rig.ts';
 import { type Figures, SOME, type Strike, untilAcked } from './strikes.ts';
 
@@ -17,6 +18,7 @@ async function cutOwner(rig: Rig, load: Load, networks: Networks, cut: (owner: n
   const { nodes } = rig;
   const { node } = await nodes.owner();
   const before = nodes.ownings.length;
+  const depositions = nodes.depositions(node);
   cut(node);
   const next = await nodes.owner(before);
   assert.notEqual(next.node, node, 'who is cut off owns');
@@ -24,7 +26,7 @@ async function cutOwner(rig: Rig, load: Load, networks: Networks, cut: (owner: n
   await load.acked(SOME);
   assert.ok(networks.dropped() > 0, 'nothing was cut');
   networks.heal();
-  await nodes.deposed(node);
+  await nodes.deposed(node, depositions);
   await rig.whole();
   await load.acked(SOME);
   return { 'until the next ack': ms };
@@ -49,6 +51,30 @@ async function flap(rig: Rig, load: Load, networks: Networks) {
   await rig.whole();
   await load.acked(SOME);
   return {};
+}
+
+/** Nothing that the owner relays arrives, as if it were silent: the stream has it all the same. */
+async function mute(rig: Rig, load: Load, networks: Networks) {
+  const { nodes } = rig;
+  const { node } = await nodes.owner();
+  const before = nodes.ownings.length;
+  const others = nodes.running.filter((each) => each !== node);
+  const tries = () => nodes.said('cluster.campaigning').length;
+  const triesBefore = tries();
+  await load.acked(SOME);
+  for (const other of others) networks.mute(node, other, nodes.clusterPort(node));
+  for (const from = performance.now(); performance.now() - from < 3 * TTL_MS; )
+    await load.acked(SOME);
+  assert.ok(networks.dropped() > 0, 'nothing was cut');
+  assert.equal(tries(), triesBefore, 'somebody has heard nothing of the owner');
+  await nodes.kill(node);
+  const next = await nodes.owner(before);
+  const ms = await untilAcked(load);
+  await load.acked(SOME);
+  networks.heal();
+  await nodes.start(node);
+  assert.notEqual(next.node, node);
+  return { 'until the next ack': ms };
 }
 
 /** A strike that needs networks of its own. */
@@ -84,6 +110,11 @@ export const PARTITIONS: readonly Partition[] = [
         for (const other of [0, 1, 2].filter((each) => each !== owner)) networks.cut(other, owner);
       });
     },
+  },
+  {
+    name: 'what the owner relays does not arrive',
+    full: 10,
+    run: (rig, load, { networks }) => mute(rig, load, networks),
   },
   {
     name: 'the network of the owner comes and goes',

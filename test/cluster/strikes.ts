@@ -94,12 +94,13 @@ async function stopOwner(rig: Rig, load: Load, random: Random) {
   await load.acked(random.below(SOME));
   const { node } = await nodes.owner();
   const before = nodes.ownings.length;
+  const depositions = nodes.depositions(node);
   nodes.signal(node, 'SIGSTOP');
   const next = await nodes.owner(before);
   assert.notEqual(next.node, node);
   await load.acked(SOME);
   nodes.signal(node, 'SIGCONT');
-  await nodes.deposed(node);
+  await nodes.deposed(node, depositions);
   return {};
 }
 
