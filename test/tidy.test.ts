@@ -424,7 +424,6 @@ const NO_TEST_OF_ITS_OWN: Record<string, string> = {
   'src/core/buckets/idle-buckets.ts': 'buckets.test forgets idle buckets, and only those',
   'src/core/buckets/indexed-lines.ts':
     'buckets.test releases, finds again and parks, against a model',
-  'src/core/buckets/recount.ts': 'ready-again.test starts again, and counts',
   'src/core/buckets/seeking.ts': 'ready-again.test seeks what came back, in entries and indexes',
   'src/core/buckets/sought.ts': 'an order and a cut, which ready-again.test takes from',
   'src/core/buckets/subscription.ts': 'fields of a bucket, which buckets.test changes',

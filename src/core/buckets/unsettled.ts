@@ -38,6 +38,11 @@ export class Unsettled {
     return ready;
   }
 
+  /** The first sequence from `first` on that is not settled, be it one of a message or of none. */
+  firstLeft(first: number): number {
+    return this.#outcomes.settled.firstMissing(first);
+  }
+
   /** Whether any of `count` messages from sequence `first` on is ready. */
   hasReady(first: number, count: number): boolean {
     if (this.#outcomes.settled.within(first, count) === count) return false;

@@ -2,6 +2,7 @@
 // others came back. Both are kept in pages that exist only where there is something to say, and
 // cost next to nothing where all messages of a page say the same.
 
+import { firstZero, ones, onesBetween } from './bits.ts';
 import { bytesOfPages, forgetPages } from './paged-numbers.ts';
 
 const PAGE = 65536;
@@ -112,6 +113,18 @@ export class SequenceSet {
     return found;
   }
 
+  /** The first sequence from `from` on that is not in it. */
+  firstMissing(from: number): number {
+    for (let sequence = from; ; ) {
+      const number = Math.floor(sequence / PAGE);
+      const page = this.#pages.get(number);
+      if (page === undefined) return sequence;
+      const found = page === FULL ? PAGE : firstZero(page.bits, sequence - number * PAGE, PAGE);
+      sequence = number * PAGE + found;
+      if (found < PAGE) return sequence;
+    }
+  }
+
   /** The sequences from `from` to before `to`, ascending, as runs: first, count. */
   *runs(from: number, to: number): Generator<[first: number, count: number]> {
     let first = -1;
@@ -180,25 +193,6 @@ function upTo(page: SetPage, end: number): Uint32Array {
   bits.fill(0, (end + 31) >>> 5);
   if ((end & 31) !== 0) bits[end >>> 5]! &= (1 << (end & 31)) - 1;
   return bits;
-}
-
-function ones(word: number): number {
-  let w = word - ((word >>> 1) & 0x55555555);
-  w = (w & 0x33333333) + ((w >>> 2) & 0x33333333);
-  return Math.imul((w + (w >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
-}
-
-function onesBetween(bits: Uint32Array, from: number, to: number): number {
-  let found = 0;
-  for (let at = from; at < to; ) {
-    const word = at >>> 5;
-    const end = Math.min(to, (word + 1) << 5);
-    const width = end - at;
-    const mask = width === 32 ? 0xffffffff : ((1 << width) - 1) << (at & 31);
-    found += ones(bits[word]! & mask);
-    at = end;
-  }
-  return found;
 }
 
 const ATTEMPTS_MAX = 65_535;

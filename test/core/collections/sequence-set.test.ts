@@ -46,6 +46,9 @@ describe('a set of sequences', () => {
           if (i < 200) assert.equal(set.has(from + i), model.has(from + i), `${from + i}`);
         }
         assert.equal(set.within(from, width), within);
+        let missing = from;
+        while (model.has(missing)) missing++;
+        assert.equal(set.firstMissing(from), missing);
       }
       const [from, count] = rangeOf(random, PAGE);
       for (const to of [from + count, 7 * PAGE])
@@ -57,6 +60,7 @@ describe('a set of sequences', () => {
     const set = new SequenceSet();
     assert.equal(set.add(10, 3 * PAGE), 3 * PAGE);
     assert.equal(set.add(0, 10), 10);
+    assert.equal(set.firstMissing(5), 3 * PAGE + 10);
     assert.ok(set.bytes < 2 * 8192, `${set.bytes} bytes`);
     assert.equal(set.add(0, 3 * PAGE), 0);
     assert.equal(set.add(3 * PAGE - 1, 12), 1);
