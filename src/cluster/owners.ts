@@ -24,6 +24,8 @@ export interface OwnersOptions {
 export class Owners {
   readonly #options: OwnersOptions;
   #owner: OwnerIdentity | undefined;
+  // Whose epoch was read of last, of the past: who it is may be there no more.
+  #read: { identity: OwnerIdentity; epoch: number } | undefined;
   #takeOvers: TakeOver[] = [];
   #resigned = false;
   #namesakes = 0;
@@ -44,13 +46,19 @@ export class Owners {
     return this.#takeOvers;
   }
 
-  /** Something counts that is no batch. `isPast`: what is read of the past says nothing of now. */
+  /**
+   * Something counts. `isPast`: what is read of the past says nothing of now. But whose epoch that
+   * was owns the log if more of it comes: who always has batches under way seldom says who it is.
+   */
   said(kind: number, json: Uint8Array, epoch: number, node: number, isPast: boolean): void {
-    if (kind === STREAM_RESIGN) this.#resigned = true;
-    if (kind !== STREAM_START && kind !== STREAM_BEAT) return;
     if (kind === STREAM_START) this.#tookOver(node, epoch, isPast);
-    const said = readIdentity(json);
-    if (said !== undefined) this.#heard(said, epoch, isPast);
+    if (kind === STREAM_START || kind === STREAM_BEAT) {
+      const said = readIdentity(json);
+      if (said !== undefined) this.#heard(said, epoch, isPast);
+    } else if (kind === STREAM_RESIGN) {
+      this.#resigned = true;
+    } else if (!isPast && this.#read?.epoch === epoch)
+      this.#heard(this.#read.identity, epoch, false);
   }
 
   #heard(said: OwnerIdentity, epoch: number, isPast: boolean): void {
@@ -59,6 +67,7 @@ export class Owners {
       const why = misfit(layout, said);
       if (why !== undefined) refused(why);
     }
+    this.#read = isPast && said.life !== identity.life ? { identity: said, epoch } : undefined;
     if (isPast) return;
     if (said.life !== identity.life && said.node === identity.node) this.#namesake(said);
     if (said.life === this.#owner?.life) return;

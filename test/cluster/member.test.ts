@@ -97,6 +97,7 @@ async function memberOf(stream: Stream, node: number) {
   });
   const events = new EventEmitter().setMaxListeners(0);
   const stops: string[] = [];
+  const owners: (number | undefined)[] = [];
   const line = ({ event }: { event?: string }) => void events.emit(event ?? 'line');
   const log = Object.fromEntries(
     ['trace', 'debug', 'info', 'warn', 'error', 'fatal'].map((level) => [level, line]),
@@ -127,7 +128,7 @@ async function memberOf(stream: Stream, node: number) {
     local: await LocalLog.open(opening),
     standing: new Standing(undefined, []),
     events: {
-      owner: () => {},
+      owner: (who) => void owners.push(who?.node),
       stop: (code, why) => void stops.push(`${code}: ${why.message}`),
     },
   });
@@ -146,7 +147,16 @@ async function memberOf(stream: Stream, node: number) {
     while (member.ownership.state !== state && stops.length === 0) await once(events, 'tick');
   };
   const said = (event: string) => once(events, event);
-  return { member, port, dataDir, stops, until, said, foldersOpen: () => foldersOpen(dataDir) };
+  return {
+    member,
+    port,
+    dataDir,
+    stops,
+    owners,
+    until,
+    said,
+    foldersOpen: () => foldersOpen(dataDir),
+  };
 }
 
 // Folders of a data folder that this process has open, each as often as it does.
@@ -180,6 +190,23 @@ test('an owner that steps down, and finds that another one was first, follows', 
   if (process.platform === 'linux')
     assert.deepEqual(one.foldersOpen(), ['index', 'log'], 'of the log before nothing is open');
   assert.equal(two.member.ownership.state, 'owning');
+});
+
+test('an owner that was followed by another one knows that before it reads the stream again', async () => {
+  const stream = new Stream();
+  const one = await memberOf(stream, 1);
+  await one.until('owning');
+  const two = await memberOf(stream, 2);
+  await two.until('following');
+  one.port.isCut = true;
+  await two.until('owning');
+  const deposed = one.said('cluster.deposed');
+  one.port.isCut = false;
+  await deposed;
+  assert.equal(one.member.ownership.state, 'deposed');
+  assert.deepEqual([one.owners, one.member.owner?.node], [[1, undefined, 2], 2]);
+  await one.until('following');
+  assert.deepEqual(one.owners, [1, undefined, 2], 'and is told nothing else');
 });
 
 test('consumers wait for an owner that is suspended, and producers are served', async () => {

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import {
   STREAM_BASE,
   STREAM_BEAT,
+  STREAM_PART,
   STREAM_RESIGN,
   STREAM_START,
 } from '../../assembly/layout-cluster.ts';
@@ -68,6 +69,26 @@ test('what is read of the past tells nobody who owns now', () => {
   assert.deepEqual([told, all.other, all.count], [[], undefined, 0]);
   say(STREAM_BEAT, identity(2), 1);
   assert.deepEqual(told, ['2 owns 1']);
+});
+
+test('more of an epoch that was read of the past tells who owns now, but a resign does not', () => {
+  const { all, told, say } = owners();
+  const batch = (epoch: number) => all.said(STREAM_PART, json(''), epoch, epoch + 1, false);
+  say(STREAM_START, identity(2), 1, true);
+  say(STREAM_START, identity(3), 2, true);
+  batch(1);
+  all.said(STREAM_RESIGN, json(''), 2, 3, false);
+  assert.deepEqual(told, []);
+  batch(2);
+  batch(2);
+  assert.deepEqual([told, all.other?.node, all.count], [['3 owns 2'], 3, 0]);
+  // That of this node itself is over, and one that goes on says so itself.
+  say(STREAM_START, identity(1), 3, true);
+  batch(3);
+  say(STREAM_START, identity(2), 4, true);
+  say(STREAM_BEAT, identity(2), 4);
+  batch(4);
+  assert.deepEqual(told, ['3 owns 2', '2 owns 4']);
 });
 
 test('the list of those who took over does not grow for ever', () => {

@@ -15,7 +15,7 @@ import { assert } from '../assert.ts';
 import type { Failure, Position } from '../ports/basics.ts';
 import type { StreamMessage } from '../ports/stream.ts';
 import type { Place, Verdict } from './counting.ts';
-import { isSignOfLife, jsonOf } from './envelope.ts';
+import { type Envelope, isSignOfLife, jsonOf } from './envelope.ts';
 import type { OwnershipOptions } from './ownership-options.ts';
 import { Publishing } from './publishing.ts';
 import type { Done } from './publishing-options.ts';
@@ -195,13 +195,18 @@ export class Ownership {
   }
 
   #listen({ envelope }: Verdict & { is: 'counts' }, message: StreamMessage): void {
-    const { kind, epoch, node } = envelope;
+    const { kind } = envelope;
     if (isSignOfLife(kind)) this.#heard();
     if (kind === STREAM_RESIGN) {
       this.#resigned = true;
       this.#reading?.applyAll();
     }
-    this.#options.effects.said(kind, jsonOf(message.bytes, envelope), epoch, node);
+    this.#said(envelope, message);
+  }
+
+  #said(envelope: Envelope, { bytes }: StreamMessage): void {
+    const { kind, epoch, node } = envelope;
+    this.#options.effects.said(kind, jsonOf(bytes, envelope), epoch, node);
   }
 
   #mayCampaign(nowMs: number): boolean {
@@ -226,9 +231,11 @@ export class Ownership {
       epoch,
       events: {
         confirmed: (verdict, sentMs) => this.#confirmed(verdict, sentMs),
-        lost: (why, its) => {
-          if (its < epoch) this.#vainEpoch = its;
+        lost: (why, envelope, message) => {
+          if (envelope.epoch < epoch) this.#vainEpoch = envelope.epoch;
           this.#leave(() => effects.depose(why), why);
+          // Nobody has to wait until this is read again to learn who owns.
+          if (this.state !== 'stopped') this.#said(envelope, message);
         },
         stop: (code, why) => this.#stop(code, why),
       },

@@ -1,15 +1,15 @@
 // What Publishing is given, and what it tells.
 
-import type { ReplicatedStream } from '../ports/stream.ts';
+import type { ReplicatedStream, StreamMessage } from '../ports/stream.ts';
 import type { Counting, Verdict } from './counting.ts';
-import type { Checksum } from './envelope.ts';
+import type { Checksum, Envelope } from './envelope.ts';
 
 /** What is told of them; never within a call from outside, but for `confirmed`. */
 export interface PublishingEvents {
   /** A message counts that was sent at `sentMs`, or later. */
   confirmed(verdict: Verdict, sentMs: number): void;
-  /** Somebody else's message counts, of that epoch: this node owns no more, or never did. */
-  lost(why: string, epoch: number): void;
+  /** Somebody else's message counts, which begins so: this node owns no more, or never did. */
+  lost(why: string, envelope: Envelope, message: StreamMessage): void;
   stop(code: number, why: string): void;
 }
 

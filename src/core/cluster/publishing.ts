@@ -271,7 +271,7 @@ export class Publishing {
     if (envelope.epoch === epoch && envelope.node === node && envelope.kind === STREAM_BEAT)
       return true;
     const { epoch: its, node: whose } = envelope;
-    events.lost(`message ${message.sequence} of epoch ${its}, node ${whose}`, its);
+    events.lost(`message ${message.sequence} of epoch ${its}, node ${whose}`, envelope, message);
     return false;
   }
 }

@@ -93,6 +93,7 @@ function node(
   const told: string[] = [];
   const held: (() => void)[] = [];
   let nowMs = 1000;
+  let said: OwnershipOptions['effects']['said'] = () => {};
   const tell = (what: string) => told.push(what);
   const ownership: Ownership = new Ownership({
     stream,
@@ -102,7 +103,7 @@ function node(
         const { length } = batches;
         held.push(() => done(undefined, length));
       },
-      said: () => {},
+      said: (...what) => said(...what),
       campaign: (epoch) => tell(`campaign ${epoch}`),
       own: (epoch) => tell(`own ${epoch}`),
       suspend: () => tell('suspend'),
@@ -141,6 +142,9 @@ function node(
         nowMs += TICK_MS;
         ownership.tick(nowMs);
       }
+    },
+    saidTo: (to: typeof said) => {
+      said = to;
     },
     mayDeliver: () => ownership.mayDeliver(nowMs),
   };
@@ -241,6 +245,30 @@ test('an owner is heard behind what takes long to be stored', () => {
   stream.answer('stored');
   stream.answer('stored');
   assert.equal(one.ownership.state, 'owning');
+});
+
+test('who gives up, as another one was first, hears at once who that is', () => {
+  const { stream, one, two } = followed();
+  const names: string[] = [];
+  const said: OwnershipOptions['effects']['said'] = (kind, json, epoch, number) => {
+    if (kind === STREAM_START) names.push(`${new TextDecoder().decode(json)} ${epoch} ${number}`);
+  };
+  const three = node(stream, 3);
+  three.after(50);
+  stream.tell();
+  three.held.shift()!();
+  for (const each of [one, two, three]) each.saidTo(said);
+  two.after(2000);
+  three.after(2000);
+  two.ownership.publish(105, bytes('two'), false, () => {});
+  three.ownership.publish(105, bytes('three'), false, () => {});
+  stream.answer('stored');
+  stream.answer('expected');
+  assert.deepEqual(three.told.splice(0), ['apply 100', 'campaign 2', 'depose']);
+  assert.deepEqual(names.splice(0), ['{"node":2} 2 2'], 'who only tried');
+  one.after(500);
+  stream.answer('expected');
+  assert.deepEqual([one.told.at(-1), names], ['depose', ['{"node":2} 2 2']], 'who owned');
 });
 
 test('an orderly stop lets others campaign at once', () => {
