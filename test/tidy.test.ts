@@ -315,7 +315,6 @@ const AIM_LINES = 300;
 const LARGE: Record<string, number> = {
   'src/cli/bench.ts': 365,
   'src/cli/lifecycle.ts': 333,
-  'src/client/connection.ts': 308,
   'src/client/consumer.ts': 310,
   'src/client/producer.ts': 344,
   'src/codec/plain.ts': 419,

@@ -10,7 +10,6 @@ export function textOf({ host, port }: Address): string {
 export class Addresses {
   readonly #all: readonly Address[];
   #at = 0;
-  #tried = 0; // in a row, in this round
 
   constructor(target: Target) {
     this.#all = target.addresses ?? [target];
@@ -25,15 +24,14 @@ export class Addresses {
     return this.#all.map(textOf).join(', ');
   }
 
-  /**
-   * The address after one that could not be reached, or was lost after it `wasOpen`; at once, where
-   * this round has not tried it. Nothing new where there is only one.
-   */
-  next(wasOpen: boolean): { address: Address | undefined; atOnce: boolean } {
-    if (this.isOne) return { address: undefined, atOnce: false };
-    this.#at = (this.#at + 1) % this.#all.length;
-    this.#tried = wasOpen ? 0 : (this.#tried + 1) % this.#all.length;
-    return { address: this.#all[this.#at], atOnce: this.#tried > 0 };
+  /** All of them, in the order of the next round. */
+  get round(): Address[] {
+    return [...this.#all.slice(this.#at), ...this.#all.slice(0, this.#at)];
+  }
+
+  /** The next round begins behind an address that was reached: it may be lost. */
+  reached(address: Address): void {
+    this.#at = (this.#all.indexOf(address) + 1) % this.#all.length;
   }
 }
 

@@ -4,11 +4,12 @@
 //   connecting ──► connected ──► reconnecting ──► connected …
 //        └───────────┴──► closing ──► closed ◄──┘   (closed is final and reported once)
 
-import { connect as connectSocket, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { deadline } from '../time/deadline.ts';
 import { after, cancel, type Timer } from '../time/timers.ts';
 import { onAbort } from './abort.ts';
-import { Addresses, textOf, wasCutShort } from './addresses.ts';
+import { Addresses, textOf } from './addresses.ts';
+import { type DialError, Dialing } from './dialing.ts';
 import { abortError, ThrustError } from './errors.ts';
 import { Hooks } from './hooks.ts';
 import {
@@ -24,7 +25,6 @@ import {
 
 /** Bytes that may wait in the socket before `write` asks to wait for `writable`. */
 const WRITE_BYTES_MAX = 1_048_576;
-const KEEP_ALIVE_MS = 10_000;
 /** A connection that lived this long was a success, also when nobody had anything to say. */
 const SETTLED_MS = 10_000;
 
@@ -58,11 +58,11 @@ export class Connection {
   #target: Target;
   readonly #addresses: Addresses;
   #status: Status = 'connecting';
+  #dialing: Dialing | undefined;
   #socket: Socket | undefined;
   #open = false;
   #everOpen = false;
   #attempts = 0; // in a row, without a sign of life from the broker
-  #triedAgain = false; // after Node.js had cut an address short
   #openedAtMs = 0;
   #timer: Timer | undefined;
   #finishing = false;
@@ -184,6 +184,7 @@ export class Connection {
     const wasOpen = this.#open;
     this.#socket = undefined;
     this.#open = false;
+    this.#dialing?.cancel();
     socket?.destroy();
     this.#setStatus('closed', error);
     if (wasOpen) this.#hooks.lost(this.closedError());
@@ -201,47 +202,38 @@ export class Connection {
   }
 
   #connect(): void {
-    const { host, port } = this.target;
-    const socket = connectSocket({
-      host,
-      port,
-      noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay: KEEP_ALIVE_MS,
+    const addresses = this.#addresses;
+    this.#dialing = new Dialing({
+      addresses: addresses.isOne ? [this.#target] : addresses.round,
+      timeoutMs: this.#connectTimeoutMs,
+      connected: (socket, address) => {
+        addresses.reached(address);
+        this.#target = { ...this.#target, ...address };
+        this.#opened(socket);
+      },
+      failed: (reason) => this.#gone(this.#describe(reason)),
     });
-    this.#socket = socket;
-    let reason: (Error & { code?: string }) | undefined;
-    this.#timer = deadline(this.#connectTimeoutMs, () => {
-      socket.destroy(new Error(`no connection within ${this.#connectTimeoutMs} ms`));
-    });
-    socket.on('connect', () => {
-      if (socket === this.#socket) this.#opened();
-    });
+  }
+
+  #opened(socket: Socket): void {
+    let reason: DialError | undefined;
     socket.on('data', (chunk: Uint8Array) => {
       if (socket === this.#socket) this.#hooks.received(chunk);
     });
     socket.on('drain', () => {
       if (socket === this.#socket) this.#hooks.writable();
     });
-    socket.on('error', (error: Error) => {
+    socket.on('error', (error: DialError) => {
       reason = error;
     });
     socket.on('close', () => {
       if (socket !== this.#socket) return;
       this.#socket = undefined;
-      if (!this.#triedAgain && wasCutShort(reason)) {
-        this.#triedAgain = true;
-        cancel(this.#timer);
-        this.#connect();
-      } else this.#gone(this.#describe(reason));
+      this.#gone(this.#describe(reason));
     });
-  }
-
-  #opened(): void {
-    cancel(this.#timer);
-    this.#timer = undefined;
+    this.#socket = socket;
+    this.#dialing = undefined;
     this.#open = true;
-    this.#triedAgain = false;
     this.#everOpen = true;
     this.#openedAtMs = performance.now();
     if (this.#status !== 'closing') this.#setStatus('connected', undefined);
@@ -249,7 +241,7 @@ export class Connection {
     for (const waiter of this.#readyWaiters.splice(0)) waiter.resolve();
   }
 
-  #describe(reason: (Error & { code?: string }) | undefined): ThrustError {
+  #describe(reason: DialError | undefined): ThrustError {
     const detail = reason === undefined ? '' : ` (${reason.code ?? reason.message})`;
     const message = this.#open
       ? `the connection to ${this.peer} was lost${detail}`
@@ -270,12 +262,6 @@ export class Connection {
       if (performance.now() - this.#openedAtMs >= SETTLED_MS) this.#attempts = 0;
       this.#hooks.lost(error);
       if (this.#status === 'closed') return; // the owner had nothing left to wait for
-    }
-    const next = this.#addresses.next(wasOpen);
-    this.#target = { ...this.#target, ...next.address };
-    if (next.atOnce) {
-      this.#connect();
-      return;
     }
     const reconnect = this.#reconnect;
     const hopeless = reconnect === undefined || this.#attempts >= reconnect.attempts;

@@ -53,7 +53,7 @@ export interface ConnectionOptions {
   signal?: AbortSignal;
   /** false: the first lost connection is the end. */
   reconnect?: ReconnectOptions | false;
-  /** Time for one attempt to connect, in ms. Default 5000. */
+  /** Time for one attempt to connect to an address, in ms. Default 5000. */
   connectTimeoutMs?: number;
   /**
    * Called after each change of status, never from inside one of your calls, and not waited for.
