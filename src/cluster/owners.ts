@@ -48,7 +48,7 @@ export class Owners {
 
   /**
    * Something counts. `isPast`: what is read of the past says nothing of now. But whose epoch that
-   * was owns the log if more of it comes: who always has batches under way seldom says who it is.
+   * was owns the log as soon as more of it comes, be that a part of a batch.
    */
   said(kind: number, json: Uint8Array, epoch: number, node: number, isPast: boolean): void {
     if (kind === STREAM_START) this.#tookOver(node, epoch, isPast);

@@ -147,10 +147,10 @@ export class Ownership {
     const start = !this.#started;
     this.#started = true;
     publishing.batch(position, bytes, closes, start, done);
-    // One that always has something to say says who it is now and then, too: who joins must hear
-    // whose batches they are. Beside a batch that is no further sign of life.
+    // One that always has something to say says who it is as often as one that has not: who joins
+    // holds clients until it hears that. Beside a batch that is no further sign of life.
     const nowMs = this.#options.clockMs();
-    if (this.#state === 'owning' && nowMs - this.#namedMs >= this.#options.ttlMs) {
+    if (this.#state === 'owning' && nowMs - this.#namedMs >= this.#options.beatMs) {
       this.#namedMs = nowMs;
       publishing.beat();
     }

@@ -217,7 +217,7 @@ test('an owner that always has a batch under way still says who it is', () => {
     while (stream.appends.length > 0) stream.answer('stored');
   }
   const kinds = stream.messages.slice(begun).map((message) => message[STREAM_KIND_AT]);
-  assert.equal(kinds.filter((kind) => kind === STREAM_BEAT).length, 1, 'after a TTL');
+  assert.equal(kinds.filter((kind) => kind === STREAM_BEAT).length, 4, 'after each beat');
 });
 
 test('one whose disk is never at rest says who it is beside its batches', () => {
@@ -230,7 +230,7 @@ test('one whose disk is never at rest says who it is beside its batches', () => 
     while (stream.appends.length > 0) stream.answer('stored');
   }
   const kinds = stream.messages.slice(begun).map((message) => message[STREAM_KIND_AT]);
-  assert.equal(kinds.filter((kind) => kind === STREAM_BEAT).length, 1, 'after a TTL');
+  assert.equal(kinds.filter((kind) => kind === STREAM_BEAT).length, 4, 'after each beat');
   one.after(1000);
   assert.equal(stream.appends.length, 0, 'but does not beat with nothing else to say');
 });

@@ -307,7 +307,7 @@ export const CORE_CLUSTER: readonly Mutant[] = [
     name: 'who joins an owner that is never idle does not hear who that is',
     file: 'src/core/cluster/ownership.ts',
     member: 'Ownership.publish',
-    find: 'nowMs - this.#namedMs >= this.#options.ttlMs',
+    find: 'nowMs - this.#namedMs >= this.#options.beatMs',
     replace: 'false',
     test: 'test/core/cluster/ownership.test.ts',
     caughtBy: 'an owner that always has a batch under way still says who it is',
