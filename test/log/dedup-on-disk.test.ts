@@ -157,6 +157,19 @@ test('windows end on disk, too, and the files go', async () => {
   assert.equal(story.duplicates, 0);
 });
 
+test('an id whose window is over is new again, although it stands in a file that others keep', async () => {
+  const story = storyOf({ rules: ['7 dedup=1m'] });
+  await story.begin();
+  const early = await story.fill(8);
+  await story.rest(30_000);
+  const late = await story.fill(16, 1000);
+  await story.rest(35_000);
+  const { countOnDisk } = idsOf(story);
+  assert.ok(countOnDisk > late.length + 500, `${countOnDisk} ids, ${late.length} of them late`);
+  assert.equal(await again(story, early), 0);
+  assert.equal(await again(story, late), late.length);
+});
+
 test('ids outlive their messages: through compaction, and what a start knows after it', async () => {
   const story = storyOf();
   await story.begin();

@@ -189,7 +189,8 @@ export const CORE_DEDUP: readonly Mutant[] = [
     find: "return isIn ? 'known' : 'new';",
     replace: "return 'known';",
     test: DISK_TEST,
-    caughtBy: 'windows end on disk, too, and the files go',
+    caughtBy:
+      'an id whose window is over is new again, although it stands in a file that others keep',
   },
   {
     name: 'what was looked up before a file came is believed after it',
