@@ -101,7 +101,9 @@ export class MutationRunner {
     const begun = performance.now();
     const test = path.join('build', scriptOf(mutant.test));
     const only = `--test-name-pattern=^${mutant.caughtBy.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}$`;
-    const child = spawn(process.execPath, ['--test-reporter=tap', only, test], {
+    // As all tests are run: what a test that fails leaves open does not keep it from its end.
+    const args = ['--test-force-exit', '--test-reporter=tap', only, test];
+    const child = spawn(process.execPath, args, {
       cwd: this.#folder,
       // A group of its own: brokers that the test started end with it.
       detached: true,
