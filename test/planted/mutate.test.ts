@@ -12,6 +12,8 @@ import type { Mutant } from './mutant.ts';
 import { Misfit, mutate } from './mutate.ts';
 import { refit, rewritten } from './refit.ts';
 import { Sources } from './sources.ts';
+import { parseSource } from './syntax.ts';
+import { unboundIn } from './unbound.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const LOG = `
@@ -103,8 +105,8 @@ test('what is alone behind an if or a loop stays alone, and may go', () => {
     'shift',
     'pop',
   ]);
-  const two = mutate(mutant('Log.#append', 'this.#list.shift();', 'a(); b();'), sources);
-  assert.match(two, /while \(this.#list.length > LIMIT\) \{ a\(\); b\(\); }/);
+  const two = mutate(mutant('Log.#append', 'this.#list.shift();', 'twice(1); twice(2);'), sources);
+  assert.match(two, /while \(this.#list.length > LIMIT\) \{ twice\(1\); twice\(2\); }/);
   const none = mutate(mutant('Log.#append', 'this.#list.shift();', ''), sources);
   assert.match(none, /while \(this.#list.length > LIMIT\) \{ {2}}/);
 });
@@ -159,6 +161,37 @@ test('a bug that is not one is refused', () => {
   assert.match(misfitOf('Log.#append', 'let i = 0', 'a(); b();'), /does not parse with it/);
   assert.match(misfitOf('Log.#append', 'break', ''), /not in Log.#append/);
   assert.match(misfitOf('Log.#append', 'count > LIMIT', 'this.#gone'), /uses #gone, which/);
+});
+
+test('a bug that uses what nothing binds, or leaves such a use behind, is refused', () => {
+  const unbound = (member: string, find: string, replace: string) =>
+    misfitOf(member, find, replace).replace(/.*nothing in src\/log.ts binds what it uses: /, '');
+  assert.equal(unbound('Log.#append', 'count > LIMIT', 'count > most || more'), 'most, more');
+  assert.equal(unbound('Log.#append', 'this.#list.shift()', 'this.#note("", i)'), 'i');
+  assert.equal(unbound('twice', 'const more = n + n;', ''), 'more');
+});
+
+test('a name is bound by what is around its use, and by nothing beside it', () => {
+  const unbound = (text: string) => [...unboundIn(parseSource(text))].join(' ');
+  for (const text of [
+    'import a, { type T, b as c } from "x"; a(c); const t = (v: T): v is T => v as T;',
+    'export const [a, { b, c: d = a, ...e }] = f(); function f({ g }, [h] = [g], ...i) { h(i, b, d, e); }',
+    'for (const [a] of []) a; for (let i = 0; i < 9; i++) i; for (const k in {}) k;',
+    'try { fail(); } catch ({ code }) { code; } function fail() { return arguments; }',
+    'class A { static #b = 1; static { const c = new A(); c.d.e = A.#b; } f(g) { return g; } }',
+    'switch (1) { case 1: { break; } default: const a = 1; a; }',
+    'const a = function again() { again(); }; a(class B { b = B; }); one: for (;;) continue one;',
+    'export { p, type Q } from "y"; export * from "z"; console.log({ r: process }.r, import.meta);',
+    'const s = 1; export { s as "t" }; ({ s }); (s satisfies Any)!; <Any>s;',
+  ])
+    assert.equal(unbound(text), '', text);
+  for (const [text, names] of [
+    ['import type { T } from "x"; import { type U } from "x"; T; U;', 'T U'],
+    ['{ const a = 1; } a; if (1) { let b; } b;', 'a b'],
+    ['for (const c of []); c; (d => 1)(d); try {} catch (e) { } e;', 'c d e'],
+    ['const f = function g() {}; g(); ({ h: i, j }); k.l[m]; n!; (o as Any);', 'g i j k m n o'],
+  ] as const)
+    assert.equal(unbound(text), names, text);
 });
 
 test('a bug whose test is not there says so', () => {

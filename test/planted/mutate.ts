@@ -6,12 +6,14 @@ import { nearest } from './nearest.ts';
 import { isTyped, lineAt, type Sources } from './sources.ts';
 import {
   membersOf,
+  type Node,
   type Place,
   parseSnippet,
   parseSource,
   type Snippet,
   shapeOf,
 } from './syntax.ts';
+import { unboundIn } from './unbound.ts';
 
 /** A mutant whose place is not there, not once, or cannot be changed like that. */
 export class Misfit extends Error {}
@@ -39,8 +41,16 @@ export function mutate(mutant: Mutant, sources: Sources): string {
   if (strange !== undefined)
     throw misfit(mutant, `it uses ${strange}, which ${file} does not have`);
   const changed = replaced(mutant, text, places[0]!, replace);
-  if (shapeIn(mutant, changed) === shapeIn(mutant, text))
+  const program = programIn(mutant, changed);
+  const shape = (nodes: readonly Node[] = []) =>
+    nodes.map((node) => shapeOf(node, isTyped(file))).join(' ');
+  if (shape(membersOf(program).get(member)) === shape(sources.members(file).get(member)))
     throw misfit(mutant, 'it changes nothing');
+  // A name that nothing binds ends whatever comes to it, and proves as little.
+  const unbound = isTyped(file) ? [] : [...unboundIn(program)];
+  const lost = unbound.filter((name) => !sources.unbound(file).has(name));
+  if (lost.length > 0)
+    throw misfit(mutant, `nothing in ${file} binds what it uses: ${lost.join(', ')}`);
   return changed;
 }
 
@@ -60,13 +70,11 @@ function replaced(
   return put(`(${last.replace(/;$/, '')})`);
 }
 
-function shapeIn(mutant: Mutant, text: string): string {
-  const { file, member } = mutant;
+function programIn(mutant: Mutant, text: string): readonly Node[] {
   try {
-    const nodes = membersOf(parseSource(text)).get(member) ?? [];
-    return nodes.map((node) => shapeOf(node, isTyped(file))).join(' ');
+    return parseSource(text);
   } catch (error) {
-    throw misfit(mutant, `${file} does not parse with it: ${(error as Error).message}`);
+    throw misfit(mutant, `${mutant.file} does not parse with it: ${(error as Error).message}`);
   }
 }
 

@@ -11,11 +11,13 @@ import {
   type Snippet,
   shapeOf,
 } from './syntax.ts';
+import { unboundIn } from './unbound.ts';
 
 /** What a mutant is looked for in: the sources, each parsed once. */
 export class Sources {
   readonly #texts: ReadonlyMap<string, string>;
   readonly #members = new Map<string, Map<string, Node[]>>();
+  readonly #unbound = new Map<string, ReadonlySet<string>>();
 
   /** `texts`: sources by their names, as mutants name them. */
   constructor(texts: ReadonlyMap<string, string>) {
@@ -49,6 +51,16 @@ export class Sources {
       this.#members.set(file, members);
     }
     return members;
+  }
+
+  /** Names that a source uses and does not bind. */
+  unbound(file: string): ReadonlySet<string> {
+    let unbound = this.#unbound.get(file);
+    if (unbound === undefined) {
+      unbound = unboundIn(parseSource(this.#texts.get(file) ?? ''));
+      this.#unbound.set(file, unbound);
+    }
+    return unbound;
   }
 
   /** Where a snippet stands in a member. */

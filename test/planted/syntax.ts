@@ -158,6 +158,16 @@ function shapesOf(list: readonly unknown[], typed: boolean): string {
   return there.map((each) => (isNode(each) ? shapeOf(each, typed) : String(each))).join(' ');
 }
 
+/** What a node consists of, but for the names of properties, which stand for nothing else. */
+export function* partsOf(node: Node, typed: boolean): Generator<[key: string, Node | Node[]]> {
+  for (const [key, value] of Object.entries(node)) {
+    if (IGNORED.has(key) || COMMENTS.test(key) || (!typed && ERASED.has(key))) continue;
+    if ((key === 'key' || key === 'property') && node.computed !== true) continue;
+    if (isNode(value)) yield [key, value];
+    else if (Array.isArray(value)) yield [key, value.filter(isNode)];
+  }
+}
+
 /** Where a snippet could stand in a member, of which `isWanted` says which. */
 export function placesIn(
   roots: readonly Node[],
@@ -188,16 +198,14 @@ export function placesIn(
       // `a!` is `a` as well, and no place of its own.
       if (!typed && WRAPPERS.has(node.type)) return;
     }
-    for (const [key, value] of Object.entries(node)) {
-      if (IGNORED.has(key) || COMMENTS.test(key) || (!typed && ERASED.has(key))) continue;
-      if ((key === 'key' || key === 'property') && node.computed !== true) continue;
-      if (isNode(value)) visit(value, false);
-      else if (Array.isArray(value)) {
-        const nodes = value.filter(isNode);
-        const isList = key === 'body' || key === 'consequent';
-        if (isList && expression === undefined) list(nodes);
-        for (const each of nodes) visit(each, isList);
+    for (const [key, part] of partsOf(node, typed)) {
+      if (!Array.isArray(part)) {
+        visit(part, false);
+        continue;
       }
+      const isList = key === 'body' || key === 'consequent';
+      if (isList && expression === undefined) list(part);
+      for (const each of part) visit(each, isList);
     }
   };
   if (expression === undefined) for (const root of roots) add([root], 'list');

@@ -178,6 +178,20 @@ for (const [name, codec] of codecs)
         assert.deepEqual(send(world, [2, 'x'.repeat(1024)]), acks(1), `message ${i}`);
     });
 
+    test('the first message of a batch goes in, however little of a segment is left', () => {
+      const segmentBytes = 64 * 1024;
+      // With some of them the message has room, and its head has none.
+      const lefts = [2048, ...Array.from({ length: 21 }, (_, i) => 520 + 8 * i)];
+      const turned: number[] = [];
+      for (const left of lefts) {
+        const resume = { places: true, offset: segmentBytes - left };
+        const world = worldOf({ rules: ['2 delay=1s'], resume, limits: { segmentBytes } });
+        assert.deepEqual(send(world, [2, 'x'.repeat(200)]), acks(1), `with ${left} bytes left`);
+        if (world.log.bases().length > 1) turned.push(left);
+      }
+      assert.deepEqual(turned, lefts.slice(1));
+    });
+
     test('one at a time: what was never given to anybody holds nothing back', () => {
       const rules = ['2 delay=1s max_in_flight=1 retry=5s'];
       const world = worldOf({ rules, resume: { places: true } });

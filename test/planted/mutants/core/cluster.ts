@@ -132,9 +132,10 @@ export const CORE_CLUSTER: readonly Mutant[] = [
   {
     name: 'another last number taken for the own message, unread',
     file: 'src/core/cluster/publishing.ts',
-    member: 'Publishing.#failed',
-    find: "this.#full = appended.why === 'full';",
-    replace: "if (appended.why === 'expected') { this.#confirm(item); return; }",
+    member: 'Publishing.#append',
+    find: 'this.#failed(appended);',
+    replace:
+      "if (!appended.ok && appended.why === 'expected') this.#confirm(item); else this.#failed(appended);",
     test: 'test/sim/cluster/cluster.test.ts',
     caughtBy: '60 worlds of three nodes and one stream: every promise holds in each',
   },

@@ -27,13 +27,13 @@ export const CORE_INTAKE_LATER: readonly Mutant[] = [
     caughtBy: 'due times are rounded up to 8 ms, never down',
   },
   {
-    name: 'a head without room asks for ever',
+    name: 'a head without room waits, and asks for none',
     file: 'src/core/connections/ruled-runs.ts',
     member: 'RuledRuns.#placed',
     find: 'if (messages === 0 && !reader.quantumUsed(0) && !reader.makeRoom(least)) return undefined;',
-    replace: 'if (messages === 0) throw new BugError("bug: no room");',
+    replace: 'if (messages === 0) { this.#owner.wait(); return undefined; }',
     test: DELAYS_TEST,
-    caughtBy: 'messages that fill segments, in any pieces, with others between them',
+    caughtBy: 'the first message of a batch goes in, however little of a segment is left',
   },
   {
     name: 'messages that were never given to anybody hold an ordered line',
