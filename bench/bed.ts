@@ -26,6 +26,10 @@ export interface BedOptions {
   many?: number;
   /** Peers of the scenario `peers`, by their keys; default: every one that is there. */
   peers?: readonly string[];
+  /** Bytes of disk that are written beforehand for each second of load; default STOCKED_BYTES. */
+  stock?: number;
+  /** Further flags of every broker. */
+  flags?: readonly string[];
   /** Told what is going on. */
   note: (text: string) => void;
 }
@@ -59,14 +63,17 @@ export type Load = Partial<Omit<LoadPlan, 'firstBucket'>> & { firstBucket?: stri
 export const MESSAGES = 10_000_000;
 
 // The stock is made for this rate: more than a broker has reached on the machines tried.
-const STOCKED_BYTES_PER_SECOND = 1600e6;
+const STOCKED_BYTES = 1600e6;
 // Making it is gigabytes of writing, which the disk may still be busy with behind the last sync.
-const REST_MS = 2000;
+const REST_MS_MAX = 2000;
+const REST_BYTES_PER_MS = 500_000;
 const STOCKED_MS = 180_000;
 const SLOW_BYTES_PER_MS = 100_000;
 // Slower than this a counted run is given up.
 const SLOW_MESSAGES_PER_MS = 20;
 const SEGMENT_BYTES = 64 * 1024 * 1024;
+// More than a disk's cache holds; a short run needs less.
+const JOURNAL_BYTES_MAX = 1024 ** 3;
 
 const script = (name: string): string => fileURLToPath(new URL(`./${name}.js`, import.meta.url));
 
@@ -165,7 +172,9 @@ export class Bed {
     const ms = String(Math.ceil(this.options.seconds * 1000));
     await mkdir(this.options.dir, { recursive: true });
     const folder = await mkdtemp(join(resolve(this.options.dir), `${name}-`));
-    const child = new Child(script(name), { args: name === 'disk' ? [folder, ms, what] : [ms] });
+    const written = this.options.stock === undefined ? [] : [String(this.#stock())];
+    const args = name === 'disk' ? [folder, ms, what, ...written] : [ms];
+    const child = new Child(script(name), { args });
     try {
       return await child.event('result', this.options.seconds * 4000 + 120_000);
     } finally {
@@ -185,7 +194,8 @@ export class Bed {
   }
 
   broker(flags: readonly string[] = [], dashboard = false): Promise<PrivateBroker> {
-    return startBroker({ dir: this.options.dir, flags, dashboard });
+    const { dir, flags: further = [] } = this.options;
+    return startBroker({ dir, flags: [...flags, ...further], dashboard });
   }
 
   /** A broker that holds disk space ready for so many bytes of log. */
@@ -197,7 +207,7 @@ export class Bed {
     for (const until = performance.now() + waitMs; performance.now() < until; await sleep(100)) {
       const names = await readdir(log);
       if (names.filter((name) => name.startsWith('spare-')).length < count) continue;
-      await sleep(REST_MS);
+      await sleep(Math.min(REST_MS_MAX, bytes / REST_BYTES_PER_MS));
       return broker;
     }
     await broker.stop();
@@ -208,14 +218,16 @@ export class Bed {
 
   /** What the disk could take at most while a sample lasts. */
   #stock(): number {
-    const { seconds, warmupSeconds } = this.options;
-    return (seconds + warmupSeconds) * STOCKED_BYTES_PER_SECOND;
+    const { seconds, warmupSeconds, stock = STOCKED_BYTES } = this.options;
+    return (seconds + warmupSeconds) * stock;
   }
 
-  async #argumentOf(server: Server, load: Load): Promise<string> {
-    if (server !== 'journal') return String(load.consumerBatchMessages ?? 1000);
+  async #argumentsOf(server: Server, load: Load): Promise<string[]> {
+    if (server !== 'journal') return [String(load.consumerBatchMessages ?? 1000)];
     await mkdir(this.options.dir, { recursive: true });
-    return join(resolve(this.options.dir), `journal-${process.pid}-${Date.now()}`);
+    const file = join(resolve(this.options.dir), `journal-${process.pid}-${Date.now()}`);
+    const bytes = Math.max(SEGMENT_BYTES, Math.min(JOURNAL_BYTES_MAX, this.#stock()));
+    return [file, String(bytes)];
   }
 
   async start(server: Server, load: Load): Promise<Started> {
@@ -223,7 +235,7 @@ export class Bed {
       return startedOf(
         server === 'broker' ? await this.broker() : await this.stocked(this.#stock()),
       );
-    const args = ['u64', await this.#argumentOf(server, load)];
+    const args = ['u64', ...(await this.#argumentsOf(server, load))];
     const child = new Child(script(server), { args });
     try {
       const { intake, exhaust = 0 } = await child.event('ready');

@@ -3,7 +3,7 @@
 // same into blocks that are new, which is what a log that nobody consumes needs. `direct`: what the
 // log's own way of writing could reach, past the page cache in pieces of a commit's size, over more
 // blocks than a disk's cache holds. A program of its own: `node build/bench/disk.js DIR MS
-// sync|grow|direct`, MS for each figure.
+// sync|grow|direct [BYTES]`, MS for each figure, `direct` over so many bytes.
 
 import fs from 'node:fs';
 import { join } from 'node:path';
@@ -81,8 +81,8 @@ async function grow(fd: number, ms: number): Promise<number> {
  * Writes and syncs past the page cache for `ms`, over blocks that were written before; MB/s, or
  * undefined where the file system cannot do that.
  */
-async function direct(file: string, ms: number): Promise<number | undefined> {
-  const fileBytes = Math.min(DIRECT_FILE_BYTES_MAX, Math.max(FILE_BYTES, ms * DIRECT_BYTES_PER_MS));
+async function direct(file: string, ms: number, bytes: number): Promise<number | undefined> {
+  const fileBytes = Math.min(DIRECT_FILE_BYTES_MAX, Math.max(FILE_BYTES, bytes));
   // Memory that begins at a page, as the log's own does; the module in it is never called.
   const data = new Uint8Array(instantiateModule().memory.buffer, 0, DIRECT_BYTES);
   data.fill(0x5a);
@@ -116,7 +116,7 @@ function summary(durations: number[]): object {
   return { count, p50: percentile(durations, 50), p99: percentile(durations, 99) };
 }
 
-const [dir = '.', ms = '1000', what = 'sync'] = process.argv.slice(2);
+const [dir = '.', ms = '1000', what = 'sync', written] = process.argv.slice(2);
 const file = join(dir, `disk-${process.pid}.bin`);
 try {
   if (what === 'grow') {
@@ -124,7 +124,8 @@ try {
     say('result', { newMBps: await grow(fd, Number(ms)) });
     fs.closeSync(fd);
   } else if (what === 'direct') {
-    say('result', { directMBps: await direct(file, Number(ms)) });
+    const bytes = Number(written ?? Number(ms) * DIRECT_BYTES_PER_MS);
+    say('result', { directMBps: await direct(file, Number(ms), bytes) });
   } else {
     const fd = await preallocate(file);
     const some = (bytes: number): Promise<number[]> =>

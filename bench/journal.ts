@@ -1,7 +1,8 @@
 // The least that keeps the promise of an ack, in plain Node: what producers send is put one after
 // the other, written past the page cache and synced, one at a time; then its batches are acked.
 // Nothing is checked, nothing could be found again or delivered. A program of its own:
-// `node build/bench/journal.js [u64|u32] FILE`.
+// `node build/bench/journal.js [u64|u32] FILE BYTES`: the file has so many and is written again and
+// again.
 
 import fs from 'node:fs';
 import type net from 'node:net';
@@ -11,13 +12,13 @@ import { FrameScanner } from '../src/load/scanner.ts';
 import { listen, onLeave, say } from './process.ts';
 
 const MIB = 1024 * 1024;
-const FILE_BYTES = 1024 * MIB;
 // More than the loads of the benchmark have in flight.
 const SIDE_BYTES = 8 * MIB;
 const PAGE_BYTES = 65_536;
 const STORED = new Uint8Array(BATCH_MESSAGES_MAX).fill(1);
 
-const [wire = 'u64', file = ''] = process.argv.slice(2);
+const [wire = 'u64', file = '', bytes = ''] = process.argv.slice(2);
+const FILE_BYTES = Math.ceil(Number(bytes) / SIDE_BYTES) * SIDE_BYTES;
 // Begins at a page, as writes past the cache need; two sides, one fills while the other is written.
 const memory = new WebAssembly.Memory({ initial: (2 * SIDE_BYTES) / PAGE_BYTES }).buffer;
 const sides = [0, 1].map((side) => new Uint8Array(memory, side * SIDE_BYTES, SIDE_BYTES));

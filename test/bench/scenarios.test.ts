@@ -27,12 +27,14 @@ const bedOf = (seconds: number) =>
     idle: 20,
     messages: 40_000,
     many: 5,
+    stock: 200e6,
+    flags: ['--segment-size', '8MiB'],
     peers: [], // those of this machine are in peers.test.ts
     note: () => {},
   });
-const bed = bedOf(0.2);
-/** In which something gets through on a machine that has other work, too. */
-const longBed = bedOf(5);
+/** In the last of them something gets through also on a machine that has other work, too. */
+const beds = [0.2, 1, 5].map(bedOf);
+const [bed] = beds;
 
 /** May be 0 in so short a time: nobody was idle long enough, nothing grew, or all was well. */
 const MAY_BE_ZERO =
@@ -45,8 +47,11 @@ const nothing = ({ name, median }: Figure): boolean => !(median > 0) && !MAY_BE_
 describe('scenarios', () => {
   for (const { name, measure } of SCENARIOS)
     test(name, name.startsWith('cluster') ? needsNats : {}, async () => {
-      let figures = await measure(bed, () => {});
-      if (figures.some(nothing)) figures = await measure(longBed, () => {});
+      let figures: Figure[] = [];
+      for (const each of beds) {
+        figures = await measure(each, () => {});
+        if (!figures.some(nothing)) break;
+      }
       assert.ok(figures.length >= 3);
       for (const each of figures) {
         assert.ok(each.samples.length > 0 && each.samples.every(Number.isFinite), each.name);
