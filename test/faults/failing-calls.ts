@@ -106,12 +106,19 @@ function check(kind: Kind, where: string, { traced, exit, ackedMs }: Life, tally
     throw new Error(`${where}: the broker did not outlive it: ${traced.broker.lines.at(-1)?.msg}`);
 }
 
+/** How many calls of each kind a life without a fault has. It is the same life for every fault. */
+async function plainCounts(): Promise<Map<Call, number>> {
+  const { exit, traced } = await live(temporaryFolder());
+  if (exit !== 0) throw new Error(`the run without a fault ended with ${exit}`);
+  return callsOf(traced.trace());
+}
+let counted: Promise<Map<Call, number>> | undefined;
+
 /** One kind of failing call at up to `points` places. */
 export async function failingCall(kind: Kind, options: FaultOptions): Promise<Verdict> {
   const tally = new Tally(kind.name);
-  const plain = await live(temporaryFolder());
-  if (plain.exit !== 0) throw new Error(`the run without a fault ended with ${plain.exit}`);
-  const counts = callsOf(plain.traced.trace());
+  counted ??= plainCounts();
+  const counts = await counted;
   const all = kind.calls.flatMap((call) =>
     Array.from({ length: counts.get(call) ?? 0 }, (_, i) => ({ call, nth: i + 1 })),
   );
