@@ -40,6 +40,9 @@ const COMMANDS = {
   format,
 };
 
+/** Why a build or an install cannot go on, in words for people. */
+class Failure extends Error {}
+
 function note(text) {
   process.stderr.write(`setup: ${text}\n`);
 }
@@ -63,10 +66,10 @@ async function run(program, args, what, options = {}) {
     child.once('error', (error) => resolve(`: ${error.message}`));
     child.once('close', (code) => resolve(code === 0 ? undefined : ''));
   });
-  held?.works(undefined);
+  held?.rests(child.pid);
   if (failure === undefined) return;
   process.stderr.write(Buffer.concat(said));
-  die(`${what} failed${failure}`);
+  throw new Failure(`${what} failed${failure}`);
 }
 
 /** Runs one of our tools with this very node. */
@@ -185,7 +188,7 @@ async function buildPage() {
         jsxImportSource: 'preact',
       });
   } catch (error) {
-    die(`the page does not build: ${error.message}`);
+    throw new Failure(`the page does not build: ${error.message}`);
   }
   for (const name of ['index.html', 'icon.svg'])
     fs.copyFileSync(path.join(PAGE_SOURCE, name), path.join(PAGE, name));
@@ -209,20 +212,29 @@ async function ensureBuild() {
   note('building …');
   fs.mkdirSync(BUILD, { recursive: true });
   // Each half is stamped when it is done and not before: an interrupted build must not count.
-  const done = { wasm: current.wasm ? wanted.wasm : '', script: '' };
-  fs.writeFileSync(STAMP, JSON.stringify(done));
-  if (!current.wasm) {
-    for (const target of ['release', 'debug'])
-      await runTool('assemblyscript/bin/asc.js', ['--target', target], `asc (${target})`);
-    done.wasm = wanted.wasm;
+  const done = {};
+  const stamp = (half) => {
+    done[half] = wanted[half];
     fs.writeFileSync(STAMP, JSON.stringify(done));
-  }
-  if (!current.script) {
-    removeOrphans();
-    await runTool('typescript/bin/tsc', ['-p', 'tsconfig.json'], 'tsc');
-    await buildPage();
-  }
-  fs.writeFileSync(STAMP, JSON.stringify(wanted));
+  };
+  const make = async (half, work) => {
+    if (!current[half]) await work();
+    stamp(half);
+  };
+  fs.writeFileSync(STAMP, JSON.stringify(done));
+  const halves = await Promise.allSettled([
+    make('wasm', async () => {
+      for (const target of ['release', 'debug'])
+        await runTool('assemblyscript/bin/asc.js', ['--target', target], `asc (${target})`);
+    }),
+    make('script', async () => {
+      removeOrphans();
+      await runTool('typescript/bin/tsc', ['-p', 'tsconfig.json'], 'tsc');
+      await buildPage();
+    }),
+  ]);
+  // Whoever fails waits for the other half: it must not go on writing behind the lock.
+  for (const { reason } of halves) if (reason !== undefined) throw reason;
 }
 
 /** Whether nothing has to be installed or built. */
@@ -375,8 +387,16 @@ class Lock {
 
   /** A program that was started here goes on after us if we are killed: until it ends, we live. */
   works(pid) {
-    const child = pid === undefined ? [] : [{ pid, start: startOf(pid) }];
-    const said = { ...JSON.parse(this.#text), processes: [...this.#processes, ...child] };
+    this.#say([...this.#processes, { pid, start: startOf(pid) }]);
+  }
+
+  rests(pid) {
+    this.#say(this.#processes.filter((each) => each.pid !== pid));
+  }
+
+  #say(processes) {
+    this.#processes = processes;
+    const said = { ...JSON.parse(this.#text), processes };
     if (readLock()?.text !== this.#text) return; // somebody cleaned up
     this.#text = JSON.stringify(said);
     try {
@@ -505,8 +525,13 @@ if (major < NODE_LEAST[0] || (major === NODE_LEAST[0] && minor < NODE_LEAST[1]))
 const builds = command !== 'lint' && command !== 'format';
 if (!isReady(builds)) {
   held = await Lock.take();
-  await ensureDependencies();
-  if (builds) await ensureBuild();
+  try {
+    await ensureDependencies();
+    if (builds) await ensureBuild();
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    die(error.message);
+  }
   held.release();
 }
 await COMMANDS[command](args);

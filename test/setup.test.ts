@@ -21,6 +21,11 @@ import { type Ended, plainEnvironment, Running } from './support/process.ts';
 
 const SETUP = fileURLToPath(new URL('../../setup.mjs', import.meta.url));
 
+/** Waits as long as there is a file of this name. */
+const HOLD = (name: string) => `
+  while (require('node:fs').existsSync('${name}'))
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);`;
+
 /** Writes down the call; the tools of the project are this plus a little. */
 const LOG_CALL = `
   require('node:fs').appendFileSync('calls', process.argv.slice(2).join(' ') + '\\n');`;
@@ -28,12 +33,14 @@ const LOG_CALL = `
 const TOOLS: Record<string, string> = {
   'assemblyscript/bin/asc.js': `${LOG_CALL}
     const fs = require('node:fs');
+    ${HOLD('hold-asc')}
     if (fs.existsSync('break-asc')) { console.error('asc says no'); process.exit(1); }
     const name = process.argv[3] === 'debug' ? 'thrustmq.debug.wasm' : 'thrustmq.wasm';
     fs.writeFileSync('build/' + name, '');`,
   // "Compiles" every .ts file by copying it.
   'typescript/bin/tsc': `${LOG_CALL}
     const fs = require('node:fs');
+    ${HOLD('hold-tsc')}
     if (fs.existsSync('break-tsc')) { console.log('type error'); process.exit(2); }
     for (const dir of ['src', 'test', 'bench'])
       for (const name of fs.existsSync(dir) ? fs.readdirSync(dir) : []) {
@@ -56,7 +63,7 @@ const ESBUILD = `
 
 const NPM = `${LOG_CALL}
   const fs = require('node:fs');
-  while (fs.existsSync('hold-npm')) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+  ${HOLD('hold-npm')}
   if (fs.existsSync('break-npm')) { console.error('no network'); process.exit(1); }
   fs.appendFileSync('calls', 'dry run: ' + process.env.npm_config_dry_run + '\\n');
   fs.mkdirSync('node_modules/dep', { recursive: true });
@@ -132,10 +139,24 @@ function lockOf(processes: { pid: number; start: string | undefined }[]): string
 const ASC = '--target release\n--target debug\n';
 const TSC = '-p tsconfig.json\n';
 
+/** The calls of each half of the build; the two are made at the same time. */
+function halves(calls: string): [wasm: string, script: string] {
+  const lines = calls.match(/.*\n/g) ?? [];
+  const isWasm = (line: string) => ASC.includes(line);
+  return [lines.filter(isWasm).join(''), lines.filter((line) => !isWasm(line)).join('')];
+}
+
+/** Settles when a tool was called with these arguments. */
+async function called(line: string): Promise<void> {
+  const file = join(folder, 'calls');
+  while (!existsSync(file) || !readFileSync(file, 'utf8').includes(line))
+    await new Promise((resolve) => setImmediate(resolve));
+}
+
 test('builds what is missing, once, and is quiet on standard output', async () => {
   const first = await run('build');
   assert.equal(first.code, 0, first.stderr);
-  assert.equal(first.calls, ASC + TSC);
+  assert.deepEqual(halves(first.calls), [ASC, TSC]);
   assert.equal(first.stdout, '');
   const second = await run('build');
   assert.deepEqual([second.calls, second.stdout, second.stderr], ['', '', '']);
@@ -149,7 +170,7 @@ test('a change of a source builds its half again, also to an older file', async 
   utimesSync(join(folder, 'src/other.ts'), 1000, 1000);
   assert.equal((await run('build')).calls, TSC);
   put('assembly/a.ts', '22');
-  assert.equal((await run('build')).calls, ASC + TSC);
+  assert.deepEqual(halves((await run('build')).calls), [ASC, TSC]);
   put('tsconfig.json', '{ }');
   assert.equal((await run('build')).calls, TSC);
   rmSync(join(folder, 'build/thrustmq.wasm'));
@@ -159,7 +180,7 @@ test('a change of a source builds its half again, also to an older file', async 
 test('the page is checked by itself, bundled, and made again when it is gone', async () => {
   for (const name of ['main.tsx', 'app.css', 'index.html', 'icon.svg']) put(`src/page/${name}`, '');
   const page = `${TSC}-p src/page/tsconfig.json\nbundle main.tsx\nbundle app.css\n`;
-  assert.equal((await run('build')).calls, ASC + page);
+  assert.deepEqual(halves((await run('build')).calls), [ASC, page]);
   for (const name of ['app.js', 'app.css', 'index.html', 'icon.svg'])
     assert.ok(existsSync(join(folder, 'build/src/dashboard/page', name)), name);
   assert.equal((await run('build')).calls, '');
@@ -200,6 +221,51 @@ test('a failed build shows what the tool said, exits 1 and is tried again', asyn
   put('assembly/a.ts', '1');
   put('break-asc', '');
   assert.match((await run('build')).stderr, /asc says no\nsetup: asc \(release\) failed/);
+});
+
+test('the halves are built at once, and who fails waits for the other', {
+  timeout: 120_000,
+}, async () => {
+  put('hold-asc', '');
+  await using good = start(['build']);
+  await called(TSC);
+  rmSync(join(folder, 'hold-asc'));
+  assert.equal((await good.ended).code, 0, good.stderr);
+  rmSync(join(folder, 'build'), { recursive: true });
+  put('hold-asc', '');
+  put('break-tsc', '');
+  await using bad = start(['build']);
+  await bad.errorOutput(/type error/);
+  assert.ok(isLocked(), 'the other half is at work');
+  rmSync(join(folder, 'hold-asc'));
+  const { code, stderr } = await bad.ended;
+  assert.equal(code, 1);
+  assert.match(stderr, /setup: tsc failed\n$/);
+  assert.ok(!isLocked());
+  rmSync(join(folder, 'break-tsc'));
+  rmSync(join(folder, 'calls'));
+  assert.equal((await run('build')).calls, TSC, 'the other half was done');
+});
+
+test('who was killed is not waited for although two of its programs were, until both have ended', {
+  skip: !hasProc && 'no /proc',
+  timeout: 120_000,
+}, async () => {
+  put('hold-asc', '');
+  put('hold-tsc', '');
+  await using first = start(['build']);
+  await Promise.all(['--target release', TSC].map(called));
+  first.child.kill('SIGKILL');
+  await first.ended;
+  for (const name of ['hold-tsc', 'hold-asc']) {
+    await using second = start(['build']);
+    const [text] = await second.errorOutput(/waiting for it|building/);
+    assert.match(text, /waiting/, `before ${name} is gone`);
+    rmSync(join(folder, name));
+  }
+  const { code, stderr } = await start(['build']).ended;
+  assert.equal(code, 0, stderr);
+  assert.ok(!isLocked());
 });
 
 test('dependencies are installed when missing, changed, or no longer wanted', async () => {
@@ -324,7 +390,7 @@ test('who was killed is not waited for, but what it had started is', {
   put('hold-npm', '');
   await using first = start(['build']);
   await first.errorOutput(/installing dependencies/);
-  while (!existsSync(join(folder, 'calls'))) await new Promise((resolve) => setImmediate(resolve));
+  await called('ci ');
   first.child.kill('SIGKILL');
   await using second = start(['build']);
   const [said] = await second.errorOutput(/waiting for it|installing/);
