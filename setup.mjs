@@ -17,6 +17,8 @@ const BUILD = path.join(ROOT, 'build');
 const STAMP = path.join(BUILD, '.stamp.json');
 const NODE_LEAST = [20, 19];
 const TEST_FILE_TIMEOUT_MS = 10 * 60_000;
+/** How many of the test files are named with their times. */
+const LONGEST = 20;
 
 /** What each half of the build is made from; a change in any of these makes it again. */
 const INPUTS = {
@@ -448,17 +450,31 @@ function lines(args) {
   return become('test/lines/main.js', args);
 }
 
+/**
+ * The order in which test files begin: first those that are kept as the longest, as one of them that
+ * began last would run alone; the others by name.
+ */
+function inOrder(names) {
+  const longest = (readJson(path.join(ROOT, 'test', 'longest.json')) ?? []).map((name) =>
+    path.join('build', 'test', `${name}.test.js`),
+  );
+  const rank = (name) => (longest.includes(name) ? longest.indexOf(name) : longest.length);
+  return names.sort((a, b) => rank(a) - rank(b));
+}
+
 async function test(filters) {
   const { run } = await import('node:test');
   const { spec } = await import('node:test/reporters');
-  const files = filesOf([path.join('build', 'test')])
+  const names = filesOf([path.join('build', 'test')])
     .map(([name]) => name)
     .filter((name) => name.endsWith('.test.js'))
     .filter((name) => filters.length === 0 || filters.some((part) => name.includes(part)));
+  const files = inOrder(names);
   if (files.length === 0) die(`no test file matches ${filters.join(' ') || 'at all'}`);
   const skipped = [];
-  const tally = { ran: 0, failed: 0 };
-  const concurrency = Math.max(1, Math.min(4, os.availableParallelism()));
+  const tally = { ran: 0, failed: 0, ms: new Map() };
+  // One more than there are cores: much of the time a file waits, for disks, elections and timers.
+  const concurrency = Math.min(4, os.availableParallelism() + 1);
   const events = run({
     files: files.map((name) => path.join(ROOT, name)),
     concurrency,
@@ -469,6 +485,8 @@ async function test(filters) {
   const count = (event, failed) => {
     if (failed) tally.failed += 1;
     const isFile = files.some((name) => path.join(ROOT, name) === event.name);
+    if (event.nesting === 0 && !isFile)
+      tally.ms.set(event.file, (tally.ms.get(event.file) ?? 0) + event.details.duration_ms);
     if (event.details?.type === 'suite' || isFile) return;
     if (event.skip === undefined && event.todo === undefined) tally.ran += 1;
     else skipped.push({ event, why: event.skip ?? event.todo });
@@ -483,11 +501,17 @@ async function test(filters) {
   summarise(skipped, tally);
 }
 
-function summarise(skipped, { ran, failed }) {
+function summarise(skipped, { ran, failed, ms }) {
+  const nameOf = (file = '') => path.relative(BUILD, file).replace(/\.js$/, '');
   const lines = skipped.map(({ event, why }) => {
-    const file = path.relative(BUILD, event.file ?? '').replace(/\.js$/, '');
-    return `  ${file}: ${event.name}${typeof why === 'string' && why !== '' ? ` (${why})` : ''}`;
+    const reason = typeof why === 'string' && why !== '' ? ` (${why})` : '';
+    return `  ${nameOf(event.file)}: ${event.name}${reason}`;
   });
+  const longest = [...ms].sort(([, a], [, b]) => b - a).slice(0, LONGEST);
+  const told = longest.map(
+    ([file, each]) => `\n${String(Math.round(each / 1000)).padStart(5)} s  ${nameOf(file)}`,
+  );
+  process.stdout.write(`\nlongest files:${told.join('')}\n`);
   process.stdout.write(`\nran ${ran}, skipped ${skipped.length}, failed ${failed}\n`);
   if (lines.length > 0) process.stdout.write(`skipped:\n${lines.sort().join('\n')}\n`);
   if (ran === 0) process.stdout.write('no test ran: that counts as a failure\n');

@@ -318,6 +318,7 @@ test('start runs serve with the arguments in the same process', async () => {
 
 const PASSING = `import { test } from 'node:test'; test('fine', () => {});
   test('left out', { skip: 'no tool' }, () => {}); test('later', { todo: true }, () => {});`;
+const said = (name: string) => `import { test } from 'node:test'; test('of ${name} ', () => {});`;
 const FAILING = `import { test } from 'node:test'; test('broken', () => { throw 1; });`;
 
 test('test runs every test file, names what was skipped, fails when one fails', async () => {
@@ -333,6 +334,16 @@ test('test runs every test file, names what was skipped, fails when one fails', 
   assert.match(bad.stdout, /broken/);
   assert.match(bad.stdout, /failed 1\n/);
   assert.equal((await run('test', 'a.test')).code, 0, 'a filter runs its files only');
+});
+
+test('files that are kept as the longest begin first; how long the longest took is told', async () => {
+  for (const name of ['a', 'b', 'c']) put(`test/${name}.test.ts`, said(name));
+  const order = async () => (await run('test')).stdout.match(/of [abc] /g)?.join('');
+  assert.equal(await order(), 'of a of b of c ');
+  put('test/longest.json', '["c", "b"]');
+  const { stdout } = await run('test');
+  assert.equal(stdout.match(/of [abc] /g)?.join(''), 'of c of b of a ');
+  assert.match(stdout, /\nlongest files:(\n +\d+ s {2}test\/[abc]\.test){3}\n\nran 3, /);
 });
 
 test('no test at all is a failure: no file, no match, an empty or a dying file', async () => {

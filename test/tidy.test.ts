@@ -86,6 +86,17 @@ test('every file begins by saying what it owns', () => {
   );
 });
 
+test('the test files that begin first are there, each once', () => {
+  const text = fs.readFileSync(path.join(ROOT, 'test', 'longest.json'), 'utf8');
+  const names = JSON.parse(text) as string[];
+  none(
+    names
+      .filter((name) => !fs.existsSync(path.join(ROOT, 'test', `${name}.test.ts`)))
+      .map((name) => `test/longest.json: ${name} is gone`),
+  );
+  assert.equal(new Set(names).size, names.length);
+});
+
 test('nothing is left for later', () => {
   const marks = new RegExp(`\\b(${['TO', 'FIX'].map((s, i) => s + ['DO', 'ME'][i]).join('|')})\\b`);
   none(each((line, where) => (marks.test(line) ? `${where}: do it or file it` : undefined)));
