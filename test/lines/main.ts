@@ -1,6 +1,7 @@
 // The command of release lines: npm run lines -- [VERSION …] [TEST …]. Builds and tests the project
 // with each other Node.js that it promises to run on. Without names of tests it is a part of them:
-// what uses Node.js, not what only computes for long. Ends with 1 if anything fails.
+// what uses Node.js, not what only computes for long. Ends with 1 if anything fails. With --fetch
+// it only brings the executables, and leaves it to the next run to say what is missing.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -15,9 +16,10 @@ const PART = ['cli/', 'client/', 'config/', 'dashboard/', 'io/', 'load/', 'time/
   .concat(['log/backup', 'log/file-log', 'log/files/', 'log/golden', 'log/segments/', 'log/tools'])
   .concat(['test/server', 'test/setup', 'test/starting', 'e2e/following', 'e2e/hostile'])
   .concat(['e2e/metrics', 'e2e/package', 'e2e/quickstart', 'e2e/start']);
-// They enumerate states of a log in memory, or wait for servers of NATS to agree: no Node.js has a
-// say in either. What speaks to those servers is among the others.
+// They enumerate states of a log in memory, wait for servers of NATS to agree, or check types: no
+// Node.js has a say in that. What speaks to those servers is among the others.
 const LONG = ['log/tools/repair', 'log/tools/verify', 'cluster/opening', 'cluster/object-bucket'];
+LONG.push('client/typings');
 
 /** The files of the part, as names that match no other. */
 function part(): string[] {
@@ -30,6 +32,11 @@ function part(): string[] {
     .filter((name) => !LONG.some((start) => name.includes(start)));
 }
 
+function bring(): void {
+  const complaint = fetchLines(PINS, FOLDER);
+  if (complaint !== undefined) process.stderr.write(`lines: npm fails: ${complaint}\n`);
+}
+
 async function main(args: string[]): Promise<Outcome[]> {
   const versions = args.filter((arg) => /^\d/.test(arg));
   const tests = args.filter((arg) => !versions.includes(arg));
@@ -38,8 +45,7 @@ async function main(args: string[]): Promise<Outcome[]> {
       ? version !== process.versions.node
       : versions.some((start) => `${version}.`.startsWith(`${start}.`));
   if (!linesIn(PINS).some(({ version }) => isWanted(version))) return [];
-  const complaint = fetchLines(PINS, FOLDER);
-  if (complaint !== undefined) process.stderr.write(`lines: npm fails: ${complaint}\n`);
+  bring();
   const outcomes: Outcome[] = [];
   for (const line of linesIn(FOLDER).filter(({ version }) => isWanted(version))) {
     const { version } = line;
@@ -56,13 +62,17 @@ async function main(args: string[]): Promise<Outcome[]> {
   return outcomes;
 }
 
-const outcomes = await main(process.argv.slice(2));
-if (outcomes.length === 0) {
-  process.stderr.write(
-    `lines: none is pinned of ${process.argv.slice(2).join(' ')}: see .ci/node-lines\n`,
-  );
-  process.exitCode = 2;
-} else {
+async function run(args: string[]): Promise<void> {
+  const outcomes = await main(args);
+  if (outcomes.length === 0) {
+    process.stderr.write(`lines: none is pinned of ${args.join(' ')}: see .ci/node-lines\n`);
+    process.exitCode = 2;
+    return;
+  }
   process.stdout.write(`\n${report(outcomes)}`);
   process.exitCode = outcomes.some(({ failed }) => failed > 0) ? 1 : 0;
 }
+
+const args = process.argv.slice(2);
+if (args.join() === '--fetch') bring();
+else await run(args);
