@@ -1,7 +1,7 @@
 // What the settings of a cluster say together: the configuration of this node, or what is refused.
 
 import { resolve } from 'node:path';
-import type { HostPort } from '../core/text/address.ts';
+import { authority, type HostPort } from '../core/text/address.ts';
 import { isLoopback } from './address.ts';
 import { CLUSTER_SHAPE, type ClusterKey, type ClusterValues } from './cluster-settings.ts';
 import { ConfigError } from './config-file.ts';
@@ -120,7 +120,7 @@ function complaintOf(values: ClusterValues, { sync }: ClusterContext): string | 
     ],
     [
       !hasTls && !hasToken && !isLoopback(listen.host),
-      `whoever reaches ${listen.host}:${listen.port} could speak for a node: give all nodes a token (--cluster-token-file), or certificates (--cluster-tls-…)`,
+      `whoever reaches ${authority(listen.host, listen.port)} could speak for a node: give all nodes a token (--cluster-token-file), or certificates (--cluster-tls-…)`,
     ],
     [
       ['0.0.0.0', '::'].includes(advertise.host),

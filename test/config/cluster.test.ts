@@ -127,6 +127,7 @@ test('what does not go together is refused, with what to do', () => {
     [{ cluster_nats_key: 'x' }, /-cert and --cluster-nats-key go together/],
     [{ cluster_tls_ca: 'x', cluster_tls_key: 'y' }, /--cluster-tls-ca, .* go together/],
     [{ cluster_listen: 'mq1:4888' }, /reaches mq1:4888 could speak for a node.*token-file/],
+    [{ cluster_listen: '[2001:db8::1]:4888' }, /reaches \[2001:db8::1\]:4888 could speak/],
     [{ cluster_listen: '0.0.0.0:1', cluster_token: 'x'.repeat(16) }, /--cluster-advertise/],
     [{ cluster_nats_synced: true, cluster_unsafe_sync: true }, /leave one out/],
     [{ cluster_replicas: 2 }, /must be 3, or 1/],

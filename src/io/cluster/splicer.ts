@@ -6,7 +6,7 @@ import type { Side } from '../../contract/snapshot.ts';
 import { Admission, type AdmissionLimits } from '../../core/connections/admission.ts';
 import type { Session } from '../../core/connections/session.ts';
 import * as notices from '../../core/delivery/notices.ts';
-import type { HostPort } from '../../core/text/address.ts';
+import { authority, type HostPort } from '../../core/text/address.ts';
 import { deadline } from '../../time/deadline.ts';
 import { after, cancel, type Timer } from '../../time/timers.ts';
 import { retransmissions } from '../peers.ts';
@@ -123,7 +123,7 @@ export class Splicer implements Share {
   /** The owner is not there, or does not want it: again soon, while the client is held. */
   refused(splice: Splice, why: string): void {
     const { host = '', port = 0 } = this.#owner ?? {};
-    const text = `the owner at ${host}:${port} takes no client: ${why}`;
+    const text = `the owner at ${authority(host, port)} takes no client: ${why}`;
     this.#options.notice('warn', 'cluster.owner', text);
     const { retryMs = RETRY_MS } = this.#options;
     const ms = Math.min(retryMs, RETRY_SOON_MS * 2 ** splice.refusals++);

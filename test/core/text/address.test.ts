@@ -10,6 +10,7 @@ test('what is written is read back, IPv6 in brackets', () => {
     ['node-1.example', 0, 'node-1.example:0'],
     ['::1', 65_535, '[::1]:65535'],
     ['fe80::1%eth0', 1, '[fe80::1%eth0]:1'],
+    ['::ffff:10.0.0.1', 4888, '[::ffff:10.0.0.1]:4888'],
   ] as const;
   for (const [host, port, text] of written) {
     assert.equal(authority(host, port), text);

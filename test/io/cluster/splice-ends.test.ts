@@ -10,6 +10,10 @@ import { OtherNode, OwnerSide, tokenFile } from './rig.ts';
 import { startOwner } from './serving.ts';
 
 const MESSAGES = 6;
+// A consumer that nobody misses would be waited for without end.
+const options = { timeout: 10_000 };
+// The broker finds out by itself what a node does not tell it, but not while a case runs.
+const PATIENT = { consumer_header_timeout: '1h', heartbeat: '1h', heartbeat_timeout: '1h' };
 // What the systems between both do not take of so much is held by the node.
 const LARGE_BYTES = 16 * 1024 * 1024;
 
@@ -26,20 +30,22 @@ interface Passing {
   taken: (call: () => void) => void;
   /** A consumer of the bucket of this case. */
   join: () => Promise<TestConsumer>;
+  until: Until;
 }
 
 /** When it goes; gives how many messages it has answered by then. */
 const MOMENTS: Record<string, (passing: Passing, go: Go) => Promise<number>> = {
-  'before an owner is known': async ({ node, at, join }, go) => {
+  'before an owner is known': async ({ node, at, join, until }, go) => {
     node.splicer.owner(undefined);
-    go(await join());
+    const consumer = await join();
+    await until(() => node.splicer.open > 0); // what is reset before that, it never sees
+    go(consumer);
     node.splicer.owner(at);
     return 0;
   },
-  'while it is joined to the owner': async ({ node, join }, go) => {
-    const before = node.links.length;
+  'while it is joined to the owner': async ({ node, join, until }, go) => {
     const consumer = await join();
-    while (node.links.length === before) await turn();
+    await until(() => node.splicer.open > 0);
     go(consumer);
     return 0;
   },
@@ -73,10 +79,20 @@ const MOMENTS: Record<string, (passing: Passing, go: Go) => Promise<number>> = {
 
 type Go = (consumer: TestConsumer) => void;
 
-const turn = () => new Promise(setImmediate);
+type Until = (isSo: () => boolean | Promise<boolean>) => Promise<void>;
+
+/** Looks in each turn of the event loop whether it is so, as long as the test goes on. */
+const untilIn =
+  ({ signal }: TestContext): Until =>
+  async (isSo) => {
+    while (!(await isSo())) {
+      signal.throwIfAborted();
+      await new Promise(setImmediate);
+    }
+  };
 
 async function passing(t: TestContext) {
-  const { server } = await startOwner(t);
+  const { server } = await startOwner(t, PATIENT);
   let taken: (() => void) | undefined;
   const owner = await new OwnerSide({
     token: new NodeToken(tokenFile()),
@@ -101,30 +117,38 @@ async function passing(t: TestContext) {
           : reject(new Error(outcome.detail)),
       ),
     );
-  return { node, at, open, taken: (call: () => void) => (taken = call) };
+  const [intake, exhaust] = [server.addresses.intake, server.addresses.exhaust].map(
+    ([address]) => address!.port,
+  ) as [number, number];
+  return { node, at, open, intake, exhaust, taken: (call: () => void) => (taken = call) };
 }
 
-for (const [moment, until] of Object.entries(MOMENTS))
+for (const [moment, goIn] of Object.entries(MOMENTS))
   for (const [way, go] of Object.entries(WAYS))
-    test(`${moment} a consumer ${way}`, async (t) => {
-      const { open, ...parts } = await passing(t);
+    test(`${moment} a consumer ${way}`, options, async (t) => {
+      const until = untilIn(t);
+      const { open, intake, exhaust, ...parts } = await passing(t);
       const { node } = parts;
+      const isOver = async () => (await open()) === 0 && node.splicer.open === 0;
       const bodies = Array.from({ length: MESSAGES }, (_, i) => `${i}`);
-      await publish(node.intake, 7n, bodies);
+      await publish(intake, 7n, bodies);
+      await until(isOver);
       const join = () => TestConsumer.join(node.exhaust, 7n, MESSAGES);
-      const answered = await until({ ...parts, join }, go);
-      const next = await join();
+      const answered = await goIn({ ...parts, join, until }, go);
+      // As the node passes only that one on, nothing else's end stands in for it.
+      const next = await TestConsumer.join(exhaust, 7n, MESSAGES);
       // Acks that were on their way when the connection broke off may be lost.
       const came = new Set<string>();
       while (came.size < MESSAGES - answered)
         for (const body of texts(await next.take(1))) came.add(body);
       for (const body of bodies.slice(answered)) assert.ok(came.has(body), `${body} is missing`);
       next.leave();
-      while ((await open()) > 0 || node.splicer.open > 0) await turn();
+      await until(isOver);
     });
 
 for (const [way, go] of Object.entries(WAYS))
-  test(`without having read what came a consumer ${way}`, async (t) => {
+  test(`without having read what came a consumer ${way}`, options, async (t) => {
+    const until = untilIn(t);
     const owner = await new OwnerSide({ token: new NodeToken(tokenFile()) }).listen();
     const node = await new OtherNode().listen();
     t.after(() => {
@@ -138,9 +162,9 @@ for (const [way, go] of Object.entries(WAYS))
     const isOver = new Promise((resolve) => socket.on('close', resolve));
     socket.on('end', () => socket.destroy()).resume(); // as a broker does
     socket.write(Buffer.alloc(LARGE_BYTES));
-    while (node.splicer.heldBytes === 0) await turn();
+    await until(() => node.splicer.heldBytes > 0);
     go(consumer);
     await isOver;
     consumer.leave();
-    while (node.splicer.open > 0) await turn();
+    await until(() => node.splicer.open === 0);
   });

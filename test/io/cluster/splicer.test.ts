@@ -114,6 +114,8 @@ test('an owner that is not there, or does not own yet, is tried again', async (t
   peer.send(Buffer.from('waits'));
   node.splicer.owner({ host: '127.0.0.1', port });
   await node.notices.like(/cluster.owner: .*ECONNREFUSED/);
+  node.splicer.owner({ host: '::1', port });
+  await node.notices.like(/cluster.owner: the owner at \[::1\]:\d+ takes no client/);
   node.splicer.owner(at(owner));
   await node.notices.like(/cluster.owner: .*not-owner/);
   owner.isOwner = true;
@@ -251,6 +253,28 @@ test('a broken connection breaks the other side, too', async (t) => {
   second.socket.resetAndDestroy(); // its owner died
   await second.peer.closed;
   await emptied(node);
+});
+
+test('what a client sent before it closed reaches its owner, though nothing reaches it', async (t) => {
+  const { owner, node } = await pair(t);
+  node.splicer.owner(at(owner));
+  const { peer, socket } = await joined(owner, node);
+  // More than the systems between both take, and less than the node would not read.
+  const chunk = Buffer.alloc(16 * 1024, 'abcdefg');
+  let sent = 0;
+  for (; node.splicer.heldBytes === 0; sent += chunk.length) {
+    peer.send(chunk);
+    await new Promise(setImmediate);
+  }
+  await once(peer.socket.end(), 'finish');
+  peer.destroy();
+  while (node.splicer.open > 0) {
+    socket.write('an answer'); // to which its system says that nobody is there
+    await new Promise(setImmediate);
+  }
+  const came = await Promise.race([read(socket, sent), closed(socket)]);
+  assert.equal(came?.length, sent);
+  await closed(socket);
 });
 
 const MANY = 16 * 1024 * 1024;

@@ -77,4 +77,13 @@ export const CORE_OTHERS: readonly Mutant[] = [
     test: 'test/core/timing/overdue.test.ts',
     caughtBy: 'so many silent consumers, the first within its time and all within 30 s',
   },
+  {
+    name: 'an IPv6 address with the end of an IPv4 one is none',
+    file: 'src/core/text/address.ts',
+    member: 'parseAuthority',
+    find: '/^(?:\\[([0-9a-zA-Z:.%_]+)\\]|([^\\s:[\\]/]+)):(\\d{1,5})$/',
+    replace: '/^(?:\\[([0-9a-zA-Z:%_]+)\\]|([^\\s:[\\]/]+)):(\\d{1,5})$/',
+    test: 'test/core/text/address.test.ts',
+    caughtBy: 'what is written is read back, IPv6 in brackets',
+  },
 ];
