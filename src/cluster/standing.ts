@@ -30,7 +30,8 @@ export class Standing {
     const place = ownership.placeAt(end);
     if (place === undefined) return;
     this.#place = place;
-    this.#segments = ownership.segments;
+    // What begins behind it may never be; and what is known grows and shrinks as time goes on.
+    this.#segments = ownership.segments.filter(({ sequence }) => sequence <= place.sequence);
   }
 
   /** The log was begun anew. */

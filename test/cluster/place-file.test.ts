@@ -57,7 +57,8 @@ test('where a log stands is never behind its own end, however far ahead its owne
     end,
     serial: 1,
   }));
-  const segments = [{ position: 4096, sequence: 5 }];
+  const segments = [4096, 8192, 9000, 9500].map((position, i) => ({ position, sequence: 6 + i }));
+  const known = segments.slice();
   const owner = {
     placeAt: (end: number) => places.findLast((place) => place.end <= end),
     segments,
@@ -65,10 +66,12 @@ test('where a log stands is never behind its own end, however far ahead its owne
   standing.note(owner, 8191);
   assert.equal(standing.place, undefined, 'published, and not on this disk');
   standing.note(owner, 8192);
-  assert.deepEqual([standing.place, standing.segments], [places[0], segments]);
+  assert.deepEqual([standing.place, standing.segments], [places[0], known.slice(0, 2)]);
   standing.note(owner, 9400);
   assert.equal(standing.place, places[1], 'two are published, one of them is on this disk');
-  standing.note({ placeAt: () => undefined, segments: [] }, 9000);
+  segments.splice(0, 2);
+  assert.deepEqual(standing.segments, known.slice(0, 3), 'as it was when it was noted');
+  standing.note({ placeAt: () => undefined, segments }, 9000);
   assert.equal(standing.place, places[1]);
   standing.begin(undefined);
   assert.deepEqual([standing.place, standing.segments], [undefined, []]);

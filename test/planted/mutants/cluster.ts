@@ -275,6 +275,15 @@ export const CLUSTER: readonly Mutant[] = [
     caughtBy: 'while it is joined to the owner a consumer ends its side',
   },
   {
+    name: 'segments are remembered that begin behind what is on the own disk',
+    file: 'src/cluster/standing.ts',
+    member: 'Standing.note',
+    find: 'sequence <= place.sequence',
+    replace: 'true',
+    test: 'test/cluster/place-file.test.ts',
+    caughtBy: 'where a log stands is never behind its own end, however far ahead its owner is',
+  },
+  {
     name: 'who takes producers only says that it takes consumers',
     file: 'src/io/cluster/node-listener.ts',
     member: 'NodeListener.#judge',

@@ -4,13 +4,13 @@
 
 import assert from 'node:assert/strict';
 import { FLAG_LAST, RECORD_FLAGS_AT, RECORD_HEADER_BYTES } from '../../../assembly/layout.ts';
+import { Standing } from '../../../src/cluster/standing.ts';
 import { crc32c } from '../../../src/codec/crc32c.ts';
 import { PlainCodec } from '../../../src/codec/plain.ts';
 import { Broker } from '../../../src/core/broker.ts';
-import type { CountedBatch, Place } from '../../../src/core/cluster/counting.ts';
+import type { CountedBatch } from '../../../src/core/cluster/counting.ts';
 import { Ownership } from '../../../src/core/cluster/ownership.ts';
 import type { OwnershipEffects } from '../../../src/core/cluster/ownership-options.ts';
-import type { SegmentPlace } from '../../../src/core/cluster/segment-places.ts';
 import type { Session } from '../../../src/core/connections/session.ts';
 import { ForegroundTraffic } from '../../../src/core/fairness/foreground.ts';
 import type { Failure, Position } from '../../../src/core/ports/basics.ts';
@@ -72,7 +72,7 @@ export class BrokerNode {
   readonly #codec: PlainCodec;
   readonly #sideCodec: PlainCodec;
   // What survives the process beside the log.
-  #saved: { place: Place | undefined; segments: readonly SegmentPlace[] } = NOWHERE;
+  readonly #saved = new Standing(undefined, []);
   #life = 0;
   #forms = 0;
   #isUp = false;
@@ -328,10 +328,8 @@ export class BrokerNode {
   // Remembered now and then. What was published may not be on this disk yet.
   #stand(form: Form): void {
     if (form.isOver || !this.#world.clock.chance(0.3)) return;
-    const place = this.#ownership?.placeAt(form.journal?.syncedPosition ?? form.follower.end);
-    if (place === undefined) return;
-    const segments = this.#ownership!.segments.filter(({ sequence }) => sequence <= place.sequence);
-    this.#saved = { place, segments };
+    if (this.#ownership === undefined) return;
+    this.#saved.note(this.#ownership, form.journal?.syncedPosition ?? form.follower.end);
   }
 
   // --- what ownership brings about --------------------------------------------------------------
@@ -363,7 +361,7 @@ export class BrokerNode {
         clock.count('rebuilt');
         this.#drop(why, () => {
           this.disk.empty();
-          this.#saved = NOWHERE;
+          this.#saved.begin(undefined);
           this.#open();
         });
       },
@@ -656,5 +654,3 @@ export class BrokerNode {
     look(100);
   }
 }
-
-const NOWHERE = { place: undefined, segments: [] };
