@@ -7,6 +7,7 @@ import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
 import type { Objm } from '@nats-io/obj';
 import type { MsgHdrs, NatsConnection, NodeConnectionOptions } from '@nats-io/transport-node';
 import { Credentials } from './credentials.ts';
+import { Reconnecting } from './reconnecting.ts';
 
 export type {
   Consumer,
@@ -36,6 +37,8 @@ export interface NatsAccess {
   caFile?: string | undefined;
   certFile?: string | undefined;
   keyFile?: string | undefined;
+  /** How often they are tried again. */
+  reconnecting?: Reconnecting | undefined;
   /** Gets sentences for the log. */
   warn: (text: string) => void;
 }
@@ -150,11 +153,12 @@ async function load() {
 export async function dial(access: NatsAccess): Promise<Nats> {
   const { transport, jetstream, objects } = await load();
   const tls = tlsOf(access);
+  const { reconnecting = new Reconnecting(access.servers.length) } = access;
   const options: NodeConnectionOptions = {
     servers: [...access.servers],
     name: 'thrustmq',
     maxReconnectAttempts: -1,
-    reconnectTimeWait: 100,
+    reconnectDelayHandler: () => reconnecting.delayMs(),
     pingInterval: PING_MS,
     maxPingOut: 2,
     timeout: DIAL_MS,
@@ -174,6 +178,7 @@ export async function dial(access: NatsAccess): Promise<Nats> {
     if (why === undefined) throw told(error as Error, tls !== undefined);
     throw new StreamRefused(`NATS (${access.servers.join(', ')}) ${why}`);
   }
+  void follow(connection, reconnecting);
   const publisher = jetstream.jetstream(connection, { timeout: API_MS });
   const replacing = transport.headers();
   replacing.set('Nats-Rollup', 'sub');
@@ -185,6 +190,13 @@ export async function dial(access: NatsAccess): Promise<Nats> {
     // It would ask for rights that nothing here needs.
     manager: await jetstream.jetstreamManager(connection, { timeout: API_MS, checkAPI: false }),
   };
+}
+
+async function follow(connection: NatsConnection, reconnecting: Reconnecting): Promise<void> {
+  for await (const status of connection.status()) {
+    if (status.type === 'reconnect') reconnecting.entered();
+    if (status.type === 'error' && isNoEntry(status.error)) reconnecting.refused();
+  }
 }
 
 /** The code that JetStream gave an error, if the error is an answer of its own. */
