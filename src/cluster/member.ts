@@ -155,6 +155,7 @@ export class Member {
     this.#ownership.tick(nowMs);
     if (this.#ownership.state === 'owning') this.#keeper?.advance(nowMs);
     this.notes.state(this.#ownership.state);
+    this.notes.rights('publish into', this.#ownership.forbidden);
     const { failure } = this.local;
     if (failure !== undefined && this.#life === undefined) this.#stop(74, failure);
   }

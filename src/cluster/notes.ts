@@ -5,10 +5,15 @@ import type { NodeState } from '../contract/cluster.ts';
 import type { Logger } from '../io/logger.ts';
 import type { OwnerIdentity } from './identity.ts';
 
+/** While a right is wanting, it is said so often, in ms. */
+const LACKING_MS = 60_000;
+
 export class Notes {
   readonly counts = { deposed: 0, doubts: 0, suspensions: 0, rebuilds: 0 };
   readonly #log: Logger;
   #doubts = false;
+  // What this node may not do, and when that was said last.
+  readonly #lacking = new Map<string, number>();
 
   constructor(log: Logger) {
     this.#log = log;
@@ -19,6 +24,20 @@ export class Notes {
     const doubts = state === 'doubting' || state === 'suspended';
     if (doubts && !this.#doubts) this.counts.doubts++;
     this.#doubts = doubts;
+  }
+
+  /** Looked at again and again: what NATS says to what this node has no right to, if anything. */
+  rights(to: 'publish into' | 'look at', why: string | undefined): void {
+    const saidMs = this.#lacking.get(to);
+    if (why === undefined) {
+      if (!this.#lacking.delete(to)) return;
+      const text = `nothing waits any more for the right to ${to} the stream`;
+      this.#log.info({ event: 'cluster.rights' }, text);
+    } else if (saidMs === undefined || performance.now() - saidMs >= LACKING_MS) {
+      this.#lacking.set(to, performance.now());
+      const text = `this node may not ${to} the stream: ${why}; give its user in NATS the rights that docs/cluster.md lists: what waits for them goes on by itself then`;
+      this.#log.warn({ event: 'cluster.rights' }, text);
+    }
   }
 
   owner({ node, address }: OwnerIdentity, epoch: number): void {

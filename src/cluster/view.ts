@@ -6,6 +6,7 @@ import type { ClusterSnapshot, NodeStatus } from '../contract/cluster.ts';
 import type { SeenNode } from '../contract/orders.ts';
 import { Lag } from '../core/cluster/lag.ts';
 import type { StreamState } from '../core/ports/stream.ts';
+import { isForbidden } from '../io/cluster/append-outcome.ts';
 import type { JetStreamLink } from '../io/cluster/jetstream.ts';
 import type { ServerOptions } from '../server.ts';
 import type { Member } from './member.ts';
@@ -34,8 +35,10 @@ export class View {
 
   /** Looks at stream and disk; about once a second. */
   look(): void {
-    const { link, dataDir } = this.#options;
+    const { link, member, dataDir } = this.#options;
     link.state((failure, state) => {
+      const isLacking = failure !== undefined && isForbidden(failure);
+      member.notes.rights('look at', isLacking ? failure.message : undefined);
       if (failure !== undefined || state === undefined) return;
       if (state.last !== this.#stream?.last) this.changes++;
       this.#stream = state;

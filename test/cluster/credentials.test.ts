@@ -5,18 +5,17 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { createProducer } from '../../src/client/index.ts';
 import { connectStream } from '../../src/io/cluster/jetstream.ts';
 import { ELSEWHERE } from '../io/cluster/certificates.ts';
 import { temporaryFolder } from '../support/broker.ts';
 import { Random, seedOf } from '../support/random.ts';
-import { KnownUser, Operator, tlsIn } from './credentials.ts';
+import { inFile, KnownUser, Operator, permissions, tlsIn } from './credentials.ts';
 import { NatsCluster, SERVERS } from './nats.ts';
 import { CLUSTER, Nodes, STREAM_BYTES } from './nodes.ts';
 import { Rig } from './rig.ts';
 import { optionsFor } from './stream-options.ts';
 import { SOME } from './strikes.ts';
-import { publish, take } from './traffic.ts';
+import { assertSilent, publish, take } from './traffic.ts';
 
 const random = new Random(seedOf('credentials for NATS'));
 const TIMEOUT_MS = 240_000;
@@ -24,19 +23,6 @@ const last = SERVERS.findLast(({ program }) => program !== undefined) ?? SERVERS
 const { program, skip } = last;
 const options = { ...(skip === undefined ? {} : { skip }), timeout: TIMEOUT_MS };
 const MIB = 1024 * 1024;
-
-/** As docs/cluster.md has them, for the cluster of the tests. */
-function permissions(): string {
-  const guide = fs.readFileSync(new URL('../../../docs/cluster.md', import.meta.url), 'utf8');
-  const [, block] = /```nats\n(permissions: .*?)```/s.exec(guide)!;
-  return block!.replaceAll('orders', CLUSTER);
-}
-
-function inFile(contents: string, folder = temporaryFolder()): string {
-  const file = path.join(folder, 'node.creds');
-  fs.writeFileSync(file, contents);
-  return file;
-}
 
 /** Publishes and takes until the owner has made a base of its log. */
 async function untilBase({ nodes }: Rig, owner: number): Promise<void> {
@@ -170,18 +156,6 @@ function removed(): Ending {
   };
 }
 
-/** Whether a message is acked within a second. */
-async function isAcked(address: { host: string; port: number }): Promise<boolean> {
-  const producer = createProducer({ ...address, ackTimeoutMs: 1000, reconnect: false });
-  try {
-    return (await producer.send(9, 'while nobody may')) !== undefined;
-  } catch {
-    return false;
-  } finally {
-    await producer.close({ timeoutMs: 0 });
-  }
-}
-
 for (const [how, make] of [
   ['expire, and come anew in their file', expiring],
   ['are taken away by the servers, and given back', removed],
@@ -201,13 +175,7 @@ for (const [how, make] of [
       nodes.node(node).line(({ msg }) => /does not let this node in any more/.test(msg));
     await Promise.all(nodes.running.map(out));
     await nodes.nobodyServes();
-    // What was on its way to clients by then arrives during the first.
-    assert.equal(await isAcked(nodes.intake[0]!), false);
-    const before = load.history.events.length;
-    assert.equal(await isAcked(nodes.intake[0]!), false);
-    const meanwhile = load.history.events.slice(before).map(({ kind }) => kind);
-    const isSilent = !meanwhile.includes('stored') && !meanwhile.includes('deliver');
-    assert.ok(isSilent, `${meanwhile}\n${nodes.tell()}`);
+    await assertSilent(rig, load);
 
     await mend(nats, file);
     await load.acked(SOME);

@@ -6,6 +6,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { nkeys } from '@nats-io/transport-node';
 import { CLUSTER } from '../io/cluster/certificates.ts';
+import { temporaryFolder } from '../support/broker.ts';
+import { CLUSTER as CLUSTER_NAME } from './nodes.ts';
 
 type KeyPair = ReturnType<typeof nkeys.createUser>;
 
@@ -109,4 +111,18 @@ export function tlsIn(folder: string): TlsFiles {
     config: `tls { cert_file: "${cert}", key_file: "${key}", ca_file: "${ca}", verify: true }`,
     flags: [...['--cluster-nats-ca', ca, '--cluster-nats-cert', cert, '--cluster-nats-key', key]],
   };
+}
+
+/** As docs/cluster.md has them, for the cluster of the tests. */
+export function permissions(): string {
+  const guide = fs.readFileSync(new URL('../../../docs/cluster.md', import.meta.url), 'utf8');
+  const [, block] = /```nats\n(permissions: .*?)```/s.exec(guide)!;
+  return block!.replaceAll('orders', CLUSTER_NAME);
+}
+
+/** A file of credentials with these contents. */
+export function inFile(contents: string, folder = temporaryFolder()): string {
+  const file = path.join(folder, 'node.creds');
+  fs.writeFileSync(file, contents);
+  return file;
 }

@@ -3,6 +3,8 @@
 import assert from 'node:assert/strict';
 import { createConsumer, createProducer } from '../../src/client/index.ts';
 import type { NodeAddress } from './clients.ts';
+import type { Load } from './load.ts';
+import type { Rig } from './rig.ts';
 
 const BATCH = 20;
 
@@ -28,4 +30,27 @@ export async function take(at: NodeAddress, bucket: number, count: number): Prom
   }
   await consumer.close();
   return bodies;
+}
+
+/** Whether a message is acked within a second. */
+async function isAcked(address: NodeAddress): Promise<boolean> {
+  const producer = createProducer({ ...address, ackTimeoutMs: 1000, reconnect: false });
+  try {
+    return (await producer.send(9, 'while nobody may')) !== undefined;
+  } catch {
+    return false;
+  } finally {
+    await producer.close({ timeoutMs: 0 });
+  }
+}
+
+/** Nothing is acked and nothing delivered, now that nobody serves. */
+export async function assertSilent({ nodes }: Rig, load: Load): Promise<void> {
+  // What was on its way to clients by then arrives during the first.
+  assert.equal(await isAcked(nodes.intake[0]!), false);
+  const before = load.history.events.length;
+  assert.equal(await isAcked(nodes.intake[0]!), false);
+  const meanwhile = load.history.events.slice(before).map(({ kind }) => kind);
+  const isSilent = !meanwhile.includes('stored') && !meanwhile.includes('deliver');
+  assert.ok(isSilent, `${meanwhile}\n${nodes.tell()}`);
 }

@@ -90,6 +90,11 @@ export class Ownership {
     return this.#publishing?.full ?? false;
   }
 
+  /** Why it has no right to publish, where it would have to. */
+  get forbidden(): string | undefined {
+    return this.#publishing?.forbidden;
+  }
+
   /** Whether this node may hand out messages at this time. */
   mayDeliver(nowMs: number): boolean {
     const fresh = nowMs - this.#confirmedMs < this.#options.ownMs;

@@ -34,9 +34,11 @@ interface Item {
 
 /** What has no answer for so long is looked for, and sent again; its answer counts all the same. */
 const PATIENCE_MS = 500;
-/** How long what is in doubt rests before it is looked at again, and a full stream, in ms. */
+/** How long what is in doubt rests before it is looked at again, a full stream, and one into which
+ * this node may not publish, in ms. */
 const RETRY_MS = 50;
 const FULL_MS = 250;
+const FORBIDDEN_MS = 1000;
 
 export class Publishing {
   readonly #options: PublishingOptions;
@@ -53,6 +55,7 @@ export class Publishing {
   #retryMs = 0;
   #ended = false;
   #full = false;
+  #forbidden: string | undefined;
   #resigned = false;
 
   constructor(options: PublishingOptions) {
@@ -67,6 +70,11 @@ export class Publishing {
   /** Whether the stream has no room for what was to be sent. */
   get full(): boolean {
     return this.#full;
+  }
+
+  /** Why this node has no right to publish what it had to, if it has none. */
+  get forbidden(): string | undefined {
+    return this.#forbidden;
   }
 
   /** When the last was sent that says that this node works. */
@@ -182,13 +190,19 @@ export class Publishing {
     else if (appended.why === 'refused') this.#options.events.stop(78, appended.text);
     else {
       this.#full = appended.why === 'full';
-      this.#doubt(this.#full ? FULL_MS : this.#doubting ? RETRY_MS : 0);
+      // Whatever else was answered was let through.
+      if (appended.why !== 'unknown') this.#forbidden = undefined;
+      if (appended.why === 'forbidden') {
+        this.#forbidden = appended.text;
+        this.#doubt(FORBIDDEN_MS);
+      } else this.#doubt(this.#full ? FULL_MS : this.#doubting ? RETRY_MS : 0);
     }
   }
 
   // However late it is told: it is true for ever, and it counts where all before it does.
   #stored(item: Item, sequence: number, sentMs: number): void {
     this.#full = false;
+    this.#forbidden = undefined;
     item.sequence = sequence;
     item.sentMs = sentMs;
     const { counting } = this.#options;

@@ -13,7 +13,9 @@ export type Appended =
   | { ok: false; why: 'unknown' }
   /** Not stored: the stream or its store is full. */
   | { ok: false; why: 'full' }
-  /** Not stored, and an operator is needed: rights, settings, the stream is gone. */
+  /** Not stored: this node has no right to, as long as nobody gives it back. */
+  | { ok: false; why: 'forbidden'; text: string }
+  /** Not stored, and an operator is needed: settings, the stream is gone. */
   | { ok: false; why: 'refused'; text: string };
 
 /** A message of the stream, envelope first; its bytes are valid only within the call. */

@@ -19,16 +19,20 @@ const AT_BOUND = /maximum (bytes|messages) exceeded|no space|insufficient/i;
 /** Not answered by a leader, or one that is being replaced. */
 const PASSING = [10_008, 10_009, 10_003, 10_013, 10_074];
 
-/** Rights are wanting, or what was sent is nothing that these servers take. */
-const HOPELESS = ['PermissionViolationError', 'AuthorizationError', 'InvalidArgumentError'];
+const FORBIDDEN = ['PermissionViolationError', 'AuthorizationError'];
+
+/** Whether rights are wanting: those of a user are taken away and given back as servers run. */
+export function isForbidden({ name, cause }: Error): boolean {
+  return FORBIDDEN.includes(name) || (cause instanceof Error && isForbidden(cause));
+}
 
 /** Names, and gives reasons for, what a failed append means; `error` is what the client threw. */
 export function outcomeOf(error: Error): Appended {
   const code = codeOf(error);
-  if (code === undefined)
-    return HOPELESS.includes(error.name)
-      ? { ok: false, why: 'refused', text: `an append is not let through: ${error.message}` }
-      : UNKNOWN;
+  if (isForbidden(error)) return { ok: false, why: 'forbidden', text: error.message };
+  if (error.name === 'InvalidArgumentError')
+    return { ok: false, why: 'refused', text: `an append is not let through: ${error.message}` };
+  if (code === undefined) return UNKNOWN;
   if (WRONG_LAST.includes(code)) return EXPECTED;
   if (NO_ROOM.includes(code)) return FULL;
   if (code === STORE_FAILED) return AT_BOUND.test(error.message) ? FULL : UNKNOWN;

@@ -70,8 +70,12 @@ class Stream {
   }
 
   /** The oldest append that has no answer gets this one; 'stored': it is. */
-  answer(what: 'stored' | 'expected' | 'unknown'): void {
+  answer(what: 'stored' | 'expected' | 'unknown' | 'forbidden'): void {
     const { bytes, expect, done } = this.appends.shift()!;
+    if (what === 'forbidden') {
+      done({ ok: false, why: what, text: 'no right' });
+      return;
+    }
     if (what !== 'stored') {
       done({ ok: false, why: what });
       return;
@@ -546,6 +550,35 @@ function slow(lateMs: number) {
   };
   return { one, two, counts, after, end: () => position };
 }
+
+test('an owner that may not publish any more waits, says why, and goes on when it may again', () => {
+  const stream = new Stream();
+  const one = owner(stream);
+  const done: string[] = [];
+  one.ownership.publish(105, bytes('1234'), false, (failure) => done.push(`${failure}`));
+  one.ownership.publish(109, bytes('1234'), false, (failure) => done.push(`${failure}`));
+  stream.answer('forbidden');
+  stream.answer('forbidden');
+  assert.equal(one.ownership.forbidden, 'no right');
+  one.after(900);
+  assert.equal(stream.appends.length, 0, 'it is not asked for all the time');
+  one.after(400);
+  assert.deepEqual([one.told, done], [['suspend'], []]);
+  stream.answer('unknown');
+  assert.equal(one.ownership.forbidden, 'no right', 'nobody has said anything else');
+  one.after(100);
+  stream.answer('stored');
+  assert.equal(one.ownership.forbidden, undefined);
+  stream.answer('stored');
+  assert.deepEqual(
+    [one.told, done],
+    [
+      ['suspend', 'go on'],
+      ['undefined', 'undefined'],
+    ],
+  );
+  assert.equal(one.ownership.state, 'owning');
+});
 
 test('who waits long for each answer stays the owner, and gets on', () => {
   // Longer than it may deliver without an answer, but others hear of it.

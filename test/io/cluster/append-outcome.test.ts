@@ -32,8 +32,15 @@ test('whatever does not say for sure leaves a doubt', () => {
     assert.deepEqual(outcomeOf(error), { ok: false, why: 'unknown' }, error.name);
 });
 
+test('this node has no right to, as long as nobody gives it back', () => {
+  const wrapped = Object.assign(new Error('x'), { cause: named('PermissionViolationError') });
+  const errors = ['PermissionViolationError', 'AuthorizationError'].map(named);
+  for (const error of [...errors, wrapped])
+    assert.deepEqual(outcomeOf(error), { ok: false, why: 'forbidden', text: 'x' });
+});
+
 test('an operator is needed', () => {
-  for (const error of [answer(10_054), named('PermissionViolationError')]) {
+  for (const error of [answer(10_054), named('InvalidArgumentError')]) {
     const outcome = outcomeOf(error);
     assert.ok(!outcome.ok && outcome.why === 'refused');
     assert.match(outcome.text, /an append is (refused|not let through)/);

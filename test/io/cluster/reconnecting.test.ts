@@ -65,7 +65,7 @@ class Door {
 }
 
 test('who is refused is patient, who finds nobody is not, and who is let in begins anew', {
-  timeout: 60_000,
+  timeout: 20_000,
 }, async (t) => {
   const door = new Door();
   const reconnecting = new Reconnecting(1);

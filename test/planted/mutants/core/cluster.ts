@@ -278,6 +278,16 @@ export const CORE_CLUSTER: readonly Mutant[] = [
     caughtBy: 'who is heard of too seldom loses nothing to whoever is as slow',
   },
   {
+    name: 'an owner without the right to publish asks for it all the time, and does not say so',
+    file: 'src/core/cluster/publishing.ts',
+    member: 'Publishing.#failed',
+    find: "appended.why === 'forbidden'",
+    replace: 'false',
+    test: 'test/core/cluster/ownership.test.ts',
+    caughtBy:
+      'an owner that may not publish any more waits, says why, and goes on when it may again',
+  },
+  {
     name: 'an owner is silent while something takes long to be stored',
     file: 'src/core/cluster/ownership.ts',
     member: 'Ownership.#watch',
