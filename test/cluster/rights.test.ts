@@ -1,5 +1,5 @@
-// Rights in NATS that are taken away while a cluster runs: nothing is acked or delivered without them,
-// each node goes on running and says what it lacks, and all goes on once they are back.
+// Rights in NATS that are taken away while a cluster runs: nothing is acked or delivered without
+// that to publish, each node runs on and says what it lacks, and all goes on once they are back.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,6 +1,6 @@
 // How long a node waits before it tries a server of NATS again. Servers that are away are tried all
-// the time, as a node can do nothing until one is back; those that answer, and do not let it in, ever
-// less often: each try costs them a signature to check, and a line of their log.
+// the time, as a node can do nothing until one is back; those that answer, and do not let it in,
+// ever less often: each try costs them a signature to check, and a line of their log.
 
 /** While servers are away, in ms. */
 const AWAY_MS = 100;

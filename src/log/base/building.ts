@@ -8,7 +8,15 @@ import type { Files, Handle } from '../files/files.ts';
 import { list, settle, write } from '../files/promises.ts';
 import { createFirst } from '../recovery/folder.ts';
 import { decodeHeader, endOf, type SegmentHeader, segmentName } from '../segments/segment.ts';
-import { type FindingOptions, type Found, findPlan, hex, type Plan, tried } from './finding.ts';
+import {
+  type FindingOptions,
+  type Found,
+  findPlan,
+  hex,
+  type Plan,
+  stateOf,
+  tried,
+} from './finding.ts';
 import type { BaseSegment, Manifest } from './manifest.ts';
 
 export interface BuildingOptions extends FindingOptions {
@@ -28,6 +36,8 @@ export interface BuildProgress {
 }
 
 const SYNC_BYTES = 4 * 1024 * 1024;
+/** How many bases in a row may be replaced while they are fetched. */
+const ROUNDS = 10;
 
 /**
  * Builds a log, synced with its names when the promise settles; undefined: there is nothing to
@@ -39,18 +49,29 @@ const SYNC_BYTES = 4 * 1024 * 1024;
 export async function buildLog(options: BuildingOptions): Promise<Found | undefined> {
   const whole = new Set<string>();
   return await tried(options, async () => {
-    const plan = await findPlan(options);
+    const plan = await fetched(options, whole);
     if (plan === undefined) return undefined;
     const { logId, end, place, manifest } = plan;
     const segments = manifest?.segments ?? [];
-    await removeOthers(options.into, whole, segments);
-    await fetchAll(options, manifest, whole);
     const last = segments.at(-1);
     const isWithin = last !== undefined && end < last.base + last.bytes;
     if (!isWithin) await beginAt(options, plan, segments[0]?.base);
     await settle((done) => options.into.syncDirectory(done));
     return { logId, end, place };
   });
+}
+
+// It takes long, and the stream may have been purged up to a newer base by then: of that one only
+// what is new is fetched, where otherwise all would be built, set aside and built again.
+async function fetched(options: BuildingOptions, whole: Set<string>): Promise<Plan | undefined> {
+  for (let round = 1; ; round++) {
+    const plan = await findPlan(options);
+    if (plan === undefined) return undefined;
+    await removeOthers(options.into, whole, plan.manifest?.segments ?? []);
+    await fetchAll(options, plan.manifest, whole);
+    const { first } = await stateOf(options.stream);
+    if (first <= plan.place.sequence + 1 || round === ROUNDS) return plan;
+  }
 }
 
 async function removeOthers(

@@ -1,5 +1,5 @@
-// How often servers of NATS are tried again: all the time while they are away, ever less often while
-// they do not let this node in.
+// How often servers of NATS are tried again: all the time while they are away, ever less often
+// while they do not let this node in.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

@@ -31,10 +31,10 @@ const seed = seedOf('log/base/building.test');
 const batches = await record(new Random(seed), 1, 110, true);
 const COUNT = batches.length - 5;
 
-async function withBase() {
+async function withBase(count = COUNT) {
   const stream = new RecordedStream(batches);
-  stream.carry(COUNT);
-  const maker = await Maker.after(batches, COUNT, stream, stream.epoch);
+  stream.carry(count);
+  const maker = await Maker.after(batches, count, stream, stream.epoch);
   const objects = new MemoryObjects();
   const made = (await maker.make(objects))!;
   return { stream, maker, objects, made };
@@ -137,6 +137,32 @@ test('a base that is replaced while it is fetched is left, and what both have is
   assert.equal(found?.place.sequence, stream.first - 1);
   assert.equal(fetched.filter((name) => name === fetched[0]).length, 1, 'fetched again');
   assert.ok(fetched.length > 2);
+});
+
+test('a base that is replaced before it is built: of the next one only what is new is fetched', async () => {
+  const count = Math.floor(COUNT / 2); // segments behind, so that the next base ends later
+  const { stream, maker, objects, made } = await withBase(count);
+  const fetched: string[] = [];
+  objects.before = (call) => void (call.startsWith('get segment') && fetched.push(call));
+  const state = stream.state.bind(stream);
+  let looks = 0;
+  stream.state = (done) => {
+    looks++;
+    if (looks !== 2) {
+      state(done);
+      return;
+    }
+    assert.equal(fetched.length, made.segments, 'all of it is there');
+    stream.carry(batches.length);
+    void maker
+      .follow(batches, count, batches.length)
+      .then(() => maker.make(objects))
+      .then(() => state(done));
+  };
+  const found = await assertBuilds(batches, objects, stream, 'replaced');
+  assert.ok(stream.first > made.sequence, 'the stream does not reach back to the first one');
+  assert.equal(found?.place.sequence, stream.first - 1);
+  assert.equal(new Set(fetched).size, fetched.length, 'nothing is fetched twice');
 });
 
 test('a base that is not all there, or not what was put, is refused after some tries', async () => {
