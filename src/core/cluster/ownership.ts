@@ -59,14 +59,8 @@ export class Ownership {
     return this.#reading?.counting?.epoch ?? 0;
   }
 
-  /** Behind the last batch that is applied, or that was published here and counts: within its
-   * `done`, behind that very batch. */
-  get place(): Place | undefined {
-    return this.#reading?.place;
-  }
-
-  /** The same behind the last batch that ends at `end` or before it, where the own disk ends, which
-   * may be a few batches behind. */
+  /** Behind the last batch that is applied, or was published here and counts, and that ends at `end`
+   * or before it, where the own disk ends, which may be a few batches behind. */
   placeAt(end: Position): Place | undefined {
     return this.#reading?.placeAt(end);
   }

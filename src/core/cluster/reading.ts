@@ -62,12 +62,8 @@ export class Reading {
     return this.drained && this.#following !== undefined && !this.#gap.isSaid;
   }
 
-  /** Behind the last batch that is applied, or that this node published and counted itself. */
-  get place(): Place | undefined {
-    return this.#places.at(-1);
-  }
-
-  /** Behind the last batch that ends at `end` or before it, of the last few. */
+  /** Behind the last batch that is applied, or that this node published and counted itself, and
+   * that ends at `end` or before it; of the last few. */
   placeAt(end: Position): Place | undefined {
     return this.#places.findLast((place) => place.end <= end);
   }

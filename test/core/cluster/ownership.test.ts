@@ -381,7 +381,7 @@ test('of several batches none is done before those in front of it', () => {
   d!.done({ ok: true, sequence: 5 });
   c!.done({ ok: true, sequence: 4 });
   assert.deepEqual(done, []);
-  assert.equal(one.ownership.place!.end, 105);
+  assert.equal(one.ownership.placeAt(Infinity)!.end, 105);
   a!.done({ ok: true, sequence: 2 });
   assert.deepEqual(done, []);
   b!.done({ ok: true, sequence: 3 });
@@ -389,7 +389,7 @@ test('of several batches none is done before those in front of it', () => {
   // The own disk may be as many behind.
   const ends = [112, 113, 199, 200, 204].map((end) => one.ownership.placeAt(end)?.sequence);
   assert.deepEqual(ends, [1, 3, 3, 4, 5]);
-  assert.deepEqual(one.ownership.place, { sequence: 5, epoch: 1, end: 204, serial: 0 });
+  assert.deepEqual(one.ownership.placeAt(Infinity), { sequence: 5, epoch: 1, end: 204, serial: 0 });
 });
 
 test('a batch whose number was free only as the one in front of it failed is sent again', () => {

@@ -405,7 +405,7 @@ export class SimNode {
       position: this.#disk.end,
       salt: () => this.number * 1e6 + life * 1000 + ++this.#salt,
       publish: (...batch) => ownership.publish(...batch),
-      place: () => ownership.place!,
+      place: () => ownership.placeAt(Infinity)!,
       write: (position, bytes, place, done) =>
         this.#write(life, position, bytes, place, () => {
           assert.equal(ownership.placeAt(this.#disk.end), place, 'where the disk stands');
