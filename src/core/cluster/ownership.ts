@@ -59,7 +59,7 @@ export class Ownership {
     return this.#reading?.counting?.epoch ?? 0;
   }
 
-  /** Behind the last batch that is applied, or was published here and counts, and that ends at `end`
+  /** Behind the last batch that is applied, or was published here and counts, and ends at `end`
    * or before it, where the own disk ends, which may be a few batches behind. */
   placeAt(end: Position): Place | undefined {
     return this.#reading?.placeAt(end);
