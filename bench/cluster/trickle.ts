@@ -20,6 +20,7 @@ export class Trickle {
   #storedMs = performance.now();
   readonly #producer;
   readonly #consumer;
+  readonly #published: Promise<void>;
   readonly #work: Promise<unknown>;
   #isOver = false;
 
@@ -32,7 +33,8 @@ export class Trickle {
       ackTimeoutMs: SILENT_MS,
     });
     this.#consumer = createConsumer({ hosts: at(exhausts), bucket: BUCKET, reconnect });
-    this.#work = Promise.all([this.#publish(), this.#consume()]);
+    this.#published = this.#publish();
+    this.#work = Promise.all([this.#published, this.#consume()]);
     this.#work.catch(() => {});
   }
 
@@ -53,7 +55,10 @@ export class Trickle {
   /** Publishes no more; waits until all that was stored has arrived, or for so long. */
   async end(withinMs: number): Promise<void> {
     this.#isOver = true;
-    for (const until = performance.now() + withinMs; performance.now() < until; ) {
+    const until = performance.now() + withinMs;
+    // One may be on its way, whose answer is still to come.
+    await Promise.race([this.#published, sleep(withinMs, undefined, { ref: false })]);
+    while (performance.now() < until) {
       if (this.missing === 0) break;
       await sleep(PAUSE_MS);
     }

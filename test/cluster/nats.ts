@@ -42,6 +42,17 @@ export const SERVERS: { name: string; program: ServerProgram | undefined; skip?:
       : { name: `${name}, ${program.version}`, program };
   });
 
+/** Asks servers again that have not answered in time, as they elect or have no time; what is asked
+ * for must be the same twice. */
+export async function untilAnswered<T>(ask: () => Promise<T>): Promise<T> {
+  for (;;)
+    try {
+      return await ask();
+    } catch (error) {
+      if ((error as Error).name !== 'TimeoutError') throw error;
+    }
+}
+
 export interface ClusterOptions {
   /** `sync_interval: always`, where the server knows it. */
   syncs?: boolean;

@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { connectStream, type JetStreamLink } from '../../../src/io/cluster/jetstream.ts';
 import { dial } from '../../../src/io/cluster/nats.ts';
 import type { ObjectBucket } from '../../../src/io/cluster/object-bucket.ts';
-import { NatsCluster, SERVERS } from '../../cluster/nats.ts';
+import { NatsCluster, SERVERS, untilAnswered } from '../../cluster/nats.ts';
 import { optionsFor } from '../../cluster/stream-options.ts';
 
 const TIMEOUT_MS = 120_000;
@@ -153,17 +153,19 @@ async function damage(t: Tests, link: JetStreamLink, nats: NatsCluster): Promise
   await t.test('an object of which a piece is gone is refused', async () => {
     const bucket = await link.objects(true);
     await bucket.put('segment-4', inPieces(randomBytes(900_000), 5000));
-    const { state } = await manager.streams.info(STREAM);
+    const { state } = await untilAnswered(() => manager.streams.info(STREAM));
     // Behind its pieces comes what tells of it.
     await manager.streams.deleteMessage(STREAM, state.last_seq - 1);
     await assert.rejects(got(bucket, 'segment-4'), /digests do not match|nothing came/);
   });
 
   await t.test('a bucket that would not keep them is refused', async () => {
-    const { config } = await manager.streams.info(STREAM);
-    await manager.streams.update(STREAM, { ...config, max_age: 3_600_000_000_000 });
+    const { config } = await untilAnswered(() => manager.streams.info(STREAM));
+    const aged = { ...config, max_age: 3_600_000_000_000 };
+    await untilAnswered(() => manager.streams.update(STREAM, aged));
     await assert.rejects(link.objects(true), /would not keep .*: its objects go after a time/);
-    await manager.streams.update(STREAM, { ...config, num_replicas: 1 });
+    const alone = { ...config, num_replicas: 1 };
+    await untilAnswered(() => manager.streams.update(STREAM, alone));
     await assert.rejects(link.objects(false), /it has 1 replicas, not 3/);
     await connection.close();
   });

@@ -13,7 +13,7 @@ import {
 } from '../../../src/io/cluster/jetstream.ts';
 import { dial } from '../../../src/io/cluster/nats.ts';
 import { streamConfig } from '../../../src/io/cluster/stream-settings.ts';
-import { NatsCluster, SERVERS } from '../../cluster/nats.ts';
+import { NatsCluster, SERVERS, untilAnswered } from '../../cluster/nats.ts';
 import { optionsFor } from '../../cluster/stream-options.ts';
 
 const TIMEOUT_MS = 60_000;
@@ -56,23 +56,24 @@ for (const { name, program, skip } of SERVERS) {
         [{ max_msgs: 10 }, /max_msgs is 10, not -1/],
         [{ discard: 'old' }, /discard is "old", not "new"/],
       ] as const) {
-        await manager.streams.update('TMQ_test_0', { ...wanted, ...changed } as never);
+        const other = { ...wanted, ...changed } as never;
+        await untilAnswered(() => manager.streams.update('TMQ_test_0', other));
         await refuses({}, pattern);
       }
-      await manager.streams.update('TMQ_test_0', wanted as never);
+      await untilAnswered(() => manager.streams.update('TMQ_test_0', wanted as never));
       await (await connectStream(options)).close();
     });
 
     await t.test('one made by others', async () => {
       const { description, ...bare } = streamConfig({ ...options, cluster: 'other' }, 7n);
       assert.match(description, /ThrustMQ/);
-      await manager.streams.add(bare as never);
+      await untilAnswered(() => manager.streams.add(bare as never));
       await refuses({ cluster: 'other' }, /TMQ_other_0 was not made by ThrustMQ.*another name/);
     });
 
     await t.test('its subject taken by another stream', async () => {
       const taken = { name: 'X', subjects: ['tmq.taken.>'], storage: 'memory' };
-      await manager.streams.add(taken as never);
+      await untilAnswered(() => manager.streams.add(taken as never));
       await refuses({ cluster: 'taken' }, /NATS refuses stream TMQ_taken_0 \(10065\)/);
     });
 

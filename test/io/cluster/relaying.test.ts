@@ -9,7 +9,7 @@ import type { Appended, StreamMessage } from '../../../src/core/ports/stream.ts'
 import { connectStream, type JetStreamLink } from '../../../src/io/cluster/jetstream.ts';
 import { dial } from '../../../src/io/cluster/nats.ts';
 import type { RelayEar } from '../../../src/io/cluster/relayed.ts';
-import { NatsCluster, SERVERS } from '../../cluster/nats.ts';
+import { NatsCluster, SERVERS, untilAnswered } from '../../cluster/nats.ts';
 import { optionsFor } from '../../cluster/stream-options.ts';
 
 const TIMEOUT_MS = 120_000;
@@ -118,7 +118,7 @@ for (const server of SERVERS)
       const { manager, connection } = await dial({ servers: nats.urls, warn() {} });
       t.after(() => connection.close());
       const consumers = async (): Promise<number> =>
-        (await manager.streams.info(pair.node.name)).state.consumer_count;
+        (await untilAnswered(() => manager.streams.info(pair.node.name))).state.consumer_count;
       await pair.append(30);
       await pair.all();
       while ((await consumers()) > 0);
