@@ -29,7 +29,8 @@ const APPENDS = fileURLToPath(new URL('./appends.js', import.meta.url));
 
 /** What one run of everything gives. */
 interface Run {
-  engine: AppendResult;
+  /** MB/s before the nodes and after them: a disk takes less and less of what is new to it. */
+  engine: [number, number];
   small: AppendResult;
   publish: number;
   /** Bytes that a message of it takes in the log, and so in the stream. */
@@ -130,32 +131,39 @@ async function onNodes(bed: Bed, nodes: ClusterNodes) {
   };
 }
 
+async function withNodes(bed: Bed, nats: NatsServers) {
+  const nodes = await ClusterNodes.start({ nats, dir: bed.options.dir });
+  try {
+    return await onNodes(bed, nodes);
+  } finally {
+    await nodes.stop();
+  }
+}
+
+function rateOf({ appends: count, seconds }: AppendResult): number {
+  return (count * APPEND_BYTES) / seconds / 1e6;
+}
+
 async function runOnce(bed: Bed, program: NonNullable<ReturnType<typeof findNats>>): Promise<Run> {
   const { dir } = bed.options;
   const nats = await NatsServers.start(program, dir);
   try {
-    const engine = await appends(bed, nats, APPEND_BYTES);
+    const before = rateOf(await appends(bed, nats, APPEND_BYTES));
     const small = await appends(bed, nats, SMALL_BYTES);
     const natsPublish = await onNats(bed, nats, 'stream');
     const natsClients = await onNats(bed, nats, 'clients');
     const alone = await bed.sample('broker', SYNCHRONOUS);
     const local = alone.publish?.latencyMs?.p50 ?? Number.NaN;
-    const nodes = await ClusterNodes.start({ nats, dir });
-    try {
-      const measured = await onNodes(bed, nodes);
-      return { engine, small, natsPublish, natsClients, local, ...measured };
-    } finally {
-      await nodes.stop();
-    }
+    const measured = await withNodes(bed, nats);
+    const after = rateOf(await appends(bed, nats, APPEND_BYTES));
+    return { engine: [before, after], small, natsPublish, natsClients, local, ...measured };
   } finally {
     await nats.stop();
   }
 }
 
 function figuresOf(runs: readonly Run[]): Figure[] {
-  const engine = runs.map(
-    ({ engine: { appends: n, seconds } }) => (n * APPEND_BYTES) / seconds / 1e6,
-  );
+  const engine = runs.map(({ engine: [before, after] }) => (before + after) / 2);
   const publish = runs.map((run) => run.publish);
   const bodies = publish.map((rate) => (rate * BODY_BYTES) / 1e6);
   const log = runs.map((run) => (run.publish * run.logBytes) / 1e6);
@@ -166,7 +174,7 @@ function figuresOf(runs: readonly Run[]): Figure[] {
   return [
     figure('publish, three copies', 'msg/s', publish),
     figure('its bodies', 'MB/s', bodies),
-    figure('the engine: 900 KiB an append, one in flight', 'MB/s', engine),
+    figure('the engine: 900 KiB an append, one in flight, before and after', 'MB/s', engine),
     figure('its log, which is what the stream is given', 'MB/s', log),
     ratio('bodies ÷ engine', bodies, engine),
     ratio('log ÷ engine', log, engine),
