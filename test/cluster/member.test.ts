@@ -171,7 +171,8 @@ function foldersOpen(dataDir: string): string[] {
   return names.filter((name) => name === 'log' || name === 'index').sort();
 }
 
-test('an owner that steps down, and finds that another one was first, follows', async () => {
+/** `one` has owned the log and was cut off, `two` owns it, and `one` has just learned that. */
+async function deposedOwner() {
   const stream = new Stream();
   const one = await memberOf(stream, 1);
   await one.until('owning');
@@ -183,6 +184,11 @@ test('an owner that steps down, and finds that another one was first, follows', 
   const deposed = one.said('cluster.deposed');
   one.port.isCut = false;
   await deposed;
+  return { one, two, life };
+}
+
+test('an owner that steps down, and finds that another one was first, follows', async () => {
+  const { one, two, life } = await deposedOwner();
   // Its broker has ended in order meanwhile, and its log is being opened anew.
   one.member.stepDown(life!, 1000);
   await one.until('following');
@@ -193,16 +199,7 @@ test('an owner that steps down, and finds that another one was first, follows', 
 });
 
 test('an owner that was followed by another one knows that before it reads the stream again', async () => {
-  const stream = new Stream();
-  const one = await memberOf(stream, 1);
-  await one.until('owning');
-  const two = await memberOf(stream, 2);
-  await two.until('following');
-  one.port.isCut = true;
-  await two.until('owning');
-  const deposed = one.said('cluster.deposed');
-  one.port.isCut = false;
-  await deposed;
+  const { one } = await deposedOwner();
   assert.equal(one.member.ownership.state, 'deposed');
   assert.deepEqual([one.owners, one.member.owner?.node], [[1, undefined, 2], 2]);
   await one.until('following');

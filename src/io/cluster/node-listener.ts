@@ -10,6 +10,7 @@ import { deadline } from '../../time/deadline.ts';
 import { cancel } from '../../time/timers.ts';
 import type { NodeToken } from './node-token.ts';
 import {
+  type AnyPreamble,
   type OrdersPreamble,
   PREAMBLE,
   PREAMBLE_VERSION,
@@ -58,8 +59,6 @@ export interface NodeListenerOptions {
   follows: (socket: net.Socket, from: StreamPreamble) => void;
   notice: Notice;
 }
-
-type Came = Preamble | OrdersPreamble | StreamPreamble;
 
 const TEXTS: Record<Exclude<Verdict, 'welcome' | 'not-owner'>, string> = {
   'not-a-node': 'is no node: the cluster port is for nodes only',
@@ -149,7 +148,7 @@ export class NodeListener {
     socket.on('data', data).on('end', end).on('close', decided);
   }
 
-  #decide(socket: net.Socket, read: Came | Verdict, behind: Buffer): void {
+  #decide(socket: net.Socket, read: AnyPreamble | Verdict, behind: Buffer): void {
     const verdict = typeof read === 'string' ? read : this.#judge(read);
     if (typeof read === 'string' || verdict !== 'welcome') {
       this.#refuse(socket, verdict);
@@ -164,7 +163,7 @@ export class NodeListener {
   }
 
   // Who has no token learns nothing else.
-  #judge(from: Came): Verdict {
+  #judge(from: AnyPreamble): Verdict {
     const { token, isOwner } = this.#options;
     const { proof, cluster, side } = from;
     try {

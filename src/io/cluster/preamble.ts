@@ -83,7 +83,8 @@ export interface Following {
   logId: bigint;
 }
 
-type AnyPreamble = Preamble | OrdersPreamble | StreamPreamble;
+/** Whatever a node comes for. */
+export type AnyPreamble = Preamble | OrdersPreamble | StreamPreamble;
 
 /** Writes a preamble. Throws RangeError for a name of another length, or what is no address. */
 export function writePreamble(of: AnyPreamble): Buffer {

@@ -109,6 +109,15 @@ for (const server of SERVERS)
       return pair;
     };
 
+    /** With one message, which was heard or is about to be. */
+    const listeningOn = async (t: Parameters<typeof pairOn>[0]) => {
+      const pair = await pairOn(t);
+      await pair.append(1);
+      pair.follow();
+      await pair.until(() => pair.isListening);
+      return pair;
+    };
+
     await t.test('near its end the relay brings everything, and no consumer is left', async (t) => {
       const pair = await pairOn(t);
       await pair.append(30);
@@ -129,10 +138,7 @@ for (const server of SERVERS)
     });
 
     await t.test('what it leaves out is looked up, and it is heard on', async (t) => {
-      const pair = await pairOn(t);
-      await pair.append(1);
-      pair.follow();
-      await pair.until(() => pair.isListening);
+      const pair = await listeningOn(t);
       await pair.append(5);
       await pair.all();
       for (const left of [9, 15, 22]) {
@@ -144,10 +150,7 @@ for (const server of SERVERS)
     });
 
     await t.test('one that falls silent is left for the stream itself', async (t) => {
-      const pair = await pairOn(t);
-      await pair.append(1);
-      pair.follow();
-      await pair.until(() => pair.isListening);
+      const pair = await listeningOn(t);
       await pair.append(5);
       await pair.all();
       pair.passes = () => false;
@@ -166,10 +169,7 @@ for (const server of SERVERS)
     });
 
     await t.test('one that breaks off leaves no gap', async (t) => {
-      const pair = await pairOn(t);
-      await pair.append(1);
-      pair.follow();
-      await pair.until(() => pair.isListening);
+      const pair = await listeningOn(t);
       await pair.append(3);
       const broken = pair.until(() => pair.heard.length > 10).then(() => pair.breakOff());
       await pair.append(40);
