@@ -389,15 +389,19 @@ export class MemoryFiles implements Files {
     return fork;
   }
 
-  /** Equal if and only if two disks are, so that crashes can leave the same of them. */
-  fingerprint(): string {
+  /**
+   * Equal if and only if two disks are, so that crashes can leave the same of them. `isMeant`: of
+   * the files that are looked at.
+   */
+  fingerprint(isMeant: (name: string) => boolean = () => true): string {
     const lines: string[] = [];
     for (const names of [this.#names, this.#durable]) {
-      for (const [name, inode] of names) lines.push(`${name} ${inode.fingerprint()}`);
+      for (const [name, inode] of names)
+        if (isMeant(name)) lines.push(`${name} ${inode.fingerprint()}`);
       lines.push('');
     }
     for (const { change, name, to, inode } of this.#changes)
-      lines.push(`${change} ${name} ${to} ${inode.fingerprint()}`);
+      if (isMeant(name)) lines.push(`${change} ${name} ${to} ${inode.fingerprint()}`);
     return createHash('sha1').update(lines.join('\n')).digest('base64');
   }
 

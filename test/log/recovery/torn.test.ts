@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { segmentName } from '../../../src/log/segments/segment.ts';
+import { baseOf, segmentName } from '../../../src/log/segments/segment.ts';
 import { sharedEngine } from '../../support/engine.ts';
 import { MemoryFiles } from '../../support/memory-files.ts';
 import { Random, seedOf } from '../../support/random.ts';
@@ -11,8 +11,11 @@ import { Copy, record } from '../following/harness.ts';
 import { TIME_MS } from '../harness.ts';
 
 const codec = sharedEngine('a log that is opened begins with the key and the open segment');
-const batches = await record(new Random(seedOf('log/recovery/torn.test')));
+// Its first message stays, so that no segment goes: who says that one may is not damaged then.
+const batches = await record(new Random(seedOf('log/recovery/torn.test')), 2, 220, true);
 const DAMAGED = 10;
+// An index is made again by any start that reads its segment.
+const isSegment = (name: string) => baseOf(name) !== undefined;
 
 /** A copy's files with one damaged batch, and where a number of batches end. */
 async function damagedCopy() {
@@ -32,9 +35,9 @@ async function damagedCopy() {
 test('damage before that position is refused, whatever proof it takes', async () => {
   const { files, ends } = await damagedCopy();
   for (const syncedTo of [ends[DAMAGED + 1], ends.at(-1), undefined]) {
-    const before = files.fingerprint();
+    const before = files.fingerprint(isSegment);
     await assert.rejects(Copy.open(files, codec, TIME_MS, { syncedTo }), /is damaged/);
-    assert.equal(files.fingerprint(), before, 'something was changed');
+    assert.equal(files.fingerprint(isSegment), before, 'something was changed');
   }
 });
 
