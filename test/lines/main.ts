@@ -19,7 +19,10 @@ const PART = ['cli/', 'client/', 'config/', 'dashboard/', 'io/', 'load/', 'time/
 // They enumerate states of a log in memory, wait for servers of NATS to agree, or check types: no
 // Node.js has a say in that. What speaks to those servers is among the others.
 const LONG = ['log/tools/repair', 'log/tools/verify', 'cluster/opening', 'cluster/object-bucket'];
-LONG.push('client/typings');
+LONG.push('cluster/jetstream', 'client/typings');
+// What verbs say. How a process begins, writes and ends is among the others.
+const WORDS = ['admin', 'bench', 'bodies', 'cluster', 'log-tools', 'program', 'top', 'verbs'];
+LONG.push(...WORDS.map((name) => `test/cli/${name}.`));
 
 /** The files of the part, as names that match no other. */
 function part(): string[] {
