@@ -187,6 +187,11 @@ export class JetStreamLink implements ReplicatedStream {
   }
 
   purge(before: number, done: (failure: Failure) => void): void {
+    // Before 2.12.10, and in 2.14.0 and 2.14.1, servers take it for an order to purge everything.
+    if (before <= 1) {
+      queueMicrotask(() => done(undefined));
+      return;
+    }
     this.#nats.manager.streams.purge(this.name, { seq: before }).then(() => done(undefined), done);
   }
 

@@ -162,6 +162,8 @@ for (const { name, program, skip } of SERVERS) {
     await t.test('what is purged is heard as a jump, and numbers go on', async () => {
       const link = await open('jump');
       for (const i of range(0, 10)) await append(link, `m${i}`, i);
+      await purge(link, 1);
+      assert.equal((await stateOf(link)).first, 1);
       await purge(link, 8);
       const { first, last } = await stateOf(link);
       assert.deepEqual([first, last], [8, 10]);
