@@ -1,6 +1,7 @@
 // An owner's batches on their way into the stream, as its journal gives them: under the fence of
 // Ownership, within the room that the stream has; measured.
 
+import { SEGMENT_DATA_AT } from '../../assembly/layout.ts';
 import type { Ownership } from '../core/cluster/ownership.ts';
 import type { Histogram } from '../core/metrics/histogram.ts';
 import type { Failure, Position } from '../core/ports/basics.ts';
@@ -42,7 +43,8 @@ export class OwnerPublisher implements Publisher {
     return this.#options.blocked();
   }
 
+  // That is the base of a segment: its first batch stands behind its head.
   trimmed(position: Position): void {
-    this.#options.ownership.trimmed(position);
+    this.#options.ownership.trimmed(position + SEGMENT_DATA_AT);
   }
 }

@@ -29,8 +29,9 @@ const TIMES = [
   ...['--cluster-ttl', `${TTL_MS}ms`, '--cluster-own', '900ms', '--cluster-beat', '300ms'],
 ];
 export const STREAM_BYTES = 1024 * 1024 * 1024;
+export const SEGMENT_BYTES = 8 * 1024 * 1024;
 const SIZES = [
-  ...['--segment-size', '8MiB', '--max-message', '64KiB'],
+  ...['--segment-size', String(SEGMENT_BYTES), '--max-message', '64KiB'],
   ...['--cluster-max-bytes', String(STREAM_BYTES)],
 ];
 

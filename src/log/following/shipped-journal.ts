@@ -21,7 +21,7 @@ export interface Publisher {
   stalled(): boolean;
   /** Why messages find no room there and will not for now, or undefined. */
   blocked(): string | undefined;
-  /** It is durable that nothing before `position` is needed any more. */
+  /** It is durable that nothing before `position`, the base of a segment, is needed any more. */
   trimmed(position: Position): void;
 }
 

@@ -355,4 +355,13 @@ export const CLUSTER: readonly Mutant[] = [
     test: 'test/cluster/member.test.ts',
     caughtBy: 'a candidate that is stopped closes the log that it had taken over',
   },
+  {
+    name: 'stream that keeps a segment more than the log',
+    file: 'src/cluster/owner-publisher.ts',
+    member: 'OwnerPublisher.trimmed',
+    find: 'position + SEGMENT_DATA_AT',
+    replace: 'position',
+    test: 'test/cluster/owner-publisher.test.ts',
+    caughtBy: 'the stream goes up to the first batch of the segment that is needed',
+  },
 ];

@@ -3,7 +3,12 @@
 // it is deposed: its log is closed once its disk is at rest, opened again as a copy, and follows.
 
 import assert from 'node:assert/strict';
-import { FLAG_LAST, RECORD_FLAGS_AT, RECORD_HEADER_BYTES } from '../../../assembly/layout.ts';
+import {
+  FLAG_LAST,
+  RECORD_FLAGS_AT,
+  RECORD_HEADER_BYTES,
+  SEGMENT_DATA_AT,
+} from '../../../assembly/layout.ts';
 import { Standing } from '../../../src/cluster/standing.ts';
 import { crc32c } from '../../../src/codec/crc32c.ts';
 import { PlainCodec } from '../../../src/codec/plain.ts';
@@ -505,7 +510,7 @@ export class BrokerNode {
       stalled: () => this.#ownership!.isFull || this.#ownership!.state === 'suspended',
       blocked: () => undefined,
       trimmed: (position) => {
-        if (!form.isOver) this.#ownership!.trimmed(position);
+        if (!form.isOver) this.#ownership!.trimmed(position + SEGMENT_DATA_AT);
       },
     };
   }
