@@ -128,10 +128,8 @@ export class Counting {
     this.#sequence++;
     if (envelope.kind === STREAM_START) return this.#start(envelope, part);
     // Whoever sent it began with a start that counted, and that start is not among what was heard.
-    if (envelope.epoch > this.epoch) {
-      const why = `message ${this.#sequence} is of epoch ${envelope.epoch}, whose start is missing`;
-      return { is: 'stop', code: 74, why };
-    }
+    if (envelope.epoch > this.epoch)
+      return this.#stop(`is of epoch ${envelope.epoch}, whose start did not come`);
     if (envelope.epoch !== this.epoch) return this.#void('epoch');
     return envelope.kind === STREAM_PART ? this.#part(envelope, part) : this.#other(envelope);
   }
@@ -145,7 +143,9 @@ export class Counting {
 
   #start(envelope: Envelope, part: Uint8Array | undefined): Verdict {
     if (envelope.epoch <= this.epoch) return this.#void('epoch');
-    if (envelope.position !== this.end) return this.#void('position');
+    // It is stored only behind what its sender has counted, so that ends where this begins.
+    if (envelope.position !== this.end)
+      return this.#stop(`begins epoch ${envelope.epoch} at log position ${envelope.position}`);
     if (envelope.batchBytes > this.#options.batchBytesMax) return this.#void('size');
     this.#drop();
     this.#place = { ...this.#place!, epoch: envelope.epoch };
@@ -164,7 +164,9 @@ export class Counting {
 
   // Of what is told once, each has the next number: one that was sent again counts once.
   #other(envelope: Envelope): Verdict {
-    const { kind, offset } = envelope;
+    const { kind, offset, position } = envelope;
+    // As far as its sender had counted before it: an owner's messages count for all, or for none.
+    if (position > this.end!) return this.#stop(`says that the log goes to position ${position}`);
     if (kind === STREAM_BASE || kind === STREAM_RESIGN) {
       if (offset !== (this.#serial ?? offset - 1) + 1) return this.#void('serial');
       this.#serial = offset;
@@ -191,6 +193,12 @@ export class Counting {
     const batch = { position, bytes, epoch, sequence: this.#first, place: this.#place };
     this.#drop();
     return { is: 'counts', envelope, batch };
+  }
+
+  #stop(how: string): Verdict {
+    const before = this.end === undefined ? 'is not known' : `ends at log position ${this.end}`;
+    const why = `message ${this.#sequence} of the stream ${how}, but what came before it ${before}, in epoch ${this.epoch}: servers of NATS have lost something that they confirmed, or have not all the same`;
+    return { is: 'stop', code: 74, why };
   }
 
   #drop(): void {

@@ -55,7 +55,16 @@ export const CORE_CLUSTER: readonly Mutant[] = [
     find: 'envelope.position !== this.end',
     replace: 'false',
     test: 'test/core/cluster/counting.test.ts',
-    caughtBy: 'a start counts if its epoch is higher, and voids what was coming in',
+    caughtBy: 'who has counted something else than the sender of a message goes no further',
+  },
+  {
+    name: 'reader that has missed what its owner has counted goes on',
+    file: 'src/core/cluster/counting.ts',
+    member: 'Counting.#other',
+    find: 'position > this.end!',
+    replace: 'false',
+    test: 'test/core/cluster/counting.test.ts',
+    caughtBy: 'who has counted something else than the sender of a message goes no further',
   },
   {
     name: 'missing number of the stream passed over',
@@ -64,7 +73,7 @@ export const CORE_CLUSTER: readonly Mutant[] = [
     find: 'message.sequence !== this.#sequence + 1',
     replace: 'false',
     test: 'test/core/cluster/counting.test.ts',
-    caughtBy: 'a missing number changes nothing; a missing start and a newer version stop',
+    caughtBy: 'a missing number changes nothing, and a newer version stops',
   },
   {
     name: 'void part of a batch kept',
