@@ -14,6 +14,8 @@ import { SegmentPlaces } from './segment-places.ts';
 const TOGETHER_BYTES = 256 * 1024;
 const CHECK_MS = 1000;
 const FOLLOW_MS = 250;
+/** So many looks in a row may find more than comes: whoever brings it may be a server that is stuck. */
+const STUCK_LOOKS = 3;
 /** More than an owner has batches under way, to the stream and to its disk. */
 const PLACES_MAX = 64;
 
@@ -33,6 +35,7 @@ export class Reading {
   #goal = 0;
   // What was seen at the last look: the stream can't be behind that.
   #mark = 0;
+  #stuckLooks = 0;
   readonly #wentBack = new Repeated();
   readonly #gap = new Repeated();
   #checkMs = Number.NEGATIVE_INFINITY;
@@ -167,6 +170,12 @@ export class Reading {
       return;
     }
     this.#wentBack.unsaid();
+    const isStuck = counting.sequence === this.#mark && state.last > this.#mark && !this.#paused;
+    this.#stuckLooks = isStuck ? this.#stuckLooks + 1 : 0;
+    if (this.#stuckLooks >= STUCK_LOOKS && this.#following !== undefined) {
+      this.#stuckLooks = 0;
+      this.#unfollow(this.#options.clockMs()); // and is followed again, from there
+    }
     this.#mark = counting.sequence;
     if (!this.#joined) this.#goal = Math.max(this.#goal, state.last);
     this.#maybeJoined();

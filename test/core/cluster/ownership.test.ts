@@ -41,7 +41,11 @@ class Stream {
     });
   }
 
+  /** From which numbers it was asked to be heard. */
+  readonly followed: number[] = [];
+
   follow(from: number, hear: (message: StreamMessage) => boolean) {
+    this.followed.push(from);
     this.#hear = hear;
     this.#next = from;
     return { stop: () => (this.#hear = undefined), resume: () => {} };
@@ -468,6 +472,34 @@ test('a log that goes further than the stream begins is not built anew, however 
   const four = node(stream, 4, {}, { end: 100, place: begun, segments: [] });
   four.after(50);
   assert.deepEqual(four.told, ['rebuild']);
+});
+
+test('who hears nothing of what is there asks for it anew, as a server may be stuck', () => {
+  const stream = new Stream();
+  const one = owner(stream);
+  const publish = (position: number) => {
+    one.ownership.publish(position, bytes('1234'), false, () => {});
+    while (stream.appends.length > 0) stream.answer('stored');
+  };
+  publish(105);
+  const [begun] = stream.followed.splice(0);
+  assert.equal(begun, 1);
+  const two = node(stream, 2);
+  two.after(50);
+  assert.deepEqual(stream.followed, [1]);
+  two.after(3000);
+  assert.deepEqual(stream.followed, [1, 1]);
+  stream.tell();
+  two.after(1000);
+  for (const position of [109, 113]) {
+    publish(position);
+    two.after(2000); // it is slow, and gets on
+    stream.tell();
+  }
+  const { length } = stream.messages;
+  assert.deepEqual(stream.followed, [1, 1]);
+  two.after(10_000); // there is nothing more
+  assert.deepEqual([stream.followed, two.ownership.sequence], [[1, 1], length]);
 });
 
 test('nor if the stream is purged further while the log is being compared', () => {

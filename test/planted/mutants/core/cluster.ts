@@ -395,4 +395,13 @@ export const CORE_CLUSTER: readonly Mutant[] = [
     test: 'test/core/cluster/lag.test.ts',
     caughtBy: 'who stands still falls behind, and is on time when it has come up',
   },
+  {
+    name: 'reader that waits for ever for a server that is stuck',
+    file: 'src/core/cluster/reading.ts',
+    member: 'Reading.#look',
+    find: 'this.#stuckLooks >= STUCK_LOOKS',
+    replace: 'false',
+    test: 'test/core/cluster/ownership.test.ts',
+    caughtBy: 'who hears nothing of what is there asks for it anew, as a server may be stuck',
+  },
 ];
