@@ -288,9 +288,11 @@ for (const [name, codec] of codecs)
           [4, [2, 21]],
         ]);
         for (let turn = 0; turn < 12; turn++) {
-          const messages = Array.from({ length: 1 + random.below(40) }, (_, i): Message => {
+          // Of bucket 2 always some, so that the one that holds 30 gets full.
+          const messages = Array.from({ length: 3 + random.below(38) }, (_, i): Message => {
             const size = random.chance(0.1) ? 1024 : 1 + random.below(200);
-            return [1 + random.below(4), `${turn} ${i} `.padEnd(size, 'x')];
+            const bucket = i < 3 ? 2 : 1 + random.below(4);
+            return [bucket, `${turn} ${i} `.padEnd(size, 'x')];
           });
           const producer = world.producer();
           for (let rest = batch('u64', ...messages); rest.length > 0; ) {
