@@ -14,8 +14,7 @@ import { SegmentPlaces } from './segment-places.ts';
 const TOGETHER_BYTES = 256 * 1024;
 const CHECK_MS = 1000;
 const FOLLOW_MS = 250;
-/** So many looks in a row may find more than comes: whoever brings it may be a server that
- * is stuck. */
+/** So many looks in a row may find more than comes: whoever brings it may be a server that is stuck. */
 const STUCK_LOOKS = 3;
 /** More than an owner has batches under way, to the stream and to its disk. */
 const PLACES_MAX = 64;
