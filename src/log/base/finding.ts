@@ -7,9 +7,13 @@
 //   later, trimmed up to there            no                              of what it holds
 //   anywhere                              yes                             of that base, and on
 //
+// Streams are trimmed where a segment of the log begins: one that begins in the middle of one has
+// lost what nobody can tell, and nothing is built of it.
+//
 // Where the stream begins is asked before bases are looked for: it is purged up to a base only once
 // that one can be found.
 
+import { SEGMENT_DATA_AT } from '../../../assembly/layout.ts';
 import { STREAM_PART, STREAM_START } from '../../../assembly/layout-cluster.ts';
 import type { Place } from '../../core/cluster/counting.ts';
 import { logIdOf, readEnvelope } from '../../core/cluster/envelope.ts';
@@ -83,7 +87,7 @@ export async function findPlan(options: FindingOptions): Promise<Plan | undefine
   if (manifest !== undefined && manifest.sequence >= state.first)
     return { ...(await endOfBase(options, manifest, state)), manifest };
   if (state.first === 1) return undefined;
-  return { ...(await startOfStream(options, state)), manifest: undefined };
+  return { ...(await startOfStream(options, state, manifest)), manifest: undefined };
 }
 
 async function newest(options: FindingOptions, created: string): Promise<Manifest | undefined> {
@@ -142,7 +146,11 @@ async function endOfBase(
   return { logId, end, place };
 }
 
-async function startOfStream(options: FindingOptions, { first }: StreamState): Promise<Found> {
+async function startOfStream(
+  options: FindingOptions,
+  { first }: StreamState,
+  before: Manifest | undefined,
+): Promise<Found> {
   const message = await messageAt(options, first);
   const logId = logIdOf(message.bytes, options.crc32c);
   if (logId === undefined)
@@ -153,7 +161,19 @@ async function startOfStream(options: FindingOptions, { first }: StreamState): P
   if (options.logId !== undefined && options.logId !== logId)
     throw new LogError('other', `the stream is of log ${hex(logId)}, not ${hex(options.logId)}`);
   const place = placeBefore(options, message, logId);
+  if ((place.end - SEGMENT_DATA_AT - segmentBehind(before)) % options.segmentBytes !== 0)
+    throw new LogError(
+      'damaged',
+      `message ${first}, with which the stream begins, is in the middle of a segment, at log position ${place.end}: no owner of the log has purged it, and what is gone may be needed`,
+    );
   return { logId, end: place.end, place };
+}
+
+// Base of a segment from where on all have the same size: of the first one behind a base.
+function segmentBehind(before: Manifest | undefined): Position {
+  if (before === undefined) return 0;
+  const { base, bytes } = before.segments.at(-1)!;
+  return Math.max(base + bytes, before.end - SEGMENT_DATA_AT);
 }
 
 // Streams are purged up to a message that begins a batch.

@@ -67,7 +67,7 @@ test('without a base a stream that begins with its first message is read from th
 });
 
 test('a stream that was trimmed is read from where it begins, base or not', async () => {
-  const { stream, objects, made } = await withBase();
+  const { stream, objects, made } = await withBase(COUNT - 40);
   const trimmed = new RecordedStream(batches);
   trimmed.carry(COUNT);
   const { position, sequence } = trimmed.places.at(-1)!;
@@ -86,11 +86,23 @@ test('a stream that was trimmed is read from where it begins, base or not', asyn
     assert.deepEqual((options.into as MemoryFiles).names(), [segmentName(position - 4096)]);
   }
   stream.carry(batches.length);
-  stream.purge(stream.numbers.at(-1)!);
+  stream.purge(stream.places.at(-1)!.sequence);
   assert.ok(stream.first > made.sequence);
   const options = buildingOf(objects, stream);
   assert.equal((await buildLog(options))?.place.sequence, stream.first - 1);
   assert.equal((options.into as MemoryFiles).names().length, 1, 'nothing of the base');
+});
+
+test('a stream that begins in the middle of a segment is none that an owner has trimmed', async () => {
+  const { stream, objects } = await withBase();
+  stream.carry(batches.length);
+  stream.purge(stream.places.at(-1)!.sequence + 1);
+  for (const there of [undefined, objects])
+    await refuses(
+      buildingOf(there, stream),
+      'damaged',
+      /in the middle of a segment.* may be needed/,
+    );
 });
 
 test('it tells how far it is, and finds the place alone', async () => {

@@ -114,4 +114,13 @@ export const LOG_BASE: readonly Mutant[] = [
     test: 'test/log/base/base-keeper.test.ts',
     caughtBy: 'the next one may begin after as long a time as the last one took',
   },
+  {
+    name: 'log built of a stream that begins in the middle of a segment',
+    file: 'src/log/base/finding.ts',
+    member: 'startOfStream',
+    find: '(place.end - SEGMENT_DATA_AT - segmentBehind(before)) % options.segmentBytes !== 0',
+    replace: 'false',
+    test: 'test/log/base/building.test.ts',
+    caughtBy: 'a stream that begins in the middle of a segment is none that an owner has trimmed',
+  },
 ];
