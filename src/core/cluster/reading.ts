@@ -14,7 +14,7 @@ import { SegmentPlaces } from './segment-places.ts';
 const TOGETHER_BYTES = 256 * 1024;
 const CHECK_MS = 1000;
 const FOLLOW_MS = 250;
-/** So many looks in a row may find more than comes: whoever brings it may be a server that is stuck. */
+/** So many looks in a row may find more than comes: who brings it may be a server that is stuck. */
 const STUCK_LOOKS = 3;
 /** More than an owner has batches under way, to the stream and to its disk. */
 const PLACES_MAX = 64;
@@ -35,6 +35,8 @@ export class Reading {
   #goal = 0;
   // What was seen at the last look: the stream can't be behind that.
   #mark = 0;
+  // Where the stream ended at the last look, and how often in a row that was more than comes.
+  #last = 0;
   #stuckLooks = 0;
   readonly #wentBack = new Repeated();
   readonly #gap = new Repeated();
@@ -62,7 +64,8 @@ export class Reading {
 
   /** Whether nothing that was stored is known to be missing here. */
   get isCurrent(): boolean {
-    return this.drained && this.#following !== undefined && !this.#gap.isSaid;
+    const isBehind = this.#last > (this.#counting?.sequence ?? 0) || this.#gap.isSaid;
+    return this.drained && this.#following !== undefined && !isBehind;
   }
 
   /** Behind the last batch that is applied, or that this node published and counted itself, and
@@ -147,6 +150,7 @@ export class Reading {
   #look(state: StreamState): void {
     const { events } = this.#options;
     const counting = this.#counting!;
+    this.#last = state.last;
     if (state.created !== this.#created) {
       events.stop(74, 'it is another stream');
       return;

@@ -498,8 +498,22 @@ test('who hears nothing of what is there asks for it anew, as a server may be st
   }
   const { length } = stream.messages;
   assert.deepEqual(stream.followed, [1, 1]);
-  two.after(10_000); // there is nothing more
+  two.after(1900); // there is nothing more
   assert.deepEqual([stream.followed, two.ownership.sequence], [[1, 1], length]);
+});
+
+test('who has not heard all that is there does not campaign, however long it hears nothing', () => {
+  const { stream, one, two } = followed();
+  one.ownership.publish(105, bytes('1234'), false, () => {});
+  while (stream.appends.length > 0) stream.answer('stored');
+  two.told.length = 0;
+  two.after(10_000);
+  assert.deepEqual([two.told, two.ownership.state], [[], 'following']);
+  stream.tell();
+  two.after(1000);
+  two.held.shift()!();
+  two.after(2000);
+  assert.deepEqual(two.told, ['apply 105', 'campaign 2']);
 });
 
 test('nor if the stream is purged further while the log is being compared', () => {

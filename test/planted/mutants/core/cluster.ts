@@ -404,4 +404,14 @@ export const CORE_CLUSTER: readonly Mutant[] = [
     test: 'test/core/cluster/ownership.test.ts',
     caughtBy: 'who hears nothing of what is there asks for it anew, as a server may be stuck',
   },
+  {
+    name: 'node that knows of more than it has heard campaigns',
+    file: 'src/core/cluster/reading.ts',
+    member: 'Reading.isCurrent',
+    find: 'this.#last > (this.#counting?.sequence ?? 0) || this.#gap.isSaid',
+    replace: 'this.#gap.isSaid',
+    test: 'test/core/cluster/ownership.test.ts',
+    caughtBy:
+      'who has not heard all that is there does not campaign, however long it hears nothing',
+  },
 ];
