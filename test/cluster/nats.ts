@@ -15,6 +15,9 @@ export interface ServerProgram {
   version: string;
   /** Whether it can be told to sync before it acks. */
   syncs: boolean;
+  /** Whether it is known to lose what it has confirmed where servers are stopped or start again,
+   * and nothing else fails (faithless.ts). */
+  loses: boolean;
 }
 
 // Where `.ci/nats-server` puts a current one.
@@ -25,7 +28,8 @@ function look(command: string): ServerProgram | undefined {
   const version = /v(\d+\.\d+\.\d+)/.exec(asked.stdout ?? '')?.[1];
   if (asked.status !== 0 || version === undefined) return undefined;
   const [major = 0, minor = 0] = version.split('.').map(Number);
-  return { command, version, syncs: major > 2 || minor >= 10 };
+  const isOld = major === 2 && minor < 10;
+  return { command, version, syncs: !isOld, loses: isOld };
 }
 
 /** The server of this machine, and a current one: `THRUSTMQ_NATS_SERVER`, or one that was brought.
@@ -130,6 +134,14 @@ export class NatsCluster implements AsyncDisposable {
     if (signal !== 'SIGKILL' && signal !== 'SIGTERM') return;
     await ended;
     this.#processes[i] = undefined;
+  }
+
+  /** All of them run: those that are stopped go on, those that have ended start again. */
+  async wake(): Promise<void> {
+    for (const i of [0, 1, 2]) {
+      if (this.#processes[i] === undefined) this.startOne(i);
+      else await this.signal(i, 'SIGCONT');
+    }
   }
 
   /** Gives running servers other further lines of configuration. */

@@ -12,6 +12,7 @@ import type {
 import { deadline } from '../../time/deadline.ts';
 import { cancel, every, type Timer } from '../../time/timers.ts';
 import { outcomeOf, UNKNOWN } from './append-outcome.ts';
+import { Behind } from './behind.ts';
 import { dial, isNoEntry, type Nats, type StreamInfo, StreamRefused } from './nats.ts';
 import { ObjectBucket } from './object-bucket.ts';
 import { judge, madeStream, type StreamOptions, untilThere } from './opening.ts';
@@ -82,6 +83,7 @@ export class JetStreamLink implements ReplicatedStream {
   #judgements = 0;
   #isConnected = true;
   #relay: Relay | undefined;
+  readonly #behind = new Behind();
   // Since the servers do not let it in, if they do not: when that was said last.
   #noEntryMs: number | undefined;
 
@@ -170,8 +172,11 @@ export class JetStreamLink implements ReplicatedStream {
 
   read(sequence: number, done: (failure: Failure, message?: StreamMessage) => void): void {
     this.#nats.manager.direct.getMessage(this.name, { seq: sequence }).then((found) => {
-      if (found === null) done(undefined);
-      else done(undefined, { sequence: found.seq, bytes: found.data });
+      if (found === null) {
+        done(undefined);
+        const isBehind = this.#behind.missing(sequence, performance.now());
+        if (isBehind) void this.#nats.connection.reconnect().catch(() => {}); // to another server
+      } else done(undefined, { sequence: found.seq, bytes: found.data });
     }, done);
   }
 
@@ -179,6 +184,7 @@ export class JetStreamLink implements ReplicatedStream {
     this.#nats.manager.streams.info(this.name).then(({ state, created, cluster }) => {
       const { first_seq, last_seq, bytes, messages } = state;
       const first = messages === 0 ? last_seq + 1 : first_seq;
+      this.#behind.told(first, last_seq);
       const leader = cluster?.leader === undefined ? {} : { leader: cluster.leader };
       // Whichever copy it is that now tells when it was made.
       const made = isAnother(created, this.created) ? created : this.created;

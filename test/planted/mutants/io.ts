@@ -39,4 +39,13 @@ export const IO: readonly Mutant[] = [
     test: 'test/io/lock.test.ts',
     caughtBy: 'who removes LOCK lets nobody in, and it is made again',
   },
+  {
+    name: 'node stays with a server of NATS whose copy of the stream is stuck',
+    file: 'src/io/cluster/jetstream.ts',
+    member: 'JetStreamLink.read',
+    find: 'if (isBehind) void this.#nats.connection.reconnect().catch(() => {});',
+    replace: 'void isBehind;',
+    test: 'test/io/cluster/link.test.ts',
+    caughtBy: 'a node whose server does not show what its leader has goes to another server',
+  },
 ];
