@@ -2,23 +2,24 @@
 
 import { after, before, describe, test } from 'node:test';
 import { Random, seedOf } from '../support/random.ts';
-import { Measured, strikeOnce } from './index.ts';
-import { summary } from './load.ts';
 import { SERVERS } from './nats.ts';
 import { Networks, needsNetworks } from './networks.ts';
 import { PARTITIONS, strikesIn } from './partitions.ts';
 import { Rig } from './rig.ts';
+import { strikeIn } from './striking.ts';
 
 const random = new Random(seedOf('partitions of a cluster'));
 const last = SERVERS.findLast(({ program }) => program !== undefined) ?? SERVERS[0]!;
 const needs = last.skip === undefined ? needsNetworks : { skip: last.skip };
 
 describe(`networks that are cut, ${last.name}`, needs, () => {
+  const program = last.program!;
   let networks: Networks;
   let rig: Rig;
+  const begin = () => Rig.start(program, { places: networks.places });
   before(async () => {
     networks = new Networks();
-    rig = await Rig.start(last.program!, { places: networks.places });
+    rig = await begin();
   });
   after(async () => {
     await rig[Symbol.asyncDispose]();
@@ -26,11 +27,11 @@ describe(`networks that are cut, ${last.name}`, needs, () => {
   });
 
   for (const [at, { name }] of PARTITIONS.entries())
-    test(name, { timeout: 300_000 }, async () => {
-      const measured = new Measured();
+    test(name, { timeout: 300_000 }, async (t) => {
       const strike = strikesIn(networks)[at]!;
-      const { load, judgement } = await strikeOnce(strike, rig, { random, measured });
-      load.assertFine(judgement);
-      console.log(`${name}: ${summary(judgement)}${measured}`);
+      const heal = () => networks.heal();
+      if (!(await strikeIn(t, strike, rig, { random, program, heal }))) return;
+      await rig[Symbol.asyncDispose]();
+      rig = await begin();
     });
 });
