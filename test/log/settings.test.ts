@@ -7,7 +7,7 @@ import { RECORD_HEADER_BYTES } from '../../assembly/layout.ts';
 import type { Changed } from '../../src/core/rule-changes.ts';
 import { ruleOfWords } from '../../src/core/rules/rule.ts';
 import { verifyLog } from '../../src/log/tools/verify.ts';
-import { anyFate, loseAll, MemoryFiles } from '../support/memory-files.ts';
+import { anyFate, type Fate, loseAll, MemoryFiles } from '../support/memory-files.ts';
 import { Random, seedOf } from '../support/random.ts';
 import { codec, indexOf, World } from './harness.ts';
 
@@ -163,6 +163,27 @@ function reseal(bytes: Buffer, textAt: number): void {
   bytes.writeUInt32LE((sum(header + 4, RECORD_HEADER_BYTES - 4) ^ key) >>> 0, header);
   codec.memory.set(before);
 }
+
+test('a change that is written and not yet synced: unanswered, and after a crash whole or not there', async () => {
+  const fates: [Fate, Rules][] = [
+    ['lose', { a: '1 name=a match=7 batch=1' }],
+    ['keep', { a: '2 name=a match=7 batch=2' }],
+  ];
+  for (const [fate, expected] of fates) {
+    const world = await open(new MemoryFiles());
+    await set(world, 'a', 'batch=1');
+    const { files } = world;
+    files.auto = false;
+    const answers = change(world, 'a', 'batch=2');
+    world.turn();
+    while (files.pending.some(({ op }) => op !== 'sync')) {
+      files.step(files.pending.findIndex(({ op }) => op !== 'sync'));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    assert.deepEqual([answers, files.pending.map(({ op }) => op)], [[], ['sync']]);
+    assert.deepEqual(rulesOf(await open(files.crash(() => fate))), expected, fate);
+  }
+});
 
 test('what was answered is there after a crash at any time; what was not is whole or not at all', async () => {
   let [answered, inDoubt, lives] = [0, 0, 0];
