@@ -92,7 +92,7 @@ test('any neighbours, again and again, while messages come and go: a start finds
         const from = random.below(log.sealed.length);
         const to = from + 1 + random.below(Math.min(3, log.sealed.length - from));
         const again = log.sealed.slice(from, to).some(({ base }) => made.has(base));
-        const keep = random.below(3) === 0;
+        const keep = random.below(2) === 0;
         const result = await log.compact(from, to, keep);
         if (result === undefined) seen.refused++;
         else {
