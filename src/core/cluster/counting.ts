@@ -143,12 +143,15 @@ export class Counting {
 
   #start(envelope: Envelope, part: Uint8Array | undefined): Verdict {
     if (envelope.epoch <= this.epoch) return this.#void('epoch');
-    // It is stored only behind what its sender has counted, so that ends where this begins.
-    if (envelope.position !== this.end)
-      return this.#stop(`begins epoch ${envelope.epoch} at log position ${envelope.position}`);
+    const { epoch, position } = envelope;
+    // Its sender has counted up to there, all of it among what stands before. Where a fence fails,
+    // that may be more than its sender has counted.
+    if (position > this.end!)
+      return this.#stop(`begins epoch ${epoch} at log position ${position}`);
+    if (position !== this.end) return this.#void('position');
     if (envelope.batchBytes > this.#options.batchBytesMax) return this.#void('size');
     this.#drop();
-    this.#place = { ...this.#place!, epoch: envelope.epoch };
+    this.#place = { ...this.#place!, epoch };
     this.#serial = 0;
     return this.#take(envelope, part);
   }
