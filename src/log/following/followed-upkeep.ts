@@ -8,6 +8,7 @@ import { IdWindows } from '../../core/segments/id-windows.ts';
 import { Indexing } from '../../core/segments/indexing.ts';
 import { checkpointOf, type State } from '../../core/segments/state.ts';
 import type { FileLog } from '../file-log.ts';
+import { isGivenUp } from '../index/given-up.ts';
 import type { EndlessReplay } from './replay.ts';
 
 export interface FollowedUpkeepOptions {
@@ -62,7 +63,9 @@ export class FollowedUpkeep {
       },
       indexed: () => this.#indexed(),
       failed: (base, failure) => {
-        note('warn', `the index of the segment at ${base} cannot be written: ${failure.message}`);
+        // Of a log that is closed nobody needs it: a start makes it.
+        if (!isGivenUp(failure))
+          note('warn', `the index of the segment at ${base} cannot be written: ${failure.message}`);
         options.changed();
       },
       soon: () => this.#stepSoon(),
