@@ -73,12 +73,13 @@ export class Rig implements AsyncDisposable {
     });
   }
 
-  /** Brings the stream's leader to a server. Old servers choose by themselves: asked until it fits. */
+  /** Brings the stream's leader to a server. Old ones choose by themselves, the same one again at
+   * times: asked until it fits. */
   async moveLeader(to: number): Promise<void> {
     const options = optionsFor(this.nats, { cluster: CLUSTER, maxBytes: STREAM_BYTES });
     const link = await connectStream(options);
     try {
-      for (let at = await this.leader(); at !== to; at = await this.leader(at)) {
+      for (let at = await this.leader(); at !== to; at = await this.leader()) {
         const isTaken = await link.stepDownLeader(`n${to}`).catch(() => false);
         if (!isTaken) await link.stepDownLeader().catch(() => false);
         await this.whole();
