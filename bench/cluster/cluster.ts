@@ -31,7 +31,8 @@ const APPENDS = fileURLToPath(new URL('./appends.js', import.meta.url));
 interface Run {
   /** MB/s before the nodes and after them: a disk takes less and less of what is new to it. */
   engine: [number, number];
-  small: AppendResult;
+  /** Median to the answer in ms, before the nodes and after them. */
+  small: [number, number];
   publish: number;
   /** Bytes that a message of it takes in the log, and so in the stream. */
   logBytes: number;
@@ -156,20 +157,29 @@ async function runOnce(bed: Bed, program: NonNullable<ReturnType<typeof findNats
     const local = alone.publish?.latencyMs?.p50 ?? Number.NaN;
     const measured = await withNodes(bed, nats);
     const after = rateOf(await appends(bed, nats, APPEND_BYTES));
-    return { engine: [before, after], small, natsPublish, natsClients, local, ...measured };
+    const smallAfter = await appends(bed, nats, SMALL_BYTES);
+    return {
+      engine: [before, after],
+      small: [small.p50, smallAfter.p50],
+      ...{ natsPublish, natsClients, local },
+      ...measured,
+    };
   } finally {
     await nats.stop();
   }
 }
 
+const mean = ([before, after]: [number, number]): number => (before + after) / 2;
+
 function figuresOf(runs: readonly Run[]): Figure[] {
-  const engine = runs.map(({ engine: [before, after] }) => (before + after) / 2);
+  const engine = runs.map((run) => mean(run.engine));
+  const small = runs.map((run) => mean(run.small));
   const publish = runs.map((run) => run.publish);
   const bodies = publish.map((rate) => (rate * BODY_BYTES) / 1e6);
   const log = runs.map((run) => (run.publish * run.logBytes) / 1e6);
   const natsPublish = runs.map((run) => run.natsPublish);
   const p50 = runs.map(({ client }) => client.p50);
-  const parts = runs.map(({ small, local }) => small.p50 + local);
+  const parts = runs.map(({ local }, i) => small[i]! + local);
   const takeOvers = runs.flatMap((run) => run.takeOvers);
   return [
     figure('publish, three copies', 'msg/s', publish),
@@ -186,11 +196,7 @@ function figuresOf(runs: readonly Run[]): Figure[] {
       runs.map(({ client }) => client.rate),
     ),
     figure('its ack, median', 'ms', p50),
-    figure(
-      'the engine: 256 B an append, one in flight, median',
-      'ms',
-      runs.map(({ small }) => small.p50),
-    ),
+    figure('the engine: 256 B an append, one in flight, median, before and after', 'ms', small),
     figure(
       'a broker without a cluster: ack, median',
       'ms',
