@@ -3,7 +3,6 @@
 
 import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 
 /** A Node.js of one release line. */
@@ -107,8 +106,6 @@ export async function runLine(
         PATH: `${path.dirname(program)}${path.delimiter}${process.env.PATH}`,
         // How old servers of NATS behave has nothing to do with Node.js.
         THRUSTMQ_TEST_NATS: 'current',
-        // Most of this part waits for processes to begin and to end.
-        THRUSTMQ_TEST_FILES: String(os.availableParallelism() + 1),
       },
     });
     child.once('error', (error) => resolve(error.message));
