@@ -474,8 +474,7 @@ async function test(filters) {
   const skipped = [];
   const tally = { ran: 0, failed: 0, ms: new Map() };
   // One more saves a twentieth of the time, and has what waits for an answer wait longer for a core.
-  const cores = Math.max(1, Math.min(4, os.availableParallelism()));
-  const concurrency = Number(process.env.THRUSTMQ_TEST_FILES) || cores;
+  const concurrency = Math.max(1, Math.min(4, os.availableParallelism()));
   const events = run({
     files: files.map((name) => path.join(ROOT, name)),
     concurrency,
